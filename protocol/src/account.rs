@@ -1,0 +1,186 @@
+//! Who owns coins: keys, signatures and addresses.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha3::{Digest, Keccak256};
+
+use crate::encode::{EncodedSize, encode};
+use crate::hash::sha256;
+
+/// A public key, tagged with its scheme so that another can be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub enum PublicKey {
+    /// Ed25519 (RFC 8032), 32 bytes.
+    Ed25519([u8; 32]),
+}
+
+/// A signature of the same scheme as the key it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Signature {
+    /// Ed25519 (RFC 8032), 64 bytes, judged by the rules of ZIP 215.
+    Ed25519([u8; 64]),
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Ed25519(bytes) = self;
+        write!(f, "Ed25519({}…)", hex::encode(&bytes[..4]))
+    }
+}
+
+impl PublicKey {
+    /// The address that this key controls: the first 20 bytes of the SHA-256 of the encoded, tagged key.
+    pub fn address(&self) -> Address {
+        let hash = sha256(&[&encode(self)]);
+        Address(*hash.first_chunk().expect("32 bytes hold 20"))
+    }
+
+    /// Whether `signature` is valid for `message` by the rules of ZIP 215, under which a single check and a
+    /// batch always agree. (RFC 8032 leaves that open, and a network must not fork over it.)
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
+        let (Self::Ed25519(key), Signature::Ed25519(signature)) = (self, signature);
+        ed25519_zebra::VerificationKey::try_from(*key)
+            .and_then(|key| key.verify(&ed25519_zebra::Signature::from(*signature), message))
+            .is_ok()
+    }
+}
+
+/// A signing key. Its memory is cleared when it is dropped.
+pub struct SecretKey(ed25519_zebra::SigningKey);
+
+impl SecretKey {
+    /// The key of RFC 8032 for a seed of 32 random bytes.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(ed25519_zebra::SigningKey::from(seed))
+    }
+
+    /// The key that verifies what this one signs.
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey::Ed25519(ed25519_zebra::VerificationKey::from(&self.0).into())
+    }
+
+    /// Signs as RFC 8032 says: the same message always gets the same signature.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature::Ed25519(self.0.sign(message).into())
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// Where coins are: 20 bytes, written `0x` and 40 hex digits whose case is a checksum (EIP-55).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Address(pub [u8; 20]);
+
+impl EncodedSize for Address {
+    const ENCODED_BYTES_MIN: usize = 20;
+}
+
+/// Why a text is not an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// Not `0x` and 40 hex digits.
+    #[error("an address is 0x and 40 hex digits")]
+    Form,
+    /// The mixed case is not the checksum of the digits: a digit was mistyped.
+    #[error("the address has a typing error: its checksum does not fit, please copy it again")]
+    Checksum,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = hex::encode(self.0);
+        let hash = Keccak256::digest(digits.as_bytes());
+        let mut text = String::from("0x");
+        for (at, digit) in digits.chars().enumerate() {
+            let nibble = hash[at / 2] >> (4 * (1 - at % 2)) & 0xf;
+            text.push(if nibble >= 8 { digit.to_ascii_uppercase() } else { digit });
+        }
+        f.pad(&text)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    /// Digits all in lower or all in upper case carry no checksum and are taken as they are, as EIP-55 says.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let digits = text.strip_prefix("0x").ok_or(AddressError::Form)?;
+        let mut bytes = [0; 20];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| AddressError::Form)?;
+        let address = Self(bytes);
+        let has_lower = digits.bytes().any(|digit| digit.is_ascii_lowercase());
+        let has_upper = digits.bytes().any(|digit| digit.is_ascii_uppercase());
+        if has_lower && has_upper && address.to_string() != text {
+            return Err(AddressError::Checksum);
+        }
+        Ok(address)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_of_eip_55() {
+        for text in [
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        ] {
+            let address: Address = text.parse().expect("a valid address");
+            assert_eq!(address.to_string(), text);
+            assert_eq!(text.to_lowercase().parse(), Ok(address));
+        }
+    }
+
+    #[test]
+    fn typing_errors_are_found() {
+        let good = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let typo = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAec";
+        assert_eq!(typo.parse::<Address>(), Err(AddressError::Checksum));
+        for bad in ["", "0x", &good[2..], &good[..41], "0xzz", "warehouse"] {
+            assert_eq!(bad.parse::<Address>(), Err(AddressError::Form), "{bad}");
+        }
+    }
+
+    #[test]
+    fn signs_as_rfc_8032_test_2() {
+        let seed = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+        let key = SecretKey::from_seed(hex::decode(seed).expect("hex").try_into().expect("32 bytes"));
+        let PublicKey::Ed25519(public) = key.public_key();
+        assert_eq!(hex::encode(public), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let signature = key.sign(&[0x72]);
+        let Signature::Ed25519(bytes) = signature;
+        assert!(hex::encode(bytes).starts_with("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8f"));
+        assert!(key.public_key().verify(&[0x72], &signature));
+        assert!(!key.public_key().verify(&[0x73], &signature));
+    }
+}

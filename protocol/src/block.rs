@@ -1,0 +1,164 @@
+//! Blocks: a header that carries the work, and a body that it commits to.
+
+use std::fmt;
+use std::ops::Sub;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::account::Address;
+use crate::amount::Amount;
+use crate::encode::{EncodedSize, List, encode};
+use crate::hash::{BlockId, LeafHash, TransactionId, sha256, tagged_hash};
+use crate::merkle;
+use crate::time::UnixMillis;
+use crate::transaction::SignedTransaction;
+use crate::work::Target;
+
+/// The only header version there is (rule R4).
+pub const VERSION: u32 = 1;
+
+/// Length of an encoded header, in bytes.
+pub const HEADER_BYTES: usize = 96;
+
+/// How many blocks lie below one. The genesis block is at height 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Height(pub u64);
+
+impl Height {
+    /// The genesis block's.
+    pub const GENESIS: Self = Self(0);
+
+    /// One up. Saturates.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl Sub for Height {
+    type Output = u64;
+    /// The number of blocks between two heights, zero if `lower` is the higher one.
+    fn sub(self, lower: Self) -> u64 {
+        self.0.saturating_sub(lower.0)
+    }
+}
+
+impl fmt::Display for Height {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The 96 bytes that are hashed to find a block. The nonce is last, so that a miner recomputes only the second of
+/// SHA-256's two compressions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Header {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The parent's plus one.
+    pub height: Height,
+    /// The id of the block below. In the genesis block: the hash of the network's parameters.
+    pub parent: BlockId,
+    /// The Merkle root of the body.
+    pub body_root: LeafHash,
+    /// When the miner says that it began, not before the parent's.
+    pub timestamp: UnixMillis,
+    /// What the id must not exceed.
+    pub target: Target,
+    /// Whatever makes the id small enough.
+    pub nonce: u64,
+}
+
+impl EncodedSize for Header {
+    const ENCODED_BYTES_MIN: usize = HEADER_BYTES;
+}
+
+impl Header {
+    /// The encoded header.
+    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+        encode(self).try_into().expect("every field of a header has a fixed width")
+    }
+
+    /// SHA-256 of the encoded header.
+    pub fn id(&self) -> BlockId {
+        BlockId(sha256(&[&self.to_bytes()]))
+    }
+}
+
+/// What the miner gets: the first leaf of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Reward {
+    /// The account of the miner's choice.
+    pub to: Address,
+    /// The network's subsidy and all fees of the block, exactly.
+    pub amount: Amount,
+}
+
+impl Reward {
+    /// The Merkle leaf of the encoded reward.
+    pub fn leaf(&self) -> LeafHash {
+        merkle::leaf(&encode(self))
+    }
+
+    /// A name for the reward in lists of transactions. It covers the parent's id, so that the rewards of two blocks
+    /// of one chain never share it.
+    pub fn id(&self, parent: &BlockId) -> TransactionId {
+        TransactionId(tagged_hash("quipu reward 1", &[parent.as_bytes(), &encode(self)]))
+    }
+}
+
+/// What a header commits to.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Body {
+    /// The miner's part.
+    pub reward: Reward,
+    /// In the order in which they are applied.
+    pub transactions: List<SignedTransaction>,
+}
+
+impl Body {
+    /// The Merkle root: the reward's leaf, then each transaction's.
+    pub fn root(&self) -> LeafHash {
+        let transactions = self.transactions.iter().map(SignedTransaction::leaf);
+        merkle::root(std::iter::once(self.reward.leaf()).chain(transactions))
+    }
+}
+
+/// A block as it travels and is stored. Nothing is known about it; see [`crate::check`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Block {
+    /// The header.
+    pub header: Header,
+    /// The body.
+    pub body: Body,
+}
+
+impl EncodedSize for Block {
+    /// A header, a reward of 28 bytes and an empty list.
+    const ENCODED_BYTES_MIN: usize = HEADER_BYTES + 28 + 8;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_96_bytes_with_the_nonce_last() {
+        let header = Header {
+            version: VERSION,
+            height: Height(2),
+            parent: BlockId([3; 32]),
+            body_root: LeafHash([4; 32]),
+            timestamp: UnixMillis(5),
+            target: Target(6),
+            nonce: 0x0807_0605_0403_0201,
+        };
+        let bytes = header.to_bytes();
+        assert_eq!(bytes[..12], [1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[12..44], [3; 32]);
+        assert_eq!(bytes[44..76], [4; 32]);
+        assert_eq!(bytes[76..88], [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0]);
+        assert_eq!(bytes[88..], [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}

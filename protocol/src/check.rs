@@ -1,0 +1,469 @@
+//! The rules that need no state, and types that prove that they were applied.
+//!
+//! Checking a block without its context is the expensive half of validation (hashes and signatures). It
+//! depends on nothing but the bytes and the network, so any number of threads can do it. The other half is
+//! [`Ledger::connect`](crate::ledger::Ledger::connect).
+
+use std::sync::Arc;
+
+use bincode::Encode;
+use bincode::enc::Encoder;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::account::{Address, PublicKey, Signature};
+use crate::block::{Block, Body, Header, Height, Reward};
+use crate::encode::{EncodedSize, decode, encode, encode_list};
+use crate::hash::{BlockId, LeafHash, TransactionId, sha256};
+use crate::merkle;
+use crate::network::Network;
+use crate::time::UnixMillis;
+use crate::transaction::{Action, RECORD_BYTES_MAX, SignedTransaction};
+use crate::violation::Violation;
+use crate::work::Target;
+
+/// The longest encoded transaction, in bytes: a full record.
+pub const TRANSACTION_BYTES_MAX: usize = <SignedTransaction as EncodedSize>::ENCODED_BYTES_MIN + RECORD_BYTES_MAX;
+
+/// A transaction that keeps every rule needing no accounts (R1, R3, R8, R9, R10). Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedTransaction(Arc<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    signed: SignedTransaction,
+    id: TransactionId,
+    sender: Address,
+    leaf: LeafHash,
+    length: usize,
+}
+
+impl CheckedTransaction {
+    /// The transaction with its signature.
+    pub fn signed(&self) -> &SignedTransaction {
+        &self.0.signed
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> TransactionId {
+        self.0.id
+    }
+
+    /// The address of the key that signed it.
+    pub fn sender(&self) -> Address {
+        self.0.sender
+    }
+
+    /// Its Merkle leaf, which covers the signature.
+    pub fn leaf(&self) -> LeafHash {
+        self.0.leaf
+    }
+
+    /// Length of its encoding, in bytes.
+    pub fn length(&self) -> usize {
+        self.0.length
+    }
+
+    fn new(signed: SignedTransaction, network: &Network) -> Self {
+        let bytes = encode(&signed);
+        Self(Arc::new(Inner {
+            id: signed.transaction.id(&network.genesis_id()),
+            sender: signed.transaction.sender.address(),
+            leaf: merkle::leaf(&bytes),
+            length: bytes.len(),
+            signed,
+        }))
+    }
+}
+
+/// A block that keeps every rule needing no state (R1 to R10). Only this module makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedBlock {
+    id: BlockId,
+    header: Header,
+    reward: Reward,
+    transactions: Vec<CheckedTransaction>,
+    length: usize,
+}
+
+impl CheckedBlock {
+    /// The header's hash.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the miner gets.
+    pub fn reward(&self) -> &Reward {
+        &self.reward
+    }
+
+    /// In the order in which they are applied.
+    pub fn transactions(&self) -> &[CheckedTransaction] {
+        &self.transactions
+    }
+
+    /// Length of its encoding, in bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The block as it travels.
+    pub fn to_block(&self) -> Block {
+        let transactions = self.transactions.iter().map(|transaction| transaction.signed().clone()).collect();
+        Block { header: self.header, body: Body { reward: self.reward, transactions } }
+    }
+
+    /// A block that this node checked before it stored it. Recomputes what can be derived, and leaves out the
+    /// signatures. Never for bytes from anywhere but our own store.
+    pub fn recall(block: Block, network: &Network) -> Self {
+        let length = encode(&block).len();
+        let id = block.header.id();
+        let transactions = block
+            .body
+            .transactions
+            .into_vec()
+            .into_iter()
+            .map(|signed| CheckedTransaction::new(signed, network))
+            .collect();
+        Self { id, header: block.header, reward: block.body.reward, transactions, length }
+    }
+
+    /// A block put together from transactions that are checked already, as a miner does. Checks the rest: R2, R4
+    /// to R7.
+    pub fn assemble(
+        header: Header,
+        reward: Reward,
+        transactions: Vec<CheckedTransaction>,
+        network: &Network,
+    ) -> Result<Self, Violation> {
+        let id = check_header(&header, network)?;
+        let length = Self::length_of(&transactions);
+        check_length(length, network)?;
+        check_root(&header, &reward, &transactions)?;
+        Ok(Self { id, header, reward, transactions, length })
+    }
+
+    /// The length in bytes of a block with these transactions.
+    pub fn length_of(transactions: &[CheckedTransaction]) -> usize {
+        <Block as EncodedSize>::ENCODED_BYTES_MIN + transactions.iter().map(CheckedTransaction::length).sum::<usize>()
+    }
+
+    /// The root that a header must carry to commit to this body.
+    pub fn root_of(reward: &Reward, transactions: &[CheckedTransaction]) -> LeafHash {
+        merkle::root(std::iter::once(reward.leaf()).chain(transactions.iter().map(CheckedTransaction::leaf)))
+    }
+}
+
+/// The same bytes as those of [`CheckedBlock::to_block`], without the copy.
+impl Encode for CheckedBlock {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        self.header.encode(encoder)?;
+        self.reward.encode(encoder)?;
+        encode_list(self.transactions.iter().map(CheckedTransaction::signed), encoder)
+    }
+}
+
+/// What a header's rules need to know about its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    /// Its height.
+    pub height: Height,
+    /// Its timestamp.
+    pub timestamp: UnixMillis,
+    /// Its target.
+    pub target: Target,
+}
+
+impl From<&Header> for Parent {
+    fn from(header: &Header) -> Self {
+        Self { height: header.height, timestamp: header.timestamp, target: header.target }
+    }
+}
+
+/// Rules on a header alone: R4, R5, R6, and R19 at height 0. Gives the header's id.
+pub fn check_header(header: &Header, network: &Network) -> Result<BlockId, Violation> {
+    let id = header.id();
+    if header.height == Height::GENESIS {
+        return if id == network.genesis_id() { Ok(id) } else { Err(Violation::Genesis { id }) };
+    }
+    if header.version != crate::block::VERSION {
+        return Err(Violation::Version { version: header.version });
+    }
+    let easiest = network.parameters().easiest_target.expand();
+    if header.target.expand().is_none_or(|bound| Some(bound) > easiest) {
+        return Err(Violation::TargetForm { target: header.target });
+    }
+    if !header.target.is_met_by(&id) {
+        return Err(Violation::WorkTooLow { id, target: header.target });
+    }
+    Ok(id)
+}
+
+/// Rules on a header and its parent: R11, R12, R13.
+pub fn check_header_in_context(header: &Header, parent: &Parent, network: &Network) -> Result<(), Violation> {
+    if header.height != parent.height.next() {
+        return Err(Violation::Height { height: header.height, parent: parent.height });
+    }
+    if header.timestamp < parent.timestamp {
+        return Err(Violation::TimeBeforeParent { timestamp: header.timestamp, parent: parent.timestamp });
+    }
+    let expected = network.retarget().target_after(parent.target, parent.timestamp, header.timestamp);
+    if header.target != expected {
+        return Err(Violation::TargetRule { target: header.target, expected });
+    }
+    Ok(())
+}
+
+/// The rule on a header and the local clock, R14. The only one whose answer changes with time.
+pub fn check_header_time(header: &Header, now: UnixMillis, network: &Network) -> Result<(), Violation> {
+    let (ahead, limit) = (header.timestamp.saturating_since(now), network.parameters().future_time_max);
+    if ahead > limit { Err(Violation::TimeTooFarAhead { ahead, limit }) } else { Ok(()) }
+}
+
+/// Decodes a block and applies every rule that needs no state: R1 to R10.
+pub fn check_block_bytes(bytes: &[u8], network: &Network) -> Result<CheckedBlock, Violation> {
+    check_length(bytes.len(), network)?;
+    check_block(decode(bytes, network.block_bytes_max())?, network)
+}
+
+/// Applies every rule on a block that needs no state: R2 to R10. Signatures are verified in one batch.
+pub fn check_block(block: Block, network: &Network) -> Result<CheckedBlock, Violation> {
+    let id = check_header(&block.header, network)?;
+    let Block { header, body: Body { reward, transactions } } = block;
+    let transactions: Vec<_> =
+        transactions.into_vec().into_iter().map(|signed| CheckedTransaction::new(signed, network)).collect();
+    let length = CheckedBlock::length_of(&transactions);
+    check_length(length, network)?;
+    // The root comes first: until it fits, these transactions say nothing about the header.
+    check_root(&header, &reward, &transactions)?;
+    for transaction in &transactions {
+        check_form(transaction.signed(), network)?;
+    }
+    if let Some(at) = first_bad_signature(&transactions, network) {
+        return Err(Violation::Signature { id: transactions[at].id() });
+    }
+    Ok(CheckedBlock { id, header, reward, transactions, length })
+}
+
+/// Decodes a transaction and applies every rule that needs no accounts: R1, R3, R8, R9, R10.
+pub fn check_transaction_bytes(bytes: &[u8], network: &Network) -> Result<CheckedTransaction, Violation> {
+    check_transaction(decode(bytes, TRANSACTION_BYTES_MAX)?, network)
+}
+
+/// Applies every rule on a transaction that needs no accounts: R3, R8, R9, R10.
+pub fn check_transaction(signed: SignedTransaction, network: &Network) -> Result<CheckedTransaction, Violation> {
+    check_transactions(vec![signed], network).pop().expect("one in, one out")
+}
+
+/// [`check_transaction`] of each, with all signatures in one batch as long as they are good.
+pub fn check_transactions(
+    signed: Vec<SignedTransaction>,
+    network: &Network,
+) -> Vec<Result<CheckedTransaction, Violation>> {
+    let results: Vec<_> = signed
+        .into_iter()
+        .map(|signed| check_form(&signed, network).map(|()| CheckedTransaction::new(signed, network)))
+        .collect();
+    let well_formed: Vec<_> = results.iter().flatten().cloned().collect();
+    if batch_is_valid(&well_formed, network) {
+        return results;
+    }
+    let judge = |transaction: CheckedTransaction| {
+        if signature_is_valid(&transaction, network) {
+            Ok(transaction)
+        } else {
+            Err(Violation::Signature { id: transaction.id() })
+        }
+    };
+    results.into_iter().map(|result| result.and_then(judge)).collect()
+}
+
+fn check_length(length: usize, network: &Network) -> Result<(), Violation> {
+    let limit = network.block_bytes_max();
+    if length > limit { Err(Violation::BlockTooLong { length, limit }) } else { Ok(()) }
+}
+
+fn check_root(header: &Header, reward: &Reward, transactions: &[CheckedTransaction]) -> Result<(), Violation> {
+    let actual = CheckedBlock::root_of(reward, transactions);
+    if actual == header.body_root { Ok(()) } else { Err(Violation::BodyRoot { claimed: header.body_root, actual }) }
+}
+
+fn check_form(signed: &SignedTransaction, network: &Network) -> Result<(), Violation> {
+    let (transaction, least) = (&signed.transaction, network.parameters().fee_min);
+    if transaction.fee < least {
+        return Err(Violation::FeeTooLow { fee: transaction.fee, least });
+    }
+    match &transaction.action {
+        Action::Transfer { amount, .. } if amount.units() == 0 => Err(Violation::EmptyTransfer),
+        Action::Record { data } if data.len() > RECORD_BYTES_MAX => {
+            Err(Violation::RecordTooLong { length: data.len(), limit: RECORD_BYTES_MAX })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn first_bad_signature(transactions: &[CheckedTransaction], network: &Network) -> Option<usize> {
+    if batch_is_valid(transactions, network) {
+        return None;
+    }
+    transactions.iter().position(|transaction| !signature_is_valid(transaction, network))
+}
+
+fn signature_is_valid(transaction: &CheckedTransaction, network: &Network) -> bool {
+    let SignedTransaction { transaction, signature } = transaction.signed();
+    transaction.sender.verify(&transaction.signing_bytes(&network.genesis_id()), signature)
+}
+
+/// Whether all signatures are valid, found in about half the time that one by one would take.
+///
+/// A batch is a sum with random coefficients. They are drawn from a generator that is seeded with a hash of
+/// everything in the batch, so that whoever makes the signatures cannot know them before they are fixed, and two
+/// nodes always judge alike.
+fn batch_is_valid(transactions: &[CheckedTransaction], network: &Network) -> bool {
+    if let [single] = transactions {
+        return signature_is_valid(single, network);
+    }
+    let leaves: Vec<u8> = transactions.iter().flat_map(|transaction| transaction.leaf().0).collect();
+    let seed = sha256(&[b"quipu batch 1", network.genesis_id().as_bytes(), &leaves]);
+    let mut batch = ed25519_zebra::batch::Verifier::new();
+    for transaction in transactions {
+        let SignedTransaction { transaction, signature } = transaction.signed();
+        let (PublicKey::Ed25519(key), Signature::Ed25519(signature)) = (&transaction.sender, signature);
+        batch.queue((
+            ed25519_zebra::VerificationKeyBytes::from(*key),
+            ed25519_zebra::Signature::from(*signature),
+            &transaction.signing_bytes(&network.genesis_id()),
+        ));
+    }
+    batch.verify(ChaCha20Rng::from_seed(seed)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::SecretKey;
+    use crate::amount::Amount;
+    use crate::network::Parameters;
+    use crate::transaction::Transaction;
+
+    fn network() -> Network {
+        Network::new(Parameters::dev()).expect("a preset is valid")
+    }
+
+    fn transfer(seed: u8, nonce: u64) -> SignedTransaction {
+        let key = SecretKey::from_seed([seed; 32]);
+        let action = Action::Transfer { to: Address([9; 20]), amount: Amount::COIN };
+        Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action }.sign(&network().genesis_id(), &key)
+    }
+
+    fn mine(body: Body, network: &Network) -> Block {
+        let genesis = network.genesis().header;
+        let mut header = Header {
+            version: 1,
+            height: Height(1),
+            parent: network.genesis_id(),
+            body_root: body.root(),
+            timestamp: genesis.timestamp,
+            target: network.parameters().easiest_target,
+            nonce: 0,
+        };
+        while check_header(&header, network).is_err() {
+            header.nonce += 1;
+        }
+        Block { header, body }
+    }
+
+    fn body(transactions: Vec<SignedTransaction>) -> Body {
+        Body { reward: Reward { to: Address([1; 20]), amount: Amount::COIN }, transactions: transactions.into() }
+    }
+
+    #[test]
+    fn a_good_block_passes_and_keeps_its_bytes() {
+        let network = network();
+        let block = mine(body((0..5).map(|nonce| transfer(2, nonce)).collect()), &network);
+        let bytes = encode(&block);
+        let checked = check_block_bytes(&bytes, &network).expect("a valid block");
+        assert_eq!((checked.length(), encode(&checked)), (bytes.len(), bytes));
+        assert_eq!(checked.to_block(), block);
+        assert_eq!(CheckedBlock::recall(block, &network), checked);
+        let assembled =
+            CheckedBlock::assemble(*checked.header(), *checked.reward(), checked.transactions().to_vec(), &network);
+        assert_eq!(assembled, Ok(checked));
+    }
+
+    #[test]
+    fn one_bad_signature_among_good_ones_is_named() {
+        let network = network();
+        let mut transactions: Vec<_> = (0..5).map(|nonce| transfer(2, nonce)).collect();
+        transactions[3].signature = transactions[2].signature;
+        let id = transactions[3].transaction.id(&network.genesis_id());
+        let results = check_transactions(transactions.clone(), &network);
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 4);
+        assert_eq!(results[3], Err(Violation::Signature { id }));
+        assert_eq!(check_block(mine(body(transactions), &network), &network), Err(Violation::Signature { id }));
+    }
+
+    #[test]
+    fn a_signature_for_another_network_is_none_here() {
+        let network = network();
+        let key = SecretKey::from_seed([2; 32]);
+        let transaction = transfer(2, 0).transaction;
+        let lan = Network::new(Parameters::lan()).expect("a preset is valid");
+        let replayed = transaction.sign(&lan.genesis_id(), &key);
+        assert!(check_transaction(replayed.clone(), &lan).is_ok());
+        assert!(matches!(check_transaction(replayed, &network), Err(Violation::Signature { .. })));
+    }
+
+    /// Signatures with a point of low order or a non-canonical point: what RFC 8032 leaves open, ZIP 215 settles.
+    /// A cofactorless check refuses these, a batch of most libraries accepts them.
+    #[test]
+    fn low_order_points_are_judged_alike_alone_and_in_a_batch() {
+        let network = network();
+        // The eight points of low order and their non-canonical encodings, as listed in ZIP 215's test vectors.
+        let points = [
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+            "0100000000000000000000000000000000000000000000000000000000000080",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ]
+        .map(|point| <[u8; 32]>::try_from(hex::decode(point).expect("hex")).expect("32 bytes"));
+        for key in points {
+            for commitment in points {
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(&commitment);
+                let mut crafted = transfer(2, 0);
+                crafted.transaction.sender = PublicKey::Ed25519(key);
+                crafted.signature = Signature::Ed25519(signature);
+                let alone = check_transaction(crafted.clone(), &network).is_ok();
+                let batch = check_transactions(vec![transfer(2, 0), crafted.clone(), transfer(3, 0)], &network);
+                let checked: Vec<_> = [transfer(2, 0), crafted, transfer(3, 0)]
+                    .map(|signed| CheckedTransaction::new(signed, &network))
+                    .to_vec();
+                assert!(alone, "ZIP 215 accepts every signature made of low-order points alone");
+                assert!(batch.iter().all(Result::is_ok) && batch_is_valid(&checked, &network));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mutilated_body_is_not_blamed_on_the_header() {
+        let network = network();
+        let mut block = mine(body(vec![transfer(2, 0), transfer(2, 1)]), &network);
+        let mut transactions = block.body.transactions.into_vec();
+        transactions.push(transactions[1].clone());
+        block.body.transactions = transactions.into();
+        let violation = check_block(block, &network).expect_err("a repeated transaction changes the root");
+        assert_eq!((violation.rule(), violation.blame()), (7, crate::Blame::Bytes));
+    }
+}

@@ -1,0 +1,298 @@
+//! Who has how much: the accounts, and the rules on blocks that need them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bincode::{Decode, Encode};
+
+use crate::account::Address;
+use crate::amount::Amount;
+use crate::check::{CheckedBlock, CheckedTransaction};
+use crate::encode::{EncodedSize, List};
+use crate::network::Network;
+use crate::transaction::Action;
+use crate::violation::Violation;
+
+/// What the ledger knows about an address. One that was never used has the default: nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Account {
+    /// Coins.
+    pub balance: Amount,
+    /// How many transactions it has made: the nonce of its next one.
+    pub nonce: u64,
+}
+
+/// How one account changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Change {
+    /// Whose.
+    pub address: Address,
+    /// Before the block.
+    pub before: Account,
+    /// After the block.
+    pub after: Account,
+}
+
+impl EncodedSize for Change {
+    const ENCODED_BYTES_MIN: usize = 20 + 16 + 16;
+}
+
+/// What a block does to the accounts, in the order of addresses. Enough to do it and to undo it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Delta {
+    /// One for each account that the block touches.
+    pub changes: List<Change>,
+}
+
+/// All accounts after some block.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    accounts: HashMap<Address, Account>,
+}
+
+impl Ledger {
+    /// The accounts as they were stored.
+    pub fn from_accounts(accounts: impl IntoIterator<Item = (Address, Account)>) -> Self {
+        Self { accounts: accounts.into_iter().collect() }
+    }
+
+    /// One account.
+    pub fn account(&self, address: &Address) -> Account {
+        self.accounts.get(address).copied().unwrap_or_default()
+    }
+
+    /// How many accounts hold anything or were ever used.
+    pub fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Whether no account was ever used.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
+    /// Applies the rules that need accounts, R15 to R18, to a block on top of this state, and tells what it changes.
+    /// Changes nothing itself.
+    pub fn connect(&self, block: &CheckedBlock, network: &Network) -> Result<Delta, Violation> {
+        let mut overlay = Overlay::new(self);
+        let mut reward = network.parameters().subsidy;
+        for transaction in block.transactions() {
+            overlay.apply(transaction)?;
+            reward = reward.checked_add(transaction.signed().transaction.fee).ok_or(Violation::Overflow)?;
+        }
+        if block.reward().amount != reward {
+            return Err(Violation::Reward { amount: block.reward().amount, expected: reward });
+        }
+        overlay.credit(block.reward().to, reward)?;
+        Ok(overlay.into_delta())
+    }
+
+    /// Does what a block does.
+    pub fn apply(&mut self, delta: &Delta) {
+        for change in delta.changes.iter() {
+            self.replace(change.address, change.before, change.after);
+        }
+    }
+
+    /// Undoes what a block did.
+    pub fn revert(&mut self, delta: &Delta) {
+        for change in delta.changes.iter() {
+            self.replace(change.address, change.after, change.before);
+        }
+    }
+
+    fn replace(&mut self, address: Address, from: Account, to: Account) {
+        let previous =
+            if to == Account::default() { self.accounts.remove(&address) } else { self.accounts.insert(address, to) };
+        assert_eq!(previous.unwrap_or_default(), from, "a delta is applied to the state that it was made for");
+    }
+}
+
+/// Transactions applied one after the other on top of a ledger that stays as it is.
+#[derive(Debug)]
+pub struct Overlay<'a> {
+    base: &'a Ledger,
+    changed: BTreeMap<Address, Account>,
+}
+
+impl<'a> Overlay<'a> {
+    /// Nothing applied yet.
+    pub fn new(base: &'a Ledger) -> Self {
+        Self { base, changed: BTreeMap::new() }
+    }
+
+    /// One account after what was applied.
+    pub fn account(&self, address: &Address) -> Account {
+        self.changed.get(address).copied().unwrap_or_else(|| self.base.account(address))
+    }
+
+    /// Applies a transaction if it keeps R15, R16 and R18. Changes nothing if it does not.
+    pub fn apply(&mut self, transaction: &CheckedTransaction) -> Result<(), Violation> {
+        let (id, sender) = (transaction.id(), transaction.sender());
+        let content = &transaction.signed().transaction;
+        let account = self.account(&sender);
+        if content.nonce != account.nonce {
+            return Err(Violation::Nonce { id, nonce: content.nonce, expected: account.nonce });
+        }
+        let spent = content.spends().ok_or(Violation::Overflow)?;
+        let balance =
+            account.balance.checked_sub(spent).ok_or(Violation::Balance { id, sender, balance: account.balance })?;
+        let nonce = account.nonce.checked_add(1).ok_or(Violation::Overflow)?;
+        let paid = Account { balance, nonce };
+        match &content.action {
+            // To oneself: paid first, credited then, so the sum cannot exceed what was there before.
+            Action::Transfer { to, amount } if *to == sender => {
+                let balance = paid.balance.checked_add(*amount).ok_or(Violation::Overflow)?;
+                self.changed.insert(sender, Account { balance, ..paid });
+            }
+            Action::Transfer { to, amount } => {
+                self.credit(*to, *amount)?;
+                self.changed.insert(sender, paid);
+            }
+            Action::Record { .. } => {
+                self.changed.insert(sender, paid);
+            }
+        }
+        Ok(())
+    }
+
+    fn credit(&mut self, to: Address, amount: Amount) -> Result<(), Violation> {
+        let account = self.account(&to);
+        let balance = account.balance.checked_add(amount).ok_or(Violation::Overflow)?;
+        self.changed.insert(to, Account { balance, ..account });
+        Ok(())
+    }
+
+    fn into_delta(self) -> Delta {
+        let base = self.base;
+        let changes = self
+            .changed
+            .into_iter()
+            .map(|(address, after)| Change { address, before: base.account(&address), after })
+            .filter(|change| change.before != change.after)
+            .collect();
+        Delta { changes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::SecretKey;
+    use crate::block::{Body, Header, Height, Reward};
+    use crate::check::{check_block, check_header, check_transaction};
+    use crate::network::Parameters;
+    use crate::transaction::{SignedTransaction, Transaction};
+
+    struct World {
+        network: Network,
+        ledger: Ledger,
+        key: SecretKey,
+        me: Address,
+    }
+
+    fn world(balance: u64) -> World {
+        let network = Network::new(Parameters::dev()).expect("a preset is valid");
+        let key = SecretKey::from_seed([1; 32]);
+        let me = key.public_key().address();
+        let account = Account { balance: Amount::from_units(balance), nonce: 0 };
+        World { network, ledger: Ledger::from_accounts([(me, account)]), key, me }
+    }
+
+    impl World {
+        fn transfer(&self, nonce: u64, to: Address, amount: u64, fee: u64) -> SignedTransaction {
+            let action = Action::Transfer { to, amount: Amount::from_units(amount) };
+            let transaction =
+                Transaction { sender: self.key.public_key(), nonce, fee: Amount::from_units(fee), action };
+            transaction.sign(&self.network.genesis_id(), &self.key)
+        }
+
+        fn block(&self, reward: u64, transactions: Vec<SignedTransaction>) -> CheckedBlock {
+            let reward = Reward { to: Address([7; 20]), amount: Amount::from_units(reward) };
+            let body = Body { reward, transactions: transactions.into() };
+            let mut header = Header {
+                version: 1,
+                height: Height(1),
+                parent: self.network.genesis_id(),
+                body_root: body.root(),
+                timestamp: self.network.genesis().header.timestamp,
+                target: self.network.parameters().easiest_target,
+                nonce: 0,
+            };
+            while check_header(&header, &self.network).is_err() {
+                header.nonce += 1;
+            }
+            check_block(crate::Block { header, body }, &self.network).expect("valid without its context")
+        }
+
+        fn connect(&self, reward: u64, transactions: Vec<SignedTransaction>) -> Result<Delta, u8> {
+            self.ledger.connect(&self.block(reward, transactions), &self.network).map_err(|error| error.rule())
+        }
+    }
+
+    const COIN: u64 = crate::amount::UNITS_PER_COIN;
+    const OTHER: Address = Address([5; 20]);
+
+    #[test]
+    fn a_block_moves_coins_and_is_undone() {
+        let mut world = world(1000);
+        let delta = world
+            .connect(COIN + 3, vec![world.transfer(0, OTHER, 100, 1), world.transfer(1, OTHER, 200, 2)])
+            .expect("valid");
+        world.ledger.apply(&delta);
+        let balance = |address: Address| world.ledger.account(&address).balance.units();
+        assert_eq!((balance(world.me), balance(OTHER), balance(Address([7; 20]))), (697, 300, COIN + 3));
+        assert_eq!(world.ledger.account(&world.me).nonce, 2);
+        world.ledger.revert(&delta);
+        assert_eq!(world.ledger.account(&world.me), Account { balance: Amount::from_units(1000), nonce: 0 });
+        assert_eq!(world.ledger.len(), 1, "accounts that were not there are not there again");
+    }
+
+    #[test]
+    fn the_same_nonce_twice_in_one_block() {
+        let world = world(1000);
+        let twice = vec![world.transfer(0, OTHER, 100, 0), world.transfer(0, OTHER, 200, 0)];
+        assert_eq!(world.connect(COIN, twice), Err(15));
+        assert_eq!(world.connect(COIN, vec![world.transfer(1, OTHER, 100, 0)]), Err(15));
+    }
+
+    #[test]
+    fn nobody_spends_what_is_not_there() {
+        let world = world(1000);
+        assert!(world.connect(COIN + 1, vec![world.transfer(0, OTHER, 999, 1)]).is_ok());
+        assert_eq!(world.connect(COIN + 1, vec![world.transfer(0, OTHER, 1000, 1)]), Err(16));
+        assert_eq!(world.connect(COIN, vec![world.transfer(0, world.me, 1001, 0)]), Err(16));
+        let both = vec![world.transfer(0, OTHER, 600, 0), world.transfer(1, OTHER, 600, 0)];
+        assert_eq!(world.connect(COIN, both), Err(16));
+    }
+
+    #[test]
+    fn the_reward_is_exact() {
+        let world = world(1000);
+        assert_eq!(world.connect(COIN + 1, vec![]), Err(17));
+        assert_eq!(world.connect(COIN - 1, vec![]), Err(17));
+        assert_eq!(world.connect(COIN, vec![world.transfer(0, OTHER, 1, 1)]), Err(17));
+    }
+
+    #[test]
+    fn sums_do_not_wrap() {
+        let world = world(u64::MAX);
+        assert_eq!(world.connect(COIN, vec![world.transfer(0, OTHER, u64::MAX, 1)]), Err(18));
+        let miner_full = vec![world.transfer(0, Address([7; 20]), u64::MAX, 0)];
+        assert_eq!(world.connect(COIN, miner_full), Err(18));
+        assert_eq!(world.connect(COIN, vec![world.transfer(0, OTHER, 1, u64::MAX - 1)]), Err(18));
+        assert!(world.connect(COIN, vec![world.transfer(0, world.me, u64::MAX, 0)]).is_ok());
+    }
+
+    #[test]
+    fn a_refused_transaction_changes_nothing() {
+        let world = world(u64::MAX);
+        let ledger = Ledger::from_accounts([
+            (world.me, Account { balance: Amount::from_units(5), nonce: 0 }),
+            (OTHER, Account { balance: Amount::MAX, nonce: 0 }),
+        ]);
+        let mut overlay = Overlay::new(&ledger);
+        let checked = check_transaction(world.transfer(0, OTHER, 1, 0), &world.network).expect("well formed");
+        assert_eq!(overlay.apply(&checked), Err(Violation::Overflow));
+        assert_eq!(overlay.into_delta(), Delta::default());
+    }
+}

@@ -1,0 +1,53 @@
+//! What quipu peers must agree on: types, their bytes, hashes, rules and wire messages.
+//!
+//! Everything here is a pure function of its arguments. There is no I/O, no clock, no randomness, no
+//! thread and no async in this crate, so two nodes that run it on the same bytes always agree. The
+//! specification that another team could implement from is `README.md` beside this crate; the rule
+//! numbers R1, R2, … there are the numbers of [`Violation`]. Cases in a form that other languages can
+//! read are in `vectors/`.
+//!
+//! Read in this order:
+//!
+//! | module | what it fixes |
+//! | --- | --- |
+//! | [`encode`] | how a value becomes bytes and back, and which bytes are refused |
+//! | [`hash`] | identifiers, tagged hashes |
+//! | [`amount`], [`time`] | units |
+//! | [`work`] | targets, accumulated work, the retargeting rule |
+//! | [`merkle`] | the commitment to a list of leaves |
+//! | [`account`] | keys, signatures, addresses |
+//! | [`transaction`], [`block`] | what is on the chain |
+//! | [`network`] | the parameters of a network and its genesis block |
+//! | [`check`] | the rules that need no state, and the types that prove they were applied |
+//! | [`ledger`] | the rules that need the accounts: connect a block, undo it |
+//! | [`message`] | what travels between peers |
+//! | [`violation`] | one variant for each rule |
+
+pub mod account;
+pub mod amount;
+pub mod block;
+pub mod check;
+pub mod encode;
+pub mod hash;
+pub mod ledger;
+pub mod merkle;
+pub mod message;
+pub mod network;
+pub mod time;
+pub mod transaction;
+pub mod violation;
+pub mod work;
+
+pub use account::{Address, AddressError, PublicKey, SecretKey, Signature};
+pub use amount::{Amount, AmountError};
+pub use block::{Block, Body, Header, Height, Reward};
+pub use check::{CheckedBlock, CheckedTransaction};
+pub use encode::{DecodeError, List};
+pub use hash::{BlockId, LeafHash, TransactionId};
+pub use ledger::{Account, Delta, Ledger};
+pub use message::{Request, Response, Status};
+pub use network::{Network, Parameters};
+pub use time::{Millis, UnixMillis};
+pub use transaction::{Action, SignedTransaction, Transaction};
+pub use violation::{Blame, Violation};
+pub use work::{Target, Work};

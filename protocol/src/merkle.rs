@@ -1,0 +1,81 @@
+//! The Merkle tree of RFC 6962, section 2.1, over SHA-256.
+//!
+//! Leaves and inner nodes are hashed with different prefixes and no leaf is ever duplicated, so two
+//! different lists never share a root (Bitcoin's CVE-2012-2459 cannot happen).
+
+use crate::hash::{LeafHash, sha256};
+
+/// The hash of one leaf: SHA-256(0x00 ‖ bytes).
+pub fn leaf(bytes: &[u8]) -> LeafHash {
+    LeafHash(sha256(&[&[0], bytes]))
+}
+
+/// The hash of an inner node: SHA-256(0x01 ‖ left ‖ right).
+pub fn node(left: &LeafHash, right: &LeafHash) -> LeafHash {
+    LeafHash(sha256(&[&[1], &left.0, &right.0]))
+}
+
+/// The root over leaf hashes. Of no leaves at all it is SHA-256 of the empty string.
+pub fn root(leaves: impl IntoIterator<Item = LeafHash>) -> LeafHash {
+    // Complete subtrees from the left, each at most half as large as the one before. The number of leaves
+    // in binary says which subtrees there are, so joining after a leaf follows its trailing ones.
+    let mut subtrees: Vec<LeafHash> = Vec::new();
+    let mut count: u64 = 0;
+    for hash in leaves {
+        let mut hash = hash;
+        for _ in 0..count.trailing_ones() {
+            let left = subtrees.pop().expect("one subtree stands for each bit of the count");
+            hash = node(&left, &hash);
+        }
+        subtrees.push(hash);
+        count += 1;
+    }
+    subtrees.into_iter().rev().reduce(|right, left| node(&left, &right)).unwrap_or_else(|| LeafHash(sha256(&[])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition in the RFC, word for word.
+    fn by_definition(leaves: &[LeafHash]) -> LeafHash {
+        match leaves {
+            [] => LeafHash(sha256(&[])),
+            [one] => *one,
+            _ => {
+                let split = leaves.len().next_power_of_two() / 2;
+                node(&by_definition(&leaves[..split]), &by_definition(&leaves[split..]))
+            }
+        }
+    }
+
+    #[test]
+    fn equals_the_definition() {
+        let leaves: Vec<_> = (0..70_u8).map(|n| leaf(&[n])).collect();
+        for n in 0..=leaves.len() {
+            assert_eq!(root(leaves[..n].iter().copied()), by_definition(&leaves[..n]), "{n} leaves");
+        }
+    }
+
+    #[test]
+    fn certificate_transparency_test_vectors() {
+        let inputs =
+            ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+        let leaves: Vec<_> = inputs.iter().map(|hex| leaf(&hex::decode(hex).expect("hex"))).collect();
+        let want = [
+            (1, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+            (3, "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
+            (8, "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"),
+        ];
+        for (n, hex) in want {
+            assert_eq!(root(leaves[..n].iter().copied()).to_string(), hex);
+        }
+    }
+
+    #[test]
+    fn repeating_a_leaf_changes_the_root() {
+        let leaves: Vec<_> = (0..3_u8).map(|n| leaf(&[n])).collect();
+        let repeated = [leaves[0], leaves[1], leaves[2], leaves[2]];
+        assert_ne!(root(leaves), root(repeated));
+    }
+}

@@ -1,0 +1,122 @@
+//! Transactions: what an account's owner signs.
+
+use bincode::{Decode, Encode};
+
+use crate::account::{Address, PublicKey, SecretKey, Signature};
+use crate::amount::Amount;
+use crate::encode::{EncodedSize, List, encode};
+use crate::hash::{BlockId, LeafHash, TransactionId, sha256};
+use crate::merkle;
+
+/// The most data that one record carries, in bytes (rule R3).
+pub const RECORD_BYTES_MAX: usize = 4096;
+
+/// The first bytes of everything that is signed, so that no signature made for another purpose fits.
+const SIGNING_DOMAIN: &[u8] = b"quipu transaction 1\n";
+
+/// What a transaction does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Action {
+    /// Moves coins from the sender to another account.
+    Transfer {
+        /// Who gets the coins.
+        to: Address,
+        /// How much, more than zero.
+        amount: Amount,
+    },
+    /// Puts data on the chain, signed by the sender.
+    Record {
+        /// Any bytes, at most [`RECORD_BYTES_MAX`].
+        data: List<u8>,
+    },
+}
+
+/// The part of a transaction that its sender signs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Transaction {
+    /// The key whose account pays.
+    pub sender: PublicKey,
+    /// How many transactions the account has made before this one.
+    pub nonce: u64,
+    /// Paid to the miner.
+    pub fee: Amount,
+    /// What it does.
+    pub action: Action,
+}
+
+/// A transaction with its sender's signature over [`Transaction::signing_bytes`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct SignedTransaction {
+    /// What was signed.
+    pub transaction: Transaction,
+    /// By whom: valid for the sender's key.
+    pub signature: Signature,
+}
+
+impl EncodedSize for SignedTransaction {
+    /// A record of no bytes: key 36, nonce 8, fee 8, action 4 + 8, signature 68.
+    const ENCODED_BYTES_MIN: usize = 132;
+}
+
+impl Transaction {
+    /// The bytes that are signed: a domain, the id of the network's genesis block, the transaction. A
+    /// signature is therefore worth nothing on another network.
+    pub fn signing_bytes(&self, genesis: &BlockId) -> Vec<u8> {
+        [SIGNING_DOMAIN, genesis.as_bytes(), &encode(self)].concat()
+    }
+
+    /// The SHA-256 of the signed bytes.
+    pub fn id(&self, genesis: &BlockId) -> TransactionId {
+        TransactionId(sha256(&[&self.signing_bytes(genesis)]))
+    }
+
+    /// Adds the signature of `key`, which must be the sender's for the result to be valid.
+    pub fn sign(self, genesis: &BlockId, key: &SecretKey) -> SignedTransaction {
+        let signature = key.sign(&self.signing_bytes(genesis));
+        SignedTransaction { transaction: self, signature }
+    }
+
+    /// What leaves the sender's account: the fee and what is transferred. `None` if that is over 64 bits.
+    pub fn spends(&self) -> Option<Amount> {
+        match &self.action {
+            Action::Transfer { amount, .. } => self.fee.checked_add(*amount),
+            Action::Record { .. } => Some(self.fee),
+        }
+    }
+}
+
+impl SignedTransaction {
+    /// The Merkle leaf of the encoded transaction, the signature included.
+    pub fn leaf(&self) -> LeafHash {
+        merkle::leaf(&encode(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::decode;
+
+    fn record(data: &[u8]) -> SignedTransaction {
+        let key = SecretKey::from_seed([1; 32]);
+        let action = Action::Record { data: data.to_vec().into() };
+        Transaction { sender: key.public_key(), nonce: 0, fee: Amount::ZERO, action }.sign(&BlockId([0; 32]), &key)
+    }
+
+    #[test]
+    fn the_shortest_encoding_is_as_short_as_stated() {
+        let bytes = encode(&record(b""));
+        assert_eq!(bytes.len(), SignedTransaction::ENCODED_BYTES_MIN);
+        assert_eq!(decode(&bytes, 1000), Ok(record(b"")));
+    }
+
+    #[test]
+    fn the_id_leaves_the_signature_out_and_the_leaf_does_not() {
+        let (one, mut other) = (record(b"x"), record(b"x"));
+        other.signature = Signature::Ed25519([7; 64]);
+        let genesis = BlockId([0; 32]);
+        assert_eq!(one.transaction.id(&genesis), other.transaction.id(&genesis));
+        assert_ne!(one.leaf(), other.leaf());
+        assert_ne!(one.transaction.id(&genesis), one.transaction.id(&BlockId([1; 32])));
+    }
+}

@@ -1,0 +1,198 @@
+//! The rules, one variant each. `README.md` beside this crate states them in full.
+
+use crate::account::Address;
+use crate::amount::Amount;
+use crate::block::Height;
+use crate::encode::DecodeError;
+use crate::hash::{BlockId, LeafHash, TransactionId};
+use crate::time::{Millis, UnixMillis};
+use crate::work::Target;
+
+/// A rule that a block or a transaction breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// R1: bytes are the one encoding of a value.
+    #[error("{0}")]
+    Encoding(#[from] DecodeError),
+    /// R2: an encoded block is no longer than the network allows. Both in bytes.
+    #[error("a block of {length} bytes is over the network's limit of {limit}")]
+    BlockTooLong {
+        /// Bytes of the block.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// R3: a record carries a bounded number of bytes.
+    #[error("a record of {length} bytes is over the limit of {limit}")]
+    RecordTooLong {
+        /// Bytes of data.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// R4: the header has a known version.
+    #[error("block version {version} is unknown; a newer quipu may understand it")]
+    Version {
+        /// The header's.
+        version: u32,
+    },
+    /// R5: the target is the compact form of a bound between the hardest and the network's easiest.
+    #[error("{target} is not a target of this network")]
+    TargetForm {
+        /// The header's.
+        target: Target,
+    },
+    /// R6: the id does not exceed the target.
+    #[error("block {id} has too little work for target {target}")]
+    WorkTooLow {
+        /// The header's hash.
+        id: BlockId,
+        /// The header's target.
+        target: Target,
+    },
+    /// R7: the header's root is the body's.
+    #[error("the body's root is {actual}, not {claimed} as the header says")]
+    BodyRoot {
+        /// In the header.
+        claimed: LeafHash,
+        /// Of the body.
+        actual: LeafHash,
+    },
+    /// R8: a transaction pays at least the network's least fee.
+    #[error("the fee {fee} is less than this network's least fee {least}")]
+    FeeTooLow {
+        /// Offered.
+        fee: Amount,
+        /// Asked for.
+        least: Amount,
+    },
+    /// R9: a transfer moves more than nothing.
+    #[error("a transfer of nothing")]
+    EmptyTransfer,
+    /// R10: the signature is valid for the sender's key, the network and the transaction.
+    #[error("transaction {id} is not signed by its sender")]
+    Signature {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// R11: the height is the parent's plus one.
+    #[error("height {height} does not follow the parent's height {parent}")]
+    Height {
+        /// The header's.
+        height: Height,
+        /// The parent's.
+        parent: Height,
+    },
+    /// R12: the timestamp is not before the parent's.
+    #[error("the timestamp is {} before the parent's", parent.saturating_since(*timestamp))]
+    TimeBeforeParent {
+        /// The header's.
+        timestamp: UnixMillis,
+        /// The parent's.
+        parent: UnixMillis,
+    },
+    /// R13: the target is the one that the retargeting rule gives.
+    #[error("the target is {target} where the rule gives {expected}")]
+    TargetRule {
+        /// The header's.
+        target: Target,
+        /// By the rule.
+        expected: Target,
+    },
+    /// R14: the timestamp is not too far ahead of the local clock. The only rule that time heals.
+    #[error("the timestamp is {ahead} ahead of our clock, more than {limit}")]
+    TimeTooFarAhead {
+        /// By how much.
+        ahead: Millis,
+        /// What is allowed.
+        limit: Millis,
+    },
+    /// R15: a transaction's nonce is the number of transactions that its sender has made.
+    #[error("transaction {id} has nonce {nonce} where the account is at {expected}")]
+    Nonce {
+        /// The transaction.
+        id: TransactionId,
+        /// Its nonce.
+        nonce: u64,
+        /// The account's.
+        expected: u64,
+    },
+    /// R16: a sender has what it spends.
+    #[error("{sender} has {balance}, not enough for transaction {id}")]
+    Balance {
+        /// The transaction.
+        id: TransactionId,
+        /// Who pays.
+        sender: Address,
+        /// What is there.
+        balance: Amount,
+    },
+    /// R17: the reward is the subsidy and the fees, exactly.
+    #[error("the reward is {amount} where subsidy and fees make {expected}")]
+    Reward {
+        /// In the block.
+        amount: Amount,
+        /// By the rule.
+        expected: Amount,
+    },
+    /// R18: no sum exceeds 64 bits.
+    #[error("a sum of amounts exceeds 64 bits")]
+    Overflow,
+    /// R19: a chain begins with the network's genesis block.
+    #[error("block {id} at height 0 is not this network's genesis")]
+    Genesis {
+        /// The block at height 0.
+        id: BlockId,
+    },
+}
+
+/// What a violation says about a block, and so what a node may remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// Those bytes alone: another body may fit the same header. Blame who sent it, and forget the block.
+    Bytes,
+    /// The header, and so the block and all that is built on it, for ever.
+    Block,
+    /// Nobody: ask again later.
+    Nobody,
+}
+
+impl Violation {
+    /// The rule's number in the specification.
+    pub fn rule(&self) -> u8 {
+        match self {
+            Self::Encoding(_) => 1,
+            Self::BlockTooLong { .. } => 2,
+            Self::RecordTooLong { .. } => 3,
+            Self::Version { .. } => 4,
+            Self::TargetForm { .. } => 5,
+            Self::WorkTooLow { .. } => 6,
+            Self::BodyRoot { .. } => 7,
+            Self::FeeTooLow { .. } => 8,
+            Self::EmptyTransfer => 9,
+            Self::Signature { .. } => 10,
+            Self::Height { .. } => 11,
+            Self::TimeBeforeParent { .. } => 12,
+            Self::TargetRule { .. } => 13,
+            Self::TimeTooFarAhead { .. } => 14,
+            Self::Nonce { .. } => 15,
+            Self::Balance { .. } => 16,
+            Self::Reward { .. } => 17,
+            Self::Overflow => 18,
+            Self::Genesis { .. } => 19,
+        }
+    }
+
+    /// What it says about the block in which it was found.
+    ///
+    /// Only what the header commits to condemns the header: bytes that do not decode or do not have the root
+    /// may be a mutilated copy of a good block.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Encoding(_) | Self::BodyRoot { .. } => Blame::Bytes,
+            Self::TimeTooFarAhead { .. } => Blame::Nobody,
+            _ => Blame::Block,
+        }
+    }
+}

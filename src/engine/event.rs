@@ -1,0 +1,512 @@
+//! What the engine is told and what it asks for. All of the engine's contact with the world is in this file.
+
+use std::sync::Arc;
+
+use quipu_protocol::{
+    Account, Action, Address, Amount, Block, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Height, Millis,
+    Request, Response, SecretKey, SignedTransaction, TransactionId, UnixMillis, Violation,
+};
+use serde::{Deserialize, Serialize};
+
+/// The time, read by the shell just before it calls the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Since the shell started. Never goes back; timeouts are measured on it.
+    pub elapsed: Millis,
+    /// What the wall clock says. Blocks are judged by it.
+    pub unix: UnixMillis,
+}
+
+/// When the engine wants to be called next, whatever happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// At once: work was cut up and there is more. Handle what waits in the queues in between.
+    Now,
+    /// With an [`Event::Tick`] at this point of [`Now::elapsed`].
+    At(Millis),
+}
+
+/// One session with one peer. Never used again, so that a late event can't hit another session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerKey(pub u64);
+
+/// Chosen by the shell for something that waits for an effect: a gossip message for its verdict, a peer's request
+/// for its reply, a command for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Chosen by the engine for something it asked for: a request to a peer, a check, a load, a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub u64);
+
+/// What is spread by gossip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gossip {
+    /// A new block.
+    Block(Box<Block>),
+    /// A transaction that waits to be mined.
+    Transaction(Box<SignedTransaction>),
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A peer speaks our protocols on our network, and a message published from now on reaches it.
+    PeerConnected {
+        /// The new session.
+        peer: PeerKey,
+    },
+    /// A session is over; nothing more comes from it.
+    PeerDisconnected {
+        /// Which.
+        peer: PeerKey,
+    },
+    /// A gossip message that decoded. Must get one [`Effect::Verdict`].
+    Gossip {
+        /// Who passed it on, not necessarily who made it.
+        peer: PeerKey,
+        /// For the verdict.
+        ticket: Ticket,
+        /// What it said.
+        gossip: Gossip,
+    },
+    /// The shell saw bytes that no honest peer sends.
+    Misbehaved {
+        /// Who sent them.
+        peer: PeerKey,
+        /// What was wrong.
+        fault: Fault,
+    },
+    /// A peer asks. Must get one [`Effect::Reply`] or [`Effect::Serve`].
+    Request {
+        /// Who asks.
+        peer: PeerKey,
+        /// For the reply.
+        ticket: Ticket,
+        /// What it wants.
+        request: Request,
+    },
+    /// The answer to an [`Effect::Ask`], or none.
+    Response {
+        /// Who was asked.
+        peer: PeerKey,
+        /// As in the effect.
+        key: Key,
+        /// What came back.
+        result: Result<Response, RequestFailure>,
+    },
+    /// The result of an [`Effect::CheckBlocks`], one for each block in the same order.
+    BlocksChecked {
+        /// As in the effect.
+        key: Key,
+        /// What the rules without state say.
+        results: Vec<Result<CheckedBlock, Violation>>,
+    },
+    /// The result of an [`Effect::CheckTransactions`], one for each in the same order.
+    TransactionsChecked {
+        /// As in the effect.
+        key: Key,
+        /// What the rules without state say.
+        results: Vec<Result<CheckedTransaction, Violation>>,
+    },
+    /// The result of an [`Effect::Load`], one for each place in the same order.
+    Loaded {
+        /// As in the effect.
+        key: Key,
+        /// The blocks, with what undoes them if they are connected.
+        blocks: Vec<LoadedBlock>,
+    },
+    /// Everything up to and including this batch survives a crash.
+    Persisted {
+        /// [`Batch::sequence`].
+        sequence: u64,
+    },
+    /// A nonce that meets the target of [`Effect::Mine`].
+    Mined {
+        /// As in the effect.
+        key: Key,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// The node's own user wants something. Must get one [`Effect::Answer`].
+    Command {
+        /// For the answer.
+        ticket: Ticket,
+        /// What.
+        command: Command,
+    },
+    /// How fast the miner threads have been, in hashes per second, zero when they rest.
+    HashRate(u64),
+    /// Time has passed.
+    Tick,
+}
+
+/// A stored block.
+#[derive(Debug, Clone)]
+pub struct LoadedBlock {
+    /// The block as it was checked before it was stored.
+    pub block: Arc<CheckedBlock>,
+    /// What connecting it changed, if it is on the best chain on disk.
+    pub delta: Option<Arc<Delta>>,
+}
+
+/// Why no response came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestFailure {
+    /// The connection is gone, or the request could not be sent.
+    Unreachable,
+    /// The peer did not answer in time.
+    Timeout,
+    /// The peer answered with bytes that are no response.
+    Malformed,
+}
+
+/// What a peer did wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Bytes that are no message.
+    Malformed,
+    /// A block or a transaction that breaks a rule.
+    Invalid(Violation),
+    /// An answer to another question than was asked.
+    WrongAnswer,
+    /// No answer, again and again.
+    Silent,
+    /// More than its share.
+    Flood,
+}
+
+/// Something to be done by the shell. Effects are carried out in the order in which they are emitted.
+#[derive(Debug)]
+pub enum Effect {
+    /// Spread this to all peers.
+    Publish(Gossip),
+    /// What to do with a gossip message.
+    Verdict {
+        /// From the event.
+        peer: PeerKey,
+        /// From the event.
+        ticket: Ticket,
+        /// Whether it is passed on.
+        verdict: Verdict,
+    },
+    /// Ask a peer. Gets one [`Event::Response`], unless the peer disconnects.
+    Ask {
+        /// Whom.
+        peer: PeerKey,
+        /// For the response.
+        key: Key,
+        /// What.
+        request: Request,
+    },
+    /// Answer a peer's request. `None` refuses it.
+    Reply {
+        /// From the event.
+        ticket: Ticket,
+        /// The answer.
+        response: Option<Response>,
+    },
+    /// Answer a peer's request for blocks with these, from the store, as many as fit into a response.
+    Serve {
+        /// From the event.
+        ticket: Ticket,
+        /// Where they are.
+        places: Vec<Place>,
+    },
+    /// End a session.
+    Close {
+        /// Which.
+        peer: PeerKey,
+        /// Why.
+        fault: Fault,
+        /// How long the peer may not come back.
+        ban: Millis,
+    },
+    /// Apply the rules that need no state. Gets one [`Event::BlocksChecked`].
+    CheckBlocks {
+        /// For the result.
+        key: Key,
+        /// What to check.
+        blocks: Vec<Block>,
+    },
+    /// Apply the rules that need no state. Gets one [`Event::TransactionsChecked`].
+    CheckTransactions {
+        /// For the result.
+        key: Key,
+        /// What to check.
+        transactions: Vec<SignedTransaction>,
+    },
+    /// Write this, all of it or nothing. Gets one [`Event::Persisted`], perhaps together with later ones.
+    Persist(Batch),
+    /// Read blocks that were persisted. Gets one [`Event::Loaded`].
+    Load {
+        /// For the result.
+        key: Key,
+        /// Which.
+        places: Vec<Place>,
+    },
+    /// Search a nonce for this header, instead of for any before. Gets an [`Event::Mined`] if one is found.
+    Mine {
+        /// For the result.
+        key: Key,
+        /// The header; its nonce is to be replaced.
+        header: Header,
+    },
+    /// Stop searching.
+    StopMining,
+    /// Answer the user's command, once everything persisted so far is durable.
+    Answer {
+        /// From the event.
+        ticket: Ticket,
+        /// The answer.
+        answer: Result<Answer, CommandError>,
+    },
+    /// Tell the user, once everything persisted so far is durable.
+    Notify(Notice),
+}
+
+/// What to do with a gossip message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Pass it on.
+    Accept,
+    /// Drop it; nobody is to blame.
+    Ignore,
+    /// Drop it and remember who sent it.
+    Reject,
+}
+
+/// Where a block is in the store: rows are in the order of heights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub id: BlockId,
+}
+
+/// Writes that become durable together, numbered from 1 without gaps.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Its number.
+    pub sequence: u64,
+    /// In this order.
+    pub writes: Vec<Write>,
+}
+
+/// One change of what is stored.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A checked block, not connected yet.
+    Block(Arc<CheckedBlock>),
+    /// The block at `place` is the new tip; the accounts change by `delta`, which is kept to undo it.
+    Connect {
+        /// Which.
+        place: Place,
+        /// What it changes.
+        delta: Arc<Delta>,
+    },
+    /// The tip at `place` is taken off the best chain again, and `delta` undone.
+    Disconnect {
+        /// Which.
+        place: Place,
+        /// What it had changed.
+        delta: Arc<Delta>,
+    },
+    /// The block at `place` breaks a rule: never again.
+    Condemn {
+        /// Which.
+        place: Place,
+    },
+    /// A transaction that must not be forgotten.
+    PutPending(CheckedTransaction),
+    /// A transaction that was mined, replaced or given up.
+    DropPending(TransactionId),
+}
+
+/// What the store gives back at a start.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// All stored headers but genesis, in the order of heights, with whether they are condemned.
+    pub headers: Vec<StoredHeader>,
+    /// The tip of the best chain; `None`: genesis.
+    pub tip: Option<BlockId>,
+    /// All accounts at the tip.
+    pub accounts: Vec<(Address, Account)>,
+    /// Transactions put and not dropped.
+    pub pending: Vec<SignedTransaction>,
+}
+
+/// A header in the store.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredHeader {
+    /// Its id, so that it need not be hashed again.
+    pub id: BlockId,
+    /// The header.
+    pub header: Header,
+    /// Whether its block breaks a rule.
+    pub condemned: bool,
+}
+
+/// When to mine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MiningMode {
+    /// Only when asked for a number of blocks.
+    #[default]
+    Off,
+    /// Always.
+    On,
+    /// While transactions wait.
+    Pending,
+}
+
+/// What the node's own user asks for.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Mine this many blocks. Answered by [`Answer::Mined`] when they are durable.
+    Mine {
+        /// How many, at least one.
+        count: u64,
+        /// Who gets the rewards; `None`: the node's own account.
+        to: Option<Address>,
+    },
+    /// Stop what [`Command::Mine`] began; its answer has what was mined so far. The mode stays.
+    CancelMining,
+    /// Mine by itself, or no more.
+    SetMining {
+        /// When.
+        mode: MiningMode,
+        /// Who gets the rewards; `None`: the node's own account.
+        to: Option<Address>,
+    },
+    /// Sign and send a transaction. Answered by [`Answer::Sent`] when it is durable.
+    Send {
+        /// Whose account pays.
+        key: Arc<SecretKey>,
+        /// What it does.
+        action: Action,
+        /// For the miner.
+        fee: Amount,
+    },
+    /// What waits to be mined. Answered by [`Answer::Pending`].
+    Pending,
+    /// One account. Answered by [`Answer::Account`].
+    Account {
+        /// Which.
+        address: Address,
+    },
+    /// Ask every peer now. Answered by [`Answer::Resolved`] when all have answered, or had the time to.
+    Resolve,
+}
+
+/// The answer to a [`Command`].
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The blocks, oldest first. Fewer than asked for if it was cancelled.
+    Mined(Vec<Place>),
+    /// The transaction's id.
+    Sent(TransactionId),
+    /// In the order in which they would be mined now.
+    Pending(Vec<CheckedTransaction>),
+    /// An account.
+    Account {
+        /// As of the tip.
+        account: Account,
+        /// Balance if everything pending were mined, what it receives from others left out.
+        spendable: Amount,
+        /// How many of its transactions wait.
+        pending: u64,
+    },
+    /// Whether the chain was replaced.
+    Resolved {
+        /// Whether another chain took the place of ours.
+        replaced: bool,
+        /// How many peers answered.
+        answered: usize,
+        /// How many were asked.
+        asked: usize,
+        /// The best block now.
+        tip: Place,
+    },
+    /// Done; there is nothing to tell.
+    Done,
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The account has less than is needed.
+    #[error(
+        "insufficient balance: {spendable} of {balance} can be spent (the rest is in pending transactions), {needed} needed"
+    )]
+    InsufficientBalance {
+        /// As of the tip.
+        balance: Amount,
+        /// Less what pending transactions spend.
+        spendable: Amount,
+        /// Amount and fee.
+        needed: Amount,
+    },
+    /// A rule of the network forbids it.
+    #[error("{0}")]
+    Invalid(Violation),
+    /// Too many of the account's transactions wait, or the pool is full of better paying ones.
+    #[error("the memory pool has no room: mine first, or offer a higher fee")]
+    PoolFull,
+    /// Another `mine N` is running.
+    #[error("already mining the blocks of another command: wait for it, or stop it")]
+    Busy,
+    /// The node is shutting down.
+    #[error("the node is shutting down")]
+    Closing,
+}
+
+impl CommandError {
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InsufficientBalance { .. } => "insufficient_balance",
+            Self::Invalid(_) => "invalid_transaction",
+            Self::PoolFull => "pool_full",
+            Self::Busy => "busy",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// Something that the user may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The best chain has a new tip.
+    Tip {
+        /// The new tip.
+        tip: Place,
+        /// How many blocks of ours were taken off first.
+        reorg_depth: u64,
+        /// Whether the block was mined here.
+        ours: bool,
+    },
+    /// A transaction entered the memory pool.
+    Transaction(CheckedTransaction),
+    /// A block with valid work but a bad content was offered and refused.
+    BlockRefused {
+        /// Which.
+        place: Place,
+        /// What it breaks.
+        violation: Violation,
+    },
+    /// A peer's clock, or ours, is wrong by this many milliseconds (theirs less ours).
+    ClockDiffers {
+        /// Whose.
+        peer: PeerKey,
+        /// By how much.
+        offset_millis: i64,
+    },
+    /// Most peers' clocks say that ours is wrong by this many milliseconds (theirs less ours).
+    OurClockDiffers {
+        /// By how much.
+        offset_millis: i64,
+    },
+}

@@ -1,0 +1,7 @@
+//! quipu: a peer-to-peer ledger node.
+
+pub use quipu_protocol as protocol;
+
+pub mod engine;
+#[cfg(feature = "node")]
+pub mod node;
