@@ -1,7 +1,391 @@
 //! The node's brain: events in, effects out.
+//!
+//! [`Engine::handle`] takes in one event and says what is to be done. It never blocks and never fails, does no I/O,
+//! reads no clock, starts no thread and draws no random number: the same events at the same times give the same
+//! effects. A peer's misbehaviour is data here, not an error.
+//!
+//! After each event the same steps run: move the best chain along, give verdicts, ask peers for what is wanted and
+//! not in flight, keep the miner at what is worth mining. What is wanted is always derived from the state, so nothing
+//! depends on remembering to ask.
+//!
+//! | module | what it decides |
+//! | --- | --- |
+//! | [`event`] | nothing: the vocabulary between the engine and the world |
+//! | `index` | the tree of all valid headers |
+//! | `chain`, `bodies` | which chain is the best, and how to get there |
+//! | `orphans` | what becomes of blocks that come too soon |
+//! | [`mempool`] | which transactions wait, and which are mined first |
+//! | `peers` | what peers may send, and when they are cut off |
+//! | `sync` | what to ask, whom, and when to give up |
+//! | `gossip` | what is passed on |
+//! | `serve` | what peers are answered |
+//! | `mining` | what the miner searches for |
+//! | `command` | what the node's own user is answered |
+//! | [`view`] | the snapshot that readers see |
+//!
+//! Every container is bounded: the constants next to them say by how much, and what is given up first.
 
+mod bodies;
+mod chain;
+mod command;
 pub mod event;
+mod gossip;
+mod index;
+pub mod mempool;
+mod mining;
+mod orphans;
+pub mod peers;
+mod serve;
+pub mod sync;
 pub mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use quipu_protocol::{Address, BlockId, CheckedTransaction, Millis, Network, SignedTransaction};
 
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
+
+use chain::{Chain, Progress};
+use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
+use gossip::{Announcer, Refused};
+use index::BlockRef;
+use mempool::Mempool;
+use mining::Mining;
+use orphans::Orphans;
+use peers::Peers;
+use view::PeerView;
+
+/// How long the engine may go without being called.
+const TICK_INTERVAL: Millis = Millis(1_000);
+/// Transactions that are published again when a reorganisation returns them. Peers pull the rest.
+const RETURNED_PUBLISHED_MAX: usize = 256;
+
+/// What an engine is made with.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The network.
+    pub network: Arc<Network>,
+    /// The node's own account.
+    pub account: Address,
+    /// What the node calls itself.
+    pub nickname: String,
+    /// Random bytes, for what peers must not be able to predict.
+    pub seed: [u8; 32],
+    /// When to mine from the start.
+    pub mining: MiningMode,
+}
+
+/// Who brought a transaction, and who waits for the verdict.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    peer: PeerKey,
+    ticket: Option<Ticket>,
+}
+
+/// Something that is being checked.
+#[derive(Debug)]
+enum Check {
+    Offered { origin: PeerKey, ticket: Option<Ticket>, block: BlockRef },
+    Sync { peer: PeerKey, blocks: Vec<BlockRef> },
+    Transactions { origins: Vec<Origin> },
+}
+
+/// The node's brain.
+#[derive(Debug)]
+pub struct Engine {
+    network: Arc<Network>,
+    account: Address,
+    nickname: String,
+    chain: Chain,
+    mempool: Mempool,
+    refused: Refused,
+    peers: Peers,
+    orphans: Orphans,
+    sync: sync::Sync,
+    mining: Mining,
+    announcer: Announcer,
+    resolving: Vec<command::Resolving>,
+    /// What the checker pool is at, by the key of the effect.
+    checks: BTreeMap<Key, Check>,
+    unchecked: Vec<(SignedTransaction, Origin)>,
+    awaiting_verdict: Vec<(PeerKey, Ticket, BlockRef)>,
+    /// Blocks that were mined here and are not connected yet.
+    mined_here: BTreeSet<BlockId>,
+    loading: Option<Key>,
+    last_key: u64,
+    writes: Vec<Write>,
+    /// Number of the last batch that was emitted, and of the last that is durable.
+    sequence: u64,
+    persisted: u64,
+    /// For the user, once the batch of the same call is on its way.
+    outbox: Vec<Effect>,
+    /// Accounts that changed since the pool was brought up to date.
+    changed_accounts: BTreeSet<Address>,
+    view: Option<Arc<View>>,
+}
+
+impl Engine {
+    /// An engine that goes on from what was stored.
+    pub fn new(config: EngineConfig, stored: Stored) -> Self {
+        let hash_key = u64::from_le_bytes(*config.seed.first_chunk().expect("32 bytes hold 8"));
+        let chain = Chain::new(config.network.clone(), &stored, hash_key);
+        let mut mempool = Mempool::default();
+        let mut refused = Vec::new();
+        for signed in stored.pending {
+            let transaction = CheckedTransaction::recall(signed, &config.network);
+            let id = transaction.id();
+            if mempool.add(transaction, None, true, chain.ledger()).is_err() {
+                refused.push(id);
+            }
+        }
+        let mut engine = Self {
+            mining: Mining::new(config.mining, config.account),
+            network: config.network,
+            account: config.account,
+            nickname: config.nickname,
+            chain,
+            mempool,
+            refused: Refused::default(),
+            peers: Peers::default(),
+            orphans: Orphans::default(),
+            sync: sync::Sync::default(),
+            announcer: Announcer::default(),
+            resolving: Vec::new(),
+            checks: BTreeMap::new(),
+            unchecked: Vec::new(),
+            awaiting_verdict: Vec::new(),
+            mined_here: BTreeSet::new(),
+            loading: None,
+            last_key: 0,
+            writes: Vec::new(),
+            sequence: 0,
+            persisted: 0,
+            outbox: Vec::new(),
+            changed_accounts: BTreeSet::new(),
+            view: None,
+        };
+        engine.writes.extend(refused.into_iter().map(Write::DropPending));
+        engine
+    }
+
+    /// Takes in one event, and adds to `effects` what is to be done, in order.
+    pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        self.route(now, event, effects);
+        self.revisit_orphans(now, effects);
+        self.check_transactions(effects);
+        self.plan(now, effects);
+        let unfinished = self.advance(effects);
+        self.settle_verdicts(effects);
+        self.plan_mining(now, effects);
+        self.announce(now, effects);
+        self.settle_resolving(now);
+        self.flush(effects);
+        self.view = None;
+        if unfinished { Wake::Now } else { Wake::At(self.next_wake(now)) }
+    }
+
+    fn route(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::PeerConnected { peer } => self.peers.connect(peer, now),
+            Event::PeerDisconnected { peer } => self.on_disconnected(peer),
+            Event::Gossip { peer, ticket, gossip } => self.on_gossip(peer, ticket, gossip, now, effects),
+            Event::Misbehaved { peer, fault } => self.peers.punish(peer, fault, effects),
+            Event::Request { peer, ticket, request } => self.on_request(peer, ticket, request, now, effects),
+            Event::Response { peer, key, result } => self.on_response(peer, key, result, now, effects),
+            Event::BlocksChecked { key, results } => match self.checks.remove(&key) {
+                Some(Check::Sync { peer, blocks }) => self.on_sync_checked(peer, blocks, results, effects),
+                Some(Check::Offered { origin, ticket, block }) => {
+                    for result in results {
+                        self.on_offered_checked(origin, ticket, block, result, effects);
+                    }
+                }
+                Some(Check::Transactions { .. }) | None => {}
+            },
+            Event::TransactionsChecked { key, results } => {
+                if let Some(Check::Transactions { origins }) = self.checks.remove(&key) {
+                    self.on_transactions_checked(origins, results, effects);
+                }
+            }
+            Event::Loaded { key, blocks } => {
+                if self.loading == Some(key) {
+                    self.loading = None;
+                    self.chain.insert_loaded(blocks);
+                }
+            }
+            Event::Persisted { sequence } => self.persisted = self.persisted.max(sequence),
+            Event::Mined { key, nonce } => self.on_mined(key, nonce),
+            Event::Command { ticket, command } => self.on_command(ticket, command, now, effects),
+            Event::HashRate(rate) => self.mining.hash_rate = rate,
+            Event::Tick => {}
+        }
+    }
+
+    fn on_disconnected(&mut self, peer: PeerKey) {
+        if let Some(session) = self.peers.disconnect(peer) {
+            self.forget_flights(&session);
+        }
+        self.mempool.forget_peer(peer);
+        self.orphans.forget_peer(peer);
+        self.note_resolved(peer);
+    }
+
+    /// Moves the best chain along, and everything that follows it. Whether there is more to do at once.
+    fn advance(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let tip_before = self.chain.tip();
+        let progress = self.chain.advance();
+        if !progress.wanted.is_empty() && self.loading.is_none() {
+            let key = self.new_key();
+            self.loading = Some(key);
+            self.writes.extend(self.chain.take_writes());
+            self.flush_writes(effects);
+            effects.push(Effect::Load { key, places: progress.wanted.clone() });
+        }
+        let unfinished = progress.unfinished;
+        self.follow(progress, effects);
+        let tip = self.chain.tip();
+        if tip != tip_before {
+            self.refused.clear();
+            // What came by gossip goes on by its verdict.
+            let passed_on = self.awaiting_verdict.iter().any(|(_, _, block)| *block == tip);
+            if !passed_on && !self.is_far_behind() {
+                self.announcer.want();
+            }
+        }
+        unfinished
+    }
+
+    fn follow(&mut self, progress: Progress, effects: &mut Vec<Effect>) {
+        self.changed_accounts.extend(progress.changed_accounts());
+        for (place, violation) in &progress.refused {
+            self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
+            self.drop_condemned_peers(effects);
+        }
+        // Between two chains there is no state to bring the pool up to date with.
+        if self.chain.is_reorganising() {
+            return;
+        }
+        let changed = std::mem::take(&mut self.changed_accounts);
+        self.mempool.update(changed, self.chain.ledger());
+        self.note_dropped();
+        let (reorg_depth, returned) = match progress.reorganised {
+            Some((depth, returned)) => (depth, self.take_back(returned, effects)),
+            None => (0, 0),
+        };
+        if let Some((last, _)) = progress.connected.last() {
+            let ours = self.mined_here.contains(&last.id());
+            for (block, _) in &progress.connected {
+                self.mined_here.remove(&block.id());
+            }
+            let tip = self.chain.tip_place();
+            self.notify(Notice::Tip { tip, reorg_depth, returned, ours });
+        }
+    }
+
+    /// Puts transactions of blocks that left the best chain back into the pool. Gives how many could be.
+    fn take_back(&mut self, returned: Vec<CheckedTransaction>, effects: &mut Vec<Effect>) -> usize {
+        let mut count = 0;
+        for transaction in returned {
+            if self.mempool.add(transaction.clone(), None, true, self.chain.ledger()).is_err() {
+                continue;
+            }
+            self.writes.push(Write::PutPending(transaction.clone()));
+            if count < RETURNED_PUBLISHED_MAX {
+                let signed = Box::new(transaction.signed().clone());
+                effects.push(Effect::Publish(event::Gossip::Transaction(signed)));
+            }
+            count += 1;
+        }
+        self.note_dropped();
+        count
+    }
+
+    fn note_dropped(&mut self) {
+        self.writes.extend(self.mempool.take_dropped_durable().into_iter().map(Write::DropPending));
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Result<Answer, CommandError>) {
+        self.outbox.push(Effect::Answer { ticket, answer });
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.outbox.push(Effect::Notify(notice));
+    }
+
+    fn new_key(&mut self) -> Key {
+        self.last_key += 1;
+        Key(self.last_key)
+    }
+
+    /// Emits what is to be written as one batch, then what the user may only see after it.
+    fn flush(&mut self, effects: &mut Vec<Effect>) {
+        self.flush_writes(effects);
+        effects.append(&mut self.outbox);
+    }
+
+    fn flush_writes(&mut self, effects: &mut Vec<Effect>) {
+        let mut writes = self.chain.take_writes();
+        writes.append(&mut self.writes);
+        if !writes.is_empty() {
+            self.sequence += 1;
+            effects.push(Effect::Persist(Batch { sequence: self.sequence, writes }));
+        }
+    }
+
+    fn next_wake(&self, now: Now) -> Millis {
+        let deadlines = [
+            self.next_deadline(),
+            self.mining.deadline(),
+            self.announcer.due(),
+            self.resolve_deadline(),
+            Some(now.elapsed + TICK_INTERVAL),
+        ];
+        deadlines.into_iter().flatten().min().expect("one of them is always there")
+    }
+
+    /// The state for readers. Made anew only when something was handled since the last call.
+    pub fn view(&mut self) -> Arc<View> {
+        if let Some(view) = &self.view {
+            return view.clone();
+        }
+        let view = Arc::new(self.make_view());
+        self.view = Some(view.clone());
+        view
+    }
+
+    fn make_view(&self) -> View {
+        let tip = self.chain.tip();
+        let peers = self.peers.iter().map(|(peer, session)| PeerView {
+            peer,
+            height: session.status.as_ref().map(|status| status.height),
+            nickname: session.status.as_ref().map(quipu_protocol::Status::nickname).unwrap_or_default(),
+            clock_offset_millis: session.clock_offset_millis,
+        });
+        View {
+            tip: self.chain.tip_place(),
+            work: self.chain.index().work(tip),
+            tip_timestamp: self.chain.index().timestamp(tip),
+            balance: self.chain.ledger().account(&self.account).balance,
+            pending: self.mempool.len(),
+            mining: self.mining.view(),
+            syncing: self.sync_view(),
+            peers: peers.collect(),
+        }
+    }
+
+    /// How full the engine's containers are, by name: what a test compares with their bounds.
+    pub fn occupancy(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("headers", self.chain.index().len()),
+            ("cached_body_bytes", self.chain.cached_bytes()),
+            ("mempool_bytes", self.mempool.bytes()),
+            ("orphans", self.orphans.len()),
+            ("orphan_bytes", self.orphans.bytes()),
+            ("peers", self.peers.len()),
+            ("requested_blocks", self.sync.requested()),
+            ("unchecked_transactions", self.unchecked.len()),
+            ("checks", self.checks.len()),
+        ]
+    }
+}

@@ -3,5 +3,4 @@
 pub use quipu_protocol as protocol;
 
 pub mod engine;
-#[cfg(feature = "node")]
-pub mod node;
+pub mod sim;

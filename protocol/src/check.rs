@@ -11,14 +11,14 @@ use bincode::enc::Encoder;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::account::{Address, PublicKey, Signature};
+use crate::account::{Address, PublicKey, SecretKey, Signature};
 use crate::block::{Block, Body, Header, Height, Reward};
 use crate::encode::{EncodedSize, decode, encode, encode_list};
 use crate::hash::{BlockId, LeafHash, TransactionId, sha256};
 use crate::merkle;
 use crate::network::Network;
 use crate::time::UnixMillis;
-use crate::transaction::{Action, RECORD_BYTES_MAX, SignedTransaction};
+use crate::transaction::{Action, RECORD_BYTES_MAX, SignedTransaction, Transaction};
 use crate::violation::Violation;
 use crate::work::Target;
 
@@ -62,6 +62,19 @@ impl CheckedTransaction {
     /// Length of its encoding, in bytes.
     pub fn length(&self) -> usize {
         self.0.length
+    }
+
+    /// Signs a transaction with its sender's key, and so need not verify it. Checks the rest: R3, R8, R9.
+    pub fn sign(transaction: Transaction, key: &SecretKey, network: &Network) -> Result<Self, Violation> {
+        assert_eq!(transaction.sender, key.public_key(), "only the sender's key signs");
+        let signed = transaction.sign(&network.genesis_id(), key);
+        check_form(&signed, network)?;
+        Ok(Self::new(signed, network))
+    }
+
+    /// A transaction that this node checked before it stored it. Never for bytes from anywhere but our own store.
+    pub fn recall(signed: SignedTransaction, network: &Network) -> Self {
+        Self::new(signed, network)
     }
 
     fn new(signed: SignedTransaction, network: &Network) -> Self {
@@ -346,10 +359,8 @@ fn batch_is_valid(transactions: &[CheckedTransaction], network: &Network) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::SecretKey;
     use crate::amount::Amount;
     use crate::network::Parameters;
-    use crate::transaction::Transaction;
 
     fn network() -> Network {
         Network::new(Parameters::dev()).expect("a preset is valid")

@@ -485,6 +485,8 @@ pub enum Notice {
         tip: Place,
         /// How many blocks of ours were taken off first.
         reorg_depth: u64,
+        /// How many of their transactions wait again.
+        returned: usize,
         /// Whether the block was mined here.
         ours: bool,
     },

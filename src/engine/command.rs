@@ -1,0 +1,141 @@
+//! What the node's own user asks for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quipu_protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction};
+
+use super::Engine;
+use super::event::{Answer, Command, CommandError, Effect, Gossip, Notice, Now, PeerKey, Ticket, Write};
+use super::index::BlockRef;
+use super::mempool::Refusal;
+
+/// How long `resolve` waits for peers, and for the better chain that one of them may have.
+const RESOLVE_TIMEOUT: Millis = Millis(30_000);
+/// Commands of that kind that wait at the same time. More are refused.
+const RESOLVING_MAX: usize = 64;
+
+/// A `resolve` that waits for peers.
+#[derive(Debug)]
+pub(crate) struct Resolving {
+    ticket: Ticket,
+    tip_before: BlockRef,
+    waits_for: BTreeSet<PeerKey>,
+    asked: usize,
+    deadline: Millis,
+}
+
+impl Engine {
+    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command, now: Now, effects: &mut Vec<Effect>) {
+        match command {
+            Command::Mine { count, to } => self.on_mine(ticket, count, to),
+            Command::CancelMining => {
+                self.on_cancel_mining();
+                self.answer(ticket, Ok(Answer::Done));
+            }
+            Command::SetMining { mode, to } => {
+                self.on_set_mining(mode, to);
+                self.answer(ticket, Ok(Answer::Done));
+            }
+            Command::Send { key, action, fee } => {
+                let answer = self.send(&key, action, fee, effects);
+                self.answer(ticket, answer);
+            }
+            Command::Pending => {
+                let pending = self.mempool.list(self.chain.ledger());
+                self.answer(ticket, Ok(Answer::Pending(pending)));
+            }
+            Command::Account { address } => {
+                let answer = self.account_answer(&address);
+                self.answer(ticket, Ok(answer));
+            }
+            Command::Resolve => self.on_resolve(ticket, now),
+        }
+    }
+
+    fn account_answer(&self, address: &Address) -> Answer {
+        let (spendable, pending) = self.mempool.spendable(address, self.chain.ledger());
+        Answer::Account { account: self.chain.ledger().account(address), spendable, pending }
+    }
+
+    /// Signs with the account's next nonce, takes the transaction into the pool, and spreads it.
+    fn send(
+        &mut self,
+        key: &Arc<SecretKey>,
+        action: Action,
+        fee: Amount,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Answer, CommandError> {
+        let sender = key.public_key();
+        let nonce = self.mempool.next_nonce(&sender.address(), self.chain.ledger());
+        let transaction = Transaction { sender, nonce, fee, action };
+        let checked = CheckedTransaction::sign(transaction, key, &self.network).map_err(CommandError::Invalid)?;
+        self.mempool.add(checked.clone(), None, true, self.chain.ledger()).map_err(|refusal| match refusal {
+            Refusal::InsufficientBalance { balance, spendable, needed } => {
+                CommandError::InsufficientBalance { balance, spendable, needed }
+            }
+            Refusal::Full => CommandError::PoolFull,
+            Refusal::Known | Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher => {
+                unreachable!("the nonce is the next one, which no transaction has")
+            }
+        })?;
+        let id = checked.id();
+        self.writes.push(Write::PutPending(checked.clone()));
+        effects.push(Effect::Publish(Gossip::Transaction(Box::new(checked.signed().clone()))));
+        self.notify(Notice::Transaction(checked));
+        Ok(Answer::Sent(id))
+    }
+
+    fn on_resolve(&mut self, ticket: Ticket, now: Now) {
+        if self.resolving.len() >= RESOLVING_MAX {
+            return self.answer(ticket, Err(CommandError::Busy));
+        }
+        let mut waits_for = BTreeSet::new();
+        for (peer, session) in self.peers.iter_mut() {
+            // Asked at once, also for what it had no more of last time.
+            session.status_at = None;
+            session.exhausted_tip = None;
+            waits_for.insert(peer);
+        }
+        self.resolving.push(Resolving {
+            ticket,
+            tip_before: self.chain.tip(),
+            asked: waits_for.len(),
+            waits_for,
+            deadline: now.elapsed + RESOLVE_TIMEOUT,
+        });
+    }
+
+    /// A peer has told how far it is, or will not.
+    pub(super) fn note_resolved(&mut self, peer: PeerKey) {
+        for resolving in &mut self.resolving {
+            resolving.waits_for.remove(&peer);
+        }
+    }
+
+    /// Answers those `resolve` whose peers have all answered and whose better chain, if any, is there.
+    pub(super) fn settle_resolving(&mut self, now: Now) {
+        if self.resolving.is_empty() {
+            return;
+        }
+        let settled = !self.is_syncing() && !self.chain.is_reorganising();
+        let done = |resolving: &mut Resolving| {
+            resolving.deadline <= now.elapsed || (resolving.waits_for.is_empty() && settled)
+        };
+        let finished: Vec<Resolving> = self.resolving.extract_if(.., done).collect();
+        for resolving in finished {
+            let answer = Answer::Resolved {
+                replaced: self.chain.tip() != resolving.tip_before,
+                answered: resolving.asked - resolving.waits_for.len(),
+                asked: resolving.asked,
+                tip: self.chain.tip_place(),
+            };
+            self.answer(resolving.ticket, Ok(answer));
+        }
+    }
+
+    /// When the first `resolve` gives up.
+    pub(super) fn resolve_deadline(&self) -> Option<Millis> {
+        self.resolving.iter().map(|resolving| resolving.deadline).min()
+    }
+}

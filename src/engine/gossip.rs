@@ -1,0 +1,321 @@
+//! What peers spread of their own accord: new blocks and transactions, and what we pass on.
+//!
+//! Nothing is passed on before it was judged: a block when it has become our tip, a transaction when it is in the
+//! pool. So whoever passes on something invalid did not check it, or did not care.
+
+use std::collections::{HashSet, VecDeque};
+
+use quipu_protocol::{
+    Blame, Block, BlockId, CheckedBlock, CheckedTransaction, Millis, SignedTransaction, TransactionId, Violation,
+};
+
+use super::chain::Insertion;
+use super::event::{Effect, Fault, Gossip, Notice, Now, PeerKey, Ticket, Verdict};
+use super::index::BlockRef;
+use super::mempool::Refusal;
+use super::orphans::WaitsFor;
+use super::{Check, Engine, Origin};
+
+/// Ids of transactions that were refused lately, so that they are not fetched again and again. The oldest leave first.
+const REFUSED_MAX: usize = 16_384;
+/// Transactions that wait to be checked. More are ignored; they can be pulled later.
+const UNCHECKED_MAX: usize = 65_536;
+/// Transactions in one check, so that results keep coming.
+const CHECK_BATCH_MAX: usize = 1_024;
+/// Checks of transactions that run at the same time. While they do, the next batch gathers.
+const CHECKS_MAX: usize = 4;
+/// Least time between two announcements of a tip. Blocks that are mined faster are announced by the last of them.
+const ANNOUNCE_INTERVAL: Millis = Millis(10);
+
+/// Transactions that were refused lately.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    ids: HashSet<TransactionId>,
+    order: VecDeque<TransactionId>,
+}
+
+impl Refused {
+    pub(crate) fn contains(&self, id: &TransactionId) -> bool {
+        self.ids.contains(id)
+    }
+
+    fn insert(&mut self, id: TransactionId) {
+        if self.ids.insert(id) {
+            self.order.push_back(id);
+        }
+        if self.order.len() > REFUSED_MAX {
+            let oldest = self.order.pop_front().expect("more than none are there");
+            self.ids.remove(&oldest);
+        }
+    }
+
+    /// A new tip changes what can be taken.
+    pub(crate) fn clear(&mut self) {
+        self.ids.clear();
+        self.order.clear();
+    }
+}
+
+/// The tip as peers know it from us.
+#[derive(Debug, Default)]
+pub(crate) struct Announcer {
+    waiting: bool,
+    last: Option<Millis>,
+}
+
+impl Announcer {
+    /// Asks for the tip to be announced.
+    pub(crate) fn want(&mut self) {
+        self.waiting = true;
+    }
+
+    /// When the next announcement is due.
+    pub(crate) fn due(&self) -> Option<Millis> {
+        self.waiting.then(|| self.last.map_or(Millis(0), |last| last + ANNOUNCE_INTERVAL))
+    }
+}
+
+impl Engine {
+    /// Judges a gossip message, or begins to.
+    pub(super) fn on_gossip(
+        &mut self,
+        peer: PeerKey,
+        ticket: Ticket,
+        gossip: Gossip,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let allowed = !self.peers.is_cut_off(peer)
+            && self.peers.get_mut(peer).is_some_and(|session| match gossip {
+                Gossip::Block(_) => session.gossip_blocks.take(now),
+                Gossip::Transaction(_) => session.gossip_transactions.take(now),
+            });
+        if !allowed {
+            effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
+            return;
+        }
+        match gossip {
+            Gossip::Block(block) => self.on_offered_block(peer, Some(ticket), *block, now, effects),
+            Gossip::Transaction(signed) => self.on_offered_transaction(peer, ticket, *signed, effects),
+        }
+    }
+
+    fn on_offered_block(
+        &mut self,
+        peer: PeerKey,
+        ticket: Option<Ticket>,
+        block: Block,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let header = block.header;
+        let verdict = match self.chain.insert_header(&header, now.unix) {
+            Insertion::Known(found) => {
+                self.peer_has(peer, found);
+                if !self.chain.index().has_body(found) && !self.is_checking(found) {
+                    let key = self.new_key();
+                    self.checks.insert(key, Check::Offered { origin: peer, ticket, block: found });
+                    effects.push(Effect::CheckBlocks { key, blocks: vec![block] });
+                    return;
+                }
+                Verdict::Ignore
+            }
+            Insertion::Orphan => {
+                // Whoever knows it knows what is below it: ask at once how far it is.
+                if let Some(session) = self.peers.get_mut(peer) {
+                    session.status_at = None;
+                }
+                self.orphans.insert(peer, block, WaitsFor::Parent(header.parent));
+                Verdict::Ignore
+            }
+            Insertion::Early(_) => {
+                let time = quipu_protocol::UnixMillis(
+                    header.timestamp.0.saturating_sub(self.network.parameters().future_time_max.0),
+                );
+                self.orphans.insert(peer, block, WaitsFor::Time(time));
+                Verdict::Ignore
+            }
+            Insertion::Condemned => Verdict::Ignore,
+            Insertion::Invalid(violation) => {
+                self.peers.punish(peer, Fault::Invalid(violation), effects);
+                Verdict::Reject
+            }
+        };
+        if let Some(ticket) = ticket {
+            effects.push(Effect::Verdict { peer, ticket, verdict });
+        }
+    }
+
+    fn is_checking(&self, block: BlockRef) -> bool {
+        self.checks.values().any(|check| matches!(check, Check::Offered { block: checking, .. } if *checking == block))
+    }
+
+    fn peer_has(&mut self, peer: PeerKey, block: BlockRef) {
+        let index = self.chain.index();
+        if let Some(session) = self.peers.get_mut(peer) {
+            if session.best.is_none_or(|best| index.work(best) < index.work(block)) {
+                session.best = Some(block);
+            }
+        }
+    }
+
+    /// Takes in the result of checking a block that was offered. Its verdict waits for what the accounts say.
+    pub(super) fn on_offered_checked(
+        &mut self,
+        peer: PeerKey,
+        ticket: Option<Ticket>,
+        block: BlockRef,
+        result: Result<CheckedBlock, Violation>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match result {
+            Ok(checked) => {
+                self.chain.insert_body(block, checked.into());
+                self.awaiting_verdict.extend(ticket.map(|ticket| (peer, ticket, block)));
+            }
+            Err(violation) => {
+                if let Some(ticket) = ticket {
+                    effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Reject });
+                }
+                self.on_bad_block(Some(peer), block, violation, effects);
+            }
+        }
+    }
+
+    /// Gives the verdicts on blocks that have had their chance to be connected.
+    pub(super) fn settle_verdicts(&mut self, effects: &mut Vec<Effect>) {
+        if self.chain.is_reorganising() {
+            return;
+        }
+        for (peer, ticket, block) in std::mem::take(&mut self.awaiting_verdict) {
+            let verdict = if self.chain.index().is_condemned(block) {
+                self.peers.punish(peer, Fault::WrongAnswer, effects);
+                Verdict::Reject
+            } else if self.chain.is_best(block) {
+                Verdict::Accept
+            } else {
+                Verdict::Ignore
+            };
+            effects.push(Effect::Verdict { peer, ticket, verdict });
+        }
+    }
+
+    /// Remembers what a violation says about a block, and about who sent it.
+    pub(super) fn on_bad_block(
+        &mut self,
+        peer: Option<PeerKey>,
+        block: BlockRef,
+        violation: Violation,
+        effects: &mut Vec<Effect>,
+    ) {
+        if violation.blame() == Blame::Block && !self.chain.index().is_condemned(block) {
+            let place = self.chain.index().place(block);
+            self.chain.condemn(block);
+            self.notify(Notice::BlockRefused { place, violation: violation.clone() });
+        }
+        if let Some(peer) = peer {
+            self.peers.punish(peer, Fault::Invalid(violation), effects);
+        }
+        self.drop_condemned_peers(effects);
+    }
+
+    /// Peers whose best block turned out bad are on a chain that we will never follow.
+    pub(super) fn drop_condemned_peers(&mut self, effects: &mut Vec<Effect>) {
+        let on_bad_chain = |best: Option<BlockRef>| best.is_some_and(|best| self.chain.index().is_condemned(best));
+        let peers: Vec<PeerKey> =
+            self.peers.iter().filter(|(_, session)| on_bad_chain(session.best)).map(|(peer, _)| peer).collect();
+        for peer in peers {
+            self.peers.get_mut(peer).expect("the list was just made").best = None;
+            self.peers.punish(peer, Fault::WrongAnswer, effects);
+        }
+    }
+
+    /// Looks again at blocks that came too soon.
+    pub(super) fn revisit_orphans(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        loop {
+            let index = self.chain.index();
+            let known = |id: &BlockId| index.find(id).is_some();
+            let Some(orphan) = self.orphans.take_ready(known, now.unix) else { return };
+            self.on_offered_block(orphan.from, None, orphan.block, now, effects);
+        }
+    }
+
+    fn on_offered_transaction(
+        &mut self,
+        peer: PeerKey,
+        ticket: Ticket,
+        signed: SignedTransaction,
+        effects: &mut Vec<Effect>,
+    ) {
+        let id = signed.transaction.id(&self.network.genesis_id());
+        let useless = self.mempool.get(&id).is_some() || self.refused.contains(&id);
+        if useless || self.unchecked.len() >= UNCHECKED_MAX || self.is_far_behind() {
+            effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
+            return;
+        }
+        self.unchecked.push((signed, Origin { peer, ticket: Some(ticket) }));
+    }
+
+    /// Sends transactions to be checked, those that came while others were in batches.
+    pub(super) fn check_transactions(&mut self, effects: &mut Vec<Effect>) {
+        loop {
+            let running = self.checks.values().filter(|check| matches!(check, Check::Transactions { .. })).count();
+            if self.unchecked.is_empty() || running >= CHECKS_MAX {
+                return;
+            }
+            let count = self.unchecked.len().min(CHECK_BATCH_MAX);
+            let (transactions, origins) = self.unchecked.drain(..count).unzip();
+            let key = self.new_key();
+            self.checks.insert(key, Check::Transactions { origins });
+            effects.push(Effect::CheckTransactions { key, transactions });
+        }
+    }
+
+    /// Takes in the results of checking transactions.
+    pub(super) fn on_transactions_checked(
+        &mut self,
+        origins: Vec<Origin>,
+        results: Vec<Result<CheckedTransaction, Violation>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        for (Origin { peer, ticket }, result) in origins.into_iter().zip(results) {
+            let verdict = match result {
+                Err(violation) => {
+                    self.peers.punish(peer, Fault::Invalid(violation), effects);
+                    Verdict::Reject
+                }
+                // Between two chains there is no state to judge it by.
+                Ok(_) if self.chain.is_reorganising() => Verdict::Ignore,
+                Ok(checked) => self.admit(checked, peer),
+            };
+            if let Some(ticket) = ticket {
+                effects.push(Effect::Verdict { peer, ticket, verdict });
+            }
+        }
+    }
+
+    fn admit(&mut self, checked: CheckedTransaction, peer: PeerKey) -> Verdict {
+        match self.mempool.add(checked.clone(), Some(peer), false, self.chain.ledger()) {
+            Ok(()) => {
+                self.notify(Notice::Transaction(checked));
+                Verdict::Accept
+            }
+            Err(Refusal::Known) => Verdict::Ignore,
+            Err(_) => {
+                self.refused.insert(checked.id());
+                Verdict::Ignore
+            }
+        }
+    }
+
+    /// Announces the tip if that is due.
+    pub(super) fn announce(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.announcer.due().is_some_and(|due| due <= now.elapsed) && !self.chain.is_reorganising() {
+            self.announcer.waiting = false;
+            self.announcer.last = Some(now.elapsed);
+            if let Some(block) = self.chain.cached_tip() {
+                effects.push(Effect::Publish(Gossip::Block(Box::new(block.to_block()))));
+            }
+        }
+    }
+}

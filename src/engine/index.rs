@@ -1,0 +1,205 @@
+//! The tree of all headers that were ever found valid, in memory.
+//!
+//! Always true: a header's parent is in the tree and was added before it; every header kept the rules on headers
+//! when it was added. Nothing is ever removed: a header costs whoever makes us keep it the work in it, and only
+//! chains with more work than ours get here from peers (see `sync`). One entry takes about 112 bytes, the look-up by id
+//! about 8 more.
+
+use hashbrown::HashTable;
+use quipu_protocol::check::Parent;
+use quipu_protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis, Work};
+
+use super::event::Place;
+
+/// A header's number in the [`Index`]. Parents have smaller numbers than their children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct BlockRef(u32);
+
+/// The genesis block's.
+pub(crate) const GENESIS: BlockRef = BlockRef(0);
+
+#[derive(Debug)]
+struct Entry {
+    id: BlockId,
+    body_root: LeafHash,
+    // As two halves, since a u128 would pad the entry by eight bytes.
+    work: [u64; 2],
+    timestamp: UnixMillis,
+    nonce: u64,
+    target: Target,
+    parent: BlockRef,
+    height: u32,
+    has_body: bool,
+    condemned: bool,
+}
+
+/// All headers.
+#[derive(Debug)]
+pub(crate) struct Index {
+    entries: Vec<Entry>,
+    by_id: HashTable<u32>,
+    /// Secret of this node, so that nobody can choose ids that collide in the table.
+    hash_key: u64,
+    version: u32,
+    genesis_parent: BlockId,
+}
+
+impl Index {
+    /// A tree of the genesis header alone.
+    pub(crate) fn new(genesis: &Header, hash_key: u64) -> Self {
+        let mut index = Self {
+            entries: Vec::new(),
+            by_id: HashTable::new(),
+            hash_key: hash_key | 1,
+            version: genesis.version,
+            genesis_parent: genesis.parent,
+        };
+        index.push(genesis.id(), genesis, GENESIS, Work::ZERO);
+        index.entries[0].has_body = true;
+        index
+    }
+
+    /// Adds a header whose parent is `parent` and which was checked.
+    pub(crate) fn insert(&mut self, id: BlockId, header: &Header, parent: BlockRef) -> BlockRef {
+        assert_eq!(header.parent, self.id(parent), "a header is added below its parent");
+        assert_eq!(header.height, self.height(parent).next(), "heights have been checked");
+        let work = self.work(parent) + header.target.work();
+        self.push(id, header, parent, work)
+    }
+
+    fn push(&mut self, id: BlockId, header: &Header, parent: BlockRef, work: Work) -> BlockRef {
+        let number = u32::try_from(self.entries.len()).expect("four billion headers do not fit into memory");
+        self.entries.push(Entry {
+            id,
+            body_root: header.body_root,
+            work: [(work.0 >> 64) as u64, work.0 as u64],
+            timestamp: header.timestamp,
+            nonce: header.nonce,
+            target: header.target,
+            parent,
+            height: u32::try_from(header.height.0).expect("heights count headers, which fit 32 bits"),
+            has_body: false,
+            condemned: self.entries.get(parent.0 as usize).is_some_and(|parent| parent.condemned),
+        });
+        let (entries, key) = (&self.entries, self.hash_key);
+        self.by_id.insert_unique(hash(&id, key), number, |other| hash(&entries[*other as usize].id, key));
+        BlockRef(number)
+    }
+
+    /// The block with this id.
+    pub(crate) fn find(&self, id: &BlockId) -> Option<BlockRef> {
+        self.by_id
+            .find(hash(id, self.hash_key), |number| self.entries[*number as usize].id == *id)
+            .copied()
+            .map(BlockRef)
+    }
+
+    /// How many headers there are, genesis included.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn entry(&self, block: BlockRef) -> &Entry {
+        &self.entries[block.0 as usize]
+    }
+
+    /// A block's id.
+    pub(crate) fn id(&self, block: BlockRef) -> BlockId {
+        self.entry(block).id
+    }
+
+    /// A block's height.
+    pub(crate) fn height(&self, block: BlockRef) -> Height {
+        Height(u64::from(self.entry(block).height))
+    }
+
+    /// A block's place in the store.
+    pub(crate) fn place(&self, block: BlockRef) -> Place {
+        Place { height: self.height(block), id: self.id(block) }
+    }
+
+    /// A block's timestamp.
+    pub(crate) fn timestamp(&self, block: BlockRef) -> UnixMillis {
+        self.entry(block).timestamp
+    }
+
+    /// The work of the chain that ends in a block. Genesis has none.
+    pub(crate) fn work(&self, block: BlockRef) -> Work {
+        let [high, low] = self.entry(block).work;
+        Work(u128::from(high) << 64 | u128::from(low))
+    }
+
+    /// The block below. Genesis is its own parent.
+    pub(crate) fn parent(&self, block: BlockRef) -> BlockRef {
+        self.entry(block).parent
+    }
+
+    /// What the rules on a child's header need.
+    pub(crate) fn as_parent(&self, block: BlockRef) -> Parent {
+        let entry = self.entry(block);
+        Parent { height: self.height(block), timestamp: entry.timestamp, target: entry.target }
+    }
+
+    /// The header itself.
+    pub(crate) fn header(&self, block: BlockRef) -> Header {
+        let entry = self.entry(block);
+        Header {
+            version: self.version,
+            height: self.height(block),
+            parent: if block == GENESIS { self.genesis_parent } else { self.id(entry.parent) },
+            body_root: entry.body_root,
+            timestamp: entry.timestamp,
+            target: entry.target,
+            nonce: entry.nonce,
+        }
+    }
+
+    /// Whether the body was checked and is in the store (or on its way there).
+    pub(crate) fn has_body(&self, block: BlockRef) -> bool {
+        self.entry(block).has_body
+    }
+
+    /// Notes that the body is there.
+    pub(crate) fn set_has_body(&mut self, block: BlockRef) {
+        self.entries[block.0 as usize].has_body = true;
+    }
+
+    /// Whether the block, or one below it, breaks a rule.
+    pub(crate) fn is_condemned(&self, block: BlockRef) -> bool {
+        self.entry(block).condemned
+    }
+
+    /// Notes that a block breaks a rule, and so all that is built on it.
+    pub(crate) fn condemn(&mut self, block: BlockRef) {
+        let first = block.0 as usize;
+        self.entries[first].condemned = true;
+        for number in first + 1..self.entries.len() {
+            let parent = self.entries[number].parent.0 as usize;
+            if self.entries[parent].condemned {
+                self.entries[number].condemned = true;
+            }
+        }
+    }
+
+    /// All blocks, parents before children.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = BlockRef> + use<> {
+        (0..self.entries.len() as u32).map(BlockRef)
+    }
+}
+
+/// Folds a multiplication by the key, over the part of an id that its work leaves free.
+fn hash(id: &BlockId, key: u64) -> u64 {
+    let tail = u64::from_le_bytes(*id.0.last_chunk().expect("32 bytes hold 8"));
+    let product = u128::from(tail) * u128::from(key);
+    (product >> 64) as u64 ^ product as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_as_small_as_stated() {
+        assert!(size_of::<Entry>() <= 112, "{}", size_of::<Entry>());
+    }
+}

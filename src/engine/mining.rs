@@ -1,0 +1,175 @@
+//! What the miner threads search for, and for whom.
+
+use std::sync::Arc;
+
+use quipu_protocol::block::{Header, Reward, VERSION};
+use quipu_protocol::{Address, Amount, CheckedBlock, CheckedTransaction, Millis, UnixMillis};
+
+use super::event::{Answer, CommandError, Effect, Key, MiningMode, Now, Place, Ticket};
+use super::index::BlockRef;
+use super::view::MiningView;
+use super::{Engine, sync};
+
+/// How old a template may get: a younger one has a later timestamp, and so an easier target, and newer transactions.
+const TEMPLATE_AGE_MAX: Millis = Millis(1_000);
+/// Blocks that one command may ask for, more than anybody waits for.
+const MINE_COUNT_MAX: u64 = 1_000_000;
+
+/// Whether and what to mine.
+#[derive(Debug)]
+pub(crate) struct Mining {
+    mode: MiningMode,
+    /// Who gets the rewards of what is mined by mode.
+    to: Address,
+    job: Option<Job>,
+    template: Option<Template>,
+    pub(crate) hash_rate: u64,
+}
+
+/// A running `mine N`.
+#[derive(Debug)]
+struct Job {
+    ticket: Ticket,
+    count: u64,
+    to: Address,
+    mined: Vec<Place>,
+}
+
+/// What is searched for now.
+#[derive(Debug)]
+struct Template {
+    key: Key,
+    parent: BlockRef,
+    header: Header,
+    reward: Reward,
+    transactions: Vec<CheckedTransaction>,
+    made_at: Millis,
+    /// How many transactions waited when it was made.
+    pending: usize,
+}
+
+impl Mining {
+    pub(crate) fn new(mode: MiningMode, to: Address) -> Self {
+        Self { mode, to, job: None, template: None, hash_rate: 0 }
+    }
+
+    pub(crate) fn view(&self) -> MiningView {
+        let job = self.job.as_ref().map(|job| (job.mined.len() as u64, job.count));
+        MiningView { mode: self.mode, hash_rate: self.hash_rate, job }
+    }
+
+    /// When the template gets too old.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        self.template.as_ref().map(|template| template.made_at + TEMPLATE_AGE_MAX)
+    }
+}
+
+impl Engine {
+    pub(super) fn on_mine(&mut self, ticket: Ticket, count: u64, to: Option<Address>) {
+        if self.mining.job.is_some() {
+            return self.answer(ticket, Err(CommandError::Busy));
+        }
+        let (count, to) = (count.clamp(1, MINE_COUNT_MAX), to.unwrap_or(self.account));
+        self.mining.job = Some(Job { ticket, count, to, mined: Vec::new() });
+    }
+
+    pub(super) fn on_cancel_mining(&mut self) {
+        if let Some(job) = self.mining.job.take() {
+            self.answer(job.ticket, Ok(Answer::Mined(job.mined)));
+        }
+    }
+
+    pub(super) fn on_set_mining(&mut self, mode: MiningMode, to: Option<Address>) {
+        self.mining.mode = mode;
+        self.mining.to = to.unwrap_or(self.account);
+    }
+
+    /// Who gets the reward of the next block, if one is to be mined.
+    fn wants_block(&self) -> Option<Address> {
+        if self.chain.is_reorganising() {
+            return None;
+        }
+        if let Some(job) = &self.mining.job {
+            return Some(job.to);
+        }
+        let wanted = match self.mining.mode {
+            MiningMode::Off => false,
+            MiningMode::On => !self.is_syncing(),
+            MiningMode::Pending => !self.is_syncing() && self.mempool.has_ready(self.chain.ledger()),
+        };
+        wanted.then_some(self.mining.to)
+    }
+
+    /// Keeps the miner threads at what is worth searching for.
+    pub(super) fn plan_mining(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Some(to) = self.wants_block() else {
+            if self.mining.template.take().is_some() {
+                effects.push(Effect::StopMining);
+            }
+            return;
+        };
+        let current = self.mining.template.as_ref().is_some_and(|template| {
+            let fresh = now.elapsed < template.made_at + TEMPLATE_AGE_MAX;
+            // An empty block is not worth finishing when there is something to put in.
+            let useful = !template.transactions.is_empty() || template.pending == self.mempool.len();
+            template.parent == self.chain.tip() && template.reward.to == to && fresh && useful
+        });
+        if !current {
+            let template = self.make_template(to, now);
+            effects.push(Effect::Mine { key: template.key, header: template.header });
+            self.mining.template = Some(template);
+        }
+    }
+
+    fn make_template(&mut self, to: Address, now: Now) -> Template {
+        let parent = self.chain.tip();
+        let room = self.network.block_bytes_max() - CheckedBlock::length_of(&[]);
+        let mut transactions = self.mempool.select(self.chain.ledger(), room);
+        let fees: u128 = transactions.iter().map(|one| u128::from(one.signed().transaction.fee.units())).sum();
+        let reward = u64::try_from(fees + u128::from(self.network.parameters().subsidy.units()));
+        let reward = reward.unwrap_or_else(|_| {
+            // More coins than there can be, on a network whose subsidy is beyond reason: leave the fees to others.
+            transactions.clear();
+            self.network.parameters().subsidy.units()
+        });
+        let reward = Reward { to, amount: Amount::from_units(reward) };
+        let context = self.chain.index().as_parent(parent);
+        let timestamp: UnixMillis = now.unix.max(context.timestamp);
+        let header = Header {
+            version: VERSION,
+            height: context.height.next(),
+            parent: self.chain.index().id(parent),
+            body_root: CheckedBlock::root_of(&reward, &transactions),
+            timestamp,
+            target: self.network.retarget().target_after(context.target, context.timestamp, timestamp),
+            nonce: 0,
+        };
+        let pending = self.mempool.len();
+        Template { key: self.new_key(), parent, header, reward, transactions, made_at: now.elapsed, pending }
+    }
+
+    /// Takes in a nonce that was found.
+    pub(super) fn on_mined(&mut self, key: Key, nonce: u64) {
+        let Some(template) = self.mining.template.take_if(|template| template.key == key) else { return };
+        let header = Header { nonce, ..template.header };
+        let Ok(block) = CheckedBlock::assemble(header, template.reward, template.transactions, &self.network) else {
+            return;
+        };
+        let Some(found) = self.chain.insert_vetted(block.header()) else { return };
+        let place = self.chain.index().place(found);
+        self.chain.insert_body(found, Arc::new(block));
+        self.mined_here.insert(place.id);
+        if let Some(job) = &mut self.mining.job {
+            job.mined.push(place);
+            if job.mined.len() as u64 >= job.count {
+                let job = self.mining.job.take().expect("it was there");
+                self.answer(job.ticket, Ok(Answer::Mined(job.mined)));
+            }
+        }
+    }
+
+    /// Whether the chain is so far behind that what waits to be mined elsewhere can't be judged.
+    pub(super) fn is_far_behind(&self) -> bool {
+        self.sync_view().is_some_and(|view| view.target - view.height > sync::FAR_BEHIND)
+    }
+}

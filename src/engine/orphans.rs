@@ -1,0 +1,90 @@
+//! Blocks that came too soon: their parent is not known yet, or their time has not come.
+//!
+//! Each one cost its maker the work that it claims. Nothing depends on this pool, since whoever sent an orphan is
+//! asked for what is missing: it saves a second transfer. The oldest leave first when it is full.
+
+use std::collections::VecDeque;
+
+use quipu_protocol::encode::encode;
+use quipu_protocol::{Block, BlockId, UnixMillis};
+
+use super::event::PeerKey;
+
+/// Encoded length of all blocks that wait here, in bytes.
+pub(crate) const ORPHAN_BYTES_MAX: usize = 8 << 20;
+/// Blocks from one peer, so that a flood leaves room for others. More are dropped.
+pub(crate) const ORPHANS_PER_PEER_MAX: usize = 32;
+
+/// What a block waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitsFor {
+    /// Its parent.
+    Parent(BlockId),
+    /// The time when its timestamp is not too far ahead any more.
+    Time(UnixMillis),
+}
+
+/// A block that came too soon.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    pub(crate) from: PeerKey,
+    pub(crate) block: Block,
+    waits_for: WaitsFor,
+    id: BlockId,
+    length: usize,
+}
+
+/// The pool.
+#[derive(Debug, Default)]
+pub(crate) struct Orphans {
+    waiting: VecDeque<Orphan>,
+    bytes: usize,
+}
+
+impl Orphans {
+    /// Keeps a block, if there is room for one more of this peer's.
+    pub(crate) fn insert(&mut self, from: PeerKey, block: Block, waits_for: WaitsFor) {
+        let id = block.header.id();
+        let of_peer = self.waiting.iter().filter(|orphan| orphan.from == from).count();
+        if of_peer >= ORPHANS_PER_PEER_MAX || self.waiting.iter().any(|orphan| orphan.id == id) {
+            return;
+        }
+        let length = encode(&block).len();
+        self.bytes += length;
+        self.waiting.push_back(Orphan { from, block, waits_for, id, length });
+        while self.bytes > ORPHAN_BYTES_MAX {
+            self.take_at(0);
+        }
+    }
+
+    /// Takes out a block that waits for this parent or for a time that has come.
+    pub(crate) fn take_ready(&mut self, known: impl Fn(&BlockId) -> bool, now: UnixMillis) -> Option<Orphan> {
+        let ready = self.waiting.iter().position(|orphan| match orphan.waits_for {
+            WaitsFor::Parent(parent) => known(&parent),
+            WaitsFor::Time(time) => time <= now,
+        })?;
+        self.take_at(ready)
+    }
+
+    fn take_at(&mut self, at: usize) -> Option<Orphan> {
+        let orphan = self.waiting.remove(at)?;
+        self.bytes -= orphan.length;
+        Some(orphan)
+    }
+
+    /// Forgets what a peer has sent.
+    pub(crate) fn forget_peer(&mut self, peer: PeerKey) {
+        self.waiting.retain(|orphan| orphan.from != peer);
+        self.bytes = self.waiting.iter().map(|orphan| orphan.length).sum();
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Their encoded length, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -1,0 +1,194 @@
+//! Sessions with peers: what each has told, what it was asked, what it may still ask, and how far it is trusted.
+
+use std::collections::BTreeMap;
+
+use quipu_protocol::{BlockId, Header, Millis, Status, TransactionId, Work};
+
+use super::event::{Effect, Fault, Key, Now, PeerKey};
+use super::index::BlockRef;
+
+/// At this many points a peer is cut off.
+const POINTS_MAX: u32 = 100;
+/// How long a peer that was cut off for a fault may not come back.
+pub const BAN: Millis = Millis::from_secs(600);
+/// How long a peer that merely did not answer may not come back.
+pub const SILENCE_BAN: Millis = Millis::from_secs(30);
+/// Requests that a peer may send at once, and how many more each second.
+const REQUESTS: Rate = Rate { burst: 256, per_second: 64 };
+/// Transactions by gossip, likewise. What is over it is ignored; the peer's pool can still be pulled.
+const TRANSACTIONS: Rate = Rate { burst: 20_000, per_second: 10_000 };
+/// Blocks by gossip, likewise. What is over it heals by synchronisation.
+const BLOCKS: Rate = Rate { burst: 256, per_second: 64 };
+
+/// A token bucket's size and refill.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    burst: u64,
+    per_second: u64,
+}
+
+/// What a peer may still send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket {
+    rate: Rate,
+    /// In thousandths of a message.
+    tokens: u64,
+    filled_at: Millis,
+}
+
+impl Bucket {
+    fn new(rate: Rate, now: Now) -> Self {
+        Self { rate, tokens: rate.burst * 1000, filled_at: now.elapsed }
+    }
+
+    /// Takes one message's worth, if there is one left.
+    pub(crate) fn take(&mut self, now: Now) -> bool {
+        let gained = (now.elapsed - self.filled_at).0.saturating_mul(self.rate.per_second);
+        self.tokens = self.tokens.saturating_add(gained).min(self.rate.burst * 1000);
+        self.filled_at = now.elapsed;
+        let enough = self.tokens >= 1000;
+        if enough {
+            self.tokens -= 1000;
+        }
+        enough
+    }
+}
+
+/// What a peer was asked.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    /// With the work that the peer claimed.
+    Headers {
+        claimed: Work,
+    },
+    Blocks(Vec<BlockRef>),
+    Pending,
+    Transactions(Vec<TransactionId>),
+}
+
+/// Something a peer was asked, and until when it has to answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight<T> {
+    pub(crate) key: Key,
+    pub(crate) deadline: Millis,
+    pub(crate) asked: T,
+}
+
+/// Headers of a chain that has not shown more work than ours yet. Kept out of the index until it has.
+#[derive(Debug, Default)]
+pub(crate) struct Candidate {
+    pub(crate) headers: Vec<Header>,
+    pub(crate) last: Option<BlockId>,
+    pub(crate) work: Work,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// What it last told of itself.
+    pub(crate) status: Option<Status>,
+    /// When it told, or when the last attempt to ask ended.
+    pub(crate) status_at: Option<Millis>,
+    pub(crate) clock_offset_millis: Option<i64>,
+    /// The best block of ours that we know it has.
+    pub(crate) best: Option<BlockRef>,
+    /// The tip whose headers were asked for in vain, until it tells of another.
+    pub(crate) exhausted_tip: Option<BlockId>,
+    pub(crate) candidate: Candidate,
+    pub(crate) status_flight: Option<Flight<()>>,
+    pub(crate) flight: Option<Flight<Asked>>,
+    /// How many bytes of blocks it is asked for at once. Halved when it is too slow.
+    pub(crate) batch_bytes: usize,
+    pub(crate) timeouts: u32,
+    /// Ids of its pending transactions that we lack, to be pulled.
+    pub(crate) wanted_transactions: Vec<TransactionId>,
+    pub(crate) pending_asked_at: Option<Millis>,
+    pub(crate) requests: Bucket,
+    pub(crate) gossip_transactions: Bucket,
+    pub(crate) gossip_blocks: Bucket,
+    points: u32,
+}
+
+/// The most bytes of blocks that a peer is asked for at once.
+pub(crate) const BATCH_BYTES_MAX: usize = 1 << 20;
+
+impl Session {
+    fn new(now: Now) -> Self {
+        Self {
+            status: None,
+            status_at: None,
+            clock_offset_millis: None,
+            best: None,
+            exhausted_tip: None,
+            candidate: Candidate::default(),
+            status_flight: None,
+            flight: None,
+            batch_bytes: BATCH_BYTES_MAX,
+            timeouts: 0,
+            wanted_transactions: Vec::new(),
+            pending_asked_at: None,
+            requests: Bucket::new(REQUESTS, now),
+            gossip_transactions: Bucket::new(TRANSACTIONS, now),
+            gossip_blocks: Bucket::new(BLOCKS, now),
+            points: 0,
+        }
+    }
+}
+
+/// All sessions, in the order in which they began.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    sessions: BTreeMap<PeerKey, Session>,
+}
+
+impl Peers {
+    pub(crate) fn connect(&mut self, peer: PeerKey, now: Now) {
+        self.sessions.insert(peer, Session::new(now));
+    }
+
+    pub(crate) fn disconnect(&mut self, peer: PeerKey) -> Option<Session> {
+        self.sessions.remove(&peer)
+    }
+
+    pub(crate) fn get(&self, peer: PeerKey) -> Option<&Session> {
+        self.sessions.get(&peer)
+    }
+
+    pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut Session> {
+        self.sessions.get_mut(&peer)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerKey, &Session)> {
+        self.sessions.iter().map(|(peer, session)| (*peer, session))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut Session)> {
+        self.sessions.iter_mut().map(|(peer, session)| (*peer, session))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Notes a fault, and cuts the peer off when it has too many. The shell then reports the end of the session.
+    pub(crate) fn punish(&mut self, peer: PeerKey, fault: Fault, effects: &mut Vec<Effect>) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let (points, ban) = match &fault {
+            // What only a program that breaks the rules on purpose sends.
+            Fault::Malformed | Fault::Invalid(_) => (POINTS_MAX, BAN),
+            Fault::WrongAnswer => (34, BAN),
+            Fault::Silent => (POINTS_MAX, SILENCE_BAN),
+            Fault::Flood => (1, BAN),
+        };
+        let before = session.points;
+        session.points = before.saturating_add(points);
+        if before < POINTS_MAX && session.points >= POINTS_MAX {
+            effects.push(Effect::Close { peer, fault, ban });
+        }
+    }
+
+    /// Whether a peer has been cut off, although its session has not ended yet.
+    pub(crate) fn is_cut_off(&self, peer: PeerKey) -> bool {
+        self.sessions.get(&peer).is_none_or(|session| session.points >= POINTS_MAX)
+    }
+}

@@ -1,0 +1,61 @@
+//! What peers are answered.
+
+use quipu_protocol::message::{RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX};
+use quipu_protocol::{BlockId, Request, Response, SignedTransaction, TransactionId};
+
+use super::Engine;
+use super::event::{Effect, Fault, Now, PeerKey, Place, Ticket};
+use super::sync::is_request_too_long;
+
+impl Engine {
+    pub(super) fn on_request(
+        &mut self,
+        peer: PeerKey,
+        ticket: Ticket,
+        request: Request,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.peers.is_cut_off(peer) {
+            return effects.push(Effect::Reply { ticket, response: None });
+        }
+        let within_budget = self.peers.get_mut(peer).is_some_and(|session| session.requests.take(now));
+        if !within_budget || is_request_too_long(&request) {
+            let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
+            self.peers.punish(peer, fault, effects);
+            return effects.push(Effect::Reply { ticket, response: None });
+        }
+        let response = match request {
+            Request::Status(status) => {
+                self.on_status(peer, status, now, effects);
+                Response::Status(self.status(now))
+            }
+            Request::Headers { locator } => {
+                Response::Headers(self.chain.headers_after(&locator, RESPONSE_HEADERS_MAX).into())
+            }
+            Request::Blocks { ids } => {
+                return effects.push(Effect::Serve { ticket, places: self.stored_places(&ids) });
+            }
+            Request::Pending => Response::Pending(self.mempool.best_ids(RESPONSE_IDS_MAX).into()),
+            Request::Transactions { ids } => Response::Transactions(self.pending_transactions(&ids).into()),
+        };
+        effects.push(Effect::Reply { ticket, response: Some(response) });
+    }
+
+    /// Where those of the blocks are that are in the store. The shell reads as many as fit into a response.
+    fn stored_places(&self, ids: &[BlockId]) -> Vec<Place> {
+        let index = self.chain.index();
+        let stored = ids.iter().filter_map(|id| index.find(id)).filter(|block| index.has_body(*block));
+        stored.map(|block| index.place(block)).collect()
+    }
+
+    fn pending_transactions(&self, ids: &[TransactionId]) -> Vec<SignedTransaction> {
+        let mut bytes = 0;
+        let waiting = ids.iter().filter_map(|id| self.mempool.get(id));
+        let fitting = waiting.take_while(|transaction| {
+            bytes += transaction.length();
+            bytes <= RESPONSE_BYTES_SOFT_MAX
+        });
+        fitting.map(|transaction| transaction.signed().clone()).collect()
+    }
+}

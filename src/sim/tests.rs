@@ -1,0 +1,238 @@
+//! Engines that talk to each other, as one story each.
+
+use super::network::{NodeId, World};
+use crate::engine::event::{Answer, Command, CommandError, Notice};
+use crate::protocol::{Account, Action, Amount, Millis, Network, Parameters, TransactionId};
+
+const SOON: Millis = Millis::from_secs(30);
+
+fn world(nodes: usize) -> (World, Vec<NodeId>) {
+    let mut world = World::new(Network::new(Parameters::dev()).expect("a preset is valid"), 7);
+    let nodes = (0..nodes).map(|_| world.add_node()).collect();
+    (world, nodes)
+}
+
+fn connect_all(world: &mut World, nodes: &[NodeId]) {
+    for (at, a) in nodes.iter().enumerate() {
+        for b in &nodes[at + 1..] {
+            world.connect(*a, *b);
+        }
+    }
+}
+
+fn mine(world: &mut World, node: NodeId, count: u64) {
+    let answer = world.command(node, Command::Mine { count, to: None });
+    assert!(matches!(answer, Ok(Answer::Mined(blocks)) if blocks.len() as u64 == count));
+}
+
+fn send(world: &mut World, from: NodeId, to: NodeId, units: u64) -> TransactionId {
+    let action = Action::Transfer { to: world.address(to), amount: Amount::from_units(units) };
+    let command = Command::Send { key: world.key(from), action, fee: Amount::from_units(1) };
+    match world.command(from, command) {
+        Ok(Answer::Sent(id)) => id,
+        other => panic!("not sent: {other:?}"),
+    }
+}
+
+fn account(world: &mut World, at: NodeId, of: NodeId) -> Account {
+    let address = world.address(of);
+    match world.command(at, Command::Account { address }) {
+        Ok(Answer::Account { account, .. }) => account,
+        other => panic!("no account: {other:?}"),
+    }
+}
+
+fn heights(world: &mut World, nodes: &[NodeId]) -> Vec<u64> {
+    nodes.iter().map(|node| world.view(*node).tip.height.0).collect()
+}
+
+fn agree_at(world: &mut World, nodes: &[NodeId], height: u64) {
+    let all = vec![height; nodes.len()];
+    world.run_until(SOON, |world| heights(world, nodes) == all && world.agree());
+}
+
+#[test]
+fn blocks_and_transactions_reach_everybody() {
+    let (mut world, nodes) = world(4);
+    for pair in nodes.windows(2) {
+        world.connect(pair[0], pair[1]);
+    }
+    mine(&mut world, nodes[0], 3);
+    agree_at(&mut world, &nodes, 3);
+    let sent = 250_000_000;
+    send(&mut world, nodes[0], nodes[3], sent);
+    world.run_until(SOON, |world| world.view(nodes[3]).pending == 1);
+    mine(&mut world, nodes[3], 1);
+    agree_at(&mut world, &nodes, 4);
+    for node in &nodes {
+        assert_eq!(account(&mut world, *node, nodes[0]).balance.units(), 300_000_000 - sent - 1);
+        assert_eq!(account(&mut world, *node, nodes[3]).balance.units(), 100_000_000 + sent + 1);
+        assert_eq!(world.view(*node).pending, 0);
+    }
+}
+
+#[test]
+fn a_transaction_sent_before_anybody_was_there_is_pulled() {
+    let (mut world, nodes) = world(2);
+    mine(&mut world, nodes[0], 1);
+    send(&mut world, nodes[0], nodes[1], 5);
+    world.connect(nodes[0], nodes[1]);
+    world.run_until(SOON, |world| world.view(nodes[1]).pending == 1);
+}
+
+#[test]
+fn a_late_node_pulls_the_whole_chain() {
+    let (mut world, mut nodes) = world(3);
+    connect_all(&mut world, &nodes);
+    mine(&mut world, nodes[0], 5_000);
+    agree_at(&mut world, &nodes, 5_000);
+    let late = world.add_node();
+    for node in nodes.clone() {
+        world.connect(node, late);
+    }
+    nodes.push(late);
+    agree_at(&mut world, &nodes, 5_000);
+    // It told its user of a few steps, not of 5,000 blocks one by one.
+    assert!(world.notices(late).len() < 500, "{}", world.notices(late).len());
+}
+
+#[test]
+fn after_a_partition_the_longer_chain_wins_and_nothing_is_lost() {
+    let (mut world, nodes) = world(4);
+    let (left, right) = nodes.split_at(2);
+    connect_all(&mut world, &nodes);
+    mine(&mut world, nodes[0], 2);
+    agree_at(&mut world, &nodes, 2);
+    mine(&mut world, nodes[2], 2);
+    agree_at(&mut world, &nodes, 4);
+    for a in left {
+        for b in right {
+            world.disconnect(*a, *b);
+        }
+    }
+    let id = send(&mut world, nodes[0], nodes[1], 77);
+    mine(&mut world, nodes[0], 3);
+    mine(&mut world, nodes[2], 5);
+    agree_at(&mut world, left, 7);
+    agree_at(&mut world, right, 9);
+    world.connect(nodes[1], nodes[2]);
+    agree_at(&mut world, &nodes, 9);
+
+    world.run_for(Millis::from_secs(1));
+    let reorganised = |notice: &&Notice| matches!(notice, Notice::Tip { reorg_depth: 3, returned: 1, .. });
+    assert_eq!(world.notices(nodes[0]).iter().filter(reorganised).count(), 1);
+    assert!(!world.notices(nodes[3]).iter().any(|n| matches!(n, Notice::Tip { reorg_depth: 1.., .. })));
+    world.run_until(SOON, |world| nodes.iter().all(|node| world.view(*node).pending == 1));
+    mine(&mut world, nodes[3], 1);
+    agree_at(&mut world, &nodes, 10);
+    assert_eq!(account(&mut world, nodes[3], nodes[1]).balance.units(), 77);
+    let Ok(Answer::Pending(pending)) = world.command(nodes[0], Command::Pending) else { panic!("no list") };
+    assert!(pending.iter().all(|transaction| transaction.id() != id));
+}
+
+#[test]
+fn chains_of_equal_work_stay_until_one_is_longer() {
+    let (mut world, nodes) = world(2);
+    mine(&mut world, nodes[0], 2);
+    mine(&mut world, nodes[1], 2);
+    let tips = [world.view(nodes[0]).tip, world.view(nodes[1]).tip];
+    world.connect(nodes[0], nodes[1]);
+    world.run_for(Millis::from_secs(20));
+    assert_eq!([world.view(nodes[0]).tip, world.view(nodes[1]).tip], tips);
+    mine(&mut world, nodes[1], 1);
+    agree_at(&mut world, &nodes, 3);
+}
+
+#[test]
+fn a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one() {
+    let (mut world, nodes) = world(2);
+    mine(&mut world, nodes[0], 3_000);
+    mine(&mut world, nodes[1], 3_100);
+    // What was cached is gone after a restart: it has to be loaded.
+    world.crash(nodes[0]);
+    world.start(nodes[0]);
+    world.connect(nodes[0], nodes[1]);
+    agree_at(&mut world, &nodes, 3_100);
+    let depths = |world: &World| -> Vec<u64> {
+        let depth = |notice: &Notice| match notice {
+            Notice::Tip { reorg_depth, .. } if *reorg_depth > 0 => Some(*reorg_depth),
+            _ => None,
+        };
+        world.notices(nodes[0]).iter().filter_map(depth).collect()
+    };
+    world.run_until(SOON, |world| !depths(world).is_empty());
+    world.run_for(SOON);
+    assert_eq!(depths(&world), [3_000]);
+    assert_eq!(world.disk(nodes[0]).best().count(), 3_100);
+}
+
+#[test]
+fn what_was_answered_survives_a_crash() {
+    let (mut world, nodes) = world(2);
+    mine(&mut world, nodes[0], 10);
+    let id = send(&mut world, nodes[0], nodes[1], 5);
+    world.crash(nodes[0]);
+    world.start(nodes[0]);
+    assert_eq!(world.view(nodes[0]).tip.height.0, 10);
+    let Ok(Answer::Pending(pending)) = world.command(nodes[0], Command::Pending) else { panic!("no list") };
+    assert_eq!(pending.iter().map(|transaction| transaction.id()).collect::<Vec<_>>(), [id]);
+}
+
+#[test]
+fn nobody_sends_what_it_does_not_have() {
+    let (mut world, nodes) = world(1);
+    mine(&mut world, nodes[0], 1);
+    send(&mut world, nodes[0], nodes[0], 60_000_000);
+    let action = Action::Transfer { to: world.address(nodes[0]), amount: Amount::from_units(60_000_000) };
+    let command = Command::Send { key: world.key(nodes[0]), action, fee: Amount::ZERO };
+    let answer = world.command(nodes[0], command);
+    assert!(matches!(answer, Err(CommandError::InsufficientBalance { .. })), "{answer:?}");
+}
+
+#[test]
+fn resolve_says_whether_the_chain_was_replaced() {
+    let (mut world, nodes) = world(3);
+    mine(&mut world, nodes[0], 1);
+    mine(&mut world, nodes[1], 4);
+    let Ok(Answer::Resolved { replaced: false, asked: 0, .. }) = world.command(nodes[0], Command::Resolve) else {
+        panic!("alone, a chain is authoritative");
+    };
+    world.connect(nodes[0], nodes[1]);
+    world.connect(nodes[0], nodes[2]);
+    let answer = world.command(nodes[0], Command::Resolve);
+    let Ok(Answer::Resolved { replaced, answered: 2, asked: 2, tip }) = answer else { panic!("{answer:?}") };
+    assert_eq!((replaced, tip.height.0), (true, 4));
+    let Ok(Answer::Resolved { replaced: false, .. }) = world.command(nodes[0], Command::Resolve) else {
+        panic!("the second time there is nothing better");
+    };
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_told_and_its_blocks_wait() {
+    let (mut world, nodes) = world(3);
+    world.set_clock_offset(nodes[0], 90_000);
+    connect_all(&mut world, &nodes);
+    mine(&mut world, nodes[0], 1);
+    world.run_for(Millis::from_secs(20));
+    assert_eq!(heights(&mut world, &nodes), [1, 0, 0]);
+    assert!(world.notices(nodes[1]).iter().any(|notice| matches!(notice, Notice::ClockDiffers { .. })));
+    assert!(world.notices(nodes[0]).iter().any(|notice| matches!(notice, Notice::OurClockDiffers { .. })));
+    // Half a minute later its time has come.
+    agree_at(&mut world, &nodes, 1);
+    assert!(world.closed.is_empty(), "{:?}", world.closed);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_story() {
+    let story = || {
+        let (mut world, nodes) = world(5);
+        connect_all(&mut world, &nodes);
+        mine(&mut world, nodes[0], 20);
+        agree_at(&mut world, &nodes, 20);
+        send(&mut world, nodes[0], nodes[1], 9);
+        mine(&mut world, nodes[1], 1);
+        agree_at(&mut world, &nodes, 21);
+        (world.view(nodes[4]).tip, world.notices(nodes[4]).to_vec())
+    };
+    assert_eq!(story(), story());
+}
