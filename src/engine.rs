@@ -260,7 +260,7 @@ impl Engine {
         self.changed_accounts.extend(progress.changed_accounts());
         for (place, violation) in &progress.refused {
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
-            self.drop_condemned_peers(effects);
+            self.drop_condemned_peers(violation, effects);
         }
         // Between two chains there is no state to bring the pool up to date with.
         if self.chain.is_reorganising() {
@@ -389,3 +389,6 @@ impl Engine {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

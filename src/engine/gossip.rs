@@ -115,6 +115,7 @@ impl Engine {
                 if !self.chain.index().has_body(found) && !self.is_checking(found) {
                     let key = self.new_key();
                     self.checks.insert(key, Check::Offered { origin: peer, ticket, block: found });
+                    self.sync.note_check(found);
                     effects.push(Effect::CheckBlocks { key, blocks: vec![block] });
                     return;
                 }
@@ -168,6 +169,7 @@ impl Engine {
         result: Result<CheckedBlock, Violation>,
         effects: &mut Vec<Effect>,
     ) {
+        self.sync.note_checked(block);
         match result {
             Ok(checked) => {
                 self.chain.insert_body(block, checked.into());
@@ -177,7 +179,7 @@ impl Engine {
                 if let Some(ticket) = ticket {
                     effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Reject });
                 }
-                self.on_bad_block(Some(peer), block, violation, effects);
+                self.on_bad_block(peer, block, violation, effects);
             }
         }
     }
@@ -203,7 +205,7 @@ impl Engine {
     /// Remembers what a violation says about a block, and about who sent it.
     pub(super) fn on_bad_block(
         &mut self,
-        peer: Option<PeerKey>,
+        peer: PeerKey,
         block: BlockRef,
         violation: Violation,
         effects: &mut Vec<Effect>,
@@ -212,21 +214,19 @@ impl Engine {
             let place = self.chain.index().place(block);
             self.chain.condemn(block);
             self.notify(Notice::BlockRefused { place, violation: violation.clone() });
+            self.drop_condemned_peers(&violation, effects);
         }
-        if let Some(peer) = peer {
-            self.peers.punish(peer, Fault::Invalid(violation), effects);
-        }
-        self.drop_condemned_peers(effects);
+        self.peers.punish(peer, Fault::Invalid(violation), effects);
     }
 
-    /// Peers whose best block turned out bad are on a chain that we will never follow.
-    pub(super) fn drop_condemned_peers(&mut self, effects: &mut Vec<Effect>) {
+    /// Peers whose best block turned out bad are on a chain that we will never follow, and that they did not check.
+    pub(super) fn drop_condemned_peers(&mut self, violation: &Violation, effects: &mut Vec<Effect>) {
         let on_bad_chain = |best: Option<BlockRef>| best.is_some_and(|best| self.chain.index().is_condemned(best));
         let peers: Vec<PeerKey> =
             self.peers.iter().filter(|(_, session)| on_bad_chain(session.best)).map(|(peer, _)| peer).collect();
         for peer in peers {
             self.peers.get_mut(peer).expect("the list was just made").best = None;
-            self.peers.punish(peer, Fault::WrongAnswer, effects);
+            self.peers.punish(peer, Fault::Invalid(violation.clone()), effects);
         }
     }
 

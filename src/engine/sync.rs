@@ -71,6 +71,16 @@ impl Sync {
         self.body_bytes = (self.body_bytes * 15 + length).div_ceil(16);
     }
 
+    /// Keeps a block from being asked for while it is checked.
+    pub(crate) fn note_check(&mut self, block: BlockRef) {
+        self.requested.insert(block);
+    }
+
+    /// The check is over.
+    pub(crate) fn note_checked(&mut self, block: BlockRef) {
+        self.requested.remove(&block);
+    }
+
     /// How many blocks are asked for or being checked.
     pub(crate) fn requested(&self) -> usize {
         self.requested.len()
@@ -479,7 +489,7 @@ impl Engine {
                     self.sync.note_length(checked.length());
                     self.chain.insert_body(block, checked.into());
                 }
-                Err(violation) => self.on_bad_block(Some(peer), block, violation, effects),
+                Err(violation) => self.on_bad_block(peer, block, violation, effects),
             }
         }
     }

@@ -1,0 +1,328 @@
+//! An engine alone, with every peer played by the test.
+
+mod attacks;
+mod pool;
+
+use std::sync::Arc;
+
+use quipu_protocol::check::{check_block, check_header, check_transactions};
+use quipu_protocol::{
+    Action, Address, Amount, Block, BlockId, Body, CheckedBlock, Header, Millis, Network, Parameters, Request,
+    Response, Reward, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
+};
+
+use super::event::{
+    Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, RequestFailure, Stored, Ticket, Verdict,
+};
+use super::{Engine, EngineConfig};
+use crate::sim::disk::Disk;
+
+/// What an engine did, apart from what the bench did for it.
+#[derive(Debug, Default)]
+struct Seen {
+    asked: Vec<(PeerKey, Key, Request)>,
+    replied: Vec<(Ticket, Option<Response>)>,
+    verdicts: Vec<(Ticket, Verdict)>,
+    closed: Vec<(PeerKey, Fault)>,
+    published: Vec<Gossip>,
+    notices: Vec<Notice>,
+}
+
+/// An engine whose checks, disk and clock are the test's.
+struct Bench {
+    engine: Engine,
+    network: Arc<Network>,
+    disk: Disk,
+    now: Millis,
+    counter: u64,
+    seen: Seen,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let network = Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"));
+        let config = EngineConfig {
+            network: network.clone(),
+            account: key(0).public_key().address(),
+            nickname: String::new(),
+            seed: [5; 32],
+            mining: MiningMode::Off,
+        };
+        let engine = Engine::new(config, Stored::default());
+        Self { engine, network, disk: Disk::default(), now: Millis(0), counter: 0, seen: Seen::default() }
+    }
+
+    fn clock(&self) -> UnixMillis {
+        self.network.genesis().header.timestamp + Millis::from_secs(1_000_000) + self.now
+    }
+
+    /// Feeds an event, and what follows from its checks and writes.
+    fn event(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let mut effects = Vec::new();
+            let now = Now { elapsed: self.now, unix: self.clock() };
+            let wake = self.engine.handle(now, event, &mut effects);
+            for effect in effects {
+                events.extend(self.carry_out(effect));
+            }
+            if wake == super::Wake::Now {
+                events.push(Event::Tick);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Publish(gossip) => self.seen.published.push(gossip),
+            Effect::Verdict { ticket, verdict, .. } => self.seen.verdicts.push((ticket, verdict)),
+            Effect::Ask { peer, key, request } => self.seen.asked.push((peer, key, request)),
+            Effect::Reply { ticket, response } => self.seen.replied.push((ticket, response)),
+            Effect::Close { peer, fault, .. } => self.seen.closed.push((peer, fault)),
+            Effect::Notify(notice) => self.seen.notices.push(notice),
+            Effect::CheckBlocks { key, blocks } => {
+                let results = blocks.into_iter().map(|block| check_block(block, &self.network)).collect();
+                return Some(Event::BlocksChecked { key, results });
+            }
+            Effect::CheckTransactions { key, transactions } => {
+                let results = check_transactions(transactions, &self.network);
+                return Some(Event::TransactionsChecked { key, results });
+            }
+            Effect::Persist(batch) => {
+                self.disk.write(&batch);
+                return Some(Event::Persisted { sequence: batch.sequence });
+            }
+            Effect::Load { key, places } => return Some(Event::Loaded { key, blocks: self.disk.load(&places) }),
+            Effect::Serve { .. } | Effect::Mine { .. } | Effect::StopMining | Effect::Answer { .. } => {}
+        }
+        None
+    }
+
+    fn wait(&mut self, span: Millis) {
+        self.now = self.now + span;
+        self.event(Event::Tick);
+    }
+
+    fn connect(&mut self) -> PeerKey {
+        self.counter += 1;
+        let peer = PeerKey(self.counter);
+        self.event(Event::PeerConnected { peer });
+        peer
+    }
+
+    /// A peer that connects and tells of a tip with this much work.
+    fn connect_with(&mut self, tip: &Header, work: u128) -> PeerKey {
+        let peer = self.connect();
+        self.tell(peer, tip, work);
+        peer
+    }
+
+    fn tell(&mut self, peer: PeerKey, tip: &Header, work: u128) {
+        let status = Status {
+            tip: tip.id(),
+            height: tip.height,
+            work: Work(work),
+            clock: self.clock(),
+            pending: 0,
+            nickname: Vec::new().into(),
+        };
+        let key = self.take_asked(peer, |request| matches!(request, Request::Status(_))).0;
+        self.answer(peer, key, Response::Status(status));
+    }
+
+    /// Takes the next question to a peer that fits.
+    fn take_asked(&mut self, peer: PeerKey, fits: impl Fn(&Request) -> bool) -> (Key, Request) {
+        let asked = &mut self.seen.asked;
+        let at = asked.iter().position(|(to, _, request)| *to == peer && fits(request));
+        let at = at.unwrap_or_else(|| panic!("{peer:?} was not asked that, but {asked:?}"));
+        let (_, key, request) = asked.remove(at);
+        (key, request)
+    }
+
+    fn is_asked_for_blocks(&self, peer: PeerKey) -> bool {
+        self.seen.asked.iter().any(|(to, _, request)| *to == peer && matches!(request, Request::Blocks { .. }))
+    }
+
+    fn answer(&mut self, peer: PeerKey, key: Key, response: Response) {
+        self.event(Event::Response { peer, key, result: Ok(response) });
+    }
+
+    fn fail(&mut self, peer: PeerKey, key: Key) {
+        self.event(Event::Response { peer, key, result: Err(RequestFailure::Timeout) });
+    }
+
+    fn answer_headers(&mut self, peer: PeerKey, headers: &[Header]) {
+        let (key, _) = self.take_asked(peer, |request| matches!(request, Request::Headers { .. }));
+        self.answer(peer, key, Response::Headers(headers.to_vec().into()));
+    }
+
+    fn answer_blocks(&mut self, peer: PeerKey, blocks: &[Block]) {
+        let (key, _) = self.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+        self.answer(peer, key, Response::Blocks(blocks.to_vec().into()));
+    }
+
+    /// A block comes by gossip; gives the verdict.
+    fn gossip_block(&mut self, peer: PeerKey, block: &Block) -> Verdict {
+        self.gossip(peer, Gossip::Block(Box::new(block.clone())))
+    }
+
+    fn gossip(&mut self, peer: PeerKey, gossip: Gossip) -> Verdict {
+        self.counter += 1;
+        let ticket = Ticket(self.counter);
+        self.event(Event::Gossip { peer, ticket, gossip });
+        let at = self.seen.verdicts.iter().position(|(of, _)| *of == ticket).expect("every message gets a verdict");
+        self.seen.verdicts.remove(at).1
+    }
+
+    fn height(&mut self) -> u64 {
+        self.engine.view().tip.height.0
+    }
+
+    fn tip(&mut self) -> BlockId {
+        self.engine.view().tip.id
+    }
+
+    fn occupancy(&self, name: &str) -> usize {
+        self.engine.occupancy().iter().find(|(of, _)| *of == name).expect("a container of that name").1
+    }
+
+    fn is_closed(&self, peer: PeerKey) -> bool {
+        self.seen.closed.iter().any(|(closed, _)| *closed == peer)
+    }
+
+    /// `count` blocks on top of a header, each with its height in the reward's address so that branches differ.
+    fn chain(&self, on: &Header, count: u64, branch: u8) -> Vec<Block> {
+        let mut blocks: Vec<Block> = Vec::new();
+        for _ in 0..count {
+            let parent = blocks.last().map_or(*on, |block| block.header);
+            blocks.push(self.block(&parent, branch, vec![]));
+        }
+        blocks
+    }
+
+    fn block(&self, parent: &Header, branch: u8, transactions: Vec<SignedTransaction>) -> Block {
+        let fees: u64 = transactions.iter().map(|signed| signed.transaction.fee.units()).sum();
+        let amount = Amount::from_units(Amount::COIN.units() + fees);
+        let reward = Reward { to: key(branch).public_key().address(), amount };
+        self.solve(parent, Body { reward, transactions: transactions.into() }, |_| {})
+    }
+
+    fn solve(&self, parent: &Header, body: Body, change: impl Fn(&mut Header)) -> Block {
+        let mut header = Header {
+            version: 1,
+            height: parent.height.next(),
+            parent: parent.id(),
+            body_root: body.root(),
+            timestamp: parent.timestamp,
+            target: self.network.parameters().easiest_target,
+            nonce: 0,
+        };
+        change(&mut header);
+        while check_header(&header, &self.network).is_err_and(|violation| violation.rule() == 6) {
+            header.nonce += 1;
+        }
+        Block { header, body }
+    }
+
+    fn genesis(&self) -> Header {
+        self.network.genesis().header
+    }
+
+    fn send(&self, from: u8, nonce: u64, to: u8, units: u64, fee: u64) -> SignedTransaction {
+        let key = key(from);
+        let action =
+            Action::Transfer { to: super::tests::key(to).public_key().address(), amount: Amount::from_units(units) };
+        Transaction { sender: key.public_key(), nonce, fee: Amount::from_units(fee), action }
+            .sign(&self.network.genesis_id(), &key)
+    }
+}
+
+fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed([seed; 32])
+}
+
+fn headers(blocks: &[Block]) -> Vec<Header> {
+    blocks.iter().map(|block| block.header).collect()
+}
+
+#[test]
+fn gossip_extends_the_chain_and_is_passed_on() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let blocks = bench.chain(&bench.genesis(), 2, 1);
+    assert_eq!(bench.gossip_block(peer, &blocks[0]), Verdict::Accept);
+    assert_eq!(bench.gossip_block(peer, &blocks[0]), Verdict::Ignore, "the second time it is nothing new");
+    assert_eq!(bench.gossip_block(peer, &blocks[1]), Verdict::Accept);
+    assert_eq!(bench.tip(), blocks[1].header.id());
+}
+
+#[test]
+fn blocks_out_of_order_meet_in_the_end() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let blocks = bench.chain(&bench.genesis(), 3, 1);
+    assert_eq!(bench.gossip_block(peer, &blocks[2]), Verdict::Ignore);
+    assert_eq!(bench.gossip_block(peer, &blocks[1]), Verdict::Ignore);
+    assert_eq!(bench.height(), 0);
+    assert_eq!(bench.gossip_block(peer, &blocks[0]), Verdict::Accept);
+    assert_eq!((bench.height(), bench.occupancy("orphans")), (3, 0));
+}
+
+#[test]
+fn a_longer_branch_takes_over_and_a_shorter_one_does_not() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let genesis = bench.genesis();
+    let (short, long) = (bench.chain(&genesis, 2, 1), bench.chain(&genesis, 3, 2));
+    for block in &short {
+        bench.gossip_block(peer, block);
+    }
+    for block in &long[..2] {
+        assert_eq!(bench.gossip_block(peer, block), Verdict::Ignore);
+        assert_eq!(bench.tip(), short[1].header.id());
+    }
+    assert_eq!(bench.gossip_block(peer, &long[2]), Verdict::Accept);
+    assert_eq!(bench.tip(), long[2].header.id());
+    let reorganised = |notice: &Notice| matches!(notice, Notice::Tip { reorg_depth: 2, .. });
+    assert_eq!(bench.seen.notices.iter().filter(|notice| reorganised(notice)).count(), 1);
+}
+
+#[test]
+fn a_restart_goes_on_where_it_was() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let genesis = bench.genesis();
+    for block in bench.chain(&genesis, 4, 1).iter().chain(&bench.chain(&genesis, 3, 2)) {
+        bench.gossip_block(peer, block);
+    }
+    let config = EngineConfig {
+        network: bench.network.clone(),
+        account: Address([0; 20]),
+        nickname: String::new(),
+        seed: [6; 32],
+        mining: MiningMode::Off,
+    };
+    let tip = bench.tip();
+    let mut again = Engine::new(config, bench.disk.stored());
+    assert_eq!(again.view().tip.id, tip);
+    assert_eq!(
+        again.occupancy(),
+        bench
+            .engine
+            .occupancy()
+            .iter()
+            .map(|(name, used)| match *name {
+                "cached_body_bytes" | "peers" => (*name, 0),
+                _ => (*name, *used),
+            })
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_recalled_block_equals_the_checked_one() {
+    let bench = Bench::new();
+    let block = bench.block(&bench.genesis(), 1, vec![bench.send(1, 0, 2, 5, 0)]);
+    let checked = check_block(block.clone(), &bench.network).expect("valid without its context");
+    assert_eq!(CheckedBlock::recall(block, &bench.network), checked);
+}

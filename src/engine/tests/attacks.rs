@@ -1,0 +1,309 @@
+//! What hostile peers try, and what must come of it.
+
+use quipu_protocol::message::RESPONSE_HEADERS_MAX;
+use quipu_protocol::{
+    Amount, Block, BlockId, Body, Header, Height, Millis, Request, Response, Reward, Target, UnixMillis,
+};
+
+use super::super::event::{Event, Fault, Gossip, Notice, Ticket, Verdict};
+use super::super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
+use super::super::sync::{ANSWER_TIMEOUT, STATUS_INTERVAL};
+use super::{Bench, headers, key};
+
+/// Changes made to an otherwise good block, and what they break.
+#[test]
+fn a_block_that_breaks_a_rule_is_rejected_and_its_sender_dropped() {
+    type Change = fn(&mut Header);
+    let cases: [(&str, Change); 5] = [
+        ("version", |header| header.version = 2),
+        ("height", |header| header.height = Height(2)),
+        ("timestamp before the parent's", |header| header.timestamp = UnixMillis(header.timestamp.0 - 1)),
+        ("easier target than there is", |header| header.target = Target(0x2100_ffff + 1)),
+        ("harder target than the rule gives", |header| header.target = Target(0x2000_ffff)),
+    ];
+    for (what, change) in cases {
+        let mut bench = Bench::new();
+        let peer = bench.connect();
+        let good = bench.block(&bench.genesis(), 1, vec![]);
+        let bad = bench.solve(&bench.genesis(), good.body, change);
+        assert_eq!(bench.gossip_block(peer, &bad), Verdict::Reject, "{what}");
+        assert!(bench.is_closed(peer), "{what}");
+        assert_eq!(bench.height(), 0, "{what}");
+    }
+}
+
+#[test]
+fn a_block_without_work_is_rejected() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let mut block = bench.block(&bench.genesis(), 1, vec![]);
+    // Nearly every nonce is good on this network, so look for one of the others.
+    while block.header.target.is_met_by(&block.header.id()) {
+        block.header.nonce += 1;
+    }
+    assert_eq!(bench.gossip_block(peer, &block), Verdict::Reject);
+    assert!(bench.is_closed(peer));
+}
+
+#[test]
+fn a_reward_that_is_too_high_is_rejected_and_the_block_remembered() {
+    let mut bench = Bench::new();
+    let reward = Reward { to: key(1).public_key().address(), amount: Amount::from_units(Amount::COIN.units() + 1) };
+    let body = Body { reward, transactions: vec![].into() };
+    let bad = bench.solve(&bench.genesis(), body, |_| {});
+    let (first, second) = (bench.connect(), bench.connect());
+    assert_eq!(bench.gossip_block(first, &bad), Verdict::Reject);
+    let refused = |notice: &Notice| matches!(notice, Notice::BlockRefused { violation, .. } if violation.rule() == 17);
+    assert!(bench.seen.notices.iter().any(refused));
+    // What is built on it is not even looked at.
+    let child = bench.block(&bad.header, 1, vec![]);
+    assert_eq!(bench.gossip_block(second, &child), Verdict::Ignore);
+    assert_eq!(bench.height(), 0);
+}
+
+#[test]
+fn a_mutilated_body_does_not_condemn_the_block() {
+    let mut bench = Bench::new();
+    let (liar, honest) = (bench.connect(), bench.connect());
+    let first = bench.block(&bench.genesis(), 1, vec![]);
+    bench.gossip_block(honest, &first);
+    let good = bench.block(&first.header, 1, vec![bench.send(1, 0, 2, 5, 0)]);
+    let mut mutilated = good.clone();
+    let transaction = good.body.transactions[0].clone();
+    mutilated.body.transactions = vec![transaction.clone(), transaction].into();
+    assert_eq!(bench.gossip_block(liar, &mutilated), Verdict::Reject);
+    assert!(bench.is_closed(liar));
+    assert_eq!(bench.gossip_block(honest, &good), Verdict::Accept);
+    assert_eq!(bench.height(), 2);
+}
+
+#[test]
+fn an_invalid_block_below_valid_ones_brings_the_old_chain_back() {
+    let mut bench = Bench::new();
+    let honest = bench.connect();
+    let genesis = bench.genesis();
+    let ours = bench.chain(&genesis, 3, 1);
+    for block in &ours {
+        bench.gossip_block(honest, block);
+    }
+    let tip = bench.tip();
+    // A longer chain whose second block spends what its sender does not have.
+    let mut theirs = bench.chain(&genesis, 1, 2);
+    theirs.push(bench.block(&theirs[0].header, 2, vec![bench.send(9, 0, 2, 5, 0)]));
+    theirs.extend(bench.chain(&theirs[1].header, 4, 2));
+    let liar = bench.connect_with(&theirs[5].header, 6);
+    bench.answer_headers(liar, &headers(&theirs));
+    bench.answer_blocks(liar, &theirs);
+    assert_eq!(bench.tip(), tip, "back on the chain that is valid");
+    assert!(bench.is_closed(liar));
+    assert_eq!(bench.disk.best().collect::<Vec<BlockId>>(), ours.iter().map(|b| b.header.id()).collect::<Vec<_>>());
+    assert!(!bench.seen.notices.iter().any(|notice| matches!(notice, Notice::Tip { reorg_depth: 1.., .. })));
+    // Nobody is believed who comes with the same chain again.
+    let another = bench.connect_with(&theirs[5].header, 6);
+    assert!(!bench.is_asked_for_blocks(another));
+    // The chain goes on.
+    let next = bench.block(&ours[2].header, 1, vec![]);
+    assert_eq!(bench.gossip_block(honest, &next), Verdict::Accept);
+}
+
+#[test]
+fn headers_with_less_work_than_ours_are_not_kept() {
+    let mut bench = Bench::new();
+    let honest = bench.connect();
+    let genesis = bench.genesis();
+    for block in bench.chain(&genesis, 10, 1) {
+        bench.gossip_block(honest, &block);
+    }
+    let weak = bench.chain(&genesis, 9, 2);
+    let liar = bench.connect_with(&weak[8].header, 1_000_000);
+    bench.answer_headers(liar, &headers(&weak));
+    assert_eq!(bench.occupancy("headers"), 11, "nine headers more would be memory for nothing");
+    assert!(!bench.is_asked_for_blocks(liar));
+    // It claims again and again, and is cut off for it.
+    for branch in 3..5 {
+        bench.wait(STATUS_INTERVAL);
+        let another = bench.chain(&genesis, 1, branch);
+        bench.tell(liar, &another[0].header, 1_000_000);
+        bench.answer_headers(liar, &[]);
+    }
+    assert!(bench.is_closed(liar));
+}
+
+#[test]
+fn headers_that_do_not_follow_are_a_wrong_answer() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 5, 1);
+    let gap = [chain[0].header, chain[2].header];
+    let foreign = [chain[3].header];
+    for answer in [&gap[..], &foreign[..]] {
+        let peer = bench.connect_with(&chain[4].header, 5);
+        bench.answer_headers(peer, answer);
+        assert!(!bench.is_asked_for_blocks(peer));
+        assert_eq!(bench.occupancy("headers"), 1);
+    }
+}
+
+#[test]
+fn orphans_are_bounded_for_each_peer_and_in_all() {
+    let mut bench = Bench::new();
+    let genesis = bench.genesis();
+    let peers: Vec<_> = (0..8).map(|_| bench.connect()).collect();
+    for (branch, peer) in peers.iter().enumerate() {
+        let blocks = bench.chain(&genesis, 2 * ORPHANS_PER_PEER_MAX as u64, branch as u8 + 1);
+        for block in &blocks[1..] {
+            assert_eq!(bench.gossip_block(*peer, block), Verdict::Ignore);
+        }
+    }
+    assert_eq!(bench.occupancy("orphans"), peers.len() * ORPHANS_PER_PEER_MAX);
+    assert!(bench.occupancy("orphan_bytes") <= ORPHAN_BYTES_MAX);
+    assert_eq!(bench.occupancy("headers"), 1);
+    bench.event(Event::PeerDisconnected { peer: peers[0] });
+    assert_eq!(bench.occupancy("orphans"), (peers.len() - 1) * ORPHANS_PER_PEER_MAX);
+}
+
+#[test]
+fn a_peer_that_never_answers_loses_its_share_to_others() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 20, 1);
+    let tip = chain[19].header;
+    let silent = bench.connect_with(&tip, 20);
+    bench.answer_headers(silent, &headers(&chain));
+    assert!(bench.is_asked_for_blocks(silent));
+    let honest = bench.connect_with(&tip, 20);
+    assert!(!bench.is_asked_for_blocks(honest), "all are asked for already");
+    bench.wait(ANSWER_TIMEOUT);
+    bench.answer_blocks(honest, &chain);
+    assert_eq!(bench.height(), 20);
+    for _ in 0..3 {
+        bench.wait(STATUS_INTERVAL);
+        bench.wait(ANSWER_TIMEOUT);
+    }
+    assert!(bench.seen.closed.contains(&(silent, Fault::Silent)));
+}
+
+#[test]
+fn an_answer_that_was_not_asked_for_costs_its_sender_its_place() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 3, 1);
+    let other = bench.chain(&bench.genesis(), 1, 2);
+    let liar = bench.connect_with(&chain[2].header, 3);
+    bench.answer_headers(liar, &headers(&chain));
+    for _ in 0..3 {
+        let (key, _) = bench.take_asked(liar, |request| matches!(request, Request::Blocks { .. }));
+        bench.answer(liar, key, Response::Blocks(other.clone().into()));
+        if bench.is_closed(liar) {
+            break;
+        }
+        bench.tell(liar, &chain[2].header, 3);
+    }
+    assert!(bench.is_closed(liar));
+    assert_eq!(bench.height(), 0);
+    // Somebody else has it.
+    let honest = bench.connect_with(&chain[2].header, 3);
+    bench.answer_blocks(honest, &chain);
+    assert_eq!(bench.height(), 3);
+}
+
+#[test]
+fn an_answer_of_another_kind_is_a_fault_and_a_late_one_is_nothing() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 3, 1);
+    let peer = bench.connect_with(&chain[2].header, 3);
+    let (key, _) = bench.take_asked(peer, |request| matches!(request, Request::Headers { .. }));
+    bench.fail(peer, key);
+    bench.answer(peer, key, Response::Headers(headers(&chain).into()));
+    assert_eq!(bench.occupancy("headers"), 1, "too late");
+    for _ in 0..3 {
+        let (key, _) = bench.take_asked(peer, |request| matches!(request, Request::Headers { .. }));
+        bench.answer(peer, key, Response::Pending(vec![].into()));
+    }
+    assert!(bench.is_closed(peer));
+}
+
+#[test]
+fn a_flood_of_requests_is_refused_and_then_its_sender() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    for number in 0..2_000 {
+        let request = Request::Headers { locator: vec![].into() };
+        bench.event(Event::Request { peer, ticket: Ticket(number), request });
+    }
+    let answered = bench.seen.replied.iter().filter(|(_, response)| response.is_some()).count();
+    assert!((1..1_000).contains(&answered), "{answered}");
+    assert_eq!(bench.seen.replied.len(), 2_000, "every request is answered or refused");
+    assert!(bench.is_closed(peer));
+}
+
+#[test]
+fn a_block_flood_is_ignored_beyond_the_budget_and_heals_later() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let chain = bench.chain(&bench.genesis(), 1_000, 1);
+    for block in &chain {
+        bench.gossip_block(peer, block);
+    }
+    let height = bench.height();
+    assert!((1..1_000).contains(&height), "{height}");
+    assert!(!bench.is_closed(peer));
+    bench.tell(peer, &chain[999].header, 1_000);
+    bench.answer_headers(peer, &headers(&chain[height as usize..]));
+    let (key, request) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+    let Request::Blocks { ids } = request else { unreachable!("just matched") };
+    assert_eq!(ids.len(), 1_000 - height as usize);
+    bench.answer(peer, key, Response::Blocks(chain[height as usize..].to_vec().into()));
+    assert_eq!(bench.height(), 1_000);
+}
+
+#[test]
+fn a_transaction_signed_by_somebody_else_drops_who_passed_it_on() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let mut forged = bench.send(1, 0, 2, 5, 0);
+    forged.signature = bench.send(3, 0, 2, 5, 0).signature;
+    assert_eq!(bench.gossip(peer, Gossip::Transaction(Box::new(forged))), Verdict::Reject);
+    assert!(bench.is_closed(peer));
+}
+
+#[test]
+fn a_transaction_that_cannot_be_paid_is_nobodys_fault() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let unpaid = bench.send(1, 0, 2, 5, 0);
+    assert_eq!(bench.gossip(peer, Gossip::Transaction(Box::new(unpaid))), Verdict::Ignore);
+    assert!(!bench.is_closed(peer));
+}
+
+#[test]
+fn a_block_from_the_future_is_kept_until_its_time() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let good = bench.block(&bench.genesis(), 1, vec![]);
+    let time = bench.clock() + Millis::from_secs(61);
+    let early: Block = bench.solve(&bench.genesis(), good.body, |header| header.timestamp = time);
+    assert_eq!(bench.gossip_block(peer, &early), Verdict::Ignore);
+    assert_eq!((bench.height(), bench.occupancy("orphans")), (0, 1));
+    bench.wait(Millis::from_secs(1));
+    assert_eq!((bench.height(), bench.occupancy("orphans")), (1, 0));
+    assert!(!bench.is_closed(peer));
+}
+
+#[test]
+fn headers_longer_than_the_protocol_allows_are_a_wrong_answer() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), RESPONSE_HEADERS_MAX as u64 + 1, 1);
+    let peer = bench.connect_with(&chain[RESPONSE_HEADERS_MAX].header, RESPONSE_HEADERS_MAX as u128 + 1);
+    bench.answer_headers(peer, &headers(&chain));
+    assert_eq!(bench.occupancy("headers"), 1);
+}
+
+#[test]
+fn nothing_is_asked_of_a_peer_that_was_cut_off() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    bench.event(Event::Misbehaved { peer, fault: Fault::Malformed });
+    assert!(bench.is_closed(peer));
+    bench.seen.asked.clear();
+    bench.wait(STATUS_INTERVAL);
+    bench.wait(STATUS_INTERVAL);
+    assert!(bench.seen.asked.is_empty(), "{:?}", bench.seen.asked);
+}

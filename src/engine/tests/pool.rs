@@ -1,0 +1,188 @@
+//! The memory pool: who gets in, in what order they leave, and what a flood can do.
+
+use std::sync::Arc;
+
+use quipu_protocol::check::check_transaction;
+use quipu_protocol::{
+    Account, Action, Address, Amount, CheckedTransaction, Ledger, Network, Parameters, SecretKey, Transaction,
+};
+
+use super::super::event::PeerKey;
+use super::super::mempool::{Mempool, NONCE_GAP_MAX, PEER_BYTES_MAX, POOL_BYTES_MAX, Refusal, SENDER_TRANSACTIONS_MAX};
+
+struct Pool {
+    network: Arc<Network>,
+    ledger: Ledger,
+    pool: Mempool,
+}
+
+fn key(seed: u32) -> SecretKey {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&seed.to_le_bytes());
+    SecretKey::from_seed(bytes)
+}
+
+fn address(seed: u32) -> Address {
+    key(seed).public_key().address()
+}
+
+/// A pool, and accounts 1, 2, … with these balances.
+fn pool(balances: &[u64]) -> Pool {
+    let account = |(at, balance): (usize, &u64)| {
+        (address(at as u32 + 1), Account { balance: Amount::from_units(*balance), nonce: 0 })
+    };
+    Pool {
+        network: Arc::new(Network::new(Parameters::dev()).expect("a preset is valid")),
+        ledger: Ledger::from_accounts(balances.iter().enumerate().map(account)),
+        pool: Mempool::default(),
+    }
+}
+
+impl Pool {
+    fn make(&self, from: u32, nonce: u64, amount: u64, fee: u64) -> CheckedTransaction {
+        let action = Action::Transfer { to: Address([9; 20]), amount: Amount::from_units(amount) };
+        self.sign(from, nonce, fee, action)
+    }
+
+    fn sign(&self, from: u32, nonce: u64, fee: u64, action: Action) -> CheckedTransaction {
+        let key = key(from);
+        let transaction = Transaction { sender: key.public_key(), nonce, fee: Amount::from_units(fee), action };
+        CheckedTransaction::sign(transaction, &key, &self.network).expect("well formed")
+    }
+
+    fn add(&mut self, from: u32, nonce: u64, amount: u64, fee: u64) -> Result<(), Refusal> {
+        let transaction = self.make(from, nonce, amount, fee);
+        self.pool.add(transaction, None, false, &self.ledger)
+    }
+
+    /// Sender and nonce of what would be mined now.
+    fn selected(&self) -> Vec<(Address, u64)> {
+        let selected = self.pool.select(&self.ledger, usize::MAX);
+        selected.iter().map(|one| (one.sender(), one.signed().transaction.nonce)).collect()
+    }
+
+    fn set(&mut self, account: u32, balance: u64, nonce: u64) {
+        let account_now = self.ledger.account(&address(account));
+        let after = Account { balance: Amount::from_units(balance), nonce };
+        let change = quipu_protocol::ledger::Change { address: address(account), before: account_now, after };
+        self.ledger.apply(&quipu_protocol::Delta { changes: vec![change].into() });
+        self.pool.update([address(account)], &self.ledger);
+    }
+}
+
+#[test]
+fn what_the_engine_signs_passes_the_check() {
+    let pool = pool(&[10]);
+    let made = pool.make(1, 0, 5, 0);
+    assert_eq!(check_transaction(made.signed().clone(), &pool.network), Ok(made));
+}
+
+#[test]
+fn better_paying_ones_go_first_but_each_account_in_order() {
+    let mut pool = pool(&[1000, 1000, 1000]);
+    for (from, nonce, fee) in [(1, 0, 1), (1, 1, 90), (2, 0, 50), (3, 0, 50)] {
+        pool.add(from, nonce, 1, fee).expect("taken");
+    }
+    let (a, b, c) = (address(1), address(2), address(3));
+    assert_eq!(pool.selected(), [(b, 0), (c, 0), (a, 0), (a, 1)]);
+}
+
+#[test]
+fn a_gap_waits_until_it_is_filled_and_is_bounded() {
+    let mut pool = pool(&[1000]);
+    pool.add(1, 1, 1, 0).expect("taken");
+    assert_eq!(pool.selected(), []);
+    assert!(!pool.pool.has_ready(&pool.ledger));
+    pool.add(1, 0, 1, 0).expect("taken");
+    assert_eq!(pool.selected().len(), 2);
+    assert_eq!(pool.pool.next_nonce(&address(1), &pool.ledger), 2);
+    assert_eq!(pool.add(1, 2 + NONCE_GAP_MAX + 1, 1, 0), Err(Refusal::Gap));
+    assert_eq!(pool.add(1, u64::MAX, 1, 0), Err(Refusal::Gap));
+    assert_eq!(pool.add(1, 2 + NONCE_GAP_MAX, 1, 0), Ok(()));
+}
+
+#[test]
+fn all_that_waits_can_be_paid() {
+    let mut pool = pool(&[100]);
+    pool.add(1, 0, 60, 0).expect("taken");
+    let refusal = pool.add(1, 1, 60, 0);
+    let [balance, spendable, needed] = [100, 40, 60].map(Amount::from_units);
+    assert_eq!(refusal, Err(Refusal::InsufficientBalance { balance, spendable, needed }));
+    pool.add(1, 1, 39, 1).expect("taken");
+    // The account pays something else meanwhile.
+    pool.set(1, 70, 0);
+    assert_eq!(pool.selected(), [(address(1), 0)]);
+}
+
+#[test]
+fn a_replacement_pays_a_tenth_more() {
+    let mut pool = pool(&[1000]);
+    pool.add(1, 0, 5, 100).expect("taken");
+    assert_eq!(pool.add(1, 0, 6, 109), Err(Refusal::FeeNotHigher));
+    assert_eq!(pool.add(1, 0, 6, 110), Ok(()));
+    assert_eq!(pool.pool.len(), 1);
+    assert_eq!(pool.add(1, 0, 6, 110), Err(Refusal::Known));
+    // From nothing, one unit is more.
+    pool.add(1, 1, 5, 0).expect("taken");
+    assert_eq!(pool.add(1, 1, 6, 1), Ok(()));
+}
+
+#[test]
+fn mined_and_overtaken_ones_leave() {
+    let mut pool = pool(&[1000]);
+    for nonce in 0..3 {
+        pool.add(1, nonce, 1, 0).expect("taken");
+    }
+    pool.set(1, 990, 2);
+    assert_eq!(pool.selected(), [(address(1), 2)]);
+    assert_eq!(pool.add(1, 1, 7, 50), Err(Refusal::Stale));
+}
+
+#[test]
+fn durable_ones_are_reported_when_they_leave() {
+    let mut pool = pool(&[1000]);
+    let kept = pool.make(1, 0, 1, 0);
+    pool.pool.add(kept.clone(), None, true, &pool.ledger).expect("taken");
+    pool.add(1, 1, 1, 0).expect("taken");
+    pool.set(1, 900, 2);
+    assert_eq!(pool.pool.take_dropped_durable(), [kept.id()]);
+    assert!(pool.pool.is_empty() && pool.pool.bytes() == 0);
+}
+
+#[test]
+fn one_sender_is_bounded() {
+    let mut pool = pool(&[0]);
+    let record = |pool: &Pool, nonce| pool.sign(1, nonce, 0, Action::Record { data: vec![].into() });
+    for nonce in 0..SENDER_TRANSACTIONS_MAX as u64 {
+        let transaction = record(&pool, nonce);
+        pool.pool.add(transaction, None, false, &pool.ledger).expect("taken");
+    }
+    let one_more = record(&pool, SENDER_TRANSACTIONS_MAX as u64);
+    assert_eq!(pool.pool.add(one_more, None, false, &pool.ledger), Err(Refusal::Full));
+}
+
+/// Free transactions from keys made up on the spot fill only their peer's share, and a full pool makes room for
+/// whoever pays.
+#[test]
+fn a_flood_of_free_transactions_leaves_room_for_others() {
+    let mut pool = pool(&[1_000_000]);
+    let record = |pool: &Pool, from: u32, fee| pool.sign(from, 0, fee, Action::Record { data: vec![7; 4096].into() });
+    let mut from = 100;
+    let mut flood = |pool: &mut Pool, peer| loop {
+        from += 1;
+        let transaction = record(pool, from, 0);
+        if let Err(refusal) = pool.pool.add(transaction, Some(PeerKey(peer)), false, &pool.ledger) {
+            return refusal;
+        }
+    };
+    assert_eq!(flood(&mut pool, 1), Refusal::Full);
+    assert!(pool.pool.bytes() <= PEER_BYTES_MAX && pool.pool.bytes() > PEER_BYTES_MAX - 8192);
+    for peer in 2..=5 {
+        assert_eq!(flood(&mut pool, peer), Refusal::Full);
+    }
+    assert!(pool.pool.bytes() <= POOL_BYTES_MAX && pool.pool.bytes() > POOL_BYTES_MAX - 8192);
+    let paying = record(&pool, 1, 50);
+    pool.pool.add(paying.clone(), None, true, &pool.ledger).expect("whoever pays gets in");
+    assert!(pool.pool.bytes() <= POOL_BYTES_MAX);
+    assert_eq!(pool.pool.select(&pool.ledger, paying.length()), [paying]);
+}
