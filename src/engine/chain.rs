@@ -403,9 +403,9 @@ impl Chain {
         self.path.ready -= 1;
         let write = Write::Connect { place: self.index.place(next), delta: delta.clone() };
         if self.reorganisation.is_some() {
-            self.held_writes.push(write)
+            self.held_writes.push(write);
         } else {
-            self.writes.push(write)
+            self.writes.push(write);
         }
         self.bodies.insert(next, Cached { block: block.clone(), delta: Some(delta.clone()) });
         progress.connected.push((block, delta));

@@ -153,10 +153,10 @@ impl Engine {
 
     fn peer_has(&mut self, peer: PeerKey, block: BlockRef) {
         let index = self.chain.index();
-        if let Some(session) = self.peers.get_mut(peer) {
-            if session.best.is_none_or(|best| index.work(best) < index.work(block)) {
-                session.best = Some(block);
-            }
+        if let Some(session) = self.peers.get_mut(peer)
+            && session.best.is_none_or(|best| index.work(best) < index.work(block))
+        {
+            session.best = Some(block);
         }
     }
 
