@@ -65,17 +65,14 @@ impl FromStr for Amount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        if let Some(magnitude) = text.strip_prefix('-') {
-            return Err(if magnitude.parse::<Self>().is_ok() {
-                AmountError::Negative
-            } else {
-                AmountError::NotANumber
-            });
-        }
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let (negative, magnitude) = text.strip_prefix('-').map_or((false, text), |magnitude| (true, magnitude));
+        let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
         let digits_only = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits_only(whole) || !digits_only(fraction) || (whole.is_empty() && fraction.is_empty()) {
             return Err(AmountError::NotANumber);
+        }
+        if negative {
+            return Err(AmountError::Negative);
         }
         let fraction = fraction.trim_end_matches('0');
         if fraction.len() > DECIMALS {
@@ -132,6 +129,9 @@ mod tests {
             ("99999999999999999999999", Err(AmountError::TooLarge)),
             ("0.000000001", Err(AmountError::TooManyDecimals)),
             ("-1", Err(AmountError::Negative)),
+            ("-99999999999999999999999", Err(AmountError::Negative)),
+            ("-0.000000001", Err(AmountError::Negative)),
+            ("--1", Err(AmountError::NotANumber)),
             ("-x", Err(AmountError::NotANumber)),
             ("NaN", Err(AmountError::NotANumber)),
             ("inf", Err(AmountError::NotANumber)),

@@ -16,7 +16,7 @@ use crate::block::{Block, Body, Header, Height, Reward};
 use crate::encode::{EncodedSize, decode, encode, encode_list};
 use crate::hash::{BlockId, LeafHash, TransactionId, sha256};
 use crate::merkle;
-use crate::network::Network;
+use crate::network::{BLOCK_BYTES_LIMIT, Network};
 use crate::time::UnixMillis;
 use crate::transaction::{Action, RECORD_BYTES_MAX, SignedTransaction, Transaction};
 use crate::violation::Violation;
@@ -239,9 +239,10 @@ pub fn check_header_time(header: &Header, now: UnixMillis, network: &Network) ->
 }
 
 /// Decodes a block and applies every rule that needs no state: R1 to R10.
+///
+/// The network's own limit is left to [`check_block`], which judges a body only once the header stands for it.
 pub fn check_block_bytes(bytes: &[u8], network: &Network) -> Result<CheckedBlock, Violation> {
-    check_length(bytes.len(), network)?;
-    check_block(decode(bytes, network.block_bytes_max())?, network)
+    check_block(decode(bytes, BLOCK_BYTES_LIMIT)?, network)
 }
 
 /// Applies every rule on a block that needs no state: R2 to R10. Signatures are verified in one batch.
@@ -250,10 +251,10 @@ pub fn check_block(block: Block, network: &Network) -> Result<CheckedBlock, Viol
     let Block { header, body: Body { reward, transactions } } = block;
     let transactions: Vec<_> =
         transactions.into_vec().into_iter().map(|signed| CheckedTransaction::new(signed, network)).collect();
+    // The root comes first: until it fits, these transactions say nothing about the header, not even their length.
+    check_root(&header, &reward, &transactions)?;
     let length = CheckedBlock::length_of(&transactions);
     check_length(length, network)?;
-    // The root comes first: until it fits, these transactions say nothing about the header.
-    check_root(&header, &reward, &transactions)?;
     for transaction in &transactions {
         check_form(transaction.signed(), network)?;
     }
@@ -476,5 +477,24 @@ mod tests {
         block.body.transactions = transactions.into();
         let violation = check_block(block, &network).expect_err("a repeated transaction changes the root");
         assert_eq!((violation.rule(), violation.blame()), (7, crate::Blame::Bytes));
+    }
+
+    #[test]
+    fn an_overlong_body_condemns_only_the_header_that_commits_to_it() {
+        let network = network();
+        let data = || Action::Record { data: vec![0; RECORD_BYTES_MAX].into() };
+        let record = |nonce| {
+            let key = SecretKey::from_seed([2; 32]);
+            Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action: data() }
+                .sign(&network.genesis_id(), &key)
+        };
+        let overlong = body((0..256).map(record).collect());
+        let judge = |block: Block| {
+            let violation = check_block_bytes(&encode(&block), &network).expect_err("more than 1 MiB");
+            (violation.rule(), violation.blame())
+        };
+        assert_eq!(judge(mine(overlong.clone(), &network)), (2, crate::Blame::Block));
+        let good = mine(body(vec![]), &network);
+        assert_eq!(judge(Block { header: good.header, body: overlong }), (7, crate::Blame::Bytes));
     }
 }

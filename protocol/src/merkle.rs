@@ -20,7 +20,8 @@ pub fn root(leaves: impl IntoIterator<Item = LeafHash>) -> LeafHash {
     // Complete subtrees from the left, each at most half as large as the one before. The number of leaves
     // in binary says which subtrees there are, so joining after a leaf follows its trailing ones.
     let mut subtrees: Vec<LeafHash> = Vec::new();
-    for (count, mut hash) in (0_u64..).zip(leaves) {
+    for (count, leaf) in (0_u64..).zip(leaves) {
+        let mut hash = leaf;
         for _ in 0..count.trailing_ones() {
             let left = subtrees.pop().expect("one subtree stands for each bit of the count");
             hash = node(&left, &hash);

@@ -89,8 +89,16 @@ impl Status {
     /// The nickname as printable text: cut to size, anything that could confuse a terminal left out.
     pub fn nickname(&self) -> String {
         let bytes = &self.nickname[..self.nickname.len().min(NICKNAME_BYTES_MAX)];
-        String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control() && *c != '\u{fffd}').collect()
+        String::from_utf8_lossy(bytes).chars().filter(|c| !confuses(*c)).collect()
     }
+}
+
+/// Control characters, and those that are not seen but hide, reorder or join what is (Unicode's Cf and line breaks).
+fn confuses(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffd}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The longest gossip message of a network, in bytes. The same on every node, since a longer one silences a link.
@@ -122,15 +130,12 @@ mod tests {
 
     #[test]
     fn nicknames_are_made_harmless() {
-        let nickname: List<u8> = b"lab\x1b[31m\xff".to_vec().into();
-        let status = Status {
-            tip: BlockId([0; 32]),
-            height: Height(0),
-            work: Work::ZERO,
-            clock: UnixMillis(0),
-            pending: 0,
-            nickname,
+        let shown = |nickname: &[u8]| {
+            let (tip, nickname) = (BlockId([0; 32]), nickname.to_vec().into());
+            Status { tip, height: Height(0), work: Work::ZERO, clock: UnixMillis(0), pending: 0, nickname }.nickname()
         };
-        assert_eq!(status.nickname(), "lab[31m");
+        assert_eq!(shown(b"lab\x1b[31m\xff"), "lab[31m");
+        assert_eq!(shown("a\u{202e}b\u{200b}c\u{feff}é".as_bytes()), "abcé");
+        assert_eq!(shown(&[b'x'; 100]), "x".repeat(NICKNAME_BYTES_MAX));
     }
 }

@@ -83,8 +83,13 @@ impl Parameters {
         }
     }
 
-    /// The hash that the genesis block carries.
+    /// The hash of their encoding, which the genesis block carries.
     pub fn hash(&self) -> ParametersHash {
+        ParametersHash(tagged_hash("quipu network 1", &[&self.encoding()]))
+    }
+
+    /// The bytes that are hashed: every parameter, in the order of the fields.
+    pub fn encoding(&self) -> Vec<u8> {
         #[derive(Encode)]
         struct Encoded {
             name: List<u8>,
@@ -97,7 +102,7 @@ impl Parameters {
             fee_min: Amount,
             block_bytes_max: u32,
         }
-        let encoded = encode(&Encoded {
+        encode(&Encoded {
             name: self.name.bytes().collect(),
             genesis_time: self.genesis_time,
             target_spacing: self.target_spacing,
@@ -107,8 +112,7 @@ impl Parameters {
             subsidy: self.subsidy,
             fee_min: self.fee_min,
             block_bytes_max: self.block_bytes_max,
-        });
-        ParametersHash(tagged_hash("quipu network 1", &[&encoded]))
+        })
     }
 
     fn check(&self) -> Result<(), ParametersError> {

@@ -218,7 +218,9 @@ mod tests {
         let parent = Target(0x1c12_3456);
         let after = |millis: u64| LAN.target_after(parent, UnixMillis(1_000_000), UnixMillis(1_000_000 + millis));
         assert_eq!(after(10_000), parent);
-        for (millis, want) in [(190_000, 2.0), (370_000, 4.0), (0, 0.9622), (100_000, 1.4142), (55_000, 1.1892)] {
+        for (millis, want) in
+            [(190_000, 2.0), (370_000, 4.0), (0, 0.9622), (100_000, std::f64::consts::SQRT_2), (55_000, 1.1892)]
+        {
             let got = ratio(after(millis), parent);
             assert!((got / want - 1.0).abs() < 2e-4, "{millis} ms: {got} instead of {want}");
         }

@@ -1,0 +1,208 @@
+//! Makes the vectors of encodings: each type that is hashed or that travels, and bytes that are none of them.
+
+use quipu_protocol::encode::{List, encode};
+use quipu_protocol::{
+    Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, PublicKey, Request, Response, Reward,
+    Signature, SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis, Work,
+};
+use serde_json::{Value, json};
+
+use crate::form::{BadEncoding, Bytes, EncodingCase, Encodings};
+
+fn header() -> Header {
+    Header {
+        version: 1,
+        height: Height(2),
+        parent: BlockId([0xa1; 32]),
+        body_root: LeafHash([0xa2; 32]),
+        timestamp: UnixMillis(1_793_491_200_123),
+        target: Target(0x1e03_ffff),
+        nonce: 0x0123_4567_89ab_cdef,
+    }
+}
+
+fn reward() -> Reward {
+    Reward { to: Address([0xb1; 20]), amount: Amount::from_units(100_000_003) }
+}
+
+fn signed(action: Action) -> SignedTransaction {
+    let sender = PublicKey::Ed25519([0xc1; 32]);
+    let transaction = Transaction { sender, nonce: 7, fee: Amount::from_units(3), action };
+    SignedTransaction { transaction, signature: Signature::Ed25519([0xc2; 64]) }
+}
+
+fn transfer() -> SignedTransaction {
+    signed(Action::Transfer { to: Address([0xc3; 20]), amount: Amount::from_units(u64::MAX) })
+}
+
+fn record(data: &[u8]) -> SignedTransaction {
+    signed(Action::Record { data: data.to_vec().into() })
+}
+
+fn block() -> Block {
+    let transactions = vec![transfer(), record(b"knot")].into();
+    Block { header: header(), body: Body { reward: reward(), transactions } }
+}
+
+fn status() -> Status {
+    Status {
+        tip: BlockId([0xd1; 32]),
+        height: Height(1_000_000_007),
+        work: Work(1 << 90),
+        clock: UnixMillis(1_793_491_200_456),
+        pending: 12,
+        nickname: "läb".bytes().collect(),
+    }
+}
+
+fn header_json(header: &Header) -> Value {
+    json!({
+        "version": header.version,
+        "height": header.height.0.to_string(),
+        "parent": header.parent,
+        "body_root": header.body_root,
+        "timestamp": header.timestamp.0.to_string(),
+        "target": header.target.to_string(),
+        "nonce": header.nonce.to_string(),
+    })
+}
+
+fn reward_json(reward: &Reward) -> Value {
+    json!({ "to": hex::encode(reward.to.0), "amount": reward.amount.units().to_string() })
+}
+
+fn signed_json(signed: &SignedTransaction) -> Value {
+    let (PublicKey::Ed25519(sender), Signature::Ed25519(signature)) = (&signed.transaction.sender, &signed.signature);
+    let action = match &signed.transaction.action {
+        Action::Transfer { to, amount } => {
+            json!({ "transfer": { "to": hex::encode(to.0), "amount": amount.units().to_string() } })
+        }
+        Action::Record { data } => json!({ "record": { "data": hex::encode(&data[..]) } }),
+    };
+    json!({
+        "sender": { "ed25519": hex::encode(sender) },
+        "nonce": signed.transaction.nonce.to_string(),
+        "fee": signed.transaction.fee.units().to_string(),
+        "action": action,
+        "signature": { "ed25519": hex::encode(signature) },
+    })
+}
+
+fn block_json(block: &Block) -> Value {
+    let transactions: Vec<Value> = block.body.transactions.iter().map(signed_json).collect();
+    json!({
+        "header": header_json(&block.header),
+        "reward": reward_json(&block.body.reward),
+        "transactions": transactions,
+    })
+}
+
+fn status_json(status: &Status) -> Value {
+    json!({
+        "tip": status.tip,
+        "height": status.height.0.to_string(),
+        "work": status.work.0.to_string(),
+        "clock": status.clock.0.to_string(),
+        "pending": status.pending.to_string(),
+        "nickname": hex::encode(&status.nickname[..]),
+    })
+}
+
+fn accepted() -> Vec<EncodingCase> {
+    let blocks: List<BlockId> = vec![BlockId([0xe1; 32]), BlockId([0xe2; 32])].into();
+    let ids: List<TransactionId> = vec![TransactionId([0xe3; 32])].into();
+    let requests = [
+        (json!({ "status": status_json(&status()) }), Request::Status(status())),
+        (json!({ "headers": &blocks[..] }), Request::Headers { locator: blocks.clone() }),
+        (json!({ "blocks": &blocks[..] }), Request::Blocks { ids: blocks }),
+        (json!("pending"), Request::Pending),
+        (json!({ "transactions": &ids[..] }), Request::Transactions { ids: ids.clone() }),
+    ];
+    let responses = [
+        (json!({ "status": status_json(&status()) }), Response::Status(status())),
+        (json!({ "headers": [] }), Response::Headers(List::default())),
+        (json!({ "headers": [header_json(&header())] }), Response::Headers(vec![header()].into())),
+        (json!({ "blocks": [block_json(&block())] }), Response::Blocks(vec![block()].into())),
+        (json!({ "pending": &ids[..] }), Response::Pending(ids)),
+        (
+            json!({ "transactions": [signed_json(&record(b"")), signed_json(&transfer())] }),
+            Response::Transactions(vec![record(b""), transfer()].into()),
+        ),
+    ];
+    let case = |r#type: &str, value: Value, bytes: Vec<u8>| EncodingCase {
+        r#type: r#type.to_owned(),
+        value,
+        bytes: Bytes(bytes),
+    };
+    let mut cases = vec![
+        case("header", header_json(&header()), encode(&header())),
+        case("reward", reward_json(&reward()), encode(&reward())),
+        case("signed_transaction", signed_json(&transfer()), encode(&transfer())),
+        case("signed_transaction", signed_json(&record(b"")), encode(&record(b""))),
+        case("signed_transaction", signed_json(&record(b"knot")), encode(&record(b"knot"))),
+        case("block", block_json(&block()), encode(&block())),
+        case("status", status_json(&status()), encode(&status())),
+    ];
+    cases.extend(requests.map(|(value, request)| case("request", value, encode(&request))));
+    cases.extend(responses.map(|(value, response)| case("response", value, encode(&response))));
+    cases
+}
+
+/// `bytes` with those at `at` replaced.
+fn with(mut bytes: Vec<u8>, at: usize, new: &[u8]) -> Bytes {
+    bytes[at..at + new.len()].copy_from_slice(new);
+    Bytes(bytes)
+}
+
+fn refused() -> Vec<BadEncoding> {
+    let (header, block, request, response) =
+        (encode(&header()), encode(&block()), encode(&Request::Pending), encode(&Response::Status(status())));
+    let (transfer, record) = (encode(&transfer()), encode(&record(b"knot")));
+    let blocks = encode(&Request::Blocks { ids: vec![BlockId([0xe1; 32])].into() });
+    let longer = |bytes: &[u8]| Bytes([bytes, &[0]].concat());
+    let shorter = |bytes: &[u8]| Bytes(bytes[..bytes.len() - 1].to_vec());
+    let huge = u64::MAX.to_le_bytes();
+    let bomb = (1_u64 << 40).to_le_bytes();
+    let cases = [
+        ("nothing at all", "header", Bytes(Vec::new())),
+        ("a byte too few", "header", shorter(&header)),
+        ("a byte too many", "header", longer(&header)),
+        ("a byte too few", "block", shorter(&block)),
+        ("a byte too many", "block", longer(&block)),
+        ("a header without a body", "block", Bytes(header.clone())),
+        ("a count of transactions one too high", "block", with(block.clone(), 124, &[3])),
+        ("a count of transactions one too low", "block", with(block.clone(), 124, &[1])),
+        ("a decode bomb: 2^40 transactions claimed", "block", with(block.clone(), 124, &bomb)),
+        ("a decode bomb: 2^64 - 1 transactions claimed", "block", with(block, 124, &huge)),
+        ("an unknown scheme of keys", "signed_transaction", with(transfer.clone(), 0, &[1])),
+        ("a tag whose high bytes are not zero", "signed_transaction", with(transfer.clone(), 3, &[1])),
+        ("an unknown action", "signed_transaction", with(transfer.clone(), 52, &[2])),
+        ("an unknown scheme of signatures", "signed_transaction", with(transfer.clone(), 84, &[1])),
+        ("a byte too many", "signed_transaction", longer(&transfer)),
+        ("a record one byte longer than claimed", "signed_transaction", with(record.clone(), 56, &[3])),
+        ("a record one byte shorter than claimed", "signed_transaction", with(record.clone(), 56, &[5])),
+        ("a decode bomb: a record of 2^40 bytes claimed", "signed_transaction", with(record, 56, &bomb)),
+        ("an unknown request", "request", with(request.clone(), 0, &[5])),
+        ("a request with a byte too many", "request", longer(&request)),
+        ("a tag of one byte, as a varint form would have it", "request", Bytes(vec![3])),
+        ("a decode bomb: 2^64 - 1 ids, a product that wraps", "request", with(blocks, 4, &huge)),
+        ("an unknown response", "response", with(response.clone(), 0, &[9])),
+        ("a byte too few", "response", shorter(&response)),
+    ];
+    let case = |(name, r#type, bytes): (&str, &str, Bytes)| BadEncoding {
+        name: name.to_owned(),
+        r#type: r#type.to_owned(),
+        bytes,
+    };
+    cases.map(case).into()
+}
+
+pub(crate) fn encodings() -> Encodings {
+    Encodings {
+        about: "Values and their bytes; bytes that break R1. Addresses, keys, signatures, data and nicknames are hex \
+                digits here. The values are made up: they keep R1 and nothing else."
+            .to_owned(),
+        accepted: accepted(),
+        refused: refused(),
+    }
+}
