@@ -1,0 +1,95 @@
+//! Small chains for the tests of this folder.
+
+use std::sync::Arc;
+
+use crate::engine::event::{Batch, Place, Write};
+use crate::protocol::check::{check_header, check_transaction};
+use crate::protocol::{
+    Action, Address, Amount, CheckedBlock, CheckedTransaction, Delta, Header, Height, Ledger, Network, Parameters,
+    Reward, SecretKey, Transaction,
+};
+
+/// A chain on the network `dev` whose blocks all pay one account.
+pub(crate) struct Chain {
+    pub(crate) network: Arc<Network>,
+    pub(crate) key: SecretKey,
+    pub(crate) ledger: Ledger,
+    pub(crate) blocks: Vec<(Arc<CheckedBlock>, Arc<Delta>)>,
+}
+
+impl Chain {
+    /// Nothing but genesis. Chains of other seeds have other blocks.
+    pub(crate) fn new(seed: u8) -> Self {
+        let network = Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"));
+        Self { network, key: SecretKey::from_seed([seed; 32]), ledger: Ledger::default(), blocks: Vec::new() }
+    }
+
+    /// Who is paid.
+    pub(crate) fn address(&self) -> Address {
+        self.key.public_key().address()
+    }
+
+    /// The tip.
+    pub(crate) fn tip(&self) -> Place {
+        self.blocks
+            .last()
+            .map_or(Place { height: Height::GENESIS, id: self.network.genesis_id() }, |(block, _)| place(block))
+    }
+
+    /// A transfer of one coin that the chain would take next.
+    pub(crate) fn transfer(&self, nonce: u64) -> CheckedTransaction {
+        let action = Action::Transfer { to: Address([9; 20]), amount: Amount::COIN };
+        let transaction = Transaction { sender: self.key.public_key(), nonce, fee: Amount::ZERO, action };
+        let signed = transaction.sign(&self.network.genesis_id(), &self.key);
+        check_transaction(signed, &self.network).expect("well formed")
+    }
+
+    /// Adds a block.
+    pub(crate) fn mine(&mut self, transactions: Vec<CheckedTransaction>) {
+        let parent = self.blocks.last().map_or(&self.network.genesis().header, |(block, _)| block.header());
+        let reward = Reward { to: self.address(), amount: self.network.parameters().subsidy };
+        let mut header = Header {
+            version: 1,
+            height: parent.height.next(),
+            parent: parent.id(),
+            body_root: CheckedBlock::root_of(&reward, &transactions),
+            timestamp: parent.timestamp,
+            target: self.network.parameters().easiest_target,
+            nonce: 0,
+        };
+        while check_header(&header, &self.network).is_err() {
+            header.nonce += 1;
+        }
+        let block = CheckedBlock::assemble(header, reward, transactions, &self.network).expect("valid");
+        let delta = self.ledger.connect(&block, &self.network).expect("valid in its place");
+        self.ledger.apply(&delta);
+        self.blocks.push((Arc::new(block), Arc::new(delta)));
+    }
+
+    /// What stores and connects the blocks above `height`.
+    pub(crate) fn writes_above(&self, height: usize) -> Vec<Write> {
+        self.blocks[height..]
+            .iter()
+            .flat_map(|(block, delta)| [Write::Block(Arc::clone(block)), connect(block, delta)])
+            .collect()
+    }
+
+    /// What disconnects the blocks above `height`, the tip first.
+    pub(crate) fn undo_above(&self, height: usize) -> Vec<Write> {
+        let blocks = self.blocks[height..].iter().rev();
+        blocks.map(|(block, delta)| Write::Disconnect { place: place(block), delta: Arc::clone(delta) }).collect()
+    }
+}
+
+pub(crate) fn place(block: &CheckedBlock) -> Place {
+    Place { height: block.header().height, id: block.id() }
+}
+
+fn connect(block: &CheckedBlock, delta: &Arc<Delta>) -> Write {
+    Write::Connect { place: place(block), delta: Arc::clone(delta) }
+}
+
+/// A batch of these writes.
+pub(crate) fn batch(sequence: u64, writes: Vec<Write>) -> Batch {
+    Batch { sequence, writes }
+}

@@ -1,0 +1,210 @@
+//! Opening: a new database is made beside its place and moved there whole; one that is there is read and compared
+//! with itself.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+
+use super::error::guarded;
+use super::tables::{
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_GENESIS, META_NETWORK, META_SCHEMA, PENDING, SCHEMA, UNDO,
+    damaged, parse_header_row, place_of,
+};
+use super::{Files, FolderLock, Store, StoreError};
+use crate::engine::event::{Place, Stored, StoredHeader};
+use crate::protocol::check::TRANSACTION_BYTES_MAX;
+use crate::protocol::encode::decode;
+use crate::protocol::{Account, Address, Amount, BlockId, Height, Network, SignedTransaction};
+
+/// The database in the data folder.
+const FILE: &str = "chain.redb";
+/// A database that is being made. One that is found was never finished, and holds nothing.
+const FILE_NEW: &str = "chain.redb.new";
+/// What redb keeps in memory of the file, in bytes. Blocks are read rarely and in order; the rest is in the engine.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// A table that claims more rows gets no memory for them before they are seen.
+const ROWS_EXPECTED_MAX: usize = 1 << 22;
+
+/// See [`Store::open`].
+pub(super) fn open(lock: FolderLock, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
+    let folder = lock.folder().to_owned();
+    let path = folder.join(FILE);
+    let there = path.try_exists().map_err(|error| StoreError::from_io(&path, &error))?;
+    if !there {
+        create(&folder, network)?;
+    }
+    let database = guarded(&path, || Ok(Builder::new().set_cache_size(CACHE_BYTES).open(&path)?))?;
+    let files = Arc::new(Files { database: Some(database), path: path.clone(), _lock: lock });
+    let found = guarded(&path, || read_identity(files.database()))?;
+    if found.schema > SCHEMA {
+        return Err(StoreError::TooNew { file: path, found: found.schema, known: SCHEMA });
+    }
+    if found.genesis != network.genesis_id() {
+        return Err(StoreError::OtherNetwork { folder, stored: found.title(), wanted: Identity::of(network).title() });
+    }
+    let (stored, pending_next) = guarded(&path, || read(files.database(), network))?;
+    let tip = guarded(&path, || tip(&files.database().begin_read()?, network))?.height;
+    Ok((Store { files, network: Arc::clone(network), tip, pending_next }, stored))
+}
+
+/// Makes an empty database. A crash leaves none, or a whole one.
+fn create(folder: &Path, network: &Network) -> Result<(), StoreError> {
+    let (path, new) = (folder.join(FILE), folder.join(FILE_NEW));
+    let failed = |error: io::Error| StoreError::from_io(&path, &error);
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    guarded(&path, || {
+        let database = Database::create(&new)?;
+        let transaction = database.begin_write()?;
+        {
+            let identity = Identity::of(network);
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(META_SCHEMA, identity.schema.to_le_bytes().as_slice())?;
+            meta.insert(META_GENESIS, identity.genesis.as_bytes().as_slice())?;
+            meta.insert(META_NETWORK, identity.name.as_bytes())?;
+            // Made here, so that readers find all of them from the start.
+            transaction.open_table(HEADERS)?;
+            transaction.open_table(BODIES)?;
+            transaction.open_table(UNDO)?;
+            transaction.open_table(BEST)?;
+            transaction.open_table(HEIGHTS)?;
+            transaction.open_table(ACCOUNTS)?;
+            transaction.open_table(PENDING)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    })?;
+    fs::rename(&new, &path).map_err(failed)?;
+    sync_folder(folder).map_err(failed)
+}
+
+/// Makes a rename survive a loss of power.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Whose chain a database holds, and in which form.
+struct Identity {
+    schema: u32,
+    genesis: BlockId,
+    name: String,
+}
+
+impl Identity {
+    fn of(network: &Network) -> Self {
+        Self { schema: SCHEMA, genesis: network.genesis_id(), name: network.parameters().name.clone() }
+    }
+
+    /// Networks of the same name can differ, so the genesis id goes with it.
+    fn title(&self) -> String {
+        format!("'{}' ({})", self.name, self.genesis.short())
+    }
+}
+
+fn read_identity(database: &Database) -> Result<Identity, redb::Error> {
+    let meta = database.begin_read()?.open_table(META)?;
+    let value = |key: &str| -> Result<Vec<u8>, redb::Error> {
+        let value = meta.get(key)?.ok_or_else(|| redb::Error::Corrupted(format!("it does not say its {key}")))?;
+        Ok(value.value().to_vec())
+    };
+    let wrong = |_| redb::Error::Corrupted("it does not say what it is".to_owned());
+    Ok(Identity {
+        schema: u32::from_le_bytes(value(META_SCHEMA)?.try_into().map_err(wrong)?),
+        genesis: BlockId(value(META_GENESIS)?.try_into().map_err(wrong)?),
+        name: String::from_utf8_lossy(&value(META_NETWORK)?).escape_debug().to_string(),
+    })
+}
+
+/// The best block.
+pub(super) fn tip(transaction: &ReadTransaction, network: &Network) -> Result<Place, redb::Error> {
+    let last = transaction.open_table(BEST)?.last()?.map(|(height, id)| (height.value(), *id.value()));
+    Ok(match last {
+        Some((height, id)) => Place { height: Height(height), id: BlockId(id) },
+        None => Place { height: Height::GENESIS, id: network.genesis_id() },
+    })
+}
+
+/// All that the engine starts with, and the order number of the next pending transaction.
+fn read(database: &Database, network: &Network) -> Result<(Stored, u64), redb::Error> {
+    let transaction = database.begin_read()?;
+    let headers = read_headers(&transaction)?;
+    let tip = tip(&transaction, network)?;
+    let accounts = read_accounts(&transaction)?;
+    check_chain(&transaction, &headers, &tip, &accounts, network)?;
+
+    let mut pending = Vec::new();
+    for row in transaction.open_table(PENDING)?.iter()? {
+        let (id, value) = row?;
+        let (order, bytes) = value.value();
+        let signed: SignedTransaction =
+            decode(bytes, TRANSACTION_BYTES_MAX).map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+        if signed.transaction.id(&network.genesis_id()).as_bytes() != id.value() {
+            return Err(redb::Error::Corrupted("a pending transaction has another id".to_owned()));
+        }
+        pending.push((order, signed));
+    }
+    pending.sort_by_key(|(order, _)| *order);
+    let pending_next = pending.last().map_or(0, |(order, _)| order + 1);
+
+    let tip = (tip.height > Height::GENESIS).then_some(tip.id);
+    let pending = pending.into_iter().map(|(_, signed)| signed).collect();
+    Ok((Stored { headers, tip, accounts, pending }, pending_next))
+}
+
+/// All headers. A block may have been stored before its parent, which never came.
+fn read_headers(transaction: &ReadTransaction) -> Result<Vec<StoredHeader>, redb::Error> {
+    let table = transaction.open_table(HEADERS)?;
+    let mut headers = Vec::with_capacity(usize::try_from(table.len()?).unwrap_or(0).min(ROWS_EXPECTED_MAX));
+    for row in table.iter()? {
+        let (key, row) = row?;
+        let place = place_of(key.value());
+        let (header, condemned) = parse_header_row(&place, row.value())?;
+        headers.push(StoredHeader { id: place.id, header, condemned });
+    }
+    Ok(headers)
+}
+
+fn read_accounts(transaction: &ReadTransaction) -> Result<Vec<(Address, Account)>, redb::Error> {
+    let table = transaction.open_table(ACCOUNTS)?;
+    let mut accounts = Vec::with_capacity(usize::try_from(table.len()?).unwrap_or(0).min(ROWS_EXPECTED_MAX));
+    for row in table.iter()? {
+        let (address, account) = row?;
+        let (balance, nonce) = account.value();
+        accounts.push((Address(*address.value()), Account { balance: Amount::from_units(balance), nonce }));
+    }
+    Ok(accounts)
+}
+
+/// The tables agree with each other: the best chain is whole, and its blocks have made exactly the coins there are.
+fn check_chain(
+    transaction: &ReadTransaction,
+    headers: &[StoredHeader],
+    tip: &Place,
+    accounts: &[(Address, Account)],
+    network: &Network,
+) -> Result<(), redb::Error> {
+    // Both are in the order of heights, so one pass over the headers finds them all.
+    let mut rest = headers.iter();
+    let (mut height, mut parent) = (Height::GENESIS, network.genesis_id());
+    for row in transaction.open_table(BEST)?.iter()? {
+        let (at, id) = row?;
+        (height, parent) = match rest.find(|stored| stored.id.as_bytes() == id.value()) {
+            Some(StoredHeader { id, header, .. }) if header.parent == parent && at.value() == header.height.0 => {
+                (header.height, *id)
+            }
+            _ => return Err(damaged(tip, &"the chain below is broken")),
+        };
+    }
+    let coins: u128 = accounts.iter().map(|(_, account)| u128::from(account.balance.units())).sum();
+    let subsidies = u128::from(network.parameters().subsidy.units()) * u128::from(height.0);
+    if coins != subsidies {
+        return Err(damaged(tip, &"the accounts do not add up"));
+    }
+    Ok(())
+}

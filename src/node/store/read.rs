@@ -1,0 +1,185 @@
+//! Reading beside the writer. A read sees one commit, whatever is written meanwhile.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
+
+use super::error::guarded;
+use super::open::tip;
+use super::tables::{
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeaderRow, PlaceKey, UNDO, damaged, height_key,
+    parse_header_row, place_key, place_of,
+};
+use super::{Files, StoreError};
+use crate::engine::event::{LoadedBlock, Place};
+use crate::protocol::block::HEADER_BYTES;
+use crate::protocol::encode::{DECODE_BYTES_MAX, decode};
+use crate::protocol::{Account, Address, Amount, Block, BlockId, CheckedBlock, Delta, Height, Network};
+
+/// Reads what is durable, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
+#[derive(Debug, Clone)]
+pub struct Reader {
+    // Weak, so that whoever still has a reader does not keep the database open.
+    files: Weak<Files>,
+    path: PathBuf,
+    network: Arc<Network>,
+}
+
+impl Reader {
+    pub(super) fn new(files: &Arc<Files>, network: Arc<Network>) -> Self {
+        Self { files: Arc::downgrade(files), path: files.path.clone(), network }
+    }
+
+    /// Blocks by place with their undo data, in the order asked for.
+    pub fn load(&self, places: &[Place]) -> Result<Vec<LoadedBlock>, StoreError> {
+        let blocks = self.begin()?;
+        guarded(&self.path, || {
+            let undo = blocks.transaction.open_table(UNDO)?;
+            places
+                .iter()
+                .map(|place| {
+                    let block = CheckedBlock::recall(blocks.block(place)?, &self.network);
+                    if CheckedBlock::root_of(block.reward(), block.transactions()) != block.header().body_root {
+                        return Err(damaged(place, &"its body is another one"));
+                    }
+                    let delta = undo
+                        .get(&place_key(place))?
+                        .map(|delta| decode::<Delta>(delta.value(), DECODE_BYTES_MAX))
+                        .transpose()
+                        .map_err(|error| damaged(place, &error))?;
+                    Ok(LoadedBlock { block: Arc::new(block), delta: delta.map(Arc::new) })
+                })
+                .collect()
+        })
+    }
+
+    /// Encoded blocks, until the next one would exceed `bytes_max` in all (the first one always fits). Those that are
+    /// not there are left out.
+    pub fn encoded_blocks(&self, places: &[Place], bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let blocks = self.begin()?;
+        guarded(&self.path, || {
+            let mut encoded = Vec::new();
+            let mut bytes = 0;
+            for place in places {
+                let Some(block) = blocks.encoded(place)? else { continue };
+                bytes += block.len();
+                if bytes > bytes_max && !encoded.is_empty() {
+                    break;
+                }
+                encoded.push(block);
+            }
+            Ok(encoded)
+        })
+    }
+
+    /// One consistent moment of the whole chain, which later writes do not change.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let blocks = self.begin()?;
+        let (tip, best) = guarded(&self.path, || {
+            Ok((tip(&blocks.transaction, &self.network)?, blocks.transaction.open_table(BEST)?))
+        })?;
+        Ok(Snapshot { blocks, best, tip, path: self.path.clone(), network: Arc::clone(&self.network) })
+    }
+
+    fn begin(&self) -> Result<Blocks, StoreError> {
+        let files = self.files.upgrade().ok_or(StoreError::Closed)?;
+        guarded(&self.path, || {
+            let transaction = files.database().begin_read()?;
+            let (headers, bodies) = (transaction.open_table(HEADERS)?, transaction.open_table(BODIES)?);
+            Ok(Blocks { transaction, headers, bodies })
+        })
+    }
+}
+
+/// All stored blocks at one moment.
+struct Blocks {
+    transaction: ReadTransaction,
+    headers: ReadOnlyTable<&'static PlaceKey, &'static HeaderRow>,
+    bodies: ReadOnlyTable<&'static PlaceKey, &'static [u8]>,
+}
+
+impl Blocks {
+    /// Header and body, one after the other.
+    fn encoded(&self, place: &Place) -> Result<Option<Vec<u8>>, redb::Error> {
+        let key = place_key(place);
+        let Some(header) = self.headers.get(&key)? else { return Ok(None) };
+        let body = self.bodies.get(&key)?.ok_or_else(|| damaged(place, &"its body is missing"))?;
+        Ok(Some([&header.value()[..HEADER_BYTES], body.value()].concat()))
+    }
+
+    /// A block that must be there.
+    fn block(&self, place: &Place) -> Result<Block, redb::Error> {
+        let key = place_key(place);
+        let row = self.headers.get(&key)?.ok_or_else(|| damaged(place, &"it is missing"))?;
+        let body = self.bodies.get(&key)?.ok_or_else(|| damaged(place, &"its body is missing"))?;
+        let (header, _) = parse_header_row(place, row.value())?;
+        let body = decode(body.value(), DECODE_BYTES_MAX).map_err(|error| damaged(place, &error))?;
+        Ok(Block { header, body })
+    }
+}
+
+/// The chain at one moment. Takes memory for what is asked for only, so that a chain of any length can be walked
+/// through with [`Snapshot::block_at`].
+pub struct Snapshot {
+    blocks: Blocks,
+    best: ReadOnlyTable<u64, &'static [u8; 32]>,
+    tip: Place,
+    path: PathBuf,
+    network: Arc<Network>,
+}
+
+impl Snapshot {
+    /// The best block; genesis at first.
+    pub fn tip(&self) -> Place {
+        self.tip
+    }
+
+    /// The block at a height of the best chain, genesis included; `None` above the tip.
+    pub fn block_at(&self, height: Height) -> Result<Option<Block>, StoreError> {
+        if height == Height::GENESIS {
+            return Ok(Some(self.network.genesis().clone()));
+        }
+        guarded(&self.path, || {
+            let id = self.best.get(height.0)?.map(|id| BlockId(*id.value()));
+            id.map(|id| self.blocks.block(&Place { height, id })).transpose()
+        })
+    }
+
+    /// Any stored block, on the best chain or not, and whether it is on it.
+    pub fn block(&self, id: &BlockId) -> Result<Option<(Block, bool)>, StoreError> {
+        if *id == self.network.genesis_id() {
+            return Ok(Some((self.network.genesis().clone(), true)));
+        }
+        guarded(&self.path, || {
+            let Some(height) = self.height_of(id)? else { return Ok(None) };
+            let block = self.blocks.block(&Place { height: Height(height), id: *id })?;
+            let is_best = self.best.get(height)?.is_some_and(|best| best.value() == id.as_bytes());
+            Ok(Some((block, is_best)))
+        })
+    }
+
+    /// Newest segments first: those are asked for most.
+    fn height_of(&self, id: &BlockId) -> Result<Option<u64>, redb::Error> {
+        let heights = self.blocks.transaction.open_table(HEIGHTS)?;
+        let highest = self.blocks.headers.last()?.map_or(0, |(key, _)| place_of(key.value()).height.0);
+        for segment in (0..=highest / HEIGHTS_SEGMENT).rev() {
+            if let Some(height) = heights.get(&height_key(segment, id))? {
+                return Ok(Some(height.value()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// An account at the tip.
+    pub fn account(&self, address: &Address) -> Result<Account, StoreError> {
+        guarded(&self.path, || {
+            let accounts = self.blocks.transaction.open_table(ACCOUNTS)?;
+            let account = accounts.get(&address.0)?.map(|account| account.value());
+            Ok(account.map_or_else(Account::default, |(balance, nonce)| Account {
+                balance: Amount::from_units(balance),
+                nonce,
+            }))
+        })
+    }
+}

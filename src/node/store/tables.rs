@@ -1,0 +1,99 @@
+//! The tables of the database: their names, keys and values.
+//!
+//! Keys are big-endian, so that rows are in the order of heights. A header has a row of its own because a start reads
+//! all headers and nothing else; header and body one after the other are the encoded block, so serving one needs no
+//! decoding.
+
+use redb::TableDefinition;
+
+use crate::engine::event::Place;
+use crate::protocol::block::HEADER_BYTES;
+use crate::protocol::encode::decode;
+use crate::protocol::{BlockId, Header, Height};
+
+/// The form of all this. A database of a higher one is refused.
+pub(super) const SCHEMA: u32 = 1;
+
+/// [`SCHEMA`] and network.
+pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// `u32`, little endian.
+pub(super) const META_SCHEMA: &str = "schema";
+/// The id of the genesis block.
+pub(super) const META_GENESIS: &str = "genesis";
+/// The network's name, for messages.
+pub(super) const META_NETWORK: &str = "network";
+
+/// All stored headers but genesis.
+pub(super) const HEADERS: TableDefinition<&PlaceKey, &HeaderRow> = TableDefinition::new("headers");
+/// Their encoded bodies.
+pub(super) const BODIES: TableDefinition<&PlaceKey, &[u8]> = TableDefinition::new("bodies");
+/// Encoded deltas of the blocks of the best chain.
+pub(super) const UNDO: TableDefinition<&PlaceKey, &[u8]> = TableDefinition::new("undo");
+/// The ids of the best chain by height, genesis left out. The last one is the tip.
+pub(super) const BEST: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("best");
+/// The height of every stored block by [`HeightKey`].
+pub(super) const HEIGHTS: TableDefinition<&HeightKey, u64> = TableDefinition::new("heights");
+/// How many heights share a segment of [`HEIGHTS`]. Ids are random: in one order for all of them, each new one would
+/// touch another page, and a commit of 500 blocks take more than twice as long. In segments, a commit touches some
+/// tens of pages, and looking for an id takes one probe for each segment.
+pub(super) const HEIGHTS_SEGMENT: u64 = 4096;
+/// Balance in units and nonce at the tip.
+pub(super) const ACCOUNTS: TableDefinition<&[u8; 20], (u64, u64)> = TableDefinition::new("accounts");
+/// Encoded transactions by id, each with a number that tells their order.
+pub(super) const PENDING: TableDefinition<&[u8; 32], (u64, &[u8])> = TableDefinition::new("pending");
+
+/// Height (big endian) and id.
+pub(super) type PlaceKey = [u8; 40];
+/// Number of the segment (big endian) and id.
+pub(super) type HeightKey = [u8; 40];
+/// An encoded header and a byte that is 1 if its block is condemned, else 0.
+pub(super) type HeaderRow = [u8; HEADER_BYTES + 1];
+
+/// The key of a place.
+pub(super) fn place_key(place: &Place) -> PlaceKey {
+    number_and_id(place.height.0, &place.id)
+}
+
+/// The key of a block in a segment.
+pub(super) fn height_key(segment: u64, id: &BlockId) -> HeightKey {
+    number_and_id(segment, id)
+}
+
+fn number_and_id(number: u64, id: &BlockId) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key[8..].copy_from_slice(id.as_bytes());
+    key
+}
+
+/// The place of a key.
+pub(super) fn place_of(key: &PlaceKey) -> Place {
+    let (height, id) = key.split_first_chunk().expect("a key is 8 bytes and 32 more");
+    Place { height: Height(u64::from_be_bytes(*height)), id: BlockId(id.try_into().expect("32 are left of 40")) }
+}
+
+/// The row of a header.
+pub(super) fn header_row(encoded: &[u8; HEADER_BYTES], condemned: bool) -> HeaderRow {
+    let mut row = [u8::from(condemned); HEADER_BYTES + 1];
+    row[..HEADER_BYTES].copy_from_slice(encoded);
+    row
+}
+
+/// What is in a header's row, if it is what was written for this place.
+pub(super) fn parse_header_row(place: &Place, row: &HeaderRow) -> Result<(Header, bool), redb::Error> {
+    let header: Header = decode(&row[..HEADER_BYTES], HEADER_BYTES).map_err(|error| damaged(place, &error))?;
+    // Hashing costs far less than finding out later that a disk has forgotten a bit.
+    if header.id() != place.id || header.height != place.height {
+        return Err(damaged(place, &"its header is another one"));
+    }
+    match row[HEADER_BYTES] {
+        0 => Ok((header, false)),
+        1 => Ok((header, true)),
+        _ => Err(damaged(place, &"its mark is unknown")),
+    }
+}
+
+/// A block that is not as it was written.
+pub(super) fn damaged(place: &Place, detail: &dyn std::fmt::Display) -> redb::Error {
+    redb::Error::Corrupted(format!("block {} {}: {detail}", place.height, place.id.short()))
+}

@@ -1,0 +1,256 @@
+use super::*;
+use crate::engine::event::{Place, Write};
+use crate::node::fixture::{Chain, batch, place};
+use crate::protocol::encode::encode;
+use crate::protocol::{Account, Amount, Parameters};
+use std::fs;
+use std::path::Path;
+
+fn open(folder: &Path, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
+    Store::open(FolderLock::acquire(folder, "test")?, network)
+}
+
+fn store(folder: &Path, chain: &Chain) -> Store {
+    open(folder, &chain.network).expect("a store").0
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// A chain in which a block has a transaction, and that chain stored.
+fn filled(folder: &Path) -> Chain {
+    let mut chain = Chain::new(1);
+    chain.mine(vec![]);
+    chain.mine(vec![]);
+    chain.mine(vec![chain.transfer(0)]);
+    store(folder, &chain).write(&[batch(1, chain.writes_above(0))]).expect("written");
+    chain
+}
+
+#[test]
+fn a_new_store_is_empty_and_stays_so() {
+    let (folder, chain) = (folder(), Chain::new(1));
+    for _ in 0..2 {
+        let (store, stored) = open(folder.path(), &chain.network).expect("a store");
+        assert!(stored.headers.is_empty() && stored.accounts.is_empty() && stored.pending.is_empty());
+        assert_eq!(stored.tip, None);
+        let snapshot = store.reader().snapshot().expect("readable");
+        assert_eq!(snapshot.tip(), chain.tip());
+        assert_eq!(snapshot.block_at(Height(0)).expect("readable"), Some(chain.network.genesis().clone()));
+    }
+}
+
+#[test]
+fn what_is_written_is_there_after_a_restart() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    let (store, stored) = open(folder.path(), &chain.network).expect("a store");
+    assert_eq!(stored.tip, Some(chain.tip().id));
+    let headers: Vec<_> = stored.headers.iter().map(|stored| (stored.id, stored.header, stored.condemned)).collect();
+    let want: Vec<_> = chain.blocks.iter().map(|(block, _)| (block.id(), *block.header(), false)).collect();
+    assert_eq!(headers, want);
+    assert_eq!(stored.accounts.len(), chain.ledger.len());
+    for (address, account) in stored.accounts {
+        assert_eq!(account, chain.ledger.account(&address));
+    }
+
+    let reader = store.reader();
+    let places: Vec<_> = chain.blocks.iter().map(|(block, _)| place(block)).collect();
+    let loaded = reader.load(&places).expect("readable");
+    for (loaded, (block, delta)) in loaded.iter().zip(&chain.blocks) {
+        assert_eq!((&loaded.block, loaded.delta.as_ref()), (block, Some(delta)));
+    }
+    let encoded = reader.encoded_blocks(&places, usize::MAX).expect("readable");
+    assert_eq!(encoded, chain.blocks.iter().map(|(block, _)| encode(block.as_ref())).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_response_stops_at_its_limit_but_is_never_empty() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    let reader = store(folder.path(), &chain).reader();
+    assert!(matches!(reader.encoded_blocks(&[], 0), Err(StoreError::Closed)), "the store is gone");
+
+    let store = store(folder.path(), &chain);
+    let reader = store.reader();
+    let places: Vec<_> = chain.blocks.iter().map(|(block, _)| place(block)).collect();
+    let length = |index: usize| chain.blocks[index].0.length();
+    let count = |bytes_max| reader.encoded_blocks(&places, bytes_max).expect("readable").len();
+    assert_eq!(count(0), 1);
+    assert_eq!(count(length(0) + length(1) - 1), 1);
+    assert_eq!(count(length(0) + length(1)), 2);
+    let unknown = Place { height: Height(1), id: chain.tip().id };
+    assert!(reader.encoded_blocks(&[unknown], 100).expect("readable").is_empty());
+    assert!(reader.load(&[unknown]).is_err());
+}
+
+#[test]
+fn a_reorganisation_in_one_commit_or_in_many() {
+    let (mut old, mut new) = (Chain::new(1), Chain::new(2));
+    (0..3).for_each(|_| old.mine(vec![]));
+    (0..4).for_each(|_| new.mine(vec![]));
+    let steps = [old.writes_above(0), old.undo_above(0), new.writes_above(0)];
+    for one_commit in [true, false] {
+        let folder = folder();
+        let mut store = store(folder.path(), &old);
+        let batches: Vec<_> =
+            steps.iter().cloned().zip(1..).map(|(writes, sequence)| batch(sequence, writes)).collect();
+        if one_commit {
+            store.write(&batches).expect("written");
+        } else {
+            batches.into_iter().for_each(|batch| store.write(&[batch]).expect("written"));
+        }
+        let reader = store.reader();
+        let snapshot = reader.snapshot().expect("readable");
+        assert_eq!(snapshot.tip(), new.tip());
+        let account = |chain: &Chain| snapshot.account(&chain.address()).expect("readable");
+        assert_eq!((account(&old), account(&new)), (Account::default(), new.ledger.account(&new.address())));
+        let (lost, won) = (place(&old.blocks[0].0), place(&new.blocks[0].0));
+        let is_best = |place: Place| snapshot.block(&place.id).expect("readable").expect("still stored").1;
+        assert_eq!((is_best(lost), is_best(won)), (false, true));
+        let loaded = reader.load(&[lost, won]).expect("readable");
+        assert_eq!((loaded[0].delta.is_some(), loaded[1].delta.is_some()), (false, true));
+        assert_eq!(snapshot.block_at(Height(5)).expect("readable"), None);
+
+        drop((snapshot, store));
+        let (_, stored) = open(folder.path(), &old.network).expect("a store");
+        assert_eq!((stored.tip, stored.headers.len(), stored.accounts.len()), (Some(new.tip().id), 7, 1));
+    }
+}
+
+#[test]
+fn a_snapshot_stays_as_it_was() {
+    let (folder, mut chain) = (folder(), Chain::new(1));
+    let mut store = store(folder.path(), &chain);
+    chain.mine(vec![]);
+    store.write(&[batch(1, chain.writes_above(0))]).expect("written");
+    let snapshot = store.reader().snapshot().expect("readable");
+    let before = chain.tip();
+    chain.mine(vec![]);
+    store.write(&[batch(2, chain.writes_above(1))]).expect("written");
+    assert_eq!(snapshot.tip(), before);
+    assert_eq!(snapshot.block_at(Height(2)).expect("readable"), None);
+    assert_eq!(snapshot.account(&chain.address()).expect("readable").balance, Amount::COIN);
+    assert_eq!(store.reader().snapshot().expect("readable").tip(), chain.tip());
+}
+
+#[test]
+fn pending_transactions_keep_their_order() {
+    let (folder, chain) = (folder(), Chain::new(1));
+    let puts: Vec<_> = (0..20).map(|nonce| chain.transfer(nonce)).collect();
+    let put = |range: std::ops::Range<usize>| puts[range].iter().cloned().map(Write::PutPending).collect::<Vec<_>>();
+    store(folder.path(), &chain).write(&[batch(1, put(0..10))]).expect("written");
+    let drops = [3, 12].map(|index: usize| Write::DropPending(puts[index].id())).to_vec();
+    store(folder.path(), &chain).write(&[batch(2, put(10..20)), batch(3, drops)]).expect("written");
+    let (_, stored) = open(folder.path(), &chain.network).expect("a store");
+    let nonces: Vec<_> = stored.pending.iter().map(|signed| signed.transaction.nonce).collect();
+    assert_eq!(nonces, (0..20).filter(|nonce| ![3, 12].contains(nonce)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_condemned_block_stays_condemned() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    let place = place(&chain.blocks[1].0);
+    store(folder.path(), &chain).write(&[batch(2, vec![Write::Condemn { place }])]).expect("written");
+    let (_, stored) = open(folder.path(), &chain.network).expect("a store");
+    assert_eq!(stored.headers.iter().map(|header| header.condemned).collect::<Vec<_>>(), [false, true, false]);
+}
+
+#[test]
+fn a_block_may_be_stored_before_its_parent() {
+    let (folder, mut chain) = (folder(), Chain::new(1));
+    (0..2).for_each(|_| chain.mine(vec![]));
+    let child = Write::Block(Arc::clone(&chain.blocks[1].0));
+    store(folder.path(), &chain).write(&[batch(1, vec![child])]).expect("written");
+    let (_, stored) = open(folder.path(), &chain.network).expect("a store");
+    assert_eq!((stored.headers.len(), stored.tip), (1, None));
+}
+
+#[test]
+#[should_panic(expected = "a block is connected on top of the tip")]
+fn a_gap_is_our_own_fault() {
+    let (folder, mut chain) = (folder(), Chain::new(1));
+    (0..2).for_each(|_| chain.mine(vec![]));
+    let _ = store(folder.path(), &chain).write(&[batch(1, chain.writes_above(1))]);
+}
+
+#[test]
+fn another_network_is_refused_and_both_are_named() {
+    let folder = folder();
+    filled(folder.path());
+    let lan = Arc::new(Network::new(Parameters::lan()).expect("a preset is valid"));
+    let error = open(folder.path(), &lan).expect_err("another network");
+    assert_eq!(error.code(), "other_network");
+    assert!(error.to_string().contains("'dev'") && error.to_string().contains("'lan'"), "{error}");
+}
+
+#[test]
+fn a_newer_form_is_refused() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    let database = Database::open(folder.path().join("chain.redb")).expect("a database");
+    let transaction = database.begin_write().expect("a transaction");
+    let newer = (tables::SCHEMA + 1).to_le_bytes();
+    transaction
+        .open_table(tables::META)
+        .expect("a table")
+        .insert(tables::META_SCHEMA, newer.as_slice())
+        .expect("written");
+    transaction.commit().expect("committed");
+    drop(database);
+    let error = open(folder.path(), &chain.network).expect_err("newer");
+    assert_eq!(error.code(), "database_too_new");
+}
+
+#[test]
+fn a_database_that_was_never_finished_is_made_again() {
+    let (folder, chain) = (folder(), Chain::new(1));
+    fs::write(folder.path().join("chain.redb.new"), [0; 5000]).expect("writable");
+    open(folder.path(), &chain.network).expect("a store");
+}
+
+#[test]
+fn damage_is_an_error_or_harmless() {
+    let whole = folder();
+    let chain = filled(whole.path());
+    let bytes = fs::read(whole.path().join("chain.redb")).expect("readable");
+    let folder = folder();
+    let path = folder.path().join("chain.redb");
+    let mut refused = 0;
+    let mut try_with = |bytes: &[u8]| {
+        fs::write(&path, bytes).expect("writable");
+        match open(folder.path(), &chain.network) {
+            Ok((store, stored)) => {
+                // Whatever it says is there can be read, or fails as it should.
+                let places: Vec<_> =
+                    stored.headers.iter().map(|header| Place { height: header.header.height, id: header.id }).collect();
+                let _ = store.reader().load(&places);
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(
+                    matches!(error.code(), "database_damaged" | "database_too_new" | "other_network" | "io_error"),
+                    "{error}"
+                );
+                assert_eq!(error.to_string().lines().count(), 1);
+            }
+        }
+    };
+    for length in (0..bytes.len()).step_by(bytes.len() / 40) {
+        try_with(&bytes[..length]);
+    }
+    // A plain generator, so that a failure can be repeated.
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..400 {
+        let mut flipped = bytes.clone();
+        for _ in 0..4 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let at = usize::try_from(random >> 33).expect("31 bits") % flipped.len();
+            flipped[at] ^= 1 << (random >> 30 & 7);
+        }
+        try_with(&flipped);
+    }
+    assert!(refused > 20, "{refused}");
+}

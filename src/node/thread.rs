@@ -1,0 +1,83 @@
+//! Threads whose end does not go unseen, and panics that are errors.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+use std::thread::{Builder, JoinHandle};
+
+/// Starts a thread. Should it panic, `failed` gets one line that says so.
+///
+/// A thread that died alone would leave the others waiting for it for ever.
+pub fn spawn(
+    name: &'static str,
+    failed: impl FnOnce(String) + Send + 'static,
+    body: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    Builder::new().name(format!("quipu-{name}")).spawn(move || {
+        // What the body shared is not used again: the node shuts down.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
+            let text = panic_text(&*panic);
+            failed(format!("a fault in quipu itself stopped its {name} thread ({text}): please report it"));
+        }
+    })
+}
+
+/// Runs `body` and makes a panic an error, without a word on stderr. For code whose panic means that its input is
+/// damaged. Nothing that the body left half done may be used afterwards.
+///
+/// A second panic while the first one cleans up ends the process, whatever one does; then `last_words` are printed.
+pub fn catch<T>(last_words: String, body: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let outer = take_hook();
+        set_hook(Box::new(move |info| {
+            CAUGHT.with_borrow_mut(|caught| match caught {
+                None => outer(info),
+                Some(caught) if !caught.panicked => caught.panicked = true,
+                Some(caught) => eprintln!("{}", caught.last_words),
+            });
+        }));
+    });
+    let before = CAUGHT.replace(Some(Caught { last_words, panicked: false }));
+    let result = catch_unwind(AssertUnwindSafe(body));
+    CAUGHT.set(before);
+    result.map_err(|panic| panic_text(&*panic))
+}
+
+/// What the panic hook knows of the innermost [`catch`] on its thread.
+struct Caught {
+    last_words: String,
+    panicked: bool,
+}
+
+thread_local! {
+    static CAUGHT: RefCell<Option<Caught>> = const { RefCell::new(None) };
+}
+
+/// The first line of a panic's message.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.and_then(|text| text.lines().next()).unwrap_or("unknown cause").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told() {
+        let (tell, told) = crossbeam_channel::bounded(1);
+        let failed = move |line| tell.send(line).expect("the test waits");
+        let thread = spawn("test", failed, || panic!("seven\nlines")).expect("a thread");
+        thread.join().expect("the panic was caught");
+        let line = told.recv().expect("told");
+        assert!(line.contains("test thread (seven)") && line.lines().count() == 1, "{line}");
+    }
+
+    #[test]
+    fn a_panic_is_an_error() {
+        assert_eq!(catch(String::new(), || 5), Ok(5));
+        assert_eq!(catch(String::new(), || panic!("number {}", 6)), Err::<(), _>("number 6".to_owned()));
+    }
+}
