@@ -1,0 +1,236 @@
+//! The libp2p swarm and its one task.
+//!
+//! The task translates between the network and the engine and decides nothing about blocks or transactions. It never
+//! waits: commands come in through a bounded queue, events go out without blocking, and an engine that is behind
+//! costs gossip and requests, never the connections.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`behaviour`] | transports, behaviours and all their limits |
+//! | [`listen`] | which addresses to listen on |
+//! | [`task`] | the loop: what the network says, what the node wants |
+//! | [`connect`] | people who wait for a connection |
+//! | [`sessions`] | the connected peers |
+//! | [`dial`] | whom to dial and when |
+//! | [`remembered`] | peers of earlier runs |
+//! | [`translate`] | bytes and the engine's words |
+//! | [`codec`] | requests and responses on a stream |
+//! | [`per_ip`], [`address`], [`failure`] | a limit, what addresses say, what failed dials are called |
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::bail;
+use crossbeam_channel::Receiver;
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+use tokio::sync::mpsc;
+
+use super::driver::EngineSender;
+use super::handle::{ConnectError, UserEvent};
+use crate::engine::event::{Fault, Gossip, Key, PeerKey, Ticket, Verdict};
+use crate::protocol::{Millis, Network, Request, Response};
+
+mod address;
+mod behaviour;
+mod codec;
+mod connect;
+mod dial;
+mod failure;
+mod listen;
+mod per_ip;
+mod remembered;
+mod sessions;
+mod task;
+mod translate;
+
+#[cfg(test)]
+mod tests;
+
+/// Commands that may wait for the swarm.
+const COMMANDS_MAX: usize = 1024;
+/// How long a start waits for the system to name the addresses that we listen on.
+const LISTEN_TIME: Duration = Duration::from_secs(2);
+/// How long a shutdown waits for the goodbyes.
+const SHUT_DOWN_TIME: Duration = Duration::from_secs(3);
+
+/// What the swarm needs to know.
+#[derive(Debug, Clone)]
+pub struct SwarmConfig {
+    /// Who we are to peers.
+    pub keypair: libp2p::identity::Keypair,
+    /// The network that we speak.
+    pub network: Arc<Network>,
+    /// Where to listen. Empty: TCP on all interfaces, IPv4 and IPv6, port 7787 or any free one if it is taken.
+    pub listen: Vec<Multiaddr>,
+    /// Peers to stay connected to.
+    pub peers: Vec<Multiaddr>,
+    /// Whether to look for peers on the LAN.
+    pub mdns: bool,
+    /// Where addresses of peers are remembered (a file `peers.json` in it).
+    pub folder: PathBuf,
+}
+
+/// A connected peer, as its connection shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRow {
+    /// The session.
+    pub peer: PeerKey,
+    /// Who it is.
+    pub peer_id: PeerId,
+    /// Its address, without `/p2p/…`.
+    pub address: Multiaddr,
+    /// Its software.
+    pub agent: String,
+    /// Whether we dialled it.
+    pub outbound: bool,
+    /// Last round trip in milliseconds.
+    pub ping_millis: Option<u64>,
+}
+
+/// What the swarm is told to do.
+#[derive(Debug)]
+pub enum SwarmCommand {
+    /// From the effect of that name.
+    Publish(Gossip),
+    /// From the effect of that name.
+    Verdict {
+        /// Who passed it on.
+        peer: PeerKey,
+        /// From the event.
+        ticket: Ticket,
+        /// Whether it is passed on.
+        verdict: Verdict,
+    },
+    /// From the effect of that name.
+    Ask {
+        /// Whom.
+        peer: PeerKey,
+        /// For the response.
+        key: Key,
+        /// What.
+        request: Request,
+    },
+    /// From the effects Reply and Serve.
+    Reply {
+        /// From the event.
+        ticket: Ticket,
+        /// `None` refuses the request.
+        reply: Option<Reply>,
+    },
+    /// From the effect of that name.
+    Close {
+        /// Which.
+        peer: PeerKey,
+        /// Why.
+        fault: Fault,
+        /// How long the peer may not come back.
+        ban: Millis,
+    },
+    /// From the user.
+    Connect {
+        /// Whom, with or without `/p2p/…`.
+        address: Multiaddr,
+        /// Told once, when the peer is ready or it is clear that it will not be.
+        done: crossbeam_channel::Sender<Result<PeerRow, ConnectError>>,
+    },
+    /// Say goodbye and end.
+    ShutDown,
+}
+
+/// What goes back to a peer: a response, or blocks that the store holds in encoded form.
+#[derive(Debug)]
+pub enum Reply {
+    /// Any response.
+    Response(Response),
+    /// A [`Response::Blocks`] of these encoded blocks.
+    Blocks(Vec<Vec<u8>>),
+}
+
+/// A running swarm.
+pub struct SwarmHandle {
+    local: PeerId,
+    commands: mpsc::Sender<SwarmCommand>,
+    board: Arc<Board>,
+    /// Disconnected when the task has ended.
+    ended: Receiver<()>,
+}
+
+/// What the task shows to readers. It only ever replaces whole values, so a poisoned lock is no reason to stop.
+#[derive(Debug, Default)]
+struct Board {
+    peers: RwLock<BTreeMap<PeerKey, PeerRow>>,
+    listen: RwLock<Vec<Multiaddr>>,
+}
+
+impl Board {
+    fn write_peers(&self, change: impl FnOnce(&mut BTreeMap<PeerKey, PeerRow>)) {
+        change(&mut self.peers.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn set_listen(&self, addresses: Vec<Multiaddr>) {
+        *self.listen.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+}
+
+/// Starts to listen, then runs the swarm on a task of `runtime`. Returns as soon as it listens. Blocks for a moment, so
+/// it is not for async code.
+pub fn start(
+    config: SwarmConfig,
+    runtime: &tokio::runtime::Handle,
+    engine: EngineSender,
+    tell_user: impl Fn(UserEvent) + Send + Sync + 'static,
+) -> anyhow::Result<SwarmHandle> {
+    for peer in &config.peers {
+        if address::carrier(peer).is_none() {
+            bail!("{peer}: not an address to dial: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1");
+        }
+    }
+    let _context = runtime.enter();
+    let (mut swarm, mdns_warning) = behaviour::build(&config)?;
+    let listening = listen::listen(&mut swarm, &config.listen)?;
+    for warning in mdns_warning.into_iter().chain(listening.warning) {
+        tell_user(UserEvent::Warning(warning));
+    }
+    let (commands, command_receiver) = mpsc::channel(COMMANDS_MAX);
+    let (ended_sender, ended) = crossbeam_channel::bounded(0);
+    let (listens_sender, listens) = crossbeam_channel::bounded(1);
+    let board = Arc::new(Board::default());
+    let local = *swarm.local_peer_id();
+    let task = task::Task::new(config, swarm, engine, Box::new(tell_user), board.clone());
+    runtime.spawn(async move {
+        task.run(command_receiver, listening.listeners, listens_sender).await;
+        drop(ended_sender);
+    });
+    // Silence until then means a machine without any address yet; it listens all the same.
+    let _ = listens.recv_timeout(LISTEN_TIME);
+    Ok(SwarmHandle { local, commands, board, ended })
+}
+
+impl SwarmHandle {
+    /// Hands over a command; blocks while the queue is full (the swarm never waits for anybody, so not for long). Not
+    /// for async code.
+    pub fn command(&self, command: SwarmCommand) {
+        // A swarm that has ended does nothing more; what waits for an answer sees its sender dropped.
+        let _ = self.commands.blocking_send(command);
+    }
+
+    /// The connected peers of our network.
+    pub fn peers(&self) -> Vec<PeerRow> {
+        self.board.peers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Where we listen, with `/p2p/<peer id>`.
+    pub fn listen(&self) -> Vec<Multiaddr> {
+        let listen = self.board.listen.read().unwrap_or_else(PoisonError::into_inner);
+        listen.iter().map(|address| address.clone().with(Protocol::P2p(self.local))).collect()
+    }
+
+    /// Says goodbye to all peers and waits until that is done, at most a few seconds.
+    pub fn shut_down(&self) {
+        self.command(SwarmCommand::ShutDown);
+        let _ = self.ended.recv_timeout(SHUT_DOWN_TIME);
+    }
+}

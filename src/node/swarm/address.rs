@@ -1,0 +1,198 @@
+//! What a multiaddress says about whether, and how soon, it is worth dialling.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+
+/// The IP address that a multiaddress starts with.
+pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+        Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
+        _ => None,
+    }
+}
+
+/// Splits `…/p2p/<peer id>` into the address and the peer.
+pub(super) fn split(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) {
+    match address.iter().last() {
+        Some(Protocol::P2p(peer)) => {
+            address.pop();
+            (address, Some(peer))
+        }
+        _ => (address, None),
+    }
+}
+
+/// How an address reaches its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Carrier {
+    Tcp,
+    Quic,
+}
+
+/// The carrier of an address that our transports can dial or listen on, `/p2p/…` at the end or not.
+pub(super) fn carrier(address: &Multiaddr) -> Option<Carrier> {
+    let (address, _) = split(address.clone());
+    let protocols = address.iter().collect::<Vec<_>>();
+    let host = |protocol: &Protocol<'_>| {
+        use Protocol::{Dns, Dns4, Dns6, Ip4, Ip6};
+        matches!(protocol, Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_))
+    };
+    match protocols.as_slice() {
+        [first, Protocol::Tcp(_)] if host(first) => Some(Carrier::Tcp),
+        [first, Protocol::Udp(_), Protocol::QuicV1] if host(first) => Some(Carrier::Quic),
+        _ => None,
+    }
+}
+
+/// The TCP or UDP port.
+pub(super) fn port_of(address: &Multiaddr) -> Option<u16> {
+    address.iter().find_map(|protocol| match protocol {
+        Protocol::Tcp(port) | Protocol::Udp(port) => Some(port),
+        _ => None,
+    })
+}
+
+/// Whether a dial of an address that a stranger named could ever succeed. Loopback is left out: there, a stranger's
+/// address means ourselves.
+pub(super) fn reachable(address: &Multiaddr) -> bool {
+    let usable = match ip_of(address) {
+        Some(IpAddr::V4(ip)) => {
+            !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip == Ipv4Addr::BROADCAST)
+        }
+        // A link-local IPv6 address means nothing without the interface, which a multiaddress doesn't carry here.
+        Some(IpAddr::V6(ip)) => {
+            !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_unicast_link_local())
+        }
+        None => false,
+    };
+    usable && carrier(address).is_some() && port_of(address).is_some_and(|port| port != 0)
+}
+
+/// The networks that this machine's interfaces are on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Subnets(Vec<(IpAddr, u8)>);
+
+impl Subnets {
+    /// As the interfaces are now; none if the system doesn't tell.
+    pub(super) fn of_this_machine() -> Self {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let subnets = interfaces.into_iter().filter(|interface| !interface.is_loopback());
+        Self(
+            subnets
+                .map(|interface| match interface.addr {
+                    if_addrs::IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
+                    if_addrs::IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
+                })
+                .collect(),
+        )
+    }
+
+    /// Whether an address is on one of them.
+    pub(super) fn contain(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|(ours, prefix)| match (ours, ip) {
+            (IpAddr::V4(ours), IpAddr::V4(ip)) => {
+                u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0) & (ours.to_bits() ^ ip.to_bits()) == 0
+            }
+            (IpAddr::V6(ours), IpAddr::V6(ip)) => {
+                u128::MAX.checked_shl(128 - u32::from(*prefix)).unwrap_or(0) & (ours.to_bits() ^ ip.to_bits()) == 0
+            }
+            _ => false,
+        })
+    }
+
+    /// Smaller is better: addresses on a network of ours first, then TCP, then IPv4.
+    pub(super) fn preference(&self, address: &Multiaddr) -> (bool, Option<Carrier>, bool) {
+        let ip = ip_of(address);
+        (!ip.is_some_and(|ip| self.contain(ip)), carrier(address), ip.is_some_and(|ip| ip.is_ipv6()))
+    }
+
+    /// Of the addresses that a connected peer claims: those at the address it talks to us from, or on a network of
+    /// ours. So a peer can't make us dial third parties.
+    pub(super) fn believe(&self, claimed: &Multiaddr, seen_from: Option<IpAddr>) -> bool {
+        let (Some(ip), Some(seen_from)) = (ip_of(claimed), seen_from) else { return false };
+        let dialable = carrier(claimed).is_some() && port_of(claimed).is_some_and(|port| port != 0);
+        dialable && (ip == seen_from || (reachable(claimed) && self.contain(ip) && self.contain(seen_from)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn test(subnets: &[(&str, u8)]) -> Self {
+        Self(subnets.iter().map(|(ip, prefix)| (ip.parse().expect("an IP address"), *prefix)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().expect("a multiaddr")
+    }
+
+    #[test]
+    fn what_can_never_be_reached_is_not_dialled() {
+        for good in ["/ip4/192.168.1.7/tcp/7787", "/ip6/2001:db8::1/tcp/1", "/ip4/10.0.0.1/udp/9/quic-v1"] {
+            assert!(reachable(&address(good)), "{good}");
+        }
+        for bad in [
+            "/ip4/127.0.0.1/tcp/7787",
+            "/ip6/::1/tcp/7787",
+            "/ip4/0.0.0.0/tcp/7787",
+            "/ip4/224.0.0.1/tcp/7787",
+            "/ip4/255.255.255.255/tcp/7787",
+            "/ip6/fe80::1/tcp/7787",
+            "/ip6/::ffff:127.0.0.1/tcp/1",
+            "/ip4/192.168.1.7/tcp/0",
+            "/ip4/192.168.1.7/udp/7787",
+            "/ip4/192.168.1.7/tcp/7787/ws",
+            "/dns4/example.org/tcp/7787",
+        ] {
+            assert!(!reachable(&address(bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn near_and_simple_addresses_come_first() {
+        let subnets = Subnets::test(&[("192.168.1.3", 24), ("2001:db8::3", 64)]);
+        let mut addresses = [
+            "/ip4/172.17.0.1/tcp/1",
+            "/ip4/192.168.1.9/udp/1/quic-v1",
+            "/ip6/2001:db8::9/tcp/1",
+            "/ip4/192.168.1.9/tcp/1",
+        ]
+        .map(address);
+        addresses.sort_by_key(|address| subnets.preference(address));
+        assert_eq!(
+            addresses.map(|address| address.to_string()),
+            [
+                "/ip4/192.168.1.9/tcp/1",
+                "/ip6/2001:db8::9/tcp/1",
+                "/ip4/192.168.1.9/udp/1/quic-v1",
+                "/ip4/172.17.0.1/tcp/1"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_peer_is_believed_about_itself_only() {
+        let subnets = Subnets::test(&[("192.168.1.3", 24)]);
+        let seen_from = |ip: &str| Some(ip.parse().expect("an IP address"));
+        assert!(subnets.believe(&address("/ip4/192.168.1.9/tcp/1"), seen_from("192.168.1.9")));
+        assert!(subnets.believe(&address("/ip4/192.168.1.10/tcp/1"), seen_from("192.168.1.9")));
+        assert!(subnets.believe(&address("/ip4/127.0.0.1/tcp/1"), seen_from("127.0.0.1")));
+        assert!(!subnets.believe(&address("/ip4/127.0.0.1/tcp/1"), seen_from("192.168.1.9")));
+        assert!(!subnets.believe(&address("/ip4/8.8.8.8/tcp/53"), seen_from("192.168.1.9")));
+        assert!(!subnets.believe(&address("/ip4/192.168.1.10/tcp/1"), seen_from("8.8.8.8")));
+        assert!(!subnets.believe(&address("/ip4/192.168.1.9/tcp/0"), seen_from("192.168.1.9")));
+    }
+
+    #[test]
+    fn the_peer_id_comes_off_the_end() {
+        let peer = PeerId::random();
+        let plain = address("/ip4/10.0.0.1/tcp/5");
+        assert_eq!(split(plain.clone().with(Protocol::P2p(peer))), (plain.clone(), Some(peer)));
+        assert_eq!(split(plain.clone()), (plain, None));
+    }
+}

@@ -1,0 +1,203 @@
+//! The libp2p behaviours that make up a node, the transports below them, and every limit on both.
+//!
+//! The order of the fields of [`Behaviour`] matters: what denies connections comes before what keeps state for them.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::timeout::TransportTimeout;
+use libp2p::core::upgrade;
+use libp2p::gossipsub::{IdentTopic, MessageAuthenticity, MessageId, ValidationMode};
+use libp2p::request_response::ProtocolSupport;
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{
+    StreamProtocol, Swarm, Transport, allow_block_list, connection_limits, dns, gossipsub, identify, mdns, noise, ping,
+    quic, request_response, tcp, yamux,
+};
+use sha2::{Digest, Sha256};
+
+use super::SwarmConfig;
+use super::codec::SyncCodec;
+use super::per_ip::PerIpLimit;
+use crate::protocol::Network;
+use crate::protocol::message::{PROTOCOL_VERSION, gossip_bytes_max, topic};
+
+/// Connections in all. More are denied.
+const CONNECTIONS_MAX: u32 = 320;
+/// Connections that others opened; the rest is kept for our own dials.
+const INBOUND_CONNECTIONS_MAX: u32 = 224;
+/// Handshakes at once, in each direction.
+const PENDING_CONNECTIONS_MAX: u32 = 64;
+/// Connections with one peer. Above 2, so that a restarted peer is not kept out by its dead connections.
+const CONNECTIONS_PER_PEER_MAX: u32 = 8;
+/// Connections from one address, see [`PerIpLimit`].
+const CONNECTIONS_PER_IP_MAX: usize = 24;
+/// A dial or a handshake that takes longer has failed. Short, so that a link that comes back is tried again soon.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections are closed by us for a reason, never because they are quiet.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A connection on which nothing has come back for that long is dead.
+pub(super) const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
+/// The time between two pings of a connection. Three without an answer make it a dead one.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// A request that has no response by then has failed.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests at once on one connection, both directions together. More are refused.
+const STREAMS_PER_CONNECTION_MAX: usize = 32;
+/// Room in a gossip frame around our largest message. A frame that is too long would silence the link.
+const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
+/// How long a message is remembered, so that it is not passed on twice.
+const DUPLICATE_CACHE_TIME: Duration = Duration::from_secs(120);
+/// How often peers are looked for on the LAN, and how long their answers hold.
+const MDNS_QUERY_INTERVAL: Duration = Duration::from_secs(5);
+const MDNS_TTL: Duration = Duration::from_secs(30);
+
+/// Gossip restricted to our own topics.
+pub(super) type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, gossipsub::WhitelistSubscriptionFilter>;
+
+/// Everything that a node does on its connections.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    per_ip: PerIpLimit,
+    pub(super) bans: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(super) gossipsub: Gossipsub,
+    pub(super) sync: request_response::Behaviour<SyncCodec>,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    mdns: Toggle<mdns::tokio::Behaviour>,
+}
+
+/// The names by which a network's nodes know each other.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    pub(super) blocks: IdentTopic,
+    pub(super) transactions: IdentTopic,
+    pub(super) sync: StreamProtocol,
+    version: String,
+}
+
+impl Names {
+    pub(super) fn of(network: &Network) -> Self {
+        Self {
+            blocks: IdentTopic::new(topic(network, "blocks")),
+            transactions: IdentTopic::new(topic(network, "transactions")),
+            sync: StreamProtocol::try_from_owned(topic(network, "sync")).expect("it starts with a slash"),
+            version: format!("/quipu/{PROTOCOL_VERSION}/{}", network.tag()),
+        }
+    }
+}
+
+/// Builds a swarm that does not listen yet. Also says why mDNS is missing, if it was wanted and could not start.
+/// Call it within the context of a tokio runtime.
+pub(super) fn build(config: &SwarmConfig) -> anyhow::Result<(Swarm<Behaviour>, Option<String>)> {
+    let names = Names::of(&config.network);
+    let local_peer = config.keypair.public().to_peer_id();
+    let (mdns, warning) = match config.mdns.then(|| start_mdns(local_peer)) {
+        None => (None, None),
+        Some(Ok(mdns)) => (Some(mdns), None),
+        Some(Err(error)) => {
+            let warning = format!("no search for peers on this network, use --peer instead: mDNS: {error}");
+            (None, Some(warning))
+        }
+    };
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_established(Some(CONNECTIONS_MAX))
+        .with_max_established_incoming(Some(INBOUND_CONNECTIONS_MAX))
+        .with_max_pending_incoming(Some(PENDING_CONNECTIONS_MAX))
+        .with_max_pending_outgoing(Some(PENDING_CONNECTIONS_MAX))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
+    let behaviour = Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        per_ip: PerIpLimit::new(CONNECTIONS_PER_IP_MAX),
+        bans: allow_block_list::Behaviour::default(),
+        gossipsub: gossipsub(&names, &config.network)?,
+        sync: request_response::Behaviour::new(
+            [(names.sync.clone(), ProtocolSupport::Full)],
+            request_response::Config::default()
+                .with_request_timeout(REQUEST_TIMEOUT)
+                .with_max_concurrent_streams(STREAMS_PER_CONNECTION_MAX),
+        ),
+        identify: identify::Behaviour::new(
+            identify::Config::new(names.version, config.keypair.public())
+                .with_agent_version(concat!("quipu/", env!("CARGO_PKG_VERSION")).to_owned())
+                .with_push_listen_addr_updates(true)
+                .with_cache_size(0), // the dial book remembers addresses
+        ),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
+        mdns: mdns.into(),
+    };
+    let swarm_config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
+    Ok((Swarm::new(transport(&config.keypair)?, behaviour, local_peer, swarm_config), warning))
+}
+
+fn gossipsub(names: &Names, network: &Network) -> anyhow::Result<Gossipsub> {
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(|message: &gossipsub::Message| message_id(message.topic.as_str(), &message.data))
+        .max_transmit_size(gossip_bytes_max(network) + GOSSIP_FRAME_MARGIN_BYTES)
+        .flood_publish(true)
+        .heartbeat_interval(Duration::from_secs(1))
+        .duplicate_cache_time(DUPLICATE_CACHE_TIME)
+        .build()?;
+    let topics = [&names.blocks, &names.transactions];
+    let filter =
+        gossipsub::WhitelistSubscriptionFilter(topics.iter().map(|topic| topic.hash()).collect::<HashSet<_>>());
+    let mut gossipsub = Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
+        .map_err(anyhow::Error::msg)?;
+    for topic in topics {
+        gossipsub.subscribe(topic)?;
+    }
+    Ok(gossipsub)
+}
+
+/// SHA-256 of the topic's name and the data: the content is all the identity that a message has.
+fn message_id(topic: &str, data: &[u8]) -> MessageId {
+    MessageId::new(&Sha256::new().chain_update(topic).chain_update(data).finalize())
+}
+
+fn transport(
+    keypair: &libp2p::identity::Keypair,
+) -> anyhow::Result<libp2p::core::transport::Boxed<(libp2p::PeerId, StreamMuxerBox)>> {
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(|stream, _| {
+            fail_fast(&stream.0);
+            stream
+        })
+        .upgrade(upgrade::Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair)?)
+        .multiplex(yamux::Config::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let both = quic.or_transport(tcp).map(|either, _| either.into_inner());
+    // A machine without a DNS configuration can still dial addresses of numbers.
+    Ok(match dns::tokio::Transport::system(()) {
+        Ok(_) => TransportTimeout::new(dns::tokio::Transport::system(both)?, CONNECTION_TIMEOUT).boxed(),
+        Err(error) => {
+            tracing::debug!(%error, "names in addresses can't be resolved");
+            TransportTimeout::new(both, CONNECTION_TIMEOUT).boxed()
+        }
+    })
+}
+
+/// Lets the system end a connection that carries nothing any more. Without it, one with data under way could not even
+/// be closed for a quarter of an hour, and its peer would seem connected as long.
+fn fail_fast(stream: &tokio::net::TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(DEAD_CONNECTION_TIMEOUT)) {
+        tracing::debug!(%error, "no timeout on a TCP connection");
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = stream;
+}
+
+/// mDNS reports no error if its port is taken, so that is tried first.
+fn start_mdns(local_peer: libp2p::PeerId) -> std::io::Result<mdns::tokio::Behaviour> {
+    super::listen::try_mdns_port()?;
+    let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, ..mdns::Config::default() };
+    mdns::tokio::Behaviour::new(config, local_peer)
+}

@@ -1,0 +1,98 @@
+//! People who gave an address and wait until its peer is one of ours, or until it is clear that it will not be.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
+
+use super::PeerRow;
+use crate::node::handle::ConnectError;
+
+/// How long a person waits for a connection.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// People who wait at once. More are told to be patient.
+const WAITERS_MAX: usize = 64;
+
+type Done = Sender<Result<PeerRow, ConnectError>>;
+
+#[derive(Debug)]
+struct Waiter {
+    address: Multiaddr,
+    /// The attempt made for it; `None`: one was running already.
+    connection: Option<ConnectionId>,
+    /// Who is, or must be, at the address.
+    peer: Option<PeerId>,
+    until: Instant,
+    done: Done,
+}
+
+/// All who wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiters(Vec<Waiter>);
+
+impl Waiters {
+    pub(super) fn add(
+        &mut self,
+        address: Multiaddr,
+        connection: Option<ConnectionId>,
+        peer: Option<PeerId>,
+        now: Instant,
+        done: Done,
+    ) {
+        if self.0.len() >= WAITERS_MAX {
+            answer(&done, Err(format!("{address}: too many connections are being made: try again in a moment")));
+            return;
+        }
+        self.0.push(Waiter { address, connection, peer, until: now + CONNECT_TIME, done });
+    }
+
+    /// The attempt has reached a peer, which may or may not turn out to be one of ours.
+    pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId) {
+        for waiter in self.0.iter_mut().filter(|waiter| waiter.connection == Some(connection)) {
+            waiter.peer = Some(peer);
+        }
+    }
+
+    pub(super) fn ready(&mut self, row: &PeerRow) {
+        self.finish(|waiter| waiter.peer == Some(row.peer_id), |_| Ok(row.clone()));
+    }
+
+    /// The attempt came to nothing.
+    pub(super) fn fail(&mut self, connection: ConnectionId, describe: impl Fn(&Multiaddr) -> String) {
+        self.finish(|waiter| waiter.connection == Some(connection), |waiter| Err(describe(&waiter.address)));
+    }
+
+    pub(super) fn foreign(&mut self, peer: PeerId) {
+        self.finish(
+            |waiter| waiter.peer == Some(peer),
+            |waiter| Err(format!("{}: speaks another network or is not quipu", waiter.address)),
+        );
+    }
+
+    pub(super) fn disconnected(&mut self, peer: PeerId) {
+        self.finish(
+            |waiter| waiter.peer == Some(peer) && waiter.connection.is_some(),
+            |waiter| Err(format!("{}: closed the connection", waiter.address)),
+        );
+    }
+
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.finish(|waiter| now >= waiter.until, |waiter| Err(format!("{}: timeout: no answer", waiter.address)));
+    }
+
+    fn finish(&mut self, which: impl Fn(&Waiter) -> bool, result: impl Fn(&Waiter) -> Result<PeerRow, String>) {
+        self.0.retain(|waiter| {
+            let finished = which(waiter);
+            if finished {
+                answer(&waiter.done, result(waiter));
+            }
+            !finished
+        });
+    }
+}
+
+/// Whoever no longer waits needs no answer, and nobody is waited for.
+pub(super) fn answer(done: &Done, result: Result<PeerRow, String>) {
+    let _ = done.try_send(result.map_err(ConnectError));
+}

@@ -1,0 +1,467 @@
+//! Whom to dial, and when. Pure state: time and chance come in, dials come out.
+//!
+//! Always true: a peer or an address has at most one attempt running; everything here is bounded; nothing waits for
+//! mDNS to report a peer twice, since it does not.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashSet;
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
+
+use super::address::{Subnets, reachable, split};
+use super::remembered::{REMEMBERED_PEERS_MAX, Remembered};
+
+/// Peers that we dial of our own accord, until so many are connected. `--peer` comes on top.
+pub(super) const PEERS_TARGET: usize = 32;
+/// Attempts at once.
+const ATTEMPTS_MAX: usize = 16;
+/// Peers known. Of those that are not connected, strangers make way first, then the ones not heard of the longest.
+const KNOWN_PEERS_MAX: usize = 512;
+/// Addresses of one peer; the least preferred make way.
+const ADDRESSES_PER_PEER_MAX: usize = 6;
+/// Nodes known to be of another network or another program. The oldest make way.
+const FOREIGN_PEERS_MAX: usize = 1024;
+/// How long such a node is left alone; it may be started anew with our network.
+const FOREIGN_TIME: Duration = Duration::from_secs(300);
+
+/// The pause after the first failure; it doubles with each further one.
+const BACKOFF_MIN: Duration = Duration::from_millis(250);
+/// The longest pause for a peer that was connected a moment ago: its link may be back any second.
+const BACKOFF_MAX_LOST: Duration = Duration::from_secs(1);
+/// The longest pause for `--peer`, and for others at first.
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// The longest pause for a peer that has not answered [`GONE_FAILURES`] times.
+const BACKOFF_MAX_GONE: Duration = Duration::from_secs(300);
+const GONE_FAILURES: u32 = 30;
+/// How long a lost peer counts as just lost.
+const LOST_TIME: Duration = Duration::from_secs(300);
+/// A session that ends sooner counts as a failure, so that a peer that hangs up on us is not dialled every second.
+const SESSION_MIN: Duration = Duration::from_secs(10);
+/// After so many failures with what we know of the peer behind a `--peer` address, the bare address is tried too.
+const STALE_FAILURES: u32 = 3;
+
+/// Something to dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dial {
+    /// Who must answer; `None` if anybody of our network will do.
+    pub(super) peer: Option<PeerId>,
+    pub(super) addresses: Vec<Multiaddr>,
+    target: Target,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Peer(PeerId),
+    /// An index of [`DialBook::fixed`].
+    Fixed(usize),
+}
+
+/// When to try again.
+#[derive(Debug, Clone, Copy)]
+struct Backoff {
+    failures: u32,
+    next: Instant,
+}
+
+impl Backoff {
+    fn new(now: Instant) -> Self {
+        Self { failures: 0, next: now }
+    }
+
+    fn failed(&mut self, now: Instant, longest: Duration, chance: u64) {
+        let pause = BACKOFF_MIN.saturating_mul(1 << self.failures.min(16)).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        // Three to five quarters of it, so that two nodes don't keep meeting or missing each other.
+        self.next = now + pause.mul_f64(0.75 + (chance % 512) as f64 / 1024.0);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Dialling,
+    Connected,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Best first.
+    addresses: Vec<Multiaddr>,
+    state: State,
+    backoff: Backoff,
+    /// It was a ready peer of ours, now or in an earlier run.
+    proven: bool,
+    /// When it was discovered, connected or lost last.
+    heard: Instant,
+    /// When its last session became ready.
+    ready: Option<Instant>,
+    /// When its last session that had been ready ended.
+    lost: Option<Instant>,
+    /// How many sessions in a row were too short.
+    short_sessions: u32,
+}
+
+/// A `--peer` address.
+#[derive(Debug)]
+struct Fixed {
+    address: Multiaddr,
+    /// From the address, or who answered there.
+    peer: Option<PeerId>,
+    /// The address itself demands that peer.
+    pinned: bool,
+    /// It is our own, and never dialled.
+    ours: bool,
+    dialling: bool,
+    backoff: Backoff,
+}
+
+/// All that is known about reaching peers.
+#[derive(Debug)]
+pub(super) struct DialBook {
+    local: PeerId,
+    subnets: Subnets,
+    known: HashMap<PeerId, Known>,
+    fixed: Vec<Fixed>,
+    foreign: HashMap<PeerId, Instant>,
+    /// Peers that must not be dialled until then; bounded by the ban list.
+    banned: HashMap<PeerId, Instant>,
+    attempts: HashMap<ConnectionId, Target>,
+    random: u64,
+}
+
+impl DialBook {
+    pub(super) fn new(local: PeerId, fixed: &[Multiaddr], subnets: Subnets, seed: u64, now: Instant) -> Self {
+        let fixed = fixed.iter().map(|address| {
+            let (address, peer) = split(address.clone());
+            let ours = peer == Some(local);
+            Fixed { address, peer, pinned: peer.is_some(), ours, dialling: false, backoff: Backoff::new(now) }
+        });
+        Self {
+            local,
+            subnets,
+            known: HashMap::new(),
+            fixed: fixed.collect(),
+            foreign: HashMap::new(),
+            banned: HashMap::new(),
+            attempts: HashMap::new(),
+            random: seed | 1,
+        }
+    }
+
+    /// The networks of our interfaces, as of now.
+    pub(super) fn set_subnets(&mut self, subnets: Subnets) {
+        self.subnets = subnets;
+    }
+
+    pub(super) fn subnets(&self) -> &Subnets {
+        &self.subnets
+    }
+
+    /// Peers of earlier runs, most recently connected first.
+    pub(super) fn remember(&mut self, peers: Vec<Remembered>, now: Instant) {
+        for Remembered { peer, addresses } in peers.into_iter().take(REMEMBERED_PEERS_MAX).rev() {
+            if let Some(known) = self.known_entry(peer, now) {
+                known.proven = true;
+                self.add_addresses(peer, addresses);
+            }
+        }
+    }
+
+    /// Somebody on the LAN said that the peer is at this address.
+    pub(super) fn discovered(&mut self, peer: PeerId, address: &Multiaddr, now: Instant) {
+        let (address, _) = split(address.clone());
+        if !reachable(&address) || self.is_avoided(peer, now) {
+            return;
+        }
+        let Some(known) = self.known_entry(peer, now) else { return };
+        known.heard = now;
+        let is_new = !known.addresses.contains(&address);
+        if is_new || known.backoff.failures >= GONE_FAILURES {
+            known.backoff = Backoff::new(now);
+        }
+        self.add_addresses(peer, vec![address]);
+    }
+
+    /// An address of mDNS has expired: a stranger's is forgotten, so that a flood of them leaves nothing behind.
+    pub(super) fn expired(&mut self, peer: PeerId, address: &Multiaddr) {
+        let (address, _) = split(address.clone());
+        if let Some(known) = self.known.get_mut(&peer).filter(|known| !known.proven && known.state == State::Idle) {
+            known.addresses.retain(|known| *known != address);
+            if known.addresses.is_empty() {
+                self.known.remove(&peer);
+            }
+        }
+    }
+
+    /// A connection in any direction stands.
+    pub(super) fn connected(&mut self, peer: PeerId, connection: ConnectionId, now: Instant) {
+        if let Some(Target::Fixed(index)) = self.finish_attempt(connection) {
+            let fixed = &mut self.fixed[index];
+            fixed.peer = Some(peer);
+            fixed.backoff = Backoff::new(now);
+        }
+        if let Some(known) = self.known_entry(peer, now) {
+            known.state = State::Connected;
+        }
+    }
+
+    /// The peer is one of ours. The addresses are believed; the best one comes first.
+    pub(super) fn ready(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: Instant) {
+        self.foreign.remove(&peer);
+        if let Some(known) = self.known_entry(peer, now) {
+            known.proven = true;
+            known.heard = now;
+            known.ready = Some(now);
+            self.add_addresses(peer, addresses);
+        }
+    }
+
+    /// A ready peer told about more addresses.
+    pub(super) fn add_addresses(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        let Some(known) = self.known.get_mut(&peer) else { return };
+        for address in addresses {
+            if !known.addresses.contains(&address) {
+                known.addresses.push(address);
+            }
+        }
+        known.addresses.sort_by_key(|address| self.subnets.preference(address));
+        known.addresses.truncate(ADDRESSES_PER_PEER_MAX);
+    }
+
+    /// The last connection of a peer is gone.
+    pub(super) fn disconnected(&mut self, peer: PeerId, now: Instant) {
+        let chance = self.chance();
+        let is_fixed = self.is_fixed(peer);
+        let Some(known) = self.known.get_mut(&peer) else { return };
+        known.state = State::Idle;
+        known.heard = now;
+        let ready = known.ready.take();
+        if ready.is_some_and(|ready| now.duration_since(ready) >= SESSION_MIN) {
+            known.backoff = Backoff::new(now);
+            known.short_sessions = 0;
+        } else {
+            known.short_sessions += u32::from(ready.is_some());
+            known.failed(now, is_fixed, chance);
+        }
+        if ready.is_some() {
+            known.lost = Some(now);
+        }
+        for fixed in self.fixed.iter_mut().filter(|fixed| fixed.peer == Some(peer)) {
+            fixed.backoff.failed(now, BACKOFF_MAX, chance);
+        }
+    }
+
+    /// A dial was started. Its end is reported by `connected`, `failed` or `is_us`.
+    pub(super) fn started(&mut self, dial: &Dial, connection: ConnectionId) {
+        match dial.target {
+            Target::Peer(peer) => {
+                if let Some(known) = self.known.get_mut(&peer) {
+                    known.state = State::Dialling;
+                }
+            }
+            Target::Fixed(index) => self.fixed[index].dialling = true,
+        }
+        self.attempts.insert(connection, dial.target);
+    }
+
+    /// A dial came to nothing.
+    pub(super) fn failed(&mut self, connection: ConnectionId, now: Instant) {
+        let chance = self.chance();
+        match self.finish_attempt(connection) {
+            Some(Target::Peer(peer)) => {
+                let is_fixed = self.is_fixed(peer);
+                if let Some(known) = self.known.get_mut(&peer) {
+                    known.failed(now, is_fixed, chance);
+                }
+            }
+            Some(Target::Fixed(index)) => self.fixed[index].backoff.failed(now, BACKOFF_MAX, chance),
+            None => {}
+        }
+    }
+
+    /// An address turned out to be our own. Gives back the `--peer` address, if it was one.
+    pub(super) fn is_us(&mut self, connection: ConnectionId) -> Option<Multiaddr> {
+        match self.finish_attempt(connection)? {
+            Target::Peer(peer) => {
+                self.known.remove(&peer);
+                None
+            }
+            Target::Fixed(index) => {
+                self.fixed[index].ours = true;
+                Some(self.fixed[index].address.clone())
+            }
+        }
+    }
+
+    /// Another node answers at an address of `peer`.
+    pub(super) fn is_other(&mut self, peer: PeerId, address: &Multiaddr) {
+        let (address, _) = split(address.clone());
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.addresses.retain(|known| *known != address);
+        }
+    }
+
+    /// The peer is of another network or another program.
+    pub(super) fn foreign(&mut self, peer: PeerId, now: Instant) {
+        if self.foreign.len() >= FOREIGN_PEERS_MAX {
+            let oldest = self.foreign.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer);
+            oldest.map(|oldest| self.foreign.remove(&oldest));
+        }
+        self.foreign.insert(peer, now + FOREIGN_TIME);
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.proven = false;
+        }
+    }
+
+    pub(super) fn banned(&mut self, peer: PeerId, until: Instant) {
+        self.banned.insert(peer, until);
+    }
+
+    pub(super) fn unbanned(&mut self, peer: PeerId) {
+        self.banned.remove(&peer);
+    }
+
+    /// An interface of ours has come up: what failed may work now.
+    pub(super) fn link_is_back(&mut self, now: Instant) {
+        self.known.values_mut().for_each(|known| known.backoff.next = known.backoff.next.min(now));
+        for fixed in &mut self.fixed {
+            fixed.backoff.next = fixed.backoff.next.min(now);
+        }
+    }
+
+    /// What to dial now. `connected` is the number of peers that have a connection.
+    pub(super) fn due(&mut self, now: Instant, connected: usize) -> Vec<Dial> {
+        self.foreign.retain(|_, until| *until > now);
+        let mut dials = self.due_fixed(now);
+        let taken = dials.iter().filter_map(|dial| dial.peer).collect::<HashSet<_>>();
+        let mut candidates = self
+            .known
+            .iter()
+            .filter(|(peer, known)| known.state == State::Idle && known.backoff.next <= now && !taken.contains(*peer))
+            .filter(|(peer, known)| !known.addresses.is_empty() && !self.is_avoided(**peer, now))
+            .map(|(peer, known)| (!self.is_fixed(*peer), !known.proven, known.backoff.failures, *peer))
+            .collect::<Vec<_>>();
+        candidates.sort_unstable();
+        let mut room = PEERS_TARGET.saturating_sub(connected + self.attempts.len());
+        for (is_extra, _, _, peer) in candidates {
+            if self.attempts.len() + dials.len() >= ATTEMPTS_MAX {
+                break;
+            }
+            if is_extra && room == 0 {
+                break;
+            }
+            room = room.saturating_sub(1);
+            let addresses = self.known[&peer].addresses.clone();
+            dials.push(Dial { peer: Some(peer), addresses, target: Target::Peer(peer) });
+        }
+        dials
+    }
+
+    fn due_fixed(&self, now: Instant) -> Vec<Dial> {
+        let due = self.fixed.iter().enumerate().filter(|(_, fixed)| {
+            !fixed.ours && !fixed.dialling && fixed.backoff.next <= now && !self.is_reached_otherwise(fixed, now)
+        });
+        let room = ATTEMPTS_MAX.saturating_sub(self.attempts.len());
+        due.take(room)
+            .map(|(index, fixed)| Dial {
+                peer: fixed.peer.filter(|_| fixed.pinned),
+                addresses: vec![fixed.address.clone()],
+                target: Target::Fixed(index),
+            })
+            .collect()
+    }
+
+    /// Whether the peer behind a `--peer` address is connected, or is about to be by what else is known of it.
+    fn is_reached_otherwise(&self, fixed: &Fixed, now: Instant) -> bool {
+        let Some(peer) = fixed.peer else { return false };
+        self.is_avoided(peer, now)
+            || self.known.get(&peer).is_some_and(|known| match known.state {
+                State::Connected | State::Dialling => true,
+                State::Idle => !known.addresses.is_empty() && known.backoff.failures < STALE_FAILURES,
+            })
+    }
+
+    /// The proven peers, most recently heard of first.
+    pub(super) fn remembered(&self) -> Vec<Remembered> {
+        let mut proven = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.proven && !known.addresses.is_empty())
+            .map(|(peer, known)| (known.state != State::Connected, std::cmp::Reverse(known.heard), *peer))
+            .collect::<Vec<_>>();
+        proven.sort_unstable();
+        proven.truncate(REMEMBERED_PEERS_MAX);
+        let row = |peer| Remembered { peer, addresses: self.known[&peer].addresses.clone() };
+        proven.into_iter().map(|(_, _, peer)| row(peer)).collect()
+    }
+
+    /// The entry of a peer, made if there is room; never ourselves.
+    fn known_entry(&mut self, peer: PeerId, now: Instant) -> Option<&mut Known> {
+        if peer == self.local {
+            return None;
+        }
+        if !self.known.contains_key(&peer) && self.known.len() >= KNOWN_PEERS_MAX {
+            let idle = self.known.iter().filter(|(_, known)| known.state == State::Idle);
+            let victim = idle.min_by_key(|(peer, known)| (known.proven, known.heard, **peer)).map(|(peer, _)| *peer)?;
+            self.known.remove(&victim);
+        }
+        Some(self.known.entry(peer).or_insert_with(|| Known {
+            addresses: Vec::new(),
+            state: State::Idle,
+            backoff: Backoff::new(now),
+            proven: false,
+            heard: now,
+            ready: None,
+            lost: None,
+            short_sessions: 0,
+        }))
+    }
+
+    fn finish_attempt(&mut self, connection: ConnectionId) -> Option<Target> {
+        let target = self.attempts.remove(&connection)?;
+        match target {
+            Target::Peer(peer) => {
+                if let Some(known) = self.known.get_mut(&peer).filter(|known| known.state == State::Dialling) {
+                    known.state = State::Idle;
+                }
+            }
+            Target::Fixed(index) => self.fixed[index].dialling = false,
+        }
+        Some(target)
+    }
+
+    fn is_fixed(&self, peer: PeerId) -> bool {
+        self.fixed.iter().any(|fixed| fixed.peer == Some(peer))
+    }
+
+    fn is_avoided(&self, peer: PeerId, now: Instant) -> bool {
+        let until = |map: &HashMap<PeerId, Instant>| map.get(&peer).is_some_and(|until| *until > now);
+        peer == self.local || until(&self.foreign) || until(&self.banned)
+    }
+
+    /// SplitMix64; good enough to spread dials.
+    fn chance(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl Known {
+    fn failed(&mut self, now: Instant, is_fixed: bool, chance: u64) {
+        let just_lost = self.lost.is_some_and(|lost| now.duration_since(lost) < LOST_TIME);
+        let longest = match () {
+            () if just_lost => BACKOFF_MAX_LOST.saturating_mul(1 << self.short_sessions.min(8)).min(BACKOFF_MAX),
+            () if is_fixed || self.backoff.failures < GONE_FAILURES => BACKOFF_MAX,
+            () => BACKOFF_MAX_GONE,
+        };
+        self.backoff.failed(now, longest, chance);
+    }
+}
+
+#[cfg(test)]
+mod tests;

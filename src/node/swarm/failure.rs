@@ -1,0 +1,88 @@
+//! What a failed dial is called in front of a person, in one line.
+
+use std::error::Error;
+use std::io;
+
+use libp2p::swarm::DialError;
+use libp2p::{Multiaddr, TransportError};
+
+/// Why an address was not reached.
+pub(super) fn describe(address: &Multiaddr, error: &DialError) -> String {
+    match error {
+        DialError::LocalPeerId { .. } => format!("{address}: that is this node itself"),
+        DialError::WrongPeerId { obtained, .. } => format!("{address}: another node answers there: {obtained}"),
+        DialError::Transport(attempts) => match attempts.first() {
+            Some((_, error)) => format!("{address}: {}", describe_transport(error)),
+            None => format!("{address}: unreachable"),
+        },
+        DialError::Denied { cause } => format!("{address}: not dialled: {}", innermost(cause)),
+        DialError::NoAddresses => format!("{address}: not an address that can be dialled"),
+        DialError::Aborted | DialError::DialPeerConditionFalse(_) => format!("{address}: the attempt was given up"),
+    }
+}
+
+fn describe_transport(error: &TransportError<io::Error>) -> String {
+    let TransportError::Other(error) = error else {
+        return "not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1".to_owned();
+    };
+    match io_cause(error).map(|cause| cause.kind()) {
+        Some(io::ErrorKind::ConnectionRefused) => "refused: no program listens there".to_owned(),
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => "unreachable".to_owned(),
+        Some(io::ErrorKind::TimedOut) => "timeout: no answer".to_owned(),
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => {
+            "the connection was closed at once: it is not quipu, or it has no room".to_owned()
+        }
+        _ if innermost(error).contains("imeout") => "timeout: no answer".to_owned(),
+        _ => format!("unreachable: {}", innermost(error)),
+    }
+}
+
+/// The first error of the operating system, or at least one with a kind, behind the wrappers of the transports.
+pub(super) fn io_cause(error: &io::Error) -> Option<io::Error> {
+    let mut found = None;
+    visit(error, &mut |error| {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            match io.raw_os_error() {
+                Some(code) => found = Some(io::Error::from_raw_os_error(code)),
+                None if io.kind() != io::ErrorKind::Other => found = Some(io.kind().into()),
+                None => {}
+            }
+        }
+    });
+    found
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    visit(error, &mut |error| text = error.to_string());
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Calls for an error and everything behind it, outermost first. [`io::Error::source`] skips what it wraps.
+fn visit(error: &(dyn Error + 'static), call: &mut impl FnMut(&(dyn Error + 'static))) {
+    const DEPTH_MAX: usize = 16;
+    let mut next = Some(error);
+    for _ in 0..DEPTH_MAX {
+        let Some(error) = next else { return };
+        call(error);
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_errors_are_found() {
+        let inner = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let wrapped = io::Error::other(io::Error::other(inner));
+        let address = "/ip4/10.0.0.1/tcp/1".parse::<Multiaddr>().expect("a multiaddr");
+        let error = DialError::Transport(vec![(address.clone(), TransportError::Other(wrapped))]);
+        assert_eq!(describe(&address, &error), "/ip4/10.0.0.1/tcp/1: refused: no program listens there");
+    }
+}

@@ -1,0 +1,354 @@
+//! The peers that have a connection, from greeting to goodbye. Pure state.
+//!
+//! A session is all connections of one peer at a time, and has its own [`PeerKey`]. It is *ready* once the peer has
+//! shown that it speaks our protocols and has subscribed to both topics: only then does a message published by us
+//! reach it. What it sends earlier is kept until then, because it may be ready for us before we are for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use libp2p::gossipsub::{MessageId, TopicHash};
+use libp2p::request_response::ResponseChannel;
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
+
+use super::{PeerRow, Reply};
+use crate::engine::event::PeerKey;
+use crate::protocol::Request;
+
+/// How long a peer may take to become ready.
+const GREETING_TIME: Duration = Duration::from_secs(6);
+/// How long a foreign node stays connected, so that it learns who we are, too, and does not call again at once.
+const FOREIGN_TIME: Duration = Duration::from_millis(500);
+/// What an unready peer sends is kept up to these limits; more is refused. Gossip bytes.
+const EARLY_MAX: usize = 64;
+const EARLY_BYTES_MAX: usize = 4 << 20;
+/// The longest software name shown, in characters.
+const AGENT_CHARS_MAX: usize = 64;
+
+/// One connection of a session.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) outbound: bool,
+    /// Without `/p2p/…`.
+    pub(super) address: Multiaddr,
+    /// When something came back on it last.
+    pub(super) alive: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not ready; it has until then.
+    Greeting(Instant),
+    Ready,
+    /// Of another network or another program; to be closed then.
+    Foreign(Instant),
+    /// We have hung up.
+    Closing,
+}
+
+/// What came before the session was ready.
+#[derive(Debug)]
+pub(super) enum Early {
+    Gossip { message: MessageId, topic: TopicHash, data: Vec<u8> },
+    Request { request: Request, channel: ResponseChannel<Reply> },
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) key: PeerKey,
+    pub(super) phase: Phase,
+    /// Oldest first; never empty. Bounded by the limit on connections per peer.
+    pub(super) connections: Vec<Connection>,
+    /// Its software, once it has identified itself as a node of our network.
+    agent: Option<String>,
+    /// Where it says that it listens, as far as that is believed.
+    pub(super) listens: Vec<Multiaddr>,
+    subscribed_to_blocks: bool,
+    subscribed_to_transactions: bool,
+    pub(super) early: Vec<Early>,
+    early_bytes: usize,
+    ping_millis: Option<u64>,
+}
+
+impl Session {
+    fn new(key: PeerKey, first: Connection, now: Instant) -> Self {
+        Self {
+            key,
+            phase: Phase::Greeting(now + GREETING_TIME),
+            connections: vec![first],
+            agent: None,
+            listens: Vec::new(),
+            subscribed_to_blocks: false,
+            subscribed_to_transactions: false,
+            early: Vec::new(),
+            early_bytes: 0,
+            ping_millis: None,
+        }
+    }
+
+    /// Keeps what an unready peer sent; gives it back if there is no room or no use for it.
+    pub(super) fn keep(&mut self, early: Early) -> Result<(), Early> {
+        let bytes = match &early {
+            Early::Gossip { data, .. } => data.len(),
+            Early::Request { .. } => 0, // bounded by the streams of a connection
+        };
+        let fits = self.early.len() < EARLY_MAX && self.early_bytes + bytes <= EARLY_BYTES_MAX;
+        if !fits || !matches!(self.phase, Phase::Greeting(_)) {
+            return Err(early);
+        }
+        self.early_bytes += bytes;
+        self.early.push(early);
+        Ok(())
+    }
+
+    pub(super) fn identified(&mut self, agent: &str, listens: Vec<Multiaddr>) {
+        self.agent = Some(agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS_MAX).collect());
+        self.listens = listens;
+    }
+
+    pub(super) fn subscribed(&mut self, is_blocks: bool) {
+        if is_blocks {
+            self.subscribed_to_blocks = true;
+        } else {
+            self.subscribed_to_transactions = true;
+        }
+    }
+
+    /// Turns ready, if nothing is missing any more. True only once.
+    pub(super) fn become_ready(&mut self) -> bool {
+        let complete = self.agent.is_some() && self.subscribed_to_blocks && self.subscribed_to_transactions;
+        let turns = complete && matches!(self.phase, Phase::Greeting(_));
+        if turns {
+            self.phase = Phase::Ready;
+        }
+        turns
+    }
+
+    pub(super) fn become_foreign(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Greeting(_)) {
+            self.phase = Phase::Foreign(now + FOREIGN_TIME);
+        }
+    }
+
+    /// Something came back on a connection; a ping also says how long it took.
+    pub(super) fn alive(&mut self, connection: ConnectionId, now: Instant, ping: Option<Duration>) {
+        if let Some(connection) = self.connections.iter_mut().find(|known| known.id == connection) {
+            connection.alive = now;
+        }
+        if let Some(ping) = ping {
+            self.ping_millis = Some(u64::try_from(ping.as_millis()).unwrap_or(u64::MAX));
+        }
+    }
+
+    pub(super) fn row(&self, peer_id: PeerId) -> PeerRow {
+        let first = &self.connections[0];
+        PeerRow {
+            peer: self.key,
+            peer_id,
+            address: first.address.clone(),
+            agent: self.agent.clone().unwrap_or_default(),
+            outbound: first.outbound,
+            ping_millis: self.ping_millis,
+        }
+    }
+
+    /// Whether the session is due to be hung up on, apart from dead connections.
+    fn is_overdue(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Greeting(until) | Phase::Foreign(until) => now >= until,
+            Phase::Ready | Phase::Closing => false,
+        }
+    }
+}
+
+/// What the end of a connection means.
+#[derive(Debug)]
+pub(super) enum Closed {
+    /// Others of the peer remain, or none was known.
+    Remaining,
+    /// The first one broke while others remain. The peer was most likely restarted, and gossipsub told it nothing on
+    /// the new connection: all have to be closed, and the peer to begin anew.
+    Stale,
+    /// It was the last one.
+    Session(Box<Session>),
+}
+
+/// All sessions, bounded by the limit on connections.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_peer: HashMap<PeerId, Session>,
+    by_key: BTreeMap<PeerKey, PeerId>,
+    last_key: u64,
+}
+
+impl Sessions {
+    /// A connection stands. It opens a session if it is the peer's first.
+    pub(super) fn established(&mut self, peer: PeerId, connection: Connection, now: Instant) {
+        if let Some(session) = self.by_peer.get_mut(&peer) {
+            session.connections.push(connection);
+            return;
+        }
+        self.last_key += 1;
+        let key = PeerKey(self.last_key);
+        self.by_peer.insert(peer, Session::new(key, connection, now));
+        self.by_key.insert(key, peer);
+    }
+
+    pub(super) fn closed(&mut self, peer: PeerId, connection: ConnectionId, broke: bool) -> Closed {
+        let Some(session) = self.by_peer.get_mut(&peer) else { return Closed::Remaining };
+        let was_first = session.connections.first().is_some_and(|first| first.id == connection);
+        if session.connections.iter().all(|known| known.id == connection) {
+            return self.remove(peer).map_or(Closed::Remaining, |session| Closed::Session(Box::new(session)));
+        }
+        session.connections.retain(|known| known.id != connection);
+        if was_first && broke { Closed::Stale } else { Closed::Remaining }
+    }
+
+    fn remove(&mut self, peer: PeerId) -> Option<Session> {
+        let session = self.by_peer.remove(&peer)?;
+        self.by_key.remove(&session.key);
+        Some(session)
+    }
+
+    pub(super) fn get(&self, peer: &PeerId) -> Option<&Session> {
+        self.by_peer.get(peer)
+    }
+
+    pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Session> {
+        self.by_peer.get_mut(peer)
+    }
+
+    pub(super) fn peer_of(&self, key: PeerKey) -> Option<PeerId> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// The key of a peer's session, if it is ready.
+    pub(super) fn ready_key(&self, peer: &PeerId) -> Option<PeerKey> {
+        self.get(peer).filter(|session| session.phase == Phase::Ready).map(|session| session.key)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_peer.len()
+    }
+
+    /// The ready peer that is connected at, or listens on, an address without `/p2p/…`.
+    pub(super) fn ready_at(&self, address: &Multiaddr) -> Option<PeerId> {
+        let mut ready = self.by_key.values().filter(|peer| self.ready_key(peer).is_some());
+        ready
+            .find(|peer| {
+                self.get(peer).is_some_and(|session| {
+                    let mut dialled = session.connections.iter().filter(|connection| connection.outbound);
+                    dialled.any(|connection| connection.address == *address) || session.listens.contains(address)
+                })
+            })
+            .copied()
+    }
+
+    /// Sessions whose time for greeting is over, and those with a connection that was silent for `silence_max`.
+    pub(super) fn overdue(&self, now: Instant, silence_max: Duration) -> Vec<PeerId> {
+        let is_dead = |connection: &Connection| now.saturating_duration_since(connection.alive) > silence_max;
+        let overdue = self.by_key.values().filter(|peer| {
+            self.get(peer).is_some_and(|session| {
+                session.phase != Phase::Closing && (session.is_overdue(now) || session.connections.iter().any(is_dead))
+            })
+        });
+        overdue.copied().collect()
+    }
+
+    /// Our own process was stopped for a while: no connection is to blame for its silence.
+    pub(super) fn forgive_silence(&mut self, now: Instant) {
+        let connections = self.by_peer.values_mut().flat_map(|session| &mut session.connections);
+        connections.for_each(|connection| connection.alive = now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(id: usize, now: Instant) -> Connection {
+        let address = "/ip4/10.0.0.1/tcp/1".parse().expect("a multiaddr");
+        Connection { id: ConnectionId::new_unchecked(id), outbound: true, address, alive: now }
+    }
+
+    fn id(id: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(id)
+    }
+
+    #[test]
+    fn a_session_is_ready_once_nothing_is_missing() {
+        let (now, peer) = (Instant::now(), PeerId::random());
+        let mut sessions = Sessions::default();
+        sessions.established(peer, connection(1, now), now);
+        let session = sessions.get_mut(&peer).expect("just opened");
+        session.identified("quipu/1\u{1b}[31m", Vec::new());
+        session.subscribed(true);
+        assert!(!session.become_ready());
+        session.subscribed(false);
+        assert!(session.become_ready());
+        assert!(!session.become_ready(), "only once");
+        assert_eq!(session.row(peer).agent, "quipu/1[31m");
+        assert!(sessions.ready_key(&peer).is_some());
+    }
+
+    #[test]
+    fn every_session_has_its_own_key() {
+        let (now, peer) = (Instant::now(), PeerId::random());
+        let mut sessions = Sessions::default();
+        sessions.established(peer, connection(1, now), now);
+        let first = sessions.get(&peer).expect("just opened").key;
+        sessions.established(peer, connection(2, now), now);
+        assert!(matches!(sessions.closed(peer, id(2), true), Closed::Remaining));
+        assert!(matches!(sessions.closed(peer, id(1), true), Closed::Session(session) if session.key == first));
+        assert_eq!(sessions.peer_of(first), None);
+        sessions.established(peer, connection(3, now), now);
+        assert_ne!(sessions.get(&peer).expect("opened again").key, first);
+    }
+
+    #[test]
+    fn a_broken_first_connection_makes_the_others_stale() {
+        let (now, peer) = (Instant::now(), PeerId::random());
+        let mut sessions = Sessions::default();
+        for broke in [false, true] {
+            sessions.established(peer, connection(1, now), now);
+            sessions.established(peer, connection(2, now), now);
+            let closed = sessions.closed(peer, id(1), broke);
+            assert_eq!(matches!(closed, Closed::Stale), broke);
+            assert!(matches!(sessions.closed(peer, id(2), false), Closed::Session(_)));
+        }
+    }
+
+    #[test]
+    fn silence_and_slow_greetings_are_noticed() {
+        let (now, peer) = (Instant::now(), PeerId::random());
+        let silence = Duration::from_secs(8);
+        let mut sessions = Sessions::default();
+        sessions.established(peer, connection(1, now), now);
+        assert!(sessions.overdue(now, silence).is_empty());
+        assert_eq!(sessions.overdue(now + GREETING_TIME, silence), [peer]);
+        sessions.get_mut(&peer).expect("there").phase = Phase::Ready;
+        assert!(sessions.overdue(now + silence, silence).is_empty());
+        let late = now + silence + Duration::from_millis(1);
+        assert_eq!(sessions.overdue(late, silence), [peer]);
+        sessions.forgive_silence(late);
+        assert!(sessions.overdue(late, silence).is_empty());
+    }
+
+    #[test]
+    fn what_comes_early_is_bounded() {
+        let (now, peer) = (Instant::now(), PeerId::random());
+        let mut sessions = Sessions::default();
+        sessions.established(peer, connection(1, now), now);
+        let session = sessions.get_mut(&peer).expect("just opened");
+        let gossip = |bytes| Early::Gossip {
+            message: MessageId::new(b"id"),
+            topic: TopicHash::from_raw("topic"),
+            data: vec![0; bytes],
+        };
+        assert!(session.keep(gossip(EARLY_BYTES_MAX)).is_ok());
+        assert!(session.keep(gossip(1)).is_err());
+        assert_eq!((1..100).filter(|_| session.keep(gossip(0)).is_ok()).count(), EARLY_MAX - 1);
+    }
+}

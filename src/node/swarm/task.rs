@@ -1,0 +1,358 @@
+//! The loop that owns the swarm: what the network says goes to the engine, what the node wants goes to the network.
+//! Nothing in it waits, reads a file or judges content.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use futures::StreamExt;
+use libp2p::core::transport::ListenerId;
+use libp2p::gossipsub::{MessageAcceptance, MessageId};
+use libp2p::request_response::{OutboundRequestId, ResponseChannel};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId, Swarm, gossipsub};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::address::{Subnets, split};
+use super::behaviour::{Behaviour, DEAD_CONNECTION_TIMEOUT, Names};
+use super::connect::{Waiters, answer};
+use super::dial::{Dial, DialBook};
+use super::sessions::{Phase, Sessions};
+use super::translate::{Waiting, acceptance, encode_gossip};
+use super::{Board, Reply, SwarmCommand, SwarmConfig, failure, remembered};
+use crate::engine::Event;
+use crate::engine::event::{Fault, Gossip, Key, PeerKey, RequestFailure};
+use crate::node::driver::{EngineSender, OFFERED_EVENTS_MAX};
+use crate::node::handle::UserEvent;
+use crate::protocol::{Millis, Request};
+
+mod network;
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// A tick later than this means that the process itself was stopped.
+const STOPPED_TIME: Duration = Duration::from_secs(3);
+/// How long no further listening address may appear before a start is complete.
+const LISTEN_QUIET_TIME: Duration = Duration::from_millis(20);
+/// Gossip messages and requests that may wait for the engine: what its queue holds, and what it may be busy with.
+const WAITING_MAX: usize = 2 * OFFERED_EVENTS_MAX;
+/// Requests of ours under way. The engine asks for less; more fail at once.
+const ASKED_MAX: usize = 4096;
+/// Peers that may not come back. The ban that ends first makes way.
+const BANS_MAX: usize = 1024;
+/// The least time between two writes of the remembered peers.
+const SAVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How long goodbyes may take.
+const GOODBYE_TIME: Duration = Duration::from_secs(1);
+
+/// Everything that the swarm's task owns.
+pub(super) struct Task {
+    config: SwarmConfig,
+    names: Names,
+    swarm: Swarm<Behaviour>,
+    engine: EngineSender,
+    tell_user: Box<dyn Fn(UserEvent) + Send + Sync>,
+    board: Arc<Board>,
+    sessions: Sessions,
+    book: DialBook,
+    waiters: Waiters,
+    gossip: Waiting<(MessageId, PeerId)>,
+    requests: Waiting<ResponseChannel<Reply>>,
+    asked: HashMap<OutboundRequestId, (PeerKey, Key)>,
+    bans: BTreeMap<(Instant, PeerId), ()>,
+    /// Where we listen; bounded by the machine's addresses.
+    listens: Vec<(ListenerId, Multiaddr)>,
+    last_tick: Instant,
+    next_save: Instant,
+    /// The remembered peers have changed since they were written.
+    unsaved: bool,
+}
+
+impl Task {
+    pub(super) fn new(
+        config: SwarmConfig,
+        swarm: Swarm<Behaviour>,
+        engine: EngineSender,
+        tell_user: Box<dyn Fn(UserEvent) + Send + Sync>,
+        board: Arc<Board>,
+    ) -> Self {
+        let now = Instant::now();
+        let seed = getrandom::u64().unwrap_or_default(); // it only spreads dials
+        let mut book = DialBook::new(*swarm.local_peer_id(), &config.peers, Subnets::of_this_machine(), seed, now);
+        let (known, warning) = remembered::load(&config.folder);
+        book.remember(known, now);
+        if let Some(warning) = warning {
+            tell_user(UserEvent::Warning(warning));
+        }
+        Self {
+            names: Names::of(&config.network),
+            config,
+            swarm,
+            engine,
+            tell_user,
+            board,
+            sessions: Sessions::default(),
+            book,
+            waiters: Waiters::default(),
+            gossip: Waiting::new(WAITING_MAX),
+            requests: Waiting::new(WAITING_MAX),
+            asked: HashMap::new(),
+            bans: BTreeMap::new(),
+            listens: Vec::new(),
+            last_tick: now,
+            next_save: now + SAVE_INTERVAL,
+            unsaved: false,
+        }
+    }
+
+    /// Runs until it is told to shut down or nobody is left to tell it. Says through `listening` when all listeners
+    /// have named their addresses.
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<SwarmCommand>,
+        listeners: Vec<ListenerId>,
+        listening: Sender<()>,
+    ) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let quiet = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(quiet);
+        let mut starting = true;
+        loop {
+            let is_settled =
+                starting && listeners.iter().all(|listener| self.listens.iter().any(|(known, _)| known == listener));
+            tokio::select! {
+                command = commands.recv() => match command {
+                    None | Some(SwarmCommand::ShutDown) => break,
+                    Some(command) => self.command(command),
+                },
+                event = self.swarm.select_next_some() => {
+                    if starting {
+                        quiet.as_mut().reset(tokio::time::Instant::now() + LISTEN_QUIET_TIME);
+                    }
+                    self.network_event(event);
+                }
+                _ = tick.tick() => self.tick(),
+                () = &mut quiet, if is_settled => {
+                    starting = false;
+                    let _ = listening.send(());
+                }
+            }
+        }
+        self.say_goodbye().await;
+    }
+
+    fn command(&mut self, command: SwarmCommand) {
+        match command {
+            SwarmCommand::Publish(gossip) => self.publish(&gossip),
+            SwarmCommand::Verdict { peer: _, ticket, verdict } => {
+                if let Some((message, source)) = self.gossip.take(ticket) {
+                    self.judge(&message, &source, acceptance(verdict));
+                }
+            }
+            SwarmCommand::Ask { peer, key, request } => self.ask(peer, key, request),
+            SwarmCommand::Reply { ticket, reply } => {
+                // Dropping the channel refuses the request. A channel whose peer is gone takes nothing.
+                if let (Some(channel), Some(reply)) = (self.requests.take(ticket), reply) {
+                    let _ = self.swarm.behaviour_mut().sync.send_response(channel, reply);
+                }
+            }
+            SwarmCommand::Close { peer, fault, ban } => self.close(peer, &fault, ban),
+            SwarmCommand::Connect { address, done } => self.connect(address, done),
+            SwarmCommand::ShutDown => {} // the loop has ended before
+        }
+    }
+
+    fn publish(&mut self, gossip: &Gossip) {
+        let (topic, bytes) = encode_gossip(&self.names, gossip);
+        match self.swarm.behaviour_mut().gossipsub.publish(topic, bytes) {
+            // Who joins later pulls, and who sent it to us has it already.
+            Ok(_) | Err(gossipsub::PublishError::NoPeersSubscribedToTopic | gossipsub::PublishError::Duplicate) => {}
+            // gossipsub has kept the message and offers it with its next heartbeats, so it must not be given again.
+            Err(gossipsub::PublishError::AllQueuesFull(peers)) => {
+                tracing::debug!(peers, "all queues are full: a message is offered later");
+            }
+            Err(error) => tracing::warn!(%error, "a message could not be published"),
+        }
+    }
+
+    /// Tells gossipsub what to do with a message that it holds back.
+    fn judge(&mut self, message: &MessageId, source: &PeerId, acceptance: MessageAcceptance) {
+        self.swarm.behaviour_mut().gossipsub.report_message_validation_result(message, source, acceptance);
+    }
+
+    fn ask(&mut self, peer: PeerKey, key: Key, request: Request) {
+        let Some(peer_id) = self.sessions.peer_of(peer) else { return };
+        if self.asked.len() >= ASKED_MAX || !self.swarm.is_connected(&peer_id) {
+            self.engine.deliver(Event::Response { peer, key, result: Err(RequestFailure::Unreachable) });
+            return;
+        }
+        let id = self.swarm.behaviour_mut().sync.send_request(&peer_id, request);
+        self.asked.insert(id, (peer, key));
+    }
+
+    fn close(&mut self, peer: PeerKey, fault: &Fault, ban: Millis) {
+        let Some(peer_id) = self.sessions.peer_of(peer) else { return };
+        tracing::debug!(peer = %peer_id, ?fault, ban_millis = ban.0, "closed");
+        if ban > Millis(0) {
+            if self.bans.len() >= BANS_MAX
+                && let Some(((_, first), ())) = self.bans.pop_first()
+            {
+                self.unban(first);
+            }
+            let until = Instant::now() + Duration::from_millis(ban.0);
+            self.bans.retain(|(_, banned), ()| *banned != peer_id);
+            self.bans.insert((until, peer_id), ());
+            self.book.banned(peer_id, until);
+            self.swarm.behaviour_mut().bans.block_peer(peer_id);
+        }
+        self.hang_up(peer_id);
+    }
+
+    fn unban(&mut self, peer: PeerId) {
+        self.book.unbanned(peer);
+        self.swarm.behaviour_mut().bans.unblock_peer(peer);
+    }
+
+    /// Closes all connections of a peer. Its session ends when the last one is gone.
+    fn hang_up(&mut self, peer: PeerId) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.phase = Phase::Closing;
+        }
+        // Fails only if there is no connection, which is what is wanted.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn connect(&mut self, address: Multiaddr, done: Sender<Result<super::PeerRow, crate::node::handle::ConnectError>>) {
+        let now = Instant::now();
+        let (plain, wanted) = split(address.clone());
+        let is_listened_on = self.listens.iter().any(|(_, listen)| *listen == plain);
+        if wanted == Some(*self.swarm.local_peer_id()) || is_listened_on {
+            return answer(&done, Err(format!("{address}: that is this node itself")));
+        }
+        let connected = wanted.filter(|peer| self.sessions.ready_key(peer).is_some());
+        let connected = connected.or_else(|| self.sessions.ready_at(&plain).filter(|_| wanted.is_none()));
+        if let Some(peer) = connected
+            && let Some(session) = self.sessions.get(&peer)
+        {
+            return answer(&done, Ok(session.row(peer)));
+        }
+        if let Some(peer) = wanted {
+            self.bans.retain(|(_, banned), ()| *banned != peer);
+            self.unban(peer); // its own user knows better
+        }
+        let options = match wanted {
+            Some(peer) => DialOpts::peer_id(peer)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .addresses(vec![plain])
+                .allocate_new_port()
+                .build(),
+            None => DialOpts::unknown_peer_id().address(plain).allocate_new_port().build(),
+        };
+        let connection = options.connection_id();
+        match self.swarm.dial(options) {
+            Ok(()) => self.waiters.add(address, Some(connection), wanted, now, done),
+            Err(DialError::DialPeerConditionFalse(_)) => self.waiters.add(address, None, wanted, now, done),
+            Err(error) => answer(&done, Err(failure::describe(&address, &error))),
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.last_tick) > STOPPED_TIME {
+            self.sessions.forgive_silence(now);
+        }
+        self.last_tick = now;
+        for peer in self.sessions.overdue(now, DEAD_CONNECTION_TIMEOUT) {
+            tracing::debug!(%peer, "not ready in time, or silent: closed");
+            self.hang_up(peer);
+        }
+        while let Some(((until, peer), ())) = self.bans.first_key_value().map(|(key, ())| (*key, ()))
+            && until <= now
+        {
+            self.bans.pop_first();
+            self.unban(peer);
+        }
+        self.waiters.tick(now);
+        self.dial_due(now);
+        if self.unsaved && now >= self.next_save {
+            self.next_save = now + SAVE_INTERVAL;
+            self.unsaved = false;
+            let (folder, peers) = (self.config.folder.clone(), self.book.remembered());
+            tokio::task::spawn_blocking(move || save(&folder, &peers));
+        }
+    }
+
+    fn dial_due(&mut self, now: Instant) {
+        for dial in self.book.due(now, self.sessions.len()) {
+            self.dial(&dial, now);
+        }
+    }
+
+    fn dial(&mut self, dial: &Dial, now: Instant) {
+        let options = match (dial.peer, dial.addresses.first()) {
+            (Some(peer), _) => DialOpts::peer_id(peer)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .addresses(dial.addresses.clone())
+                .allocate_new_port()
+                .build(),
+            (None, Some(address)) => DialOpts::unknown_peer_id().address(address.clone()).allocate_new_port().build(),
+            (None, None) => return,
+        };
+        let connection = options.connection_id();
+        self.book.started(dial, connection);
+        if let Err(error) = self.swarm.dial(options) {
+            self.dial_failed(connection, dial.peer, &error, now);
+        }
+    }
+
+    fn dial_failed(&mut self, connection: ConnectionId, peer: Option<PeerId>, error: &DialError, now: Instant) {
+        match error {
+            DialError::LocalPeerId { .. } => {
+                if let Some(address) = self.book.is_us(connection) {
+                    (self.tell_user)(UserEvent::Warning(format!("--peer {address} is this node itself")));
+                }
+            }
+            DialError::WrongPeerId { obtained, address } => {
+                if let Some(peer) = peer {
+                    self.book.is_other(peer, address);
+                }
+                self.book.failed(connection, now);
+                // A node that was set up anew is found again where it was.
+                self.book.discovered(*obtained, address, now);
+            }
+            _ => self.book.failed(connection, now),
+        }
+    }
+
+    /// Closes everything in order, so that peers notice at once.
+    async fn say_goodbye(mut self) {
+        for (listener, _) in std::mem::take(&mut self.listens) {
+            self.swarm.remove_listener(listener);
+        }
+        let peers = self.swarm.connected_peers().copied().collect::<Vec<_>>();
+        for peer in peers {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let closing = async {
+            while self.swarm.network_info().num_peers() > 0 {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(GOODBYE_TIME, closing).await.is_err() {
+            tracing::debug!("not every connection was closed in time");
+        }
+        let (folder, peers) = (self.config.folder.clone(), self.book.remembered());
+        // Ends with an error only if the runtime is going down, which saves nothing any more.
+        let _ = tokio::task::spawn_blocking(move || save(&folder, &peers)).await;
+    }
+}
+
+fn save(folder: &std::path::Path, peers: &[remembered::Remembered]) {
+    if let Err(error) = remembered::save(folder, peers) {
+        tracing::warn!(%error, "the known peers could not be saved");
+    }
+}

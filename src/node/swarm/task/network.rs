@@ -1,0 +1,309 @@
+//! What the network says: connections that come and go, and messages on them.
+
+use std::time::Instant;
+
+use libp2p::core::ConnectedPoint;
+use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash};
+use libp2p::request_response::{self, InboundFailure, Message, ResponseChannel};
+use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
+use libp2p::{PeerId, identify, mdns, ping};
+
+use super::Task;
+use crate::engine::Event;
+use crate::engine::event::{Fault, PeerKey};
+use crate::node::handle::UserEvent;
+use crate::node::swarm::address::{Subnets, ip_of, split};
+use crate::node::swarm::behaviour::BehaviourEvent;
+use crate::node::swarm::sessions::{Closed, Connection, Early, Phase, Session};
+use crate::node::swarm::translate::{decode_gossip, request_failure};
+use crate::node::swarm::{Reply, failure};
+use crate::protocol::Request;
+
+impl Task {
+    pub(super) fn network_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.behaviour_event(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.established(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.closed(peer_id, connection_id, cause.is_some());
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                tracing::debug!(peer = ?peer_id, %error, "not reached");
+                self.waiters.fail(connection_id, |address| failure::describe(address, &error));
+                self.dial_failed(connection_id, peer_id, &error, Instant::now());
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                tracing::debug!(address = %send_back_addr, %error, "refused, or not greeted properly");
+            }
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                self.listens.push((listener_id, address));
+                self.listens_changed();
+                self.book.link_is_back(Instant::now());
+            }
+            SwarmEvent::ExpiredListenAddr { listener_id, address } => {
+                self.listens.retain(|known| *known != (listener_id, address.clone()));
+                self.listens_changed();
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+                self.listens.retain(|(known, _)| *known != listener_id);
+                self.listens_changed();
+                if let Err(error) = reason {
+                    (self.tell_user)(UserEvent::Warning(format!("no longer listening for peers: {error}")));
+                }
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::debug!(%error, "a connection could not be taken"),
+            _ => {}
+        }
+    }
+
+    fn behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossipsub(gossipsub::Event::Message { propagation_source, message_id, message }) => {
+                self.gossip_arrived(propagation_source, message_id, message.topic, message.data);
+            }
+            BehaviourEvent::Gossipsub(gossipsub::Event::Subscribed { peer_id, topic }) => {
+                let is_blocks = topic == self.names.blocks.hash();
+                if let Some(session) = self.sessions.get_mut(&peer_id) {
+                    session.subscribed(is_blocks);
+                    self.try_ready(peer_id);
+                }
+            }
+            BehaviourEvent::Gossipsub(_) => {}
+            BehaviourEvent::Sync(event) => self.sync_event(event),
+            BehaviourEvent::Identify(event) => self.identify_event(event),
+            BehaviourEvent::Ping(ping::Event { peer, connection, result: Ok(time) }) => {
+                let Some(session) = self.sessions.get_mut(&peer) else { return };
+                session.alive(connection, Instant::now(), Some(time));
+                if session.phase == Phase::Ready {
+                    let row = session.row(peer);
+                    self.board.write_peers(|rows| drop(rows.insert(row.peer, row)));
+                }
+            }
+            // Silence is what ends a connection, see `tick`.
+            BehaviourEvent::Ping(_) => {}
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
+                let now = Instant::now();
+                for (peer, address) in &found {
+                    self.book.discovered(*peer, address, now);
+                }
+                self.dial_due(now);
+            }
+            BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
+                gone.iter().for_each(|(peer, address)| self.book.expired(*peer, address));
+            }
+        }
+    }
+
+    fn established(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        let now = Instant::now();
+        let (address, _) = split(endpoint.get_remote_address().clone());
+        tracing::debug!(%peer, %address, outbound = endpoint.is_dialer(), "connection opened");
+        let opened = Connection { id: connection, outbound: endpoint.is_dialer(), address, alive: now };
+        self.sessions.established(peer, opened, now);
+        self.book.connected(peer, connection, now);
+        self.waiters.connected(connection, peer);
+        // We have hung up, and it called again before the old connections were gone.
+        if self.sessions.get(&peer).is_some_and(|session| session.phase == Phase::Closing) {
+            return self.hang_up(peer);
+        }
+        if self.sessions.ready_key(&peer).is_some()
+            && let Some(session) = self.sessions.get(&peer)
+        {
+            self.waiters.ready(&session.row(peer));
+        }
+    }
+
+    fn closed(&mut self, peer: PeerId, connection: ConnectionId, broke: bool) {
+        match self.sessions.closed(peer, connection, broke) {
+            Closed::Remaining => {}
+            Closed::Stale => self.hang_up(peer),
+            Closed::Session(session) => self.session_ended(peer, *session),
+        }
+    }
+
+    fn session_ended(&mut self, peer: PeerId, session: Session) {
+        let key = session.key;
+        tracing::debug!(%peer, "connection closed");
+        for early in session.early {
+            self.refuse(peer, early);
+        }
+        self.waiters.disconnected(peer);
+        self.book.disconnected(peer, Instant::now());
+        let mut row = None;
+        self.board.write_peers(|rows| row = rows.remove(&key));
+        // The row is there exactly if the session was reported as connected.
+        if let Some(row) = row {
+            self.engine.deliver(Event::PeerDisconnected { peer: key });
+            (self.tell_user)(UserEvent::PeerDisconnected(row));
+        }
+    }
+
+    fn identify_event(&mut self, event: identify::Event) {
+        match event {
+            identify::Event::Received { peer_id, info, .. } => {
+                let is_ours = info.protocols.contains(&self.names.sync);
+                let Some(session) = self.sessions.get_mut(&peer_id) else { return };
+                if !is_ours {
+                    return self.is_foreign(peer_id);
+                }
+                let seen_from = session.connections.first().and_then(|first| ip_of(&first.address));
+                let listens = info.listen_addrs.into_iter().map(|address| split(address).0);
+                let listens = listens.filter(|address| self.book.subnets().believe(address, seen_from)).collect();
+                session.identified(&info.agent_version, listens);
+                let addresses = session.listens.clone();
+                if session.phase == Phase::Ready {
+                    self.book.add_addresses(peer_id, addresses);
+                }
+                self.try_ready(peer_id);
+            }
+            identify::Event::Error { peer_id, error: StreamUpgradeError::NegotiationFailed, .. } => {
+                self.is_foreign(peer_id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Another network or another program: left alone from now on.
+    fn is_foreign(&mut self, peer: PeerId) {
+        let now = Instant::now();
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.become_foreign(now);
+        tracing::debug!(%peer, "not of our network");
+        self.book.foreign(peer, now);
+        self.waiters.foreign(peer);
+    }
+
+    fn try_ready(&mut self, peer: PeerId) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if !session.become_ready() {
+            return;
+        }
+        let (key, row) = (session.key, session.row(peer));
+        let dialled = session.connections.iter().filter(|connection| connection.outbound);
+        let addresses = dialled.map(|connection| connection.address.clone()).chain(session.listens.clone()).collect();
+        let early = std::mem::take(&mut session.early);
+        self.book.ready(peer, addresses, Instant::now());
+        self.unsaved = true;
+        tracing::debug!(%peer, address = %row.address, agent = row.agent, "ready");
+        self.board.write_peers(|rows| drop(rows.insert(key, row.clone())));
+        self.engine.deliver(Event::PeerConnected { peer: key });
+        self.waiters.ready(&row);
+        (self.tell_user)(UserEvent::PeerConnected(row));
+        for early in early {
+            match early {
+                Early::Gossip { message, topic, data } => self.offer_gossip(key, peer, message, &topic, &data),
+                Early::Request { request, channel } => self.offer_request(key, request, channel),
+            }
+        }
+    }
+
+    fn gossip_arrived(&mut self, peer: PeerId, message: MessageId, topic: TopicHash, data: Vec<u8>) {
+        if let Some(key) = self.sessions.ready_key(&peer) {
+            return self.offer_gossip(key, peer, message, &topic, &data);
+        }
+        let early = Early::Gossip { message, topic, data };
+        let refused = match self.sessions.get_mut(&peer) {
+            Some(session) => session.keep(early).err(),
+            None => Some(early),
+        };
+        if let Some(refused) = refused {
+            self.refuse(peer, refused);
+        }
+    }
+
+    fn refuse(&mut self, peer: PeerId, early: Early) {
+        match early {
+            Early::Gossip { message, .. } => self.judge(&message, &peer, MessageAcceptance::Ignore),
+            Early::Request { channel, .. } => drop(channel),
+        }
+    }
+
+    fn offer_gossip(&mut self, key: PeerKey, peer: PeerId, message: MessageId, topic: &TopicHash, data: &[u8]) {
+        let gossip = match decode_gossip(&self.names, &self.config.network, topic, data) {
+            Ok(gossip) => gossip,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "malformed gossip");
+                self.judge(&message, &peer, MessageAcceptance::Reject);
+                return self.misbehaved(key);
+            }
+        };
+        let (ticket, evicted) = self.gossip.add((message, peer));
+        if let Some((message, source)) = evicted {
+            self.judge(&message, &source, MessageAcceptance::Ignore);
+        }
+        if self.engine.offer(Event::Gossip { peer: key, ticket, gossip }).is_err()
+            && let Some((message, source)) = self.gossip.take(ticket)
+        {
+            self.judge(&message, &source, MessageAcceptance::Ignore);
+        }
+    }
+
+    /// An engine that is too busy to hear of it hears of the next one.
+    fn misbehaved(&self, peer: PeerKey) {
+        let _ = self.engine.offer(Event::Misbehaved { peer, fault: Fault::Malformed });
+    }
+
+    fn sync_event(&mut self, event: request_response::Event<Request, Reply>) {
+        match event {
+            request_response::Event::Message { peer, connection_id, message } => {
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.alive(connection_id, Instant::now(), None);
+                }
+                match message {
+                    Message::Request { request, channel, .. } => self.request_arrived(peer, request, channel),
+                    Message::Response { request_id, response } => {
+                        // Only our own replies are blocks in encoded form.
+                        if let (Some((peer, key)), Reply::Response(response)) =
+                            (self.asked.remove(&request_id), response)
+                        {
+                            self.engine.deliver(Event::Response { peer, key, result: Ok(response) });
+                        }
+                    }
+                }
+            }
+            request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
+                tracing::debug!(%peer, %error, "no response");
+                if let Some((key_of_peer, key)) = self.asked.remove(&request_id) {
+                    let result = Err(request_failure(&error));
+                    self.engine.deliver(Event::Response { peer: key_of_peer, key, result });
+                }
+            }
+            request_response::Event::InboundFailure { peer, error: InboundFailure::Io(error), .. }
+                if error.kind() == std::io::ErrorKind::InvalidData =>
+            {
+                tracing::debug!(%peer, %error, "malformed request");
+                if let Some(key) = self.sessions.ready_key(&peer) {
+                    self.misbehaved(key);
+                }
+            }
+            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn request_arrived(&mut self, peer: PeerId, request: Request, channel: ResponseChannel<Reply>) {
+        if let Some(key) = self.sessions.ready_key(&peer) {
+            return self.offer_request(key, request, channel);
+        }
+        // Dropped, and so refused, if it is not kept.
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            let _ = session.keep(Early::Request { request, channel });
+        }
+    }
+
+    fn offer_request(&mut self, key: PeerKey, request: Request, channel: ResponseChannel<Reply>) {
+        // Dropping a channel refuses its request.
+        let (ticket, _evicted) = self.requests.add(channel);
+        if self.engine.offer(Event::Request { peer: key, ticket, request }).is_err() {
+            self.requests.take(ticket);
+        }
+    }
+
+    fn listens_changed(&mut self) {
+        let mut addresses = self.listens.iter().map(|(_, address)| address.clone()).collect::<Vec<_>>();
+        addresses.sort_by_key(|address| ip_of(address).is_some_and(|ip| ip.is_loopback())); // least useful last
+        self.board.set_listen(addresses);
+        self.book.set_subnets(Subnets::of_this_machine());
+    }
+}

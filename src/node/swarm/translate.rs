@@ -1,0 +1,113 @@
+//! Between bytes and the engine's words: gossip in both directions, and the tickets for what waits for an answer.
+
+use std::collections::BTreeMap;
+
+use libp2p::gossipsub::{MessageAcceptance, TopicHash};
+use libp2p::request_response::OutboundFailure;
+
+use super::behaviour::Names;
+use crate::engine::event::{Gossip, RequestFailure, Ticket, Verdict};
+use crate::protocol::Network;
+use crate::protocol::encode::{DecodeError, decode, encode};
+use crate::protocol::message::gossip_bytes_max;
+
+/// Topic and bytes of a message.
+pub(super) fn encode_gossip(names: &Names, gossip: &Gossip) -> (TopicHash, Vec<u8>) {
+    match gossip {
+        Gossip::Block(block) => (names.blocks.hash(), encode(block.as_ref())),
+        Gossip::Transaction(transaction) => (names.transactions.hash(), encode(transaction.as_ref())),
+    }
+}
+
+/// What a message of one of our two topics says.
+pub(super) fn decode_gossip(
+    names: &Names,
+    network: &Network,
+    topic: &TopicHash,
+    bytes: &[u8],
+) -> Result<Gossip, DecodeError> {
+    let bytes_max = gossip_bytes_max(network);
+    if *topic == names.blocks.hash() {
+        decode(bytes, bytes_max).map(|block| Gossip::Block(Box::new(block)))
+    } else {
+        decode(bytes, bytes_max).map(|transaction| Gossip::Transaction(Box::new(transaction)))
+    }
+}
+
+pub(super) fn acceptance(verdict: Verdict) -> MessageAcceptance {
+    match verdict {
+        Verdict::Accept => MessageAcceptance::Accept,
+        Verdict::Ignore => MessageAcceptance::Ignore,
+        Verdict::Reject => MessageAcceptance::Reject,
+    }
+}
+
+pub(super) fn request_failure(failure: &OutboundFailure) -> RequestFailure {
+    match failure {
+        OutboundFailure::Timeout => RequestFailure::Timeout,
+        OutboundFailure::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => RequestFailure::Malformed,
+        OutboundFailure::Io(_)
+        | OutboundFailure::DialFailure
+        | OutboundFailure::ConnectionClosed
+        | OutboundFailure::UnsupportedProtocols => RequestFailure::Unreachable,
+    }
+}
+
+/// What waits for the engine, by ticket. Beyond its bound the oldest gives way: the engine is behind, and what waited
+/// longest is worth least.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    entries: BTreeMap<Ticket, T>,
+    entries_max: usize,
+    last: u64,
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn new(entries_max: usize) -> Self {
+        Self { entries: BTreeMap::new(), entries_max, last: 0 }
+    }
+
+    /// Keeps an entry and names its ticket; also gives the entry that had to go.
+    pub(super) fn add(&mut self, entry: T) -> (Ticket, Option<T>) {
+        self.last += 1;
+        let ticket = Ticket(self.last);
+        self.entries.insert(ticket, entry);
+        let is_full = self.entries.len() > self.entries_max;
+        let evicted = if is_full { self.entries.pop_first().map(|(_, entry)| entry) } else { None };
+        (ticket, evicted)
+    }
+
+    pub(super) fn take(&mut self, ticket: Ticket) -> Option<T> {
+        self.entries.remove(&ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Parameters;
+
+    #[test]
+    fn the_oldest_gives_way() {
+        let mut waiting = Waiting::new(2);
+        let (first, none) = waiting.add('a');
+        let (second, _) = waiting.add('b');
+        assert_eq!(none, None);
+        let (third, evicted) = waiting.add('c');
+        assert_eq!(evicted, Some('a'));
+        assert_eq!([first, second, third].map(|ticket| waiting.take(ticket)), [None, Some('b'), Some('c')]);
+        assert_eq!(waiting.take(second), None, "a ticket is good for once");
+    }
+
+    #[test]
+    fn gossip_round_trips_by_topic() {
+        let network = Network::new(Parameters::dev()).expect("presets are valid");
+        let names = Names::of(&network);
+        let gossip = Gossip::Block(Box::new(network.genesis().clone()));
+        let (topic, bytes) = encode_gossip(&names, &gossip);
+        assert_eq!(decode_gossip(&names, &network, &topic, &bytes), Ok(gossip));
+        assert!(decode_gossip(&names, &network, &names.transactions.hash(), &bytes).is_err());
+        let long = vec![0; gossip_bytes_max(&network) + 1];
+        assert!(matches!(decode_gossip(&names, &network, &topic, &long), Err(DecodeError::TooLong { .. })));
+    }
+}
