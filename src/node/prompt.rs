@@ -1,0 +1,97 @@
+//! The node's own user: a person at a terminal, lines of text from anywhere, or a script that speaks JSON.
+//!
+//! [`run`] is the one place where events, log lines, typed lines, answers and signals meet, so everything is written in
+//! the order in which it happened. It never blocks on the node: commands run on a thread of their own, one at a time.
+//! How things look is in [`render`], [`notice`] and [`json`]; what they are is in [`outcome`].
+
+pub mod command;
+mod export;
+pub mod failure;
+mod input;
+mod job;
+pub mod json;
+pub mod notice;
+pub mod outcome;
+pub mod render;
+mod screen;
+mod session;
+pub mod signal;
+mod terminal;
+pub mod text;
+
+use std::io;
+use std::path::PathBuf;
+
+use self::input::Input;
+use self::outcome::Identity;
+use self::screen::Screen;
+use self::session::{Mode, Session};
+use self::signal::Signals;
+use self::terminal::KnownAddresses;
+use self::text::Style;
+use super::config::Config;
+use super::handle::{Handle, UserEvent};
+use super::telemetry::{self, LogSink};
+use crossbeam_channel::Receiver;
+
+/// How to speak with the user.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What the owner calls the node.
+    pub name: String,
+    /// Where the history of typed lines is kept.
+    pub folder: PathBuf,
+    /// JSON lines on stdout.
+    pub json: bool,
+    /// Whether to read commands.
+    pub reads_commands: bool,
+}
+
+impl From<&Config> for Options {
+    fn from(config: &Config) -> Self {
+        Self {
+            name: config.name.clone(),
+            folder: config.data_dir.clone(),
+            json: config.json,
+            reads_commands: config.prompt,
+        }
+    }
+}
+
+/// Serves the user until they leave, the input ends, a signal comes, or the node has stopped by itself. `events` is the
+/// first subscription to the node. The caller shuts the node down.
+pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log: &LogSink, signals: &Signals) {
+    let identity = Identity {
+        name: options.name.clone(),
+        peer_id: handle.peer_id(),
+        address: handle.address(),
+        network: handle.network().parameters().name.clone(),
+        genesis: handle.network().genesis_id(),
+    };
+    let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
+    let known = KnownAddresses::default();
+    known.learn(&identity.address);
+    let (mode, screen, input) = open(options, style, &known);
+    let logs = if mode == Mode::Terminal && io::IsTerminal::is_terminal(&io::stderr()) {
+        log.divert()
+    } else {
+        crossbeam_channel::never()
+    };
+    Session::new(handle, identity, mode, style, screen, known).run(input, &events, &logs, signals, log);
+}
+
+/// A terminal gets the line editor, unless it can't have one; then its lines are read like those of a file.
+fn open(options: &Options, style: Style, known: &KnownAddresses) -> (Mode, Screen, Option<Input>) {
+    let plain = if options.json { Mode::Json } else { Mode::Plain };
+    if !options.reads_commands {
+        return (plain, Screen::plain(), None);
+    }
+    if !options.json
+        && let Ok((input, printer)) = terminal::open(&options.folder, style, known.clone())
+        && let Ok(screen) = Screen::terminal(printer)
+    {
+        return (Mode::Terminal, screen, Some(input));
+    }
+    let input = Input::plain().inspect_err(|error| tracing::error!("no commands can be read: {error}")).ok();
+    (plain, Screen::plain(), input)
+}

@@ -1,0 +1,193 @@
+//! `save`: the whole chain as one JSON document, block by block, in constant memory.
+//!
+//! The document is `{"network", "genesis", "length", "blocks": [...]}` with blocks as in [`super::json`], each on a line.
+//! It is written beside its place and moved there when it is complete and on disk, so there is never half of one. A file
+//! that is no saved chain is never replaced.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::failure::{Code, Failure};
+use super::outcome::{BlockRow, Outcome};
+use crate::node::keys::sync_folder;
+use crate::protocol::{Block, Height, Network};
+
+/// How every saved chain begins.
+const BEGINNING: &[u8] = b"{\"network\":";
+
+/// Writes blocks 0 to `tip` of `network`, as `block_at` gives them, to `file`.
+pub(super) fn save(
+    file: &Path,
+    network: &Network,
+    tip: Height,
+    cancel: &AtomicBool,
+    block_at: impl FnMut(Height) -> Result<Block, Failure>,
+) -> Result<Outcome, Failure> {
+    let failed = |error: io::Error| {
+        let what = format!("cannot write {}: {error}; nothing was changed, choose another place", file.display());
+        Failure::new(Code::WriteFailed, what)
+    };
+    refuse_to_replace(file)?;
+    let temporary = Temporary::beside(file).map_err(failed)?;
+    let opened = OpenOptions::new().write(true).create_new(true).open(&temporary.path).map_err(failed)?;
+    let bytes = write_chain(opened, network, tip, cancel, block_at, failed)?;
+    // Again, for what may have appeared there meanwhile.
+    refuse_to_replace(file)?;
+    fs::rename(&temporary.path, file).map_err(failed)?;
+    sync_folder(&temporary.folder).map_err(failed)?;
+    Ok(Outcome::Saved { file: file.display().to_string(), blocks: tip.0 + 1, bytes })
+}
+
+/// A file that goes away again unless it was moved to its place.
+struct Temporary {
+    folder: PathBuf,
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn beside(file: &Path) -> io::Result<Self> {
+        let name = file.file_name().ok_or_else(|| io::Error::other("that is no name of a file"))?.to_string_lossy();
+        let folder = match file.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let path = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+        // What a killed process with our number left behind.
+        let _ = fs::remove_file(&path);
+        Ok(Self { folder, path })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // After the move it is not there any more.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn refuse_to_replace(file: &Path) -> Result<(), Failure> {
+    let mut beginning = [0; BEGINNING.len()];
+    let saved_earlier = match File::open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(_) => false,
+        Ok(mut opened) => opened.read_exact(&mut beginning).is_ok() && beginning == BEGINNING,
+    };
+    if saved_earlier {
+        return Ok(());
+    }
+    let message = format!("{} is there already and is not a saved chain: choose another name", file.display());
+    Err(Failure::new(Code::FileExists, message))
+}
+
+fn write_chain(
+    opened: File,
+    network: &Network,
+    tip: Height,
+    cancel: &AtomicBool,
+    mut block_at: impl FnMut(Height) -> Result<Block, Failure>,
+    failed: impl Fn(io::Error) -> Failure,
+) -> Result<u64, Failure> {
+    let mut out = Counted { inner: BufWriter::new(opened), bytes: 0 };
+    let (name, genesis) = (&network.parameters().name, network.genesis_id());
+    let length = tip.0 + 1;
+    write!(out, "{{\"network\":\"{name}\",\"genesis\":\"{genesis}\",\"length\":{length},\"blocks\":[")
+        .map_err(&failed)?;
+    for height in 0..length {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Failure::new(Code::Cancelled, "stopped; nothing was written"));
+        }
+        let row = BlockRow::new(&block_at(Height(height))?, network);
+        out.write_all(if height == 0 { b"\n" } else { b",\n" }).map_err(&failed)?;
+        serde_json::to_writer(&mut out, &row).map_err(|error| failed(error.into()))?;
+    }
+    out.write_all(b"\n]}\n").map_err(&failed)?;
+    let bytes = out.bytes;
+    let file = out.inner.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(&failed)?;
+    Ok(bytes)
+}
+
+/// Counts what goes through.
+struct Counted<W> {
+    inner: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Parameters;
+
+    fn block_at(network: &Network) -> impl FnMut(Height) -> Result<Block, Failure> {
+        |height| {
+            let mut block = network.genesis().clone();
+            block.header.height = height;
+            Ok(block)
+        }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_chain_is_saved_and_saved_again() {
+        let (folder, network) =
+            (tempfile::tempdir().expect("a folder"), Network::new(Parameters::dev()).expect("valid"));
+        let file = folder.path().join("chain.json");
+        let run = AtomicBool::new(false);
+        for tip in [2, 5] {
+            let saved = save(&file, &network, Height(tip), &run, block_at(&network)).expect("saved");
+            let text = fs::read_to_string(&file).expect("written");
+            let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(value["network"], "dev");
+            assert_eq!(value["length"], tip + 1);
+            let heights: Vec<_> =
+                value["blocks"].as_array().expect("a list").iter().map(|b| b["height"].as_u64()).collect();
+            assert_eq!(heights, (0..=tip).map(Some).collect::<Vec<_>>());
+            assert!(
+                matches!(saved, Outcome::Saved { blocks, bytes, .. } if blocks == tip + 1 && bytes == text.len() as u64)
+            );
+        }
+        assert_eq!(names(folder.path()), ["chain.json"]);
+    }
+
+    #[test]
+    fn a_failure_leaves_everything_as_it_was() {
+        let (folder, network) =
+            (tempfile::tempdir().expect("a folder"), Network::new(Parameters::dev()).expect("valid"));
+        let file = folder.path().join("chain.json");
+        let (run, stop) = (AtomicBool::new(false), AtomicBool::new(true));
+        let code = |result: Result<Outcome, Failure>| result.expect_err("must fail").code;
+
+        assert_eq!(code(save(&file, &network, Height(3), &stop, block_at(&network))), Code::Cancelled);
+        let broken = |height: Height| match height.0 {
+            0..2 => Ok(network.genesis().clone()),
+            _ => Err(Failure::new(Code::StoreUnreadable, "broken")),
+        };
+        assert_eq!(code(save(&file, &network, Height(3), &run, broken)), Code::StoreUnreadable);
+        let nowhere = folder.path().join("no/such/folder");
+        assert_eq!(code(save(&nowhere, &network, Height(3), &run, block_at(&network))), Code::WriteFailed);
+        assert_eq!(code(save(Path::new(".."), &network, Height(3), &run, block_at(&network))), Code::FileExists);
+        assert!(names(folder.path()).is_empty());
+
+        fs::write(&file, "precious").expect("written");
+        assert_eq!(code(save(&file, &network, Height(3), &run, block_at(&network))), Code::FileExists);
+        assert_eq!(fs::read_to_string(&file).expect("still there"), "precious");
+    }
+}

@@ -1,0 +1,134 @@
+//! Why a command fails: a stable word for scripts and a line for people. All words are in [`Code`].
+
+use crate::engine::event::CommandError;
+use crate::node::store::StoreError;
+
+/// What scripts may rely on. A word never changes its meaning; new ones may be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// There is no command of that name.
+    UnknownCommand,
+    /// A command with too few, too many or unknown arguments.
+    Usage,
+    /// Not a whole number, or out of range.
+    BadNumber,
+    /// Not an amount: negative, not a number, more than 8 decimals, more than 64 bits.
+    BadAmount,
+    /// Not an address, or one whose checksum does not fit.
+    BadAddress,
+    /// Neither a height nor a block's id.
+    BadId,
+    /// Not a libp2p multiaddress.
+    BadMultiaddr,
+    /// A line that is too long or not UTF-8.
+    BadLine,
+    /// There is no such block.
+    NotFound,
+    /// The answer would be too long.
+    TooMany,
+    /// A peer was not reached, or is none of ours.
+    ConnectFailed,
+    /// A file that is there already and is not a saved chain.
+    FileExists,
+    /// A file can't be written. Nothing half-written is left.
+    WriteFailed,
+    /// The node can't read its own store.
+    StoreUnreadable,
+    /// The account has less than is needed.
+    InsufficientBalance,
+    /// A rule of the network forbids the transaction.
+    InvalidTransaction,
+    /// The memory pool has no room.
+    PoolFull,
+    /// Another command mines already.
+    Busy,
+    /// Stopped by the user.
+    Cancelled,
+    /// The node is shutting down.
+    Closing,
+}
+
+impl Code {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownCommand => "unknown_command",
+            Self::Usage => "usage",
+            Self::BadNumber => "bad_number",
+            Self::BadAmount => "bad_amount",
+            Self::BadAddress => "bad_address",
+            Self::BadId => "bad_id",
+            Self::BadMultiaddr => "bad_multiaddr",
+            Self::BadLine => "bad_line",
+            Self::NotFound => "not_found",
+            Self::TooMany => "too_many",
+            Self::ConnectFailed => "connect_failed",
+            Self::FileExists => "file_exists",
+            Self::WriteFailed => "write_failed",
+            Self::StoreUnreadable => "store_unreadable",
+            Self::InsufficientBalance => "insufficient_balance",
+            Self::InvalidTransaction => "invalid_transaction",
+            Self::PoolFull => "pool_full",
+            Self::Busy => "busy",
+            Self::Cancelled => "cancelled",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// A command that was refused or did not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// For scripts.
+    pub code: Code,
+    /// For people: what is wrong and what to do, in one line.
+    pub message: String,
+}
+
+impl Failure {
+    /// With this line.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        let code = match &error {
+            CommandError::InsufficientBalance { .. } => Code::InsufficientBalance,
+            CommandError::Invalid(_) => Code::InvalidTransaction,
+            CommandError::PoolFull => Code::PoolFull,
+            CommandError::Busy => Code::Busy,
+            CommandError::Closing => Code::Closing,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(Code::StoreUnreadable, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Amount, Violation};
+
+    #[test]
+    fn the_engines_words_are_ours() {
+        let amount = Amount::COIN;
+        let errors = [
+            CommandError::InsufficientBalance { balance: amount, spendable: amount, needed: amount },
+            CommandError::Invalid(Violation::EmptyTransfer),
+            CommandError::PoolFull,
+            CommandError::Busy,
+            CommandError::Closing,
+        ];
+        for error in errors {
+            assert_eq!(Failure::from(error.clone()).code.as_str(), error.code());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Where command lines come from, one at a time and only when asked for.
+//!
+//! Reading blocks, so it happens on a thread of its own that nobody waits for when the node stops.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::failure::{Code, Failure};
+
+/// The longest command line, in bytes: a record of 4 KiB with much room.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A line.
+    Line(String),
+    /// A line that cannot be a command.
+    Unreadable(Failure),
+    /// Ctrl-C at the prompt.
+    Interrupted {
+        /// Whether nothing had been typed.
+        empty: bool,
+    },
+    /// There will be no more lines.
+    End,
+}
+
+/// A reader of lines.
+#[derive(Debug)]
+pub(super) struct Input {
+    ask: Sender<()>,
+    /// One for each [`Input::ask`].
+    pub(super) typed: Receiver<Typed>,
+}
+
+impl Input {
+    /// Runs `read` on a thread, once for each line that is asked for.
+    pub(super) fn start(mut read: impl FnMut() -> Typed + Send + 'static) -> io::Result<Self> {
+        let (ask, asked) = crossbeam_channel::bounded(1);
+        let (sender, typed) = crossbeam_channel::bounded(1);
+        std::thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || while asked.recv().is_ok() && sender.send(read()).is_ok() {})?;
+        Ok(Self { ask, typed })
+    }
+
+    /// Reads stdin as it is.
+    pub(super) fn plain() -> io::Result<Self> {
+        let mut stdin = BufReader::new(io::stdin());
+        Self::start(move || read_line(&mut stdin))
+    }
+
+    /// Wants the next line.
+    pub(super) fn ask(&self) {
+        // Never full: the next line is asked for when the last one has come.
+        let _ = self.ask.try_send(());
+    }
+}
+
+fn read_line(input: &mut impl BufRead) -> Typed {
+    let mut line = Vec::new();
+    match input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+        Ok(0) => return Typed::End,
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!("cannot read stdin: {error}");
+            return Typed::End;
+        }
+    }
+    if line.len() as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
+        let _ = input.skip_until(b'\n');
+        let message = format!("a line has at most {LINE_BYTES_MAX} bytes");
+        return Typed::Unreadable(Failure::new(Code::BadLine, message));
+    }
+    match String::from_utf8(line) {
+        Ok(line) => Typed::Line(line),
+        Err(_) => Typed::Unreadable(Failure::new(Code::BadLine, "a line must be UTF-8")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_bounded_and_the_next_one_is_found() {
+        let long = "x".repeat(LINE_BYTES_MAX as usize * 3);
+        let text = format!("status\n{long}\nhelp\n\u{e4}\r\nlast").into_bytes();
+        let text = [&text[..], b"\n\xff\n"].concat();
+        let mut input = &text[..];
+        assert_eq!(read_line(&mut input), Typed::Line("status\n".to_owned()));
+        assert!(matches!(read_line(&mut input), Typed::Unreadable(failure) if failure.code == Code::BadLine));
+        assert_eq!(read_line(&mut input), Typed::Line("help\n".to_owned()));
+        assert_eq!(read_line(&mut input), Typed::Line("\u{e4}\r\n".to_owned()));
+        assert_eq!(read_line(&mut input), Typed::Line("last\n".to_owned()));
+        assert!(matches!(read_line(&mut input), Typed::Unreadable(_)));
+        assert_eq!(read_line(&mut input), Typed::End);
+    }
+
+    #[test]
+    fn a_line_of_exactly_the_limit() {
+        let text = format!("{}\nnext", "x".repeat(LINE_BYTES_MAX as usize - 1));
+        let mut input = text.as_bytes();
+        assert!(matches!(read_line(&mut input), Typed::Line(line) if line.len() as u64 == LINE_BYTES_MAX));
+        assert_eq!(read_line(&mut input), Typed::Line("next".to_owned()));
+    }
+}

@@ -1,0 +1,245 @@
+//! What happens, told to people in single calm lines.
+//!
+//! [`Digest`] decides what is worth a line: few lines for each kind of event in a while, the rest summed up. It has no
+//! clock; the time is an argument. Scripts get every event instead, see [`super::json`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::text::{Tone, counted, grouped, harmless, short_address, short_peer, span};
+use crate::engine::event::{Notice, PeerKey, Place};
+use crate::node::handle::UserEvent;
+use crate::node::swarm::PeerRow;
+use crate::protocol::{Action, Address, CheckedTransaction, Violation};
+
+/// So many lines of one kind are shown at once…
+const LINES_MAX: u32 = 4;
+/// …in this time; the rest is summed up at its end.
+const WINDOW: Duration = Duration::from_secs(10);
+/// The same warning is not repeated before.
+const WARNING_AGAIN: Duration = Duration::from_secs(600);
+/// So many warnings are remembered; then all are forgotten.
+const WARNINGS_MAX: usize = 256;
+
+/// A line for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How it is meant.
+    pub tone: Tone,
+    /// Without a line feed.
+    pub text: String,
+}
+
+impl Line {
+    /// With this text.
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+}
+
+/// Who the connected sessions are.
+#[derive(Debug, Default)]
+pub struct Roster(BTreeMap<PeerKey, String>);
+
+impl Roster {
+    /// Keeps up with who comes. Who leaves is kept until [`Roster::forget`], to be named in the line that says so.
+    pub fn learn(&mut self, event: &UserEvent) {
+        if let UserEvent::PeerConnected(row) = event {
+            self.0.insert(row.peer, short_peer(&row.peer_id));
+        }
+    }
+
+    /// Keeps up with who leaves.
+    pub fn forget(&mut self, event: &UserEvent) {
+        if let UserEvent::PeerDisconnected(row) = event {
+            self.0.remove(&row.peer);
+        }
+    }
+
+    /// What to call a session.
+    pub fn name(&self, peer: PeerKey) -> String {
+        self.0.get(&peer).cloned().unwrap_or_else(|| "that has left".to_owned())
+    }
+
+    /// How many are connected.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A refused block, in words.
+pub fn block_refused(place: Place, violation: &Violation) -> String {
+    format!("refused block {} ({}): {violation}", grouped(place.height.0), place.id.short())
+}
+
+/// A peer's wrong clock, in words.
+pub fn peer_clock(peer: &str, offset_millis: i64) -> String {
+    format!("the clock of peer {peer} is {} ours", off_by(offset_millis))
+}
+
+/// Our wrong clock, in words.
+pub fn own_clock(offset_millis: i64) -> String {
+    // The offset is theirs less ours.
+    let ours = off_by(offset_millis.saturating_neg());
+    format!("this machine's clock is {ours} those of most peers: please set it, or blocks will be refused")
+}
+
+fn off_by(offset_millis: i64) -> String {
+    let direction = if offset_millis > 0 { "ahead of" } else { "behind" };
+    format!("{} {direction}", span(offset_millis.unsigned_abs()))
+}
+
+/// At most [`LINES_MAX`] in a [`WINDOW`]; counts the others.
+#[derive(Debug, Default)]
+struct Limiter {
+    window_start: Duration,
+    shown: u32,
+    held: u64,
+}
+
+impl Limiter {
+    fn allows(&mut self, now: Duration) -> bool {
+        if self.held == 0 && now >= self.window_start + WINDOW {
+            (self.window_start, self.shown) = (now, 0);
+        }
+        if self.shown < LINES_MAX {
+            self.shown += 1;
+            return true;
+        }
+        self.held += 1;
+        false
+    }
+
+    /// How many were held back, once their window is over.
+    fn take_held(&mut self, now: Duration) -> Option<u64> {
+        if self.held == 0 || now < self.window_start + WINDOW {
+            return None;
+        }
+        // A summary is a line of the next window, so that a steady stream stays at one line for each.
+        (self.window_start, self.shown) = (now, LINES_MAX);
+        Some(std::mem::take(&mut self.held))
+    }
+}
+
+/// What the user sees anyway at the moment, so that no line need say it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown {
+    /// A progress line shows the height grow: blocks need no lines.
+    pub progress: bool,
+}
+
+/// Turns events into lines.
+#[derive(Debug)]
+pub struct Digest {
+    me: Address,
+    blocks: Limiter,
+    peers: Limiter,
+    payments: Limiter,
+    last_tip: Option<Place>,
+    warned: BTreeMap<String, Duration>,
+}
+
+impl Digest {
+    /// For the owner of this account.
+    pub fn new(me: Address) -> Self {
+        let (blocks, peers, payments) = Default::default();
+        Self { me, blocks, peers, payments, last_tip: None, warned: BTreeMap::new() }
+    }
+
+    /// The line for an event, if it gets one now.
+    pub fn take(&mut self, event: &UserEvent, roster: &Roster, shown: Shown, now: Duration) -> Option<Line> {
+        match event {
+            UserEvent::PeerConnected(row) => self.peer(row, "joined", roster.len(), now),
+            UserEvent::PeerDisconnected(row) => self.peer(row, "left", roster.len().saturating_sub(1), now),
+            UserEvent::Notice(Notice::Tip { tip, reorg_depth, ours }) => {
+                self.tip(*tip, *reorg_depth, *ours, shown, now)
+            }
+            UserEvent::Notice(Notice::Transaction(transaction)) => self.payment(transaction, now),
+            UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
+                self.warning(block_refused(*place, violation), now)
+            }
+            UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
+                // The exact offset changes each time; the warning is the same.
+                let name = roster.name(*peer);
+                let text = peer_clock(&name, *offset_millis);
+                self.warn_once(format!("clock {name}"), text, now)
+            }
+            UserEvent::Notice(Notice::OurClockDiffers { offset_millis }) => {
+                self.warn_once("clock".to_owned(), own_clock(*offset_millis), now)
+            }
+            UserEvent::Warning(text) => self.warning(text.clone(), now),
+            // The banner and the last line of the process tell these.
+            UserEvent::Ready { .. } | UserEvent::Fatal(_) => None,
+        }
+    }
+
+    /// Sums up what was held back, now and then.
+    pub fn tick(&mut self, now: Duration) -> Option<Line> {
+        if let (Some(held), Some(tip)) = (self.blocks.take_held(now), self.last_tip) {
+            let text = format!("{} more, now at height {}", counted(held, "block"), grouped(tip.height.0));
+            return Some(Line::new(Tone::Quiet, text));
+        }
+        if let Some(held) = self.peers.take_held(now) {
+            return Some(Line::new(Tone::Quiet, format!("peers came or left {} more", counted(held, "time"))));
+        }
+        let held = self.payments.take_held(now)?;
+        Some(Line::new(Tone::Good, format!("{} more to you (see `pending`)", counted(held, "payment"))))
+    }
+
+    fn peer(&mut self, row: &PeerRow, verb: &str, connected: usize, now: Duration) -> Option<Line> {
+        let at = harmless(&row.address.to_string(), 60);
+        let text = format!("peer {} {verb}: {at} ({connected} connected)", short_peer(&row.peer_id));
+        self.peers.allows(now).then(|| Line::new(Tone::Quiet, text))
+    }
+
+    fn tip(&mut self, tip: Place, reorg_depth: u64, ours: bool, shown: Shown, now: Duration) -> Option<Line> {
+        self.last_tip = Some(tip);
+        let place = format!("{} ({})", grouped(tip.height.0), tip.id.short());
+        if reorg_depth > 0 {
+            let left = counted(reorg_depth, "block");
+            let text = format!(
+                "chain replaced: {left} of ours left the best chain, which is now at block {place}; their transactions \
+                 are pending again, unless the new blocks have them"
+            );
+            return Some(Line::new(Tone::Warning, text));
+        }
+        if shown.progress || !self.blocks.allows(now) {
+            return None;
+        }
+        Some(if ours {
+            Line::new(Tone::Good, format!("mined block {place}"))
+        } else {
+            Line::new(Tone::Quiet, format!("new block {place}"))
+        })
+    }
+
+    fn payment(&mut self, transaction: &CheckedTransaction, now: Duration) -> Option<Line> {
+        let sender = transaction.sender();
+        let Action::Transfer { to, amount } = &transaction.signed().transaction.action else { return None };
+        if *to != self.me || sender == self.me || !self.payments.allows(now) {
+            return None;
+        }
+        let text = format!("{amount} on the way to you from {}: yours when a block has it", short_address(&sender));
+        Some(Line::new(Tone::Good, text))
+    }
+
+    fn warning(&mut self, text: String, now: Duration) -> Option<Line> {
+        self.warn_once(text.clone(), text, now)
+    }
+
+    fn warn_once(&mut self, key: String, text: String, now: Duration) -> Option<Line> {
+        if self.warned.get(&key).is_some_and(|before| now < *before + WARNING_AGAIN) {
+            return None;
+        }
+        if self.warned.len() >= WARNINGS_MAX {
+            self.warned.clear();
+        }
+        self.warned.insert(key, now);
+        Some(Line::new(Tone::Warning, harmless(&text, 400)))
+    }
+}

@@ -1,0 +1,414 @@
+//! What commands give back, as plain data with the names and the order of the JSON answers.
+//!
+//! Nothing here needs a running node, so [`super::render`] and [`super::json`] are tested without one. Fields that
+//! are only for people are skipped in JSON.
+
+use libp2p::{Multiaddr, PeerId};
+use serde::{Serialize, Serializer};
+
+use super::command::Entry;
+use crate::engine::View;
+use crate::engine::event::{MiningMode, Place};
+use crate::engine::view::{MiningView, PeerView, SyncView};
+use crate::node::swarm::PeerRow;
+use crate::protocol::{
+    Action, Address, Amount, Block, BlockId, CheckedTransaction, Height, Network, Reward, SignedTransaction, Target,
+    TransactionId, UnixMillis,
+};
+
+/// The answer to a command that worked. [`super::json`] documents each shape.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs, reason = "the fields are described with the JSON shapes")]
+pub enum Outcome {
+    Mined {
+        blocks: Vec<PlaceRow>,
+        #[serde(skip)]
+        wanted: u64,
+    },
+    MiningSet {
+        mode: MiningMode,
+    },
+    Sent {
+        id: TransactionId,
+    },
+    Chain {
+        length: u64,
+        blocks: Vec<BlockRow>,
+    },
+    Block {
+        #[serde(flatten)]
+        block: BlockRow,
+        best_chain: bool,
+    },
+    Pending(Vec<TransactionRow>),
+    Balance {
+        address: Address,
+        balance: Amount,
+        nonce: u64,
+        pending: u64,
+        #[serde(skip)]
+        spendable: Amount,
+    },
+    Address {
+        address: Address,
+    },
+    Peers(Vec<Peer>),
+    Connected {
+        peer_id: String,
+        address: Multiaddr,
+        agent: String,
+        direction: Direction,
+    },
+    Resolved {
+        replaced: bool,
+        answered: usize,
+        asked: usize,
+        height: Height,
+        tip: BlockId,
+    },
+    Saved {
+        file: String,
+        blocks: u64,
+        bytes: u64,
+    },
+    Status(Box<Status>),
+    Help {
+        commands: Vec<HelpRow>,
+    },
+    Quit {},
+}
+
+/// Who this node is; does not change while it runs.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// What its owner calls it.
+    pub name: String,
+    /// Who it is to peers.
+    pub peer_id: PeerId,
+    /// Its own account.
+    pub address: Address,
+    /// The network's name.
+    pub network: String,
+    /// The network's genesis block.
+    pub genesis: BlockId,
+}
+
+/// A block's height and id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PlaceRow {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub id: BlockId,
+}
+
+impl From<Place> for PlaceRow {
+    fn from(place: Place) -> Self {
+        Self { height: place.height, id: place.id }
+    }
+}
+
+/// A block with all its transactions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BlockRow {
+    /// Genesis has 0.
+    pub height: Height,
+    /// Its id.
+    pub id: BlockId,
+    /// The id of the block below. In genesis: the hash of the network's parameters.
+    pub parent: BlockId,
+    /// When it was made, in Unix milliseconds.
+    pub timestamp: UnixMillis,
+    /// The bound of the id, compact.
+    #[serde(serialize_with = "as_text")]
+    pub target: Target,
+    /// 64 bits, more than a number in JavaScript or jq holds.
+    #[serde(serialize_with = "as_text")]
+    pub nonce: u64,
+    /// Who got the reward.
+    pub miner: Address,
+    /// The reward first.
+    pub transactions: Vec<TransactionRow>,
+}
+
+impl BlockRow {
+    /// How users see a block.
+    pub fn new(block: &Block, network: &Network) -> Self {
+        let (header, reward) = (&block.header, &block.body.reward);
+        let others = block.body.transactions.iter().map(|signed| {
+            TransactionRow::new(
+                signed,
+                signed.transaction.id(&network.genesis_id()),
+                signed.transaction.sender.address(),
+            )
+        });
+        Self {
+            height: header.height,
+            id: header.id(),
+            parent: header.parent,
+            timestamp: header.timestamp,
+            target: header.target,
+            nonce: header.nonce,
+            miner: reward.to,
+            transactions: std::iter::once(TransactionRow::reward(reward, &header.parent)).chain(others).collect(),
+        }
+    }
+}
+
+/// A transaction, or the reward of a block in the form of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransactionRow {
+    /// Its id.
+    pub id: TransactionId,
+    /// What it does.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// Who signed it; `None` (`"0"` in JSON): a reward, which nobody sends.
+    #[serde(serialize_with = "sender")]
+    pub sender: Option<Address>,
+    /// How many transactions the sender had made before; a reward has none.
+    pub nonce: Option<u64>,
+    /// For the miner.
+    pub fee: Amount,
+    /// Who gets the coins.
+    pub to: Option<Address>,
+    /// How many.
+    pub amount: Option<Amount>,
+    /// What a record says.
+    pub data: Option<Data>,
+}
+
+/// What a transaction does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Coins for the miner of a block.
+    Reward,
+    /// Moves coins.
+    Transfer,
+    /// Puts data on the chain.
+    Record,
+}
+
+/// The bytes of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Data {
+    /// They are UTF-8.
+    Text(String),
+    /// They are not.
+    Bytes {
+        /// In hex.
+        hex: String,
+    },
+}
+
+impl TransactionRow {
+    /// How users see a transaction.
+    pub fn new(signed: &SignedTransaction, id: TransactionId, sender: Address) -> Self {
+        let content = &signed.transaction;
+        let base = Self {
+            id,
+            kind: Kind::Record,
+            sender: Some(sender),
+            nonce: Some(content.nonce),
+            fee: content.fee,
+            to: None,
+            amount: None,
+            data: None,
+        };
+        match &content.action {
+            Action::Transfer { to, amount } => {
+                Self { kind: Kind::Transfer, to: Some(*to), amount: Some(*amount), ..base }
+            }
+            Action::Record { data } => {
+                let data = match std::str::from_utf8(data) {
+                    Ok(text) => Data::Text(text.to_owned()),
+                    Err(_) => Data::Bytes { hex: hex::encode(&**data) },
+                };
+                Self { data: Some(data), ..base }
+            }
+        }
+    }
+
+    fn reward(reward: &Reward, parent: &BlockId) -> Self {
+        Self {
+            id: reward.id(parent),
+            kind: Kind::Reward,
+            sender: None,
+            nonce: None,
+            fee: Amount::ZERO,
+            to: Some(reward.to),
+            amount: Some(reward.amount),
+            data: None,
+        }
+    }
+}
+
+impl From<&CheckedTransaction> for TransactionRow {
+    fn from(checked: &CheckedTransaction) -> Self {
+        Self::new(checked.signed(), checked.id(), checked.sender())
+    }
+}
+
+/// Which side dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The peer.
+    Inbound,
+    /// We.
+    Outbound,
+}
+
+impl From<&PeerRow> for Direction {
+    fn from(row: &PeerRow) -> Self {
+        if row.outbound { Self::Outbound } else { Self::Inbound }
+    }
+}
+
+/// A connected peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Peer {
+    /// Who it is.
+    pub peer_id: String,
+    /// Where it is.
+    pub address: Multiaddr,
+    /// What its owner calls it; empty if it has not told.
+    pub name: String,
+    /// Its software.
+    pub agent: String,
+    /// Its height, once it told.
+    pub height: Option<Height>,
+    /// Which side dialled.
+    pub direction: Direction,
+    /// Last round trip, once measured.
+    pub ping_ms: Option<u64>,
+    /// Its clock less ours, once it told.
+    #[serde(skip)]
+    pub clock_offset_millis: Option<i64>,
+}
+
+impl Peer {
+    /// What the connection shows, with what the peer has told.
+    pub fn new(row: &PeerRow, told: Option<&PeerView>) -> Self {
+        Self {
+            peer_id: row.peer_id.to_string(),
+            address: row.address.clone(),
+            name: told.map(|told| told.nickname.clone()).unwrap_or_default(),
+            agent: row.agent.clone(),
+            height: told.and_then(|told| told.height),
+            direction: row.into(),
+            ping_ms: row.ping_millis,
+            clock_offset_millis: told.and_then(|told| told.clock_offset_millis),
+        }
+    }
+}
+
+/// How the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// What its owner calls it.
+    pub name: String,
+    /// The network's name.
+    pub network: String,
+    /// The network's genesis block.
+    pub genesis: BlockId,
+    /// Of the best block.
+    pub height: Height,
+    /// The best block.
+    pub tip: BlockId,
+    /// Of the best chain, in expected hashes; 128 bits, so as text.
+    #[serde(serialize_with = "as_text")]
+    pub work: u128,
+    /// How many are connected.
+    pub peers: usize,
+    /// How many transactions wait.
+    pub pending: usize,
+    /// Of the node's own account.
+    pub balance: Amount,
+    /// The node's own account.
+    pub address: Address,
+    /// What the miner is at.
+    pub mining: Mining,
+    /// Whether a better chain is being fetched.
+    pub syncing: bool,
+    /// Who it is to peers.
+    #[serde(skip)]
+    pub peer_id: PeerId,
+    /// How far a synchronisation is.
+    #[serde(skip)]
+    pub sync: Option<SyncView>,
+    /// How old the best block is.
+    #[serde(skip)]
+    pub tip_age_millis: u64,
+}
+
+/// What the miner is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Mining {
+    /// When the node mines by itself.
+    pub mode: MiningMode,
+    /// Hashes per second, zero when the miner rests.
+    pub hash_rate: u64,
+}
+
+impl From<MiningView> for Mining {
+    fn from(view: MiningView) -> Self {
+        Self { mode: view.mode, hash_rate: view.hash_rate }
+    }
+}
+
+impl Status {
+    /// From one view.
+    pub fn new(identity: &Identity, view: &View, peers: usize, now: UnixMillis) -> Self {
+        Self {
+            name: identity.name.clone(),
+            network: identity.network.clone(),
+            genesis: identity.genesis,
+            height: view.tip.height,
+            tip: view.tip.id,
+            work: view.work.0,
+            peers,
+            pending: view.pending,
+            balance: view.balance,
+            address: identity.address,
+            mining: view.mining.into(),
+            syncing: view.syncing.is_some(),
+            peer_id: identity.peer_id,
+            sync: view.syncing,
+            tip_age_millis: now.saturating_since(view.tip_timestamp).0,
+        }
+    }
+}
+
+/// A command, as help shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HelpRow {
+    /// The first word.
+    pub name: &'static str,
+    /// The name and what may follow it.
+    pub usage: String,
+    /// One line.
+    pub summary: &'static str,
+    /// More, if there is more to say.
+    pub details: &'static str,
+}
+
+impl From<&Entry> for HelpRow {
+    fn from(entry: &Entry) -> Self {
+        Self { name: entry.name, usage: entry.usage(), summary: entry.summary, details: entry.details }
+    }
+}
+
+fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_string())
+}
+
+fn sender<S: Serializer>(sender: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
+    match sender {
+        Some(address) => address.serialize(serializer),
+        None => serializer.serialize_str("0"),
+    }
+}

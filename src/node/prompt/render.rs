@@ -1,0 +1,310 @@
+//! The form for people: answers in words and columns.
+//!
+//! Works on plain data alone. Whatever another node may have written goes through [`harmless`].
+
+use std::fmt::Write;
+
+use libp2p::Multiaddr;
+
+use super::failure::Failure;
+use super::outcome::{
+    BlockRow, Data, Direction, HelpRow, Identity, Kind, Outcome, Peer, PlaceRow, Status, TransactionRow,
+};
+use super::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_address, short_peer, span};
+use crate::engine::event::MiningMode;
+use crate::engine::view::{MiningView, SyncView};
+use crate::protocol::{Address, Amount};
+
+/// A record in a list is cut here, in characters.
+const RECORD_CHARACTERS_MAX: usize = 60;
+/// Mined blocks beyond this many are counted, not listed.
+const MINED_LISTED_MAX: usize = 5;
+
+/// Renders for one user.
+#[derive(Debug, Clone, Copy)]
+pub struct Renderer<'a> {
+    /// Whether to colour.
+    pub style: Style,
+    /// Whose node it is.
+    pub identity: &'a Identity,
+}
+
+impl Renderer<'_> {
+    /// An answer; one line or several, without the last line feed.
+    pub fn answer(&self, result: &Result<Outcome, Failure>) -> String {
+        let text = match result {
+            Ok(outcome) => self.outcome(outcome),
+            Err(failure) => self.style.paint(Tone::Error, &harmless(&failure.message, 600)),
+        };
+        text.trim_end().to_owned()
+    }
+
+    /// What a person sees first.
+    pub fn banner(&self, status: &Status, listen: &[Multiaddr], reads_commands: bool) -> String {
+        let id = self.identity;
+        let strong = |text: &str| self.style.paint(Tone::Strong, text);
+        let title = format!("quipu {}", env!("CARGO_PKG_VERSION"));
+        let mut text = format!(
+            "{}: node {} ({}) on network {}\n",
+            strong(&title),
+            strong(&harmless(&id.name, 40)),
+            short_peer(&id.peer_id),
+            strong(&id.network)
+        );
+        self.field(&mut text, "account", &format!("{}, balance {}", id.address, status.balance));
+        self.field(&mut text, "chain", &format!("height {}", grouped(status.height.0)));
+        let mut addresses = listen.iter();
+        let first = addresses.next().map_or_else(|| "nowhere".to_owned(), ToString::to_string);
+        self.field(&mut text, "listens", &first);
+        for address in addresses {
+            self.field(&mut text, "", &address.to_string());
+        }
+        let next = if reads_commands {
+            "Peers on this network are found by themselves. Try `mine`, `status` or `help`; `quit` leaves."
+        } else {
+            "Peers on this network are found by themselves. Ctrl-C or SIGTERM stops the node."
+        };
+        text + next
+    }
+
+    fn outcome(&self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Mined { blocks, wanted } => self.mined(blocks, *wanted),
+            Outcome::MiningSet { mode } => match mode {
+                MiningMode::Off => "mining is off".to_owned(),
+                MiningMode::On => "mining until `mine off`".to_owned(),
+                MiningMode::Pending => "mining whenever transactions wait, until `mine off`".to_owned(),
+            },
+            Outcome::Sent { id } => format!("sent {id}\nIt waits for a block (`pending` shows it, `mine` makes one)."),
+            Outcome::Chain { length, blocks } => self.chain(*length, blocks),
+            Outcome::Block { block, best_chain } => self.block(block, *best_chain),
+            Outcome::Pending(rows) if rows.is_empty() => "no transactions wait".to_owned(),
+            Outcome::Pending(rows) => {
+                format!("{}\n{}", counted(rows.len() as u64, "transaction"), self.transactions(rows))
+            }
+            Outcome::Balance { address, balance, nonce, pending, spendable } => {
+                self.balance(address, *balance, *nonce, *pending, *spendable)
+            }
+            Outcome::Address { address } => address.to_string(),
+            Outcome::Peers(peers) if peers.is_empty() => {
+                "nobody is connected yet; nodes on this LAN are found by themselves, `connect` reaches others"
+                    .to_owned()
+            }
+            Outcome::Peers(peers) => self.peers(peers),
+            Outcome::Connected { peer_id, address, agent, .. } => {
+                format!("connected to {peer_id} at {address} ({})", harmless(agent, 40))
+            }
+            Outcome::Resolved { replaced, answered, asked, height, tip } => {
+                let verdict = match (*replaced, *asked) {
+                    (true, _) => "our chain was replaced by a better one",
+                    (false, 0) => "nobody is connected to ask: our chain stays as it is",
+                    (false, _) => "our chain is authoritative: no peer has a better one",
+                };
+                let asked = format!("{answered} of {} answered", counted(*asked as u64, "peer"));
+                format!("{verdict} ({asked}); best block {} ({})", grouped(height.0), tip.short())
+            }
+            Outcome::Saved { file, blocks, bytes } => {
+                format!("saved {} to {file} ({} bytes)", counted(*blocks, "block"), grouped(*bytes))
+            }
+            Outcome::Status(status) => self.status(status),
+            Outcome::Help { commands } => self.help(commands),
+            Outcome::Quit {} => "stopping the node".to_owned(),
+        }
+    }
+
+    fn field(&self, text: &mut String, name: &str, value: &str) {
+        let name = self.style.paint(Tone::Quiet, &format!("{name:<9}"));
+        writeln!(text, "  {name} {value}").expect("a string takes everything");
+    }
+
+    /// `0x… (you)` for the node's own account.
+    fn address(&self, address: &Address) -> String {
+        if *address == self.identity.address { format!("{address} (you)") } else { address.to_string() }
+    }
+
+    fn who(&self, address: Option<&Address>) -> String {
+        match address {
+            Some(address) if *address == self.identity.address => "you".to_owned(),
+            Some(address) => short_address(address),
+            None => "nobody".to_owned(),
+        }
+    }
+
+    fn mined(&self, blocks: &[PlaceRow], wanted: u64) -> String {
+        let mut text = String::new();
+        let listed = if blocks.len() > MINED_LISTED_MAX { &blocks[blocks.len() - 1..] } else { blocks };
+        if blocks.len() as u64 != wanted {
+            let total = grouped(wanted);
+            writeln!(text, "stopped after {} of {total} blocks", grouped(blocks.len() as u64)).expect("a string");
+        } else if listed.len() < blocks.len() {
+            writeln!(text, "mined {}, the last one:", counted(wanted, "block")).expect("a string");
+        }
+        for block in listed {
+            let line = format!("mined block {} ({})", grouped(block.height.0), block.id.short());
+            writeln!(text, "{}", self.style.paint(Tone::Good, &line)).expect("a string takes everything");
+        }
+        text
+    }
+
+    fn chain(&self, length: u64, blocks: &[BlockRow]) -> String {
+        let mut text = format!("{} in all", counted(length, "block"));
+        match (blocks.first(), blocks.last()) {
+            (Some(first), Some(last)) if (blocks.len() as u64) < length => {
+                let (first, last) = (grouped(first.height.0), grouped(last.height.0));
+                writeln!(text, "; here {first} to {last} (`chain 0` shows all)").expect("a string takes everything");
+            }
+            _ => text.push('\n'),
+        }
+        let head = format!("{:>9}  {:<8}  {:<19}  {:<13}  {}", "height", "id", "time (UTC)", "miner", "transactions");
+        writeln!(text, "{}", self.style.paint(Tone::Quiet, &head)).expect("a string takes everything");
+        for block in blocks {
+            let (height, time) = (grouped(block.height.0), date_time(block.timestamp));
+            let miner = if block.height.0 == 0 { "genesis".to_owned() } else { self.who(Some(&block.miner)) };
+            // The reward is not one that anybody sent.
+            let sent = block.transactions.len() - 1;
+            writeln!(text, "{height:>9}  {}  {time}  {miner:<13}  {sent}", block.id.short()).expect("a string");
+        }
+        text
+    }
+
+    fn block(&self, block: &BlockRow, best_chain: bool) -> String {
+        let place = if best_chain { "on the best chain" } else { "on a branch that is not the best chain" };
+        let mut text = format!("block {} {place}\n", grouped(block.height.0));
+        self.field(&mut text, "id", &block.id.to_string());
+        self.field(&mut text, "parent", &block.parent.to_string());
+        self.field(&mut text, "time", &format!("{} UTC", date_time(block.timestamp)));
+        self.field(&mut text, "miner", &self.address(&block.miner));
+        self.field(&mut text, "target", &block.target.to_string());
+        self.field(&mut text, "nonce", &block.nonce.to_string());
+        text + &self.transactions(&block.transactions)
+    }
+
+    fn transactions(&self, rows: &[TransactionRow]) -> String {
+        let mut text = String::new();
+        for row in rows {
+            let amount = row.amount.unwrap_or_default();
+            let (from, to) = (self.who(row.sender.as_ref()), self.who(row.to.as_ref()));
+            let what = match row.kind {
+                Kind::Reward => format!("reward    {amount} to {to}"),
+                Kind::Transfer => format!("transfer  {amount} from {from} to {to}, fee {}", row.fee),
+                Kind::Record => format!("record    {} by {from}, fee {}", data(row.data.as_ref()), row.fee),
+            };
+            let id = self.style.paint(Tone::Quiet, &row.id.short());
+            writeln!(text, "  {id}  {what}").expect("a string takes everything");
+        }
+        text
+    }
+
+    fn balance(&self, address: &Address, balance: Amount, nonce: u64, pending: u64, spendable: Amount) -> String {
+        let mut text = format!("{} ", self.style.paint(Tone::Strong, &balance.to_string()));
+        if pending > 0 {
+            write!(text, "({spendable} when its {} mined) ", waits(pending)).expect("a string takes everything");
+        }
+        write!(text, "at {}, {} made", self.address(address), counted(nonce, "transaction")).expect("a string");
+        text
+    }
+
+    fn peers(&self, peers: &[Peer]) -> String {
+        let head = format!("{:<9}  {:<16}  {:>9}  {:>7}  {:<3}  {}", "peer", "name", "height", "ping", "", "address");
+        let mut text = self.style.paint(Tone::Quiet, &head) + "\n";
+        for peer in peers {
+            let id = peer.peer_id.chars().skip(peer.peer_id.len().saturating_sub(8)).collect::<String>();
+            let height = peer.height.map_or_else(|| "?".to_owned(), |height| grouped(height.0));
+            let ping = peer.ping_ms.map_or_else(|| "?".to_owned(), |millis| format!("{millis} ms"));
+            let direction = if peer.direction == Direction::Inbound { "in" } else { "out" };
+            let (name, address) = (harmless(&peer.name, 16), harmless(&peer.address.to_string(), 80));
+            let clock = match peer.clock_offset_millis {
+                Some(offset) if offset.unsigned_abs() >= 10_000 => {
+                    format!("  (its clock is off by {})", span(offset.unsigned_abs()))
+                }
+                _ => String::new(),
+            };
+            writeln!(text, "…{id}  {name:<16}  {height:>9}  {ping:>7}  {direction:<3}  {address}{clock}")
+                .expect("a string");
+        }
+        text
+    }
+
+    fn status(&self, status: &Status) -> String {
+        let mut text = String::new();
+        self.field(&mut text, "node", &format!("{} ({})", harmless(&status.name, 40), status.peer_id));
+        self.field(&mut text, "network", &format!("{} (genesis {})", status.network, status.genesis.short()));
+        let age = span(status.tip_age_millis);
+        let chain = format!("height {}, best block {} made {age} ago", grouped(status.height.0), status.tip.short());
+        self.field(&mut text, "chain", &chain);
+        self.field(&mut text, "work", &format!("{} hashes", grouped(status.work)));
+        self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
+        self.field(&mut text, "pending", &counted(status.pending as u64, "transaction"));
+        self.field(&mut text, "peers", &status.peers.to_string());
+        let mode = match status.mining.mode {
+            MiningMode::Off => "off",
+            MiningMode::On => "on",
+            MiningMode::Pending => "while transactions wait",
+        };
+        self.field(&mut text, "mining", &format!("{mode}, {}", hash_rate(status.mining.hash_rate)));
+        if let Some(sync) = &status.sync {
+            self.field(&mut text, "syncing", &progress(sync.height.0, sync.target.0));
+        }
+        text
+    }
+
+    fn help(&self, commands: &[HelpRow]) -> String {
+        if let [command] = commands {
+            return format!(
+                "{}\n{}\n{}",
+                self.style.paint(Tone::Strong, &command.usage),
+                command.summary,
+                command.details
+            );
+        }
+        let mut text = String::new();
+        for command in commands {
+            // `mine` is the only one whose usage is long; its own help has it in full.
+            let usage = if command.usage.len() > 24 { format!("{} …", command.name) } else { command.usage.clone() };
+            let usage = self.style.paint(Tone::Strong, &format!("{usage:<24}"));
+            writeln!(text, "  {usage}  {}", command.summary).expect("a string takes everything");
+        }
+        text + "`help COMMAND` says more about one."
+    }
+}
+
+fn waits(pending: u64) -> String {
+    if pending == 1 {
+        "pending transaction is".to_owned()
+    } else {
+        format!("{} pending transactions are", grouped(pending))
+    }
+}
+
+fn data(data: Option<&Data>) -> String {
+    match data {
+        Some(Data::Text(text)) => format!("\"{}\"", harmless(text, RECORD_CHARACTERS_MAX)),
+        Some(Data::Bytes { hex }) => format!("0x{}", harmless(hex, RECORD_CHARACTERS_MAX)),
+        None => String::new(),
+    }
+}
+
+/// `12,000 / 20,000 (60 %)`.
+fn progress(done: u64, of: u64) -> String {
+    // Rounded down, so that 100 % means all.
+    let percent = u128::from(done) * 100 / u128::from(of.max(1));
+    format!("{} / {} ({} %)", grouped(done), grouped(of), percent.min(100))
+}
+
+/// The progress line of a synchronisation.
+pub fn sync_line(sync: &SyncView) -> String {
+    format!("syncing {}", progress(sync.height.0, sync.target.0))
+}
+
+/// The progress line of `mine N`, if one runs.
+pub fn mining_line(mining: &MiningView, elapsed_millis: u64) -> Option<String> {
+    let (done, wanted) = mining.job?;
+    let next = (done + 1).min(wanted);
+    let rate = hash_rate(mining.hash_rate);
+    Some(format!(
+        "mining block {} of {}, {rate}, {}; Ctrl-C stops it",
+        grouped(next),
+        grouped(wanted),
+        span(elapsed_millis)
+    ))
+}

@@ -1,0 +1,170 @@
+//! The one writer of stdout: whole lines, and on a terminal a progress line that is redrawn in place.
+//!
+//! While the line editor has the terminal, everything goes through its external printer, which redraws what is being
+//! typed. That printer may block until the next line is read, so it has a thread and a bounded queue of its own.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use rustyline::ExternalPrinter;
+
+/// How many lines wait for the line editor before more are counted and dropped.
+const ABOVE_WAITING_MAX: usize = 512;
+/// A longer progress line would wrap, and could not be redrawn in place.
+const PROGRESS_CHARACTERS_MAX: usize = 78;
+/// Within this time the line editor may not yet have drawn what it was given.
+const DRAWING: Duration = Duration::from_millis(100);
+const CLEAR_LINE: &str = "\r\x1b[2K";
+const UP: &str = "\x1b[1A";
+
+/// Where lines go.
+#[derive(Debug, Default)]
+pub(super) struct Screen {
+    terminal: Option<Terminal>,
+}
+
+#[derive(Debug)]
+struct Terminal {
+    above: Sender<String>,
+    /// Whether the line editor has the terminal.
+    reading: bool,
+    progress: Option<String>,
+    /// The last thing printed above the editor was the progress line.
+    progress_above: bool,
+    redrawn_at: Option<Instant>,
+    missed: u64,
+    #[cfg(unix)]
+    settings: Option<nix::sys::termios::Termios>,
+}
+
+impl Screen {
+    /// Writes plain lines.
+    pub(super) fn plain() -> Self {
+        Self::default()
+    }
+
+    /// Shares a terminal with a line editor.
+    pub(super) fn terminal(mut printer: impl ExternalPrinter + Send + 'static) -> io::Result<Self> {
+        let (above, lines) = crossbeam_channel::bounded::<String>(ABOVE_WAITING_MAX);
+        std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
+            for line in lines {
+                if printer.print(line).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self {
+            terminal: Some(Terminal {
+                above,
+                reading: false,
+                progress: None,
+                progress_above: false,
+                redrawn_at: None,
+                missed: 0,
+                #[cfg(unix)]
+                settings: nix::sys::termios::tcgetattr(io::stdin()).ok(),
+            }),
+        })
+    }
+
+    /// Writes a text of one or more lines, without the last line feed.
+    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+        match &mut self.terminal {
+            None => write_out(&format!("{text}\n")),
+            Some(terminal) if terminal.reading => {
+                terminal.print_above(format!("{text}\n"));
+                terminal.progress_above = false;
+                Ok(())
+            }
+            Some(terminal) => match &terminal.progress {
+                Some(progress) => write_out(&format!("{CLEAR_LINE}{text}\n{progress}")),
+                None => write_out(&format!("{text}\n")),
+            },
+        }
+    }
+
+    /// Shows, changes or takes away the progress line. Nothing where there is no terminal.
+    pub(super) fn progress(&mut self, text: Option<&str>) -> io::Result<()> {
+        let Some(terminal) = &mut self.terminal else { return Ok(()) };
+        let text = text.map(|text| text.chars().take(PROGRESS_CHARACTERS_MAX).collect::<String>());
+        if terminal.progress == text {
+            return Ok(());
+        }
+        if terminal.reading {
+            let up = if terminal.progress_above { UP } else { "" };
+            match &text {
+                Some(text) => terminal.print_above(format!("{up}{CLEAR_LINE}{text}\n")),
+                None if terminal.progress_above => terminal.print_above(format!("{UP}{CLEAR_LINE}")),
+                None => {}
+            }
+            terminal.progress_above = text.is_some();
+            terminal.redrawn_at = Some(Instant::now());
+        } else {
+            write_out(&format!("{CLEAR_LINE}{}", text.as_deref().unwrap_or_default()))?;
+        }
+        terminal.progress = text;
+        Ok(())
+    }
+
+    /// The line editor takes the terminal.
+    pub(super) fn begin_reading(&mut self) -> io::Result<()> {
+        let Some(terminal) = &mut self.terminal else { return Ok(()) };
+        if terminal.progress.take().is_some() {
+            write_out(CLEAR_LINE)?;
+        }
+        // A redrawing that came too late for the last line would be drawn now, over the last line of an answer.
+        if terminal.redrawn_at.take().is_some_and(|at| at.elapsed() < DRAWING) {
+            write_out("\n")?;
+        }
+        if terminal.missed > 0 {
+            write_out(&format!("({} lines were not shown)\n", std::mem::take(&mut terminal.missed)))?;
+        }
+        terminal.reading = true;
+        terminal.progress_above = false;
+        Ok(())
+    }
+
+    /// The line editor gives the terminal back.
+    pub(super) fn end_reading(&mut self) {
+        if let Some(terminal) = &mut self.terminal {
+            terminal.reading = false;
+            // What was printed above the editor is history now.
+            terminal.progress = None;
+            if terminal.redrawn_at.is_some_and(|at| at.elapsed() >= DRAWING) {
+                terminal.redrawn_at = None;
+            } else if terminal.redrawn_at.is_some() {
+                terminal.redrawn_at = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Leaves the terminal as it was, also when the line editor has it and will not come back.
+    pub(super) fn close(&mut self) {
+        let Some(terminal) = self.terminal.take() else { return };
+        #[cfg(unix)]
+        if let Some(settings) = terminal.settings.as_ref().filter(|_| terminal.reading) {
+            use nix::sys::termios::{SetArg, tcsetattr};
+            // Nothing can be done for a terminal that is gone.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, settings);
+            let _ = write_out("\x1b[?2004l\n");
+        }
+        if terminal.progress.is_some() && !terminal.reading {
+            let _ = write_out(CLEAR_LINE);
+        }
+    }
+}
+
+impl Terminal {
+    fn print_above(&mut self, text: String) {
+        if self.above.try_send(text).is_err() {
+            self.missed += 1;
+        }
+    }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

@@ -1,0 +1,226 @@
+//! The line editor: history, completion, hints. Nothing is typed here that must stay secret.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::{Hint, Hinter};
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+
+use super::command::{COMMANDS, find};
+use super::input::{Input, Typed};
+use super::text::{Style, Tone};
+use crate::protocol::Address;
+
+const PROMPT: &str = "quipu> ";
+const HISTORY_FILE: &str = "history";
+const HISTORY_LINES_MAX: usize = 1000;
+/// How many addresses are offered for completion; later ones are not learnt.
+const KNOWN_ADDRESSES_MAX: usize = 500;
+
+/// Addresses that were seen, for completion. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownAddresses(Arc<Mutex<BTreeSet<String>>>);
+
+impl KnownAddresses {
+    /// Offers this one from now on.
+    pub(super) fn learn(&self, address: &Address) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < KNOWN_ADDRESSES_MAX {
+            known.insert(address.to_string());
+        }
+    }
+
+    fn starting_with(&self, beginning: &str) -> Vec<String> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let beginning = beginning.to_lowercase();
+        known.iter().filter(|address| address.to_lowercase().starts_with(&beginning)).cloned().collect()
+    }
+}
+
+/// Takes the terminal, or says why it can't be used: stdin or stdout is none, or one without a cursor.
+pub(super) fn open(
+    folder: &Path,
+    style: Style,
+    known: KnownAddresses,
+) -> Result<(Input, impl ExternalPrinter + Send + 'static), ReadlineError> {
+    let config = Config::builder()
+        .max_history_size(HISTORY_LINES_MAX)?
+        .history_ignore_dups(true)?
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .color_mode(if style.colour { ColorMode::Enabled } else { ColorMode::Disabled })
+        .build();
+    let mut editor: Editor<PromptHelper, FileHistory> = Editor::with_config(config)?;
+    let printer = editor.create_external_printer()?;
+    editor.set_helper(Some(PromptHelper { known, style, empty: Cell::new(true) }));
+    let history = folder.join(HISTORY_FILE);
+    // There is none at the first start, and one that can't be read is no reason to go without a prompt.
+    let _ = editor.load_history(&history);
+    let input = Input::start(move || read(&mut editor, &history))?;
+    Ok((input, printer))
+}
+
+fn read(editor: &mut Editor<PromptHelper, FileHistory>, history: &PathBuf) -> Typed {
+    if let Some(helper) = editor.helper() {
+        helper.empty.set(true);
+    }
+    match editor.readline(PROMPT) {
+        Ok(line) => {
+            if editor.add_history_entry(line.trim()).unwrap_or(false) {
+                // A full disk must not stop the user from typing.
+                let _ = editor.append_history(history);
+            }
+            Typed::Line(line)
+        }
+        Err(ReadlineError::Interrupted) => {
+            Typed::Interrupted { empty: editor.helper().is_none_or(|helper| helper.empty.get()) }
+        }
+        Err(_) => Typed::End,
+    }
+}
+
+struct PromptHelper {
+    known: KnownAddresses,
+    style: Style,
+    /// Whether nothing is typed. The editor does not say so when it is interrupted, but asks for a hint at each change.
+    empty: Cell<bool>,
+}
+
+impl Helper for PromptHelper {}
+impl Validator for PromptHelper {}
+
+impl Highlighter for PromptHelper {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _default: bool) -> Cow<'b, str> {
+        self.style.paint(Tone::Strong, prompt).into()
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        self.style.paint(Tone::Quiet, hint).into()
+    }
+}
+
+impl Completer for PromptHelper {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let (start, words) = completions(&line[..pos], &self.known);
+        let pair = |word: String| Pair { display: word.clone(), replacement: word + " " };
+        Ok((start, words.into_iter().map(pair).collect()))
+    }
+}
+
+impl Hinter for PromptHelper {
+    type Hint = Usage;
+
+    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Usage> {
+        self.empty.set(line.is_empty());
+        if pos < line.len() { None } else { usage_hint(line) }
+    }
+}
+
+/// What may follow, shown behind the cursor.
+#[derive(Debug, PartialEq, Eq)]
+struct Usage {
+    shown: String,
+    /// How much of it the right arrow key types.
+    typed: usize,
+}
+
+impl Hint for Usage {
+    fn display(&self) -> &str {
+        &self.shown
+    }
+
+    fn completion(&self) -> Option<&str> {
+        (self.typed > 0).then(|| &self.shown[..self.typed])
+    }
+}
+
+fn usage_hint(line: &str) -> Option<Usage> {
+    if let Some((name, "")) = line.split_once(' ') {
+        let entry = find(name).filter(|entry| !entry.arguments.is_empty())?;
+        return Some(Usage { shown: entry.arguments.to_owned(), typed: 0 });
+    }
+    if line.is_empty() || line.contains(char::is_whitespace) {
+        return None;
+    }
+    let mut matching = COMMANDS.iter().filter(|entry| entry.name.starts_with(line));
+    match (matching.next(), matching.next()) {
+        (Some(entry), None) => {
+            let shown = entry.usage()[line.len()..].to_owned();
+            (!shown.is_empty()).then(|| Usage { shown, typed: entry.name.len() - line.len() })
+        }
+        _ => None,
+    }
+}
+
+/// Where the word that is being typed begins, and what it could become.
+fn completions(line: &str, known: &KnownAddresses) -> (usize, Vec<String>) {
+    let start = line.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let (before, word) = line.split_at(start);
+    let matching = |candidates: &[&str]| -> Vec<String> {
+        candidates.iter().filter(|name| name.starts_with(word)).map(|name| (*name).to_owned()).collect()
+    };
+    let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
+    let words: Vec<&str> = before.split_whitespace().collect();
+    let found = match words.as_slice() {
+        [] | ["help"] => matching(&names),
+        [.., "--to"] | ["tx" | "balance"] => known.starting_with(word),
+        ["mine"] => matching(&["on", "off", "pending", "--to"]),
+        ["mine", ..] if !words.contains(&"--to") => matching(&["--to"]),
+        ["tx", _, _] => matching(&["--fee"]),
+        _ => Vec::new(),
+    };
+    (start, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completion_knows_commands_options_and_addresses() {
+        let known = KnownAddresses::default();
+        let address: Address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".parse().expect("valid");
+        known.learn(&address);
+        let text = address.to_string();
+        let cases: [(&str, usize, &[&str]); 10] = [
+            ("st", 0, &["status"]),
+            ("pe", 0, &["pending", "peers"]),
+            ("help pen", 5, &["pending"]),
+            ("tx 0x5aae", 3, &[&text]),
+            ("balance ", 8, &[&text]),
+            ("mine 3 --to ", 12, &[&text]),
+            ("mine o", 5, &["on", "off"]),
+            ("mine 3 ", 7, &["--to"]),
+            ("tx 0x5aae 3 --f", 12, &["--fee"]),
+            ("record st", 7, &[]),
+        ];
+        for (line, start, words) in cases {
+            assert_eq!(
+                completions(line, &known),
+                (start, words.iter().map(|word| (*word).to_owned()).collect()),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn hints_show_usage() {
+        let hint = |line| usage_hint(line).map(|usage| (usage.shown.clone(), usage.completion().map(str::to_owned)));
+        assert_eq!(hint("tx "), Some(("TO AMOUNT [--fee F]".to_owned(), None)));
+        assert_eq!(hint("bal"), Some(("ance [ADDRESS]".to_owned(), Some("ance".to_owned()))));
+        assert_eq!(hint("statu"), Some(("s".to_owned(), Some("s".to_owned()))));
+        for line in ["", "p", "status", "status ", "tx 0x", "zz"] {
+            assert_eq!(hint(line), None, "{line:?}");
+        }
+    }
+}
