@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Cluster, DEADLINE, Failure, Node, Options, number, text};
+use crate::harness::{Cluster, DEADLINE, Node, Options, number, text};
 
 /// An address that nobody owns.
 const NOBODY: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
@@ -141,8 +141,7 @@ pub(crate) fn a_busy_port_that_was_asked_for_ends_the_start() {
     let address = format!("/ip4/127.0.0.1/tcp/{}", holder.local_addr().expect("bound").port());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = Options { listen: vec![address], ..Options::default() };
-    let failure = refuses_to_start(folder.path(), options.clone());
-    says(&failure, "in use");
+    refuses_to_start(folder.path(), options.clone(), "port_in_use", "in use");
     drop(holder);
     assert_eq!(Node::start_in(folder.path(), options).height(), 0);
 }
@@ -151,8 +150,7 @@ pub(crate) fn a_busy_port_that_was_asked_for_ends_the_start() {
 pub(crate) fn a_folder_in_use_ends_the_start() {
     let node = Node::new();
     node.run("mine 2");
-    let failure = refuses_to_start(node.folder(), Options::default());
-    says(&failure, "in use");
+    refuses_to_start(node.folder(), Options::default(), "data_dir_in_use", "in use");
     node.run("mine 1");
     assert_eq!(node.height(), 3);
 }
@@ -163,8 +161,8 @@ pub(crate) fn a_folder_of_another_network_ends_the_start() {
     node.run("mine 2");
     let tip = node.tip();
     node.stop();
-    let failure = refuses_to_start(node.folder(), Options { network: "lan".to_owned(), ..Options::default() });
-    says(&failure, "network");
+    let other = Options { network: "lan".to_owned(), ..Options::default() };
+    refuses_to_start(node.folder(), other, "other_network", "--network");
     node.restart();
     assert_eq!(node.tip(), tip);
 }
@@ -180,9 +178,9 @@ pub(crate) fn truncated_files_end_the_start_and_stay_as_they_are() {
     for (file, content) in files.iter().filter(|(file, content)| !content.is_empty() && is_vital(file)) {
         for keep in [0, content.len() / 2] {
             fs::write(file, &content[..keep]).expect("writable");
-            let failure = refuses_to_start(node.folder(), Options::default());
             let name = file.file_name().expect("a file").to_string_lossy().into_owned();
-            says(&failure, &name);
+            let code = if name.ends_with(".redb") { "database_damaged" } else { "key_damaged" };
+            refuses_to_start(node.folder(), Options::default(), code, &name);
             assert_eq!(fs::read(file).expect("readable"), &content[..keep], "{name} was touched");
             fs::write(file, content).expect("writable");
         }
@@ -203,19 +201,20 @@ pub(crate) fn wrong_arguments_end_the_start() {
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
         ..Options::default()
     };
+    let network = |network: &str| Options { network: network.to_owned(), ..Options::default() };
     let cases = [
-        with(&["--frobnicate"]),
-        with(&["--mine", "sometimes"]),
-        with(&["--threads", "0"]),
-        with(&["--threads", "many"]),
-        with(&["--name", &"x".repeat(300)]),
-        Options { network: "no-such-network".to_owned(), ..Options::default() },
-        Options { network: network_file.display().to_string(), ..Options::default() },
-        Options { listen: vec!["127.0.0.1:80".to_owned()], ..Options::default() },
-        Options { peers: vec!["localhost".to_owned()], ..Options::default() },
+        (with(&["--frobnicate"]), "usage"),
+        (with(&["--mine", "sometimes"]), "usage"),
+        (with(&["--threads", "0"]), "usage"),
+        (with(&["--threads", "many"]), "usage"),
+        (with(&["--name", &"x".repeat(300)]), "usage"),
+        (Options { listen: vec!["127.0.0.1:80".to_owned()], ..Options::default() }, "usage"),
+        (Options { peers: vec!["localhost".to_owned()], ..Options::default() }, "usage"),
+        (network("no-such-network"), "bad_network_file"),
+        (network(&network_file.display().to_string()), "bad_network_file"),
     ];
-    for options in cases {
-        refuses_to_start(&data, options);
+    for (options, code) in cases {
+        refuses_to_start(&data, options, code, "");
         assert!(!data.exists(), "nothing was asked for that could be done");
     }
 }
@@ -271,21 +270,20 @@ fn check_refusals(node: &Node, cases: &[(&str, &str)]) {
     }
 }
 
-fn refuses_to_start(folder: &Path, options: Options) -> Failure {
+/// The node ends by itself, and says why: in one line with a stable code on stdout, and in words that hold `word`.
+fn refuses_to_start(folder: &Path, options: Options, code: &str, word: &str) {
     let failure = match Node::try_start_in(folder, options.clone()) {
         Ok(_) => panic!("it started with {options:?}"),
         Err(failure) => failure,
     };
-    let code = failure.status.code();
-    assert!(code.is_some_and(|code| code != 0 && code != 101), "neither success nor a panic: {failure:#?}");
-    failure
-}
-
-/// Whether the person who started the node was told.
-fn says(failure: &Failure, word: &str) {
-    let told =
-        failure.stderr.iter().chain(&failure.stdout).any(|line| line.to_lowercase().contains(&word.to_lowercase()));
-    assert!(told, "nothing about \"{word}\" in {failure:#?}");
+    let status = failure.status.code();
+    assert!(status == Some(1) || status == Some(2), "neither success nor a panic: {failure:#?}");
+    assert!(!failure.stderr.iter().any(|line| line.contains("panicked")), "{failure:#?}");
+    let [line] = &failure.stdout[..] else { panic!("one line on stdout: {failure:#?}") };
+    let answer: Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&answer["ok"], &answer["command"]), (&Value::from(false), &Value::from("start")), "{failure:#?}");
+    assert_eq!(answer["error"]["code"], code, "{failure:#?}");
+    assert!(text(&answer["error"], "message").contains(word), "nothing about \"{word}\" in {failure:#?}");
 }
 
 /// Keys and the database; what is only a convenience (remembered peers, history) may be made anew.

@@ -1,13 +1,13 @@
 //! What a person does in the first ten minutes.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Cluster, DEADLINE, Node, Options, ids, number, text};
+use crate::harness::{Cluster, Node, Options, ids, number, text};
 
 /// Mine on one, send to the other, mine again: both show the same chain and the right balances.
 pub(crate) fn two_nodes_mine_send_and_agree() {
@@ -206,15 +206,17 @@ pub(crate) fn two_names_run_side_by_side() {
 pub(crate) fn the_coin_key_is_private_and_openssl_reads_it() {
     let node = Node::new();
     let mut pem = Vec::new();
-    for entry in walk(node.folder()) {
-        let bytes = std::fs::read(&entry).expect("readable");
-        if bytes.starts_with(b"-----BEGIN PRIVATE KEY-----") {
-            let mode = entry.metadata().expect("there").permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{}", entry.display());
-            pem.push(entry);
+    for file in files_below(node.folder()) {
+        let extension = file.extension().unwrap_or_default();
+        if extension == "key" || extension == "pem" {
+            let mode = file.metadata().expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+        }
+        if extension == "pem" {
+            pem.push(file);
         }
     }
-    assert!(!pem.is_empty(), "no PEM file in {:?}", walk(node.folder()));
+    assert!(!pem.is_empty(), "no PEM file in {:?}", files_below(node.folder()));
     // openssl is everywhere but on the smallest machines; there is nothing to check without it.
     for file in pem {
         match Command::new("openssl").args(["pkey", "-noout", "-text", "-in"]).arg(&file).output() {
@@ -222,19 +224,17 @@ pub(crate) fn the_coin_key_is_private_and_openssl_reads_it() {
             Err(error) => eprintln!("openssl cannot be run, so {} was not read by it: {error}", file.display()),
         }
     }
-    assert!(node.ask("status", DEADLINE).is_some());
 }
 
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("readable").path();
         if path.is_dir() {
-            files.extend(walk(&path));
+            files.extend(files_below(&path));
         } else {
             files.push(path);
         }
     }
-    files.sort();
     files
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub(crate) use cluster::{Cluster, agree};
 pub(crate) use lan::{Ability, Lan, ability};
-pub(crate) use node::{Failure, Node, Options};
+pub(crate) use node::{Node, Options};
 
 /// How long anything may take that is not known to be long. Far above what it does take, on any machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
