@@ -1,7 +1,7 @@
 //! A peer that speaks libp2p well and says whatever a test wants it to say.
 //!
-//! It shares the types and the encoding with the node, and nothing of its behaviour. It listens on 127.0.0.2 and
-//! dials from there, so that what a node holds against its address does not fall on the honest nodes of a test.
+//! It shares the types and the encoding with the node, and nothing of its behaviour. It never listens: what a node
+//! holds against it, it holds against its identity, which is a new one each time.
 
 use std::io;
 use std::sync::Arc;
@@ -140,9 +140,6 @@ struct Task {
 impl Task {
     async fn run(mut self, address: Multiaddr, mut orders: UnboundedReceiver<Order>) {
         let mut swarm = swarm();
-        let own = "/ip4/127.0.0.2/tcp/0".parse().expect("a multiaddress");
-        swarm.listen_on(own).expect("all of 127.0.0.0/8 is ours");
-        while !matches!(swarm.select_next_some().await, SwarmEvent::NewListenAddr { .. }) {}
         for kind in ["blocks", "transactions"] {
             swarm.behaviour_mut().gossipsub.subscribe(&IdentTopic::new(topic(&network(), kind))).expect("allowed");
         }
