@@ -184,6 +184,21 @@ pub(crate) fn floods_of_requests() {
     victim.is_well();
 }
 
+/// A peer whose clock is an hour off is told to the user, and is a peer all the same.
+pub(crate) fn a_peer_with_a_wrong_clock_is_named() {
+    let victim = Victim::start();
+    let answers = |request| match request {
+        Request::Status(asker) => {
+            let clock = UnixMillis(asker.clock.0 + 3_600_000);
+            Some(encode(&Response::Status(Status { clock, ..genesis_status(asker) })))
+        }
+        other => honest_answers()(other),
+    };
+    let _ahead = Attacker::connect(&victim.node, Box::new(answers));
+    victim.node.wait_event("warning", |event| event["code"] == "peer_clock");
+    victim.is_well();
+}
+
 /// A node with a short chain that nobody may change.
 struct Victim {
     node: Node,
@@ -276,16 +291,16 @@ fn promise() -> Status {
 fn honest_answers() -> Answers {
     Box::new(|request| {
         Some(encode(&match request {
-            Request::Status(asker) => Response::Status(Status {
-                tip: network().genesis_id(),
-                height: Height::GENESIS,
-                work: Work::ZERO,
-                ..asker
-            }),
+            Request::Status(asker) => Response::Status(genesis_status(asker)),
             Request::Headers { .. } => Response::Headers(List::default()),
             Request::Blocks { .. } => Response::Blocks(List::default()),
             Request::Pending => Response::Pending(List::default()),
             Request::Transactions { .. } => Response::Transactions(List::default()),
         }))
     })
+}
+
+/// The status of a peer that has only the genesis block, and the asker's clock.
+fn genesis_status(asker: Status) -> Status {
+    Status { tip: network().genesis_id(), height: Height::GENESIS, work: Work::ZERO, pending: 0, ..asker }
 }

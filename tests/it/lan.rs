@@ -1,6 +1,6 @@
 //! Machines of their own on one bridge, where mDNS is real.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Lan, Node, agree, ids, number, text};
@@ -73,13 +73,25 @@ pub(crate) fn a_restarted_node_is_found_again() {
     assert_eq!(agree(&nodes.iter().collect::<Vec<_>>()), 2);
 }
 
+/// Where mDNS's port is taken, the node says so and does everything else.
+pub(crate) fn mdns_that_cannot_start_is_a_warning() {
+    let lan = Lan::up(2);
+    let taken = lan.on(1, || UdpSocket::bind("0.0.0.0:5353").expect("nobody else is on this machine"));
+    let (node, other) = (lan.start(1), lan.start(2));
+    node.wait_event("warning", |event| text(event, "message").contains("mDNS"));
+    node.run("mine 2");
+    let port = port(&other);
+    node.run(&format!("connect /ip4/{}/tcp/{port}", Lan::ip(2)));
+    assert_eq!(agree(&[&node, &other]), 2);
+    drop(taken);
+}
+
 /// One machine that opens connections without end does not keep another out.
 pub(crate) fn many_connections_from_one_machine() {
     let lan = Lan::up(3);
     let victim = lan.start(1);
     victim.run("mine 3");
-    let port = victim.listen().split('/').nth(4).and_then(|port| port.parse().ok()).expect("/ip4/…/tcp/PORT");
-    let address = SocketAddr::new(Lan::ip(1), port);
+    let address = SocketAddr::new(Lan::ip(1), port(&victim));
     let held: Vec<_> = lan.on(2, move || {
         let open = |_| TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok();
         (0..600).filter_map(open).collect()
@@ -89,6 +101,10 @@ pub(crate) fn many_connections_from_one_machine() {
     honest.wait_connected(&victim.peer_id());
     assert_eq!(agree(&[&honest, &victim]), 3);
     drop(held);
+}
+
+fn port(node: &Node) -> u16 {
+    node.listen().split('/').nth(4).and_then(|port| port.parse().ok()).expect("/ip4/…/tcp/PORT")
 }
 
 fn all_connected(nodes: &[Node]) {

@@ -68,12 +68,14 @@ fn main() {
         hostile::nonsense_as_answers,
         hostile::a_chain_without_work,
         hostile::floods_of_requests,
+        hostile::a_peer_with_a_wrong_clock_is_named,
     ));
     trials.extend(trials!(privileged:
         bad_input::a_full_disk_loses_nothing,
         lan::five_nodes_find_each_other_by_mdns,
         lan::a_cut_and_healed_link_leaves_one_chain,
         lan::a_restarted_node_is_found_again,
+        lan::mdns_that_cannot_start_is_a_warning,
         lan::many_connections_from_one_machine,
     ));
     libtest_mimic::run(&arguments, trials).exit();
