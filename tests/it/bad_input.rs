@@ -1,0 +1,332 @@
+//! What goes wrong on a user's side: one clear line, a stable code, and nothing lost or half-written.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{Cluster, DEADLINE, Node, Options, number, text};
+
+/// An address that nobody owns.
+const NOBODY: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+
+/// Every command line that cannot work gets its code, and the node is as before.
+pub(crate) fn commands_are_refused_with_stable_codes() {
+    let node = Node::new();
+    node.run("mine 2");
+    let too_long = format!("record {}", "x".repeat(4097));
+    let cases = [
+        ("frobnicate", "unknown_command"),
+        ("tx", "usage"),
+        ("tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "usage"),
+        ("mine many", "usage"),
+        ("mine 0", "bad_number"),
+        ("mine -3", "bad_number"),
+        ("chain x", "bad_number"),
+        ("block x", "bad_id"),
+        ("help frobnicate", "unknown_command"),
+        ("tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAec 1", "bad_address"),
+        ("tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeA 1", "bad_address"),
+        ("tx warehouse 1", "bad_address"),
+        ("balance 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAec", "bad_address"),
+        ("mine 1 --to nobody", "bad_address"),
+        ("block 7", "not_found"),
+        ("block 00000000000000000000000000000000000000000000000000000000000000ff", "not_found"),
+        ("connect nowhere", "bad_multiaddr"),
+        (&too_long, "invalid_transaction"),
+    ];
+    check_refusals(&node, &cases);
+    node.run(&format!("record {}", "x".repeat(4096)));
+    assert_eq!((node.height(), node.balance(&node.address())), (2, "2".to_owned()));
+    node.run("mine 1");
+}
+
+/// Amounts are decimal numbers of coins with at most 8 decimals and 64 bits.
+pub(crate) fn amounts_are_refused_with_stable_codes() {
+    let node = Node::new();
+    node.run("mine 1");
+    for amount in [
+        "-1",
+        "NaN",
+        "inf",
+        "1e3",
+        "0x10",
+        "1,5",
+        "1.2.3",
+        "0.000000001",
+        "184467440737.09551616",
+        "9".repeat(40).as_str(),
+    ] {
+        check_refusals(&node, &[(&format!("tx {NOBODY} {amount}"), "bad_amount")]);
+        check_refusals(&node, &[(&format!("tx {NOBODY} 1 --fee {amount}"), "bad_amount")]);
+    }
+    // Valid amounts that the rules or the balance refuse.
+    check_refusals(&node, &[(&format!("tx {NOBODY} 0"), "invalid_transaction")]);
+    check_refusals(&node, &[(&format!("tx {NOBODY} 184467440737.09551615"), "insufficient_balance")]);
+    check_refusals(&node, &[(&format!("tx {NOBODY} 184467440737.09551615 --fee 1"), "insufficient_balance")]);
+    assert_eq!(number(&node.run("status"), "pending"), 0);
+    node.run(&format!("tx {NOBODY} 0.00000001"));
+}
+
+/// Bytes that are no text get an answer like any other line.
+pub(crate) fn a_command_of_binary_garbage_is_refused() {
+    let node = Node::new();
+    node.type_ahead("\u{0}\u{1b}[31m\u{7f}\n");
+    assert_eq!(node.answer()["ok"], false);
+    node.type_ahead(&format!("{}\n", "a".repeat(1 << 20)));
+    assert_eq!(node.answer()["ok"], false);
+    assert_eq!(node.strays(), [""; 0]);
+    assert_eq!(node.height(), 0);
+}
+
+/// Coins in pending transactions can't be spent again.
+pub(crate) fn insufficient_balance_counts_what_is_pending() {
+    let node = Node::new();
+    check_refusals(&node, &[(&format!("tx {NOBODY} 1"), "insufficient_balance")]);
+    node.run("mine 2");
+    node.run(&format!("tx {NOBODY} 1.5"));
+    check_refusals(&node, &[(&format!("tx {NOBODY} 0.6"), "insufficient_balance")]);
+    node.run(&format!("tx {NOBODY} 0.5"));
+    node.run("mine 1");
+    assert_eq!(node.balance(NOBODY), "2");
+}
+
+/// A dead port, a listener that is no libp2p, ourselves: refused, and the node lives on.
+pub(crate) fn unreachable_peers_are_refused_in_words() {
+    let node = Node::new();
+    let dead = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("bound").port()
+    };
+    // It accepts, and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    // It accepts, and says what no libp2p node says.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (mute_port, other_port) = (mute.local_addr().expect("bound").port(), other.local_addr().expect("bound").port());
+    std::thread::spawn(move || {
+        for stream in other.incoming() {
+            let _ = stream.and_then(|mut stream| stream.write_all(b"220 mail.example.org ESMTP\r\n"));
+        }
+    });
+    for port in [dead, mute_port, other_port] {
+        check_refusals(&node, &[(&format!("connect /ip4/127.0.0.1/tcp/{port}"), "connect_failed")]);
+    }
+    check_refusals(&node, &[(&format!("connect {}", node.listen()), "connect_failed")]);
+    assert_eq!(number(&node.run("status"), "peers"), 0);
+    let friend = Node::new();
+    node.connect(&friend);
+}
+
+/// Networks don't mix: a node of another one is refused, and both go on undisturbed.
+pub(crate) fn another_network_is_left_alone() {
+    let nodes = Cluster::start(2);
+    let stranger = Node::start(Options { network: "lan".to_owned(), ..Options::default() });
+    let refusal = nodes[0].try_run(&format!("connect {}", stranger.listen())).expect_err("another network");
+    assert_eq!(refusal.code, "connect_failed", "{refusal:?}");
+    nodes[0].run("mine 2");
+    nodes.connect_all();
+    assert_eq!(nodes.agree(), 2);
+    assert_eq!(stranger.height(), 0);
+    assert_eq!(number(&stranger.run("status"), "peers"), 0);
+    assert!(nodes[0].events("peer_connected").iter().all(|event| event["peer_id"] != *stranger.peer_id()));
+    assert!(stranger.stderr().len() < 50, "a stranger does not fill the log: {:#?}", stranger.stderr());
+}
+
+/// A port that somebody asked for must be that port.
+pub(crate) fn a_busy_port_that_was_asked_for_ends_the_start() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = format!("/ip4/127.0.0.1/tcp/{}", holder.local_addr().expect("bound").port());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = Options { listen: vec![address], ..Options::default() };
+    refuses_to_start(folder.path(), options.clone(), "port_in_use", "in use");
+    drop(holder);
+    assert_eq!(Node::start_in(folder.path(), options).height(), 0);
+}
+
+/// Two nodes on one folder would ruin it: the second one leaves.
+pub(crate) fn a_folder_in_use_ends_the_start() {
+    let node = Node::new();
+    node.run("mine 2");
+    refuses_to_start(node.folder(), Options::default(), "data_dir_in_use", "in use");
+    node.run("mine 1");
+    assert_eq!(node.height(), 3);
+}
+
+/// A folder belongs to one network for ever.
+pub(crate) fn a_folder_of_another_network_ends_the_start() {
+    let mut node = Node::new();
+    node.run("mine 2");
+    let tip = node.tip();
+    node.stop();
+    let other = Options { network: "lan".to_owned(), ..Options::default() };
+    refuses_to_start(node.folder(), other, "other_network", "--network");
+    node.restart();
+    assert_eq!(node.tip(), tip);
+}
+
+/// A key or a database that is cut short: the node names the file, ends, and changes nothing in the folder.
+pub(crate) fn truncated_files_end_the_start_and_stay_as_they_are() {
+    let mut node = Node::new();
+    node.run("mine 20");
+    let before = (node.address(), node.peer_id(), node.tip());
+    node.stop();
+    let files = files_of(node.folder());
+    let mut damaged = 0;
+    for (file, content) in files.iter().filter(|(file, content)| !content.is_empty() && is_vital(file)) {
+        for keep in [0, content.len() / 2] {
+            fs::write(file, &content[..keep]).expect("writable");
+            let name = file.file_name().expect("a file").to_string_lossy().into_owned();
+            let code = if name.ends_with(".redb") { "database_damaged" } else { "key_damaged" };
+            refuses_to_start(node.folder(), Options::default(), code, &name);
+            assert_eq!(fs::read(file).expect("readable"), &content[..keep], "{name} was touched");
+            fs::write(file, content).expect("writable");
+        }
+        damaged += 1;
+    }
+    assert!(damaged >= 2, "at least a key and a database in {:?}", files.iter().map(|(f, _)| f).collect::<Vec<_>>());
+    node.restart();
+    assert_eq!(before, (node.address(), node.peer_id(), node.tip()));
+}
+
+/// Options that make no sense are refused before anything is made.
+pub(crate) fn wrong_arguments_end_the_start() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let network_file = folder.path().join("broken.toml");
+    fs::write(&network_file, "name = \"lab\"\nsubsidy = \"-1\"\n").expect("writable");
+    let data = folder.path().join("data");
+    let with = |arguments: &[&str]| Options {
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        ..Options::default()
+    };
+    let network = |network: &str| Options { network: network.to_owned(), ..Options::default() };
+    let cases = [
+        (with(&["--frobnicate"]), "usage"),
+        (with(&["--mine", "sometimes"]), "usage"),
+        (with(&["--threads", "0"]), "usage"),
+        (with(&["--threads", "many"]), "usage"),
+        (with(&["--name", &"x".repeat(300)]), "usage"),
+        (Options { listen: vec!["127.0.0.1:80".to_owned()], ..Options::default() }, "usage"),
+        (Options { peers: vec!["localhost".to_owned()], ..Options::default() }, "usage"),
+        (network("no-such-network"), "bad_network_file"),
+        (network(&network_file.display().to_string()), "bad_network_file"),
+    ];
+    for (options, code) in cases {
+        refuses_to_start(&data, options, code, "");
+        assert!(!data.exists(), "nothing was asked for that could be done");
+    }
+}
+
+/// A disk without room: what was answered is still there, and once there is room the node goes on.
+pub(crate) fn a_full_disk_loses_nothing() {
+    let disk = SmallDisk::mount();
+    let mut node = Node::start_in(&disk.path().join("data"), Options::default());
+    let mut answered = mined(&node.run("mine 3"));
+    let filler = disk.fill();
+
+    let mut code = None;
+    for _ in 0..20_000 {
+        let Some(answer) = node.ask(&format!("record {}", "x".repeat(4096)), DEADLINE) else { break };
+        if answer["ok"] == false {
+            code = Some(text(&answer["error"], "code"));
+            break;
+        }
+        let Some(answer) = node.ask("mine 1", DEADLINE) else { break };
+        if answer["ok"] == false {
+            code = Some(text(&answer["error"], "code"));
+            break;
+        }
+        answered.extend(mined(&answer["result"]));
+    }
+    let told = node.stderr().into_iter().chain(node.events("fatal").iter().map(Value::to_string)).collect::<Vec<_>>();
+    assert!(
+        code.as_deref() == Some("disk_full") || told.iter().any(|line| line.contains("full") || line.contains("space")),
+        "nobody was told why: {code:?} {told:#?}"
+    );
+    fs::remove_file(filler).expect("removable");
+    // Whether it went on or ended, it must not be in the way of a new one.
+    node.kill();
+    node.restart();
+    for id in &answered {
+        node.run(&format!("block {id}"));
+    }
+    node.run("mine 1");
+    assert!(node.height() > answered.len() as u64);
+}
+
+/// Each line is refused with its code, and with words.
+fn check_refusals(node: &Node, cases: &[(&str, &str)]) {
+    for (line, code) in cases {
+        let shown: String = line.chars().take(100).collect();
+        match node.try_run(line) {
+            Ok(result) => panic!("`{shown}` was accepted: {result}"),
+            Err(refusal) => {
+                assert_eq!(refusal.code, *code, "`{shown}`: {}", refusal.message);
+                assert!(!refusal.message.is_empty() && !refusal.message.contains('\n'), "`{shown}`: one clear line");
+            }
+        }
+    }
+}
+
+/// The node ends by itself, and says why: in one line with a stable code on stdout, and in words that hold `word`.
+fn refuses_to_start(folder: &Path, options: Options, code: &str, word: &str) {
+    let failure = match Node::try_start_in(folder, options.clone()) {
+        Ok(_) => panic!("it started with {options:?}"),
+        Err(failure) => failure,
+    };
+    let status = failure.status.code();
+    assert!(status == Some(1) || status == Some(2), "neither success nor a panic: {failure:#?}");
+    assert!(!failure.stderr.iter().any(|line| line.contains("panicked")), "{failure:#?}");
+    let [line] = &failure.stdout[..] else { panic!("one line on stdout: {failure:#?}") };
+    let answer: Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&answer["ok"], &answer["command"]), (&Value::from(false), &Value::from("start")), "{failure:#?}");
+    assert_eq!(answer["error"]["code"], code, "{failure:#?}");
+    assert!(text(&answer["error"], "message").contains(word), "nothing about \"{word}\" in {failure:#?}");
+}
+
+/// Keys and the database; what is only a convenience (remembered peers, history) may be made anew.
+fn is_vital(file: &Path) -> bool {
+    matches!(file.extension().and_then(|extension| extension.to_str()), Some("pem" | "key" | "redb"))
+}
+
+fn files_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
+    entries.filter(|path| path.is_file()).map(|path| (path.clone(), fs::read(path).expect("readable"))).collect()
+}
+
+fn mined(result: &Value) -> Vec<String> {
+    crate::harness::ids(&result["blocks"])
+}
+
+/// A file system of a few megabytes in memory.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let disk = Self(tempfile::tempdir().expect("a temporary folder"));
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(disk.path()).status();
+        assert!(status.is_ok_and(|status| status.success()), "cannot mount a tmpfs");
+        disk
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes all room that is left.
+    fn fill(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let mut file = fs::File::create(&path).expect("a new file");
+        while file.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a node that a failed test leaves behind is only killed afterwards.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}

@@ -1,0 +1,39 @@
+//! What one node learns, all learn.
+
+use crate::harness::{Cluster, Node, Options, ids, number, scale, text};
+
+/// The moment a new node at the end of a line of five is told of its peer, it sends: the other end gets it. Every time.
+pub(crate) fn what_is_sent_at_peer_connected_arrives() {
+    let line = Cluster::start(4);
+    line.connect_line();
+    let far = &line[3];
+    let mut sent = Vec::new();
+    for round in 0..scale("QUIPU_TEST_FIRST_MESSAGES", 20) {
+        let first = Node::start(Options { peers: vec![line[0].listen()], ..Options::default() });
+        first.wait_event("peer_connected", |_| true);
+        let id = text(&first.run(&format!("record round {round}")), "id");
+        far.wait_event("transaction", |event| event["id"] == *id);
+        sent.push(id);
+    }
+    // Nobody mined in between, so they all wait there.
+    let waiting = ids(&far.run("pending"));
+    assert!(sent.iter().all(|id| waiting.contains(id)));
+}
+
+/// A block found at one end of a line is the tip at the other, and what was pending there is no more.
+pub(crate) fn a_block_crosses_a_line_of_five() {
+    let line = Cluster::start(5);
+    line.connect_line();
+    let sent = text(&line[0].run("record across"), "id");
+    line[4].wait_event("transaction", |event| event["id"] == *sent);
+
+    let mined = line[4].run("mine 1");
+    let id = text(&mined["blocks"][0], "id");
+    let tip = line[0].wait_event("tip", |event| event["id"] == *id);
+    assert_eq!((number(&tip, "height"), number(&tip, "reorg_depth")), (1, 0));
+    assert_eq!(line.agree(), 1);
+    for node in line.iter() {
+        assert!(node.mined_ids().contains(&sent));
+        assert!(ids(&node.run("pending")).is_empty());
+    }
+}

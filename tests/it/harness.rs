@@ -1,0 +1,42 @@
+//! Real nodes as processes: started, spoken to in JSON lines, and never left behind.
+//!
+//! Waiting is always for an event or an answer, with a deadline that is a failure with diagnostics and never a
+//! statement about speed. Nothing in here knows how a node works inside.
+
+mod cluster;
+mod lan;
+mod log;
+mod node;
+
+use std::time::Duration;
+
+pub(crate) use cluster::{Cluster, agree};
+pub(crate) use lan::{Ability, Lan, ability};
+pub(crate) use node::{Node, Options};
+
+/// How long anything may take that is not known to be long. Far above what it does take, on any machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A number that the long versions of the tests raise through the environment (see `scripts/soak`).
+pub(crate) fn scale(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a number")),
+        Err(_) => default,
+    }
+}
+
+/// The transactions of a list of blocks or of the pool, by id.
+pub(crate) fn ids(list: &serde_json::Value) -> Vec<String> {
+    let list = list.as_array().unwrap_or_else(|| panic!("a list, not {list}"));
+    list.iter().map(|entry| text(entry, "id")).collect()
+}
+
+/// A field that is a text.
+pub(crate) fn text(value: &serde_json::Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("no text \"{field}\" in {value}")).to_owned()
+}
+
+/// A field that is a whole number.
+pub(crate) fn number(value: &serde_json::Value, field: &str) -> u64 {
+    value[field].as_u64().unwrap_or_else(|| panic!("no number \"{field}\" in {value}"))
+}

@@ -1,0 +1,119 @@
+//! Machines on a bridge, made by `scripts/lan`.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::{Node, Options};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lan");
+
+/// Whether this process can make network namespaces and mount file systems.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ability {
+    /// It can.
+    Here,
+    /// Not itself, but what it runs inside `scripts/lan shell` can.
+    InShell,
+    /// The machine does not let it.
+    Forbidden(String),
+    /// A program is missing that a person could install.
+    Missing(String),
+}
+
+/// Asks `scripts/lan check`, once.
+pub(crate) fn ability() -> &'static Ability {
+    static ABILITY: OnceLock<Ability> = OnceLock::new();
+    ABILITY.get_or_init(|| {
+        let output = Command::new(SCRIPT).arg("check").output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run {SCRIPT}: {error}"));
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        match output.status.code() {
+            Some(0) => Ability::Here,
+            Some(3) => Ability::InShell,
+            Some(4) => Ability::Forbidden(why),
+            Some(5) => Ability::Missing(why),
+            _ => panic!("{SCRIPT} check: {} {why}", output.status),
+        }
+    })
+}
+
+/// A LAN that exists until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lan {
+    name: String,
+}
+
+impl Lan {
+    /// Makes a LAN of machines 1 to `machines`, apart from every other.
+    pub(crate) fn up(machines: usize) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let lan = Self { name: format!("quipu-test-{}-{count}", std::process::id()) };
+        lan.script(&["up", &machines.to_string()]);
+        lan
+    }
+
+    /// Starts a node on a machine, which finds others by mDNS alone.
+    pub(crate) fn start(&self, machine: usize) -> Node {
+        Node::start(Options {
+            listen: vec!["/ip4/0.0.0.0/tcp/0".to_owned()],
+            mdns: true,
+            namespace: Some(format!("{}-{machine}", self.name)),
+            ..Options::default()
+        })
+    }
+
+    /// Pulls a machine's cable.
+    pub(crate) fn cut(&self, machine: usize) {
+        self.script(&["cut", &machine.to_string()]);
+    }
+
+    /// Puts it back.
+    pub(crate) fn heal(&self, machine: usize) {
+        self.script(&["heal", &machine.to_string()]);
+    }
+
+    /// A machine's address.
+    pub(crate) fn ip(machine: u8) -> IpAddr {
+        IpAddr::from([10, 77, 0, machine])
+    }
+
+    /// Does something on a machine's network, on a thread of its own that has moved there.
+    pub(crate) fn on<T: Send>(&self, machine: usize, act: impl FnOnce() -> T + Send) -> T {
+        let path = format!("/run/netns/{}-{machine}", self.name);
+        let namespace = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        std::thread::scope(|scope| {
+            let moved = scope.spawn(move || {
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may move");
+                act()
+            });
+            moved.join().expect("no panic on the other machine")
+        })
+    }
+
+    fn script(&self, arguments: &[&str]) {
+        let output = self.call(arguments);
+        assert!(output.status.success(), "scripts/lan {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn call(&self, arguments: &[&str]) -> Output {
+        let output = Command::new(SCRIPT).args(arguments).env("QUIPU_LAN", &self.name).output();
+        output.unwrap_or_else(|error| panic!("cannot run {SCRIPT}: {error}"))
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        // A test that fails already must not fail twice.
+        let output = self.call(&["down"]);
+        if !output.status.success() {
+            eprintln!("scripts/lan down: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! One node.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::log::{Log, Waited};
+use super::{DEADLINE, number, text};
+
+/// How a node is started. The defaults are a node of the network `dev` on a free port of loopback, alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// `--network`.
+    pub(crate) network: String,
+    /// `--listen`, each.
+    pub(crate) listen: Vec<String>,
+    /// `--peer`, each.
+    pub(crate) peers: Vec<String>,
+    /// Whether to look for peers on the LAN. Only inside a [`super::Lan`].
+    pub(crate) mdns: bool,
+    /// The network namespace to run in.
+    pub(crate) namespace: Option<String>,
+    /// Anything else.
+    pub(crate) arguments: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            network: "dev".to_owned(),
+            listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+            peers: Vec::new(),
+            mdns: false,
+            namespace: None,
+            arguments: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    fn command(&self, folder: &Path) -> Command {
+        // Another build than the one beside the tests, if somebody wants to test that.
+        let program = std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into());
+        let mut command = match &self.namespace {
+            None => Command::new(program),
+            Some(namespace) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net=/run/netns/{namespace}")).arg("--").arg(program);
+                command
+            }
+        };
+        // The node takes options from the environment too: a person's own must not reach it.
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("QUIPU_") {
+                command.env_remove(variable);
+            }
+        }
+        command.arg("--json").arg("--data-dir").arg(folder).args(["--network", &self.network]);
+        for address in &self.listen {
+            command.args(["--listen", address]);
+        }
+        for address in &self.peers {
+            command.args(["--peer", address]);
+        }
+        if !self.mdns {
+            command.arg("--no-mdns");
+        }
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A node that ended instead of becoming ready.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// All of stdout.
+    pub(crate) stdout: Vec<String>,
+    /// All of stderr.
+    pub(crate) stderr: Vec<String>,
+}
+
+/// An answer that says no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The stable word.
+    pub(crate) code: String,
+    /// For people.
+    pub(crate) message: String,
+}
+
+/// A running node. Killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Node {
+    options: Options,
+    folder: PathBuf,
+    /// Removed with the last node that uses it.
+    owner: Option<Arc<TempDir>>,
+    child: Child,
+    /// Held while a command runs, so that threads that share a node get their own answers.
+    stdin: Mutex<Option<ChildStdin>>,
+    log: Arc<Log>,
+    ready: Value,
+}
+
+impl Node {
+    /// Starts a node in a new folder and waits until it is ready.
+    pub(crate) fn start(options: Options) -> Self {
+        let owner = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let mut node = Self::start_in(&owner.path().join("data"), options);
+        node.owner = Some(owner);
+        node
+    }
+
+    /// Starts a node with the default options.
+    pub(crate) fn new() -> Self {
+        Self::start(Options::default())
+    }
+
+    /// Starts a node in a folder that is not removed afterwards, and waits until it is ready.
+    pub(crate) fn start_in(folder: &Path, options: Options) -> Self {
+        match Self::try_start_in(folder, options) {
+            Ok(node) => node,
+            Err(failure) => panic!("the node did not start: {failure:#?}"),
+        }
+    }
+
+    /// Like [`Node::start_in`], for nodes that may refuse to start.
+    pub(crate) fn try_start_in(folder: &Path, options: Options) -> Result<Self, Failure> {
+        let mut command = options.command(folder);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let log = Log::follow(child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        let stdin = Mutex::new(child.stdin.take());
+        let mut node = Self { options, folder: folder.to_owned(), owner: None, child, stdin, log, ready: Value::Null };
+        let is_ready = |event: &&Value| event["event"] == "ready";
+        match node.log.wait(DEADLINE, |said| said.events.iter().find(is_ready).cloned()) {
+            Ok(ready) => {
+                node.ready = ready;
+                Ok(node)
+            }
+            Err(Waited::TooLong) => node.fail("the node is neither ready nor gone"),
+            Err(Waited::Ended) => {
+                let status = node.child.wait().expect("our own child");
+                let said = node.log.lock();
+                let values = said.events.iter().chain(&said.answers).map(Value::to_string);
+                let stdout = values.chain(said.strays.iter().cloned()).collect();
+                Err(Failure { status, stdout, stderr: said.stderr.iter().cloned().collect() })
+            }
+        }
+    }
+
+    /// Asks and returns the whole answer, or `None` if the node is gone.
+    pub(crate) fn ask(&self, line: &str, at_most: Duration) -> Option<Value> {
+        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipe = stdin.as_mut().expect("the input is still open");
+        if pipe.write_all(format!("{line}\n").as_bytes()).is_err() {
+            return None;
+        }
+        match self.log.wait(at_most, |said| said.answers.pop_front()) {
+            Ok(answer) => Some(answer),
+            Err(Waited::Ended) => None,
+            Err(Waited::TooLong) => self.fail(&format!("no answer to `{line}` within {at_most:?}")),
+        }
+    }
+
+    /// Runs a command that may be refused.
+    pub(crate) fn try_run(&self, line: &str) -> Result<Value, Refusal> {
+        self.try_run_within(line, DEADLINE)
+    }
+
+    fn try_run_within(&self, line: &str, at_most: Duration) -> Result<Value, Refusal> {
+        let Some(mut answer) = self.ask(line, at_most) else { self.fail(&format!("the node ended during `{line}`")) };
+        if answer["ok"] == true {
+            assert_eq!(answer["command"].as_str(), line.split_whitespace().next(), "the answer to another command");
+            return Ok(answer["result"].take());
+        }
+        let error = &answer["error"];
+        Err(Refusal { code: text(error, "code"), message: text(error, "message") })
+    }
+
+    /// Runs a command that must succeed.
+    pub(crate) fn run(&self, line: &str) -> Value {
+        self.run_within(line, DEADLINE)
+    }
+
+    /// Runs a command that must succeed and may take long.
+    pub(crate) fn run_within(&self, line: &str, at_most: Duration) -> Value {
+        self.try_run_within(line, at_most).unwrap_or_else(|refusal| self.fail(&format!("`{line}`: {refusal:?}")))
+    }
+
+    /// Writes lines without waiting for their answers. For a script that ends with [`Node::close_input`].
+    pub(crate) fn type_ahead(&self, lines: &str) {
+        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+        stdin.as_mut().expect("the input is still open").write_all(lines.as_bytes()).expect("the node reads");
+    }
+
+    /// The next answer that was not taken.
+    pub(crate) fn answer(&self) -> Value {
+        match self.log.wait(DEADLINE, |said| said.answers.pop_front()) {
+            Ok(answer) => answer,
+            Err(waited) => self.fail(&format!("no answer: {waited:?}")),
+        }
+    }
+
+    /// Ends the input, as the end of a script does.
+    pub(crate) fn close_input(&self) {
+        self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// How many events there were so far: a place to wait from.
+    pub(crate) fn mark(&self) -> usize {
+        self.log.lock().events.len()
+    }
+
+    /// All events of a name so far.
+    pub(crate) fn events(&self, name: &str) -> Vec<Value> {
+        self.log.lock().events.iter().filter(|event| event["event"] == name).cloned().collect()
+    }
+
+    /// Waits for an event of that name that passes the test, from the start of the node on.
+    pub(crate) fn wait_event(&self, name: &str, test: impl Fn(&Value) -> bool) -> Value {
+        self.wait_event_since(0, name, test)
+    }
+
+    /// The same for what may take long.
+    pub(crate) fn wait_event_within(&self, name: &str, at_most: Duration, test: impl Fn(&Value) -> bool) -> Value {
+        self.find_event(0, name, at_most, test)
+    }
+
+    /// The same from a [`Node::mark`] on.
+    pub(crate) fn wait_event_since(&self, mark: usize, name: &str, test: impl Fn(&Value) -> bool) -> Value {
+        self.find_event(mark, name, DEADLINE, test)
+    }
+
+    fn find_event(&self, mark: usize, name: &str, at_most: Duration, test: impl Fn(&Value) -> bool) -> Value {
+        // Each event is looked at once, or a chain of many thousand tips would take its square.
+        let mut next = mark;
+        let found = self.log.wait(at_most, |said| {
+            let new = &said.events[next..];
+            next = said.events.len();
+            new.iter().find(|event| event["event"] == name && test(event)).cloned()
+        });
+        match found {
+            Ok(event) => event,
+            Err(waited) => {
+                let seen = self.events(name);
+                self.fail(&format!("no event \"{name}\" of the wanted kind ({waited:?}); {} others", seen.len()))
+            }
+        }
+    }
+
+    /// Waits a little for a new tip. For those who must look at several nodes in turn.
+    pub(super) fn glance_for_tip(&self, mark: usize, at_most: Duration) {
+        let is_tip = |event: &Value| event["event"] == "tip";
+        let _ = self.log.wait(at_most, |said| said.events[mark..].iter().any(is_tip).then_some(()));
+    }
+
+    /// Waits until that peer is connected, whatever happened before.
+    pub(crate) fn wait_connected(&self, peer_id: &str) {
+        let found = self.log.wait(DEADLINE, |said| {
+            let last = said.events.iter().rev().find(|event| {
+                event["peer_id"] == peer_id && event["event"].as_str().is_some_and(|name| name.starts_with("peer_"))
+            })?;
+            (last["event"] == "peer_connected").then_some(())
+        });
+        if let Err(waited) = found {
+            self.fail(&format!("peer {peer_id} is not connected ({waited:?})"));
+        }
+    }
+
+    /// Connects to another node; both know of it afterwards.
+    pub(crate) fn connect(&self, other: &Self) {
+        self.run(&format!("connect {}", other.listen()));
+        self.wait_connected(&other.peer_id());
+        other.wait_connected(&self.peer_id());
+    }
+
+    /// SIGKILL. What is left is the folder.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().expect("our own child");
+    }
+
+    /// SIGTERM, and a clean end.
+    pub(crate) fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.wait_exit();
+        assert!(status.success(), "SIGTERM is a normal end, not {status}\n{}", self.log.tail());
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal process {pid:?}: {error}"));
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn wait_exit(&mut self) -> ExitStatus {
+        if self.log.wait_end(DEADLINE) == Err(Waited::TooLong) {
+            self.fail("the node does not end");
+        }
+        self.child.wait().expect("our own child")
+    }
+
+    /// Starts again in the same folder, after [`Node::kill`] or [`Node::stop`].
+    pub(crate) fn restart(&mut self) {
+        let options = self.options.clone();
+        self.restart_with(options);
+    }
+
+    /// The same with other options.
+    pub(crate) fn restart_with(&mut self, options: Options) {
+        let owner = self.owner.take();
+        *self = Self::start_in(&self.folder.clone(), options);
+        self.owner = owner;
+    }
+
+    /// The folder that it keeps its data in.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The event with which it became ready.
+    pub(crate) fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// Who it is to peers.
+    pub(crate) fn peer_id(&self) -> String {
+        text(&self.ready, "peer_id")
+    }
+
+    /// Its account.
+    pub(crate) fn address(&self) -> String {
+        text(&self.ready, "address")
+    }
+
+    /// Where it listens.
+    pub(crate) fn listen(&self) -> String {
+        let address = self.ready["listen"][0].as_str();
+        address.unwrap_or_else(|| self.fail("it does not say where it listens")).to_owned()
+    }
+
+    /// Its best block's height.
+    pub(crate) fn height(&self) -> u64 {
+        number(&self.run("status"), "height")
+    }
+
+    /// Its best block's id.
+    pub(crate) fn tip(&self) -> String {
+        text(&self.run("status"), "tip")
+    }
+
+    /// The coins of an account, as text.
+    pub(crate) fn balance(&self, address: &str) -> String {
+        text(&self.run(&format!("balance {address}")), "balance")
+    }
+
+    /// The whole chain, genesis first.
+    pub(crate) fn chain(&self) -> Value {
+        self.run("chain 0 1000000000")
+    }
+
+    /// The ids of all transactions on its chain, rewards included.
+    pub(crate) fn mined_ids(&self) -> Vec<String> {
+        let chain = self.chain();
+        let blocks = chain["blocks"].as_array().expect("a list of blocks");
+        blocks.iter().flat_map(|block| super::ids(&block["transactions"])).collect()
+    }
+
+    /// What it wrote to stderr so far.
+    pub(crate) fn stderr(&self) -> Vec<String> {
+        self.log.lock().stderr.iter().cloned().collect()
+    }
+
+    /// Lines on stdout that are neither an answer nor an event.
+    pub(crate) fn strays(&self) -> Vec<String> {
+        self.log.lock().strays.clone()
+    }
+
+    /// Fails the test and shows what the node said last.
+    pub(crate) fn fail(&self, why: &str) -> ! {
+        panic!("{why}\nnode in {}:\n{}", self.folder.display(), self.log.tail())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Also works on a stopped process. It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,306 @@
+//! Peers that mean harm, over real sockets. After each attack the node answers, has its chain, and serves an honest
+//! peer; where the fault is proven, the attacker is gone.
+
+mod attacker;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use attacker::{Answers, Attacker, network};
+use quipu::protocol::encode::encode;
+use quipu::protocol::{
+    Action, Amount, Block, BlockId, Body, Header, Height, LeafHash, List, Network, Request, Response, Reward,
+    SecretKey, Signature, SignedTransaction, Status, Transaction, UnixMillis, Work,
+};
+
+use crate::harness::{Node, agree, number, text};
+
+/// Bytes on the port that are no libp2p, in all sizes.
+pub(crate) fn bytes_that_are_no_libp2p() {
+    let victim = Victim::start();
+    for round in 0..40_u32 {
+        let mut stream = victim.dial();
+        let garbage: Vec<u8> = (0..1_u32 << (round % 17)).map(|at| (at.wrapping_mul(round + 7) >> 3) as u8).collect();
+        // The node may hang up in the middle of it.
+        let _ = stream.write_all(&garbage);
+        let _ = stream.write_all(b"\x13/multistream/1.0.0\nGET / HTTP/1.1\r\n\r\n");
+    }
+    victim.is_well();
+}
+
+/// Connections that are opened and then say nothing keep nobody else out.
+pub(crate) fn connections_that_say_nothing() {
+    let victim = Victim::start();
+    let held: Vec<_> = (0..60).map(|_| victim.dial()).collect();
+    victim.is_well();
+    // They are ended by the node, not by us.
+    for mut stream in held {
+        stream.set_read_timeout(Some(crate::harness::DEADLINE)).expect("not zero");
+        let mut hello = [0; 1024];
+        while stream.read(&mut hello).expect("ended by the node") > 0 {}
+    }
+}
+
+/// Gossip that decodes to nothing, too long gossip: refused, and the sender is dropped.
+pub(crate) fn malformed_gossip() {
+    let victim = Victim::start();
+    for kind in ["blocks", "transactions"] {
+        let attacker = Attacker::connect(&victim.node, honest_answers());
+        for round in 0..100_u8 {
+            attacker.publish(kind, vec![round; usize::from(round) * 7 + 1]);
+            if attacker.is_closed_within(Duration::from_millis(50)) {
+                break;
+            }
+            assert!(round < 99, "{kind}: a hundred malformed messages and still connected");
+        }
+    }
+    let attacker = Attacker::connect(&victim.node, honest_answers());
+    attacker.publish("transactions", vec![0; 6 << 20]);
+    victim.is_well();
+}
+
+/// Blocks that break a rule each: no work, another body, a bad signature, too much reward, another network's
+/// transaction. None is adopted, and who sent it is dropped.
+pub(crate) fn invalid_blocks() {
+    let victim = Victim::start();
+    let key = SecretKey::from_seed([7; 32]);
+    let transaction = |genesis: &BlockId| {
+        let action = Action::Record { data: b"hostile".to_vec().into() };
+        Transaction { sender: key.public_key(), nonce: 0, fee: Amount::ZERO, action }.sign(genesis, &key)
+    };
+    let network = network();
+    let good = transaction(&network.genesis_id());
+    let mut unsigned = good.clone();
+    unsigned.signature = Signature::Ed25519([1; 64]);
+    let attacks: [(&str, Block); 7] = [
+        ("too little work", with_work(victim.next_block(Amount::COIN, vec![]), false)),
+        ("another body", {
+            let mut block = victim.next_block(Amount::COIN, vec![]);
+            block.header.body_root = LeafHash([9; 32]);
+            with_work(block, true)
+        }),
+        ("too much reward", victim.next_block(Amount::from_units(100_000_001), vec![])),
+        ("too little reward", victim.next_block(Amount::from_units(99_999_999), vec![])),
+        ("a bad signature", victim.next_block(Amount::COIN, vec![unsigned])),
+        ("a transaction of another network", victim.next_block(Amount::COIN, vec![transaction(&BlockId([3; 32]))])),
+        ("the same nonce twice", victim.next_block(Amount::COIN, vec![good.clone(), good])),
+    ];
+    for (name, block) in attacks {
+        let attacker = Attacker::connect(&victim.node, honest_answers());
+        attacker.publish("blocks", encode(&block));
+        if !attacker.is_closed_within(crate::harness::DEADLINE) {
+            victim.node.fail(&format!("{name}: the sender is still connected"));
+        }
+        assert_eq!(victim.node.tip(), victim.tip, "{name}");
+    }
+    // The same way with a good block, so that the cases above fail for the reason that they name.
+    let attacker = Attacker::connect(&victim.node, honest_answers());
+    let block = victim.next_block(Amount::COIN, vec![]);
+    attacker.publish("blocks", encode(&block));
+    let id = block.header.id().to_string();
+    victim.node.wait_event("tip", |event| event["id"] == *id);
+    let honest = Node::new();
+    honest.connect(&victim.node);
+    assert_eq!(agree(&[&honest, &victim.node]), victim.height + 1);
+}
+
+/// Peers that promise a better chain and never answer delay nobody for ever.
+pub(crate) fn requests_that_are_never_answered() {
+    let source = Victim::start();
+    let late = Node::new();
+    let silent: Vec<_> = (0..3)
+        .map(|_| {
+            let promise = |request| match request {
+                Request::Status(_) => Some(encode(&Response::Status(promise()))),
+                _ => None,
+            };
+            Attacker::connect(&late, Box::new(promise))
+        })
+        .collect();
+    late.connect(&source.node);
+    assert_eq!(agree(&[&late, &source.node]), source.height);
+    drop(silent);
+    source.is_well();
+}
+
+/// Answers that are noise, answers to other questions, blocks that nobody asked for.
+pub(crate) fn nonsense_as_answers() {
+    type Lie = fn() -> Vec<u8>;
+    let lies: [(&str, Lie); 4] = [
+        ("noise", || vec![0xa5; 3000]),
+        ("nothing", Vec::new),
+        ("another answer", || encode(&Response::Pending(List::default()))),
+        ("the genesis block again and again", || {
+            encode(&Response::Blocks(vec![network().genesis().clone(); 3].into()))
+        }),
+    ];
+    let source = Victim::start();
+    for (name, lie) in lies {
+        let late = Node::new();
+        let answers = move |request| match request {
+            Request::Status(_) => Some(encode(&Response::Status(promise()))),
+            _ => Some(lie()),
+        };
+        let attacker = Attacker::connect(&late, Box::new(answers));
+        late.connect(&source.node);
+        assert_eq!(agree(&[&late, &source.node]), source.height, "{name}");
+        attacker.wait_closed(&late);
+    }
+}
+
+/// Headers without work: a long chain of them is not believed, whatever its status claims.
+pub(crate) fn a_chain_without_work() {
+    let source = Victim::start();
+    let late = Node::new();
+    let headers = headers_without_work(200);
+    let answers = move |request| match request {
+        Request::Status(_) => Some(encode(&Response::Status(promise()))),
+        Request::Headers { .. } => Some(encode(&Response::Headers(headers.clone().into()))),
+        _ => None,
+    };
+    let attacker = Attacker::connect(&late, Box::new(answers));
+    attacker.wait_closed(&late);
+    assert_eq!(late.height(), 0);
+    late.connect(&source.node);
+    assert_eq!(agree(&[&late, &source.node]), source.height);
+}
+
+/// Thousands of requests, good ones and malformed ones, as fast as they can be sent.
+pub(crate) fn floods_of_requests() {
+    let victim = Victim::start();
+    let attacker = Attacker::connect(&victim.node, honest_answers());
+    let request = encode(&Request::Headers { locator: vec![network().genesis_id()].into() });
+    for _ in 0..5_000 {
+        attacker.ask(request.clone());
+    }
+    victim.is_well();
+    eprintln!("floods_of_requests: {} of 5000 were answered meanwhile", attacker.answered());
+
+    let attacker = Attacker::connect(&victim.node, honest_answers());
+    for round in 0..1_000_u32 {
+        attacker.ask(round.to_le_bytes().repeat(100));
+    }
+    victim.is_well();
+}
+
+/// A peer whose clock is an hour off is told to the user, and is a peer all the same.
+pub(crate) fn a_peer_with_a_wrong_clock_is_named() {
+    let victim = Victim::start();
+    let answers = |request| match request {
+        Request::Status(asker) => {
+            let clock = UnixMillis(asker.clock.0 + 3_600_000);
+            Some(encode(&Response::Status(Status { clock, ..genesis_status(asker) })))
+        }
+        other => honest_answers()(other),
+    };
+    let _ahead = Attacker::connect(&victim.node, Box::new(answers));
+    victim.node.wait_event("warning", |event| event["code"] == "peer_clock");
+    victim.is_well();
+}
+
+/// A node with a short chain that nobody may change.
+struct Victim {
+    node: Node,
+    height: u64,
+    tip: String,
+    last: Header,
+}
+
+impl Victim {
+    fn start() -> Self {
+        let node = Node::new();
+        node.run("mine 3");
+        let shown = node.run("block 3");
+        let tip = text(&shown, "id");
+        // Of its fields only these three matter to a block on top.
+        let last = Header {
+            height: Height(number(&shown, "height")),
+            timestamp: UnixMillis(number(&shown, "timestamp")),
+            parent: tip.parse().expect("an id"),
+            ..network().genesis().header
+        };
+        Self { node, height: 3, tip, last }
+    }
+
+    /// Alive, unchanged, and of use to an honest peer.
+    fn is_well(&self) {
+        assert_eq!((self.node.height(), self.node.tip()), (self.height, self.tip.clone()));
+        let honest = Node::new();
+        honest.connect(&self.node);
+        assert_eq!(agree(&[&honest, &self.node]), self.height);
+    }
+
+    fn dial(&self) -> TcpStream {
+        let port = self.node.listen().split('/').nth(4).and_then(|port| port.parse().ok()).expect("/ip4/…/tcp/PORT");
+        TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).expect("it listens")
+    }
+
+    /// A block on top of the chain that keeps all rules, unless its content does not.
+    fn next_block(&self, reward: Amount, transactions: Vec<SignedTransaction>) -> Block {
+        let to = SecretKey::from_seed([7; 32]).public_key().address();
+        let body = Body { reward: Reward { to, amount: reward }, transactions: transactions.into() };
+        let header = Header {
+            height: self.last.height.next(),
+            // The genesis header's own fields fill in version and target.
+            parent: self.last.parent,
+            body_root: body.root(),
+            timestamp: self.last.timestamp,
+            ..network().genesis().header
+        };
+        with_work(Block { header, body }, true)
+    }
+}
+
+/// The block with a nonce that meets its target, or with one that does not.
+fn with_work(mut block: Block, enough: bool) -> Block {
+    while block.header.target.is_met_by(&block.header.id()) != enough {
+        block.header.nonce += 1;
+    }
+    block
+}
+
+/// Linked headers from genesis on, none of which meets its target.
+fn headers_without_work(count: u64) -> Vec<Header> {
+    let network: Network = network();
+    let mut parent = network.genesis().header;
+    (0..count)
+        .map(|_| {
+            let header =
+                Header { height: parent.height.next(), parent: parent.id(), nonce: 0, ..network.genesis().header };
+            let body = network.genesis().body.clone();
+            parent = with_work(Block { header, body }, false).header;
+            parent
+        })
+        .collect()
+}
+
+/// A status that any node would want to follow.
+fn promise() -> Status {
+    Status {
+        tip: BlockId([0; 32]),
+        height: Height(1_000_000),
+        work: Work(1 << 80),
+        clock: UnixMillis(0),
+        pending: 0,
+        nickname: List::default(),
+    }
+}
+
+/// A peer that has only the genesis block, and nothing to hide.
+fn honest_answers() -> Answers {
+    Box::new(|request| {
+        Some(encode(&match request {
+            Request::Status(asker) => Response::Status(genesis_status(asker)),
+            Request::Headers { .. } => Response::Headers(List::default()),
+            Request::Blocks { .. } => Response::Blocks(List::default()),
+            Request::Pending => Response::Pending(List::default()),
+            Request::Transactions { .. } => Response::Transactions(List::default()),
+        }))
+    })
+}
+
+/// The status of a peer that has only the genesis block, and the asker's clock.
+fn genesis_status(asker: Status) -> Status {
+    Status { tip: network().genesis_id(), height: Height::GENESIS, work: Work::ZERO, pending: 0, ..asker }
+}

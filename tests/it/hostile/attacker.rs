@@ -1,0 +1,265 @@
+//! A peer that speaks libp2p well and says whatever a test wants it to say.
+//!
+//! It shares the types and the encoding with the node, and nothing of its behaviour. It never listens: what a node
+//! holds against it, it holds against its identity, which is a new one each time.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use libp2p::gossipsub::{self, IdentTopic};
+use libp2p::request_response::{self, ProtocolSupport};
+use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder, identify, noise, ping, tcp, yamux};
+use quipu::protocol::encode::decode;
+use quipu::protocol::message::{PROTOCOL_VERSION, REQUEST_BYTES_MAX, topic};
+use quipu::protocol::{Network, Parameters, Request};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::harness::{DEADLINE, Node};
+
+/// Answers to requests, as raw frames. `None` leaves the asker waiting.
+pub(crate) type Answers = Box<dyn FnMut(Request) -> Option<Vec<u8>> + Send>;
+
+/// The network that the tests' nodes are on.
+pub(crate) fn network() -> Network {
+    Network::new(Parameters::dev()).expect("a preset is valid")
+}
+
+/// A connected attacker. Its connections end when it is dropped.
+pub(crate) struct Attacker {
+    orders: UnboundedSender<Order>,
+    closed: mpsc::Receiver<()>,
+    answered: Arc<AtomicU64>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+enum Order {
+    Publish { kind: &'static str, bytes: Vec<u8> },
+    Ask { frame: Vec<u8> },
+}
+
+impl Attacker {
+    /// Connects to a node and waits until what it publishes would arrive there.
+    pub(crate) fn connect(node: &Node, answers: Answers) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let address: Multiaddr = node.listen().parse().expect("a node listens on multiaddresses");
+        let (orders, receiver) = unbounded_channel();
+        let (ready, is_ready) = mpsc::channel();
+        let (close, closed) = mpsc::channel();
+        let answered = Arc::new(AtomicU64::new(0));
+        let task = Task { answers, ready: Some(ready), close, answered: Arc::clone(&answered), held: Vec::new() };
+        runtime.spawn(task.run(address, receiver));
+        if is_ready.recv_timeout(DEADLINE).is_err() {
+            node.fail("an attacker could not connect");
+        }
+        Self { orders, closed, answered, _runtime: runtime }
+    }
+
+    /// Spreads any bytes on the topic of `blocks` or `transactions`.
+    pub(crate) fn publish(&self, kind: &'static str, bytes: Vec<u8>) {
+        // A task that has ended was closed by the node; the tests ask for that elsewhere.
+        let _ = self.orders.send(Order::Publish { kind, bytes });
+    }
+
+    /// Asks with any bytes as the request.
+    pub(crate) fn ask(&self, frame: Vec<u8>) {
+        let _ = self.orders.send(Order::Ask { frame });
+    }
+
+    /// How many of its requests got an answer.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the node has ended the connection.
+    pub(crate) fn wait_closed(&self, node: &Node) {
+        if self.closed.recv_timeout(DEADLINE).is_err() {
+            node.fail("the attacker is still connected");
+        }
+    }
+
+    /// Whether the node ends the connection within that time. For loops that attack again.
+    pub(crate) fn is_closed_within(&self, at_most: Duration) -> bool {
+        self.closed.recv_timeout(at_most).is_ok()
+    }
+}
+
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    gossipsub: gossipsub::Behaviour,
+    sync: request_response::Behaviour<RawCodec>,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+}
+
+fn behaviour(keypair: &libp2p::identity::Keypair) -> Behaviour {
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(gossipsub::ValidationMode::Anonymous)
+        .max_transmit_size(8 << 20)
+        .heartbeat_initial_delay(Duration::from_millis(100))
+        .flood_publish(true)
+        .build()
+        .expect("a valid configuration");
+    let protocol = format!("/quipu/{PROTOCOL_VERSION}/{}", network().tag());
+    let sync = StreamProtocol::try_from_owned(format!("{protocol}/sync")).expect("begins with a slash");
+    let requests = request_response::Config::default().with_max_concurrent_streams(10_000);
+    Behaviour {
+        gossipsub: gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config).expect("valid"),
+        sync: request_response::Behaviour::new([(sync, ProtocolSupport::Full)], requests),
+        identify: identify::Behaviour::new(identify::Config::new(protocol, keypair.public())),
+        ping: ping::Behaviour::default(),
+    }
+}
+
+fn swarm() -> Swarm<Behaviour> {
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .expect("noise keys")
+        .with_behaviour(behaviour)
+        .expect("no error of its own")
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
+        .build()
+}
+
+struct Task {
+    answers: Answers,
+    ready: Option<mpsc::Sender<()>>,
+    close: mpsc::Sender<()>,
+    answered: Arc<AtomicU64>,
+    /// Requests that are never answered: dropping the channel would tell the asker.
+    held: Vec<request_response::ResponseChannel<Vec<u8>>>,
+}
+
+impl Task {
+    async fn run(mut self, address: Multiaddr, mut orders: UnboundedReceiver<Order>) {
+        let mut swarm = swarm();
+        for kind in ["blocks", "transactions"] {
+            swarm.behaviour_mut().gossipsub.subscribe(&IdentTopic::new(topic(&network(), kind))).expect("allowed");
+        }
+        swarm.dial(address).expect("dialled once");
+        let mut victim = None;
+        loop {
+            tokio::select! {
+                order = orders.recv() => match (order, victim) {
+                    (None, _) => return,
+                    (Some(order), Some(peer)) => carry_out(order, peer, swarm.behaviour_mut()),
+                    (Some(_), None) => unreachable!("orders come after the connection"),
+                },
+                event = swarm.select_next_some() => match event {
+                    SwarmEvent::ConnectionEstablished { peer_id, .. } => victim = Some(peer_id),
+                    SwarmEvent::ConnectionClosed { num_established: 0, .. } => {
+                        let _ = self.close.send(());
+                        return;
+                    }
+                    SwarmEvent::OutgoingConnectionError { error, .. } => {
+                        eprintln!("an attacker's dial: {error}");
+                        return;
+                    }
+                    SwarmEvent::Behaviour(event) => self.react(event, swarm.behaviour_mut()),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    fn react(&mut self, event: BehaviourEvent, behaviour: &mut Behaviour) {
+        match event {
+            BehaviourEvent::Gossipsub(gossipsub::Event::Subscribed { .. }) => {
+                if let Some(ready) = self.ready.take() {
+                    let _ = ready.send(());
+                }
+            }
+            BehaviourEvent::Sync(request_response::Event::Message { message, .. }) => match message {
+                request_response::Message::Request { request, channel, .. } => {
+                    // The node's own requests always decode; if not, there is nothing to say.
+                    let answer = decode(&request, REQUEST_BYTES_MAX).ok().and_then(|request| (self.answers)(request));
+                    match answer {
+                        Some(frame) => {
+                            let _ = behaviour.sync.send_response(channel, frame);
+                        }
+                        None => self.held.push(channel),
+                    }
+                }
+                request_response::Message::Response { .. } => {
+                    self.answered.fetch_add(1, Ordering::Relaxed);
+                }
+            },
+            _ => {}
+        }
+    }
+}
+
+fn carry_out(order: Order, victim: PeerId, behaviour: &mut Behaviour) {
+    match order {
+        Order::Publish { kind, bytes } => {
+            if let Err(error) = behaviour.gossipsub.publish(IdentTopic::new(topic(&network(), kind)), bytes) {
+                eprintln!("an attacker's message was not published: {error}");
+            }
+        }
+        Order::Ask { frame } => {
+            behaviour.sync.send_request(&victim, frame);
+        }
+    }
+}
+
+/// The frames of the sync protocol, a little-endian `u32` length and that many bytes, without looking inside.
+#[derive(Debug, Clone, Default)]
+struct RawCodec;
+
+impl request_response::Codec for RawCodec {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+    ) -> io::Result<Vec<u8>> {
+        read_frame(io).await
+    }
+
+    async fn read_response<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+    ) -> io::Result<Vec<u8>> {
+        read_frame(io).await
+    }
+
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_frame(io, &frame).await
+    }
+
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_frame(io, &frame).await
+    }
+}
+
+async fn read_frame<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    io.read_exact(&mut length).await?;
+    let mut frame = Vec::new();
+    io.take(u32::from_le_bytes(length).into()).read_to_end(&mut frame).await?;
+    Ok(frame)
+}
+
+async fn write_frame<T: AsyncWrite + Unpin>(io: &mut T, frame: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
+    io.write_all(&length.to_le_bytes()).await?;
+    io.write_all(frame).await?;
+    io.close().await
+}

@@ -1,0 +1,119 @@
+//! Whole-program tests: real processes that are started, spoken to, stopped and killed.
+//!
+//! One binary, so that it is linked once. It runs on libtest-mimic instead of the built-in harness because that
+//! can count a test as ignored at run time: where a machine forbids network namespaces, the tests that need them
+//! say so and do not pretend to have passed. Everything else (`cargo test NAME`, `--list`, `--exact`) is as usual.
+
+mod bad_input;
+mod crash;
+mod first_steps;
+mod gossip;
+mod harness;
+mod hostile;
+mod lan;
+mod partition;
+mod restart;
+mod sync;
+
+use std::process::Command;
+
+use harness::{Ability, ability};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The named functions as tests.
+macro_rules! trials {
+    ($make:ident: $($module:ident::$test:ident),* $(,)?) => {
+        [$($make(concat!(stringify!($module), "::", stringify!($test)), $module::$test)),*]
+    };
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    trials.extend(trials!(plain:
+        first_steps::two_nodes_mine_send_and_agree,
+        first_steps::the_chain_has_the_documented_shape,
+        first_steps::saved_chain_is_json_and_equals_the_chain,
+        first_steps::a_restart_keeps_everything,
+        first_steps::each_line_gets_one_answer_in_order,
+        first_steps::sigterm_and_sigint_are_a_normal_end,
+        first_steps::a_script_is_finished_before_the_node_leaves,
+        first_steps::without_a_prompt_the_end_of_input_is_no_end,
+        first_steps::two_names_run_side_by_side,
+        first_steps::the_coin_key_is_private_and_openssl_reads_it,
+        bad_input::commands_are_refused_with_stable_codes,
+        bad_input::amounts_are_refused_with_stable_codes,
+        bad_input::a_command_of_binary_garbage_is_refused,
+        bad_input::insufficient_balance_counts_what_is_pending,
+        bad_input::unreachable_peers_are_refused_in_words,
+        bad_input::another_network_is_left_alone,
+        bad_input::a_busy_port_that_was_asked_for_ends_the_start,
+        bad_input::a_folder_in_use_ends_the_start,
+        bad_input::a_folder_of_another_network_ends_the_start,
+        bad_input::truncated_files_end_the_start_and_stay_as_they_are,
+        bad_input::wrong_arguments_end_the_start,
+        gossip::what_is_sent_at_peer_connected_arrives,
+        gossip::a_block_crosses_a_line_of_five,
+        partition::the_longer_chain_wins_and_transactions_return,
+        partition::at_equal_length_the_first_seen_stays,
+        partition::resolve_tells_who_has_the_better_chain,
+        sync::a_late_node_gets_all_while_one_of_three_peers_stalls,
+        crash::kill_9_loses_nothing_that_was_answered,
+        restart::a_long_chain_is_read_back,
+        hostile::bytes_that_are_no_libp2p,
+        hostile::connections_that_say_nothing,
+        hostile::malformed_gossip,
+        hostile::invalid_blocks,
+        hostile::requests_that_are_never_answered,
+        hostile::nonsense_as_answers,
+        hostile::a_chain_without_work,
+        hostile::floods_of_requests,
+        hostile::a_peer_with_a_wrong_clock_is_named,
+    ));
+    trials.extend(trials!(privileged:
+        bad_input::a_full_disk_loses_nothing,
+        lan::five_nodes_find_each_other_by_mdns,
+        lan::a_cut_and_healed_link_leaves_one_chain,
+        lan::a_restarted_node_is_found_again,
+        lan::mdns_that_cannot_start_is_a_warning,
+        lan::many_connections_from_one_machine,
+    ));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A test that runs anywhere.
+fn plain(name: &str, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}
+
+/// A test that makes network namespaces or mounts file systems.
+fn privileged(name: &str, test: fn()) -> Trial {
+    match ability() {
+        Ability::Here => plain(name, test),
+        Ability::InShell => {
+            let name = name.to_owned();
+            Trial::test(name.clone(), move || run_in_shell(&name))
+        }
+        Ability::Missing(why) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => {
+            Trial::test(name, move || Err(Failed::from(why.as_str())))
+        }
+        Ability::Forbidden(why) | Ability::Missing(why) => {
+            eprintln!("{name} is ignored: {why}");
+            plain(name, test).with_ignored_flag(true)
+        }
+    }
+}
+
+/// Runs one test in another process of this program, which is root in a user namespace of its own.
+fn run_in_shell(name: &str) -> Result<(), Failed> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lan");
+    let program = std::env::current_exe().expect("a running program has a file");
+    let status = Command::new(script).arg("shell").arg(program).args(["--exact", name]).status();
+    if status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        return Ok(());
+    }
+    Err(Failed::from(format!("in a user namespace: {status:?}")))
+}
