@@ -1,6 +1,62 @@
-//! quipu: a peer-to-peer ledger node.
+//! quipu is a peer-to-peer ledger node: several on a network find each other and agree on one tamper-evident chain of
+//! signed transactions. This page is the map of its code.
+//!
+//! # The parts, and who may import whom
+//!
+//! ```text
+//!   protocol  <-  engine  <-  sim     a virtual network that drives many engines in virtual time
+//!                         <-  node    the real thing: sockets, files, threads, clocks, the prompt
+//! ```
+//!
+//! - [`protocol`] (a crate of its own, `protocol/`) is what peers must agree on: types, their bytes, the rules of
+//!   blocks and transactions, wire messages. Pure functions. Its README is the specification.
+//! - [`engine`] is the node's brain. One function, [`Engine::handle`](engine::Engine::handle), takes in an event (a
+//!   message came, a check is done, time has passed) and says what is to be done (ask a peer, write a batch, answer the
+//!   user). Which chain is best, what waits to be mined, what to fetch from whom, whom to cut off: all of it is decided
+//!   there, and nowhere else.
+//! - [`sim`] surrounds many engines with virtual links, disks and clocks, from one seed.
+//! - [`node`] surrounds one engine with the real world. Its parts are thin: they carry out effects and report events.
+//!
+//! The engine knows no clock, no file, no thread and no network; `sim` and `node` never see each other. The compiler
+//! holds this: the feature `node` (on by default) brings tokio, libp2p and redb, and
+//! `cargo test --no-default-features` builds and tests all the rest without them. `tests/imports.rs` holds what the
+//! compiler can't.
+//!
+//! # Follow a block
+//!
+//! ```text
+//!   a peer ── gossip ──> node::swarm ── Event::Gossip ──> engine            header known? parent? time? work?
+//!                                                           │ Effect::CheckBlocks
+//!   node::checker (all cores: root, signatures) <───────────┘
+//!            └── Event::BlocksChecked ──> engine ──> chain::advance         nonces, balances, reward; reorganise
+//!                                                      │ Effect::Verdict ──> swarm passes it on
+//!                                                      │ Effect::Persist ──> node::store, one commit for all that waits
+//!                                                      └ Effect::Notify, Answer ──> the prompt, after that commit
+//! ```
+//!
+//! Each arrow goes one way. Queues between the parts are bounded, or hold at most one answer for each thing that was
+//! asked for; no two loops wait for each other.
+//!
+//! # What always holds
+//!
+//! - **What is acknowledged is durable.** Answers, notices and snapshots for readers pass through the store's queue, so
+//!   nobody sees a block or a transaction that a power cut could take back.
+//! - **A tip is only replaced by one with more work**, and a reorganisation is seen, and written, as one step.
+//! - **What was checked has a type that only the check makes**
+//!   ([`CheckedBlock`](protocol::CheckedBlock), [`CheckedTransaction`](protocol::CheckedTransaction)).
+//! - **Nothing is passed on before it was judged**, so whoever passes on something invalid is at fault.
+//! - **Nothing waits for ever.** What is wanted is derived from the state after every event; a lost answer heals by its
+//!   deadline, lost gossip by the next status exchange.
+//! - **Every container has a bound**, a named constant with its unit at the end of its name and its eviction beside it.
+//!
+//! # What is deliberately not here
+//!
+//! No smart contracts, no consensus but proof of work, no peer discovery beyond the LAN, the peers one names and those
+//! one has met. No trait that only one type implements, no locks shared between the parts, no global state.
 
 pub use quipu_protocol as protocol;
 
 pub mod engine;
+#[cfg(feature = "node")]
+pub mod node;
 pub mod sim;
