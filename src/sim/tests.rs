@@ -1,6 +1,7 @@
 //! Engines that talk to each other, as one story each.
 
 use super::network::{NodeId, World};
+use super::random::Random;
 use crate::engine::event::{Answer, Command, CommandError, Notice};
 use crate::protocol::{Account, Action, Amount, Millis, Network, Parameters, TransactionId};
 
@@ -237,4 +238,65 @@ fn the_same_seed_gives_the_same_story() {
         (world.view(nodes[4]).tip, world.notices(nodes[4]).to_vec())
     };
     assert_eq!(story(), story());
+}
+
+/// Partitions, crashes, forks and payments in any order; then all links are back, and everybody has to agree on a chain
+/// in which no coin was lost or made.
+#[test]
+fn whatever_happens_they_agree_in_the_end() {
+    for seed in 0..40 {
+        let (mut world, nodes) = world(5);
+        let mut random = Random::new(seed);
+        connect_all(&mut world, &nodes);
+        for _ in 0..60 {
+            disturb(&mut world, &nodes, &mut random);
+        }
+        for node in &nodes {
+            world.crash(*node);
+            world.start(*node);
+        }
+        connect_all(&mut world, &nodes);
+        world.run_for(Millis::from_secs(20));
+        mine(&mut world, nodes[0], 1);
+        world.run_until(SOON, World::agree);
+        world.run_for(Millis::from_secs(1));
+
+        let height = world.view(nodes[0]).tip.height.0;
+        let total: u64 = nodes.iter().map(|node| account(&mut world, nodes[0], *node).balance.units()).sum();
+        assert_eq!(total, height * Amount::COIN.units(), "seed {seed}: coins are subsidies");
+        let chain: Vec<_> = world.disk(nodes[0]).best().collect();
+        assert_eq!(chain.len() as u64, height, "seed {seed}");
+        for node in &nodes {
+            assert!(world.disk(*node).best().eq(chain.iter().copied()), "seed {seed}: what is shown is on disk");
+        }
+        assert!(world.closed.is_empty(), "seed {seed}: nobody did wrong, but {:?}", world.closed);
+    }
+}
+
+fn disturb(world: &mut World, nodes: &[NodeId], random: &mut Random) {
+    let mut pick = || nodes[random.between(0, nodes.len() as u64 - 1) as usize];
+    let (a, b) = (pick(), pick());
+    match random.between(0, 6) {
+        0 | 1 => mine(world, a, random.between(1, 5)),
+        2 => {
+            let action =
+                Action::Transfer { to: world.address(b), amount: Amount::from_units(random.between(1, 1 << 27)) };
+            let fee = Amount::from_units(random.between(0, 9));
+            // It may have too little; that is an answer too.
+            let _ = world.command(a, Command::Send { key: world.key(a), action, fee });
+        }
+        3 if a != b => world.disconnect(a, b),
+        4 if a != b => {
+            world.disconnect(a, b);
+            world.connect(a, b);
+        }
+        5 => {
+            // In the middle of whatever it is doing.
+            world.begin(a, Command::Mine { count: 3, to: None });
+            world.run_for(Millis(random.between(0, 12)));
+            world.crash(a);
+            world.start(a);
+        }
+        _ => world.run_for(Millis(random.between(1, 3_000))),
+    }
 }
