@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the vectors in this folder with an implementation written from ../README.md alone.
+"""Checks the vectors in this folder with an implementation that follows ../README.md and shares no code with the crate.
 
 Needs nothing but Python's standard library. Run it from anywhere: it exits with status 1 at the first
 disagreement. It is slow and simple on purpose: read it beside the specification.
