@@ -111,9 +111,10 @@ impl Retarget {
     /// The target of a block that claims `timestamp`, on a parent with this target and timestamp.
     ///
     /// target = parent's target * 2^((timestamp - parent's timestamp - spacing) / half life), between
-    /// [`Target::HARDEST`] and [`Retarget::easiest`]. This is ASERT ("Dynamic difficulty adjustment", Mark B.
-    /// Lundeberg 2020; aserti3-2d of Bitcoin Cash) taken from the parent instead of an anchor, with the same
-    /// integer arithmetic: a cubic approximation of 2^x with 16 bits after the point.
+    /// [`Target::HARDEST`] and [`Retarget::easiest`]. This is ASERT (Mark B. Lundeberg, "Static difficulty
+    /// adjustments, with absolutely scheduled exponentially rising targets", 2020; aserti3-2d of Bitcoin Cash) taken
+    /// from the parent instead of an anchor, with the same integer arithmetic: a cubic approximation of 2^x with 16
+    /// bits after the point.
     pub fn target_after(&self, parent: Target, parent_timestamp: UnixMillis, timestamp: UnixMillis) -> Target {
         let easiest = self.easiest.expand().expect("a network's easiest target is checked when it is made");
         if self.half_life == Millis(0) {

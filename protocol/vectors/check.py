@@ -1,0 +1,576 @@
+#!/usr/bin/env python3
+"""Checks the vectors in this folder with an implementation that follows ../README.md and shares no code with the crate.
+
+Needs nothing but Python's standard library. Run it from anywhere: it exits with status 1 at the first
+disagreement. It is slow and simple on purpose: read it beside the specification.
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+class Broken(Exception):
+    """A rule is broken; the argument is its name."""
+
+
+def demand(condition, rule):
+    if not condition:
+        raise Broken(rule)
+
+
+# 2. Hashes
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def tagged(tag, data):
+    prefix = sha256(tag.encode())
+    return sha256(prefix + prefix + data)
+
+
+def keccak256(data):
+    def rotate(lane, by):
+        return (lane << by | lane >> (64 - by)) & (2**64 - 1) if by else lane
+
+    constants, register = [], 1
+    for _ in range(24):
+        constant = 0
+        for j in range(7):
+            constant |= (register & 1) << (2**j - 1)
+            register = register << 1 ^ (0x171 if register & 0x80 else 0)
+        constants.append(constant)
+    rate = 136
+    data += b"\x01" + bytes(-(len(data) + 2) % rate) + b"\x80" if (len(data) + 1) % rate else b"\x81"
+    lanes = [[0] * 5 for _ in range(5)]
+    for at in range(0, len(data), rate):
+        for i in range(rate // 8):
+            lanes[i % 5][i // 5] ^= int.from_bytes(data[at + 8 * i:at + 8 * i + 8], "little")
+        for constant in constants:
+            parity = [lanes[x][0] ^ lanes[x][1] ^ lanes[x][2] ^ lanes[x][3] ^ lanes[x][4] for x in range(5)]
+            for x in range(5):
+                mixed = parity[x - 1] ^ rotate(parity[(x + 1) % 5], 1)
+                lanes[x] = [lane ^ mixed for lane in lanes[x]]
+            x, y, current = 1, 0, lanes[1][0]
+            for t in range(24):
+                x, y = y, (2 * x + 3 * y) % 5
+                current, lanes[x][y] = lanes[x][y], rotate(current, (t + 1) * (t + 2) // 2 % 64)
+            for y in range(5):
+                row = [lanes[x][y] for x in range(5)]
+                for x in range(5):
+                    lanes[x][y] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5])
+            lanes[0][0] ^= constant
+    return b"".join(lanes[i % 5][i // 5].to_bytes(8, "little") for i in range(4))
+
+
+# 3. Keys, signatures, addresses
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+
+
+def decode_point(data):
+    number = int.from_bytes(data, "little")
+    sign, y = number >> 255, (number & (2**255 - 1)) % P
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if x * x % P != square:
+        return None
+    return ((-x if x & 1 != sign else x) % P, y)
+
+
+def add(one, other):
+    (x1, y1), (x2, y2) = one, other
+    product = D * x1 * x2 * y1 * y2 % P
+    return ((x1 * y2 + x2 * y1) * pow(1 + product, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - product, -1, P) % P)
+
+
+def multiply(scalar, point):
+    result = (0, 1)
+    while scalar:
+        if scalar & 1:
+            result = add(result, point)
+        point, scalar = add(point, point), scalar >> 1
+    return result
+
+
+BASE = decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def verifies(key, message, signature):
+    point, commitment = decode_point(key), decode_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if point is None or commitment is None or scalar >= L:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    return multiply(8 * scalar, BASE) == multiply(8, add(commitment, multiply(challenge, point)))
+
+
+def address_text(address):
+    digits = address.hex()
+    case = keccak256(digits.encode()).hex()
+    return "0x" + "".join(d.upper() if int(c, 16) >= 8 else d for d, c in zip(digits, case))
+
+
+def parse_address(text):
+    digits = text[2:]
+    if text[:2] != "0x" or len(digits) != 40 or any(d not in "0123456789abcdefABCDEF" for d in digits):
+        return None
+    address = bytes.fromhex(digits)
+    uniform = digits in (digits.lower(), digits.upper())
+    return address if uniform or address_text(address) == text else None
+
+
+# 4. Amounts
+
+def amount_text(units):
+    return f"{units // 10**8}.{units % 10**8:08}".rstrip("0").rstrip(".")
+
+
+def parse_amount(text):
+    whole, _, fraction = text.partition(".")
+    if not whole + fraction or any(d not in "0123456789" for d in whole + fraction):
+        return None
+    fraction = fraction.rstrip("0")
+    if len(fraction) > 8:
+        return None
+    units = int(whole + fraction.ljust(8, "0"))
+    return units if units < 2**64 else None
+
+
+# 5. Targets and work, 6. Retargeting
+
+HARDEST = 2**160
+
+
+def compress(bound):
+    length = (bound.bit_length() + 7) // 8
+    mantissa = bound >> 8 * (length - 3)
+    if mantissa & 0x800000:
+        mantissa, length = mantissa >> 8, length + 1
+    return length << 24 | mantissa
+
+
+def expand(compact):
+    exponent, mantissa = compact >> 24, compact & 0x7FFFFF
+    if compact & 0x800000 or not 3 <= exponent <= 33:
+        return None
+    bound = mantissa << 8 * (exponent - 3)
+    return bound if HARDEST <= bound < 2**256 and compress(bound) == compact else None
+
+
+def work(compact):
+    return 2**256 // (expand(compact) + 1)
+
+
+def target_after(spacing, half_life, easiest, parent_target, parent_timestamp, timestamp):
+    if half_life == 0:
+        return easiest
+    x = (timestamp - parent_timestamp - spacing) * 65536 // half_life
+    shift, f = x // 65536, x % 65536
+    factor = 65536 + ((195766423245049 * f + 971821376 * f**2 + 5127 * f**3 + 2**47) >> 48)
+    shift = max(-1000, min(1000, shift - 16))  # saturates: bounds have 256 bits
+    product = expand(parent_target) * factor
+    bound = product << shift if shift >= 0 else product >> -shift
+    return compress(min(max(bound, HARDEST), expand(easiest)))
+
+
+# 7. Merkle tree
+
+def leaf(data):
+    return sha256(b"\x00" + data)
+
+
+def merkle_root(leaves):
+    if not leaves:
+        return sha256(b"")
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1
+    while 2 * split < len(leaves):
+        split *= 2
+    return sha256(b"\x01" + merkle_root(leaves[:split]) + merkle_root(leaves[split:]))
+
+
+# 1. Encoding: types as data, values as the JSON of encodings.json
+
+HASH, ADDRESS = ("bytes", 32), ("bytes", 20)
+DATA = ("data",)
+KEY = ("enum", [("ed25519", ("bytes", 32))])
+SIGNATURE = ("enum", [("ed25519", ("bytes", 64))])
+ACTION = ("enum", [
+    ("transfer", ("struct", [("to", ADDRESS), ("amount", "u64")])),
+    ("record", ("struct", [("data", DATA)])),
+])
+TRANSACTION = [("sender", KEY), ("nonce", "u64"), ("fee", "u64"), ("action", ACTION)]
+SIGNED = ("struct", TRANSACTION + [("signature", SIGNATURE)])
+HEADER = ("struct", [
+    ("version", "u32"), ("height", "u64"), ("parent", HASH), ("body_root", HASH), ("timestamp", "u64"),
+    ("target", "target"), ("nonce", "u64"),
+])
+REWARD = ("struct", [("to", ADDRESS), ("amount", "u64")])
+BLOCK = ("struct", [("header", HEADER), ("reward", REWARD), ("transactions", ("list", SIGNED))])
+STATUS = ("struct", [
+    ("tip", HASH), ("height", "u64"), ("work", "u128"), ("clock", "u64"), ("pending", "u64"), ("nickname", DATA),
+])
+REQUEST = ("enum", [
+    ("status", STATUS), ("headers", ("list", HASH)), ("blocks", ("list", HASH)), ("pending", None),
+    ("transactions", ("list", HASH)),
+])
+RESPONSE = ("enum", [
+    ("status", STATUS), ("headers", ("list", HEADER)), ("blocks", ("list", BLOCK)), ("pending", ("list", HASH)),
+    ("transactions", ("list", SIGNED)),
+])
+TYPES = {
+    "header": HEADER, "reward": REWARD, "signed_transaction": SIGNED, "block": BLOCK, "status": STATUS,
+    "request": REQUEST, "response": RESPONSE,
+}
+WIDTHS = {"u32": 4, "u64": 8, "u128": 16, "target": 4}
+
+
+def encode(kind, value):
+    if kind is None:
+        return b""
+    if isinstance(kind, str):
+        number = int(value, 16) if kind == "target" else int(value)
+        return number.to_bytes(WIDTHS[kind], "little")
+    if kind[0] == "bytes":
+        data = bytes.fromhex(value)
+        assert len(data) == kind[1]
+        return data
+    if kind[0] == "data":
+        data = bytes.fromhex(value)
+        return len(data).to_bytes(8, "little") + data
+    if kind[0] == "struct":
+        assert set(value) == {name for name, _ in kind[1]}
+        return b"".join(encode(field, value[name]) for name, field in kind[1])
+    if kind[0] == "list":
+        return len(value).to_bytes(8, "little") + b"".join(encode(kind[1], element) for element in value)
+    name, fields = (value, None) if isinstance(value, str) else next(iter(value.items()))
+    tag = [variant for variant, _ in kind[1]].index(name)
+    return tag.to_bytes(4, "little") + encode(kind[1][tag][1], fields)
+
+
+def decode(kind, data, limit=6291520):
+    demand(len(data) <= limit, "R1")
+    value, rest = decode_part(kind, data)
+    demand(not rest, "R1")
+    return value
+
+
+def decode_part(kind, data):
+    def take(count):
+        demand(count <= len(data), "R1")
+        return data[:count], data[count:]
+
+    if kind is None:
+        return None, data
+    if isinstance(kind, str):
+        head, rest = take(WIDTHS[kind])
+        number = int.from_bytes(head, "little")
+        return (f"{number:#010x}" if kind == "target" else number if kind == "u32" else str(number)), rest
+    if kind[0] == "bytes":
+        head, rest = take(kind[1])
+        return head.hex(), rest
+    if kind[0] == "struct":
+        value = {}
+        for name, field in kind[1]:
+            value[name], data = decode_part(field, data)
+        return value, data
+    if kind[0] == "enum":
+        head, rest = take(4)
+        tag = int.from_bytes(head, "little")
+        demand(tag < len(kind[1]), "R1")
+        name, fields = kind[1][tag]
+        value, rest = decode_part(fields, rest)
+        return (name if fields is None else {name: value}), rest
+    head, data = take(8)
+    count = int.from_bytes(head, "little")
+    demand(count <= len(data), "R1")  # no element is shorter than a byte
+    if kind[0] == "data":
+        head, rest = take(count)
+        return head.hex(), rest
+    elements = []
+    for _ in range(count):
+        element, data = decode_part(kind[1], data)
+        elements.append(element)
+    return elements, data
+
+
+# 8. Transactions
+
+def signing_bytes(network, signed):
+    content = {name: signed[name] for name, _ in TRANSACTION}
+    return b"quipu transaction 1\n" + network["genesis_id"] + encode(("struct", TRANSACTION), content)
+
+
+def sender_of(signed):
+    return sha256(encode(KEY, signed["sender"]))[:20]
+
+
+def check_form(network, signed):
+    demand(int(signed["fee"]) >= network["fee_min"], "R8")
+    transfer, record = signed["action"].get("transfer"), signed["action"].get("record")
+    demand(transfer is None or int(transfer["amount"]) > 0, "R9")
+    demand(record is None or len(record["data"]) <= 2 * 4096, "R3")
+
+
+def check_signature(network, signed):
+    key, signature = (bytes.fromhex(signed[name]["ed25519"]) for name in ("sender", "signature"))
+    demand(verifies(key, signing_bytes(network, signed), signature), "R10")
+
+
+# 10. Networks and genesis
+
+def make_network(case):
+    numbers = [int(case[name]) for name in ("genesis_time", "target_spacing", "half_life")]
+    target = int(case["easiest_target"], 16)
+    more = [int(case[name]) for name in ("future_time_max", "subsidy", "fee_min")]
+    name = case["name"].encode()
+    encoding = len(name).to_bytes(8, "little") + name
+    encoding += b"".join(n.to_bytes(8, "little") for n in numbers) + target.to_bytes(4, "little")
+    encoding += b"".join(n.to_bytes(8, "little") for n in more) + case["block_bytes_max"].to_bytes(4, "little")
+    reward = {"to": "00" * 20, "amount": "0"}
+    header = {
+        "version": 1, "height": "0", "parent": tagged("quipu network 1", encoding).hex(),
+        "body_root": leaf(encode(REWARD, reward)).hex(), "timestamp": case["genesis_time"],
+        "target": case["easiest_target"], "nonce": "0",
+    }
+    return {
+        "encoding": encoding, "hash": header["parent"], "easiest": target, "genesis_header": header,
+        "genesis": encode(BLOCK, {"header": header, "reward": reward, "transactions": []}),
+        "genesis_id": sha256(encode(HEADER, header)), "spacing": numbers[1], "half_life": numbers[2],
+        "future_time_max": more[0], "subsidy": more[1], "fee_min": more[2], "block_bytes_max": case["block_bytes_max"],
+    }
+
+
+# 11. Rules, 12. Fork choice
+
+def check_block(network, nodes, now, data):
+    """The new node of the tree, or None for a block that is known."""
+    block = decode(BLOCK, data, 4194304)
+    header = block["header"]
+    encoded = encode(HEADER, header)
+    block_id = sha256(encoded)
+    height, timestamp, target = int(header["height"]), int(header["timestamp"]), int(header["target"], 16)
+    if height == 0:
+        demand(block_id == network["genesis_id"], "R19")
+    if block_id in nodes:
+        return None
+    demand(header["version"] == 1, "R4")
+    bound = expand(target)
+    demand(bound is not None and bound <= expand(network["easiest"]), "R5")
+    demand(int.from_bytes(block_id, "big") <= bound, "R6")
+    parent = nodes[bytes.fromhex(header["parent"])]
+    demand(height == parent["height"] + 1, "R11")
+    demand(timestamp >= parent["timestamp"], "R12")
+    due = target_after(network["spacing"], network["half_life"], network["easiest"], parent["target"],
+                       parent["timestamp"], timestamp)
+    demand(target == due, "R13")
+    demand(timestamp <= now + network["future_time_max"], "R14")
+    leaves = [leaf(encode(REWARD, block["reward"]))] + [leaf(encode(SIGNED, s)) for s in block["transactions"]]
+    demand(merkle_root(leaves).hex() == header["body_root"], "R7")
+    demand(len(data) <= network["block_bytes_max"], "R2")
+    for signed in block["transactions"]:
+        check_form(network, signed)
+    for signed in block["transactions"]:
+        check_signature(network, signed)
+    accounts = connect(network, parent["accounts"], block)
+    return block_id, {
+        "height": height, "timestamp": timestamp, "target": target, "work": parent["work"] + work(target),
+        "accounts": accounts,
+    }
+
+
+def connect(network, accounts, block):
+    accounts = dict(accounts)
+
+    def fits(number):
+        demand(number < 2**64, "R18")
+        return number
+
+    def credit(to, amount):
+        balance, nonce = accounts.get(to, (0, 0))
+        if amount:
+            accounts[to] = (fits(balance + amount), nonce)
+
+    reward = network["subsidy"]
+    for signed in block["transactions"]:
+        sender, fee, transfer = sender_of(signed), int(signed["fee"]), signed["action"].get("transfer")
+        balance, nonce = accounts.get(sender, (0, 0))
+        demand(int(signed["nonce"]) == nonce, "R15")
+        spent = fits(fee + (int(transfer["amount"]) if transfer else 0))
+        demand(balance >= spent, "R16")
+        accounts[sender] = (balance - spent, fits(nonce + 1))
+        if transfer:
+            credit(bytes.fromhex(transfer["to"]), int(transfer["amount"]))
+        reward = fits(reward + fee)
+    demand(int(block["reward"]["amount"]) == reward, "R17")
+    credit(bytes.fromhex(block["reward"]["to"]), reward)
+    return accounts
+
+
+BLAME = {"R1": "bytes", "R7": "bytes", "R14": "nobody"}
+
+
+def replay(network, now, blocks):
+    header = network["genesis_header"]
+    tip = network["genesis_id"]
+    nodes = {tip: {
+        "height": 0, "timestamp": int(header["timestamp"]), "target": network["easiest"], "work": 0, "accounts": {},
+    }}
+    for at, data in enumerate(blocks):
+        try:
+            found = check_block(network, nodes, now, data)
+        except Broken as broken:
+            rule = broken.args[0]
+            return {"reject": {"block": at, "rule": rule, "blame": BLAME.get(rule, "block")}}
+        if found is None:
+            continue
+        nodes[found[0]] = found[1]
+        if found[1]["work"] > nodes[tip]["work"]:
+            tip = found[0]
+    best = nodes[tip]
+    accounts = [
+        {"address": address_text(address), "balance": str(balance), "nonce": str(nonce)}
+        for address, (balance, nonce) in sorted(best["accounts"].items())
+    ]
+    return {"accept": {"tip": tip.hex(), "height": str(best["height"]), "work": str(best["work"]), "accounts": accounts}}
+
+
+# 16. Vectors
+
+def plain(data):
+    """Bytes from hex or from a list of parts."""
+    if isinstance(data, str):
+        return bytes.fromhex(data)
+    parts = [bytes.fromhex(p) if isinstance(p, str) else bytes.fromhex(p["repeat"]) * p["times"] for p in data]
+    return b"".join(parts)
+
+
+def load(name):
+    return json.loads((FOLDER / name).read_text())
+
+
+COUNT = 0
+
+
+def same(got, want, what):
+    global COUNT
+    COUNT += 1
+    if got != want:
+        sys.exit(f"{what}:\n  computed {got}\n  expected {want}")
+
+
+def check_values():
+    hashes = load("hashes.json")
+    for case in hashes["tagged"]:
+        same(tagged(case["tag"], plain(case["message"])).hex(), case["hash"], "tagged hash")
+    for case in hashes["block_ids"]:
+        same(sha256(plain(case["header"])).hex(), case["id"], "block id")
+    for case in hashes["reward_ids"]:
+        reward = plain(case["reward"])
+        same(tagged("quipu reward 1", bytes.fromhex(case["parent"]) + reward).hex(), case["id"], "reward id")
+        same(leaf(reward).hex(), case["leaf"], "reward leaf")
+    addresses = load("addresses.json")
+    for case in addresses["of_keys"]:
+        same(address_text(sender_of({"sender": {"ed25519": case["public_key"]}})), case["address"], "address of key")
+    for case in addresses["accepted"]:
+        same(parse_address(case["text"]), plain(case["bytes"]), case["text"])
+    for text in addresses["refused"]:
+        same(parse_address(text), None, text)
+    amounts = load("amounts.json")
+    for case in amounts["shown"]:
+        same(amount_text(int(case["units"])), case["text"], "amount shown")
+    for case in amounts["shown"] + amounts["accepted"]:
+        same(parse_amount(case["text"]), int(case["units"]), case["text"])
+    for text in amounts["refused"]:
+        same(parse_amount(text), None, text)
+
+
+def check_targets():
+    targets = load("targets.json")
+    for case in targets["compact"]:
+        compact = int(case["compact"], 16)
+        same(expand(compact), int(case["bound"], 16), case["compact"])
+        same(work(compact), int(case["work"]), case["compact"])
+    for text in targets["refused"]:
+        same(expand(int(text, 16)), None, text)
+    for case in targets["compress"]:
+        same(compress(int(case["bound"], 16)), int(case["compact"], 16), case["bound"])
+    for case in targets["retarget"]:
+        got = target_after(
+            int(case["spacing"]), int(case["half_life"]), int(case["easiest"], 16), int(case["parent_target"], 16),
+            int(case["parent_timestamp"]), int(case["timestamp"]))
+        same(got, int(case["target"], 16), case["name"])
+    for case in load("merkle.json")["cases"]:
+        same(merkle_root([leaf(plain(data)) for data in case["leaves"]]).hex(), case["root"], "Merkle root")
+
+
+def check_encodings():
+    file = load("encodings.json")
+    for case in file["accepted"]:
+        kind, data = TYPES[case["type"]], plain(case["bytes"])
+        same(encode(kind, case["value"]).hex(), data.hex(), case["type"])
+        same(decode(kind, data), case["value"], case["type"])
+    for case in file["refused"]:
+        try:
+            got = decode(TYPES[case["type"]], plain(case["bytes"]))
+        except Broken as broken:
+            got = broken.args[0]
+        same(got, "R1", case["name"])
+
+
+def check_networks():
+    networks = {}
+    for case in load("networks.json")["cases"]:
+        network = networks[case["name"]] = make_network(case)
+        same(network["encoding"], plain(case["encoding"]), case["name"])
+        same(network["hash"], case["hash"], case["name"])
+        same(network["genesis"], plain(case["genesis"]), case["name"])
+        same(network["genesis_id"].hex(), case["genesis_id"], case["name"])
+        same(network["genesis_id"][:8].hex(), case["tag"], case["name"])
+    return networks
+
+
+def check_transactions(networks):
+    for case in load("transactions.json")["cases"]:
+        network = networks[case["network"]]
+        try:
+            signed = decode(SIGNED, plain(case["bytes"]), 4228)
+            check_form(network, signed)
+            check_signature(network, signed)
+            got = {"accept": {
+                "id": sha256(signing_bytes(network, signed)).hex(), "leaf": leaf(encode(SIGNED, signed)).hex(),
+                "sender": address_text(sender_of(signed)),
+            }}
+        except Broken as broken:
+            got = {"reject": broken.args[0]}
+        same(got, {name: case[name] for name in ("accept", "reject") if name in case}, case["name"])
+
+
+def check_chains(networks):
+    for case in load("chains.json")["cases"]:
+        got = replay(networks[case["network"]], int(case["now"]), [plain(data) for data in case["blocks"]])
+        same(got, {name: case[name] for name in ("accept", "reject") if name in case}, case["name"])
+
+
+def main():
+    check_values()
+    check_targets()
+    check_encodings()
+    networks = check_networks()
+    check_transactions(networks)
+    check_chains(networks)
+    print(f"{COUNT} comparisons, no difference")
+
+
+if __name__ == "__main__":
+    main()
