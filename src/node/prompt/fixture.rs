@@ -56,7 +56,10 @@ pub(super) fn block() -> Block {
     let transfer = Action::Transfer { to: me(), amount: Amount::from_units(250_000_000) };
     let transactions =
         vec![sign(0, 25_000_000, transfer), sign(1, 0, record(b"p \"7\"")), sign(2, 0, record(&[0xff, 0]))];
-    let body = Body { reward: Reward { to: me(), amount: Amount::from_units(125_000_000) }, transactions: transactions.into() };
+    let body = Body {
+        reward: Reward { to: me(), amount: Amount::from_units(125_000_000) },
+        transactions: transactions.into(),
+    };
     let header = Header {
         version: 1,
         height: Height(1),

@@ -315,7 +315,10 @@ mod tests {
             a = ids[2],
             b = ids[3],
         );
-        assert_eq!(result(Outcome::Chain { length: 2, blocks: vec![row.clone()] }), format!(r#"{{"length":2,"blocks":[{want}]}}"#));
+        assert_eq!(
+            result(Outcome::Chain { length: 2, blocks: vec![row.clone()] }),
+            format!(r#"{{"length":2,"blocks":[{want}]}}"#)
+        );
         let with_place = format!(r#"{},"best_chain":false}}"#, want.strip_suffix('}').expect("an object"));
         assert_eq!(result(Outcome::Block { block: row, best_chain: false }), with_place);
     }
@@ -332,7 +335,9 @@ mod tests {
             outbound: true,
             ping_millis: None,
         };
-        let peer = format!(r#""peer_id":"{peer_id}","address":"/ip4/10.0.0.2/tcp/7787","agent":"quipu/0.1.0","direction":"outbound"}}"#);
+        let peer = format!(
+            r#""peer_id":"{peer_id}","address":"/ip4/10.0.0.2/tcp/7787","agent":"quipu/0.1.0","direction":"outbound"}}"#
+        );
         let place = Place { height: Height(7), id: BlockId([0xab; 32]) };
         let cases = [
             (
@@ -368,12 +373,12 @@ mod tests {
             roster.learn(&told);
             assert_eq!(event(&told, &identity, &roster), want);
         }
-        let clock = event(
-            &UserEvent::Notice(Notice::ClockDiffers { peer: PeerKey(1), offset_millis: 1 }),
-            &identity,
-            &roster,
+        let clock =
+            event(&UserEvent::Notice(Notice::ClockDiffers { peer: PeerKey(1), offset_millis: 1 }), &identity, &roster);
+        assert!(
+            clock.starts_with(r#"{"event":"warning","code":"peer_clock","message":"the clock of peer …"#),
+            "{clock}"
         );
-        assert!(clock.starts_with(r#"{"event":"warning","code":"peer_clock","message":"the clock of peer …"#), "{clock}");
     }
 
     #[test]

@@ -307,7 +307,8 @@ mod tests {
     #[test]
     fn a_progress_line_replaces_lines_for_blocks_but_not_for_reorganisations() {
         let shown = Shown { progress: true };
-        let events = [(0, tip(1, 0, 0, true)), (0, tip(7, 3, 2, false)), (0, tip(8, 1, 1, false)), (0, tip(9, 1, 0, false))];
+        let events =
+            [(0, tip(1, 0, 0, true)), (0, tip(7, 3, 2, false)), (0, tip(8, 1, 1, false)), (0, tip(9, 1, 0, false))];
         assert_eq!(
             told(&events, shown),
             [

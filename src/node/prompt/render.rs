@@ -20,6 +20,17 @@ const RECORD_CHARACTERS_MAX: usize = 60;
 /// Mined blocks beyond this many are counted, not listed.
 const MINED_LISTED_MAX: usize = 5;
 
+/// Where commands come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandsFrom {
+    /// A person types them.
+    Terminal,
+    /// A file or a program.
+    Input,
+    /// There are none.
+    Nowhere,
+}
+
 /// Renders for one user.
 #[derive(Debug, Clone, Copy)]
 pub struct Renderer<'a> {
@@ -40,7 +51,7 @@ impl Renderer<'_> {
     }
 
     /// What a person sees first.
-    pub fn banner(&self, status: &Status, listen: &[Multiaddr], reads_commands: bool) -> String {
+    pub fn banner(&self, status: &Status, listen: &[Multiaddr], commands: CommandsFrom) -> String {
         let id = self.identity;
         let strong = |text: &str| self.style.paint(Tone::Strong, text);
         let title = format!("quipu {}", env!("CARGO_PKG_VERSION"));
@@ -59,11 +70,12 @@ impl Renderer<'_> {
         for address in addresses {
             self.field(&mut text, "", &address.to_string());
         }
-        let next = if reads_commands {
-            "Peers on this network are found by themselves. Try `mine`, `status` or `help`; `quit` leaves."
-        } else {
-            "Peers on this network are found by themselves. Ctrl-C or SIGTERM stops the node."
+        let next = match commands {
+            CommandsFrom::Terminal => "Try `mine`, `status` or `help`; `quit` leaves.",
+            CommandsFrom::Input => "Reads commands; stops when they end.",
+            CommandsFrom::Nowhere => "Ctrl-C or SIGTERM stops the node.",
         };
+        text += "Nodes on this LAN find each other by themselves. ";
         text + next
     }
 
@@ -337,7 +349,8 @@ mod tests {
     #[test]
     fn a_resolution_says_whose_chain_it_is() {
         let resolved = |replaced, asked| {
-            let outcome = Outcome::Resolved { replaced, answered: asked, asked, height: Height(7), tip: BlockId([1; 32]) };
+            let outcome =
+                Outcome::Resolved { replaced, answered: asked, asked, height: Height(7), tip: BlockId([1; 32]) };
             shown(&Ok(outcome))
         };
         assert!(resolved(true, 2).starts_with("our chain was replaced"));
@@ -432,10 +445,11 @@ mod tests {
         let (identity, listen) = (fixture::identity(), ["/ip4/127.0.0.1/tcp/7787".parse().expect("valid")]);
         let renderer = Renderer { style: Style { colour: false }, identity: &identity };
         let status = Status::new(&identity, &fixture::view(), 0, UnixMillis(2_000));
-        let text = renderer.banner(&status, &listen, true);
-        for words in ["lab2", "network dev", "0x5aAeb6", "balance 2.5", "height 7", "/ip4/127.0.0.1/tcp/7787", "`help`"] {
+        let text = renderer.banner(&status, &listen, CommandsFrom::Terminal);
+        for words in ["lab2", "network dev", "0x5aAeb6", "balance 2.5", "height 7", "/ip4/127.0.0.1/tcp/7787", "`help`"]
+        {
             assert!(text.contains(words), "{words}: {text}");
         }
-        assert!(renderer.banner(&status, &[], false).contains("SIGTERM"));
+        assert!(renderer.banner(&status, &[], CommandsFrom::Nowhere).contains("SIGTERM"));
     }
 }
