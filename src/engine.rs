@@ -217,7 +217,7 @@ impl Engine {
             Event::Persisted { sequence } => self.persisted = self.persisted.max(sequence),
             Event::Mined { key, nonce } => self.on_mined(key, nonce),
             Event::Command { ticket, command } => self.on_command(ticket, command, now, effects),
-            Event::HashRate(rate) => self.mining.hash_rate = rate,
+            Event::HashRate(rate) => self.mining.note_hash_rate(rate),
             Event::Tick => {}
         }
     }

@@ -23,7 +23,9 @@ pub(crate) struct Mining {
     to: Address,
     job: Option<Job>,
     template: Option<Template>,
-    pub(crate) hash_rate: u64,
+    /// Whether the miner threads may be searching.
+    searching: bool,
+    hash_rate: u64,
 }
 
 /// A running `mine N`.
@@ -50,12 +52,17 @@ struct Template {
 
 impl Mining {
     pub(crate) fn new(mode: MiningMode, to: Address) -> Self {
-        Self { mode, to, job: None, template: None, hash_rate: 0 }
+        Self { mode, to, job: None, template: None, searching: false, hash_rate: 0 }
     }
 
     pub(crate) fn view(&self) -> MiningView {
         let job = self.job.as_ref().map(|job| (job.mined.len() as u64, job.count));
         MiningView { mode: self.mode, hash_rate: self.hash_rate, job }
+    }
+
+    /// Takes in how fast the miner threads are. What they report after they were stopped is about the past.
+    pub(crate) fn note_hash_rate(&mut self, rate: u64) {
+        self.hash_rate = if self.searching { rate } else { 0 };
     }
 
     /// When the template gets too old.
@@ -103,7 +110,9 @@ impl Engine {
     /// Keeps the miner threads at what is worth searching for.
     pub(super) fn plan_mining(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(to) = self.wants_block() else {
-            if self.mining.template.take().is_some() {
+            self.mining.template = None;
+            if std::mem::take(&mut self.mining.searching) {
+                self.mining.hash_rate = 0;
                 effects.push(Effect::StopMining);
             }
             return;
@@ -118,6 +127,7 @@ impl Engine {
             let template = self.make_template(to, now);
             effects.push(Effect::Mine { key: template.key, header: template.header });
             self.mining.template = Some(template);
+            self.mining.searching = true;
         }
     }
 

@@ -221,9 +221,7 @@ impl Driver {
                 self.publish(Vec::new());
             }
             if now < due || self.events < EVENTS_BEFORE_TICK {
-                // The node's own results first: peers must not hold up what was begun.
-                let waiting = self.inputs.results.try_recv().or_else(|_| self.inputs.offered.try_recv());
-                if let Ok(event) = waiting {
+                if let Some(event) = self.waiting() {
                     self.events += 1;
                     return Some(event);
                 }
@@ -238,6 +236,15 @@ impl Driver {
                 return Some(event);
             }
         }
+    }
+
+    /// An event that waits. The node's own results go first, so that peers don't hold up what was begun; but a miner
+    /// on an easy network always has a result, so peers have their turn too.
+    fn waiting(&self) -> Option<Event> {
+        let Inputs { results, offered, .. } = &self.inputs;
+        let peers_turn = self.events.is_multiple_of(RESULTS_PER_OFFERED);
+        let (first, second) = if peers_turn { (offered, results) } else { (results, offered) };
+        first.try_recv().or_else(|_| second.try_recv()).ok()
     }
 
     /// The first event to come, `None` at the deadline or when the driver is stopped.
