@@ -23,6 +23,8 @@ use crate::protocol::{Millis, UnixMillis};
 pub const OFFERED_EVENTS_MAX: usize = 1024;
 /// A tick that is due waits for no more events than this.
 const EVENTS_BEFORE_TICK: u32 = 64;
+/// Of so many events, peers are sure of one.
+const RESULTS_PER_OFFERED: u32 = 4;
 /// How old the view of a node may be that has more to do than to show it.
 const VIEW_AGE_MAX: Duration = Duration::from_millis(20);
 
