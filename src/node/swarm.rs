@@ -185,7 +185,7 @@ pub fn start(
 ) -> anyhow::Result<SwarmHandle> {
     for peer in &config.peers {
         if address::carrier(peer).is_none() {
-            bail!("{peer}: not an address to dial: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1");
+            bail!(failure::not_dialable(peer));
         }
     }
     let _context = runtime.enter();

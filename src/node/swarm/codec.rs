@@ -18,21 +18,31 @@ const FIRST_ALLOCATION_BYTES: usize = 16 << 10;
 /// The tag of [`Response::Blocks`] in its encoding.
 const BLOCKS_TAG: u32 = 2;
 
+/// What a peer asks. Malformed requests are a value, because errors of the codec come without the peer's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    Request(Request),
+    Malformed,
+}
+
 /// Reads and writes the messages of the sync protocol.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SyncCodec;
 
 impl request_response::Codec for SyncCodec {
     type Protocol = StreamProtocol;
-    type Request = Request;
+    type Request = Asked;
     type Response = Reply;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Request>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Asked>
     where
         T: AsyncRead + Unpin + Send,
     {
-        let frame = read_frame(io, REQUEST_BYTES_MAX).await?;
-        decode(&frame, REQUEST_BYTES_MAX).map_err(malformed)
+        match read_frame(io, REQUEST_BYTES_MAX).await {
+            Ok(frame) => Ok(decode(&frame, REQUEST_BYTES_MAX).map_or(Asked::Malformed, Asked::Request)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Asked::Malformed),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Reply>
@@ -43,11 +53,14 @@ impl request_response::Codec for SyncCodec {
         decode(&frame, RESPONSE_BYTES_MAX).map(Reply::Response).map_err(malformed)
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Request) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, asked: Asked) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &[encode(&request)], REQUEST_BYTES_MAX).await
+        match asked {
+            Asked::Request(request) => write_frame(io, &[encode(&request)], REQUEST_BYTES_MAX).await,
+            Asked::Malformed => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 
     async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, reply: Reply) -> io::Result<()>
@@ -117,7 +130,7 @@ mod tests {
         Ok(io.into_inner())
     }
 
-    fn read_request(bytes: &[u8]) -> io::Result<Request> {
+    fn read_request(bytes: &[u8]) -> io::Result<Asked> {
         block_on(SyncCodec.read_request(&PROTOCOL, &mut Cursor::new(bytes)))
     }
 
@@ -126,8 +139,9 @@ mod tests {
         let largest = Request::Blocks { ids: vec![BlockId([7; 32]); REQUEST_IDS_MAX].into() };
         for request in [Request::Pending, largest] {
             let mut io = Cursor::new(Vec::new());
-            block_on(SyncCodec.write_request(&PROTOCOL, &mut io, request.clone())).expect("memory takes it");
-            assert_eq!(read_request(&io.into_inner()).expect("it was just written"), request);
+            let asked = Asked::Request(request);
+            block_on(SyncCodec.write_request(&PROTOCOL, &mut io, asked.clone())).expect("memory takes it");
+            assert_eq!(read_request(&io.into_inner()).expect("it was just written"), asked);
         }
     }
 
@@ -148,7 +162,9 @@ mod tests {
     #[test]
     fn a_frame_that_claims_too_much_is_refused_before_it_is_read() {
         let claimed = u32::try_from(REQUEST_BYTES_MAX + 1).expect("far below 4 GiB");
-        let error = read_request(&claimed.to_le_bytes()).expect_err("oversize");
+        assert_eq!(read_request(&claimed.to_le_bytes()).expect("nothing more is read"), Asked::Malformed);
+        let claimed = u32::try_from(RESPONSE_BYTES_MAX + 1).expect("far below 4 GiB").to_le_bytes();
+        let error = block_on(SyncCodec.read_response(&PROTOCOL, &mut Cursor::new(claimed))).expect_err("oversize");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
@@ -162,7 +178,9 @@ mod tests {
     #[test]
     fn bytes_that_are_no_message_are_malformed() {
         for bytes in [&[4, 0, 0, 0, 9, 0, 0, 0][..], &[5, 0, 0, 0, 3, 0, 0, 0, 0], &[0, 0, 0, 0]] {
-            assert_eq!(read_request(bytes).expect_err("garbage").kind(), io::ErrorKind::InvalidData, "{bytes:?}");
+            assert_eq!(read_request(bytes).expect("read"), Asked::Malformed, "{bytes:?}");
+            let read = block_on(SyncCodec.read_response(&PROTOCOL, &mut Cursor::new(bytes)));
+            assert_eq!(read.expect_err("garbage").kind(), io::ErrorKind::InvalidData, "{bytes:?}");
         }
     }
 

@@ -12,19 +12,22 @@ pub(super) fn describe(address: &Multiaddr, error: &DialError) -> String {
         DialError::LocalPeerId { .. } => format!("{address}: that is this node itself"),
         DialError::WrongPeerId { obtained, .. } => format!("{address}: another node answers there: {obtained}"),
         DialError::Transport(attempts) => match attempts.first() {
-            Some((_, error)) => format!("{address}: {}", describe_transport(error)),
+            Some((_, TransportError::Other(error))) => format!("{address}: {}", describe_io(error)),
+            Some((_, TransportError::MultiaddrNotSupported(_))) => not_dialable(address),
             None => format!("{address}: unreachable"),
         },
         DialError::Denied { cause } => format!("{address}: not dialled: {}", innermost(cause)),
-        DialError::NoAddresses => format!("{address}: not an address that can be dialled"),
+        DialError::NoAddresses => not_dialable(address),
         DialError::Aborted | DialError::DialPeerConditionFalse(_) => format!("{address}: the attempt was given up"),
     }
 }
 
-fn describe_transport(error: &TransportError<io::Error>) -> String {
-    let TransportError::Other(error) = error else {
-        return "not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1".to_owned();
-    };
+/// What to say of an address that none of our transports takes.
+pub(super) fn not_dialable(address: &Multiaddr) -> String {
+    format!("{address}: not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1")
+}
+
+fn describe_io(error: &io::Error) -> String {
     match io_cause(error).map(|cause| cause.kind()) {
         Some(io::ErrorKind::ConnectionRefused) => "refused: no program listens there".to_owned(),
         Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => "unreachable".to_owned(),
@@ -37,7 +40,7 @@ fn describe_transport(error: &TransportError<io::Error>) -> String {
     }
 }
 
-/// The first error of the operating system, or at least one with a kind, behind the wrappers of the transports.
+/// The error of the operating system, or at least one with a kind, behind the wrappers of the transports.
 pub(super) fn io_cause(error: &io::Error) -> Option<io::Error> {
     let mut found = None;
     visit(error, &mut |error| {
@@ -49,7 +52,12 @@ pub(super) fn io_cause(error: &io::Error) -> Option<io::Error> {
             }
         }
     });
-    found
+    // Some wrappers show only the text of what they wrap.
+    found.or_else(|| {
+        let text = innermost(error);
+        let code = text.strip_suffix(')')?.rsplit_once("(os error ")?.1;
+        code.parse().ok().map(io::Error::from_raw_os_error)
+    })
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {

@@ -16,8 +16,9 @@ use libp2p::{Multiaddr, PeerId, Swarm, gossipsub};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::address::{Subnets, split};
+use super::address::{Subnets, carrier, split};
 use super::behaviour::{Behaviour, DEAD_CONNECTION_TIMEOUT, Names};
+use super::codec::Asked;
 use super::connect::{Waiters, answer};
 use super::dial::{Dial, DialBook};
 use super::sessions::{Phase, Sessions};
@@ -190,7 +191,7 @@ impl Task {
             self.engine.deliver(Event::Response { peer, key, result: Err(RequestFailure::Unreachable) });
             return;
         }
-        let id = self.swarm.behaviour_mut().sync.send_request(&peer_id, request);
+        let id = self.swarm.behaviour_mut().sync.send_request(&peer_id, Asked::Request(request));
         self.asked.insert(id, (peer, key));
     }
 
@@ -229,6 +230,9 @@ impl Task {
     fn connect(&mut self, address: Multiaddr, done: Sender<Result<super::PeerRow, crate::node::handle::ConnectError>>) {
         let now = Instant::now();
         let (plain, wanted) = split(address.clone());
+        if carrier(&plain).is_none() {
+            return answer(&done, Err(failure::not_dialable(&address)));
+        }
         let is_listened_on = self.listens.iter().any(|(_, listen)| *listen == plain);
         if wanted == Some(*self.swarm.local_peer_id()) || is_listened_on {
             return answer(&done, Err(format!("{address}: that is this node itself")));

@@ -1,1 +1,252 @@
+use super::*;
 
+const SECOND: Duration = Duration::from_secs(1);
+
+fn address(text: &str) -> Multiaddr {
+    text.parse().expect("a multiaddr")
+}
+
+fn book(fixed: &[Multiaddr], now: Instant) -> DialBook {
+    DialBook::new(PeerId::random(), fixed, Subnets::test(&[("10.0.0.1", 24)]), 1, now)
+}
+
+fn connection() -> ConnectionId {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
+    ConnectionId::new_unchecked(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
+/// Starts everything that is due and says what that was.
+fn start(book: &mut DialBook, now: Instant, connected: usize) -> Vec<(Dial, ConnectionId)> {
+    let dials = book.due(now, connected).into_iter().map(|dial| (dial, connection())).collect::<Vec<_>>();
+    for (dial, connection) in &dials {
+        book.started(dial, *connection);
+    }
+    dials
+}
+
+/// The peer was dialled, became ready, and its session ended after `lasted`.
+fn session(book: &mut DialBook, peer: PeerId, now: Instant, lasted: Duration) {
+    book.connected(peer, connection(), now);
+    book.ready(peer, vec![address("/ip4/10.0.0.9/tcp/1")], now);
+    book.disconnected(peer, now + lasted);
+}
+
+/// How long after `from` the next dial is due, found in steps of 10 ms.
+fn pause(book: &mut DialBook, from: Instant) -> Duration {
+    (0..100_000)
+        .map(|step| Duration::from_millis(step * 10))
+        .find(|pause| !book.due(from + *pause, 0).is_empty())
+        .expect("it is dialled again")
+}
+
+#[test]
+fn a_discovered_peer_is_dialled_once_and_at_once() {
+    let now = Instant::now();
+    let mut book = book(&[], now);
+    let peer = PeerId::random();
+    book.discovered(peer, &address("/ip4/172.17.0.2/tcp/1"), now);
+    book.discovered(peer, &address("/ip4/10.0.0.9/tcp/1"), now);
+    let dials = start(&mut book, now, 0);
+    assert_eq!(dials.len(), 1);
+    assert_eq!(dials[0].0.peer, Some(peer));
+    assert_eq!(dials[0].0.addresses[0], address("/ip4/10.0.0.9/tcp/1"), "our own subnet first");
+    assert!(start(&mut book, now + 60 * SECOND, 0).is_empty(), "an attempt is running");
+}
+
+#[test]
+fn pauses_double_up_to_ten_seconds() {
+    let mut now = Instant::now();
+    let mut book = book(&[address("/ip4/10.0.0.9/tcp/1")], now);
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let dials = start(&mut book, now, 0);
+        assert_eq!(dials.len(), 1, "an address of --peer is tried for ever");
+        book.failed(dials[0].1, now);
+        let pause = pause(&mut book, now);
+        pauses.push(pause);
+        now += pause;
+    }
+    for (index, pause) in pauses.iter().enumerate() {
+        let expected = BACKOFF_MIN.saturating_mul(1 << index).min(BACKOFF_MAX);
+        let slack = Duration::from_millis(10);
+        assert!(*pause >= expected.mul_f64(0.75) && *pause <= expected.mul_f64(1.25) + slack, "{pauses:?}");
+    }
+}
+
+#[test]
+fn a_lost_peer_is_dialled_every_second_or_so_without_mdns() {
+    let mut now = Instant::now();
+    let mut book = book(&[], now);
+    let peer = PeerId::random();
+    session(&mut book, peer, now, 60 * SECOND);
+    now += 60 * SECOND;
+    assert_eq!(pause(&mut book, now), Duration::ZERO, "at once");
+    for _ in 0..20 {
+        let dials = start(&mut book, now, 0);
+        book.failed(dials[0].1, now);
+        let pause = pause(&mut book, now);
+        assert!(pause <= BACKOFF_MAX_LOST.mul_f64(1.26), "{pause:?}");
+        now += pause;
+    }
+}
+
+#[test]
+fn a_peer_that_hangs_up_on_us_is_dialled_less_and_less() {
+    let mut now = Instant::now();
+    let mut book = book(&[], now);
+    let peer = PeerId::random();
+    let mut last = Duration::ZERO;
+    for _ in 0..8 {
+        session(&mut book, peer, now, Duration::from_millis(100));
+        now += Duration::from_millis(100);
+        last = pause(&mut book, now);
+        now += last;
+    }
+    assert!(last > 5 * SECOND, "{last:?}");
+}
+
+#[test]
+fn peers_that_were_ours_come_before_strangers() {
+    let now = Instant::now();
+    let mut book = book(&[], now);
+    for last in 0..60 {
+        book.discovered(PeerId::random(), &address(&format!("/ip4/10.0.0.{last}/tcp/1")), now);
+    }
+    let friend = PeerId::random();
+    book.remember(vec![Remembered { peer: friend, addresses: vec![address("/ip4/10.0.0.9/tcp/1")] }], now);
+    let dials = start(&mut book, now, 0);
+    assert_eq!(dials.len(), ATTEMPTS_MAX);
+    assert_eq!(dials[0].0.peer, Some(friend));
+}
+
+#[test]
+fn enough_is_enough_except_for_what_the_user_named() {
+    let now = Instant::now();
+    let fixed = address("/ip4/10.0.0.8/tcp/1");
+    let mut book = book(std::slice::from_ref(&fixed), now);
+    book.discovered(PeerId::random(), &address("/ip4/10.0.0.9/tcp/1"), now);
+    let dials = start(&mut book, now, PEERS_TARGET);
+    assert_eq!(dials.len(), 1);
+    assert_eq!((dials[0].0.peer, &dials[0].0.addresses[..]), (None, &[fixed][..]));
+}
+
+#[test]
+fn a_flood_of_discoveries_is_bounded_and_spares_friends() {
+    let now = Instant::now();
+    let mut book = book(&[], now);
+    let friend = PeerId::random();
+    session(&mut book, friend, now, 60 * SECOND);
+    let near = address("/ip4/10.0.0.9/tcp/1");
+    for _ in 0..3 * KNOWN_PEERS_MAX {
+        book.discovered(PeerId::random(), &near, now + 61 * SECOND);
+    }
+    for port in 1..100 {
+        book.discovered(friend, &address(&format!("/ip4/10.0.0.9/tcp/{port}")), now);
+    }
+    for _ in 0..3 * FOREIGN_PEERS_MAX {
+        book.foreign(PeerId::random(), now);
+    }
+    assert_eq!((book.known.len(), book.foreign.len()), (KNOWN_PEERS_MAX, FOREIGN_PEERS_MAX));
+    assert_eq!(book.known[&friend].addresses.len(), ADDRESSES_PER_PEER_MAX);
+}
+
+#[test]
+fn strangers_whose_record_expires_are_forgotten() {
+    let now = Instant::now();
+    let mut book = book(&[], now);
+    let (stranger, friend) = (PeerId::random(), PeerId::random());
+    session(&mut book, friend, now, 60 * SECOND);
+    let near = address("/ip4/10.0.0.9/tcp/1");
+    for peer in [stranger, friend] {
+        book.discovered(peer, &near, now);
+        book.expired(peer, &near);
+    }
+    assert!(!book.known.contains_key(&stranger) && book.known.contains_key(&friend));
+}
+
+#[test]
+fn nobody_dials_foreigners_the_banned_or_themselves() {
+    let now = Instant::now();
+    let mut book = book(&[], now);
+    let near = address("/ip4/10.0.0.9/tcp/1");
+    let (foreign, banned, local) = (PeerId::random(), PeerId::random(), book.local);
+    book.foreign(foreign, now);
+    book.banned(banned, now + 600 * SECOND);
+    for peer in [foreign, banned, local] {
+        book.discovered(peer, &near, now);
+    }
+    assert_eq!(book.due(now, 0), []);
+    book.discovered(foreign, &near, now + FOREIGN_TIME);
+    assert_eq!(book.due(now + FOREIGN_TIME, 0).len(), 1, "it may have been started anew");
+    book.unbanned(banned);
+    book.discovered(banned, &near, now);
+    assert_eq!(book.due(now + FOREIGN_TIME, 0).len(), 2);
+}
+
+#[test]
+fn an_address_that_is_our_own_is_dialled_once() {
+    let now = Instant::now();
+    let ours = address("/ip4/10.0.0.1/tcp/1");
+    let mut book = book(std::slice::from_ref(&ours), now);
+    let dials = start(&mut book, now, 0);
+    assert_eq!(book.is_us(dials[0].1), Some(ours));
+    assert_eq!(book.due(now + 600 * SECOND, 0), []);
+}
+
+#[test]
+fn a_named_address_is_not_dialled_while_its_peer_is_connected() {
+    let now = Instant::now();
+    let fixed = address("/dns4/alice.example/tcp/1");
+    let mut book = book(std::slice::from_ref(&fixed), now);
+    let peer = PeerId::random();
+    let dials = start(&mut book, now, 0);
+    book.connected(peer, dials[0].1, now);
+    book.ready(peer, vec![fixed], now);
+    assert_eq!(book.due(now + 60 * SECOND, 1), []);
+    let mut later = now + 60 * SECOND;
+    book.disconnected(peer, later);
+    let mut seen = Vec::new();
+    for _ in 0..8 {
+        for (dial, connection) in start(&mut book, later, 0) {
+            book.failed(connection, later);
+            seen.push(dial.peer);
+        }
+        later += 11 * SECOND;
+    }
+    assert_eq!(seen[0], Some(peer), "first as the peer that it was");
+    assert!(seen.contains(&None), "then whoever is there now");
+}
+
+#[test]
+fn a_link_that_is_back_is_used_at_once() {
+    let now = Instant::now();
+    let mut book = book(&[address("/ip4/10.0.0.8/tcp/1")], now);
+    book.discovered(PeerId::random(), &address("/ip4/10.0.0.9/tcp/1"), now);
+    let mut later = now;
+    for _ in 0..8 {
+        for (_, connection) in start(&mut book, later, 0) {
+            book.failed(connection, later);
+        }
+        later += 20 * SECOND;
+    }
+    for (_, connection) in start(&mut book, later, 0) {
+        book.failed(connection, later);
+    }
+    assert_eq!(book.due(later, 0), []);
+    book.link_is_back(later);
+    assert_eq!(book.due(later, 0).len(), 2);
+}
+
+#[test]
+fn only_peers_of_ours_are_remembered_latest_first() {
+    let now = Instant::now();
+    let mut book = book(&[], now);
+    let (first, second) = (PeerId::random(), PeerId::random());
+    session(&mut book, first, now, SECOND);
+    session(&mut book, second, now + 10 * SECOND, SECOND);
+    book.discovered(PeerId::random(), &address("/ip4/10.0.0.7/tcp/1"), now);
+    assert_eq!(book.remembered().iter().map(|known| known.peer).collect::<Vec<_>>(), [second, first]);
+    let mut next = self::book(&[], now);
+    next.remember(book.remembered(), now);
+    assert_eq!(next.due(now, 0).len(), 2);
+}

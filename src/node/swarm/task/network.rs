@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash};
-use libp2p::request_response::{self, InboundFailure, Message, ResponseChannel};
+use libp2p::request_response::{self, Message, ResponseChannel};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
 
@@ -14,6 +14,7 @@ use crate::engine::event::{Fault, PeerKey};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::address::{Subnets, ip_of, split};
 use crate::node::swarm::behaviour::BehaviourEvent;
+use crate::node::swarm::codec::Asked;
 use crate::node::swarm::sessions::{Closed, Connection, Early, Phase, Session};
 use crate::node::swarm::translate::{decode_gossip, request_failure};
 use crate::node::swarm::{Reply, failure};
@@ -245,14 +246,22 @@ impl Task {
         let _ = self.engine.offer(Event::Misbehaved { peer, fault: Fault::Malformed });
     }
 
-    fn sync_event(&mut self, event: request_response::Event<Request, Reply>) {
+    fn sync_event(&mut self, event: request_response::Event<Asked, Reply>) {
         match event {
             request_response::Event::Message { peer, connection_id, message } => {
                 if let Some(session) = self.sessions.get_mut(&peer) {
                     session.alive(connection_id, Instant::now(), None);
                 }
                 match message {
-                    Message::Request { request, channel, .. } => self.request_arrived(peer, request, channel),
+                    Message::Request { request: Asked::Request(request), channel, .. } => {
+                        self.request_arrived(peer, request, channel);
+                    }
+                    Message::Request { request: Asked::Malformed, .. } => {
+                        tracing::debug!(%peer, "malformed request");
+                        if let Some(key) = self.sessions.ready_key(&peer) {
+                            self.misbehaved(key);
+                        }
+                    }
                     Message::Response { request_id, response } => {
                         // Only our own replies are blocks in encoded form.
                         if let (Some((peer, key)), Reply::Response(response)) =
@@ -268,14 +277,6 @@ impl Task {
                 if let Some((key_of_peer, key)) = self.asked.remove(&request_id) {
                     let result = Err(request_failure(&error));
                     self.engine.deliver(Event::Response { peer: key_of_peer, key, result });
-                }
-            }
-            request_response::Event::InboundFailure { peer, error: InboundFailure::Io(error), .. }
-                if error.kind() == std::io::ErrorKind::InvalidData =>
-            {
-                tracing::debug!(%peer, %error, "malformed request");
-                if let Some(key) = self.sessions.ready_key(&peer) {
-                    self.misbehaved(key);
                 }
             }
             request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
