@@ -1,5 +1,6 @@
 //! Parses the arguments, runs the node, serves its user.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use quipu::node::config::{self, Config, ConfigError};
@@ -53,16 +54,22 @@ fn usage(error: &clap::Error) -> ExitCode {
     if config::wants_json() {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        println!("{}", json::start_failure("usage", line));
+        say(&json::start_failure("usage", line));
     }
-    eprint!("{}", error.render().ansi());
+    // Nobody is left to be told that stderr is closed.
+    let _ = error.print();
     ExitCode::from(EXIT_USAGE)
 }
 
 fn fail(code: &str, message: &str, json: bool) -> ExitCode {
     if json {
-        println!("{}", json::start_failure(code, message));
+        say(&json::start_failure(code, message));
     }
     eprintln!("quipu: {message}");
     ExitCode::FAILURE
+}
+
+/// To stdout; nobody is left to be told that it is closed.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -147,7 +147,13 @@ Examples:
   quipu --peer /ip4/192.168.1.5/tcp/7787    also stays connected to a node that discovery does not reach
   echo status | quipu --json                for scripts: every answer is one JSON object on a line
 
-Every option can also be given in the environment: QUIPU_DATA_DIR, QUIPU_NAME, and so on; lists have commas.";
+Every option can also be given in the environment: QUIPU_DATA_DIR, QUIPU_NAME, and so on; lists have commas.
+
+A network file has all of these, with times in milliseconds and amounts as decimal strings; the values are lan's:
+  name = \"lab\"                      genesis_time = 1793491200000     target_spacing = 10000
+  half_life = 180000                easiest_target = 0x1e03ffff      future_time_max = 60000
+  subsidy = \"1\"                     fee_min = \"0\"                    block_bytes_max = 1048576
+(each on a line of its own). Nodes whose files differ in anything are on different networks.";
 
 impl Config {
     /// From the process's arguments and environment.

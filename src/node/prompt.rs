@@ -7,6 +7,8 @@
 pub mod command;
 mod export;
 pub mod failure;
+#[cfg(test)]
+mod fixture;
 mod input;
 mod job;
 pub mod json;

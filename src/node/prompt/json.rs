@@ -184,3 +184,207 @@ pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> String 
 fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings, numbers and lists always serialise")
 }
+
+#[cfg(test)]
+mod tests {
+    use libp2p::PeerId;
+
+    use super::super::command::{COMMANDS, find};
+    use super::super::failure::Code;
+    use super::super::fixture;
+    use super::super::outcome::{BlockRow, Peer, Status};
+    use super::*;
+    use crate::engine::event::{MiningMode, PeerKey, Place};
+    use crate::protocol::{Amount, Height, UnixMillis, Violation};
+
+    fn result(outcome: Outcome) -> String {
+        let line = answer("x", &Ok(outcome));
+        let inner = line.strip_prefix(r#"{"ok":true,"command":"x","result":"#).and_then(|rest| rest.strip_suffix('}'));
+        inner.unwrap_or_else(|| panic!("not an answer: {line}")).to_owned()
+    }
+
+    const ID: &str = "abababababababababababababababababababababababababababababababab";
+    const ME: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+
+    #[test]
+    fn failures() {
+        let failure = Failure::new(Code::InsufficientBalance, "not \"enough\"\n");
+        assert_eq!(
+            answer("tx", &Err(failure)),
+            r#"{"ok":false,"command":"tx","error":{"code":"insufficient_balance","message":"not \"enough\"\n"}}"#
+        );
+        assert_eq!(
+            start_failure("usage", "no"),
+            r#"{"ok":false,"command":"start","error":{"code":"usage","message":"no"}}"#
+        );
+    }
+
+    #[test]
+    fn small_answers() {
+        let place = PlaceRow { height: Height(7), id: BlockId([0xab; 32]) };
+        let (address, amount) = (fixture::identity().address, Amount::from_units(250_000_000));
+        let peer_address: Multiaddr = "/ip4/10.0.0.2/tcp/7787".parse().expect("valid");
+        let cases = [
+            (Outcome::Mined { blocks: vec![place], wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
+            (Outcome::MiningSet { mode: MiningMode::Pending }, r#"{"mode":"pending"}"#.to_owned()),
+            (Outcome::Sent { id: crate::protocol::TransactionId([0xab; 32]) }, format!(r#"{{"id":"{ID}"}}"#)),
+            (Outcome::Pending(Vec::new()), "[]".to_owned()),
+            (
+                Outcome::Balance { address, balance: amount, nonce: 3, pending: 1, spendable: Amount::ZERO },
+                format!(r#"{{"address":"{ME}","balance":"2.5","nonce":3,"pending":1}}"#),
+            ),
+            (Outcome::Address { address }, format!(r#"{{"address":"{ME}"}}"#)),
+            (
+                Outcome::Peers(vec![Peer {
+                    peer_id: "Q".to_owned(),
+                    address: peer_address.clone(),
+                    name: "lab2".to_owned(),
+                    agent: "quipu/0.1.0".to_owned(),
+                    height: Some(Height(7)),
+                    direction: Direction::Inbound,
+                    ping_ms: None,
+                    clock_offset_millis: Some(1),
+                }]),
+                r#"[{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":7,"direction":"inbound","ping_ms":null}]"#
+                    .to_owned(),
+            ),
+            (
+                Outcome::Connected {
+                    peer_id: "Q".to_owned(),
+                    address: peer_address,
+                    agent: "a".to_owned(),
+                    direction: Direction::Outbound,
+                },
+                r#"{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","agent":"a","direction":"outbound"}"#.to_owned(),
+            ),
+            (
+                Outcome::Resolved { replaced: true, answered: 1, asked: 2, height: Height(7), tip: place.id },
+                format!(r#"{{"replaced":true,"answered":1,"asked":2,"height":7,"tip":"{ID}"}}"#),
+            ),
+            (
+                Outcome::Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 },
+                r#"{"file":"a b.json","blocks":2,"bytes":99}"#.to_owned(),
+            ),
+            (
+                Outcome::Help { commands: vec![find("quit").expect("there").into()] },
+                r#"{"commands":[{"name":"quit","usage":"quit","summary":"stop the node and leave (also `exit`)","details":""}]}"#
+                    .to_owned(),
+            ),
+            (Outcome::Quit {}, "{}".to_owned()),
+        ];
+        for (outcome, want) in cases {
+            assert_eq!(result(outcome), want);
+        }
+    }
+
+    #[test]
+    fn status() {
+        let status = Status::new(&fixture::identity(), &fixture::view(), 3, UnixMillis(2_000));
+        let genesis = fixture::identity().genesis;
+        assert_eq!(
+            result(Outcome::Status(Box::new(status))),
+            format!(
+                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","mining":{{"mode":"on","hash_rate":4150000}},"syncing":true}}"#,
+                work = u128::MAX,
+            )
+        );
+    }
+
+    #[test]
+    fn blocks_and_transactions() {
+        let (network, block) = (fixture::network(), fixture::block());
+        let row = BlockRow::new(&block, &network);
+        let ids: Vec<_> = row.transactions.iter().map(|row| row.id).collect();
+        let sender = fixture::key().public_key().address();
+        let want = format!(
+            concat!(
+                r#"{{"height":1,"id":"{id}","parent":"{parent}","timestamp":1793491200000,"target":"0x2100ffff","#,
+                r#""nonce":"18446744073709551615","miner":"{me}","transactions":["#,
+                r#"{{"id":"{r}","type":"reward","sender":"0","nonce":null,"fee":"0","to":"{me}","amount":"1.25","data":null}},"#,
+                r#"{{"id":"{t}","type":"transfer","sender":"{s}","nonce":0,"fee":"0.25","to":"{me}","amount":"2.5","data":null}},"#,
+                r#"{{"id":"{a}","type":"record","sender":"{s}","nonce":1,"fee":"0","to":null,"amount":null,"data":"p \"7\""}},"#,
+                r#"{{"id":"{b}","type":"record","sender":"{s}","nonce":2,"fee":"0","to":null,"amount":null,"data":{{"hex":"ff00"}}}}"#,
+                "]}}"
+            ),
+            id = block.header.id(),
+            parent = block.header.parent,
+            me = ME,
+            s = sender,
+            r = ids[0],
+            t = ids[1],
+            a = ids[2],
+            b = ids[3],
+        );
+        assert_eq!(
+            result(Outcome::Chain { length: 2, blocks: vec![row.clone()] }),
+            format!(r#"{{"length":2,"blocks":[{want}]}}"#)
+        );
+        let with_place = format!(r#"{},"best_chain":false}}"#, want.strip_suffix('}').expect("an object"));
+        assert_eq!(result(Outcome::Block { block: row, best_chain: false }), with_place);
+    }
+
+    #[test]
+    fn events() {
+        let (identity, mut roster) = (fixture::identity(), Roster::default());
+        let peer_id: PeerId = identity.peer_id;
+        let row = PeerRow {
+            peer: PeerKey(1),
+            peer_id,
+            address: "/ip4/10.0.0.2/tcp/7787".parse().expect("valid"),
+            agent: "quipu/0.1.0".to_owned(),
+            outbound: true,
+            ping_millis: None,
+        };
+        let peer = format!(
+            r#""peer_id":"{peer_id}","address":"/ip4/10.0.0.2/tcp/7787","agent":"quipu/0.1.0","direction":"outbound"}}"#
+        );
+        let place = Place { height: Height(7), id: BlockId([0xab; 32]) };
+        let cases = [
+            (
+                UserEvent::Ready { listen: vec!["/ip4/127.0.0.1/tcp/1".parse().expect("valid")] },
+                format!(
+                    r#"{{"event":"ready","peer_id":"{peer_id}","address":"{ME}","listen":["/ip4/127.0.0.1/tcp/1"],"network":"dev","genesis":"{}"}}"#,
+                    identity.genesis
+                ),
+            ),
+            (UserEvent::PeerConnected(row.clone()), format!(r#"{{"event":"peer_connected",{peer}"#)),
+            (
+                UserEvent::Notice(Notice::Tip { tip: place, reorg_depth: 2, returned: 1, ours: true }),
+                format!(r#"{{"event":"tip","height":7,"id":"{ID}","reorg_depth":2}}"#),
+            ),
+            (
+                UserEvent::Notice(Notice::BlockRefused { place, violation: Violation::EmptyTransfer }),
+                r#"{"event":"warning","code":"block_refused","message":"refused block 7 (abababab): a transfer of nothing"}"#
+                    .to_owned(),
+            ),
+            (
+                UserEvent::Notice(Notice::OurClockDiffers { offset_millis: 75_000 }),
+                r#"{"event":"warning","code":"own_clock","message":"this machine's clock is 75 s behind those of most peers: please set it, or blocks will be refused"}"#
+                    .to_owned(),
+            ),
+            (
+                UserEvent::Warning("mDNS does not start".to_owned()),
+                r#"{"event":"warning","code":"node","message":"mDNS does not start"}"#.to_owned(),
+            ),
+            (UserEvent::Fatal("full".to_owned()), r#"{"event":"fatal","message":"full"}"#.to_owned()),
+            (UserEvent::PeerDisconnected(row), format!(r#"{{"event":"peer_disconnected",{peer}"#)),
+        ];
+        for (told, want) in cases {
+            roster.learn(&told);
+            assert_eq!(event(&told, &identity, &roster), want);
+        }
+        let clock =
+            event(&UserEvent::Notice(Notice::ClockDiffers { peer: PeerKey(1), offset_millis: 1 }), &identity, &roster);
+        assert!(
+            clock.starts_with(r#"{"event":"warning","code":"peer_clock","message":"the clock of peer …"#),
+            "{clock}"
+        );
+    }
+
+    #[test]
+    fn help_has_every_command() {
+        let line = answer("help", &Ok(Outcome::Help { commands: COMMANDS.iter().map(Into::into).collect() }));
+        let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(value["result"]["commands"].as_array().map(Vec::len), Some(COMMANDS.len()));
+    }
+}

@@ -156,8 +156,8 @@ impl Digest {
         match event {
             UserEvent::PeerConnected(row) => self.peer(row, "joined", roster.len(), now),
             UserEvent::PeerDisconnected(row) => self.peer(row, "left", roster.len().saturating_sub(1), now),
-            UserEvent::Notice(Notice::Tip { tip, reorg_depth, ours }) => {
-                self.tip(*tip, *reorg_depth, *ours, shown, now)
+            UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, ours }) => {
+                self.tip(*tip, (*reorg_depth, *returned as u64), *ours, shown, now)
             }
             UserEvent::Notice(Notice::Transaction(transaction)) => self.payment(transaction, now),
             UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
@@ -197,15 +197,24 @@ impl Digest {
         self.peers.allows(now).then(|| Line::new(Tone::Quiet, text))
     }
 
-    fn tip(&mut self, tip: Place, reorg_depth: u64, ours: bool, shown: Shown, now: Duration) -> Option<Line> {
+    fn tip(
+        &mut self,
+        tip: Place,
+        (reorg_depth, returned): (u64, u64),
+        ours: bool,
+        shown: Shown,
+        now: Duration,
+    ) -> Option<Line> {
         self.last_tip = Some(tip);
         let place = format!("{} ({})", grouped(tip.height.0), tip.id.short());
         if reorg_depth > 0 {
             let left = counted(reorg_depth, "block");
-            let text = format!(
-                "chain replaced: {left} of ours left the best chain, which is now at block {place}; their transactions \
-                 are pending again, unless the new blocks have them"
-            );
+            let fate = match returned {
+                0 => "none of their transactions is pending again".to_owned(),
+                1 => "1 of their transactions is pending again".to_owned(),
+                many => format!("{} of their transactions are pending again", grouped(many)),
+            };
+            let text = format!("chain replaced: {left} of ours left the best chain; {fate}; now at block {place}");
             return Some(Line::new(Tone::Warning, text));
         }
         if shown.progress || !self.blocks.allows(now) {
@@ -241,5 +250,112 @@ impl Digest {
         }
         self.warned.insert(key, now);
         Some(Line::new(Tone::Warning, harmless(&text, 400)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::check::check_transaction;
+    use crate::protocol::{Amount, BlockId, Height, Network, Parameters, SecretKey, Transaction};
+
+    const ME: Address = Address([1; 20]);
+
+    fn tip(height: u64, reorg_depth: u64, returned: usize, ours: bool) -> UserEvent {
+        let tip = Place { height: Height(height), id: BlockId([0xab; 32]) };
+        UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, ours })
+    }
+
+    fn peer(at: u64, joined: bool) -> UserEvent {
+        let row = PeerRow {
+            peer: PeerKey(at),
+            peer_id: libp2p::PeerId::from_bytes(&[0, 1, at as u8]).expect("an identity multihash"),
+            address: "/ip4/10.0.0.2/tcp/7787".parse().expect("valid"),
+            agent: "quipu/0.1.0".to_owned(),
+            outbound: false,
+            ping_millis: None,
+        };
+        if joined { UserEvent::PeerConnected(row) } else { UserEvent::PeerDisconnected(row) }
+    }
+
+    /// Lines for events that come one after the other, each with its time in seconds.
+    fn told(events: &[(u64, UserEvent)], shown: Shown) -> Vec<String> {
+        let (mut digest, mut roster) = (Digest::new(ME), Roster::default());
+        let mut lines = Vec::new();
+        for (seconds, event) in events {
+            let now = Duration::from_secs(*seconds);
+            lines.extend(digest.tick(now));
+            roster.learn(event);
+            lines.extend(digest.take(event, &roster, shown, now));
+            roster.forget(event);
+        }
+        lines.into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn blocks_are_single_lines_until_there_are_many() {
+        let lines = told(&[(0, tip(1, 0, 0, false)), (20, tip(1_234, 0, 0, true))], Shown::default());
+        assert_eq!(lines, ["new block 1 (abababab)", "mined block 1,234 (abababab)"]);
+
+        let mut many: Vec<_> = (1..=100).map(|height| (0, tip(height, 0, 0, false))).collect();
+        many.push((WINDOW.as_secs(), tip(101, 0, 0, false)));
+        let lines = told(&many, Shown::default());
+        assert_eq!(lines.len(), LINES_MAX as usize + 1, "{lines:?}");
+        assert_eq!(lines.last().map(String::as_str), Some("96 blocks more, now at height 100"));
+    }
+
+    #[test]
+    fn a_progress_line_replaces_lines_for_blocks_but_not_for_reorganisations() {
+        let shown = Shown { progress: true };
+        let events =
+            [(0, tip(1, 0, 0, true)), (0, tip(7, 3, 2, false)), (0, tip(8, 1, 1, false)), (0, tip(9, 1, 0, false))];
+        assert_eq!(
+            told(&events, shown),
+            [
+                "chain replaced: 3 blocks of ours left the best chain; 2 of their transactions are pending again; now at \
+                 block 7 (abababab)",
+                "chain replaced: 1 block of ours left the best chain; 1 of their transactions is pending again; now at \
+                 block 8 (abababab)",
+                "chain replaced: 1 block of ours left the best chain; none of their transactions is pending again; now \
+                 at block 9 (abababab)",
+            ]
+        );
+    }
+
+    #[test]
+    fn peers_come_and_go() {
+        let lines = told(&[(0, peer(1, true)), (1, peer(2, true)), (2, peer(1, false))], Shown::default());
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].contains("joined: /ip4/10.0.0.2/tcp/7787 (1 connected)"), "{lines:?}");
+        assert!(lines[2].contains("left") && lines[2].contains("(1 connected)"), "{lines:?}");
+        let flapping: Vec<_> = (0..100).map(|at| (0, peer(1, at % 2 == 0))).collect();
+        assert_eq!(told(&flapping, Shown::default()).len(), LINES_MAX as usize);
+    }
+
+    #[test]
+    fn only_payments_to_us_are_told() {
+        let network = Network::new(Parameters::dev()).expect("a preset is valid");
+        let key = SecretKey::from_seed([1; 32]);
+        let pay = |to: Address| {
+            let action = Action::Transfer { to, amount: Amount::COIN };
+            let transaction = Transaction { sender: key.public_key(), nonce: 0, fee: Amount::ZERO, action };
+            let signed = transaction.sign(&network.genesis_id(), &key);
+            let checked = check_transaction(signed, &network).expect("well formed");
+            (0, UserEvent::Notice(Notice::Transaction(checked)))
+        };
+        let lines = told(&[pay(Address([9; 20])), pay(ME)], Shown::default());
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("1 on the way to you from 0x"), "{lines:?}");
+    }
+
+    #[test]
+    fn clocks_in_words_and_not_again_and_again() {
+        assert_eq!(peer_clock("…abc", 75_000), "the clock of peer …abc is 75 s ahead of ours");
+        assert_eq!(peer_clock("…abc", -7_200_000), "the clock of peer …abc is 2 h behind ours");
+        assert!(own_clock(90_000).starts_with("this machine's clock is 90 s behind those of most peers"));
+        assert!(own_clock(i64::MIN).contains("ahead of"), "no overflow");
+        let wrong = |offset_millis| UserEvent::Notice(Notice::OurClockDiffers { offset_millis });
+        let again = WARNING_AGAIN.as_secs();
+        assert_eq!(told(&[(0, wrong(70_000)), (1, wrong(71_000)), (again, wrong(72_000))], Shown::default()).len(), 2);
     }
 }

@@ -33,6 +33,8 @@ struct Terminal {
     /// The last thing printed above the editor was the progress line.
     progress_above: bool,
     redrawn_at: Option<Instant>,
+    /// The editor may have left something undrawn that erases a line.
+    drawing_late: bool,
     missed: u64,
     #[cfg(unix)]
     settings: Option<nix::sys::termios::Termios>,
@@ -61,6 +63,7 @@ impl Screen {
                 progress: None,
                 progress_above: false,
                 redrawn_at: None,
+                drawing_late: false,
                 missed: 0,
                 #[cfg(unix)]
                 settings: nix::sys::termios::tcgetattr(io::stdin()).ok(),
@@ -73,8 +76,10 @@ impl Screen {
         match &mut self.terminal {
             None => write_out(&format!("{text}\n")),
             Some(terminal) if terminal.reading => {
-                terminal.print_above(format!("{text}\n"));
-                terminal.progress_above = false;
+                let up = terminal.erase_progress();
+                let progress = terminal.progress.as_ref().map(|progress| format!("{progress}\n"));
+                terminal.progress_above = progress.is_some();
+                terminal.print_above(format!("{up}{text}\n{}", progress.unwrap_or_default()));
                 Ok(())
             }
             Some(terminal) => match &terminal.progress {
@@ -92,14 +97,12 @@ impl Screen {
             return Ok(());
         }
         if terminal.reading {
-            let up = if terminal.progress_above { UP } else { "" };
-            match &text {
-                Some(text) => terminal.print_above(format!("{up}{CLEAR_LINE}{text}\n")),
-                None if terminal.progress_above => terminal.print_above(format!("{UP}{CLEAR_LINE}")),
-                None => {}
+            // One that is over stays until the next line takes its place: the editor always adds a line feed.
+            if let Some(text) = &text {
+                let up = terminal.erase_progress();
+                terminal.print_above(format!("{up}{text}\n"));
+                terminal.progress_above = true;
             }
-            terminal.progress_above = text.is_some();
-            terminal.redrawn_at = Some(Instant::now());
         } else {
             write_out(&format!("{CLEAR_LINE}{}", text.as_deref().unwrap_or_default()))?;
         }
@@ -114,7 +117,7 @@ impl Screen {
             write_out(CLEAR_LINE)?;
         }
         // A redrawing that came too late for the last line would be drawn now, over the last line of an answer.
-        if terminal.redrawn_at.take().is_some_and(|at| at.elapsed() < DRAWING) {
+        if std::mem::take(&mut terminal.drawing_late) {
             write_out("\n")?;
         }
         if terminal.missed > 0 {
@@ -131,11 +134,7 @@ impl Screen {
             terminal.reading = false;
             // What was printed above the editor is history now.
             terminal.progress = None;
-            if terminal.redrawn_at.is_some_and(|at| at.elapsed() >= DRAWING) {
-                terminal.redrawn_at = None;
-            } else if terminal.redrawn_at.is_some() {
-                terminal.redrawn_at = Some(Instant::now());
-            }
+            terminal.drawing_late = terminal.redrawn_at.take().is_some_and(|at| at.elapsed() < DRAWING);
         }
     }
 
@@ -156,6 +155,15 @@ impl Screen {
 }
 
 impl Terminal {
+    /// What to print first, above the editor, so that the next text takes the place of the progress line.
+    fn erase_progress(&mut self) -> String {
+        if !self.progress_above {
+            return String::new();
+        }
+        self.redrawn_at = Some(Instant::now());
+        format!("{UP}{CLEAR_LINE}")
+    }
+
     fn print_above(&mut self, text: String) {
         if self.above.try_send(text).is_err() {
             self.missed += 1;

@@ -1,6 +1,6 @@
 //! The loop that serves one user.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,11 +14,12 @@ use super::job::{self, Job};
 use super::json;
 use super::notice::{Digest, Line, Roster, Shown};
 use super::outcome::{Identity, Outcome};
-use super::render::{self, Renderer};
+use super::render::{self, CommandsFrom, Renderer};
 use super::screen::Screen;
 use super::signal::{Signal, Signals};
 use super::terminal::KnownAddresses;
 use super::text::{Style, Tone, grouped};
+use crate::engine::View;
 use crate::engine::event::{self, Notice};
 use crate::engine::view::SyncView;
 use crate::node::handle::{Handle, UserEvent};
@@ -66,6 +67,8 @@ pub(super) struct Session<'a> {
     handle: &'a Handle,
     identity: Identity,
     mode: Mode,
+    /// Whether somebody sits at a terminal, with a line editor or without.
+    is_person: bool,
     style: Style,
     screen: Screen,
     known: KnownAddresses,
@@ -98,10 +101,12 @@ impl<'a> Session<'a> {
         known: KnownAddresses,
     ) -> Self {
         let digest = Digest::new(identity.address);
+        let is_person = mode == Mode::Terminal || mode == Mode::Plain && io::stdin().is_terminal();
         Self {
             handle,
             identity,
             mode,
+            is_person,
             style,
             screen,
             known,
@@ -173,7 +178,7 @@ impl<'a> Session<'a> {
     }
 
     fn on_event(&mut self, event: &UserEvent, input: Option<&Input>) -> Step {
-        self.show_event(event)?;
+        self.show_event(event, input)?;
         match event {
             UserEvent::Ready { .. } => self.ask(input),
             UserEvent::Fatal(_) => Err(Leave),
@@ -181,17 +186,27 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn show_event(&mut self, event: &UserEvent) -> Step {
+    fn show_event(&mut self, event: &UserEvent, input: Option<&Input>) -> Step {
         self.roster.learn(event);
         self.learn_addresses(event);
         match (self.mode, event) {
             (Mode::Json, _) => self.screen.line(&json::event(event, &self.identity, &self.roster))?,
             (_, UserEvent::Ready { listen }) => {
                 let status = job::status(self.handle, &self.identity);
-                let banner = self.renderer().banner(&status, listen, self.mode == Mode::Terminal);
+                let commands = match input {
+                    None => CommandsFrom::Nowhere,
+                    Some(_) if self.is_person => CommandsFrom::Terminal,
+                    Some(_) => CommandsFrom::Input,
+                };
+                let banner = self.renderer().banner(&status, listen, commands);
                 self.screen.line(&banner)?;
             }
             _ => {
+                if self.sync_told.is_none()
+                    && let Some(sync) = self.far_behind(&self.handle.view())
+                {
+                    self.tell_sync(Some(&sync), 0)?;
+                }
                 let mining = self.running.as_ref().is_some_and(|running| running.mines);
                 let shown = Shown { progress: mining || self.sync_told.is_some() };
                 if let Some(line) = self.digest.take(event, &self.roster, shown, self.started.elapsed()) {
@@ -252,7 +267,7 @@ impl<'a> Session<'a> {
     ) -> Step {
         // What happened before the answer is told before it.
         for event in events.try_iter().take(events.len()) {
-            self.show_event(&event)?;
+            self.show_event(&event, input)?;
             self.leaving |= matches!(event, UserEvent::Fatal(_));
         }
         let Some(running) = self.running.take() else { return Ok(()) };
@@ -273,8 +288,8 @@ impl<'a> Session<'a> {
             // Its answer is that of the command that it stops.
             drop(self.handle.command(event::Command::CancelMining));
         }
-        // At a terminal Ctrl-C is for the command alone; otherwise the node leaves when it has answered.
-        if self.mode != Mode::Terminal || signal == Signal::Terminate {
+        // A person's Ctrl-C is for the command alone; otherwise the node leaves when it has answered.
+        if !self.is_person || signal == Signal::Terminate {
             self.leaving = true;
             return Err(Leave);
         }
@@ -289,8 +304,7 @@ impl<'a> Session<'a> {
         let mining = self.running.as_ref().filter(|running| running.mines);
         let since = mining.map(|running| u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX));
         let mining_line = since.and_then(|since| render::mining_line(&view.mining, since));
-        let syncing =
-            view.syncing.filter(|sync| self.sync_told.is_some() || sync.target - sync.height > SYNC_SHOWN_BLOCKS);
+        let syncing = self.far_behind(&view);
         match (mining_line, &syncing) {
             (Some(line), _) => self.screen.progress(Some(&line))?,
             (None, Some(sync)) => self.screen.progress(Some(&render::sync_line(sync)))?,
@@ -304,6 +318,11 @@ impl<'a> Session<'a> {
             0 => Ok(()),
             dropped => self.say(&Line::new(Tone::Quiet, format!("{} lines of the log were dropped", grouped(dropped)))),
         }
+    }
+
+    /// A synchronisation that is worth a progress line; to its end, once it was.
+    fn far_behind(&self, view: &View) -> Option<SyncView> {
+        view.syncing.filter(|sync| self.sync_told.is_some() || sync.target - sync.height > SYNC_SHOWN_BLOCKS)
     }
 
     /// Where no progress line is redrawn, a line for each tenth of the way; everywhere the end of it.
@@ -327,12 +346,12 @@ impl<'a> Session<'a> {
     fn finish(&mut self, worker: &Worker, events: &Receiver<UserEvent>) {
         let Some(running) = &self.running else { return };
         let name = running.name.clone();
-        if self.leaving {
-            if let Ok(result) = worker.results.recv_timeout(LAST_ANSWER_WAIT) {
-                // Nobody is left to be told that stdout is closed.
-                let _ = self.on_result(&result, events, None);
-                return;
-            }
+        if self.leaving
+            && let Ok(result) = worker.results.recv_timeout(LAST_ANSWER_WAIT)
+        {
+            // Nobody is left to be told that stdout is closed.
+            let _ = self.on_result(&result, events, None);
+            return;
         }
         let _ = self.answer(&name, &Err(event::CommandError::Closing.into()));
     }

@@ -1,6 +1,6 @@
-//! SIGINT, SIGTERM and SIGHUP, as messages. A signal that comes while the node is already leaving ends the process.
+//! SIGINT, SIGTERM and the end of the terminal, as messages. A signal that comes while the node is already leaving ends the process.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -60,8 +60,10 @@ fn deliver(signal: Signal, sender: &Sender<Signal>, leaving: &AtomicBool) {
 #[cfg(unix)]
 async fn watch(sender: &Sender<Signal>, leaving: &AtomicBool, installed: &Sender<io::Result<()>>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
+    // `nohup` takes the terminal away and wants the signal to be ignored, as it then is.
+    let window = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let mut hangup = window.then(|| signal(SignalKind::hangup()).ok()).flatten();
+    let [Ok(mut interrupt), Ok(mut terminate)] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal) else {
         let _ = installed.send(Err(io::Error::other("the system lets no signal be handled")));
         return;
     };
@@ -70,9 +72,17 @@ async fn watch(sender: &Sender<Signal>, leaving: &AtomicBool, installed: &Sender
         let signal = tokio::select! {
             _ = interrupt.recv() => Signal::Interrupt,
             _ = terminate.recv() => Signal::Terminate,
-            _ = hangup.recv() => Signal::Terminate,
+            () = window_closed(&mut hangup) => Signal::Terminate,
         };
         deliver(signal, sender, leaving);
+    }
+}
+
+#[cfg(unix)]
+async fn window_closed(hangup: &mut Option<tokio::signal::unix::Signal>) {
+    match hangup {
+        Some(hangup) => drop(hangup.recv().await),
+        None => std::future::pending().await,
     }
 }
 
