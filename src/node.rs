@@ -1,6 +1,246 @@
-//! The only place that knows tokio, libp2p, redb, files, threads and clocks.
+//! The only place that knows tokio, libp2p, redb, files, threads and clocks: thin shells around the engine.
+//!
+//! | module | runs on | what it does |
+//! | --- | --- | --- |
+//! | [`driver`] | one thread | owns the engine: events in, effects out |
+//! | [`swarm`] | one tokio task | the network |
+//! | [`store`] | one thread that writes | what survives; group commit |
+//! | [`loader`] | one thread | reads the store for the engine and for peers |
+//! | [`checker`] | a thread for each core | the rules that need no state |
+//! | [`miner`] | as many threads as wanted | nonces |
+//! | [`handle`] | any | what the node's user may do |
+//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, keys, logs, the user |
+//! | [`thread`] | | threads that tell when they fail |
+//!
+//! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node
+//! with one line.
 
+pub mod checker;
+pub mod config;
+pub mod driver;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod handle;
+pub mod keys;
+pub mod loader;
+pub mod miner;
+pub mod prompt;
 pub mod store;
+pub mod swarm;
+pub mod telemetry;
 pub mod thread;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use tokio::runtime::Runtime;
+
+use checker::Checker;
+use config::Config;
+use driver::{Driver, EngineSender, Inputs, Shells};
+use handle::{Handle, Profile, Users};
+use keys::Keys;
+use miner::Miner;
+use store::{FolderLock, Reader, Store, StoreError, writer};
+use swarm::{SwarmConfig, SwarmHandle};
+
+use crate::engine::{Engine, EngineConfig};
+
+/// Threads of the network's runtime: one for the swarm's task, one for the connections.
+const RUNTIME_THREADS: usize = 2;
+/// How long the end waits for what the network's runtime still does.
+const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
+
+/// Why a node did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data folder or what is in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The network: an address that can't be listened on, or one that is none.
+    #[error("{0:#}")]
+    Swarm(anyhow::Error),
+    /// The system gives no threads or no random numbers.
+    #[error("the system refuses what every node needs: {0}")]
+    System(#[from] io::Error),
+}
+
+impl StartError {
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Swarm(_) => "cannot_listen",
+            Self::System(_) => "system",
+        }
+    }
+}
+
+/// A running node. Dropping it ends it, as [`Node::join`] does.
+pub struct Node {
+    handle: Handle,
+    ended: Receiver<Option<String>>,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: Sender<()>,
+    driver: JoinHandle<()>,
+    swarm: Arc<SwarmHandle>,
+    writer: JoinHandle<()>,
+    loader: JoinHandle<()>,
+    runtime: Runtime,
+}
+
+/// Starts a node. Returns when it listens and has read its store.
+pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
+    let lock = FolderLock::acquire(&config.data_dir, &config.name)?;
+    let (store, stored) = Store::open(lock, &config.network)?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::from)?;
+    let mut engine = Engine::new(
+        EngineConfig {
+            network: Arc::clone(&config.network),
+            account: keys.account.public_key().address(),
+            nickname: config.name.clone(),
+            seed,
+            mining: config.mine,
+        },
+        stored,
+    );
+    let view = engine.view();
+
+    let (sender, offered, results) = EngineSender::new();
+    let (users, ended) = Users::new();
+    let users = Arc::new(users);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("quipu-network")
+        .enable_all()
+        .build()?;
+    let profile = Profile {
+        network: Arc::clone(&config.network),
+        peer_id: keys.identity.public().to_peer_id(),
+        key: Arc::clone(&keys.account),
+    };
+    let (threads, network) = (config.threads, Arc::clone(&config.network));
+    let swarm = start_swarm(config, keys, &runtime, &sender, &users)?;
+    let reader = store.reader();
+    let handle =
+        Handle::new(profile, sender.clone(), reader.clone(), Arc::clone(&swarm), Arc::clone(&view), Arc::clone(&users));
+
+    let failed = {
+        let handle = handle.clone();
+        move |line| handle.fail(line)
+    };
+    let (writer, jobs) = bounded(writer::JOBS_MAX);
+    let writer_thread = spawn_writer(store, jobs, sender.clone(), failed.clone())?;
+    let (loader, loads) = unbounded();
+    let loader_thread = spawn_loader(reader, loads, sender.clone(), Arc::clone(&swarm), failed.clone())?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let checker = Checker::start(cores, &network, sender.clone(), failed.clone())?;
+    let miner = Miner::start(threads, sender, failed.clone())?;
+    let (stop, stopped) = bounded(0);
+    let inputs = Inputs { offered, results, stop: stopped };
+    let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
+    let driver = Driver::new(engine, view, inputs, shells);
+    let driver = thread::spawn("engine", failed, move || driver.run())?;
+
+    users.ready(swarm.listen());
+    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, runtime };
+    Ok(Node { handle, ended, running: Some(running) })
+}
+
+fn start_swarm(
+    config: Config,
+    keys: Keys,
+    runtime: &Runtime,
+    engine: &EngineSender,
+    users: &Arc<Users>,
+) -> Result<Arc<SwarmHandle>, StartError> {
+    let users = Arc::clone(users);
+    let config = SwarmConfig {
+        keypair: keys.identity,
+        network: config.network,
+        listen: config.listen,
+        peers: config.peers,
+        mdns: config.mdns,
+        folder: config.data_dir,
+    };
+    let swarm = swarm::start(config, runtime.handle(), engine.clone(), move |event| users.tell(event));
+    swarm.map(Arc::new).map_err(StartError::Swarm)
+}
+
+fn spawn_writer(
+    store: Store,
+    jobs: Receiver<writer::Job>,
+    engine: EngineSender,
+    failed: impl Fn(String) + Clone + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    thread::spawn("store", failed.clone(), move || {
+        if let Err(error) = writer::run(store, &jobs, &engine) {
+            failed(error.to_string());
+        }
+    })
+}
+
+fn spawn_loader(
+    reader: Reader,
+    loads: Receiver<loader::Load>,
+    engine: EngineSender,
+    swarm: Arc<SwarmHandle>,
+    failed: impl Fn(String) + Clone + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    thread::spawn("loader", failed.clone(), move || {
+        match loader::run(&reader, &loads, &engine, |command| swarm.command(command)) {
+            // The store closes before the last requests are read, when the node ends.
+            Ok(()) | Err(StoreError::Closed) => {}
+            Err(error) => failed(error.to_string()),
+        }
+    })
+}
+
+impl Node {
+    /// What the user may do with it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until the node is asked to end or cannot go on, and ends it in order. An error says why it could not go
+    /// on.
+    pub fn join(mut self) -> Result<(), String> {
+        let end = self.ended.recv().expect("the handle of this node holds a sender");
+        self.stop();
+        // Something may have failed while the node was asked to end.
+        end.into_iter().chain(self.ended.try_iter().flatten()).next().map_or(Ok(()), Err)
+    }
+
+    /// From those who ask to those who answer, so that nobody waits for somebody who has ended.
+    fn stop(&mut self) {
+        let Some(Running { stop, driver, swarm, writer, loader, runtime }) = self.running.take() else { return };
+        self.handle.refuse_commands();
+        // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has told.
+        drop(stop);
+        let _ = driver.join();
+        // What the engine sent last goes out before the goodbyes.
+        swarm.shut_down();
+        // What is queued is written and answered, then the database is closed and the folder unlocked.
+        let _ = writer.join();
+        let _ = loader.join();
+        self.handle.close();
+        runtime.shutdown_timeout(RUNTIME_END_TIME);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

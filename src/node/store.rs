@@ -12,6 +12,7 @@ mod lock;
 mod open;
 mod read;
 mod tables;
+pub mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,0 +1,217 @@
+//! The pool of threads that applies the rules needing no state: the expensive half of validation, on all cores.
+//!
+//! A list is cut into chunks, so that all threads work at it and none is busy for long; its results come back as
+//! one event in the order of the list. What fits into one chunk (gossip) goes before the rest of longer lists.
+//!
+//! The queues are bounded by what the engine has in flight.
+
+use std::io;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+
+use super::driver::EngineSender;
+use super::thread;
+use crate::engine::Event;
+use crate::engine::event::Key;
+use crate::protocol::check::{check_block, check_transactions};
+use crate::protocol::{Block, Network, SignedTransaction};
+
+/// How many signatures a chunk has, more or less: verified in one batch, they take some milliseconds. An empty block
+/// counts as one, a block is never cut.
+const CHUNK_SIGNATURES: usize = 256;
+
+type Task = Box<dyn FnOnce(&Network) + Send>;
+
+/// The running threads. They end when it is dropped; what they have not begun is not done.
+pub struct Checker {
+    engine: EngineSender,
+    queues: Queues<Sender<Task>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What goes first, and the rest.
+#[derive(Clone)]
+struct Queues<T> {
+    short: T,
+    long: T,
+}
+
+impl Checker {
+    /// Starts this many threads.
+    pub fn start(
+        threads: usize,
+        network: &Arc<Network>,
+        engine: EngineSender,
+        failed: impl Fn(String) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let ((short, short_tasks), (long, long_tasks)) = (unbounded(), unbounded());
+        let tasks = Queues { short: short_tasks, long: long_tasks };
+        let threads = (0..threads.max(1)).map(|_| {
+            let (tasks, network) = (tasks.clone(), Arc::clone(network));
+            thread::spawn("checker", failed.clone(), move || work(&tasks, &network))
+        });
+        let threads = threads.collect::<io::Result<_>>()?;
+        Ok(Self { engine, queues: Queues { short, long }, threads })
+    }
+
+    /// Checks blocks; the engine gets one [`Event::BlocksChecked`].
+    pub fn check_blocks(&self, key: Key, blocks: Vec<Block>) {
+        let chunks = chunks(blocks, |block| 1 + block.body.transactions.len());
+        let check = |blocks: Vec<Block>, network: &Network| {
+            blocks.into_iter().map(|block| check_block(block, network)).collect()
+        };
+        self.submit(chunks, check, move |results| Event::BlocksChecked { key, results });
+    }
+
+    /// Checks transactions; the engine gets one [`Event::TransactionsChecked`].
+    pub fn check_transactions(&self, key: Key, transactions: Vec<SignedTransaction>) {
+        let chunks = chunks(transactions, |_| 1);
+        self.submit(chunks, check_transactions, move |results| Event::TransactionsChecked { key, results });
+    }
+
+    fn submit<T: Send + 'static, R: Send + 'static>(
+        &self,
+        chunks: Vec<Vec<T>>,
+        check: impl Fn(Vec<T>, &Network) -> Vec<R> + Copy + Send + 'static,
+        finish: impl Fn(Vec<R>) -> Event + Send + Sync + 'static,
+    ) {
+        if chunks.is_empty() {
+            return self.engine.deliver(finish(Vec::new()));
+        }
+        let queue = if chunks.len() == 1 { &self.queues.short } else { &self.queues.long };
+        let results = Arc::new(Results::new(chunks.len()));
+        let finish = Arc::new(finish);
+        for (at, chunk) in chunks.into_iter().enumerate() {
+            let (results, finish, engine) = (Arc::clone(&results), Arc::clone(&finish), self.engine.clone());
+            let task: Task = Box::new(move |network| {
+                if let Some(all) = results.put(at, check(chunk, network)) {
+                    engine.deliver(finish(all));
+                }
+            });
+            queue.send(task).expect("the threads have receivers for as long as there is a sender");
+        }
+    }
+}
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        // Without senders the threads end.
+        let (short, long) = (unbounded().0, unbounded().0);
+        drop(mem::replace(&mut self.queues, Queues { short, long }));
+        for thread in self.threads.drain(..) {
+            // A panic was told where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(tasks: &Queues<Receiver<Task>>, network: &Network) {
+    loop {
+        let next = tasks.short.try_recv().or_else(|_| {
+            select! {
+                recv(tasks.short) -> task => task,
+                recv(tasks.long) -> task => task,
+            }
+        });
+        match next {
+            Ok(task) => task(network),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Cuts a list where the weights of its elements sum up to a chunk.
+fn chunks<T>(list: Vec<T>, weight: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut chunks = Vec::new();
+    let (mut chunk, mut sum) = (Vec::new(), 0);
+    for element in list {
+        sum += weight(&element);
+        chunk.push(element);
+        if sum >= CHUNK_SIGNATURES {
+            chunks.push(mem::take(&mut chunk));
+            sum = 0;
+        }
+    }
+    if !chunk.is_empty() {
+        chunks.push(chunk);
+    }
+    chunks
+}
+
+/// The results of a list, chunk by chunk.
+struct Results<R>(Mutex<Vec<Option<Vec<R>>>>);
+
+impl<R> Results<R> {
+    fn new(chunks: usize) -> Self {
+        Self(Mutex::new((0..chunks).map(|_| None).collect()))
+    }
+
+    /// Takes in a chunk's results, and gives all of them if this was the last one.
+    fn put(&self, at: usize, results: Vec<R>) -> Option<Vec<R>> {
+        let mut chunks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        chunks[at] = Some(results);
+        if chunks.iter().any(Option::is_none) {
+            return None;
+        }
+        Some(mem::take(&mut *chunks).into_iter().flatten().flatten().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::fixture::Chain;
+    use crate::protocol::Violation;
+
+    fn checker(chain: &Chain) -> (Checker, Receiver<Event>) {
+        let (engine, _, results) = EngineSender::new();
+        let checker = Checker::start(3, &chain.network, engine, |line| panic!("{line}")).expect("threads");
+        (checker, results)
+    }
+
+    #[test]
+    fn a_long_list_comes_back_whole_and_in_order() {
+        let mut chain = Chain::new(1);
+        (0..1000).for_each(|_| chain.mine(vec![]));
+        let (checker, results) = checker(&chain);
+        let mut blocks: Vec<_> = chain.blocks.iter().map(|(block, _)| block.to_block()).collect();
+        blocks[700].header.version = 2;
+        checker.check_blocks(Key(7), blocks);
+        let Ok(Event::BlocksChecked { key: Key(7), results }) = results.recv() else { panic!("another event") };
+        assert_eq!(results.len(), 1000);
+        for (at, (result, (block, _))) in results.iter().zip(&chain.blocks).enumerate() {
+            match result {
+                Ok(checked) => assert_eq!(checked, block.as_ref()),
+                Err(violation) => assert_eq!((at, violation), (700, &Violation::Version { version: 2 })),
+            }
+        }
+        assert!(results[700].is_err());
+    }
+
+    #[test]
+    fn transactions_and_lists_of_nothing() {
+        let chain = Chain::new(1);
+        let (checker, results) = checker(&chain);
+        let transactions: Vec<_> = (0..300).map(|nonce| chain.transfer(nonce).signed().clone()).collect();
+        checker.check_transactions(Key(1), transactions.clone());
+        let Ok(Event::TransactionsChecked { key: Key(1), results: checked }) = results.recv() else {
+            panic!("another event")
+        };
+        let checked: Vec<_> = checked.into_iter().map(|result| result.expect("valid").signed().clone()).collect();
+        assert_eq!(checked, transactions);
+        checker.check_blocks(Key(2), vec![]);
+        assert!(matches!(results.recv(), Ok(Event::BlocksChecked { key: Key(2), results }) if results.is_empty()));
+    }
+
+    #[test]
+    fn a_chunk_ends_where_it_is_full() {
+        let lengths = |weights: Vec<usize>| chunks(weights, |weight| *weight).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(vec![]), [0; 0]);
+        assert_eq!(lengths(vec![1; 255]), [255]);
+        assert_eq!(lengths(vec![1; 600]), [256, 256, 88]);
+        assert_eq!(lengths(vec![5000, 1, 5000, 1]), [1, 2, 1]);
+    }
+}

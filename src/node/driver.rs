@@ -1,0 +1,256 @@
+//! The engine's thread: events in, effects out to the other shells.
+//!
+//! Who may wait for whom, so that nobody waits in a circle: the driver waits for the swarm's and the writer's queues when
+//! they are full. The writer waits for the disk and the swarm, the swarm for nobody. Nothing waits for the driver: what
+//! peers send is refused when its queue is full, and results of effects are at most what the engine has in flight.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, select};
+
+use super::checker::Checker;
+use super::handle::{Handle, UserEvent};
+use super::loader::Load;
+use super::miner::Miner;
+use super::store::writer::Job;
+use super::swarm::{Reply, SwarmCommand, SwarmHandle};
+use crate::engine::event::{Answer, CommandError, Notice, Ticket};
+use crate::engine::{Effect, Engine, Event, Now, View, Wake};
+use crate::protocol::{Millis, UnixMillis};
+
+/// How many events from peers may wait for the engine. More are refused: gossip is ignored, requests fail.
+pub const OFFERED_EVENTS_MAX: usize = 1024;
+/// A tick that is due waits for no more events than this.
+const EVENTS_BEFORE_TICK: u32 = 64;
+/// How old the view of a node may be that has more to do than to show it.
+const VIEW_AGE_MAX: Duration = Duration::from_millis(20);
+
+/// The way into the engine, for all shells.
+#[derive(Debug, Clone)]
+pub struct EngineSender {
+    offered: Sender<Event>,
+    results: Sender<Event>,
+}
+
+impl EngineSender {
+    /// Both ends: what peers may fill (bounded), and what answers the engine's own effects (bounded by what the
+    /// engine has in flight).
+    pub fn new() -> (Self, Receiver<Event>, Receiver<Event>) {
+        let (offered, offered_receiver) = crossbeam_channel::bounded(OFFERED_EVENTS_MAX);
+        let (results, results_receiver) = crossbeam_channel::unbounded();
+        (Self { offered, results }, offered_receiver, results_receiver)
+    }
+
+    /// For what a peer sends of its own accord (gossip, requests). Gives it back if the engine is too busy.
+    pub fn offer(&self, event: Event) -> Result<(), Event> {
+        self.offered.try_send(event).map_err(|error| match error {
+            TrySendError::Full(event) | TrySendError::Disconnected(event) => event,
+        })
+    }
+
+    /// For what must not be lost: sessions that begin and end, results of effects, commands. Never blocks.
+    pub fn deliver(&self, event: Event) {
+        // An engine that is gone needs no results.
+        let _ = self.results.send(event);
+    }
+}
+
+/// What the driver needs.
+pub struct Driver {
+    engine: Engine,
+    inputs: Inputs,
+    shells: Shells,
+    started: Instant,
+    /// Events since the last tick.
+    events: u32,
+    /// The newest batch that was sent to the writer, and the newest that is durable.
+    sent: u64,
+    persisted: u64,
+    view: Arc<View>,
+    /// When something was handled that the view does not show.
+    view_stale_since: Option<Instant>,
+}
+
+/// Where events come from.
+pub struct Inputs {
+    /// From [`EngineSender::new`].
+    pub offered: Receiver<Event>,
+    /// From [`EngineSender::new`].
+    pub results: Receiver<Event>,
+    /// The driver ends when the sender is gone.
+    pub stop: Receiver<()>,
+}
+
+/// Who carries out effects.
+pub struct Shells {
+    /// Sends and receives.
+    pub swarm: Arc<SwarmHandle>,
+    /// Writes.
+    pub writer: Sender<Job>,
+    /// Reads.
+    pub loader: Sender<Load>,
+    /// Checks.
+    pub checker: Checker,
+    /// Mines.
+    pub miner: Miner,
+    /// Tells the user.
+    pub user: Handle,
+}
+
+/// What the user gets to know once everything before is durable.
+enum Told {
+    Answer(Ticket, Result<Answer, CommandError>),
+    Notice(Notice),
+}
+
+impl Driver {
+    /// An engine and its shells. The engine must be new, and `view` its first view.
+    pub fn new(engine: Engine, view: Arc<View>, inputs: Inputs, shells: Shells) -> Self {
+        let started = Instant::now();
+        Self { engine, inputs, shells, started, events: 0, sent: 0, persisted: 0, view, view_stale_since: None }
+    }
+
+    /// Runs the engine until it is stopped.
+    pub fn run(mut self) {
+        // The engine may have work from its last run.
+        let mut event = Event::Tick;
+        loop {
+            let wake = self.handle(event);
+            match self.next_event(wake) {
+                Some(next) => event = next,
+                None => return,
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Wake {
+        if let Event::Persisted { sequence } = event {
+            self.persisted = sequence;
+        }
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Now { elapsed: millis(self.started.elapsed()), unix: UnixMillis(millis(since_epoch).0) };
+        let mut effects = Vec::new();
+        let wake = self.engine.handle(now, event, &mut effects);
+        self.view_stale_since.get_or_insert_with(Instant::now);
+
+        let mut told = Vec::new();
+        for effect in effects {
+            self.carry_out(effect, &mut told);
+        }
+        if !told.is_empty() {
+            self.publish(told);
+        }
+        wake
+    }
+
+    fn carry_out(&mut self, effect: Effect, told: &mut Vec<Told>) {
+        let shells = &self.shells;
+        match effect {
+            Effect::Publish(gossip) => shells.swarm.command(SwarmCommand::Publish(gossip)),
+            Effect::Verdict { peer, ticket, verdict } => {
+                shells.swarm.command(SwarmCommand::Verdict { peer, ticket, verdict });
+            }
+            Effect::Ask { peer, key, request } => shells.swarm.command(SwarmCommand::Ask { peer, key, request }),
+            Effect::Reply { ticket, response } => {
+                shells.swarm.command(SwarmCommand::Reply { ticket, reply: response.map(Reply::Response) });
+            }
+            Effect::Close { peer, fault, ban } => shells.swarm.command(SwarmCommand::Close { peer, fault, ban }),
+            Effect::Serve { ticket, places } => self.load(Load::Serve { ticket, places }),
+            Effect::Load { key, places } => self.load(Load::Blocks { key, places }),
+            Effect::CheckBlocks { key, blocks } => shells.checker.check_blocks(key, blocks),
+            Effect::CheckTransactions { key, transactions } => shells.checker.check_transactions(key, transactions),
+            Effect::Persist(batch) => {
+                self.sent = batch.sequence;
+                self.write(Job::Persist(batch));
+            }
+            Effect::Mine { key, header } => shells.miner.mine(key, &header),
+            Effect::StopMining => shells.miner.stop(),
+            Effect::Answer { ticket, answer } => told.push(Told::Answer(ticket, answer)),
+            Effect::Notify(notice) => told.push(Told::Notice(notice)),
+        }
+    }
+
+    fn write(&self, job: Job) {
+        // A writer that has failed has told so, and the node shuts down.
+        let _ = self.shells.writer.send(job);
+    }
+
+    /// What is asked for may be on its way to the disk.
+    fn load(&self, load: Load) {
+        let loader = self.shells.loader.clone();
+        let forward = move || {
+            // A loader that has failed has told so.
+            let _ = loader.send(load);
+        };
+        if self.sent == self.persisted { forward() } else { self.write(Job::Release(Box::new(forward))) }
+    }
+
+    /// Shows the state, then what there is to tell, as soon as everything handled so far is durable.
+    fn publish(&mut self, told: Vec<Told>) {
+        self.view_stale_since = None;
+        let view = self.engine.view();
+        if told.is_empty() && view == self.view {
+            return;
+        }
+        self.view = Arc::clone(&view);
+        let user = self.shells.user.clone();
+        self.write(Job::Release(Box::new(move || {
+            user.show(view);
+            for one in told {
+                match one {
+                    Told::Answer(ticket, answer) => user.answer(ticket, answer),
+                    Told::Notice(notice) => user.tell(UserEvent::Notice(notice)),
+                }
+            }
+        })));
+    }
+
+    /// What to handle next, waiting for it if need be; `None` when the driver is stopped.
+    fn next_event(&mut self, wake: Wake) -> Option<Event> {
+        let due = match wake {
+            Wake::Now => Instant::now(),
+            Wake::At(Millis(millis)) => self.started + Duration::from_millis(millis),
+        };
+        loop {
+            if self.inputs.stop.try_recv() == Err(TryRecvError::Disconnected) {
+                return None;
+            }
+            let now = Instant::now();
+            if self.view_stale_since.is_some_and(|since| since + VIEW_AGE_MAX <= now) {
+                self.publish(Vec::new());
+            }
+            if now < due || self.events < EVENTS_BEFORE_TICK {
+                // The node's own results first: peers must not hold up what was begun.
+                let waiting = self.inputs.results.try_recv().or_else(|_| self.inputs.offered.try_recv());
+                if let Ok(event) = waiting {
+                    self.events += 1;
+                    return Some(event);
+                }
+            }
+            if due <= now {
+                self.events = 0;
+                return Some(Event::Tick);
+            }
+            let view_due = self.view_stale_since.map(|since| since + VIEW_AGE_MAX);
+            if let Some(event) = self.wait_until(view_due.map_or(due, |view_due| view_due.min(due))) {
+                self.events += 1;
+                return Some(event);
+            }
+        }
+    }
+
+    /// The first event to come, `None` at the deadline or when the driver is stopped.
+    fn wait_until(&self, deadline: Instant) -> Option<Event> {
+        select! {
+            recv(self.inputs.results) -> event => event.ok(),
+            recv(self.inputs.offered) -> event => event.ok(),
+            recv(self.inputs.stop) -> _ => None,
+            default(deadline.saturating_duration_since(Instant::now())) => None,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,340 @@
+//! What the prompt, and anything else that serves the node's own user, may do with a running node.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use libp2p::{Multiaddr, PeerId};
+
+use super::driver::EngineSender;
+use super::store::Reader;
+use super::swarm::{PeerRow, SwarmCommand, SwarmHandle};
+use crate::engine::event::{Answer, Command, CommandError, Notice, Ticket};
+use crate::engine::{Event, View};
+use crate::protocol::{Address, Network, SecretKey};
+
+/// Events that wait for a subscriber that does not read. It loses what comes then.
+const SUBSCRIBER_EVENTS_MAX: usize = 16_384;
+
+/// A running node, shared by everything that talks to its user. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(Arc<Inner>);
+
+struct Inner {
+    profile: Profile,
+    engine: EngineSender,
+    reader: Reader,
+    swarm: Arc<SwarmHandle>,
+    view: ArcSwap<View>,
+    commands: Mutex<Commands>,
+    users: Arc<Users>,
+}
+
+/// Who a node is.
+pub(super) struct Profile {
+    pub(super) network: Arc<Network>,
+    pub(super) peer_id: PeerId,
+    pub(super) key: Arc<SecretKey>,
+}
+
+/// Commands that wait for their answer. Bounded by what users wait for.
+#[derive(Default)]
+struct Commands {
+    last: u64,
+    open: BTreeMap<Ticket, Sender<Result<Answer, CommandError>>>,
+    is_closed: bool,
+}
+
+/// Something to show, in the order in which it happened.
+#[derive(Debug, Clone)]
+pub enum UserEvent {
+    /// The node listens, and has read its store.
+    Ready {
+        /// Where it listens, with `/p2p/<peer id>` at the end.
+        listen: Vec<Multiaddr>,
+    },
+    /// A peer of our network is connected, and a transaction sent now reaches it.
+    PeerConnected(PeerRow),
+    /// A peer that was reported as connected is gone.
+    PeerDisconnected(PeerRow),
+    /// From the engine.
+    Notice(Notice),
+    /// Something that the user should read, in one line (mDNS does not start, a full disk, …).
+    Warning(String),
+    /// The node cannot go on; this line says why and what to do. It shuts down by itself.
+    Fatal(String),
+}
+
+/// Why an address was not reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub String);
+
+impl Handle {
+    pub(super) fn new(
+        profile: Profile,
+        engine: EngineSender,
+        reader: Reader,
+        swarm: Arc<SwarmHandle>,
+        view: Arc<View>,
+        users: Arc<Users>,
+    ) -> Self {
+        let (view, commands) = (ArcSwap::new(view), Mutex::default());
+        Self(Arc::new(Inner { profile, engine, reader, swarm, view, commands, users }))
+    }
+
+    /// The newest snapshot. Never blocks.
+    pub fn view(&self) -> Arc<View> {
+        self.0.view.load_full()
+    }
+
+    /// Gives a command to the engine; the receiver gets its one answer.
+    pub fn command(&self, command: Command) -> Receiver<Result<Answer, CommandError>> {
+        let (answer, answered) = bounded(1);
+        let mut commands = self.commands();
+        if commands.is_closed {
+            answer.send(Err(CommandError::Closing)).expect("its receiver is here, and it has room for one");
+            return answered;
+        }
+        commands.last += 1;
+        let ticket = Ticket(commands.last);
+        commands.open.insert(ticket, answer);
+        self.0.engine.deliver(Event::Command { ticket, command });
+        answered
+    }
+
+    /// Reads what is durable.
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// The connected peers of our network.
+    pub fn peers(&self) -> Vec<PeerRow> {
+        self.0.swarm.peers()
+    }
+
+    /// Dials an address and waits until the peer is one of ours, or until it is clear that it will not be. Blocks.
+    pub fn connect(&self, address: Multiaddr) -> Result<PeerRow, ConnectError> {
+        let (done, result) = bounded(1);
+        self.0.swarm.command(SwarmCommand::Connect { address, done });
+        result.recv().unwrap_or_else(|_| Err(ConnectError(CommandError::Closing.to_string())))
+    }
+
+    /// Where the node listens.
+    pub fn listen(&self) -> Vec<Multiaddr> {
+        self.0.swarm.listen()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.0.profile.network
+    }
+
+    /// Who we are to peers.
+    pub fn peer_id(&self) -> PeerId {
+        self.0.profile.peer_id
+    }
+
+    /// The node's own account.
+    pub fn address(&self) -> Address {
+        self.0.profile.key.public_key().address()
+    }
+
+    /// The key of the node's own account.
+    pub fn key(&self) -> Arc<SecretKey> {
+        Arc::clone(&self.0.profile.key)
+    }
+
+    /// What happens from now on; the first subscriber gets all from [`UserEvent::Ready`] on. Bounded: a subscriber
+    /// that does not read loses events, never the node its time.
+    pub fn subscribe(&self) -> Receiver<UserEvent> {
+        self.0.users.subscribe()
+    }
+
+    /// Takes no more commands, and lets [`Node::join`](super::Node::join) end the node.
+    pub fn shut_down(&self) {
+        self.refuse_commands();
+        self.0.users.end(None);
+    }
+
+    /// Replaces the snapshot.
+    pub(super) fn show(&self, view: Arc<View>) {
+        self.0.view.store(view);
+    }
+
+    /// Answers a command.
+    pub(super) fn answer(&self, ticket: Ticket, answer: Result<Answer, CommandError>) {
+        if let Some(waiting) = self.commands().open.remove(&ticket) {
+            // Whoever asked may have left.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// Tells all subscribers.
+    pub(super) fn tell(&self, event: UserEvent) {
+        self.0.users.tell(event);
+    }
+
+    /// The node cannot go on. Nobody waits any longer for an answer that will not come.
+    pub(super) fn fail(&self, line: String) {
+        self.0.users.fail(line);
+        self.close();
+    }
+
+    /// Refuses the commands to come.
+    pub(super) fn refuse_commands(&self) {
+        self.commands().is_closed = true;
+    }
+
+    /// Refuses all commands, open ones and those to come.
+    pub(super) fn close(&self) {
+        let mut commands = self.commands();
+        commands.is_closed = true;
+        for (_, waiting) in std::mem::take(&mut commands.open) {
+            let _ = waiting.send(Err(CommandError::Closing));
+        }
+    }
+
+    fn commands(&self) -> MutexGuard<'_, Commands> {
+        // Each change is a single step, so a lock that a panic left behind guards a whole value.
+        self.0.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everybody who is told what happens.
+pub(super) struct Users {
+    state: Mutex<Subscribers>,
+    end: Sender<Option<String>>,
+}
+
+struct Subscribers {
+    senders: Vec<Sender<UserEvent>>,
+    /// For the first subscriber, who may come after the first events.
+    first: Option<Receiver<UserEvent>>,
+    /// What happened before the node was ready; it is told after that.
+    early: Option<Vec<UserEvent>>,
+}
+
+impl Users {
+    /// Nobody yet. The receiver gets the end of the node: `None` if it was asked for, else why.
+    pub(super) fn new() -> (Self, Receiver<Option<String>>) {
+        let (sender, first) = unbounded();
+        let (end, ended) = unbounded();
+        let state = Subscribers { senders: vec![sender], first: Some(first), early: Some(Vec::new()) };
+        (Self { state: Mutex::new(state), end }, ended)
+    }
+
+    /// Tells all subscribers, once the node is ready.
+    pub(super) fn tell(&self, event: UserEvent) {
+        let mut state = self.state();
+        match &mut state.early {
+            Some(early) if early.len() < SUBSCRIBER_EVENTS_MAX => early.push(event),
+            Some(_) => {}
+            None => state.send(&event),
+        }
+    }
+
+    /// The node is ready: the first thing that anybody is told.
+    pub(super) fn ready(&self, listen: Vec<Multiaddr>) {
+        let mut state = self.state();
+        state.send(&UserEvent::Ready { listen });
+        for event in state.early.take().unwrap_or_default() {
+            state.send(&event);
+        }
+    }
+
+    /// The node cannot go on.
+    pub(super) fn fail(&self, line: String) {
+        tracing::error!("{line}");
+        self.tell(UserEvent::Fatal(line.clone()));
+        self.end(Some(line));
+    }
+
+    fn end(&self, why: Option<String>) {
+        // Whoever waited for the end has seen it.
+        let _ = self.end.send(why);
+    }
+
+    fn subscribe(&self) -> Receiver<UserEvent> {
+        let mut state = self.state();
+        state.first.take().unwrap_or_else(|| {
+            let (sender, receiver) = unbounded();
+            state.senders.push(sender);
+            receiver
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, Subscribers> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscribers {
+    fn send(&mut self, event: &UserEvent) {
+        // The last words are for everybody.
+        let is_urgent = matches!(event, UserEvent::Fatal(_));
+        self.senders.retain(|sender| {
+            let has_room = sender.len() < SUBSCRIBER_EVENTS_MAX || is_urgent;
+            !has_room || sender.send(event.clone()).is_ok()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warnings(receiver: &Receiver<UserEvent>) -> Vec<String> {
+        receiver
+            .try_iter()
+            .map(|event| match event {
+                UserEvent::Ready { .. } => "ready".to_owned(),
+                UserEvent::Warning(line) => line,
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn warn(users: &Users, line: &str) {
+        users.tell(UserEvent::Warning(line.to_owned()));
+    }
+
+    #[test]
+    fn ready_comes_first_and_the_first_subscriber_misses_nothing() {
+        let (users, _ended) = Users::new();
+        warn(&users, "early");
+        users.ready(vec![]);
+        warn(&users, "late");
+        let first = users.subscribe();
+        let second = users.subscribe();
+        warn(&users, "now");
+        assert_eq!(warnings(&first), ["ready", "early", "late", "now"]);
+        assert_eq!(warnings(&second), ["now"]);
+    }
+
+    #[test]
+    fn who_does_not_read_loses_events_but_not_the_last_one() {
+        let (users, ended) = Users::new();
+        users.ready(vec![]);
+        let (lazy, eager) = (users.subscribe(), users.subscribe());
+        for _ in 0..SUBSCRIBER_EVENTS_MAX + 5 {
+            warn(&users, "again");
+            assert_eq!(warnings(&eager).len(), 1);
+        }
+        users.fail("the end".to_owned());
+        assert_eq!(ended.try_recv(), Ok(Some("the end".to_owned())));
+        let seen = warnings(&lazy);
+        assert_eq!(seen.len(), SUBSCRIBER_EVENTS_MAX + 1);
+        assert!(seen.last().is_some_and(|last| last.contains("the end")));
+    }
+
+    #[test]
+    fn who_left_is_forgotten() {
+        let (users, _ended) = Users::new();
+        users.ready(vec![]);
+        drop((users.subscribe(), users.subscribe()));
+        warn(&users, "nobody there");
+        assert!(users.state().senders.is_empty());
+    }
+}

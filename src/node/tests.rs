@@ -1,0 +1,166 @@
+//! Whole nodes on loopback.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use libp2p::Multiaddr;
+
+use super::config::Config;
+use super::handle::UserEvent;
+use super::keys::Keys;
+use super::{Node, StartError, start};
+use crate::engine::event::{Answer, Command, CommandError, MiningMode, Notice};
+use crate::protocol::{Action, Address, Amount, Height, Network, Parameters};
+
+/// Longer than anything here takes on a machine that works.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
+    let config = Config {
+        data_dir: folder.to_owned(),
+        name: "test".to_owned(),
+        network: Arc::new(Network::new(Parameters::dev()).expect("a preset is valid")),
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
+        peers,
+        mdns: false,
+        mine: MiningMode::Off,
+        threads: 1,
+        json: false,
+        prompt: false,
+        log: String::new(),
+    };
+    start(config, Keys::load_or_create(folder).expect("keys"))
+}
+
+fn node(folder: &Path) -> Node {
+    try_start(folder, vec![]).expect("a node")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
+    node.handle().command(command).recv_timeout(PATIENCE).expect("every command is answered")
+}
+
+fn mine(node: &Node, count: u64) -> Height {
+    match ask(node, Command::Mine { count, to: None }) {
+        Ok(Answer::Mined(places)) if places.len() as u64 == count => places.last().expect("at least one").height,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn end(node: Node) -> Result<(), String> {
+    node.handle().shut_down();
+    node.join()
+}
+
+fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
+    while !wanted(&events.recv_timeout(PATIENCE).expect("the node tells it")) {}
+}
+
+#[test]
+fn what_is_answered_is_shown_and_durable() {
+    let folder = folder();
+    let first = node(folder.path());
+    assert_eq!(mine(&first, 20), Height(20));
+    assert_eq!(first.handle().view().tip.height, Height(20), "an answer is not ahead of the view");
+    let snapshot = first.handle().reader().snapshot().expect("readable");
+    assert_eq!(snapshot.tip(), first.handle().view().tip, "a view is not ahead of the disk");
+    let action = Action::Transfer { to: Address([3; 20]), amount: Amount::COIN };
+    let send = Command::Send { key: first.handle().key(), action, fee: Amount::ZERO };
+    assert!(matches!(ask(&first, send), Ok(Answer::Sent(_))));
+    assert_eq!(end(first), Ok(()));
+
+    let second = node(folder.path());
+    assert_eq!((second.handle().view().tip.height, second.handle().view().pending), (Height(20), 1));
+    assert_eq!(mine(&second, 1), Height(21));
+    let snapshot = second.handle().reader().snapshot().expect("readable");
+    assert_eq!(snapshot.account(&Address([3; 20])).expect("readable").balance, Amount::COIN);
+}
+
+#[test]
+fn events_come_in_order_from_ready_on() {
+    let folder = folder();
+    let node = node(folder.path());
+    mine(&node, 5);
+    let events: Vec<_> = node.handle().subscribe().try_iter().collect();
+    assert!(matches!(&events[0], UserEvent::Ready { listen } if !listen.is_empty()), "{events:?}");
+    let heights = events.iter().filter_map(|event| match event {
+        UserEvent::Notice(Notice::Tip { tip, ours: true, .. }) => Some(tip.height.0),
+        _ => None,
+    });
+    assert_eq!(heights.collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_folder_has_one_node_and_is_free_after_it() {
+    let folder = folder();
+    let first = node(folder.path());
+    let error = try_start(folder.path(), vec![]).err().expect("in use");
+    assert_eq!(error.code(), "data_dir_in_use");
+    let handle = first.handle();
+    drop(first);
+    node(folder.path());
+    assert!(handle.reader().snapshot().is_err(), "an old handle keeps nothing open");
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on() {
+    let (one, other) = (folder(), folder());
+    let first = node(one.path());
+    let taken = first.handle().listen();
+    let config = |listen| Config {
+        data_dir: other.path().to_owned(),
+        name: "test".to_owned(),
+        network: Arc::new(first.handle().network().clone()),
+        listen,
+        peers: vec![],
+        mdns: false,
+        mine: MiningMode::Off,
+        threads: 1,
+        json: false,
+        prompt: false,
+        log: String::new(),
+    };
+    let keys = || Keys::load_or_create(other.path()).expect("keys");
+    let mut taken = taken[0].clone();
+    taken.pop();
+    let error = start(config(vec![taken]), keys()).err().expect("in use");
+    assert_eq!(error.code(), "cannot_listen");
+    // Nothing of the failed start is left.
+    start(config(vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")]), keys()).expect("a node");
+}
+
+#[test]
+fn commands_are_answered_even_at_the_end() {
+    let folder = folder();
+    let node = node(folder.path());
+    let handle = node.handle();
+    let endless = handle.command(Command::Mine { count: 1_000_000, to: None });
+    let events = handle.subscribe();
+    wait_for(&events, |event| matches!(event, UserEvent::Notice(Notice::Tip { .. })));
+    assert_eq!(end(node), Ok(()));
+    assert!(matches!(endless.recv(), Ok(Err(CommandError::Closing))));
+    assert!(matches!(handle.command(Command::Pending).recv(), Ok(Err(CommandError::Closing))));
+    assert!(handle.connect("/ip4/127.0.0.1/tcp/1".parse().expect("an address")).is_err());
+}
+
+#[test]
+fn a_node_that_starts_late_gets_the_chain() {
+    let (one, other) = (folder(), folder());
+    let first = node(one.path());
+    mine(&first, 700);
+    let second = try_start(other.path(), first.handle().listen()).expect("a node");
+    let events = second.handle().subscribe();
+    wait_for(&events, |event| matches!(event, UserEvent::PeerConnected(_)));
+    wait_for(&events, |event| matches!(event, UserEvent::Notice(Notice::Tip { tip, .. }) if tip.height == Height(700)));
+    assert_eq!(second.handle().view().tip, first.handle().view().tip);
+    let height = mine(&second, 1);
+    let events = first.handle().subscribe();
+    wait_for(&events, |event| matches!(event, UserEvent::Notice(Notice::Tip { tip, .. }) if tip.height == height));
+    assert_eq!((end(second), end(first)), (Ok(()), Ok(())));
+}
