@@ -141,7 +141,7 @@ pub(crate) fn a_busy_port_that_was_asked_for_ends_the_start() {
     let address = format!("/ip4/127.0.0.1/tcp/{}", holder.local_addr().expect("bound").port());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let options = Options { listen: vec![address], ..Options::default() };
-    refuses_to_start(folder.path(), options.clone(), "port_in_use", "in use");
+    refuses_to_start(folder.path(), options.clone(), "cannot_listen", "in use");
     drop(holder);
     assert_eq!(Node::start_in(folder.path(), options).height(), 0);
 }
