@@ -6,16 +6,16 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`behaviour`] | transports, behaviours and all their limits |
-//! | [`listen`] | which addresses to listen on |
-//! | [`task`] | the loop: what the network says, what the node wants |
-//! | [`connect`] | people who wait for a connection |
-//! | [`sessions`] | the connected peers |
-//! | [`dial`] | whom to dial and when |
-//! | [`remembered`] | peers of earlier runs |
-//! | [`translate`] | bytes and the engine's words |
-//! | [`codec`] | requests and responses on a stream |
-//! | [`per_ip`], [`address`], [`failure`] | a limit, what addresses say, what failed dials are called |
+//! | `behaviour` | transports, behaviours and all their limits |
+//! | `listen` | which addresses to listen on |
+//! | `task` | the loop: what the network says, what the node wants |
+//! | `connect` | people who wait for a connection |
+//! | `sessions` | the connected peers |
+//! | `dial` | whom to dial and when |
+//! | `remembered` | peers of earlier runs |
+//! | `translate` | bytes and the engine's words |
+//! | `codec` | requests and responses on a stream |
+//! | `per_ip`, `address`, `failure` | a limit, what addresses say, what failed dials are called |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -176,7 +176,7 @@ impl Board {
 }
 
 /// Starts to listen, then runs the swarm on a task of `runtime`. Returns as soon as it listens. Blocks for a moment, so
-/// it is not for async code.
+/// it is not for async code. `tell_user` is called on the swarm's task and must not wait for anything.
 pub fn start(
     config: SwarmConfig,
     runtime: &tokio::runtime::Handle,
@@ -190,8 +190,8 @@ pub fn start(
     }
     let _context = runtime.enter();
     let (mut swarm, mdns_warning) = behaviour::build(&config)?;
-    let listening = listen::listen(&mut swarm, &config.listen)?;
-    for warning in mdns_warning.into_iter().chain(listening.warning) {
+    let port_warning = listen::listen(&mut swarm, &config.listen)?;
+    for warning in mdns_warning.into_iter().chain(port_warning) {
         tell_user(UserEvent::Warning(warning));
     }
     let (commands, command_receiver) = mpsc::channel(COMMANDS_MAX);
@@ -201,7 +201,7 @@ pub fn start(
     let local = *swarm.local_peer_id();
     let task = task::Task::new(config, swarm, engine, Box::new(tell_user), board.clone());
     runtime.spawn(async move {
-        task.run(command_receiver, listening.listeners, listens_sender).await;
+        task.run(command_receiver, listens_sender).await;
         drop(ended_sender);
     });
     // Silence until then means a machine without any address yet; it listens all the same.

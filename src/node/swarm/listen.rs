@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use libp2p::core::transport::ListenerId;
-use libp2p::{Multiaddr, Swarm, TransportError};
+use libp2p::{Multiaddr, Swarm, TransportError, multiaddr};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::address::{self, Carrier, carrier, ip_of, port_of};
@@ -22,22 +21,13 @@ const ANY_PORT_ATTEMPTS: usize = 16;
 const TRIAL_ATTEMPTS: usize = 10;
 const TRIAL_PAUSE: Duration = Duration::from_millis(10);
 
-/// What was opened.
-#[derive(Debug, Default)]
-pub(super) struct Listening {
-    pub(super) listeners: Vec<ListenerId>,
-    /// For the user.
-    pub(super) warning: Option<String>,
-}
-
-/// Listens on the addresses, or on the default ones if there are none.
-pub(super) fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> anyhow::Result<Listening> {
+/// Listens on the addresses, or on the default ones if there are none. Gives back what the user should know.
+pub(super) fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> anyhow::Result<Option<String>> {
     if addresses.is_empty() {
         return listen_on_default(swarm);
     }
-    let mut listening = Listening::default();
     for address in addresses {
-        let listener = listen_on(swarm, address).map_err(|error| match error.kind() {
+        listen_on(swarm, address).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => {
                 anyhow!("{address}: address already in use by another program: choose another --listen or port 0")
             }
@@ -45,22 +35,17 @@ pub(super) fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> a
             io::ErrorKind::PermissionDenied => anyhow!("{address}: no permission: choose a port from 1024 up"),
             _ => anyhow!("{address}: can't listen: {error}"),
         })?;
-        listening.listeners.push(listener);
     }
-    Ok(listening)
+    Ok(None)
 }
 
-fn listen_on_default(swarm: &mut Swarm<Behaviour>) -> anyhow::Result<Listening> {
-    let mut listening = Listening::default();
+fn listen_on_default(swarm: &mut Swarm<Behaviour>) -> anyhow::Result<Option<String>> {
     for port in std::iter::once(DEFAULT_PORT).chain(std::iter::repeat_n(0, ANY_PORT_ATTEMPTS)) {
         match listen_on_both(swarm, port) {
-            Ok((listeners, port)) => {
-                listening.listeners = listeners;
-                if port != DEFAULT_PORT {
-                    listening.warning =
-                        Some(format!("port {DEFAULT_PORT} is in use by another program: listening on port {port}"));
-                }
-                return Ok(listening);
+            Ok(DEFAULT_PORT) => return Ok(None),
+            Ok(port) => {
+                let warning = format!("port {DEFAULT_PORT} is in use by another program: listening on port {port}");
+                return Ok(Some(warning));
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => bail!("can't listen on any interface: {error}"),
@@ -70,30 +55,29 @@ fn listen_on_default(swarm: &mut Swarm<Behaviour>) -> anyhow::Result<Listening> 
 }
 
 /// Listens on one port for IPv4 and IPv6; 0 is any. A machine may lack either, not both.
-fn listen_on_both(swarm: &mut Swarm<Behaviour>, port: u16) -> io::Result<(Vec<ListenerId>, u16)> {
+fn listen_on_both(swarm: &mut Swarm<Behaviour>, port: u16) -> io::Result<u16> {
     let port = if port == 0 { any_port()? } else { port };
     let _turn = Turn::wait(port);
     let wildcards = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let mut usable = Vec::new();
-    let mut failure = None;
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for ip in wildcards {
         match try_tcp(SocketAddr::new(ip, port)) {
-            Ok(_) => usable.push(Multiaddr::from(ip).with(libp2p::multiaddr::Protocol::Tcp(port))),
+            Ok(_) => usable.push(Multiaddr::from(ip).with(multiaddr::Protocol::Tcp(port))),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
-            Err(error) => failure = Some(error),
+            Err(error) => failure = error,
         }
     }
-    let mut listeners = Vec::new();
+    if usable.is_empty() {
+        return Err(failure);
+    }
     for address in usable {
-        listeners.push(swarm.listen_on(address).map_err(io_error)?);
+        swarm.listen_on(address).map_err(io_error)?;
     }
-    match failure {
-        Some(error) if listeners.is_empty() => Err(error),
-        _ => Ok((listeners, port)),
-    }
+    Ok(port)
 }
 
-fn listen_on(swarm: &mut Swarm<Behaviour>, address: &Multiaddr) -> io::Result<ListenerId> {
+fn listen_on(swarm: &mut Swarm<Behaviour>, address: &Multiaddr) -> io::Result<()> {
     let (plain, _) = address::split(address.clone());
     let (Some(carrier), Some(ip), Some(port)) = (carrier(&plain), ip_of(&plain), port_of(&plain)) else {
         return Err(io::Error::new(
@@ -106,7 +90,7 @@ fn listen_on(swarm: &mut Swarm<Behaviour>, address: &Multiaddr) -> io::Result<Li
     if carrier == Carrier::Tcp {
         try_tcp(SocketAddr::new(ip, port))?;
     }
-    swarm.listen_on(plain).map_err(io_error)
+    swarm.listen_on(plain).map(drop).map_err(io_error)
 }
 
 fn io_error(error: TransportError<io::Error>) -> io::Error {

@@ -11,9 +11,10 @@ use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
 use libp2p::request_response::{OutboundRequestId, ResponseChannel};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, gossipsub};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::address::{Subnets, carrier, split};
@@ -68,6 +69,7 @@ pub(super) struct Task {
     listens: Vec<(ListenerId, Multiaddr)>,
     last_tick: Instant,
     next_save: Instant,
+    saving: Option<JoinHandle<()>>,
     /// The remembered peers have changed since they were written.
     unsaved: bool,
 }
@@ -104,40 +106,34 @@ impl Task {
             bans: BTreeMap::new(),
             listens: Vec::new(),
             last_tick: now,
-            next_save: now + SAVE_INTERVAL,
+            next_save: now,
+            saving: None,
             unsaved: false,
         }
     }
 
-    /// Runs until it is told to shut down or nobody is left to tell it. Says through `listening` when all listeners
-    /// have named their addresses.
-    pub(super) async fn run(
-        mut self,
-        mut commands: mpsc::Receiver<SwarmCommand>,
-        listeners: Vec<ListenerId>,
-        listening: Sender<()>,
-    ) {
+    /// Runs until it is told to shut down or nobody is left to tell it. Says through `listening` when the system has
+    /// named the addresses that we listen on. How many there will be is unknown: IPv6 may have none.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<SwarmCommand>, listening: Sender<()>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let quiet = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(quiet);
         let mut starting = true;
         loop {
-            let is_settled =
-                starting && listeners.iter().all(|listener| self.listens.iter().any(|(known, _)| known == listener));
             tokio::select! {
                 command = commands.recv() => match command {
                     None | Some(SwarmCommand::ShutDown) => break,
                     Some(command) => self.command(command),
                 },
                 event = self.swarm.select_next_some() => {
-                    if starting {
+                    if matches!(event, SwarmEvent::NewListenAddr { .. }) {
                         quiet.as_mut().reset(tokio::time::Instant::now() + LISTEN_QUIET_TIME);
                     }
                     self.network_event(event);
                 }
                 _ = tick.tick() => self.tick(),
-                () = &mut quiet, if is_settled => {
+                () = &mut quiet, if starting && !self.listens.is_empty() => {
                     starting = false;
                     let _ = listening.send(());
                 }
@@ -286,7 +282,7 @@ impl Task {
             self.next_save = now + SAVE_INTERVAL;
             self.unsaved = false;
             let (folder, peers) = (self.config.folder.clone(), self.book.remembered());
-            tokio::task::spawn_blocking(move || save(&folder, &peers));
+            self.saving = Some(tokio::task::spawn_blocking(move || save(&folder, &peers)));
         }
     }
 
@@ -348,6 +344,9 @@ impl Task {
         };
         if tokio::time::timeout(GOODBYE_TIME, closing).await.is_err() {
             tracing::debug!("not every connection was closed in time");
+        }
+        if let Some(saving) = self.saving.take() {
+            let _ = saving.await;
         }
         let (folder, peers) = (self.config.folder.clone(), self.book.remembered());
         // Ends with an error only if the runtime is going down, which saves nothing any more.

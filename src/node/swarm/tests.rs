@@ -376,8 +376,8 @@ fn a_node_remembers_its_peers() {
     let listen = address::split(b.address()).0;
     b.handle.shut_down();
     let empty = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-    let b = Node::start_as(runtime.handle(), &network, b.keypair.clone(), empty, listen, &[]);
-    let _a = Node::start_as(runtime.handle(), &network, a.keypair.clone(), a.folder.clone(), loopback(), &[]);
+    let b = Node::start_as(runtime.handle(), &network, b.keypair, empty, listen, &[]);
+    let _a = Node::start_as(runtime.handle(), &network, a.keypair.clone(), a.folder, loopback(), &[]);
     b.session();
 }
 
@@ -391,7 +391,7 @@ fn a_named_peer_is_waited_for() {
     let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
     let keypair = Keypair::generate_ed25519();
     let a = Node::start_as(runtime.handle(), &network, keypair, folder, loopback(), std::slice::from_ref(&named));
-    let _b = Node::start_as(runtime.handle(), &network, b.keypair.clone(), b.folder.clone(), named, &[]);
+    let _b = Node::start_as(runtime.handle(), &network, b.keypair.clone(), b.folder, named, &[]);
     a.session();
 }
 

@@ -144,7 +144,7 @@ fn malformed_gossip_is_reported_and_not_passed_on() {
     let witness = Node::start(&runtime, &network("test"));
     witness.connect_to(&node);
     node.session();
-    let topic = names.transactions.clone();
+    let topic = names.transactions;
     let published = attack(&runtime, swarm, &node, move |swarm, event| {
         let SwarmEvent::Behaviour(HostileEvent::Gossipsub(gossipsub::Event::Subscribed { .. })) = event else {
             return None;
@@ -164,7 +164,7 @@ fn malformed_gossip_is_reported_and_not_passed_on() {
 fn gossip_above_the_limit_of_a_message_is_refused() {
     let (runtime, node, swarm, names) = start_one(both);
     let long = gossip_bytes_max(&network("test")) + 1;
-    let topic = names.blocks.clone();
+    let topic = names.blocks;
     let published = attack(&runtime, swarm, &node, move |swarm, event| {
         if let SwarmEvent::Behaviour(HostileEvent::Gossipsub(gossipsub::Event::Subscribed { .. })) = event {
             let _ = swarm.behaviour_mut().gossipsub.publish(topic.clone(), vec![0; long]);
