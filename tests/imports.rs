@@ -37,7 +37,9 @@ fn nothing_below_node_touches_the_world() {
     for (place, others) in RULES {
         for file in sources(place) {
             files += 1;
-            check(&file, &[&WORLD[..], others].concat());
+            // Unit tests may look around: the simulator is how the engine is tested. They have no clock either.
+            let is_test = file.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+            check(&file, &[&WORLD[..], if is_test { &[] } else { others }].concat());
         }
     }
     assert!(files > 15, "only {files} files were found: have they moved?");
@@ -81,11 +83,11 @@ fn is_named(name: &str, line: &str) -> bool {
     })
 }
 
-/// `place.rs` and everything under the folder `place`.
+/// `place.rs` and everything under the folder `place`. Tests run in the package's folder.
 fn sources(place: &str) -> Vec<PathBuf> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
+    let place = Path::new(place);
     let mut files = Vec::new();
-    let mut folders = vec![place.clone()];
+    let mut folders = vec![place.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.expect("readable").path();

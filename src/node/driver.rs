@@ -58,7 +58,7 @@ impl EngineSender {
     }
 }
 
-/// What the driver needs.
+/// The engine, and all that it hears and tells.
 pub struct Driver {
     engine: Engine,
     inputs: Inputs,

@@ -246,7 +246,6 @@ impl Users {
 
     /// The node cannot go on.
     pub(super) fn fail(&self, line: String) {
-        tracing::error!("{line}");
         self.tell(UserEvent::Fatal(line.clone()));
         self.end(Some(line));
     }

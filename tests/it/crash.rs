@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 
-use crate::harness::{DEADLINE, Node, Options, agree, ids, scale, text};
+use crate::harness::{DEADLINE, Node, Options, agree, ids, scale, text, transactions_of};
 
 /// Longest life of the victim in one round.
 const LIFE_MILLIS_MAX: u64 = 600;
@@ -96,15 +96,17 @@ impl Answered {
         for id in &self.blocks {
             assert_eq!(node.run(&format!("block {id}"))["id"], **id, "round {round}");
         }
-        // Both together, without a block in between: one that arrives would move a transaction from one to the other.
-        let (chain, pending) = loop {
-            let tip = node.tip();
-            let found = (node.mined_ids(), ids(&node.run("pending")));
-            if node.tip() == tip {
-                break found;
+        // Together, or a block that arrives in between would move a transaction from one to the other unseen. The
+        // chain is what is on disk; where that is the engine's tip, too, and still is, the pool fits to it.
+        let (mined, pending) = loop {
+            let chain = node.chain();
+            let pending = ids(&node.run("pending"));
+            let last = chain["blocks"].as_array().and_then(|blocks| blocks.last()).expect("at least genesis");
+            if last["id"] == *node.tip() {
+                break (transactions_of(&chain), pending);
             }
         };
-        let there: BTreeSet<_> = chain.into_iter().chain(pending).collect();
+        let there: BTreeSet<_> = mined.into_iter().chain(pending).collect();
         let lost: Vec<_> = self.transactions.difference(&there).collect();
         if !lost.is_empty() {
             node.fail(&format!("round {round}: transactions were answered and are lost: {lost:?}"));

@@ -31,6 +31,12 @@ pub(crate) fn ids(list: &serde_json::Value) -> Vec<String> {
     list.iter().map(|entry| text(entry, "id")).collect()
 }
 
+/// The ids of all transactions of a chain, rewards included.
+pub(crate) fn transactions_of(chain: &serde_json::Value) -> Vec<String> {
+    let blocks = chain["blocks"].as_array().unwrap_or_else(|| panic!("a chain, not {chain}"));
+    blocks.iter().flat_map(|block| ids(&block["transactions"])).collect()
+}
+
 /// A field that is a text.
 pub(crate) fn text(value: &serde_json::Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no text \"{field}\" in {value}")).to_owned()

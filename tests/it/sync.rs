@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(900);
 /// A late node with three peers that hold a long chain gets all of it, although one of them stops answering in
 /// the middle, and a transaction sent meanwhile reaches it.
 pub(crate) fn a_late_node_gets_all_while_one_of_three_peers_stalls() {
-    let length = scale("QUIPU_TEST_CHAIN_BLOCKS", 5_000);
+    let length = scale("QUIPU_TEST_CHAIN_BLOCKS", 20_000);
     let holders = Cluster::start(3);
     holders[0].run_within(&format!("mine {length}"), LONG);
     holders.connect_all();

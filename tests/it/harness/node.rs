@@ -370,9 +370,7 @@ impl Node {
 
     /// The ids of all transactions on its chain, rewards included.
     pub(crate) fn mined_ids(&self) -> Vec<String> {
-        let chain = self.chain();
-        let blocks = chain["blocks"].as_array().expect("a list of blocks");
-        blocks.iter().flat_map(|block| super::ids(&block["transactions"])).collect()
+        super::transactions_of(&self.chain())
     }
 
     /// What it wrote to stderr so far.
