@@ -120,7 +120,8 @@ pub struct Engine {
     sequence: u64,
     persisted: u64,
     /// For the user, once the batch of the same call is on its way.
-    outbox: Vec<Effect>,
+    notices: Vec<Notice>,
+    answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts that changed since the pool was brought up to date.
     changed_accounts: BTreeSet<Address>,
     view: Option<Arc<View>>,
@@ -162,7 +163,8 @@ impl Engine {
             writes: Vec::new(),
             sequence: 0,
             persisted: 0,
-            outbox: Vec::new(),
+            notices: Vec::new(),
+            answers: Vec::new(),
             changed_accounts: BTreeSet::new(),
             view: None,
         };
@@ -306,11 +308,11 @@ impl Engine {
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Result<Answer, CommandError>) {
-        self.outbox.push(Effect::Answer { ticket, answer });
+        self.answers.push((ticket, answer));
     }
 
     fn notify(&mut self, notice: Notice) {
-        self.outbox.push(Effect::Notify(notice));
+        self.notices.push(notice);
     }
 
     fn new_key(&mut self) -> Key {
@@ -321,7 +323,9 @@ impl Engine {
     /// Emits what is to be written as one batch, then what the user may only see after it.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
         self.flush_writes(effects);
-        effects.append(&mut self.outbox);
+        // Who waits for an answer has then heard of all that led to it.
+        effects.extend(self.notices.drain(..).map(Effect::Notify));
+        effects.extend(self.answers.drain(..).map(|(ticket, answer)| Effect::Answer { ticket, answer }));
     }
 
     fn flush_writes(&mut self, effects: &mut Vec<Effect>) {

@@ -42,9 +42,10 @@
 //! | `transfer` | address | number | address, coins | null |
 //! | `record` | address | number | null | text, or `{"hex": "…"}` if it is no UTF-8 |
 //!
-//! Amounts are decimal strings of coins (`"2.5"`). `work` and the `nonce` of a block are decimal strings too: they may
-//! exceed 2^53, which many readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses
-//! `0x…` with a checksum. Heights, counts and a transaction's nonce are numbers; times are Unix milliseconds.
+//! Amounts are decimal strings of coins (`"2.5"`), and `work` is a decimal string too: it may exceed 2^53, which many
+//! readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses `0x…` with a checksum.
+//! Heights, counts and nonces are numbers (a block's nonce has 64 bits, of which this program's miner uses the low
+//! ones); times are Unix milliseconds.
 //! `direction` is `inbound` or `outbound`; `height` and `ping_ms` of a peer are null until known, and `name` is empty.
 //!
 //! # Events
@@ -299,7 +300,7 @@ mod tests {
         let want = format!(
             concat!(
                 r#"{{"height":1,"id":"{id}","parent":"{parent}","timestamp":1793491200000,"target":"0x2100ffff","#,
-                r#""nonce":"18446744073709551615","miner":"{me}","transactions":["#,
+                r#""nonce":18446744073709551615,"miner":"{me}","transactions":["#,
                 r#"{{"id":"{r}","type":"reward","sender":"0","nonce":null,"fee":"0","to":"{me}","amount":"1.25","data":null}},"#,
                 r#"{{"id":"{t}","type":"transfer","sender":"{s}","nonce":0,"fee":"0.25","to":"{me}","amount":"2.5","data":null}},"#,
                 r#"{{"id":"{a}","type":"record","sender":"{s}","nonce":1,"fee":"0","to":null,"amount":null,"data":"p \"7\""}},"#,

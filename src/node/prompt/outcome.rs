@@ -123,8 +123,7 @@ pub struct BlockRow {
     /// The bound of the id, compact.
     #[serde(serialize_with = "as_text")]
     pub target: Target,
-    /// 64 bits, more than a number in JavaScript or jq holds.
-    #[serde(serialize_with = "as_text")]
+    /// 64 bits; the miner of this program stays far below 2^53.
     pub nonce: u64,
     /// Who got the reward.
     pub miner: Address,
