@@ -48,7 +48,7 @@ pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
 use chain::{Chain, Progress};
-use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
+use event::{Answer, Batch, Command, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
 use gossip::{Announcer, Refused};
 use index::BlockRef;
 use mempool::Mempool;
@@ -124,7 +124,10 @@ pub struct Engine {
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts that changed since the pool was brought up to date.
     changed_accounts: BTreeSet<Address>,
+    /// Commands that wait for the end of a reorganisation. The shell bounds how many are open.
+    deferred: Vec<(Ticket, Command)>,
     view: Option<Arc<View>>,
+    view_is_old: bool,
 }
 
 impl Engine {
@@ -166,7 +169,9 @@ impl Engine {
             notices: Vec::new(),
             answers: Vec::new(),
             changed_accounts: BTreeSet::new(),
+            deferred: Vec::new(),
             view: None,
+            view_is_old: true,
         };
         engine.writes.extend(refused.into_iter().map(Write::DropPending));
         engine
@@ -174,17 +179,26 @@ impl Engine {
 
     /// Takes in one event, and adds to `effects` what is to be done, in order.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) -> Wake {
-        self.route(now, event, effects);
+        match event {
+            // Between two chains there is no state to answer from.
+            Event::Command { ticket, command } if self.chain.is_reorganising() => self.deferred.push((ticket, command)),
+            event => self.route(now, event, effects),
+        }
         self.revisit_orphans(now, effects);
         self.check_transactions(effects);
         self.plan(now, effects);
         let unfinished = self.advance(effects);
+        if !self.chain.is_reorganising() {
+            for (ticket, command) in std::mem::take(&mut self.deferred) {
+                self.on_command(ticket, command, now, effects);
+            }
+        }
         self.settle_verdicts(effects);
         self.plan_mining(now, effects);
         self.announce(now, effects);
         self.settle_resolving(now);
         self.flush(effects);
-        self.view = None;
+        self.view_is_old = true;
         if unfinished { Wake::Now } else { Wake::At(self.next_wake(now)) }
     }
 
@@ -348,12 +362,12 @@ impl Engine {
         deadlines.into_iter().flatten().min().expect("one of them is always there")
     }
 
-    /// The state for readers. Made anew only when something was handled since the last call.
+    /// The state for readers. Made anew only when something was handled since the last call. In the middle of a
+    /// reorganisation it stays as it was before.
     pub fn view(&mut self) -> Arc<View> {
-        if let Some(view) = &self.view {
-            return view.clone();
-        }
-        let view = Arc::new(self.make_view());
+        let kept = self.view.clone().filter(|_| !self.view_is_old || self.chain.is_reorganising());
+        let view = kept.unwrap_or_else(|| Arc::new(self.make_view()));
+        self.view_is_old &= self.chain.is_reorganising();
         self.view = Some(view.clone());
         view
     }

@@ -181,7 +181,7 @@ pub enum Fault {
 /// Something to be done by the shell. Effects are carried out in the order in which they are emitted.
 #[derive(Debug)]
 pub enum Effect {
-    /// Spread this to all peers.
+    /// Spread this to all peers, once everything persisted so far is durable.
     Publish(Gossip),
     /// What to do with a gossip message.
     Verdict {
@@ -201,7 +201,7 @@ pub enum Effect {
         /// What.
         request: Request,
     },
-    /// Answer a peer's request. `None` refuses it.
+    /// Answer a peer's request, once everything persisted so far is durable. `None` refuses it.
     Reply {
         /// From the event.
         ticket: Ticket,

@@ -3,7 +3,7 @@
 //! Nothing is passed on before it was judged: a block when it has become our tip, a transaction when it is in the
 //! pool. So whoever passes on something invalid did not check it, or did not care.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use quipu_protocol::{
     Blame, Block, BlockId, CheckedBlock, CheckedTransaction, Millis, SignedTransaction, TransactionId, Violation,
@@ -191,7 +191,6 @@ impl Engine {
         }
         for (peer, ticket, block) in std::mem::take(&mut self.awaiting_verdict) {
             let verdict = if self.chain.index().is_condemned(block) {
-                self.peers.punish(peer, Fault::WrongAnswer, effects);
                 Verdict::Reject
             } else if self.chain.is_best(block) {
                 Verdict::Accept
@@ -219,13 +218,18 @@ impl Engine {
         self.peers.punish(peer, Fault::Invalid(violation), effects);
     }
 
-    /// Peers whose best block turned out bad are on a chain that we will never follow, and that they did not check.
+    /// Peers whose best block turned out bad, or who passed on one that did, are on a chain that we will never follow
+    /// and that they did not check.
     pub(super) fn drop_condemned_peers(&mut self, violation: &Violation, effects: &mut Vec<Effect>) {
-        let on_bad_chain = |best: Option<BlockRef>| best.is_some_and(|best| self.chain.index().is_condemned(best));
-        let peers: Vec<PeerKey> =
-            self.peers.iter().filter(|(_, session)| on_bad_chain(session.best)).map(|(peer, _)| peer).collect();
+        let index = self.chain.index();
+        let led = self.peers.iter().filter_map(|(peer, session)| session.best.map(|best| (peer, best)));
+        let passed_on = self.awaiting_verdict.iter().map(|(peer, _, block)| (*peer, *block));
+        let peers: BTreeSet<PeerKey> =
+            led.chain(passed_on).filter(|(_, block)| index.is_condemned(*block)).map(|(peer, _)| peer).collect();
         for peer in peers {
-            self.peers.get_mut(peer).expect("the list was just made").best = None;
+            if let Some(session) = self.peers.get_mut(peer) {
+                session.best = session.best.filter(|best| !index.is_condemned(*best));
+            }
             self.peers.punish(peer, Fault::Invalid(violation.clone()), effects);
         }
     }

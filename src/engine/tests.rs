@@ -36,6 +36,9 @@ struct Bench {
     now: Millis,
     counter: u64,
     seen: Seen,
+    /// Results of checks that the test delivers itself.
+    hold_checks: bool,
+    held: Vec<Event>,
 }
 
 impl Bench {
@@ -49,7 +52,16 @@ impl Bench {
             mining: MiningMode::Off,
         };
         let engine = Engine::new(config, Stored::default());
-        Self { engine, network, disk: Disk::default(), now: Millis(0), counter: 0, seen: Seen::default() }
+        Self {
+            engine,
+            network,
+            disk: Disk::default(),
+            now: Millis(0),
+            counter: 0,
+            seen: Seen::default(),
+            hold_checks: false,
+            held: Vec::new(),
+        }
     }
 
     fn clock(&self) -> UnixMillis {
@@ -82,7 +94,11 @@ impl Bench {
             Effect::Notify(notice) => self.seen.notices.push(notice),
             Effect::CheckBlocks { key, blocks } => {
                 let results = blocks.into_iter().map(|block| check_block(block, &self.network)).collect();
-                return Some(Event::BlocksChecked { key, results });
+                let checked = Event::BlocksChecked { key, results };
+                if !self.hold_checks {
+                    return Some(checked);
+                }
+                self.held.push(checked);
             }
             Effect::CheckTransactions { key, transactions } => {
                 let results = check_transactions(transactions, &self.network);
@@ -96,6 +112,13 @@ impl Bench {
             Effect::Serve { .. } | Effect::Mine { .. } | Effect::StopMining | Effect::Answer { .. } => {}
         }
         None
+    }
+
+    fn release_checks(&mut self) {
+        self.hold_checks = false;
+        for event in std::mem::take(&mut self.held) {
+            self.event(event);
+        }
     }
 
     fn wait(&mut self, span: Millis) {

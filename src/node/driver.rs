@@ -149,13 +149,13 @@ impl Driver {
     fn carry_out(&mut self, effect: Effect, told: &mut Vec<Told>) {
         let shells = &self.shells;
         match effect {
-            Effect::Publish(gossip) => shells.swarm.command(SwarmCommand::Publish(gossip)),
+            Effect::Publish(gossip) => self.tell_peers(SwarmCommand::Publish(gossip)),
             Effect::Verdict { peer, ticket, verdict } => {
                 shells.swarm.command(SwarmCommand::Verdict { peer, ticket, verdict });
             }
             Effect::Ask { peer, key, request } => shells.swarm.command(SwarmCommand::Ask { peer, key, request }),
             Effect::Reply { ticket, response } => {
-                shells.swarm.command(SwarmCommand::Reply { ticket, reply: response.map(Reply::Response) });
+                self.tell_peers(SwarmCommand::Reply { ticket, reply: response.map(Reply::Response) });
             }
             Effect::Close { peer, fault, ban } => shells.swarm.command(SwarmCommand::Close { peer, fault, ban }),
             Effect::Serve { ticket, places } => self.load(Load::Serve { ticket, places }),
@@ -178,14 +178,24 @@ impl Driver {
         let _ = self.shells.writer.send(job);
     }
 
+    /// Peers learn of this node's own blocks and transactions when they are durable. Else a node that was killed could
+    /// sign another transaction with a nonce that its peers have seen used, and lose one that it has acknowledged.
+    fn tell_peers(&self, command: SwarmCommand) {
+        let swarm = Arc::clone(&self.shells.swarm);
+        self.when_durable(move || swarm.command(command));
+    }
+
     /// What is asked for may be on its way to the disk.
     fn load(&self, load: Load) {
         let loader = self.shells.loader.clone();
-        let forward = move || {
+        self.when_durable(move || {
             // A loader that has failed has told so.
             let _ = loader.send(load);
-        };
-        if self.sent == self.persisted { forward() } else { self.write(Job::Release(Box::new(forward))) }
+        });
+    }
+
+    fn when_durable(&self, act: impl FnOnce() + Send + 'static) {
+        if self.sent == self.persisted { act() } else { self.write(Job::Release(Box::new(act))) }
     }
 
     /// Shows the state, then what there is to tell, as soon as everything handled so far is durable.
@@ -222,11 +232,11 @@ impl Driver {
             if self.view_stale_since.is_some_and(|since| since + VIEW_AGE_MAX <= now) {
                 self.publish(Vec::new());
             }
-            if now < due || self.events < EVENTS_BEFORE_TICK {
-                if let Some(event) = self.waiting() {
-                    self.events += 1;
-                    return Some(event);
-                }
+            if (now < due || self.events < EVENTS_BEFORE_TICK)
+                && let Some(event) = self.waiting()
+            {
+                self.events += 1;
+                return Some(event);
             }
             if due <= now {
                 self.events = 0;

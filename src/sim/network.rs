@@ -59,12 +59,14 @@ enum Delivery {
     Disk(Disked),
 }
 
-/// What a node's disk does, one after the other: nothing is told before it is durable, and nothing is read before it
-/// is written.
+/// What a node's disk does, one after the other: nobody is told of anything before it is durable, and nothing is read
+/// before it is written.
 enum Disked {
     Write(Batch),
     Load { key: Key, places: Vec<Place> },
     Serve { ticket: Ticket, places: Vec<Place> },
+    Publish(Gossip),
+    Reply { ticket: Ticket, response: Option<Response> },
     Answer { ticket: Ticket, answer: Result<Answer, CommandError> },
     Notice(Notice),
 }
@@ -315,6 +317,8 @@ impl World {
                 let blocks = blocks.into_iter().map(|loaded| loaded.block.to_block()).collect();
                 self.reply(node, ticket, Some(Response::Blocks(blocks)));
             }
+            Disked::Publish(gossip) => self.spread(node, &gossip, None),
+            Disked::Reply { ticket, response } => self.reply(node, ticket, response),
             Disked::Answer { ticket, answer } => {
                 self.node(node).answers.insert(ticket, answer);
             }
@@ -359,7 +363,7 @@ impl World {
     fn carry_out(&mut self, node: NodeId, effect: Effect) {
         let later = self.shell_delay();
         let result = match effect {
-            Effect::Publish(gossip) => return self.spread(node, &gossip, None),
+            Effect::Publish(gossip) => return self.queue_at_disk(node, Disked::Publish(gossip)),
             Effect::Verdict { peer, ticket, verdict } => {
                 let gossip = self.node(node).judged.remove(&ticket);
                 if let (Verdict::Accept, Some(gossip)) = (verdict, gossip) {
@@ -368,7 +372,7 @@ impl World {
                 return;
             }
             Effect::Ask { peer, key, request } => return self.ask(node, peer, key, request),
-            Effect::Reply { ticket, response } => return self.reply(node, ticket, response),
+            Effect::Reply { ticket, response } => return self.queue_at_disk(node, Disked::Reply { ticket, response }),
             Effect::Close { peer, fault, .. } => {
                 if let Some(&(other, _)) = self.nodes[node.0].sessions.get(&peer) {
                     self.closed.push((node, other, fault));

@@ -307,3 +307,18 @@ fn nothing_is_asked_of_a_peer_that_was_cut_off() {
     bench.wait(STATUS_INTERVAL);
     assert!(bench.seen.asked.is_empty(), "{:?}", bench.seen.asked);
 }
+
+/// The status that a peer tells while its block is being judged does not save it.
+#[test]
+fn who_passes_on_a_block_that_breaks_a_rule_is_dropped_whatever_it_tells_meanwhile() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let genesis = bench.genesis();
+    let bad = bench.block(&genesis, 1, vec![bench.send(9, 0, 2, 5, 0)]);
+    bench.hold_checks = true;
+    bench.event(Event::Gossip { peer, ticket: Ticket(1), gossip: Gossip::Block(Box::new(bad)) });
+    bench.tell(peer, &genesis, 0);
+    bench.release_checks();
+    assert_eq!(bench.seen.verdicts, [(Ticket(1), Verdict::Reject)]);
+    assert!(bench.is_closed(peer));
+}
