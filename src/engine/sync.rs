@@ -53,11 +53,12 @@ pub(crate) struct Sync {
     /// A moving average.
     body_bytes: usize,
     told_of_our_clock: bool,
+    was_syncing: bool,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false }
+        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_syncing: false }
     }
 }
 
@@ -87,6 +88,7 @@ impl Engine {
     pub(super) fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.expire(now, effects);
         self.choose_goal();
+        self.note_end_of_sync();
         let peers: Vec<PeerKey> = self.peers.iter().map(|(peer, _)| peer).collect();
         for peer in peers {
             if self.peers.is_cut_off(peer) {
@@ -102,6 +104,17 @@ impl Engine {
             let session = self.peers.get_mut(peer).expect("the list was just made");
             session.flight = Some(Flight { key, deadline: now.elapsed + ANSWER_TIMEOUT, asked });
             effects.push(Effect::Ask { peer, key, request });
+        }
+    }
+
+    /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
+    fn note_end_of_sync(&mut self) {
+        let syncing = self.is_syncing();
+        if std::mem::replace(&mut self.sync.was_syncing, syncing) && !syncing {
+            for (_, session) in self.peers.iter_mut() {
+                session.status_at = None;
+                session.pending_asked_at = None;
+            }
         }
     }
 
