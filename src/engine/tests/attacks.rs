@@ -121,7 +121,6 @@ fn headers_with_less_work_than_ours_are_not_kept() {
     assert!(!bench.is_asked_for_blocks(liar));
     // It claims again and again, and is cut off for it.
     for branch in 3..5 {
-        bench.wait(STATUS_INTERVAL);
         let another = bench.chain(&genesis, 1, branch);
         bench.tell(liar, &another[0].header, 1_000_000);
         bench.answer_headers(liar, &[]);
