@@ -137,8 +137,12 @@ impl Engine {
         let chain = Chain::new(config.network.clone(), &stored, hash_key);
         let mut mempool = Mempool::default();
         let mut refused = Vec::new();
-        for signed in stored.pending {
-            let transaction = CheckedTransaction::recall(signed, &config.network);
+        // In the order of nonces, since a reorganisation stores older transactions after newer ones, and the pool bounds
+        // how far a nonce may be ahead.
+        let recall = |signed| CheckedTransaction::recall(signed, &config.network);
+        let mut pending: Vec<_> = stored.pending.into_iter().map(recall).collect();
+        pending.sort_by_key(|transaction| transaction.signed().transaction.nonce);
+        for transaction in pending {
             let id = transaction.id();
             if mempool.add(transaction, None, true, chain.ledger()).is_err() {
                 refused.push(id);

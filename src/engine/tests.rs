@@ -342,6 +342,27 @@ fn a_restart_goes_on_where_it_was() {
     );
 }
 
+/// A reorganisation puts older transactions into the store after newer ones.
+#[test]
+fn pending_transactions_come_back_in_whatever_order_they_were_stored() {
+    let bench = Bench::new();
+    let sender = key(1);
+    let record = |nonce| {
+        let action = Action::Record { data: vec![].into() };
+        let transaction = Transaction { sender: sender.public_key(), nonce, fee: Amount::ZERO, action };
+        transaction.sign(&bench.network.genesis_id(), &sender)
+    };
+    let config = EngineConfig {
+        network: bench.network.clone(),
+        account: sender.public_key().address(),
+        nickname: String::new(),
+        seed: [6; 32],
+        mining: MiningMode::Off,
+    };
+    let stored = Stored { pending: (0..200).rev().map(record).collect(), ..Stored::default() };
+    assert_eq!(Engine::new(config, stored).view().pending, 200);
+}
+
 #[test]
 fn a_recalled_block_equals_the_checked_one() {
     let bench = Bench::new();

@@ -104,7 +104,9 @@ fn behaviour(keypair: &libp2p::identity::Keypair) -> Behaviour {
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .max_transmit_size(8 << 20)
         // By default all anonymous messages share one id, and only the first of a minute is sent.
-        .message_id_fn(|message| gossipsub::MessageId::new(&sha256(&[message.topic.as_str().as_bytes(), &message.data])))
+        .message_id_fn(|message| {
+            gossipsub::MessageId::new(&sha256(&[message.topic.as_str().as_bytes(), &message.data]))
+        })
         .heartbeat_initial_delay(Duration::from_millis(100))
         .flood_publish(true)
         .build()
