@@ -48,7 +48,7 @@ pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
 use chain::{Chain, Progress};
-use event::{Answer, Batch, Command, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
+use event::{Answer, Batch, Command, CommandError, Gossip, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
 use gossip::{Announcer, Refused};
 use index::BlockRef;
 use mempool::Mempool;
@@ -119,7 +119,8 @@ pub struct Engine {
     /// Number of the last batch that was emitted, and of the last that is durable.
     sequence: u64,
     persisted: u64,
-    /// For the user, once the batch of the same call is on its way.
+    /// For peers and for the user, once the batch of the same call is on its way.
+    published: Vec<Gossip>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts that changed since the pool was brought up to date.
@@ -170,6 +171,7 @@ impl Engine {
             writes: Vec::new(),
             sequence: 0,
             persisted: 0,
+            published: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
             changed_accounts: BTreeSet::new(),
@@ -194,12 +196,12 @@ impl Engine {
         let unfinished = self.advance(effects);
         if !self.chain.is_reorganising() {
             for (ticket, command) in std::mem::take(&mut self.deferred) {
-                self.on_command(ticket, command, now, effects);
+                self.on_command(ticket, command, now);
             }
         }
         self.settle_verdicts(effects);
         self.plan_mining(now, effects);
-        self.announce(now, effects);
+        self.announce(now);
         self.settle_resolving(now);
         self.flush(effects);
         self.view_is_old = true;
@@ -236,7 +238,7 @@ impl Engine {
             }
             Event::Persisted { sequence } => self.persisted = self.persisted.max(sequence),
             Event::Mined { key, nonce } => self.on_mined(key, nonce),
-            Event::Command { ticket, command } => self.on_command(ticket, command, now, effects),
+            Event::Command { ticket, command } => self.on_command(ticket, command, now),
             Event::HashRate(rate) => self.mining.note_hash_rate(rate),
             Event::Tick => {}
         }
@@ -290,7 +292,7 @@ impl Engine {
         self.mempool.update(changed, self.chain.ledger());
         self.note_dropped();
         let (reorg_depth, returned) = match progress.reorganised {
-            Some((depth, returned)) => (depth, self.take_back(returned, effects)),
+            Some((depth, returned)) => (depth, self.take_back(returned)),
             None => (0, 0),
         };
         if let Some((last, _)) = progress.connected.last() {
@@ -304,7 +306,7 @@ impl Engine {
     }
 
     /// Puts transactions of blocks that left the best chain back into the pool. Gives how many could be.
-    fn take_back(&mut self, returned: Vec<CheckedTransaction>, effects: &mut Vec<Effect>) -> usize {
+    fn take_back(&mut self, returned: Vec<CheckedTransaction>) -> usize {
         let mut count = 0;
         for transaction in returned {
             if self.mempool.add(transaction.clone(), None, true, self.chain.ledger()).is_err() {
@@ -312,8 +314,7 @@ impl Engine {
             }
             self.writes.push(Write::PutPending(transaction.clone()));
             if count < RETURNED_PUBLISHED_MAX {
-                let signed = Box::new(transaction.signed().clone());
-                effects.push(Effect::Publish(event::Gossip::Transaction(signed)));
+                self.publish_transaction(&transaction);
             }
             count += 1;
         }
@@ -329,6 +330,10 @@ impl Engine {
         self.answers.push((ticket, answer));
     }
 
+    fn publish_transaction(&mut self, transaction: &CheckedTransaction) {
+        self.published.push(Gossip::Transaction(Box::new(transaction.signed().clone())));
+    }
+
     fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
     }
@@ -338,9 +343,10 @@ impl Engine {
         Key(self.last_key)
     }
 
-    /// Emits what is to be written as one batch, then what the user may only see after it.
+    /// Emits what is to be written as one batch, then what peers and the user may only see after it.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
         self.flush_writes(effects);
+        effects.extend(self.published.drain(..).map(Effect::Publish));
         // Who waits for an answer has then heard of all that led to it.
         effects.extend(self.notices.drain(..).map(Effect::Notify));
         effects.extend(self.answers.drain(..).map(|(ticket, answer)| Effect::Answer { ticket, answer }));

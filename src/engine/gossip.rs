@@ -313,12 +313,12 @@ impl Engine {
     }
 
     /// Announces the tip if that is due.
-    pub(super) fn announce(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn announce(&mut self, now: Now) {
         if self.announcer.due().is_some_and(|due| due <= now.elapsed) && !self.chain.is_reorganising() {
             self.announcer.waiting = false;
             self.announcer.last = Some(now.elapsed);
             if let Some(block) = self.chain.cached_tip() {
-                effects.push(Effect::Publish(Gossip::Block(Box::new(block.to_block()))));
+                self.published.push(Gossip::Block(Box::new(block.to_block())));
             }
         }
     }
