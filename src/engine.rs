@@ -384,16 +384,22 @@ impl Engine {
 
     fn make_view(&self) -> View {
         let tip = self.chain.tip();
+        let index = self.chain.index();
         let peers = self.peers.iter().map(|(peer, session)| PeerView {
             peer,
-            height: session.status.as_ref().map(|status| status.height),
+            // A block that it has sent since may be above the one it told of.
+            height: session
+                .status
+                .as_ref()
+                .map(|status| status.height)
+                .max(session.best.map(|best| index.height(best))),
             nickname: session.status.as_ref().map(quipu_protocol::Status::nickname).unwrap_or_default(),
             clock_offset_millis: session.clock_offset_millis,
         });
         View {
             tip: self.chain.tip_place(),
-            work: self.chain.index().work(tip),
-            tip_timestamp: self.chain.index().timestamp(tip),
+            work: index.work(tip),
+            tip_timestamp: index.timestamp(tip),
             balance: self.chain.ledger().account(&self.account).balance,
             pending: self.mempool.len(),
             mining: self.mining.view(),
