@@ -48,7 +48,7 @@ pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
 use chain::{Chain, Progress};
-use event::{Answer, Batch, Command, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
+use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
 use gossip::{Announcer, Refused};
 use index::BlockRef;
 use mempool::Mempool;
@@ -119,13 +119,14 @@ pub struct Engine {
     /// Number of the last batch that was emitted, and of the last that is durable.
     sequence: u64,
     persisted: u64,
-    /// For the user, once the batch of the same call is on its way.
+    /// For peers and for the user, once the batch of the same call is on its way.
+    publications: Vec<event::Gossip>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts that changed since the pool was brought up to date.
     changed_accounts: BTreeSet<Address>,
-    /// Commands that wait for the end of a reorganisation. The shell bounds how many are open.
-    deferred: Vec<(Ticket, Command)>,
+    /// Commands, and requests for headers, that wait for the end of a reorganisation. The shell bounds how many are open.
+    deferred: Vec<Event>,
     view: Option<Arc<View>>,
     view_is_old: bool,
 }
@@ -166,6 +167,7 @@ impl Engine {
             writes: Vec::new(),
             sequence: 0,
             persisted: 0,
+            publications: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
             changed_accounts: BTreeSet::new(),
@@ -179,23 +181,28 @@ impl Engine {
 
     /// Takes in one event, and adds to `effects` what is to be done, in order.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) -> Wake {
-        match event {
-            // Between two chains there is no state to answer from.
-            Event::Command { ticket, command } if self.chain.is_reorganising() => self.deferred.push((ticket, command)),
-            event => self.route(now, event, effects),
+        // Between two chains there is no state to answer from.
+        let needs_state = matches!(
+            event,
+            Event::Command { .. } | Event::Request { request: quipu_protocol::Request::Headers { .. }, .. }
+        );
+        if needs_state && self.chain.is_reorganising() {
+            self.deferred.push(event);
+        } else {
+            self.route(now, event, effects);
         }
         self.revisit_orphans(now, effects);
         self.check_transactions(effects);
         self.plan(now, effects);
         let unfinished = self.advance(effects);
         if !self.chain.is_reorganising() {
-            for (ticket, command) in std::mem::take(&mut self.deferred) {
-                self.on_command(ticket, command, now, effects);
+            for event in std::mem::take(&mut self.deferred) {
+                self.route(now, event, effects);
             }
         }
         self.settle_verdicts(effects);
         self.plan_mining(now, effects);
-        self.announce(now, effects);
+        self.announce(now);
         self.settle_resolving(now);
         self.flush(effects);
         self.view_is_old = true;
@@ -232,7 +239,7 @@ impl Engine {
             }
             Event::Persisted { sequence } => self.persisted = self.persisted.max(sequence),
             Event::Mined { key, nonce } => self.on_mined(key, nonce),
-            Event::Command { ticket, command } => self.on_command(ticket, command, now, effects),
+            Event::Command { ticket, command } => self.on_command(ticket, command, now),
             Event::HashRate(rate) => self.mining.note_hash_rate(rate),
             Event::Tick => {}
         }
@@ -263,6 +270,8 @@ impl Engine {
         let tip = self.chain.tip();
         if tip != tip_before {
             self.refused.clear();
+            // What comes next may need somebody.
+            self.choose_goal();
             // What came by gossip goes on by its verdict.
             let passed_on = self.awaiting_verdict.iter().any(|(_, _, block)| *block == tip);
             if !passed_on && !self.is_far_behind() {
@@ -286,7 +295,7 @@ impl Engine {
         self.mempool.update(changed, self.chain.ledger());
         self.note_dropped();
         let (reorg_depth, returned) = match progress.reorganised {
-            Some((depth, returned)) => (depth, self.take_back(returned, effects)),
+            Some((depth, returned)) => (depth, self.take_back(returned)),
             None => (0, 0),
         };
         if let Some((last, _)) = progress.connected.last() {
@@ -300,7 +309,7 @@ impl Engine {
     }
 
     /// Puts transactions of blocks that left the best chain back into the pool. Gives how many could be.
-    fn take_back(&mut self, returned: Vec<CheckedTransaction>, effects: &mut Vec<Effect>) -> usize {
+    fn take_back(&mut self, returned: Vec<CheckedTransaction>) -> usize {
         let mut count = 0;
         for transaction in returned {
             if self.mempool.add(transaction.clone(), None, true, self.chain.ledger()).is_err() {
@@ -309,7 +318,7 @@ impl Engine {
             self.writes.push(Write::PutPending(transaction.clone()));
             if count < RETURNED_PUBLISHED_MAX {
                 let signed = Box::new(transaction.signed().clone());
-                effects.push(Effect::Publish(event::Gossip::Transaction(signed)));
+                self.publish(event::Gossip::Transaction(signed));
             }
             count += 1;
         }
@@ -325,6 +334,10 @@ impl Engine {
         self.answers.push((ticket, answer));
     }
 
+    fn publish(&mut self, gossip: event::Gossip) {
+        self.publications.push(gossip);
+    }
+
     fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
     }
@@ -334,9 +347,10 @@ impl Engine {
         Key(self.last_key)
     }
 
-    /// Emits what is to be written as one batch, then what the user may only see after it.
+    /// Emits what is to be written as one batch, then what peers and the user may only see after it.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
         self.flush_writes(effects);
+        effects.extend(self.publications.drain(..).map(Effect::Publish));
         // Who waits for an answer has then heard of all that led to it.
         effects.extend(self.notices.drain(..).map(Effect::Notify));
         effects.extend(self.answers.drain(..).map(|(ticket, answer)| Effect::Answer { ticket, answer }));

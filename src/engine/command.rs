@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quipu_protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction};
 
 use super::Engine;
-use super::event::{Answer, Command, CommandError, Effect, Gossip, Notice, Now, PeerKey, Ticket, Write};
+use super::event::{Answer, Command, CommandError, Gossip, Notice, Now, PeerKey, Ticket, Write};
 use super::index::BlockRef;
 use super::mempool::Refusal;
 
@@ -26,7 +26,7 @@ pub(crate) struct Resolving {
 }
 
 impl Engine {
-    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn on_command(&mut self, ticket: Ticket, command: Command, now: Now) {
         match command {
             Command::Mine { count, to } => self.on_mine(ticket, count, to),
             Command::CancelMining => {
@@ -38,7 +38,7 @@ impl Engine {
                 self.answer(ticket, Ok(Answer::Done));
             }
             Command::Send { key, action, fee } => {
-                let answer = self.send(&key, action, fee, effects);
+                let answer = self.send(&key, action, fee);
                 self.answer(ticket, answer);
             }
             Command::Pending => {
@@ -59,13 +59,7 @@ impl Engine {
     }
 
     /// Signs with the account's next nonce, takes the transaction into the pool, and spreads it.
-    fn send(
-        &mut self,
-        key: &Arc<SecretKey>,
-        action: Action,
-        fee: Amount,
-        effects: &mut Vec<Effect>,
-    ) -> Result<Answer, CommandError> {
+    fn send(&mut self, key: &Arc<SecretKey>, action: Action, fee: Amount) -> Result<Answer, CommandError> {
         let sender = key.public_key();
         let nonce = self.mempool.next_nonce(&sender.address(), self.chain.ledger());
         let transaction = Transaction { sender, nonce, fee, action };
@@ -74,14 +68,14 @@ impl Engine {
             Refusal::InsufficientBalance { balance, spendable, needed } => {
                 CommandError::InsufficientBalance { balance, spendable, needed }
             }
-            Refusal::Full => CommandError::PoolFull,
+            Refusal::Full | Refusal::ShareUsed => CommandError::PoolFull,
             Refusal::Known | Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher => {
                 unreachable!("the nonce is the next one, which no transaction has")
             }
         })?;
         let id = checked.id();
         self.writes.push(Write::PutPending(checked.clone()));
-        effects.push(Effect::Publish(Gossip::Transaction(Box::new(checked.signed().clone()))));
+        self.publish(Gossip::Transaction(Box::new(checked.signed().clone())));
         self.notify(Notice::Transaction(checked));
         Ok(Answer::Sent(id))
     }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod pool;
+mod promises;
 
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ struct Bench {
     now: Millis,
     counter: u64,
     seen: Seen,
+    /// What the miner searches for.
+    template: Option<(Key, Header)>,
     /// Results of checks that the test delivers itself.
     hold_checks: bool,
     held: Vec<Event>,
@@ -59,6 +62,7 @@ impl Bench {
             now: Millis(0),
             counter: 0,
             seen: Seen::default(),
+            template: None,
             hold_checks: false,
             held: Vec::new(),
         }
@@ -86,7 +90,10 @@ impl Bench {
 
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Publish(gossip) => self.seen.published.push(gossip),
+            Effect::Publish(gossip) => {
+                assert!(self.disk.held(&gossip), "what peers learn from us is durable: {gossip:?}");
+                self.seen.published.push(gossip);
+            }
             Effect::Verdict { ticket, verdict, .. } => self.seen.verdicts.push((ticket, verdict)),
             Effect::Ask { peer, key, request } => self.seen.asked.push((peer, key, request)),
             Effect::Reply { ticket, response } => self.seen.replied.push((ticket, response)),
@@ -109,7 +116,9 @@ impl Bench {
                 return Some(Event::Persisted { sequence: batch.sequence });
             }
             Effect::Load { key, places } => return Some(Event::Loaded { key, blocks: self.disk.load(&places) }),
-            Effect::Serve { .. } | Effect::Mine { .. } | Effect::StopMining | Effect::Answer { .. } => {}
+            Effect::Mine { key, header } => self.template = Some((key, header)),
+            Effect::StopMining => self.template = None,
+            Effect::Serve { .. } | Effect::Answer { .. } => {}
         }
         None
     }
@@ -141,16 +150,20 @@ impl Bench {
     }
 
     fn tell(&mut self, peer: PeerKey, tip: &Header, work: u128) {
-        let status = Status {
+        let status = self.status_of(tip, work);
+        let key = self.take_asked(peer, |request| matches!(request, Request::Status(_))).0;
+        self.answer(peer, key, Response::Status(status));
+    }
+
+    fn status_of(&self, tip: &Header, work: u128) -> Status {
+        Status {
             tip: tip.id(),
             height: tip.height,
             work: Work(work),
             clock: self.clock(),
             pending: 0,
             nickname: Vec::new().into(),
-        };
-        let key = self.take_asked(peer, |request| matches!(request, Request::Status(_))).0;
-        self.answer(peer, key, Response::Status(status));
+        }
     }
 
     /// Takes the next question to a peer that fits.
@@ -162,8 +175,12 @@ impl Bench {
         (key, request)
     }
 
+    fn is_asked(&self, peer: PeerKey, fits: impl Fn(&Request) -> bool) -> bool {
+        self.seen.asked.iter().any(|(to, _, request)| *to == peer && fits(request))
+    }
+
     fn is_asked_for_blocks(&self, peer: PeerKey) -> bool {
-        self.seen.asked.iter().any(|(to, _, request)| *to == peer && matches!(request, Request::Blocks { .. }))
+        self.is_asked(peer, |request| matches!(request, Request::Blocks { .. }))
     }
 
     fn answer(&mut self, peer: PeerKey, key: Key, response: Response) {
