@@ -41,20 +41,18 @@ struct Bench {
     template: Option<(Key, Header)>,
     /// Results of checks that the test delivers itself.
     hold_checks: bool,
+    hold_loads: bool,
     held: Vec<Event>,
 }
 
 impl Bench {
     fn new() -> Self {
-        let network = Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"));
-        let config = EngineConfig {
-            network: network.clone(),
-            account: key(0).public_key().address(),
-            nickname: String::new(),
-            seed: [5; 32],
-            mining: MiningMode::Off,
-        };
-        let engine = Engine::new(config, Stored::default());
+        Self::with(Parameters::dev())
+    }
+
+    fn with(parameters: Parameters) -> Self {
+        let network = Arc::new(Network::new(parameters).expect("valid parameters"));
+        let engine = Engine::new(config(&network), Stored::default());
         Self {
             engine,
             network,
@@ -64,8 +62,15 @@ impl Bench {
             seen: Seen::default(),
             template: None,
             hold_checks: false,
+            hold_loads: false,
             held: Vec::new(),
         }
+    }
+
+    /// The engine goes on from what was persisted; its peers are gone.
+    fn restart(&mut self) {
+        self.engine = Engine::new(config(&self.network), self.disk.stored());
+        self.seen = Seen::default();
     }
 
     fn clock(&self) -> UnixMillis {
@@ -115,7 +120,13 @@ impl Bench {
                 self.disk.write(&batch);
                 return Some(Event::Persisted { sequence: batch.sequence });
             }
-            Effect::Load { key, places } => return Some(Event::Loaded { key, blocks: self.disk.load(&places) }),
+            Effect::Load { key, places } => {
+                let loaded = Event::Loaded { key, blocks: self.disk.load(&places) };
+                if !self.hold_loads {
+                    return Some(loaded);
+                }
+                self.held.push(loaded);
+            }
             Effect::Mine { key, header } => self.template = Some((key, header)),
             Effect::StopMining => self.template = None,
             Effect::Serve { .. } | Effect::Answer { .. } => {}
@@ -240,6 +251,23 @@ impl Bench {
         blocks
     }
 
+    /// Blocks of nearly 4 MiB each.
+    fn large_chain(&self, on: &Header, count: u64, branch: u8) -> Vec<Block> {
+        let mut blocks: Vec<Block> = Vec::new();
+        let key = key(branch);
+        for height in 0..count {
+            let parent = blocks.last().map_or(*on, |block| block.header);
+            let record = |number: u64| {
+                let action = Action::Record { data: vec![7; 4096].into() };
+                let transaction =
+                    Transaction { sender: key.public_key(), nonce: 970 * height + number, fee: Amount::ZERO, action };
+                transaction.sign(&self.network.genesis_id(), &key)
+            };
+            blocks.push(self.block(&parent, branch, (0..970).map(record).collect()));
+        }
+        blocks
+    }
+
     fn block(&self, parent: &Header, branch: u8, transactions: Vec<SignedTransaction>) -> Block {
         let fees: u64 = transactions.iter().map(|signed| signed.transaction.fee.units()).sum();
         let amount = Amount::from_units(Amount::COIN.units() + fees);
@@ -274,6 +302,16 @@ impl Bench {
             Action::Transfer { to: super::tests::key(to).public_key().address(), amount: Amount::from_units(units) };
         Transaction { sender: key.public_key(), nonce, fee: Amount::from_units(fee), action }
             .sign(&self.network.genesis_id(), &key)
+    }
+}
+
+fn config(network: &Arc<Network>) -> EngineConfig {
+    EngineConfig {
+        network: network.clone(),
+        account: key(0).public_key().address(),
+        nickname: String::new(),
+        seed: [5; 32],
+        mining: MiningMode::Off,
     }
 }
 
