@@ -48,7 +48,7 @@ pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
 use chain::{Chain, Progress};
-use event::{Answer, Batch, Command, CommandError, Gossip, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
+use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
 use gossip::{Announcer, Refused};
 use index::BlockRef;
 use mempool::Mempool;
@@ -120,13 +120,13 @@ pub struct Engine {
     sequence: u64,
     persisted: u64,
     /// For peers and for the user, once the batch of the same call is on its way.
-    published: Vec<Gossip>,
+    publications: Vec<event::Gossip>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts that changed since the pool was brought up to date.
     changed_accounts: BTreeSet<Address>,
-    /// Commands that wait for the end of a reorganisation. The shell bounds how many are open.
-    deferred: Vec<(Ticket, Command)>,
+    /// Commands, and requests for headers, that wait for the end of a reorganisation. The shell bounds how many are open.
+    deferred: Vec<Event>,
     view: Option<Arc<View>>,
     view_is_old: bool,
 }
@@ -171,7 +171,7 @@ impl Engine {
             writes: Vec::new(),
             sequence: 0,
             persisted: 0,
-            published: Vec::new(),
+            publications: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
             changed_accounts: BTreeSet::new(),
@@ -185,18 +185,23 @@ impl Engine {
 
     /// Takes in one event, and adds to `effects` what is to be done, in order.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) -> Wake {
-        match event {
-            // Between two chains there is no state to answer from.
-            Event::Command { ticket, command } if self.chain.is_reorganising() => self.deferred.push((ticket, command)),
-            event => self.route(now, event, effects),
+        // Between two chains there is no state to answer from.
+        let needs_state = matches!(
+            event,
+            Event::Command { .. } | Event::Request { request: quipu_protocol::Request::Headers { .. }, .. }
+        );
+        if needs_state && self.chain.is_reorganising() {
+            self.deferred.push(event);
+        } else {
+            self.route(now, event, effects);
         }
         self.revisit_orphans(now, effects);
         self.check_transactions(effects);
         self.plan(now, effects);
         let unfinished = self.advance(effects);
         if !self.chain.is_reorganising() {
-            for (ticket, command) in std::mem::take(&mut self.deferred) {
-                self.on_command(ticket, command, now);
+            for event in std::mem::take(&mut self.deferred) {
+                self.route(now, event, effects);
             }
         }
         self.settle_verdicts(effects);
@@ -269,6 +274,8 @@ impl Engine {
         let tip = self.chain.tip();
         if tip != tip_before {
             self.refused.clear();
+            // What comes next may need somebody.
+            self.choose_goal();
             // What came by gossip goes on by its verdict.
             let passed_on = self.awaiting_verdict.iter().any(|(_, _, block)| *block == tip);
             if !passed_on && !self.is_far_behind() {
@@ -314,7 +321,8 @@ impl Engine {
             }
             self.writes.push(Write::PutPending(transaction.clone()));
             if count < RETURNED_PUBLISHED_MAX {
-                self.publish_transaction(&transaction);
+                let signed = Box::new(transaction.signed().clone());
+                self.publish(event::Gossip::Transaction(signed));
             }
             count += 1;
         }
@@ -330,8 +338,8 @@ impl Engine {
         self.answers.push((ticket, answer));
     }
 
-    fn publish_transaction(&mut self, transaction: &CheckedTransaction) {
-        self.published.push(Gossip::Transaction(Box::new(transaction.signed().clone())));
+    fn publish(&mut self, gossip: event::Gossip) {
+        self.publications.push(gossip);
     }
 
     fn notify(&mut self, notice: Notice) {
@@ -346,7 +354,7 @@ impl Engine {
     /// Emits what is to be written as one batch, then what peers and the user may only see after it.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
         self.flush_writes(effects);
-        effects.extend(self.published.drain(..).map(Effect::Publish));
+        effects.extend(self.publications.drain(..).map(Effect::Publish));
         // Who waits for an answer has then heard of all that led to it.
         effects.extend(self.notices.drain(..).map(Effect::Notify));
         effects.extend(self.answers.drain(..).map(|(ticket, answer)| Effect::Answer { ticket, answer }));

@@ -8,20 +8,24 @@
 //! Always true: the ledger is the state at the tip; each block of the best chain was checked and connected; a tip is
 //! only ever replaced by one with more work. Deliberately absent: whether a block is worth fetching, and from whom.
 
+mod outcome;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_header, check_header_in_context, check_header_time};
-use quipu_protocol::{
-    Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Ledger, Network, UnixMillis, Violation,
-};
+use quipu_protocol::{BlockId, CheckedBlock, CheckedTransaction, Header, Ledger, Network, UnixMillis, Work};
 
 use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
 use super::index::{BlockRef, GENESIS, Index};
+pub(crate) use outcome::{Insertion, Progress};
 
 /// Blocks and transactions that one call connects or takes off, before it lets other events through.
 pub(crate) const CONNECT_UNITS_PER_CALL: usize = 1024;
+/// A branch this much shorter than ours is kept only once it shows more work (see `sync`). Far back, where blocks were
+/// easier, they would fill the store at little cost.
+const FORK_BLOCKS_MAX: usize = 100;
 /// Blocks in one request to the store.
 const LOAD_BLOCKS_MAX: usize = 16;
 
@@ -57,46 +61,6 @@ struct Reorganisation {
     old_tip: BlockRef,
     /// Transactions of the blocks that were taken off, newest first.
     returned: Vec<CheckedTransaction>,
-}
-
-/// What became of a header that was offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Insertion {
-    /// It is in the index now, or was.
-    Known(BlockRef),
-    /// It, or one below it, breaks a rule.
-    Invalid(Violation),
-    /// It, or one below it, was condemned before.
-    Condemned,
-    /// Its parent is not known.
-    Orphan,
-    /// It is for later.
-    Early(Violation),
-}
-
-/// What [`Chain::advance`] did.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Blocks that were connected, oldest first.
-    pub(crate) connected: Vec<(Arc<CheckedBlock>, Arc<Delta>)>,
-    /// Accounts changed by blocks that were taken off.
-    pub(crate) undone: Vec<Arc<Delta>>,
-    /// Blocks that broke a rule when they were to be connected.
-    pub(crate) refused: Vec<(Place, Violation)>,
-    /// A reorganisation that ended: its depth in blocks, and the transactions of the blocks that were taken off.
-    pub(crate) reorganised: Option<(u64, Vec<CheckedTransaction>)>,
-    /// What has to be loaded before it can go on.
-    pub(crate) wanted: Vec<Place>,
-    /// Whether there is more to do at once.
-    pub(crate) unfinished: bool,
-}
-
-impl Progress {
-    /// The accounts that changed, some of them more than once.
-    pub(crate) fn changed_accounts(&self) -> impl Iterator<Item = Address> {
-        let deltas = self.connected.iter().map(|(_, delta)| delta).chain(&self.undone);
-        deltas.flat_map(|delta| delta.changes.iter().map(|change| change.address))
-    }
 }
 
 impl Chain {
@@ -210,7 +174,15 @@ impl Chain {
         if let Err(violation) = check_header_time(header, now, &self.network) {
             return Insertion::Early(violation);
         }
+        if self.index.work(parent) + header.target.work() < self.least_work() {
+            return Insertion::Weak;
+        }
         Insertion::Known(self.index.insert(id, header, parent))
+    }
+
+    /// The work of the least chain that is worth keeping before it has more than ours.
+    fn least_work(&self) -> Work {
+        self.index.work(self.best[self.best.len().saturating_sub(1 + FORK_BLOCKS_MAX)])
     }
 
     /// Adds a header that was checked by itself and against its parent. `None` if the parent was condemned since.
@@ -250,7 +222,8 @@ impl Chain {
 
     /// Loaded blocks, to go on with what [`Progress::wanted`] asked for.
     pub(crate) fn insert_loaded(&mut self, blocks: Vec<LoadedBlock>) {
-        for LoadedBlock { block, delta } in blocks {
+        // Those that are needed first leave the cache last.
+        for LoadedBlock { block, delta } in blocks.into_iter().rev() {
             if let Some(found) = self.index.find(&block.id()) {
                 let delta = delta.filter(|_| self.is_best(found));
                 self.bodies.insert(found, Cached { block, delta });
@@ -263,9 +236,14 @@ impl Chain {
         self.path.blocks.back().copied().unwrap_or_else(|| self.tip())
     }
 
-    /// The stored block that would be the best tip, if it has more work than the tip.
-    pub(crate) fn stored_better(&self) -> Option<BlockRef> {
-        self.stored_better
+    /// A stored block with more work than the tip and than what the bodies on the path lead to. It needs nobody, so a
+    /// goal whose blocks may never come must not hold it up.
+    pub(crate) fn stored_goal(&self) -> Option<BlockRef> {
+        let further = |stored: &BlockRef| {
+            let ready = self.path.ready.checked_sub(1).map(|last| self.path.blocks[last]);
+            ready.is_none_or(|ready| self.index.work(ready) < self.index.work(*stored)) || self.goal() == *stored
+        };
+        self.stored_better.filter(further)
     }
 
     /// Chooses where to move, among blocks with more work than the tip. Stays with the present goal if none of them has

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quipu_protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction};
 
 use super::Engine;
-use super::event::{Answer, Command, CommandError, Notice, Now, PeerKey, Ticket, Write};
+use super::event::{Answer, Command, CommandError, Gossip, Notice, Now, PeerKey, Ticket, Write};
 use super::index::BlockRef;
 use super::mempool::Refusal;
 
@@ -68,14 +68,14 @@ impl Engine {
             Refusal::InsufficientBalance { balance, spendable, needed } => {
                 CommandError::InsufficientBalance { balance, spendable, needed }
             }
-            Refusal::Full => CommandError::PoolFull,
+            Refusal::Full | Refusal::ShareUsed => CommandError::PoolFull,
             Refusal::Known | Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher => {
                 unreachable!("the nonce is the next one, which no transaction has")
             }
         })?;
         let id = checked.id();
         self.writes.push(Write::PutPending(checked.clone()));
-        self.publish_transaction(&checked);
+        self.publish(Gossip::Transaction(Box::new(checked.signed().clone())));
         self.notify(Notice::Transaction(checked));
         Ok(Answer::Sent(id))
     }

@@ -87,8 +87,8 @@ impl Engine {
     ) {
         let allowed = !self.peers.is_cut_off(peer)
             && self.peers.get_mut(peer).is_some_and(|session| match gossip {
-                Gossip::Block(_) => session.gossip_blocks.take(now),
-                Gossip::Transaction(_) => session.gossip_transactions.take(now),
+                Gossip::Block(_) => session.gossip_blocks.take(1, now),
+                Gossip::Transaction(_) => session.gossip_transactions.take(1, now),
             });
         if !allowed {
             effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
@@ -136,7 +136,7 @@ impl Engine {
                 self.orphans.insert(peer, block, WaitsFor::Time(time));
                 Verdict::Ignore
             }
-            Insertion::Condemned => Verdict::Ignore,
+            Insertion::Condemned | Insertion::Weak => Verdict::Ignore,
             Insertion::Invalid(violation) => {
                 self.peers.punish(peer, Fault::Invalid(violation), effects);
                 Verdict::Reject
@@ -304,7 +304,8 @@ impl Engine {
                 self.notify(Notice::Transaction(checked));
                 Verdict::Accept
             }
-            Err(Refusal::Known) => Verdict::Ignore,
+            // Another peer may bring it.
+            Err(Refusal::Known | Refusal::ShareUsed) => Verdict::Ignore,
             Err(_) => {
                 self.refused.insert(checked.id());
                 Verdict::Ignore
@@ -318,7 +319,7 @@ impl Engine {
             self.announcer.waiting = false;
             self.announcer.last = Some(now.elapsed);
             if let Some(block) = self.chain.cached_tip() {
-                self.published.push(Gossip::Block(Box::new(block.to_block())));
+                self.publish(Gossip::Block(Box::new(block.to_block())));
             }
         }
     }

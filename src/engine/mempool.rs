@@ -40,8 +40,10 @@ pub enum Refusal {
     },
     /// Another transaction with this nonce waits, and the fee is not at least a tenth higher.
     FeeNotHigher,
-    /// Too many of this account's wait, or too much of this peer's, or all that waits pays better.
+    /// Too many of this account's wait, or all that waits pays better.
     Full,
+    /// Too much of what this peer has brought waits.
+    ShareUsed,
 }
 
 #[derive(Debug)]
@@ -157,8 +159,11 @@ impl Mempool {
             return Err(Refusal::InsufficientBalance { balance: account.balance, spendable, needed });
         }
         let peer_bytes = from.and_then(|peer| self.peer_bytes.get(&peer)).copied().unwrap_or_default();
-        if waiting_count >= SENDER_TRANSACTIONS_MAX || peer_bytes + transaction.length() > PEER_BYTES_MAX {
+        if waiting_count >= SENDER_TRANSACTIONS_MAX {
             return Err(Refusal::Full);
+        }
+        if peer_bytes + transaction.length() > PEER_BYTES_MAX {
+            return Err(Refusal::ShareUsed);
         }
         Ok(())
     }

@@ -101,8 +101,8 @@ impl Engine {
         }
         let wanted = match self.mining.mode {
             MiningMode::Off => false,
-            MiningMode::On => !self.is_syncing(),
-            MiningMode::Pending => !self.is_syncing() && self.mempool.has_ready(self.chain.ledger()),
+            MiningMode::On => !self.is_far_behind(),
+            MiningMode::Pending => !self.is_far_behind() && self.mempool.has_ready(self.chain.ledger()),
         };
         wanted.then_some(self.mining.to)
     }

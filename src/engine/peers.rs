@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quipu_protocol::{BlockId, Header, Millis, Status, TransactionId, Work};
+use quipu_protocol::{BlockId, Header, Millis, Status, TransactionId, UnixMillis, Work};
 
 use super::event::{Effect, Fault, Key, Now, PeerKey};
 use super::index::BlockRef;
@@ -41,25 +41,26 @@ impl Bucket {
         Self { rate, tokens: rate.burst * 1000, filled_at: now.elapsed }
     }
 
-    /// Takes one message's worth, if there is one left.
-    pub(crate) fn take(&mut self, now: Now) -> bool {
+    /// Takes the worth of so many messages, if it is left.
+    pub(crate) fn take(&mut self, messages: u64, now: Now) -> bool {
         let gained = (now.elapsed - self.filled_at).0.saturating_mul(self.rate.per_second);
         self.tokens = self.tokens.saturating_add(gained).min(self.rate.burst * 1000);
         self.filled_at = now.elapsed;
-        let enough = self.tokens >= 1000;
-        if enough {
-            self.tokens -= 1000;
-        }
-        enough
+        let left = self.tokens.checked_sub(1000 * messages);
+        self.tokens = left.unwrap_or(self.tokens);
+        left.is_some()
     }
 }
 
 /// What a peer was asked.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
-    /// With the work that the peer claimed.
     Headers {
+        /// The tip that the peer told of, and its work.
+        tip: BlockId,
         claimed: Work,
+        /// The last of its blocks that we know.
+        after: Option<BlockId>,
     },
     Blocks(Vec<BlockRef>),
     Pending,
@@ -94,10 +95,16 @@ pub(crate) struct Session {
     pub(crate) best: Option<BlockRef>,
     /// The tip whose headers were asked for in vain, until it tells of another.
     pub(crate) exhausted_tip: Option<BlockId>,
+    /// When its headers that were too early may be asked for again.
+    pub(crate) early_until: Option<UnixMillis>,
+    /// Whether the last work that it told of was not there when we asked. Its word alone then counts for nothing.
+    pub(crate) doubtful: bool,
+    /// A tip that it did not deliver, and until when it is not asked for that again.
+    pub(crate) withheld: Option<(BlockId, Millis)>,
     pub(crate) candidate: Candidate,
     pub(crate) status_flight: Option<Flight<()>>,
     pub(crate) flight: Option<Flight<Asked>>,
-    /// How many bytes of blocks it is asked for at once. Halved when it is too slow.
+    /// How many bytes of blocks it is asked for at once: less when it is slow, more when it is not.
     pub(crate) batch_bytes: usize,
     pub(crate) timeouts: u32,
     /// Ids of its pending transactions that we lack, to be pulled.
@@ -120,6 +127,9 @@ impl Session {
             clock_offset_millis: None,
             best: None,
             exhausted_tip: None,
+            early_until: None,
+            doubtful: false,
+            withheld: None,
             candidate: Candidate::default(),
             status_flight: None,
             flight: None,

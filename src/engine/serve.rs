@@ -7,6 +7,10 @@ use super::Engine;
 use super::event::{Effect, Fault, Now, PeerKey, Place, Ticket};
 use super::sync::is_request_too_long;
 
+/// What a list of pending transactions costs of a peer's budget, in requests: it is the longest answer to the shortest
+/// question.
+const PENDING_COST: u64 = 32;
+
 impl Engine {
     pub(super) fn on_request(
         &mut self,
@@ -19,7 +23,8 @@ impl Engine {
         if self.peers.is_cut_off(peer) {
             return effects.push(Effect::Reply { ticket, response: None });
         }
-        let within_budget = self.peers.get_mut(peer).is_some_and(|session| session.requests.take(now));
+        let cost = if request == Request::Pending { PENDING_COST } else { 1 };
+        let within_budget = self.peers.get_mut(peer).is_some_and(|session| session.requests.take(cost, now));
         if !within_budget || is_request_too_long(&request) {
             let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
             self.peers.punish(peer, fault, effects);

@@ -5,25 +5,24 @@
 //! show more work than ours; headers with less stay in a bounded buffer of the session. A peer that does not answer in
 //! time gives up its share to others and is asked again only when there is no other, for less.
 
+mod answers;
 mod headers;
 
 use std::collections::HashSet;
 
-use quipu_protocol::message::{NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, RESPONSE_IDS_MAX, Request, Response, Status};
-use quipu_protocol::{Block, BlockId, CheckedBlock, List, Millis, SignedTransaction, TransactionId, Violation};
+use quipu_protocol::message::{NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, Request, Status};
+use quipu_protocol::{Millis, TransactionId};
 
-use super::event::{Effect, Fault, Key, Notice, Now, PeerKey, RequestFailure};
+use super::Engine;
+use super::event::{Effect, Fault, Notice, Now, PeerKey, RequestFailure};
 use super::index::BlockRef;
-use super::peers::{Asked, BATCH_BYTES_MAX, Candidate, Flight, Session};
+use super::peers::{Asked, Candidate, Flight, Session};
 use super::view::SyncView;
-use super::{Check, Engine, Origin};
 
 /// How often each peer is asked how far it is. Also the time in which lost gossip heals.
 pub const STATUS_INTERVAL: Millis = Millis(5_000);
 /// How long a peer may take to answer.
 pub const ANSWER_TIMEOUT: Millis = Millis(4_000);
-/// Answers that a peer may miss in a row.
-const TIMEOUTS_MAX: u32 = 3;
 /// How far headers may be ahead of the connected chain. More are asked for when it has caught up.
 const HEADERS_AHEAD_MAX: u64 = 262_144;
 /// With fewer blocks than this left to fetch, more headers are asked for first.
@@ -53,12 +52,12 @@ pub(crate) struct Sync {
     /// A moving average.
     body_bytes: usize,
     told_of_our_clock: bool,
-    was_syncing: bool,
+    was_fetching: bool,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_syncing: false }
+        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_fetching: false }
     }
 }
 
@@ -109,8 +108,9 @@ impl Engine {
 
     /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
     fn note_end_of_sync(&mut self) {
-        let syncing = self.is_syncing();
-        if std::mem::replace(&mut self.sync.was_syncing, syncing) && !syncing {
+        let index = self.chain.index();
+        let fetching = index.height(self.chain.goal()) - index.height(self.chain.tip()) > FAR_BEHIND;
+        if std::mem::replace(&mut self.sync.was_fetching, fetching) && !fetching {
             for (_, session) in self.peers.iter_mut() {
                 session.status_at = None;
                 session.pending_asked_at = None;
@@ -132,10 +132,12 @@ impl Engine {
 
     fn next_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, Asked)> {
         let session = self.peers.get(peer)?;
-        let blocks_left = self.chain.path_without_bodies(PATH_LOW_WATER).count();
-        if blocks_left < PATH_LOW_WATER && self.wants_headers(session) {
-            let claimed = session.status.as_ref()?.work;
-            return Some((Request::Headers { locator: self.locator_for(session) }, Asked::Headers { claimed }));
+        let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
+        if self.wants_headers(session) && is_low() {
+            let (tip, claimed) = session.status.as_ref().map(|status| (status.tip, status.work))?;
+            let after = session.candidate.last.or(session.best.map(|best| self.chain.index().id(best)));
+            let locator = after.into_iter().chain(self.chain.locator()).collect();
+            return Some((Request::Headers { locator }, Asked::Headers { tip, claimed, after }));
         }
         let blocks = self.blocks_for(peer);
         if !blocks.is_empty() {
@@ -147,7 +149,7 @@ impl Engine {
     }
 
     fn next_pending_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, Asked)> {
-        if self.is_syncing() {
+        if self.is_far_behind() {
             return None;
         }
         let ours = self.mempool.len() as u64;
@@ -180,18 +182,13 @@ impl Engine {
             && !far_ahead
     }
 
-    fn locator_for(&self, session: &Session) -> List<BlockId> {
-        let newest = session.candidate.last.or(session.best.map(|best| self.chain.index().id(best)));
-        newest.into_iter().chain(self.chain.locator()).collect()
-    }
-
     /// The next blocks of the path that a peer has and nobody was asked for.
     fn blocks_for(&self, peer: PeerKey) -> Vec<BlockRef> {
         let Some(session) = self.peers.get(peer) else { return Vec::new() };
         let overloaded = self.sequence - self.persisted > UNPERSISTED_BATCHES_MAX;
         let has = session.best.and_then(|best| self.chain.highest_on_path(best, FORK_STEPS_MAX));
         let (Some(has), false) = (has, overloaded) else { return Vec::new() };
-        if session.timeouts > 0 && self.another_has_the_path(peer) {
+        if session.timeouts > 0 && self.another_has_the_path(peer, session.batch_bytes) {
             return Vec::new();
         }
         let ahead = BLOCKS_AHEAD_MAX.min((BLOCKS_AHEAD_BYTES_MAX / self.sync.body_bytes).max(1));
@@ -204,32 +201,41 @@ impl Engine {
             .collect()
     }
 
-    fn another_has_the_path(&self, not: PeerKey) -> bool {
+    /// Whether there is another peer to ask, one that is not slower.
+    fn another_has_the_path(&self, not: PeerKey, batch_bytes: usize) -> bool {
         let goal = self.chain.goal();
-        self.peers.iter().any(|(peer, session)| peer != not && session.timeouts == 0 && session.best == Some(goal))
+        self.peers.iter().any(|(peer, session)| {
+            let as_good = session.timeouts == 0 && session.batch_bytes >= batch_bytes;
+            peer != not && as_good && session.best == Some(goal)
+        })
     }
 
-    /// The best block that a peer has or that is stored.
-    fn choose_goal(&mut self) {
+    /// The best block that a peer has, unless a better one is stored and theirs are still to come.
+    pub(super) fn choose_goal(&mut self) {
         let index = self.chain.index();
         let current = self.chain.goal();
         let offered = self.peers.iter().filter_map(|(_, session)| session.best);
-        let candidates = offered.chain(self.chain.stored_better()).filter(|block| !index.is_condemned(*block));
+        let candidates = offered.filter(|block| !index.is_condemned(*block));
         // Of equal ones the present goal stays, then the one that was known first.
         let best = candidates.max_by_key(|block| (index.work(*block), *block == current, std::cmp::Reverse(*block)));
-        self.chain.set_goal(best);
+        self.chain.set_goal(self.chain.stored_goal().or(best));
     }
 
     /// Whether a better chain is being fetched.
     pub(super) fn is_syncing(&self) -> bool {
-        self.chain.goal() != self.chain.tip() || self.peers.iter().any(|(_, session)| self.wants_headers(session))
+        self.chain.goal() != self.chain.tip() || self.claims().next().is_some()
+    }
+
+    /// The peers whose claim of a better chain is being looked into.
+    fn claims(&self) -> impl Iterator<Item = &Session> {
+        let sessions = self.peers.iter().map(|(_, session)| session);
+        sessions.filter(|session| !session.doubtful && self.wants_headers(session))
     }
 
     /// How far the synchronisation is, if there is one.
     pub(super) fn sync_view(&self) -> Option<SyncView> {
         let index = self.chain.index();
-        let told = self.peers.iter().filter(|(_, session)| self.wants_headers(session));
-        let told = told.filter_map(|(_, session)| session.status.as_ref().map(|status| status.height));
+        let told = self.claims().filter_map(|session| session.status.as_ref().map(|status| status.height));
         let goal = Some(self.chain.goal()).filter(|goal| *goal != self.chain.tip()).map(|goal| index.height(goal));
         let target = told.chain(goal).max()?;
         Some(SyncView { height: index.height(self.chain.tip()), target })
@@ -242,6 +248,11 @@ impl Engine {
             let key = session.flight.as_ref().filter(|flight| flight.deadline <= now.elapsed);
             late.extend(status_key.map(|flight| (peer, flight.key)));
             late.extend(key.map(|flight| (peer, flight.key)));
+        }
+        for (_, session) in self.peers.iter_mut() {
+            if session.early_until.take_if(|until| *until <= now.unix).is_some() {
+                session.exhausted_tip = None;
+            }
         }
         for (peer, key) in late {
             self.on_response(peer, key, Err(RequestFailure::Timeout), now, effects);
@@ -280,7 +291,10 @@ impl Engine {
             return;
         }
         let Some(session) = self.peers.get_mut(peer) else { return };
-        if known.is_some() {
+        let withheld = session.withheld.take_if(|(_, until)| now.elapsed < *until);
+        let is_withheld = withheld.is_some_and(|(tip, _)| tip == status.tip);
+        session.withheld = withheld.filter(|_| is_withheld);
+        if known.is_some() && !is_withheld {
             session.best = known;
             session.candidate = Candidate::default();
         }
@@ -307,147 +321,6 @@ impl Engine {
             }
         } else {
             self.notify(Notice::ClockDiffers { peer, offset_millis });
-        }
-    }
-
-    /// Takes in the answer, or the lack of one, to something that was asked.
-    pub(super) fn on_response(
-        &mut self,
-        peer: PeerKey,
-        key: Key,
-        result: Result<Response, RequestFailure>,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(session) = self.peers.get_mut(peer) else { return };
-        if session.status_flight.take_if(|flight| flight.key == key).is_some() {
-            session.status_at = Some(now.elapsed);
-            match result {
-                Ok(Response::Status(status)) => {
-                    session.timeouts = session.timeouts.min(1);
-                    self.on_status(peer, status, now, effects);
-                }
-                Ok(_) => self.peers.punish(peer, Fault::WrongAnswer, effects),
-                Err(failure) => self.on_failure(peer, failure, effects),
-            }
-            self.note_resolved(peer);
-            return;
-        }
-        // An answer that is too late to matter matches no flight.
-        let Some(flight) = session.flight.take_if(|flight| flight.key == key) else { return };
-        if let Asked::Blocks(blocks) = &flight.asked {
-            if result.is_err() {
-                session.batch_bytes = (session.batch_bytes / 2).max(1);
-            }
-            for block in blocks {
-                self.sync.requested.remove(block);
-            }
-        }
-        match (flight.asked, result) {
-            (_, Err(failure)) => self.on_failure(peer, failure, effects),
-            (Asked::Headers { claimed }, Ok(Response::Headers(headers))) => {
-                self.on_headers(peer, claimed, headers.into_vec(), now, effects);
-            }
-            (Asked::Blocks(asked), Ok(Response::Blocks(blocks))) => {
-                self.on_blocks(peer, &asked, blocks.into_vec(), effects);
-            }
-            (Asked::Pending, Ok(Response::Pending(ids))) if ids.len() <= RESPONSE_IDS_MAX => {
-                self.on_pending(peer, &ids);
-            }
-            (Asked::Transactions(asked), Ok(Response::Transactions(transactions))) => {
-                self.on_transactions(peer, &asked, transactions.into_vec(), effects);
-            }
-            _ => self.peers.punish(peer, Fault::WrongAnswer, effects),
-        }
-    }
-
-    fn on_failure(&mut self, peer: PeerKey, failure: RequestFailure, effects: &mut Vec<Effect>) {
-        let Some(session) = self.peers.get_mut(peer) else { return };
-        session.timeouts += 1;
-        let silent = session.timeouts >= TIMEOUTS_MAX;
-        if failure == RequestFailure::Malformed {
-            self.peers.punish(peer, Fault::Malformed, effects);
-        } else if silent {
-            self.peers.punish(peer, Fault::Silent, effects);
-        }
-    }
-
-    fn on_blocks(&mut self, peer: PeerKey, asked: &[BlockRef], blocks: Vec<Block>, effects: &mut Vec<Effect>) {
-        let wanted: HashSet<BlockRef> = asked.iter().copied().collect();
-        let found: Vec<BlockRef> = blocks
-            .iter()
-            .filter_map(|block| self.chain.index().find(&block.header.id()))
-            .filter(|block| wanted.contains(block))
-            .collect();
-        let distinct: HashSet<&BlockRef> = found.iter().collect();
-        let Some(session) = self.peers.get_mut(peer) else { return };
-        if blocks.is_empty() || found.len() != blocks.len() || distinct.len() != blocks.len() {
-            session.best = None;
-            session.status_at = None;
-            self.peers.punish(peer, Fault::WrongAnswer, effects);
-            return;
-        }
-        session.timeouts = 0;
-        session.batch_bytes = (session.batch_bytes * 2).min(BATCH_BYTES_MAX);
-        self.sync.requested.extend(&found);
-        let key = self.new_key();
-        self.checks.insert(key, Check::Sync { peer, blocks: found });
-        effects.push(Effect::CheckBlocks { key, blocks });
-    }
-
-    /// Takes in the results of checking what [`Engine::on_blocks`] got.
-    pub(super) fn on_sync_checked(
-        &mut self,
-        peer: PeerKey,
-        blocks: Vec<BlockRef>,
-        results: Vec<Result<CheckedBlock, Violation>>,
-        effects: &mut Vec<Effect>,
-    ) {
-        for (block, result) in blocks.into_iter().zip(results) {
-            self.sync.requested.remove(&block);
-            match result {
-                Ok(checked) => {
-                    self.sync.note_length(checked.length());
-                    self.chain.insert_body(block, checked.into());
-                }
-                Err(violation) => self.on_bad_block(peer, block, violation, effects),
-            }
-        }
-    }
-
-    fn on_pending(&mut self, peer: PeerKey, ids: &[TransactionId]) {
-        let lacking = ids.iter().filter(|id| self.mempool.get(id).is_none() && !self.refused.contains(id));
-        let wanted = lacking.copied().collect();
-        if let Some(session) = self.peers.get_mut(peer) {
-            session.timeouts = 0;
-            session.wanted_transactions = wanted;
-        }
-    }
-
-    fn on_transactions(
-        &mut self,
-        peer: PeerKey,
-        asked: &[TransactionId],
-        transactions: Vec<SignedTransaction>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let wanted: HashSet<&TransactionId> = asked.iter().collect();
-        let ids: Vec<TransactionId> =
-            transactions.iter().map(|signed| signed.transaction.id(&self.network.genesis_id())).collect();
-        let distinct: HashSet<&TransactionId> = ids.iter().collect();
-        if distinct.len() != ids.len() || ids.iter().any(|id| !wanted.contains(id)) {
-            return self.peers.punish(peer, Fault::WrongAnswer, effects);
-        }
-        let Some(session) = self.peers.get_mut(peer) else { return };
-        session.timeouts = 0;
-        // A full response ends early: what is left is still wanted. Nothing at all means that they are gone.
-        if !ids.is_empty() {
-            let came: HashSet<TransactionId> = ids.iter().copied().collect();
-            let last = asked.iter().rposition(|id| came.contains(id)).expect("what came was asked for");
-            session.wanted_transactions.extend(&asked[last + 1..]);
-        }
-        for signed in transactions {
-            self.unchecked.push((signed, Origin { peer, ticket: None }));
         }
     }
 

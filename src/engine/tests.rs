@@ -2,6 +2,7 @@
 
 mod attacks;
 mod pool;
+mod promises;
 
 use std::sync::Arc;
 
@@ -37,22 +38,22 @@ struct Bench {
     now: Millis,
     counter: u64,
     seen: Seen,
+    /// What the miner searches for.
+    template: Option<(Key, Header)>,
     /// Results of checks that the test delivers itself.
     hold_checks: bool,
+    hold_loads: bool,
     held: Vec<Event>,
 }
 
 impl Bench {
     fn new() -> Self {
-        let network = Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"));
-        let config = EngineConfig {
-            network: network.clone(),
-            account: key(0).public_key().address(),
-            nickname: String::new(),
-            seed: [5; 32],
-            mining: MiningMode::Off,
-        };
-        let engine = Engine::new(config, Stored::default());
+        Self::with(Parameters::dev())
+    }
+
+    fn with(parameters: Parameters) -> Self {
+        let network = Arc::new(Network::new(parameters).expect("valid parameters"));
+        let engine = Engine::new(config(&network), Stored::default());
         Self {
             engine,
             network,
@@ -60,9 +61,17 @@ impl Bench {
             now: Millis(0),
             counter: 0,
             seen: Seen::default(),
+            template: None,
             hold_checks: false,
+            hold_loads: false,
             held: Vec::new(),
         }
+    }
+
+    /// The engine goes on from what was persisted; its peers are gone.
+    fn restart(&mut self) {
+        self.engine = Engine::new(config(&self.network), self.disk.stored());
+        self.seen = Seen::default();
     }
 
     fn clock(&self) -> UnixMillis {
@@ -87,7 +96,10 @@ impl Bench {
 
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Publish(gossip) => self.seen.published.push(gossip),
+            Effect::Publish(gossip) => {
+                assert!(self.disk.held(&gossip), "what peers learn from us is durable: {gossip:?}");
+                self.seen.published.push(gossip);
+            }
             Effect::Verdict { ticket, verdict, .. } => self.seen.verdicts.push((ticket, verdict)),
             Effect::Ask { peer, key, request } => self.seen.asked.push((peer, key, request)),
             Effect::Reply { ticket, response } => self.seen.replied.push((ticket, response)),
@@ -109,8 +121,16 @@ impl Bench {
                 self.disk.write(&batch);
                 return Some(Event::Persisted { sequence: batch.sequence });
             }
-            Effect::Load { key, places } => return Some(Event::Loaded { key, blocks: self.disk.load(&places) }),
-            Effect::Serve { .. } | Effect::Mine { .. } | Effect::StopMining | Effect::Answer { .. } => {}
+            Effect::Load { key, places } => {
+                let loaded = Event::Loaded { key, blocks: self.disk.load(&places) };
+                if !self.hold_loads {
+                    return Some(loaded);
+                }
+                self.held.push(loaded);
+            }
+            Effect::Mine { key, header } => self.template = Some((key, header)),
+            Effect::StopMining => self.template = None,
+            Effect::Serve { .. } | Effect::Answer { .. } => {}
         }
         None
     }
@@ -142,16 +162,20 @@ impl Bench {
     }
 
     fn tell(&mut self, peer: PeerKey, tip: &Header, work: u128) {
-        let status = Status {
+        let status = self.status_of(tip, work);
+        let key = self.take_asked(peer, |request| matches!(request, Request::Status(_))).0;
+        self.answer(peer, key, Response::Status(status));
+    }
+
+    fn status_of(&self, tip: &Header, work: u128) -> Status {
+        Status {
             tip: tip.id(),
             height: tip.height,
             work: Work(work),
             clock: self.clock(),
             pending: 0,
             nickname: Vec::new().into(),
-        };
-        let key = self.take_asked(peer, |request| matches!(request, Request::Status(_))).0;
-        self.answer(peer, key, Response::Status(status));
+        }
     }
 
     /// Takes the next question to a peer that fits.
@@ -163,8 +187,12 @@ impl Bench {
         (key, request)
     }
 
+    fn is_asked(&self, peer: PeerKey, fits: impl Fn(&Request) -> bool) -> bool {
+        self.seen.asked.iter().any(|(to, _, request)| *to == peer && fits(request))
+    }
+
     fn is_asked_for_blocks(&self, peer: PeerKey) -> bool {
-        self.seen.asked.iter().any(|(to, _, request)| *to == peer && matches!(request, Request::Blocks { .. }))
+        self.is_asked(peer, |request| matches!(request, Request::Blocks { .. }))
     }
 
     fn answer(&mut self, peer: PeerKey, key: Key, response: Response) {
@@ -224,6 +252,23 @@ impl Bench {
         blocks
     }
 
+    /// Blocks of nearly 4 MiB each.
+    fn large_chain(&self, on: &Header, count: u64, branch: u8) -> Vec<Block> {
+        let mut blocks: Vec<Block> = Vec::new();
+        let key = key(branch);
+        for height in 0..count {
+            let parent = blocks.last().map_or(*on, |block| block.header);
+            let record = |number: u64| {
+                let action = Action::Record { data: vec![7; 4096].into() };
+                let transaction =
+                    Transaction { sender: key.public_key(), nonce: 970 * height + number, fee: Amount::ZERO, action };
+                transaction.sign(&self.network.genesis_id(), &key)
+            };
+            blocks.push(self.block(&parent, branch, (0..970).map(record).collect()));
+        }
+        blocks
+    }
+
     fn block(&self, parent: &Header, branch: u8, transactions: Vec<SignedTransaction>) -> Block {
         let fees: u64 = transactions.iter().map(|signed| signed.transaction.fee.units()).sum();
         let amount = Amount::from_units(Amount::COIN.units() + fees);
@@ -258,6 +303,16 @@ impl Bench {
             Action::Transfer { to: super::tests::key(to).public_key().address(), amount: Amount::from_units(units) };
         Transaction { sender: key.public_key(), nonce, fee: Amount::from_units(fee), action }
             .sign(&self.network.genesis_id(), &key)
+    }
+}
+
+fn config(network: &Arc<Network>) -> EngineConfig {
+    EngineConfig {
+        network: network.clone(),
+        account: key(0).public_key().address(),
+        nickname: String::new(),
+        seed: [5; 32],
+        mining: MiningMode::Off,
     }
 }
 

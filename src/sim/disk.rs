@@ -1,10 +1,12 @@
 //! What a virtual node has persisted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::event::{Batch, LoadedBlock, Place, Stored, StoredHeader, Write};
-use crate::protocol::{Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Height, TransactionId};
+use crate::engine::event::{Batch, Gossip, LoadedBlock, Place, Stored, StoredHeader, Write};
+use crate::protocol::{
+    Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Height, LeafHash, TransactionId,
+};
 
 /// A disk that writes batches whole or not at all.
 #[derive(Debug, Default, Clone)]
@@ -14,6 +16,7 @@ pub struct Disk {
     best: BTreeMap<Height, BlockId>,
     accounts: BTreeMap<Address, Account>,
     pending: Vec<CheckedTransaction>,
+    ever_pending: BTreeSet<LeafHash>,
 }
 
 impl Disk {
@@ -44,6 +47,7 @@ impl Disk {
                 Write::Condemn { place } => self.blocks.get_mut(place).expect("a stored block").1 = true,
                 Write::PutPending(transaction) => {
                     self.drop_pending(transaction.id());
+                    self.ever_pending.insert(transaction.leaf());
                     self.pending.push(transaction.clone());
                 }
                 Write::DropPending(id) => self.drop_pending(*id),
@@ -77,6 +81,16 @@ impl Disk {
     /// The ids of the best chain, without genesis.
     pub fn best(&self) -> impl Iterator<Item = BlockId> {
         self.best.values().copied()
+    }
+
+    /// Whether something that is told to peers has ever been written.
+    pub fn held(&self, gossip: &Gossip) -> bool {
+        match gossip {
+            Gossip::Block(block) => {
+                self.blocks.contains_key(&Place { height: block.header.height, id: block.header.id() })
+            }
+            Gossip::Transaction(signed) => self.ever_pending.contains(&signed.leaf()),
+        }
     }
 
     /// What an engine starts from.

@@ -46,6 +46,8 @@ struct Node {
     judged: BTreeMap<Ticket, Gossip>,
     /// Requests that wait for their reply: the asking node, its session with us, its key.
     asked: BTreeMap<Ticket, (NodeId, PeerKey, Key)>,
+    /// Commands that wait for their answer, and the answers that nobody has looked at.
+    commanded: BTreeSet<Ticket>,
     answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
     /// What the user was told, in order.
     pub notices: Vec<Notice>,
@@ -123,6 +125,7 @@ impl World {
             seen: BTreeSet::new(),
             judged: BTreeMap::new(),
             asked: BTreeMap::new(),
+            commanded: BTreeSet::new(),
             answers: BTreeMap::new(),
             notices: Vec::new(),
         });
@@ -160,6 +163,7 @@ impl World {
         node.mining = None;
         node.judged.clear();
         node.asked.clear();
+        node.commanded.clear();
         node.seen.clear();
     }
 
@@ -229,6 +233,7 @@ impl World {
     /// Gives a command, to be answered while the world runs.
     pub fn begin(&mut self, node: NodeId, command: Command) -> Ticket {
         let ticket = Ticket(self.count());
+        self.node(node).commanded.insert(ticket);
         self.deliver(node, Event::Command { ticket, command });
         ticket
     }
@@ -253,6 +258,11 @@ impl World {
         let tips: BTreeSet<_> =
             self.nodes.iter_mut().filter_map(|node| node.engine.as_mut()).map(|e| e.view().tip.id).collect();
         tips.len() <= 1
+    }
+
+    /// What still waits for a verdict, a reply or an answer. After a quiet while it is nothing.
+    pub fn open_tickets(&self) -> usize {
+        self.nodes.iter().map(|node| node.judged.len() + node.asked.len() + node.commanded.len()).sum()
     }
 
     fn count(&mut self) -> u64 {
@@ -317,10 +327,17 @@ impl World {
                 let blocks = blocks.into_iter().map(|loaded| loaded.block.to_block()).collect();
                 self.reply(node, ticket, Some(Response::Blocks(blocks)));
             }
-            Disked::Publish(gossip) => self.spread(node, &gossip, None),
+            Disked::Publish(gossip) => {
+                // It may have been mined or replaced meanwhile.
+                let is_durable = self.nodes[node.0].disk.held(&gossip);
+                assert!(is_durable, "what peers learn from a node is durable: {gossip:?}");
+                self.spread(node, &gossip, None);
+            }
             Disked::Reply { ticket, response } => self.reply(node, ticket, response),
             Disked::Answer { ticket, answer } => {
-                self.node(node).answers.insert(ticket, answer);
+                let node = self.node(node);
+                assert!(node.commanded.remove(&ticket), "every command gets one answer");
+                node.answers.insert(ticket, answer);
             }
             Disked::Notice(notice) => self.node(node).notices.push(notice),
         }
@@ -365,8 +382,8 @@ impl World {
         let result = match effect {
             Effect::Publish(gossip) => return self.queue_at_disk(node, Disked::Publish(gossip)),
             Effect::Verdict { peer, ticket, verdict } => {
-                let gossip = self.node(node).judged.remove(&ticket);
-                if let (Verdict::Accept, Some(gossip)) = (verdict, gossip) {
+                let gossip = self.node(node).judged.remove(&ticket).expect("every message gets one verdict");
+                if verdict == Verdict::Accept {
                     self.spread(node, &gossip, Some(peer));
                 }
                 return;
@@ -446,7 +463,8 @@ impl World {
     }
 
     fn reply(&mut self, node: NodeId, ticket: Ticket, response: Option<Response>) {
-        let Some((asker, session, key)) = self.node(node).asked.remove(&ticket) else { return };
+        let asked = self.node(node).asked.remove(&ticket);
+        let (asker, session, key) = asked.expect("every request gets one reply");
         if !self.nodes[asker.0].sessions.contains_key(&session) {
             return;
         }

@@ -269,6 +269,8 @@ fn whatever_happens_they_agree_in_the_end() {
         for node in &nodes {
             assert!(world.disk(*node).best().eq(chain.iter().copied()), "seed {seed}: what is shown is on disk");
         }
+        world.run_for(SOON);
+        assert_eq!(world.open_tickets(), 0, "seed {seed}: everything gets its answer");
         assert!(world.closed.is_empty(), "seed {seed}: nobody did wrong, but {:?}", world.closed);
     }
 }

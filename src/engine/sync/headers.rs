@@ -2,11 +2,11 @@
 
 use quipu_protocol::check::{Parent, check_header, check_header_in_context, check_header_time};
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
-use quipu_protocol::{BlockId, Header, Work};
+use quipu_protocol::{BlockId, Header, UnixMillis, Work};
 
 use super::super::Engine;
 use super::super::event::{Effect, Fault, Now, PeerKey};
-use super::super::peers::Candidate;
+use super::super::peers::{Asked, Candidate};
 
 /// Headers of a chain with less work than ours that are kept for a peer, at least. One that needs many more to
 /// overtake us is given up until it tells of another tip.
@@ -17,20 +17,24 @@ impl Engine {
     pub(super) fn on_headers(
         &mut self,
         peer: PeerKey,
-        claimed: Work,
+        asked: &Asked,
         headers: Vec<Header>,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        let &Asked::Headers { tip, claimed, after } = asked else { unreachable!("these are headers") };
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts = 0;
         let mut candidate = std::mem::take(&mut session.candidate);
-        let tip = session.status.as_ref().map(|status| status.tip);
+        let is_full = headers.len() == RESPONSE_HEADERS_MAX;
         let (Some(first), true) = (headers.first(), headers.len() <= RESPONSE_HEADERS_MAX) else {
-            session.exhausted_tip = tip;
+            (session.exhausted_tip, session.doubtful) = (Some(tip), true);
             return self.peers.punish(peer, Fault::WrongAnswer, effects);
         };
-        let mut complete = headers.len() < RESPONSE_HEADERS_MAX;
+        if is_full && after.is_some_and(|after| after != first.parent) {
+            // It begins anew, as nobody does who is not on another chain by now. Some never come to an end.
+            self.peers.punish(peer, Fault::WrongAnswer, effects);
+        }
         let known_parent = self.chain.index().find(&first.parent);
         let (parent, base) = match (candidate.headers.last(), known_parent) {
             (Some(last), _) if candidate.last == Some(first.parent) => (Parent::from(last), candidate.work),
@@ -40,50 +44,48 @@ impl Engine {
             }
             _ => return self.peers.punish(peer, Fault::WrongAnswer, effects),
         };
-        match self.vet(first.parent, parent, &headers, now) {
-            Ok((good, work)) => {
-                complete |= good < headers.len();
-                candidate.work = base + work;
-                candidate.headers.extend(&headers[..good]);
-                candidate.last = candidate.headers.last().map(Header::id);
-            }
+        let vetted = match self.vet(first.parent, parent, &headers, now) {
+            Ok(vetted) => vetted,
             Err(fault) => return self.peers.punish(peer, fault, effects),
-        }
-        let all_came = headers.len() < RESPONSE_HEADERS_MAX && candidate.headers.last() == headers.last();
-        if all_came && candidate.work < claimed {
+        };
+        candidate.work = base + vetted.work;
+        candidate.headers.extend(&headers[..vetted.good]);
+        candidate.last = candidate.headers.last().map(Header::id);
+        if !is_full && vetted.early_until.is_none() && candidate.work < claimed {
             // It told of work that it does not have.
             self.peers.punish(peer, Fault::WrongAnswer, effects);
         }
-        self.settle_candidate(peer, candidate, complete, tip);
+        let complete = !is_full || vetted.early_until.is_some();
+        self.settle_candidate(peer, candidate, tip, complete);
+        if let Some(session) = self.peers.get_mut(peer) {
+            session.early_until = vetted.early_until;
+        }
     }
 
-    /// Checks that headers follow each other and keep the rules. Gives how many do before the first one that is too
-    /// early, and their work.
-    fn vet(
-        &self,
-        mut below: BlockId,
-        mut parent: Parent,
-        headers: &[Header],
-        now: Now,
-    ) -> Result<(usize, Work), Fault> {
-        let mut work = Work::ZERO;
-        for (good, header) in headers.iter().enumerate() {
+    /// Checks that headers follow each other and keep the rules, up to the first one that is too early.
+    fn vet(&self, mut below: BlockId, mut parent: Parent, headers: &[Header], now: Now) -> Result<Vetted, Fault> {
+        let mut vetted = Vetted { good: 0, work: Work::ZERO, early_until: None };
+        for header in headers {
             if header.parent != below {
                 return Err(Fault::WrongAnswer);
             }
             below = check_header(header, &self.network).map_err(Fault::Invalid)?;
             check_header_in_context(header, &parent, &self.network).map_err(Fault::Invalid)?;
             if check_header_time(header, now.unix, &self.network).is_err() {
-                return Ok((good, work));
+                let until = header.timestamp.0.saturating_sub(self.network.parameters().future_time_max.0);
+                vetted.early_until = Some(UnixMillis(until));
+                break;
             }
             parent = Parent::from(header);
-            work = work + header.target.work();
+            vetted.work = vetted.work + header.target.work();
+            vetted.good += 1;
         }
-        Ok((headers.len(), work))
+        Ok(vetted)
     }
 
     /// Adds a peer's headers to the index once they show more work than our chain, and else keeps or forgets them.
-    fn settle_candidate(&mut self, peer: PeerKey, candidate: Candidate, complete: bool, tip: Option<BlockId>) {
+    /// If they are `complete`, it has to tell of another tip before it is asked for more.
+    fn settle_candidate(&mut self, peer: PeerKey, candidate: Candidate, tip: BlockId, complete: bool) {
         let has_more = candidate.work > self.chain.index().work(self.chain.tip());
         if has_more {
             let mut best = None;
@@ -95,16 +97,26 @@ impl Engine {
             }
             let Some(session) = self.peers.get_mut(peer) else { return };
             session.best = best.or(session.best);
-            // Where headers end before the tip that was told of, it has to tell of another first.
-            session.exhausted_tip = tip.filter(|_| complete);
+            session.exhausted_tip = complete.then_some(tip);
+            session.doubtful = false;
             return;
         }
         let ours = candidate.headers.first().map_or(0, |first| self.chain.tip_place().height - first.height);
+        let too_long = candidate.headers.len() as u64 > CANDIDATE_HEADERS_MIN.max(4 * ours);
         let Some(session) = self.peers.get_mut(peer) else { return };
-        if complete || candidate.headers.len() as u64 > CANDIDATE_HEADERS_MIN.max(4 * ours) {
-            session.exhausted_tip = tip;
+        if complete || too_long {
+            (session.exhausted_tip, session.doubtful) = (Some(tip), true);
         } else {
             session.candidate = candidate;
         }
     }
+}
+
+/// What is good of some headers.
+struct Vetted {
+    /// How many, from the first.
+    good: usize,
+    work: Work,
+    /// When the one after them will not be too early any more, if it is now.
+    early_until: Option<UnixMillis>,
 }

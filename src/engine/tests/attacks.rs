@@ -2,7 +2,7 @@
 
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
 use quipu_protocol::{
-    Amount, Block, BlockId, Body, Header, Height, Millis, Request, Response, Reward, Target, UnixMillis,
+    Amount, Block, BlockId, Body, Header, Height, Millis, Parameters, Request, Response, Reward, Target, UnixMillis,
 };
 
 use super::super::event::{Event, Fault, Gossip, Notice, Ticket, Verdict};
@@ -121,6 +121,7 @@ fn headers_with_less_work_than_ours_are_not_kept() {
     assert!(!bench.is_asked_for_blocks(liar));
     // It claims again and again, and is cut off for it.
     for branch in 3..5 {
+        bench.wait(STATUS_INTERVAL);
         let another = bench.chain(&genesis, 1, branch);
         bench.tell(liar, &another[0].header, 1_000_000);
         bench.answer_headers(liar, &[]);
@@ -320,4 +321,52 @@ fn who_passes_on_a_block_that_breaks_a_rule_is_dropped_whatever_it_tells_meanwhi
     bench.release_checks();
     assert_eq!(bench.seen.verdicts, [(Ticket(1), Verdict::Reject)]);
     assert!(bench.is_closed(peer));
+}
+
+/// Between two chains a node has no headers to give, but half a chain would look like a lie.
+#[test]
+fn headers_are_answered_when_a_reorganisation_is_over() {
+    let mut bench = Bench::new();
+    let honest = bench.connect();
+    let genesis = bench.genesis();
+    for block in bench.chain(&genesis, 20, 1) {
+        bench.gossip_block(honest, &block);
+    }
+    bench.restart();
+    let longer = bench.chain(&genesis, 21, 2);
+    bench.hold_loads = true;
+    let peer = bench.connect_with(&longer[20].header, 21);
+    bench.answer_headers(peer, &headers(&longer));
+    bench.answer_blocks(peer, &longer);
+    let locator = vec![genesis.id()].into();
+    // The first blocks come off, the next have to be loaded.
+    let load = bench.held.pop().expect("after a restart nothing is cached");
+    bench.event(load);
+    assert_eq!(bench.held.len(), 1);
+    bench.event(Event::Request { peer, ticket: Ticket(1), request: Request::Headers { locator } });
+    assert!(bench.seen.replied.is_empty(), "{:?}", bench.seen.replied);
+    bench.hold_loads = false;
+    while let Some(load) = bench.held.pop() {
+        bench.event(load);
+    }
+    let [(Ticket(1), Some(Response::Headers(given)))] = &bench.seen.replied[..] else { panic!("no answer") };
+    assert_eq!(given.len(), 21);
+}
+
+/// Blocks so large that those of one load do not fit into the cache are connected all the same.
+#[test]
+fn a_reorganisation_of_blocks_that_the_cache_cannot_hold_ends() {
+    let mut bench = Bench::with(Parameters { block_bytes_max: 4 << 20, ..Parameters::dev() });
+    let honest = bench.connect();
+    let genesis = bench.genesis();
+    let ours = bench.large_chain(&genesis, 10, 1);
+    for block in &ours {
+        bench.gossip_block(honest, block);
+    }
+    bench.restart();
+    let longer = bench.chain(&genesis, 11, 2);
+    let peer = bench.connect_with(&longer[10].header, 11);
+    bench.answer_headers(peer, &headers(&longer));
+    bench.answer_blocks(peer, &longer);
+    assert_eq!(bench.tip(), longer[10].header.id());
 }

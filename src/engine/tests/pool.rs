@@ -175,11 +175,12 @@ fn a_flood_of_free_transactions_leaves_room_for_others() {
             return refusal;
         }
     };
-    assert_eq!(flood(&mut pool, 1), Refusal::Full);
+    assert_eq!(flood(&mut pool, 1), Refusal::ShareUsed);
     assert!(pool.pool.bytes() <= PEER_BYTES_MAX && pool.pool.bytes() > PEER_BYTES_MAX - 8192);
-    for peer in 2..=5 {
-        assert_eq!(flood(&mut pool, peer), Refusal::Full);
+    for peer in 2..=4 {
+        assert_eq!(flood(&mut pool, peer), Refusal::ShareUsed);
     }
+    assert_eq!(flood(&mut pool, 5), Refusal::Full);
     assert!(pool.pool.bytes() <= POOL_BYTES_MAX && pool.pool.bytes() > POOL_BYTES_MAX - 8192);
     let paying = record(&pool, 1, 50);
     pool.pool.add(paying.clone(), None, true, &pool.ledger).expect("whoever pays gets in");
