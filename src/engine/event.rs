@@ -8,7 +8,7 @@ use quipu_protocol::{
     Account, Address, Block, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Height, Millis, Request,
     Response, SignedTransaction, TransactionId, UnixMillis, Violation,
 };
-pub use user::{Answer, Command, CommandError, MiningMode, Notice};
+pub use user::{Answer, Command, CommandError, MINE_COUNT_MAX, MiningMode, Notice};
 
 /// The time, read by the shell just before it calls the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use quipu_protocol::block::{Header, Reward, VERSION};
 use quipu_protocol::{Address, Amount, CheckedBlock, CheckedTransaction, Millis, UnixMillis};
 
-use super::event::{Answer, CommandError, Effect, Key, MiningMode, Now, Place, Ticket};
+use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MiningMode, Now, Place, Ticket};
 use super::index::BlockRef;
 use super::view::MiningView;
 use super::{Engine, sync};
 
 /// How old a template may get: a younger one has a later timestamp, and so an easier target, and newer transactions.
 const TEMPLATE_AGE_MAX: Millis = Millis(1_000);
-/// Blocks that one command may ask for, more than anybody waits for.
-const MINE_COUNT_MAX: u64 = 1_000_000;
 
 /// Whether and what to mine.
 #[derive(Debug)]

@@ -20,12 +20,15 @@ pub enum MiningMode {
     Pending,
 }
 
+/// Blocks that one command may ask for, more than anybody waits for.
+pub const MINE_COUNT_MAX: u64 = 1_000_000;
+
 /// What the node's own user asks for.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Mine this many blocks. Answered by [`Answer::Mined`] when they are durable.
     Mine {
-        /// How many, at least one.
+        /// How many, from 1 to [`MINE_COUNT_MAX`].
         count: u64,
         /// Who gets the rewards; `None`: the node's own account.
         to: Option<Address>,

@@ -10,7 +10,7 @@ use libp2p::Multiaddr;
 
 use super::failure::{Code, Failure};
 use super::text::{distance, grouped};
-use crate::engine::event::MiningMode;
+use crate::engine::event::{MINE_COUNT_MAX, MiningMode};
 use crate::node::config::{parse_mode, parse_multiaddr};
 use crate::protocol::{Address, Amount, BlockId, Height};
 
@@ -267,7 +267,7 @@ fn parse_mine(entry: &Entry, words: &[&str], to: Option<&str>) -> Result<Command
         Ok(MiningMode::Off) if to.is_some() => Err(wrong_usage(entry)),
         Ok(mode) => Ok(Command::SetMining { mode, to }),
         Err(_) if word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
-            Ok(Command::Mine { count: parse_count(word, "N")?, to })
+            Ok(Command::Mine { count: parse_mine_count(word)?, to })
         }
         Err(_) => Err(wrong_usage(entry)),
     }
@@ -321,6 +321,12 @@ fn parse_height(word: &str) -> Result<Height, Failure> {
 fn parse_count(word: &str, what: &str) -> Result<u64, Failure> {
     let problem = format!("{what} is a whole number, at least 1");
     parse_whole(word).filter(|count| *count > 0).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+}
+
+fn parse_mine_count(word: &str) -> Result<u64, Failure> {
+    let problem = format!("N is at most {}; `mine on` goes on without an end", grouped(MINE_COUNT_MAX));
+    let count = parse_count(word, "N")?;
+    if count > MINE_COUNT_MAX { Err(bad(Code::BadNumber, word, &problem)) } else { Ok(count) }
 }
 
 /// A whole number, also as answers show it: `20,000`.
@@ -443,6 +449,7 @@ mod tests {
             ("transfer".to_owned(), "unknown_command", "`help`"),
             ("help minne".to_owned(), "unknown_command", "`mine"),
             ("mine 0".to_owned(), "bad_number", "at least 1"),
+            ("mine 1000001".to_owned(), "bad_number", "at most 1,000,000"),
             ("mine -1".to_owned(), "bad_number", "at least 1"),
             ("mine 1.5".to_owned(), "bad_number", "whole number"),
             ("mine 99999999999999999999".to_owned(), "bad_number", "whole number"),
