@@ -138,8 +138,12 @@ impl Engine {
         let chain = Chain::new(config.network.clone(), &stored, hash_key);
         let mut mempool = Mempool::default();
         let mut refused = Vec::new();
-        for signed in stored.pending {
-            let transaction = CheckedTransaction::recall(signed, &config.network);
+        // In the order of nonces, since a reorganisation stores older transactions after newer ones, and the pool bounds
+        // how far a nonce may be ahead.
+        let recall = |signed| CheckedTransaction::recall(signed, &config.network);
+        let mut pending: Vec<_> = stored.pending.into_iter().map(recall).collect();
+        pending.sort_by_key(|transaction| transaction.signed().transaction.nonce);
+        for transaction in pending {
             let id = transaction.id();
             if mempool.add(transaction, None, true, chain.ledger()).is_err() {
                 refused.push(id);
@@ -388,16 +392,22 @@ impl Engine {
 
     fn make_view(&self) -> View {
         let tip = self.chain.tip();
+        let index = self.chain.index();
         let peers = self.peers.iter().map(|(peer, session)| PeerView {
             peer,
-            height: session.status.as_ref().map(|status| status.height),
+            // A block that it has sent since may be above the one it told of.
+            height: session
+                .status
+                .as_ref()
+                .map(|status| status.height)
+                .max(session.best.map(|best| index.height(best))),
             nickname: session.status.as_ref().map(quipu_protocol::Status::nickname).unwrap_or_default(),
             clock_offset_millis: session.clock_offset_millis,
         });
         View {
             tip: self.chain.tip_place(),
-            work: self.chain.index().work(tip),
-            tip_timestamp: self.chain.index().timestamp(tip),
+            work: index.work(tip),
+            tip_timestamp: index.timestamp(tip),
             balance: self.chain.ledger().account(&self.account).balance,
             pending: self.mempool.len(),
             mining: self.mining.view(),

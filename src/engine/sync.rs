@@ -52,11 +52,12 @@ pub(crate) struct Sync {
     /// A moving average.
     body_bytes: usize,
     told_of_our_clock: bool,
+    was_fetching: bool,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false }
+        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_fetching: false }
     }
 }
 
@@ -86,6 +87,7 @@ impl Engine {
     pub(super) fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.expire(now, effects);
         self.choose_goal();
+        self.note_end_of_sync();
         let mut missing = None;
         let peers: Vec<PeerKey> = self.peers.iter().map(|(peer, _)| peer).collect();
         for peer in peers {
@@ -102,6 +104,18 @@ impl Engine {
             let session = self.peers.get_mut(peer).expect("the list was just made");
             session.flight = Some(Flight { key, deadline: now.elapsed + ANSWER_TIMEOUT, asked });
             effects.push(Effect::Ask { peer, key, request });
+        }
+    }
+
+    /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
+    fn note_end_of_sync(&mut self) {
+        let index = self.chain.index();
+        let fetching = index.height(self.chain.goal()) - index.height(self.chain.tip()) > FAR_BEHIND;
+        if std::mem::replace(&mut self.sync.was_fetching, fetching) && !fetching {
+            for (_, session) in self.peers.iter_mut() {
+                session.status_at = None;
+                session.pending_asked_at = None;
+            }
         }
     }
 

@@ -13,7 +13,8 @@ use quipu_protocol::{
 };
 
 use super::event::{
-    Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, RequestFailure, Stored, Ticket, Verdict,
+    Command, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, RequestFailure, Stored, Ticket,
+    Verdict,
 };
 use super::{Engine, EngineConfig};
 use crate::sim::disk::Disk;
@@ -395,6 +396,66 @@ fn a_restart_goes_on_where_it_was() {
             })
             .collect::<Vec<_>>()
     );
+}
+
+/// Else a node that is killed in between signs another transaction with a nonce that its peers have seen used.
+#[test]
+fn what_peers_are_told_comes_after_what_is_written() {
+    let mut bench = Bench::new();
+    bench.connect();
+    let kinds = |effects: &[Effect]| -> Vec<&str> {
+        let kind = |effect: &Effect| match effect {
+            Effect::Persist(_) => Some("persist"),
+            Effect::Publish(_) => Some("publish"),
+            Effect::Notify(_) => Some("notify"),
+            Effect::Answer { .. } => Some("answer"),
+            _ => None,
+        };
+        effects.iter().filter_map(kind).collect()
+    };
+    let mut handle = |event| {
+        let mut effects = Vec::new();
+        bench.engine.handle(Now { elapsed: Millis(0), unix: bench.clock() }, event, &mut effects);
+        effects
+    };
+    let mine = Command::Mine { count: 1, to: None };
+    let effects = handle(Event::Command { ticket: Ticket(1), command: mine });
+    let Some(Effect::Mine { key, mut header }) =
+        effects.into_iter().find(|effect| matches!(effect, Effect::Mine { .. }))
+    else {
+        panic!("the miner has nothing to do")
+    };
+    while !header.target.is_met_by(&header.id()) {
+        header.nonce += 1;
+    }
+    let effects = handle(Event::Mined { key, nonce: header.nonce });
+    assert_eq!(kinds(&effects), ["persist", "publish", "notify", "answer"]);
+
+    let action = Action::Record { data: vec![].into() };
+    let send = Command::Send { key: Arc::new(self::key(0)), action, fee: Amount::ZERO };
+    let effects = handle(Event::Command { ticket: Ticket(2), command: send });
+    assert_eq!(kinds(&effects), ["persist", "publish", "notify", "answer"]);
+}
+
+/// A reorganisation puts older transactions into the store after newer ones.
+#[test]
+fn pending_transactions_come_back_in_whatever_order_they_were_stored() {
+    let bench = Bench::new();
+    let sender = key(1);
+    let record = |nonce| {
+        let action = Action::Record { data: vec![].into() };
+        let transaction = Transaction { sender: sender.public_key(), nonce, fee: Amount::ZERO, action };
+        transaction.sign(&bench.network.genesis_id(), &sender)
+    };
+    let config = EngineConfig {
+        network: bench.network.clone(),
+        account: sender.public_key().address(),
+        nickname: String::new(),
+        seed: [6; 32],
+        mining: MiningMode::Off,
+    };
+    let stored = Stored { pending: (0..200).rev().map(record).collect(), ..Stored::default() };
+    assert_eq!(Engine::new(config, stored).view().pending, 200);
 }
 
 #[test]

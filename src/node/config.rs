@@ -8,6 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Parser};
@@ -238,7 +239,8 @@ fn parse_filter(text: &str) -> Result<String, String> {
 fn filter_of(verbose: u8) -> &'static str {
     match verbose {
         0 => "error,quipu=warn",
-        1 => "warn,quipu=info",
+        // These warn of what a LAN does all the time, such as a machine that leaves.
+        1 => "warn,yamux=error,libp2p_gossipsub=error,libp2p_mdns=error,quipu=info",
         2 => "info,quipu=debug",
         _ => "debug,quipu=trace",
     }
@@ -270,9 +272,24 @@ fn load_network(text: &str) -> Result<Network, ConfigError> {
     let fail = |problem: String| ConfigError::NetworkFile { file: text.to_owned(), problem };
     let parameters = match Parameters::preset(text) {
         Some(parameters) => parameters,
-        None => parse_parameters(&read_network_file(text).map_err(fail)?).map_err(fail)?,
+        None => read_network_file(text)
+            .and_then(|content| parse_parameters(&content))
+            .and_then(|parameters| check_usable(parameters, SystemTime::now()))
+            .map_err(fail)?,
     };
     Network::new(parameters).map_err(|error| fail(error.to_string()))
+}
+
+/// Two mistakes that are not against the rules, but would only be noticed when nodes don't agree.
+fn check_usable(parameters: Parameters, now: SystemTime) -> Result<Parameters, String> {
+    if Parameters::preset(&parameters.name).is_some_and(|preset| preset != parameters) {
+        return Err(format!("name: {} is another network already, choose a new name", parameters.name));
+    }
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    if u128::from(parameters.genesis_time.0) > now {
+        return Err(format!("genesis_time: is in the future, and no block may be; it is {now} now"));
+    }
+    Ok(parameters)
 }
 
 fn read_network_file(text: &str) -> Result<String, String> {
@@ -401,7 +418,7 @@ block_bytes_max = 1048576
 
     #[test]
     fn bad_network_files_name_the_field_and_what_is_right() {
-        let cases: [(&str, &str, &[&str]); 10] = [
+        let cases: [(&str, &str, &[&str]); 12] = [
             ("name = \"lab\"\n", "", &["missing field `name`", "every parameter"]),
             ("\"lab\"", "\"La b\"", &["name: use 1 to 32 of a-z"]),
             ("\"2.5\"", "2.5", &["line 8: subsidy:", "string"]),
@@ -412,6 +429,8 @@ block_bytes_max = 1048576
             ("10000\n", "0\n", &["target_spacing: must be at least 1"]),
             ("0x1e03ffff", "0", &["easiest_target:"]),
             ("1048576", "", &["line 10:", "block_bytes_max"]),
+            ("\"lab\"", "\"dev\"", &["name: dev is another network already"]),
+            ("1793491200000", "17934912000000", &["genesis_time: is in the future"]),
         ];
         for (from, to, words) in cases {
             let text = with_file(&FILE.replacen(from, to, 1)).expect_err(to);

@@ -47,6 +47,8 @@ pub struct Options {
     pub json: bool,
     /// Whether to read commands.
     pub reads_commands: bool,
+    /// Whether the node looks for others on the LAN.
+    pub finds_peers: bool,
 }
 
 impl From<&Config> for Options {
@@ -56,6 +58,7 @@ impl From<&Config> for Options {
             folder: config.data_dir.clone(),
             json: config.json,
             reads_commands: config.prompt,
+            finds_peers: config.mdns,
         }
     }
 }
@@ -69,6 +72,7 @@ pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log:
         address: handle.address(),
         network: handle.network().parameters().name.clone(),
         genesis: handle.network().genesis_id(),
+        finds_peers: options.finds_peers,
     };
     let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
     let known = KnownAddresses::default();

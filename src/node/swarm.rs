@@ -46,6 +46,8 @@ mod sessions;
 mod task;
 mod translate;
 
+pub(super) use self::address::for_others;
+
 #[cfg(test)]
 mod tests;
 

@@ -97,9 +97,7 @@ pub enum Answer {
 #[non_exhaustive]
 pub enum CommandError {
     /// The account has less than is needed.
-    #[error(
-        "insufficient balance: {spendable} of {balance} can be spent (the rest is in pending transactions), {needed} needed"
-    )]
+    #[error("insufficient balance: {needed} needed with the fee, {spendable} can be spent of {balance}")]
     InsufficientBalance {
         /// As of the tip.
         balance: Amount,

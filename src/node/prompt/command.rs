@@ -9,6 +9,7 @@ use std::str::FromStr;
 use libp2p::Multiaddr;
 
 use super::failure::{Code, Failure};
+use super::text::{distance, grouped};
 use crate::engine::event::MiningMode;
 use crate::node::config::{parse_mode, parse_multiaddr};
 use crate::protocol::{Address, Amount, BlockId, Height};
@@ -79,7 +80,12 @@ pub enum BlockName {
     Height(Height),
     /// On any branch.
     Id(BlockId),
+    /// On any branch, by the eight digits that [`BlockId::short`] shows.
+    Short(u32),
 }
+
+/// How many digits of an id are shown.
+const SHORT_ID_DIGITS: usize = 8;
 
 /// What is told about a command.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,37 +115,41 @@ const fn entry(name: &'static str, arguments: &'static str, summary: &'static st
 pub const COMMANDS: &[Entry] = &[
     entry(
         "mine",
-        "[N] [--to ADDRESS] | on|off|pending [--to ADDRESS]",
-        "mine one block or N, or set whether the node mines by itself",
-        "`mine` and `mine N` end when the blocks are found and safe on disk; Ctrl-C ends them earlier and keeps what was \
-         found.\n`mine on` mines until `mine off`; `mine pending` mines only while transactions wait.\n\
+        "[N|on|off|pending] [--to ADDRESS]",
+        "mine N blocks (1), or set when to mine by itself",
+        "`mine` and `mine N` end when the blocks are found and safe on disk;\n\
+         Ctrl-C ends them earlier and keeps what was found.\n\
+         `mine on` mines until `mine off`, `mine pending` only while transactions wait.\n\
          The rewards go to your account, or with --to to another one.",
     ),
     entry(
         "tx",
         "TO AMOUNT [--fee F]",
         "send AMOUNT coins to the address TO",
-        "The amount is a decimal number of coins with up to 8 decimals, such as 2.5.\nThe fee goes to the miner; a higher \
-         one is mined earlier. The transaction waits (see `pending`) until somebody mines a block.",
+        "The amount is a decimal number of coins with up to 8 decimals, such as 2.5.\n\
+         The fee goes to the miner; a higher one is mined earlier.\n\
+         The transaction waits (see `pending`) until somebody mines a block.",
     ),
     entry(
         "record",
         "TEXT",
         "put a text on the chain, signed by your account",
-        "Everything after `record` and one blank is the text, as it is, up to 4096 bytes. Everybody can read it, for ever.",
+        "Everything after `record` and one blank is the text, as it is (quotes too), up to\n\
+         4096 bytes. Everybody can read it, for ever.",
     ),
     entry(
         "chain",
         "[FROM [COUNT]]",
         "show the blocks of the chain",
-        "FROM is the height of the first block to show and COUNT how many. Without FROM: the last 10 blocks (with --json: \
-         all). `chain 0` shows all of them.",
+        "FROM is the height of the first block to show and COUNT how many.\n\
+         Without FROM: the last 10 blocks (with --json: all). `chain 0` shows all of them.",
     ),
     entry(
         "block",
         "HEIGHT|ID",
         "show one block and its transactions",
-        "An ID has 64 hex digits and may be on a branch that lost.",
+        "The ID is all 64 hex digits or the 8 that are shown of it, also of a block on a\n\
+         branch that lost.",
     ),
     entry(
         "pending",
@@ -154,19 +164,19 @@ pub const COMMANDS: &[Entry] = &[
         "connect",
         "MULTIADDR",
         "connect to a node that was not found by itself",
-        "Such as /ip4/192.168.1.5/tcp/7787. The other node shows its addresses when it starts.",
+        "Such as /ip4/192.168.1.5/tcp/7787; `status` at the other node shows its address.",
     ),
     entry(
         "resolve",
         "",
-        "ask every peer for its chain now, and adopt the best one",
-        "The node does so by itself all the time; this waits for the outcome and tells it.",
+        "ask every peer now, and adopt the best chain",
+        "The node does so by itself all the time; this waits and tells the outcome.",
     ),
     entry(
         "save",
         "FILE",
         "write the whole chain to a file, as JSON",
-        "The file appears when it is complete. A chain saved earlier is replaced, any other file is not.",
+        "The file appears when it is complete.\nA chain saved earlier is replaced, any other file is not.",
     ),
     entry("status", "", "show how the node is", ""),
     entry("help", "[COMMAND]", "show all commands, or more about one", ""),
@@ -305,25 +315,32 @@ fn parse_amount(word: &str, what: &str) -> Result<Amount, Failure> {
 
 fn parse_height(word: &str) -> Result<Height, Failure> {
     let problem = "a height is a whole number, 0 for the first block";
-    word.parse().map(Height).map_err(|_| bad(Code::BadNumber, word, problem))
+    parse_whole(word).map(Height).ok_or_else(|| bad(Code::BadNumber, word, problem))
 }
 
 fn parse_count(word: &str, what: &str) -> Result<u64, Failure> {
     let problem = format!("{what} is a whole number, at least 1");
-    word.parse().ok().filter(|count| *count > 0).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+    parse_whole(word).filter(|count| *count > 0).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+}
+
+/// A whole number, also as answers show it: `20,000`.
+fn parse_whole(word: &str) -> Option<u64> {
+    let number = word.replace(',', "").parse::<u64>().ok()?;
+    (!word.contains(',') || word == grouped(number)).then_some(number)
 }
 
 fn parse_block_name(word: &str) -> Result<BlockName, Failure> {
-    if let Ok(id) = word.parse() {
-        return Ok(BlockName::Id(id));
-    }
-    let problem = "a block is named by its height, or by its id of 64 hex digits (`chain` shows heights)";
-    word.parse().map(|height| BlockName::Height(Height(height))).map_err(|_| bad(Code::BadId, word, problem))
+    let short = || u32::from_str_radix(word, 16).ok().filter(|_| word.len() == SHORT_ID_DIGITS);
+    let name = (word.parse().ok().map(BlockName::Id))
+        .or_else(|| parse_whole(word).map(|height| BlockName::Height(Height(height))))
+        .or_else(|| short().map(BlockName::Short));
+    let problem = "a block is named by its height or its id (64 hex digits, or the 8 that `chain` shows)";
+    name.ok_or_else(|| bad(Code::BadId, word, problem))
 }
 
 fn unknown(name: &str) -> Failure {
     let message = match nearest(name) {
-        Some(entry) => format!("did you mean `{}`? `help` shows all commands", entry.usage()),
+        Some(entry) => format!("did you mean `{}`? `help` shows all commands", entry.name),
         None => "there is no such command; `help` shows all".to_owned(),
     };
     bad(Code::UnknownCommand, name, &message)
@@ -339,26 +356,6 @@ fn nearest(name: &str) -> Option<&'static Entry> {
         candidates.filter(|(distance, _)| *distance <= within).min_by_key(|(distance, _)| *distance)
     };
     by_prefix.or_else(|| by_distance().map(|(_, entry)| entry))
-}
-
-/// Insertions, deletions and replacements between two words (Levenshtein). Long words are far from everything.
-fn distance(one: &str, other: &str) -> usize {
-    const WORD_BYTES_MAX: usize = 32;
-    if one.len() > WORD_BYTES_MAX {
-        return WORD_BYTES_MAX;
-    }
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.chars().enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for at in 0..other.len() {
-            let replaced = diagonal + usize::from(letter != other[at]);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(row[at] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -407,6 +404,8 @@ mod tests {
             ("chain 7", Command::Chain { from: Some(Height(7)), count: None }),
             ("chain 7 2", Command::Chain { from: Some(Height(7)), count: Some(2) }),
             ("block 0", Command::Block(BlockName::Height(Height(0)))),
+            ("block 20,000", Command::Block(BlockName::Height(Height(20_000)))),
+            ("block 1024ccb2", Command::Block(BlockName::Short(0x1024_ccb2))),
             (&format!("block {id}"), Command::Block(BlockName::Id(id))),
             ("pending", Command::Pending),
             ("balance", Command::Balance(None)),
@@ -439,7 +438,7 @@ mod tests {
         let typo = ADDRESS.replace("BeAed", "BeAec");
         let cases = [
             ("frobnicate".to_owned(), "unknown_command", "`help` shows all"),
-            ("blance".to_owned(), "unknown_command", "did you mean `balance [ADDRESS]`?"),
+            ("blance".to_owned(), "unknown_command", "did you mean `balance`?"),
             ("MINE 3".to_owned(), "unknown_command", "did you mean `mine"),
             ("transfer".to_owned(), "unknown_command", "`help`"),
             ("help minne".to_owned(), "unknown_command", "`mine"),
@@ -467,6 +466,7 @@ mod tests {
             ("chain x".to_owned(), "bad_number", "height"),
             ("chain 1 0".to_owned(), "bad_number", "COUNT"),
             ("block abc".to_owned(), "bad_id", "64 hex digits"),
+            ("chain 20,00".to_owned(), "bad_number", "height"),
             ("connect 1.2.3.4:5".to_owned(), "bad_multiaddr", "/ip4/1.2.3.4/tcp/5"),
             ("save".to_owned(), "usage", "usage: save FILE"),
             ("status now".to_owned(), "usage", "usage: status"),

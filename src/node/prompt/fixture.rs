@@ -29,6 +29,7 @@ pub(super) fn identity() -> Identity {
         address: me(),
         network: "dev".to_owned(),
         genesis: network().genesis_id(),
+        finds_peers: true,
     }
 }
 

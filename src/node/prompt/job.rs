@@ -7,9 +7,11 @@ use super::command::{BlockName, COMMANDS, Command};
 use super::export;
 use super::failure::{Code, Failure};
 use super::outcome::{BlockRow, Direction, HelpRow, Identity, Outcome, Peer, Status, TransactionRow};
+use super::text::grouped;
 use crate::engine::event::{self, Answer};
 use crate::node::handle::Handle;
 use crate::node::store::Snapshot;
+use crate::node::swarm;
 use crate::protocol::encode::encode;
 use crate::protocol::{Action, Amount, Block, Height, UnixMillis};
 
@@ -122,8 +124,7 @@ impl Job<'_> {
         let default = if self.whole_chain { 0 } else { length.saturating_sub(CHAIN_SHOWN) };
         let first = from.map_or(default, |height| height.0);
         if first >= length {
-            let message = format!("the chain ends at height {}: ask for one up to that", length - 1);
-            return Err(Failure::new(Code::NotFound, message));
+            return Err(above(Height(length - 1)));
         }
         let end = count.map_or(length, |count| first.saturating_add(count).min(length));
         let (mut blocks, mut bytes) = (Vec::new(), 0);
@@ -146,19 +147,42 @@ impl Job<'_> {
     fn block(&self, name: BlockName) -> Result<Outcome, Failure> {
         let (snapshot, network) = (self.handle.reader().snapshot()?, self.handle.network());
         let found = match name {
-            BlockName::Height(height) => snapshot.block_at(height)?.map(|block| (block, true)),
             BlockName::Id(id) => snapshot.block(&id)?,
+            BlockName::Short(digits) => block_shown_as(&snapshot, digits)?,
+            BlockName::Height(height) => match (snapshot.block_at(height)?, as_short_id(height)) {
+                (Some(block), _) => Some((block, true)),
+                (None, digits) => digits.map(|digits| block_shown_as(&snapshot, digits)).transpose()?.flatten(),
+            },
         };
-        let (block, best_chain) = found.ok_or_else(|| {
-            let tip = snapshot.tip().height;
-            let message = match name {
-                BlockName::Height(_) => format!("the chain ends at height {tip}: ask for one up to that"),
-                BlockName::Id(id) => format!("this node has no block {id}"),
-            };
-            Failure::new(Code::NotFound, message)
+        let (block, best_chain) = found.ok_or_else(|| match name {
+            BlockName::Id(id) => Failure::new(Code::NotFound, format!("this node has no block {id}")),
+            BlockName::Short(digits) => Failure::new(Code::NotFound, format!("this node has no block {digits:08x}")),
+            BlockName::Height(_) => above(snapshot.tip().height),
         })?;
         Ok(Outcome::Block { block: BlockRow::new(&block, network), best_chain })
     }
+}
+
+fn block_shown_as(snapshot: &Snapshot, digits: u32) -> Result<Option<(Block, bool)>, Failure> {
+    match snapshot.ids_shown_as(digits)?.as_slice() {
+        [] => Ok(None),
+        [id] => Ok(snapshot.block(id)?),
+        [one, other, ..] => {
+            let message = format!("{digits:08x} is short for {one} and for {other}: use the whole id");
+            Err(Failure::new(Code::BadId, message))
+        }
+    }
+}
+
+/// Eight digits may be a short id that happens to have no letters.
+fn as_short_id(height: Height) -> Option<u32> {
+    Some(height.0.to_string())
+        .filter(|digits| digits.len() == 8)
+        .and_then(|digits| u32::from_str_radix(&digits, 16).ok())
+}
+
+fn above(tip: Height) -> Failure {
+    Failure::new(Code::NotFound, format!("the chain ends at height {}: ask for one up to that", grouped(tip.0)))
 }
 
 fn block_at(snapshot: &Snapshot, height: Height) -> Result<Block, Failure> {
@@ -168,7 +192,7 @@ fn block_at(snapshot: &Snapshot, height: Height) -> Result<Block, Failure> {
 
 fn peers(handle: &Handle) -> Vec<Peer> {
     let view = handle.view();
-    let told = |row: &crate::node::swarm::PeerRow| view.peers.iter().find(|told| told.peer == row.peer);
+    let told = |row: &swarm::PeerRow| view.peers.iter().find(|told| told.peer == row.peer);
     handle.peers().iter().map(|row| Peer::new(row, told(row))).collect()
 }
 
@@ -176,5 +200,5 @@ fn peers(handle: &Handle) -> Vec<Peer> {
 pub(super) fn status(handle: &Handle, identity: &Identity) -> Status {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    Status::new(identity, &handle.view(), handle.peers().len(), now)
+    Status::new(identity, &handle.view(), handle.peers().len(), swarm::for_others(&handle.listen()), now)
 }

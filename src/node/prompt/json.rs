@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn status() {
-        let status = Status::new(&fixture::identity(), &fixture::view(), 3, UnixMillis(2_000));
+        let status = Status::new(&fixture::identity(), &fixture::view(), 3, Vec::new(), UnixMillis(2_000));
         let genesis = fixture::identity().genesis;
         assert_eq!(
             result(Outcome::Status(Box::new(status))),

@@ -10,7 +10,7 @@ use super::text::{Tone, counted, grouped, harmless, short_address, short_peer, s
 use crate::engine::event::{Notice, PeerKey, Place};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::PeerRow;
-use crate::protocol::{Action, Address, CheckedTransaction, Violation};
+use crate::protocol::{Action, Address, CheckedTransaction, Height, Violation};
 
 /// So many lines of one kind are shown at once…
 const LINES_MAX: u32 = 4;
@@ -141,6 +141,8 @@ pub struct Digest {
     peers: Limiter,
     payments: Limiter,
     last_tip: Option<Place>,
+    /// The best block that a line, or what is shown anyway, has told of.
+    told: Option<Height>,
     warned: BTreeMap<String, Duration>,
 }
 
@@ -148,7 +150,7 @@ impl Digest {
     /// For the owner of this account.
     pub fn new(me: Address) -> Self {
         let (blocks, peers, payments) = Default::default();
-        Self { me, blocks, peers, payments, last_tip: None, warned: BTreeMap::new() }
+        Self { me, blocks, peers, payments, last_tip: None, told: None, warned: BTreeMap::new() }
     }
 
     /// The line for an event, if it gets one now.
@@ -180,9 +182,8 @@ impl Digest {
 
     /// Sums up what was held back, now and then.
     pub fn tick(&mut self, now: Duration) -> Option<Line> {
-        if let (Some(held), Some(tip)) = (self.blocks.take_held(now), self.last_tip) {
-            let text = format!("{} more, now at height {}", counted(held, "block"), grouped(tip.height.0));
-            return Some(Line::new(Tone::Quiet, text));
+        if let (Some(_), Some(tip)) = (self.blocks.take_held(now), self.last_tip) {
+            return self.new_blocks(tip, false);
         }
         if let Some(held) = self.peers.take_held(now) {
             return Some(Line::new(Tone::Quiet, format!("peers came or left {} more", counted(held, "time"))));
@@ -215,16 +216,29 @@ impl Digest {
                 many => format!("{} of their transactions are pending again", grouped(many)),
             };
             let text = format!("chain replaced: {left} of ours left the best chain; {fate}; now at block {place}");
+            self.told = Some(tip.height);
             return Some(Line::new(Tone::Warning, text));
         }
-        if shown.progress || !self.blocks.allows(now) {
+        if shown.progress {
+            self.told = Some(tip.height);
             return None;
         }
-        Some(if ours {
-            Line::new(Tone::Good, format!("mined block {place}"))
-        } else {
-            Line::new(Tone::Quiet, format!("new block {place}"))
-        })
+        if self.blocks.allows(now) { self.new_blocks(tip, ours) } else { None }
+    }
+
+    /// All that no line has told of yet.
+    fn new_blocks(&mut self, tip: Place, ours: bool) -> Option<Line> {
+        let first = self.told.replace(tip.height).map_or(tip.height.0, |told| told.0 + 1);
+        let last = format!("{} ({})", grouped(tip.height.0), tip.id.short());
+        match first {
+            // What was held back has been told with something else.
+            _ if first > tip.height.0 => None,
+            _ if first < tip.height.0 => {
+                Some(Line::new(Tone::Quiet, format!("new blocks {} to {last}", grouped(first))))
+            }
+            _ if ours => Some(Line::new(Tone::Good, format!("mined block {last}"))),
+            _ => Some(Line::new(Tone::Quiet, format!("new block {last}"))),
+        }
     }
 
     fn payment(&mut self, transaction: &CheckedTransaction, now: Duration) -> Option<Line> {
@@ -233,7 +247,10 @@ impl Digest {
         if *to != self.me || sender == self.me || !self.payments.allows(now) {
             return None;
         }
-        let text = format!("{amount} on the way to you from {}: yours when a block has it", short_address(&sender));
+        let text = format!(
+            "a payment of {amount} is on the way to you from {}: yours when a block has it",
+            short_address(&sender)
+        );
         Some(Line::new(Tone::Good, text))
     }
 
@@ -257,7 +274,7 @@ impl Digest {
 mod tests {
     use super::*;
     use crate::protocol::check::check_transaction;
-    use crate::protocol::{Amount, BlockId, Height, Network, Parameters, SecretKey, Transaction};
+    use crate::protocol::{Amount, BlockId, Network, Parameters, SecretKey, Transaction};
 
     const ME: Address = Address([1; 20]);
 
@@ -294,14 +311,20 @@ mod tests {
 
     #[test]
     fn blocks_are_single_lines_until_there_are_many() {
-        let lines = told(&[(0, tip(1, 0, 0, false)), (20, tip(1_234, 0, 0, true))], Shown::default());
-        assert_eq!(lines, ["new block 1 (abababab)", "mined block 1,234 (abababab)"]);
+        let lines = told(
+            &[(0, tip(1_233, 0, 0, false)), (20, tip(1_234, 0, 0, true)), (40, tip(1_236, 0, 0, false))],
+            Shown::default(),
+        );
+        assert_eq!(
+            lines,
+            ["new block 1,233 (abababab)", "mined block 1,234 (abababab)", "new blocks 1,235 to 1,236 (abababab)"]
+        );
 
         let mut many: Vec<_> = (1..=100).map(|height| (0, tip(height, 0, 0, false))).collect();
         many.push((WINDOW.as_secs(), tip(101, 0, 0, false)));
         let lines = told(&many, Shown::default());
         assert_eq!(lines.len(), LINES_MAX as usize + 1, "{lines:?}");
-        assert_eq!(lines.last().map(String::as_str), Some("96 blocks more, now at height 100"));
+        assert_eq!(lines.last().map(String::as_str), Some("new blocks 5 to 100 (abababab)"));
     }
 
     #[test]
@@ -345,7 +368,7 @@ mod tests {
         };
         let lines = told(&[pay(Address([9; 20])), pay(ME)], Shown::default());
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].starts_with("1 on the way to you from 0x"), "{lines:?}");
+        assert!(lines[0].starts_with("a payment of 1 is on the way to you from 0x"), "{lines:?}");
     }
 
     #[test]

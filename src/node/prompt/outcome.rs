@@ -92,6 +92,8 @@ pub struct Identity {
     pub network: String,
     /// The network's genesis block.
     pub genesis: BlockId,
+    /// Whether it looks for nodes on the LAN.
+    pub finds_peers: bool,
 }
 
 /// A block's height and id.
@@ -339,6 +341,9 @@ pub struct Status {
     /// How far a synchronisation is.
     #[serde(skip)]
     pub sync: Option<SyncView>,
+    /// Where others may reach it.
+    #[serde(skip)]
+    pub listen: Vec<Multiaddr>,
     /// How old the best block is.
     #[serde(skip)]
     pub tip_age_millis: u64,
@@ -361,7 +366,7 @@ impl From<MiningView> for Mining {
 
 impl Status {
     /// From one view.
-    pub fn new(identity: &Identity, view: &View, peers: usize, now: UnixMillis) -> Self {
+    pub fn new(identity: &Identity, view: &View, peers: usize, listen: Vec<Multiaddr>, now: UnixMillis) -> Self {
         Self {
             name: identity.name.clone(),
             network: identity.network.clone(),
@@ -377,6 +382,7 @@ impl Status {
             syncing: view.syncing.is_some(),
             peer_id: identity.peer_id,
             sync: view.syncing,
+            listen,
             tip_age_millis: now.saturating_since(view.tip_timestamp).0,
         }
     }

@@ -4,8 +4,6 @@
 
 use std::fmt::Write;
 
-use libp2p::Multiaddr;
-
 use super::failure::Failure;
 use super::outcome::{
     BlockRow, Data, Direction, HelpRow, Identity, Kind, Outcome, Peer, PlaceRow, Status, TransactionRow,
@@ -15,7 +13,7 @@ use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, SyncView};
 use crate::protocol::{Address, Amount};
 
-/// A record in a list is cut here, in characters.
+/// A record among the pending transactions is cut here, in characters. With its block it is shown whole.
 const RECORD_CHARACTERS_MAX: usize = 60;
 /// Mined blocks beyond this many are counted, not listed.
 const MINED_LISTED_MAX: usize = 5;
@@ -51,7 +49,7 @@ impl Renderer<'_> {
     }
 
     /// What a person sees first.
-    pub fn banner(&self, status: &Status, listen: &[Multiaddr], commands: CommandsFrom) -> String {
+    pub fn banner(&self, status: &Status, commands: CommandsFrom) -> String {
         let id = self.identity;
         let strong = |text: &str| self.style.paint(Tone::Strong, text);
         let title = format!("quipu {}", env!("CARGO_PKG_VERSION"));
@@ -64,19 +62,18 @@ impl Renderer<'_> {
         );
         self.field(&mut text, "account", &format!("{}, balance {}", id.address, status.balance));
         self.field(&mut text, "chain", &format!("height {}", grouped(status.height.0)));
-        let mut addresses = listen.iter();
-        let first = addresses.next().map_or_else(|| "nowhere".to_owned(), ToString::to_string);
-        self.field(&mut text, "listens", &first);
-        for address in addresses {
-            self.field(&mut text, "", &address.to_string());
-        }
+        self.listens(&mut text, status);
+        let found = if id.finds_peers {
+            "Nodes on this LAN find each other by themselves.\n"
+        } else {
+            "Looks for no nodes on the LAN: --peer and `connect` reach others.\n"
+        };
         let next = match commands {
             CommandsFrom::Terminal => "Try `mine`, `status` or `help`; `quit` leaves.",
             CommandsFrom::Input => "Reads commands; stops when they end.",
             CommandsFrom::Nowhere => "Ctrl-C or SIGTERM stops the node.",
         };
-        text += "Nodes on this LAN find each other by themselves. ";
-        text + next
+        text + found + next
     }
 
     fn outcome(&self, outcome: &Outcome) -> String {
@@ -92,16 +89,20 @@ impl Renderer<'_> {
             Outcome::Block { block, best_chain } => self.block(block, *best_chain),
             Outcome::Pending(rows) if rows.is_empty() => "no transactions wait".to_owned(),
             Outcome::Pending(rows) => {
-                format!("{}\n{}", counted(rows.len() as u64, "transaction"), self.transactions(rows))
+                format!(
+                    "{}\n{}",
+                    counted(rows.len() as u64, "transaction"),
+                    self.transactions(rows, RECORD_CHARACTERS_MAX)
+                )
             }
             Outcome::Balance { address, balance, nonce, pending, spendable } => {
                 self.balance(address, *balance, *nonce, *pending, *spendable)
             }
             Outcome::Address { address } => address.to_string(),
-            Outcome::Peers(peers) if peers.is_empty() => {
-                "nobody is connected yet; nodes on this LAN are found by themselves, `connect` reaches others"
-                    .to_owned()
+            Outcome::Peers(peers) if peers.is_empty() && self.identity.finds_peers => {
+                "nobody is connected: nodes on this LAN are found by themselves, `connect`\nreaches others".to_owned()
             }
+            Outcome::Peers(peers) if peers.is_empty() => "nobody is connected: `connect` reaches others".to_owned(),
             Outcome::Peers(peers) => self.peers(peers),
             Outcome::Connected { peer_id, address, agent, .. } => {
                 format!("connected to {peer_id} at {address} ({})", harmless(agent, 40))
@@ -127,6 +128,15 @@ impl Renderer<'_> {
     fn field(&self, text: &mut String, name: &str, value: &str) {
         let name = self.style.paint(Tone::Quiet, &format!("{name:<9}"));
         writeln!(text, "  {name} {value}").expect("a string takes everything");
+    }
+
+    fn listens(&self, text: &mut String, status: &Status) {
+        if status.listen.is_empty() {
+            self.field(text, "listens", "nowhere");
+        }
+        for (at, address) in status.listen.iter().enumerate() {
+            self.field(text, if at == 0 { "listens" } else { "" }, &address.to_string());
+        }
     }
 
     /// `0x… (you)` for the node's own account.
@@ -188,10 +198,10 @@ impl Renderer<'_> {
         self.field(&mut text, "miner", &self.address(&block.miner));
         self.field(&mut text, "target", &block.target.to_string());
         self.field(&mut text, "nonce", &block.nonce.to_string());
-        text + &self.transactions(&block.transactions)
+        text + &self.transactions(&block.transactions, usize::MAX)
     }
 
-    fn transactions(&self, rows: &[TransactionRow]) -> String {
+    fn transactions(&self, rows: &[TransactionRow], record_characters_max: usize) -> String {
         let mut text = String::new();
         for row in rows {
             let amount = row.amount.unwrap_or_default();
@@ -199,7 +209,9 @@ impl Renderer<'_> {
             let what = match row.kind {
                 Kind::Reward => format!("reward    {amount} to {to}"),
                 Kind::Transfer => format!("transfer  {amount} from {from} to {to}, fee {}", row.fee),
-                Kind::Record => format!("record    {} by {from}, fee {}", data(row.data.as_ref()), row.fee),
+                Kind::Record => {
+                    format!("record    {} by {from}, fee {}", data(row.data.as_ref(), record_characters_max), row.fee)
+                }
             };
             let id = self.style.paint(Tone::Quiet, &row.id.short());
             writeln!(text, "  {id}  {what}").expect("a string takes everything");
@@ -208,11 +220,13 @@ impl Renderer<'_> {
     }
 
     fn balance(&self, address: &Address, balance: Amount, nonce: u64, pending: u64, spendable: Amount) -> String {
-        let mut text = format!("{} ", self.style.paint(Tone::Strong, &balance.to_string()));
+        let balance = self.style.paint(Tone::Strong, &balance.to_string());
+        let mut text = format!("{balance} at {}, {} made", self.address(address), counted(nonce, "transaction"));
         if pending > 0 {
-            write!(text, "({spendable} when its {} mined) ", waits(pending)).expect("a string takes everything");
+            let waiting = counted(pending, "pending transaction");
+            write!(text, "\n{spendable} of it can still be spent, beside {waiting}")
+                .expect("a string takes everything");
         }
-        write!(text, "at {}, {} made", self.address(address), counted(nonce, "transaction")).expect("a string");
         text
     }
 
@@ -248,6 +262,7 @@ impl Renderer<'_> {
         self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
         self.field(&mut text, "pending", &counted(status.pending as u64, "transaction"));
         self.field(&mut text, "peers", &status.peers.to_string());
+        self.listens(&mut text, status);
         let mode = match status.mining.mode {
             MiningMode::Off => "off",
             MiningMode::On => "on",
@@ -271,8 +286,9 @@ impl Renderer<'_> {
         }
         let mut text = String::new();
         for command in commands {
-            // `mine` is the only one whose usage is long; its own help has it in full.
-            let usage = if command.usage.len() > 24 { format!("{} …", command.name) } else { command.usage.clone() };
+            // `mine` is the only one whose usage is long; its own help has the option.
+            let usage = if command.usage.len() > 24 { command.usage.split(" [--").next() } else { None };
+            let usage = usage.unwrap_or(&command.usage);
             let usage = self.style.paint(Tone::Strong, &format!("{usage:<24}"));
             writeln!(text, "  {usage}  {}", command.summary).expect("a string takes everything");
         }
@@ -280,18 +296,10 @@ impl Renderer<'_> {
     }
 }
 
-fn waits(pending: u64) -> String {
-    if pending == 1 {
-        "pending transaction is".to_owned()
-    } else {
-        format!("{} pending transactions are", grouped(pending))
-    }
-}
-
-fn data(data: Option<&Data>) -> String {
+fn data(data: Option<&Data>, characters_max: usize) -> String {
     match data {
-        Some(Data::Text(text)) => format!("\"{}\"", harmless(text, RECORD_CHARACTERS_MAX)),
-        Some(Data::Bytes { hex }) => format!("0x{}", harmless(hex, RECORD_CHARACTERS_MAX)),
+        Some(Data::Text(text)) => format!("\"{}\"", harmless(text, characters_max)),
+        Some(Data::Bytes { hex }) => format!("0x{}", harmless(hex, characters_max)),
         None => String::new(),
     }
 }
@@ -410,9 +418,10 @@ mod tests {
         };
         let end = "at 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed (you), 1 transaction made";
         assert_eq!(balance(0), format!("2.5 {end}"));
-        assert_eq!(balance(1), format!("2.5 (1 when its pending transaction is mined) {end}"));
-        assert_eq!(balance(2), format!("2.5 (1 when its 2 pending transactions are mined) {end}"));
-        let status = Status::new(&fixture::identity(), &fixture::view(), 3, UnixMillis(13_000));
+        let spent = "1 of it can still be spent, beside";
+        assert_eq!(balance(1), format!("2.5 {end}\n{spent} 1 pending transaction"));
+        assert_eq!(balance(2), format!("2.5 {end}\n{spent} 2 pending transactions"));
+        let status = Status::new(&fixture::identity(), &fixture::view(), 3, Vec::new(), UnixMillis(13_000));
         let text = shown(&Ok(Outcome::Status(Box::new(status))));
         for words in ["lab2", "made 12 s ago", "on, 4.2 MH/s", "12,000 / 20,000 (60 %)", "balance 2.5"] {
             assert!(text.contains(words), "{words}: {text}");
@@ -434,22 +443,31 @@ mod tests {
     #[test]
     fn help_fits_a_terminal() {
         let text = shown(&Ok(Outcome::Help { commands: COMMANDS.iter().map(Into::into).collect() }));
-        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert_eq!(text.lines().count(), COMMANDS.len() + 1);
+        for entry in COMMANDS {
+            let text = shown(&Ok(Outcome::Help { commands: vec![entry.into()] }));
+            assert!(text.lines().all(|line| line.chars().count() <= 82), "{text}");
+        }
         let text = shown(&Ok(Outcome::Help { commands: vec![find("mine").expect("there").into()] }));
-        assert!(text.starts_with("mine [N] [--to ADDRESS] | on|off|pending") && text.contains("Ctrl-C"), "{text}");
+        assert!(text.starts_with("mine [N|on|off|pending] [--to ADDRESS]") && text.contains("Ctrl-C"), "{text}");
     }
 
     #[test]
     fn the_banner_says_who_where_and_what_next() {
-        let (identity, listen) = (fixture::identity(), ["/ip4/127.0.0.1/tcp/7787".parse().expect("valid")]);
+        let identity = fixture::identity();
         let renderer = Renderer { style: Style { colour: false }, identity: &identity };
-        let status = Status::new(&identity, &fixture::view(), 0, UnixMillis(2_000));
-        let text = renderer.banner(&status, &listen, CommandsFrom::Terminal);
-        for words in ["lab2", "network dev", "0x5aAeb6", "balance 2.5", "height 7", "/ip4/127.0.0.1/tcp/7787", "`help`"]
-        {
+        let listen = vec!["/ip4/192.168.100.100/tcp/7787".parse().expect("valid")];
+        let status = Status::new(&identity, &fixture::view(), 0, listen, UnixMillis(2_000));
+        let text = renderer.banner(&status, CommandsFrom::Terminal);
+        let place = "/ip4/192.168.100.100/tcp/7787";
+        for words in ["lab2", "network dev", "0x5aAeb6", "balance 2.5", "height 7", place, "on this LAN", "`help`"] {
             assert!(text.contains(words), "{words}: {text}");
         }
-        assert!(renderer.banner(&status, &[], CommandsFrom::Nowhere).contains("SIGTERM"));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(renderer.banner(&status, CommandsFrom::Nowhere).contains("SIGTERM"));
+        let identity = Identity { finds_peers: false, ..fixture::identity() };
+        let text = Renderer { identity: &identity, ..renderer }.banner(&status, CommandsFrom::Terminal);
+        assert!(text.contains("--peer") && !text.contains("by themselves"), "{text}");
     }
 }

@@ -11,8 +11,8 @@ use rustyline::ExternalPrinter;
 
 /// How many lines wait for the line editor before more are counted and dropped.
 const ABOVE_WAITING_MAX: usize = 512;
-/// A longer progress line would wrap, and could not be redrawn in place.
-const PROGRESS_CHARACTERS_MAX: usize = 78;
+/// The width of a terminal that does not tell its own.
+const COLUMNS: u16 = 80;
 /// Within this time the line editor may not yet have drawn what it was given.
 const DRAWING: Duration = Duration::from_millis(100);
 const CLEAR_LINE: &str = "\r\x1b[2K";
@@ -92,7 +92,9 @@ impl Screen {
     /// Shows, changes or takes away the progress line. Nothing where there is no terminal.
     pub(super) fn progress(&mut self, text: Option<&str>) -> io::Result<()> {
         let Some(terminal) = &mut self.terminal else { return Ok(()) };
-        let text = text.map(|text| text.chars().take(PROGRESS_CHARACTERS_MAX).collect::<String>());
+        // A line that wraps could not be redrawn in place, and some terminals wrap at the last column.
+        let columns = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0);
+        let text = text.map(|text| text.chars().take(usize::from(columns.saturating_sub(1))).collect::<String>());
         if terminal.progress == text {
             return Ok(());
         }

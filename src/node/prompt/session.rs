@@ -191,14 +191,14 @@ impl<'a> Session<'a> {
         self.learn_addresses(event);
         match (self.mode, event) {
             (Mode::Json, _) => self.screen.line(&json::event(event, &self.identity, &self.roster))?,
-            (_, UserEvent::Ready { listen }) => {
+            (_, UserEvent::Ready { .. }) => {
                 let status = job::status(self.handle, &self.identity);
                 let commands = match input {
                     None => CommandsFrom::Nowhere,
                     Some(_) if self.is_person => CommandsFrom::Terminal,
                     Some(_) => CommandsFrom::Input,
                 };
-                let banner = self.renderer().banner(&status, listen, commands);
+                let banner = self.renderer().banner(&status, commands);
                 self.screen.line(&banner)?;
             }
             _ => {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,27 +65,53 @@ pub(super) fn open(
     let history = folder.join(HISTORY_FILE);
     // There is none at the first start, and one that can't be read is no reason to go without a prompt.
     let _ = editor.load_history(&history);
-    let input = Input::start(move || read(&mut editor, &history))?;
+    let mut reader = LineReader { editor, history, style, pasted: VecDeque::new() };
+    let input = Input::start(move || reader.read())?;
     Ok((input, printer))
 }
 
-fn read(editor: &mut Editor<PromptHelper, FileHistory>, history: &PathBuf) -> Typed {
-    if let Some(helper) = editor.helper() {
-        helper.empty.set(true);
-    }
-    match editor.readline(PROMPT) {
-        Ok(line) => {
-            if editor.add_history_entry(line.trim()).unwrap_or(false) {
-                // A full disk must not stop the user from typing.
-                let _ = editor.append_history(history);
+struct LineReader {
+    editor: Editor<PromptHelper, FileHistory>,
+    history: PathBuf,
+    style: Style,
+    /// Lines that were pasted together with the one that was read last.
+    pasted: VecDeque<String>,
+}
+
+impl LineReader {
+    fn read(&mut self) -> Typed {
+        if let Some(line) = self.pasted.pop_front() {
+            // Its answer should stand below it, as if it had been typed. A terminal that is gone shows nothing anyway.
+            let _ = writeln!(std::io::stdout(), "{}{line}", self.style.paint(Tone::Strong, PROMPT));
+            return Typed::Line(line);
+        }
+        if let Some(helper) = self.editor.helper() {
+            helper.empty.set(true);
+        }
+        match self.editor.readline(PROMPT) {
+            Ok(text) => {
+                let (first, others) = split_pasted(&text);
+                for line in std::iter::once(&first).chain(&others) {
+                    if self.editor.add_history_entry(line.trim()).unwrap_or(false) {
+                        // A full disk must not stop the user from typing.
+                        let _ = self.editor.append_history(&self.history);
+                    }
+                }
+                self.pasted.extend(others);
+                Typed::Line(first)
             }
-            Typed::Line(line)
+            Err(ReadlineError::Interrupted) => {
+                Typed::Interrupted { empty: self.editor.helper().is_none_or(|helper| helper.empty.get()) }
+            }
+            Err(_) => Typed::End,
         }
-        Err(ReadlineError::Interrupted) => {
-            Typed::Interrupted { empty: editor.helper().is_none_or(|helper| helper.empty.get()) }
-        }
-        Err(_) => Typed::End,
     }
+}
+
+/// A terminal hands over several pasted lines as one text: its first line, and the others.
+fn split_pasted(text: &str) -> (String, Vec<String>) {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned);
+    (lines.next().unwrap_or_default(), lines.collect())
 }
 
 struct PromptHelper {
@@ -210,6 +237,20 @@ mod tests {
                 (start, words.iter().map(|word| (*word).to_owned()).collect()),
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn pasted_lines_are_commands_of_their_own() {
+        let cases: [(&str, &str, &[&str]); 4] = [
+            ("", "", &[]),
+            ("status", "status", &[]),
+            ("\nmine 3\n\nstatus\r\n peers \n", "mine 3", &["status", " peers "]),
+            ("record a\u{85}b", "record a\u{85}b", &[]),
+        ];
+        for (text, first, others) in cases {
+            let others = others.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(split_pasted(text), (first.to_owned(), others), "{text:?}");
         }
     }
 

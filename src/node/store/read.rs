@@ -8,8 +8,8 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 use super::error::guarded;
 use super::open::tip;
 use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeaderRow, PlaceKey, UNDO, damaged, height_key,
-    parse_header_row, place_key, place_of,
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeaderRow, HeightKey, PlaceKey, UNDO, damaged,
+    height_key, parse_header_row, place_key, place_of,
 };
 use super::{Files, StoreError};
 use crate::engine::event::{LoadedBlock, Place};
@@ -159,16 +159,44 @@ impl Snapshot {
         })
     }
 
-    /// Newest segments first: those are asked for most.
+    /// Stored blocks whose [`BlockId::short`] is these digits; two are all that anybody wants to know of.
+    pub fn ids_shown_as(&self, digits: u32) -> Result<Vec<BlockId>, StoreError> {
+        let genesis = Some(self.network.genesis_id()).filter(|id| id.short() == format!("{digits:08x}"));
+        guarded(&self.path, || {
+            let heights = self.blocks.transaction.open_table(HEIGHTS)?;
+            let mut found = Vec::from_iter(genesis);
+            for segment in self.segments()? {
+                // An id is shown without its leading zeros, and one of a hard network has many.
+                for zeros in 0..=56 {
+                    let (first, last) = ids_with(zeros, digits);
+                    for row in
+                        heights.range::<&HeightKey>(&height_key(segment, &first)..=&height_key(segment, &last))?
+                    {
+                        found.push(place_of(row?.0.value()).id);
+                        if found.len() > 1 {
+                            return Ok(found);
+                        }
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
     fn height_of(&self, id: &BlockId) -> Result<Option<u64>, redb::Error> {
         let heights = self.blocks.transaction.open_table(HEIGHTS)?;
-        let highest = self.blocks.headers.last()?.map_or(0, |(key, _)| place_of(key.value()).height.0);
-        for segment in (0..=highest / HEIGHTS_SEGMENT).rev() {
+        for segment in self.segments()? {
             if let Some(height) = heights.get(&height_key(segment, id))? {
                 return Ok(Some(height.value()));
             }
         }
         Ok(None)
+    }
+
+    /// The segments of [`HEIGHTS`], the newest first: those are asked for most.
+    fn segments(&self) -> Result<impl Iterator<Item = u64>, redb::Error> {
+        let highest = self.blocks.headers.last()?.map_or(0, |(key, _)| place_of(key.value()).height.0);
+        Ok((0..=highest / HEIGHTS_SEGMENT).rev())
     }
 
     /// An account at the tip.
@@ -182,4 +210,11 @@ impl Snapshot {
             }))
         })
     }
+}
+
+/// The lowest and the highest id with so many zeros and then these digits.
+pub(super) fn ids_with(zeros: usize, digits: u32) -> (BlockId, BlockId) {
+    let head = "0".repeat(zeros) + &format!("{digits:08x}");
+    let id = |text: String| text.parse().expect("it has 64 hex digits");
+    (id(format!("{head:0<64}")), id(format!("{head:f<64}")))
 }

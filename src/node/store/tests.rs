@@ -2,7 +2,7 @@ use super::*;
 use crate::engine::event::{Place, Write};
 use crate::node::fixture::{Chain, batch, place};
 use crate::protocol::encode::encode;
-use crate::protocol::{Account, Amount, Parameters};
+use crate::protocol::{Account, Amount, BlockId, Parameters};
 use std::fs;
 use std::path::Path;
 
@@ -83,6 +83,29 @@ fn a_response_stops_at_its_limit_but_is_never_empty() {
     let unknown = Place { height: Height(1), id: chain.tip().id };
     assert!(reader.encoded_blocks(&[unknown], 100).expect("readable").is_empty());
     assert!(reader.load(&[unknown]).is_err());
+}
+
+#[test]
+fn blocks_are_found_by_the_digits_that_are_shown() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    let store = store(folder.path(), &chain);
+    let snapshot = store.reader().snapshot().expect("readable");
+    let digits = |id: &BlockId| u32::from_str_radix(&id.short(), 16).expect("eight hex digits");
+    let genesis = chain.network.genesis_id();
+    for id in chain.blocks.iter().map(|(block, _)| block.id()).chain([genesis]) {
+        assert_eq!(snapshot.ids_shown_as(digits(&id)).expect("readable"), [id]);
+        assert_eq!(snapshot.ids_shown_as(digits(&id) ^ 1).expect("readable"), []);
+    }
+}
+
+#[test]
+fn ids_of_any_difficulty_are_between_their_bounds() {
+    for zeros in [0, 1, 7, 56] {
+        let (first, last) = read::ids_with(zeros, 0x1234_5678);
+        assert_eq!((first.short(), last.short()), ("12345678".to_owned(), "12345678".to_owned()));
+        assert!(first <= last && (zeros == 56) == (first == last), "{first} {last}");
+    }
 }
 
 #[test]

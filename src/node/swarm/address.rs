@@ -71,6 +71,13 @@ pub(super) fn reachable(address: &Multiaddr) -> bool {
     usable && carrier(address).is_some() && port_of(address).is_some_and(|port| port != 0)
 }
 
+/// Those addresses of ours that a person elsewhere can use, or all if there are none such, in their shortest form.
+pub(in crate::node) fn for_others(ours: &[Multiaddr]) -> Vec<Multiaddr> {
+    let all = ours.iter().map(|address| split(address.clone()).0);
+    let (reachable, others): (Vec<_>, Vec<_>) = all.partition(reachable);
+    if reachable.is_empty() { others } else { reachable }
+}
+
 /// The networks that this machine's interfaces are on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Subnets(Vec<(IpAddr, u8)>);

@@ -16,6 +16,7 @@ use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder, identify, noise, ping, tcp, yamux};
 use quipu::protocol::encode::decode;
+use quipu::protocol::hash::sha256;
 use quipu::protocol::message::{PROTOCOL_VERSION, REQUEST_BYTES_MAX, topic};
 use quipu::protocol::{Network, Parameters, Request};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -102,6 +103,10 @@ fn behaviour(keypair: &libp2p::identity::Keypair) -> Behaviour {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .max_transmit_size(8 << 20)
+        // By default all anonymous messages share one id, and only the first of a minute is sent.
+        .message_id_fn(|message| {
+            gossipsub::MessageId::new(&sha256(&[message.topic.as_str().as_bytes(), &message.data]))
+        })
         .heartbeat_initial_delay(Duration::from_millis(100))
         .flood_publish(true)
         .build()
