@@ -299,7 +299,9 @@ impl Engine {
     }
 
     fn admit(&mut self, checked: CheckedTransaction, peer: PeerKey) -> Verdict {
-        match self.mempool.add(checked.clone(), Some(peer), false, self.chain.ledger()) {
+        // One that is gone has no share any more.
+        let from = self.peers.get(peer).map(|_| peer);
+        match self.mempool.add(checked.clone(), from, false, self.chain.ledger()) {
             Ok(()) => {
                 self.notify(Notice::Transaction(checked));
                 Verdict::Accept

@@ -1,18 +1,22 @@
 //! Transactions that wait to be mined.
 //!
 //! Always true: an account's transactions in the pool have nonces from the account's on, together they spend no more
-//! than it has, and the pool stays within [`POOL_BYTES_MAX`]. Deliberately absent: coins that an account is
+//! than it has, and the pool stays within [`POOL_BYTES_MAX`]. No call takes time for all that waits, but for
+//! [`Mempool::list`]. Deliberately absent: coins that an account is
 //! about to receive do not count until they are mined.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
+use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::ledger::Overlay;
-use quipu_protocol::{Address, Amount, CheckedTransaction, Ledger, TransactionId};
+use quipu_protocol::{Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
 
 use super::event::PeerKey;
 
-/// All transactions together, in bytes. The worst paying are evicted for better paying ones.
-pub const POOL_BYTES_MAX: usize = 64 << 20;
+/// All transactions together, in bytes of memory. The worst paying are evicted for better paying ones.
+pub const POOL_BYTES_MAX: usize = 128 << 20;
+/// What a transaction takes beside its encoding, in bytes, if it is the only one of its account.
+pub const ENTRY_BYTES: usize = 1 << 10;
 /// What one peer has brought, in bytes, so that a single flood leaves room for others. More is ignored.
 pub const PEER_BYTES_MAX: usize = POOL_BYTES_MAX / 4;
 /// Transactions of one account. More are refused.
@@ -55,6 +59,10 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn bytes(&self) -> usize {
+        bytes(&self.transaction)
+    }
+
     fn spends(&self) -> Amount {
         spends(&self.transaction)
     }
@@ -83,6 +91,8 @@ struct Rank {
 struct Queue {
     by_nonce: BTreeMap<u64, Waiting>,
     spends: u128,
+    /// The one that can be mined now.
+    ready: Option<Rank>,
 }
 
 /// The pool.
@@ -90,7 +100,9 @@ struct Queue {
 pub struct Mempool {
     queues: BTreeMap<Address, Queue>,
     by_id: HashMap<TransactionId, (Address, u64)>,
-    ranking: BTreeSet<Rank>,
+    ranking: BTreeMap<Rank, TransactionId>,
+    /// Those that can be mined now, at most one of each account.
+    ready: BTreeSet<Rank>,
     peer_bytes: BTreeMap<PeerKey, usize>,
     bytes: usize,
     arrivals: u64,
@@ -114,15 +126,16 @@ impl Mempool {
         self.remove(sender, nonce);
         self.arrivals += 1;
         let waiting = Waiting { arrival: self.arrivals, from, durable, transaction };
-        self.bytes += waiting.transaction.length();
+        self.bytes += waiting.bytes();
         if let Some(peer) = from {
-            *self.peer_bytes.entry(peer).or_default() += waiting.transaction.length();
+            *self.peer_bytes.entry(peer).or_default() += waiting.bytes();
         }
         self.by_id.insert(waiting.transaction.id(), (sender, nonce));
-        self.ranking.insert(waiting.rank());
+        self.ranking.insert(waiting.rank(), waiting.transaction.id());
         let queue = self.queues.entry(sender).or_default();
         queue.spends += u128::from(waiting.spends().units());
         queue.by_nonce.insert(nonce, waiting);
+        self.note_ready(sender, ledger);
         Ok(())
     }
 
@@ -162,7 +175,7 @@ impl Mempool {
         if waiting_count >= SENDER_TRANSACTIONS_MAX {
             return Err(Refusal::Full);
         }
-        if peer_bytes + transaction.length() > PEER_BYTES_MAX {
+        if peer_bytes + bytes(transaction) > PEER_BYTES_MAX {
             return Err(Refusal::ShareUsed);
         }
         Ok(())
@@ -172,9 +185,10 @@ impl Mempool {
     fn make_room(&mut self, transaction: &CheckedTransaction) -> Result<(), Refusal> {
         let (sender, nonce) = (transaction.sender(), transaction.signed().transaction.nonce);
         let replaced = self.queues.get(&sender).and_then(|queue| queue.by_nonce.get(&nonce));
-        let freed = replaced.map_or(0, |waiting| waiting.transaction.length());
-        while self.bytes - freed + transaction.length() > POOL_BYTES_MAX {
-            let worst = *self.ranking.first().expect("a full pool is not empty");
+        let freed = replaced.map_or(0, Waiting::bytes);
+        while self.bytes - freed + bytes(transaction) > POOL_BYTES_MAX {
+            let (worst, _) = self.ranking.first_key_value().expect("a full pool is not empty");
+            let worst = *worst;
             if worst.fee_rate >= fee_rate(transaction) || worst.sender == sender {
                 return Err(Refusal::Full);
             }
@@ -224,19 +238,31 @@ impl Mempool {
                     break;
                 }
             }
+            self.note_ready(address, ledger);
         }
+    }
+
+    /// Finds out which transaction of an account can be mined now.
+    fn note_ready(&mut self, sender: Address, ledger: &Ledger) {
+        let Some(queue) = self.queues.get_mut(&sender) else { return };
+        let ready = queue.by_nonce.get(&ledger.account(&sender).nonce).map(Waiting::rank);
+        if let Some(before) = std::mem::replace(&mut queue.ready, ready) {
+            self.ready.remove(&before);
+        }
+        self.ready.extend(ready);
     }
 
     /// The best paying transactions that can be mined now, within `bytes_max` bytes, in an order in which they can.
     pub fn select(&self, ledger: &Ledger, bytes_max: usize) -> Vec<CheckedTransaction> {
-        let mut heads: BinaryHeap<Rank> = self
-            .queues
-            .iter()
-            .filter_map(|(sender, queue)| queue.by_nonce.get(&ledger.account(sender).nonce).map(Waiting::rank))
-            .collect();
+        let mut firsts = self.ready.iter().rev().peekable();
+        // What comes after those that were taken.
+        let mut seconds = BinaryHeap::new();
         let mut overlay = Overlay::new(ledger);
         let (mut selected, mut bytes) = (Vec::new(), 0);
-        while let Some(rank) = heads.pop() {
+        while bytes + SignedTransaction::ENCODED_BYTES_MIN <= bytes_max {
+            let second_is_better = seconds.peek() > firsts.peek().copied();
+            let rank = if second_is_better { seconds.pop() } else { firsts.next().copied() };
+            let Some(rank) = rank else { break };
             let queue = &self.queues[&rank.sender].by_nonce;
             let transaction = &queue[&rank.nonce].transaction;
             if bytes + transaction.length() > bytes_max || overlay.apply(transaction).is_err() {
@@ -244,7 +270,7 @@ impl Mempool {
             }
             bytes += transaction.length();
             selected.push(transaction.clone());
-            heads.extend(rank.nonce.checked_add(1).and_then(|next| queue.get(&next)).map(Waiting::rank));
+            seconds.extend(rank.nonce.checked_add(1).and_then(|next| queue.get(&next)).map(Waiting::rank));
         }
         selected
     }
@@ -260,8 +286,7 @@ impl Mempool {
 
     /// The ids of up to `count` transactions, best paying first.
     pub fn best_ids(&self, count: usize) -> Vec<TransactionId> {
-        let ranked = self.ranking.iter().rev().take(count);
-        ranked.map(|rank| self.queues[&rank.sender].by_nonce[&rank.nonce].transaction.id()).collect()
+        self.ranking.values().rev().take(count).copied().collect()
     }
 
     /// A transaction that waits.
@@ -271,8 +296,8 @@ impl Mempool {
     }
 
     /// Whether anything could be mined now.
-    pub fn has_ready(&self, ledger: &Ledger) -> bool {
-        self.queues.iter().any(|(sender, queue)| queue.by_nonce.contains_key(&ledger.account(sender).nonce))
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// How many wait.
@@ -285,7 +310,7 @@ impl Mempool {
         self.by_id.is_empty()
     }
 
-    /// Their encoded length, in bytes.
+    /// What they take, in bytes of memory.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -312,19 +337,26 @@ impl Mempool {
         let Some(queue) = self.queues.get_mut(&sender) else { return };
         let Some(waiting) = queue.by_nonce.remove(&nonce) else { return };
         queue.spends -= u128::from(waiting.spends().units());
+        if queue.ready.take_if(|ready| ready.nonce == nonce).is_some() {
+            self.ready.remove(&waiting.rank());
+        }
         if queue.by_nonce.is_empty() {
             self.queues.remove(&sender);
         }
         self.ranking.remove(&waiting.rank());
         self.by_id.remove(&waiting.transaction.id());
-        self.bytes -= waiting.transaction.length();
+        self.bytes -= waiting.bytes();
         if let Some(bytes) = waiting.from.and_then(|peer| self.peer_bytes.get_mut(&peer)) {
-            *bytes = bytes.saturating_sub(waiting.transaction.length());
+            *bytes = bytes.saturating_sub(waiting.bytes());
         }
         if waiting.durable {
             self.dropped_durable.push(waiting.transaction.id());
         }
     }
+}
+
+fn bytes(transaction: &CheckedTransaction) -> usize {
+    transaction.length() + ENTRY_BYTES
 }
 
 fn spends(transaction: &CheckedTransaction) -> Amount {
@@ -335,4 +367,30 @@ fn spends(transaction: &CheckedTransaction) -> Amount {
 fn fee_rate(transaction: &CheckedTransaction) -> u64 {
     let fee = u128::from(transaction.signed().transaction.fee.units());
     u64::try_from(fee * 1024 / transaction.length() as u128).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+impl Mempool {
+    /// Compares everything that is kept with what follows from the queues.
+    pub(super) fn assert_sound(&self, ledger: &Ledger) {
+        let all = || self.queues.values().flat_map(|queue| queue.by_nonce.values());
+        assert_eq!(self.bytes, all().map(Waiting::bytes).sum::<usize>());
+        assert!(self.bytes <= POOL_BYTES_MAX);
+        let ids = all().map(|one| (one.transaction.id(), (one.transaction.sender(), one.rank().nonce)));
+        assert_eq!(self.by_id, ids.collect::<HashMap<_, _>>());
+        let ranking = all().map(|one| (one.rank(), one.transaction.id()));
+        assert_eq!(self.ranking, ranking.collect::<BTreeMap<_, _>>());
+        let of_peer = |peer: &PeerKey| all().filter(|one| one.from == Some(*peer)).map(Waiting::bytes).sum::<usize>();
+        assert!(self.peer_bytes.iter().all(|(peer, bytes)| *bytes == of_peer(peer) && *bytes <= PEER_BYTES_MAX));
+        let mut ready = BTreeSet::new();
+        for (sender, queue) in &self.queues {
+            let account = ledger.account(sender);
+            assert!(!queue.by_nonce.is_empty() && queue.by_nonce.keys().all(|nonce| *nonce >= account.nonce));
+            assert_eq!(queue.spends, queue.by_nonce.values().map(|one| u128::from(one.spends().units())).sum::<u128>());
+            assert!(queue.spends <= u128::from(account.balance.units()));
+            assert_eq!(queue.ready, queue.by_nonce.get(&account.nonce).map(Waiting::rank));
+            ready.extend(queue.ready);
+        }
+        assert_eq!(self.ready, ready);
+    }
 }

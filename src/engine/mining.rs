@@ -100,7 +100,7 @@ impl Engine {
         let wanted = match self.mining.mode {
             MiningMode::Off => false,
             MiningMode::On => !self.is_far_behind(),
-            MiningMode::Pending => !self.is_far_behind() && self.mempool.has_ready(self.chain.ledger()),
+            MiningMode::Pending => !self.is_far_behind() && self.mempool.has_ready(),
         };
         wanted.then_some(self.mining.to)
     }

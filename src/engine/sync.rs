@@ -8,7 +8,7 @@
 mod answers;
 mod headers;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use quipu_protocol::message::{NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, Request, Status};
 use quipu_protocol::{Millis, TransactionId};
@@ -88,6 +88,7 @@ impl Engine {
         self.expire(now, effects);
         self.choose_goal();
         self.note_end_of_sync();
+        let mut missing = None;
         let peers: Vec<PeerKey> = self.peers.iter().map(|(peer, _)| peer).collect();
         for peer in peers {
             if self.peers.is_cut_off(peer) {
@@ -98,7 +99,7 @@ impl Engine {
             if session.flight.is_some() {
                 continue;
             }
-            let Some((request, asked)) = self.next_request(peer, now) else { continue };
+            let Some((request, asked)) = self.next_request(peer, &mut missing, now) else { continue };
             let key = self.new_key();
             let session = self.peers.get_mut(peer).expect("the list was just made");
             session.flight = Some(Flight { key, deadline: now.elapsed + ANSWER_TIMEOUT, asked });
@@ -130,7 +131,13 @@ impl Engine {
         }
     }
 
-    fn next_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, Asked)> {
+    /// `missing` is what [`Engine::missing_blocks`] gave, less what was asked for since.
+    fn next_request(
+        &mut self,
+        peer: PeerKey,
+        missing: &mut Option<VecDeque<BlockRef>>,
+        now: Now,
+    ) -> Option<(Request, Asked)> {
         let session = self.peers.get(peer)?;
         let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
         if self.wants_headers(session) && is_low() {
@@ -139,7 +146,7 @@ impl Engine {
             let locator = after.into_iter().chain(self.chain.locator()).collect();
             return Some((Request::Headers { locator }, Asked::Headers { tip, claimed, after }));
         }
-        let blocks = self.blocks_for(peer);
+        let blocks = self.blocks_for(peer, missing);
         if !blocks.is_empty() {
             let ids = blocks.iter().map(|block| self.chain.index().id(*block)).collect();
             self.sync.requested.extend(&blocks);
@@ -183,7 +190,7 @@ impl Engine {
     }
 
     /// The next blocks of the path that a peer has and nobody was asked for.
-    fn blocks_for(&self, peer: PeerKey) -> Vec<BlockRef> {
+    fn blocks_for(&self, peer: PeerKey, missing: &mut Option<VecDeque<BlockRef>>) -> Vec<BlockRef> {
         let Some(session) = self.peers.get(peer) else { return Vec::new() };
         let overloaded = self.sequence - self.persisted > UNPERSISTED_BATCHES_MAX;
         let has = session.best.and_then(|best| self.chain.highest_on_path(best, FORK_STEPS_MAX));
@@ -191,14 +198,18 @@ impl Engine {
         if session.timeouts > 0 && self.another_has_the_path(peer, session.batch_bytes) {
             return Vec::new();
         }
-        let ahead = BLOCKS_AHEAD_MAX.min((BLOCKS_AHEAD_BYTES_MAX / self.sync.body_bytes).max(1));
         let count = (session.batch_bytes / self.sync.body_bytes).clamp(1, BLOCKS_PER_REQUEST_MAX);
-        self.chain
-            .path_without_bodies(ahead)
-            .take_while(|block| self.chain.path_position(*block).is_some_and(|position| position <= has))
-            .filter(|block| !self.sync.requested.contains(block))
-            .take(count)
-            .collect()
+        let missing = missing.get_or_insert_with(|| self.missing_blocks());
+        let is_theirs = |block: &&BlockRef| self.chain.path_position(**block).is_some_and(|position| position <= has);
+        let count = missing.iter().take(count).take_while(is_theirs).count();
+        missing.drain(..count).collect()
+    }
+
+    /// The next blocks of the path that nobody was asked for. Found once for all peers.
+    fn missing_blocks(&self) -> VecDeque<BlockRef> {
+        let ahead = BLOCKS_AHEAD_MAX.min((BLOCKS_AHEAD_BYTES_MAX / self.sync.body_bytes).max(1));
+        let missing = self.chain.path_without_bodies(ahead);
+        missing.filter(|block| !self.sync.requested.contains(block)).collect()
     }
 
     /// Whether there is another peer to ask, one that is not slower.

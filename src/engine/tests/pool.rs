@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use quipu_protocol::check::check_transaction;
+use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{
     Account, Action, Address, Amount, CheckedTransaction, Ledger, Network, Parameters, SecretKey, Transaction,
 };
 
 use super::super::event::PeerKey;
 use super::super::mempool::{Mempool, NONCE_GAP_MAX, PEER_BYTES_MAX, POOL_BYTES_MAX, Refusal, SENDER_TRANSACTIONS_MAX};
+use crate::sim::random::Random;
 
 struct Pool {
     network: Arc<Network>,
@@ -61,6 +63,24 @@ impl Pool {
         selected.iter().map(|one| (one.sender(), one.signed().transaction.nonce)).collect()
     }
 
+    /// What would be mined, by the rule: again and again the best paying one that can be.
+    fn select_slowly(&self) -> Vec<CheckedTransaction> {
+        let mut waiting = self.pool.list(&self.ledger);
+        let mut overlay = Overlay::new(&self.ledger);
+        let mut selected = Vec::new();
+        // Fees are for equal lengths here, and `list` keeps the order in which equals came.
+        loop {
+            let can = |one: &CheckedTransaction| overlay.account(&one.sender()).nonce == one.signed().transaction.nonce;
+            let Some(best) = waiting.iter().filter(|one| can(one)).map(|one| one.signed().transaction.fee).max() else {
+                return selected;
+            };
+            let at = waiting.iter().position(|one| can(one) && one.signed().transaction.fee == best);
+            let one = waiting.remove(at.expect("the best one is there"));
+            overlay.apply(&one).expect("all that waits can be paid");
+            selected.push(one);
+        }
+    }
+
     fn set(&mut self, account: u32, balance: u64, nonce: u64) {
         let account_now = self.ledger.account(&address(account));
         let after = Account { balance: Amount::from_units(balance), nonce };
@@ -92,7 +112,7 @@ fn a_gap_waits_until_it_is_filled_and_is_bounded() {
     let mut pool = pool(&[1000]);
     pool.add(1, 1, 1, 0).expect("taken");
     assert_eq!(pool.selected(), []);
-    assert!(!pool.pool.has_ready(&pool.ledger));
+    assert!(!pool.pool.has_ready());
     pool.add(1, 0, 1, 0).expect("taken");
     assert_eq!(pool.selected().len(), 2);
     assert_eq!(pool.pool.next_nonce(&address(1), &pool.ledger), 2);
@@ -184,6 +204,45 @@ fn a_flood_of_free_transactions_leaves_room_for_others() {
     assert!(pool.pool.bytes() <= POOL_BYTES_MAX && pool.pool.bytes() > POOL_BYTES_MAX - 8192);
     let paying = record(&pool, 1, 50);
     pool.pool.add(paying.clone(), None, true, &pool.ledger).expect("whoever pays gets in");
-    assert!(pool.pool.bytes() <= POOL_BYTES_MAX);
+    pool.pool.assert_sound(&pool.ledger);
     assert_eq!(pool.pool.select(&pool.ledger, paying.length()), [paying]);
+}
+
+/// Whatever comes, in whatever order: the sums are right, and what is selected can be mined.
+#[test]
+fn the_pool_stays_sound() {
+    for seed in 0..20 {
+        let mut random = Random::new(seed);
+        let mut pool = pool(&[1000, 500, 100, 0]);
+        let mut peer = 0;
+        for _ in 0..400 {
+            let from = random.between(1, 4) as u32;
+            match random.between(0, 9) {
+                0 => {
+                    let account = pool.ledger.account(&address(from));
+                    // Mined here, or taken back by a reorganisation.
+                    let nonce = (account.nonce + random.between(0, 4)).saturating_sub(2);
+                    pool.set(from, random.between(0, 1000), nonce);
+                }
+                1 => {
+                    pool.pool.forget_peer(PeerKey(peer));
+                    peer += 1;
+                }
+                _ => {
+                    let nonce = pool.ledger.account(&address(from)).nonce + random.between(0, 6);
+                    let transaction = pool.make(from, nonce, random.between(1, 90), random.between(0, 20));
+                    let from = Some(PeerKey(peer)).filter(|_| random.between(0, 2) > 0);
+                    // Refused or not, the pool has to be sound.
+                    let _ = pool.pool.add(transaction, from, from.is_none(), &pool.ledger);
+                }
+            }
+            pool.pool.assert_sound(&pool.ledger);
+            let selected = pool.pool.select(&pool.ledger, usize::MAX);
+            let fees = |list: &[CheckedTransaction]| -> Vec<Amount> {
+                list.iter().map(|one| one.signed().transaction.fee).collect()
+            };
+            assert_eq!(fees(&selected), fees(&pool.select_slowly()), "seed {seed}");
+            assert_eq!(selected.is_empty(), !pool.pool.has_ready(), "seed {seed}");
+        }
+    }
 }
