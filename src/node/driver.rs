@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, select};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
 
 use super::checker::Checker;
 use super::handle::{Handle, UserEvent};
@@ -36,22 +36,30 @@ pub struct EngineSender {
 }
 
 impl EngineSender {
-    /// Both ends: what peers may fill (bounded), and what answers the engine's own effects (bounded by what the
-    /// engine has in flight).
+    /// Both ends: what comes from peers (bounded by [`OFFERED_EVENTS_MAX`] and the number of sessions), and what answers
+    /// the engine's own effects (bounded by what the engine has in flight).
     pub fn new() -> (Self, Receiver<Event>, Receiver<Event>) {
-        let (offered, offered_receiver) = crossbeam_channel::bounded(OFFERED_EVENTS_MAX);
+        let (offered, offered_receiver) = crossbeam_channel::unbounded();
         let (results, results_receiver) = crossbeam_channel::unbounded();
         (Self { offered, results }, offered_receiver, results_receiver)
     }
 
     /// For what a peer sends of its own accord (gossip, requests). Gives it back if the engine is too busy.
     pub fn offer(&self, event: Event) -> Result<(), Event> {
-        self.offered.try_send(event).map_err(|error| match error {
-            TrySendError::Full(event) | TrySendError::Disconnected(event) => event,
-        })
+        if self.offered.len() >= OFFERED_EVENTS_MAX {
+            return Err(event);
+        }
+        self.offered.send(event).map_err(|refused| refused.0)
     }
 
-    /// For what must not be lost: sessions that begin and end, results of effects, commands. Never blocks.
+    /// For sessions that begin and end: never refused, and in one order with what their peers send, which would
+    /// otherwise come from a peer that the engine does not know.
+    pub fn offer_session(&self, event: Event) {
+        // An engine that is gone knows no peers.
+        let _ = self.offered.send(event);
+    }
+
+    /// For what must not be lost: results of effects, commands. Never blocks.
     pub fn deliver(&self, event: Event) {
         // An engine that is gone needs no results.
         let _ = self.results.send(event);
@@ -272,4 +280,24 @@ impl Driver {
 
 fn millis(duration: Duration) -> Millis {
     Millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::PeerKey;
+
+    #[test]
+    fn a_session_begins_before_its_peer_is_heard_and_when_nobody_else_is() {
+        let (sender, offered, _results) = EngineSender::new();
+        let peer = PeerKey(1);
+        sender.offer_session(Event::PeerConnected { peer });
+        while sender.offer(Event::Tick).is_ok() {}
+        sender.offer_session(Event::PeerDisconnected { peer });
+        assert!(sender.offer(Event::Tick).is_err());
+        let events: Vec<Event> = offered.try_iter().collect();
+        assert_eq!(events.len(), OFFERED_EVENTS_MAX + 1);
+        assert!(matches!(events.first(), Some(Event::PeerConnected { .. })));
+        assert!(matches!(events.last(), Some(Event::PeerDisconnected { .. })));
+    }
 }

@@ -5,13 +5,14 @@
 use std::fmt::Write;
 
 use super::failure::Failure;
+use super::notice::Line;
 use super::outcome::{
     BlockRow, Data, Direction, HelpRow, Identity, Kind, Outcome, Peer, PlaceRow, Status, TransactionRow,
 };
 use super::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_address, short_peer, span};
 use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, SyncView};
-use crate::protocol::{Address, Amount};
+use crate::protocol::{Address, Amount, Height};
 
 /// A record among the pending transactions is cut here, in characters. With its block it is shown whole.
 const RECORD_CHARACTERS_MAX: usize = 60;
@@ -316,6 +317,16 @@ pub fn sync_line(sync: &SyncView) -> String {
     format!("syncing {}", progress(sync.height.0, sync.target.0))
 }
 
+/// The line after the last progress line of a synchronisation.
+pub fn sync_end(height: Height, target: Height) -> Line {
+    let reached = grouped(height.0);
+    if height >= target {
+        return Line::new(Tone::Good, format!("up to date at height {reached}"));
+    }
+    let text = format!("stopped syncing at height {reached} of {}: nobody connected has the rest", grouped(target.0));
+    Line::new(Tone::Warning, text)
+}
+
 /// The progress line of `mine N`, if one runs.
 pub fn mining_line(mining: &MiningView, elapsed_millis: u64) -> Option<String> {
     let (done, wanted) = mining.job?;
@@ -335,7 +346,7 @@ mod tests {
     use super::super::failure::Code;
     use super::super::fixture;
     use super::*;
-    use crate::protocol::{BlockId, Height, UnixMillis};
+    use crate::protocol::{BlockId, UnixMillis};
 
     fn shown(result: &Result<Outcome, Failure>) -> String {
         Renderer { style: Style { colour: false }, identity: &fixture::identity() }.answer(result)
@@ -435,6 +446,10 @@ mod tests {
         let almost = SyncView { height: Height(19_999), target: Height(20_000) };
         assert_eq!(sync_line(&almost), "syncing 19,999 / 20,000 (99 %)");
         assert_eq!(sync_line(&SyncView { height: Height(0), target: Height(0) }), "syncing 0 / 0 (0 %)");
+        assert_eq!(sync_end(Height(20_001), Height(20_000)).text, "up to date at height 20,001");
+        assert!(
+            sync_end(Height(12_000), Height(20_000)).text.starts_with("stopped syncing at height 12,000 of 20,000")
+        );
         let line = mining_line(&view.mining, 5_000);
         assert_eq!(line.as_deref(), Some("mining block 2 of 5, 4.2 MH/s, 5 s; Ctrl-C stops it"));
         assert_eq!(mining_line(&MiningView::default(), 0), None);

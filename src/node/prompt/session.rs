@@ -24,7 +24,7 @@ use crate::engine::event::{self, Notice};
 use crate::engine::view::SyncView;
 use crate::node::handle::{Handle, UserEvent};
 use crate::node::telemetry::LogSink;
-use crate::protocol::Action;
+use crate::protocol::{Action, Height};
 
 /// How often the progress line is redrawn, and summaries are looked for.
 const TICK: Duration = Duration::from_millis(250);
@@ -79,8 +79,8 @@ pub(super) struct Session<'a> {
     cancel: Arc<AtomicBool>,
     /// Ctrl-C was pressed at an empty prompt, and nothing since.
     asked_to_confirm: bool,
-    /// Tenths of the way when a synchronisation was last told of.
-    sync_told: Option<u64>,
+    /// Tenths of the way when a synchronisation was last told of, and where it leads.
+    sync_told: Option<(u64, Height)>,
     leaving: bool,
 }
 
@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
                 if self.sync_told.is_none()
                     && let Some(sync) = self.far_behind(&self.handle.view())
                 {
-                    self.tell_sync(Some(&sync), 0)?;
+                    self.tell_sync(Some(&sync), sync.height)?;
                 }
                 let mining = self.running.as_ref().is_some_and(|running| running.mines);
                 let shown = Shown { progress: mining || self.sync_told.is_some() };
@@ -310,7 +310,7 @@ impl<'a> Session<'a> {
             (None, Some(sync)) => self.screen.progress(Some(&render::sync_line(sync)))?,
             (None, None) => self.screen.progress(None)?,
         }
-        self.tell_sync(syncing.as_ref(), view.tip.height.0)?;
+        self.tell_sync(syncing.as_ref(), view.tip.height)?;
         if let Some(line) = self.digest.tick(self.started.elapsed()) {
             self.say(&line)?;
         }
@@ -326,16 +326,17 @@ impl<'a> Session<'a> {
     }
 
     /// Where no progress line is redrawn, a line for each tenth of the way; everywhere the end of it.
-    fn tell_sync(&mut self, sync: Option<&SyncView>, height: u64) -> Step {
+    fn tell_sync(&mut self, sync: Option<&SyncView>, height: Height) -> Step {
         let Some(sync) = sync else {
-            if self.sync_told.take().is_some() {
-                self.say(&Line::new(Tone::Good, format!("up to date at height {}", grouped(height))))?;
-            }
-            return Ok(());
+            return match self.sync_told.take() {
+                None => Ok(()),
+                Some((_, target)) => self.say(&render::sync_end(height, target)),
+            };
         };
         let tenth = sync.height.0.saturating_mul(10) / sync.target.0.max(1);
-        let is_new = self.sync_told.is_none_or(|told| tenth > told);
-        self.sync_told = Some(self.sync_told.map_or(tenth, |told| told.max(tenth)));
+        let told = self.sync_told.map(|(told, _)| told);
+        let is_new = told.is_none_or(|told| tenth > told);
+        self.sync_told = Some((told.map_or(tenth, |told| told.max(tenth)), sync.target));
         if is_new && self.mode == Mode::Plain {
             self.say(&Line::new(Tone::Quiet, render::sync_line(sync)))?;
         }

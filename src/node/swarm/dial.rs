@@ -198,9 +198,7 @@ impl DialBook {
     /// A connection in any direction stands.
     pub(super) fn connected(&mut self, peer: PeerId, connection: ConnectionId, now: Instant) {
         if let Some(Target::Fixed(index)) = self.finish_attempt(connection) {
-            let fixed = &mut self.fixed[index];
-            fixed.peer = Some(peer);
-            fixed.backoff = Backoff::new(now);
+            self.fixed[index].peer = Some(peer);
         }
         if let Some(known) = self.known_entry(peer, now) {
             known.state = State::Connected;
@@ -238,7 +236,9 @@ impl DialBook {
         known.state = State::Idle;
         known.heard = now;
         let ready = known.ready.take();
-        if ready.is_some_and(|ready| now.duration_since(ready) >= SESSION_MIN) {
+        // Who closes each connection at once, because it has banned us, is not to be dialled as often as one that left.
+        let lasted = ready.is_some_and(|ready| now.duration_since(ready) >= SESSION_MIN);
+        if lasted {
             known.backoff = Backoff::new(now);
             known.short_sessions = 0;
         } else {
@@ -249,6 +249,9 @@ impl DialBook {
             known.lost = Some(now);
         }
         for fixed in self.fixed.iter_mut().filter(|fixed| fixed.peer == Some(peer)) {
+            if lasted {
+                fixed.backoff = Backoff::new(now);
+            }
             fixed.backoff.failed(now, BACKOFF_MAX, chance);
         }
     }

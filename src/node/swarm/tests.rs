@@ -8,6 +8,7 @@ use libp2p::identity::Keypair;
 use super::*;
 use crate::engine::Event;
 use crate::engine::event::RequestFailure;
+use crate::node::driver::OFFERED_EVENTS_MAX;
 use crate::protocol::encode::encode;
 use crate::protocol::{Action, Address, Amount, Block, Parameters, SecretKey, Transaction};
 
@@ -85,7 +86,7 @@ impl Node {
 
     /// The next session that begins.
     fn session(&self) -> PeerKey {
-        wait_for(&self.results, |event| match event {
+        self.offered(|event| match event {
             Event::PeerConnected { peer } => Some(peer),
             _ => None,
         })
@@ -93,7 +94,7 @@ impl Node {
 
     /// The next session that ends.
     fn parting(&self) -> PeerKey {
-        wait_for(&self.results, |event| match event {
+        self.offered(|event| match event {
             Event::PeerDisconnected { peer } => Some(peer),
             _ => None,
         })
@@ -267,7 +268,7 @@ fn an_engine_that_is_behind_costs_requests_but_no_connection() {
     let ask = |key| a.handle.command(SwarmCommand::Ask { peer: to_b, key: Key(key), request: Request::Pending });
     (0..3000).for_each(|number| a.publish(&transaction(number)));
     let full = Instant::now() + PATIENCE;
-    while !b.offered.is_full() {
+    while b.offered.len() < OFFERED_EVENTS_MAX {
         assert!(Instant::now() < full, "{} events arrived", b.offered.len());
         std::thread::yield_now();
     }

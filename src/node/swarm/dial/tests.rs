@@ -105,6 +105,26 @@ fn a_peer_that_hangs_up_on_us_is_dialled_less_and_less() {
     assert!(last > 5 * SECOND, "{last:?}");
 }
 
+/// Of those that hang up before they are ready, such as one that has banned us.
+#[test]
+fn a_named_address_that_hangs_up_is_dialled_less_and_less() {
+    let mut now = Instant::now();
+    let mut book = book(&[address("/ip4/10.0.0.9/tcp/1")], now);
+    let peer = PeerId::random();
+    let mut last = Duration::ZERO;
+    for _ in 0..8 {
+        let dials = start(&mut book, now, 0);
+        assert_eq!(dials.len(), 1);
+        book.connected(peer, dials[0].1, now);
+        book.disconnected(peer, now);
+        last = pause(&mut book, now);
+        now += last;
+    }
+    assert!(last > 5 * SECOND, "{last:?}");
+    session(&mut book, peer, now, 60 * SECOND);
+    assert!(pause(&mut book, now + 60 * SECOND) <= SECOND, "it was there for long, so it will be back");
+}
+
 #[test]
 fn peers_that_were_ours_come_before_strangers() {
     let now = Instant::now();

@@ -136,7 +136,7 @@ impl Task {
         self.board.write_peers(|rows| row = rows.remove(&key));
         // The row is there exactly if the session was reported as connected.
         if let Some(row) = row {
-            self.engine.deliver(Event::PeerDisconnected { peer: key });
+            self.engine.offer_session(Event::PeerDisconnected { peer: key });
             (self.tell_user)(UserEvent::PeerDisconnected(row));
         }
     }
@@ -189,7 +189,7 @@ impl Task {
         self.unsaved = true;
         tracing::debug!(%peer, address = %row.address, agent = row.agent, "ready");
         self.board.write_peers(|rows| drop(rows.insert(key, row.clone())));
-        self.engine.deliver(Event::PeerConnected { peer: key });
+        self.engine.offer_session(Event::PeerConnected { peer: key });
         self.waiters.ready(&row);
         (self.tell_user)(UserEvent::PeerConnected(row));
         for early in early {
