@@ -1,8 +1,10 @@
 //! What hostile peers try, and what must come of it.
 
+use quipu_protocol::encode::encode;
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
 use quipu_protocol::{
-    Amount, Block, BlockId, Body, Header, Height, Millis, Parameters, Request, Response, Reward, Target, UnixMillis,
+    Action, Amount, Block, BlockId, Body, Header, Height, Millis, Parameters, Request, Response, Reward, Target,
+    Transaction, UnixMillis,
 };
 
 use super::super::event::{Event, Fault, Gossip, Notice, Ticket, Verdict};
@@ -369,4 +371,64 @@ fn a_reorganisation_of_blocks_that_the_cache_cannot_hold_ends() {
     bench.answer_headers(peer, &headers(&longer));
     bench.answer_blocks(peer, &longer);
     assert_eq!(bench.tip(), longer[10].header.id());
+}
+
+#[test]
+fn headers_of_two_chains_do_not_make_one() {
+    let mut bench = Bench::new();
+    let (one, other) = (bench.chain(&bench.genesis(), 3, 1), bench.chain(&bench.genesis(), 3, 2));
+    let peer = bench.connect_with(&other[2].header, 3);
+    bench.answer_headers(peer, &[one[0].header, other[1].header, other[2].header]);
+    assert_eq!(bench.occupancy("headers"), 1);
+    assert!(!bench.is_asked_for_blocks(peer));
+}
+
+#[test]
+fn a_chain_of_headers_needs_the_work_of_each() {
+    let mut bench = Bench::new();
+    let mut chain = bench.chain(&bench.genesis(), 3, 1);
+    while chain[2].header.target.is_met_by(&chain[2].header.id()) {
+        chain[2].header.nonce += 1;
+    }
+    let peer = bench.connect_with(&chain[2].header, 3);
+    bench.answer_headers(peer, &headers(&chain));
+    assert!(bench.is_closed(peer));
+    assert_eq!(bench.occupancy("headers"), 1);
+}
+
+/// One told of the chain, another shows that its first block is bad: both are on a chain that nobody checked.
+#[test]
+fn who_leads_to_a_block_that_another_shows_to_be_bad_is_dropped() {
+    let mut bench = Bench::new();
+    let mut forged = bench.send(1, 0, 2, 5, 0);
+    forged.signature = bench.send(3, 0, 2, 5, 0).signature;
+    let bad = bench.block(&bench.genesis(), 1, vec![forged]);
+    let child = bench.block(&bad.header, 1, vec![]);
+    let leader = bench.connect_with(&child.header, 2);
+    bench.answer_headers(leader, &[bad.header, child.header]);
+    let other = bench.connect();
+    assert_eq!(bench.gossip_block(other, &bad), Verdict::Reject);
+    assert!(bench.is_closed(other) && bench.is_closed(leader));
+}
+
+#[test]
+fn orphans_are_bounded_in_bytes() {
+    let mut bench = Bench::new();
+    let sender = key(1);
+    let record = |nonce| {
+        let action = Action::Record { data: vec![7; 4096].into() };
+        Transaction { sender: sender.public_key(), nonce, fee: Amount::ZERO, action }
+            .sign(&bench.network.genesis_id(), &sender)
+    };
+    let large = bench.block(&bench.genesis(), 1, (0..240).map(record).collect());
+    let peer = bench.connect();
+    let count = ORPHAN_BYTES_MAX / encode(&large).len() + 2;
+    assert!(count < ORPHANS_PER_PEER_MAX, "else the other bound is what holds");
+    for number in 0..count {
+        let unknown = BlockId([number as u8; 32]);
+        let orphan = bench.solve(&bench.genesis(), large.body.clone(), |header| header.parent = unknown);
+        assert_eq!(bench.gossip_block(peer, &orphan), Verdict::Ignore);
+    }
+    assert_eq!(bench.occupancy("orphans"), count - 2);
+    assert!(bench.occupancy("orphan_bytes") <= ORPHAN_BYTES_MAX);
 }
