@@ -247,10 +247,7 @@ impl Digest {
         if *to != self.me || sender == self.me || !self.payments.allows(now) {
             return None;
         }
-        let text = format!(
-            "a payment of {amount} is on the way to you from {}: yours when a block has it",
-            short_address(&sender)
-        );
+        let text = format!("payment of {amount} from {}: yours when a block has it", short_address(&sender));
         Some(Line::new(Tone::Good, text))
     }
 
@@ -368,7 +365,7 @@ mod tests {
         };
         let lines = told(&[pay(Address([9; 20])), pay(ME)], Shown::default());
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].starts_with("a payment of 1 is on the way to you from 0x"), "{lines:?}");
+        assert!(lines[0].starts_with("payment of 1 from 0x"), "{lines:?}");
     }
 
     #[test]
