@@ -428,6 +428,7 @@ impl Engine {
             ("requested_blocks", self.sync.requested()),
             ("unchecked_transactions", self.unchecked.len()),
             ("checks", self.checks.len()),
+            ("refused_transactions", self.refused.len()),
         ]
     }
 }

@@ -17,9 +17,9 @@ use super::orphans::WaitsFor;
 use super::{Check, Engine, Origin};
 
 /// Ids of transactions that were refused lately, so that they are not fetched again and again. The oldest leave first.
-const REFUSED_MAX: usize = 16_384;
+pub(crate) const REFUSED_MAX: usize = 16_384;
 /// Transactions that wait to be checked. More are ignored; they can be pulled later.
-const UNCHECKED_MAX: usize = 65_536;
+pub(crate) const UNCHECKED_MAX: usize = 65_536;
 /// Transactions in one check, so that results keep coming.
 const CHECK_BATCH_MAX: usize = 1_024;
 /// Checks of transactions that run at the same time. While they do, the next batch gathers.
@@ -47,6 +47,11 @@ impl Refused {
             let oldest = self.order.pop_front().expect("more than none are there");
             self.ids.remove(&oldest);
         }
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
     }
 
     /// A new tip changes what can be taken.

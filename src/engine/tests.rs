@@ -1,6 +1,7 @@
 //! An engine alone, with every peer played by the test.
 
 mod attacks;
+mod floods;
 mod pool;
 mod promises;
 
@@ -43,6 +44,8 @@ struct Bench {
     /// Results of checks that the test delivers itself.
     hold_checks: bool,
     hold_loads: bool,
+    hold_transactions: bool,
+    hold_persisted: bool,
     held: Vec<Event>,
 }
 
@@ -64,6 +67,8 @@ impl Bench {
             template: None,
             hold_checks: false,
             hold_loads: false,
+            hold_transactions: false,
+            hold_persisted: false,
             held: Vec::new(),
         }
     }
@@ -115,11 +120,11 @@ impl Bench {
             }
             Effect::CheckTransactions { key, transactions } => {
                 let results = check_transactions(transactions, &self.network);
-                return Some(Event::TransactionsChecked { key, results });
+                return Some(Event::TransactionsChecked { key, results }).filter(|_| !self.hold_transactions);
             }
             Effect::Persist(batch) => {
                 self.disk.write(&batch);
-                return Some(Event::Persisted { sequence: batch.sequence });
+                return Some(Event::Persisted { sequence: batch.sequence }).filter(|_| !self.hold_persisted);
             }
             Effect::Load { key, places } => {
                 let loaded = Event::Loaded { key, blocks: self.disk.load(&places) };

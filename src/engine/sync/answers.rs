@@ -115,7 +115,7 @@ impl Engine {
             .collect();
         let distinct: HashSet<&BlockRef> = found.iter().collect();
         let Some(session) = self.peers.get_mut(peer) else { return };
-        if blocks.is_empty() || found.len() != blocks.len() || distinct.len() != blocks.len() {
+        if blocks.is_empty() || distinct.len() != blocks.len() {
             session.best = None;
             session.status_at = None;
             self.peers.punish(peer, Fault::WrongAnswer, effects);

@@ -7,6 +7,7 @@ use quipu_protocol::{
     Transaction, UnixMillis,
 };
 
+use super::super::bodies::BODY_CACHE_BYTES_MAX;
 use super::super::event::{Event, Fault, Gossip, Notice, Ticket, Verdict};
 use super::super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::super::sync::{ANSWER_TIMEOUT, STATUS_INTERVAL};
@@ -370,6 +371,7 @@ fn a_reorganisation_of_blocks_that_the_cache_cannot_hold_ends() {
     let peer = bench.connect_with(&longer[10].header, 11);
     bench.answer_headers(peer, &headers(&longer));
     bench.answer_blocks(peer, &longer);
+    assert!(bench.occupancy("cached_body_bytes") <= BODY_CACHE_BYTES_MAX);
     assert_eq!(bench.tip(), longer[10].header.id());
 }
 

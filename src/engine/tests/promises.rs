@@ -35,7 +35,7 @@ impl Bench {
         chain.iter().filter(|block| ids.contains(&block.header.id())).cloned().collect()
     }
 
-    fn record(&self, from: u32, length: usize) -> SignedTransaction {
+    pub(super) fn record(&self, from: u32, length: usize) -> SignedTransaction {
         let mut seed = [0; 32];
         seed[..4].copy_from_slice(&from.to_le_bytes());
         let key = SecretKey::from_seed(seed);
@@ -71,6 +71,7 @@ fn a_withheld_block_neither_stops_the_miner_nor_another_block() {
     let liar = bench.connect_with(&withheld[0].header, 1);
     bench.answer_headers(liar, &headers(&withheld));
     assert!(bench.is_asked_for_blocks(liar));
+    assert!(bench.template.is_some(), "a block more or less is no reason to rest");
     bench.withhold(liar, &withheld[0].header, 1);
     assert!(bench.template.is_some(), "nobody mines as long as one block is withheld");
     assert_eq!(bench.gossip_block(honest, &other[0]), Verdict::Accept);
