@@ -39,7 +39,7 @@ mod serve;
 pub mod sync;
 pub mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::{Address, BlockId, CheckedTransaction, Millis, Network, SignedTransaction};
@@ -119,6 +119,9 @@ pub struct Engine {
     /// Number of the last batch that was emitted, and of the last that is durable.
     sequence: u64,
     persisted: u64,
+    /// Encoded length of the blocks in each batch between these two, and their sum.
+    unpersisted: VecDeque<usize>,
+    unpersisted_bytes: usize,
     /// For peers and for the user, once the batch of the same call is on its way.
     publications: Vec<event::Gossip>,
     notices: Vec<Notice>,
@@ -171,6 +174,8 @@ impl Engine {
             writes: Vec::new(),
             sequence: 0,
             persisted: 0,
+            unpersisted: VecDeque::new(),
+            unpersisted_bytes: 0,
             publications: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
@@ -241,11 +246,18 @@ impl Engine {
                     self.chain.insert_loaded(blocks);
                 }
             }
-            Event::Persisted { sequence } => self.persisted = self.persisted.max(sequence),
+            Event::Persisted { sequence } => self.on_persisted(sequence),
             Event::Mined { key, nonce } => self.on_mined(key, nonce),
             Event::Command { ticket, command } => self.on_command(ticket, command, now),
             Event::HashRate(rate) => self.mining.note_hash_rate(rate),
             Event::Tick => {}
+        }
+    }
+
+    fn on_persisted(&mut self, sequence: u64) {
+        while self.persisted < sequence {
+            self.persisted += 1;
+            self.unpersisted_bytes -= self.unpersisted.pop_front().expect("what is durable was emitted");
         }
     }
 
@@ -365,6 +377,10 @@ impl Engine {
         writes.append(&mut self.writes);
         if !writes.is_empty() {
             self.sequence += 1;
+            let lengths = writes.iter().map(|write| if let Write::Block(block) = write { block.length() } else { 0 });
+            let bytes = lengths.sum();
+            self.unpersisted.push_back(bytes);
+            self.unpersisted_bytes += bytes;
             effects.push(Effect::Persist(Batch { sequence: self.sequence, writes }));
         }
     }

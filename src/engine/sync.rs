@@ -34,7 +34,9 @@ const BLOCKS_AHEAD_BYTES_MAX: usize = 16 << 20;
 /// Blocks in one request.
 const BLOCKS_PER_REQUEST_MAX: usize = 2_048;
 /// Batches that are written but not durable yet. No blocks are asked for while there are more.
-const UNPERSISTED_BATCHES_MAX: u64 = 256;
+const UNPERSISTED_BATCHES_MAX: usize = 256;
+/// Likewise, the encoded length of their blocks, in bytes.
+const UNPERSISTED_BYTES_MAX: usize = 32 << 20;
 /// How often a peer's pending transactions are compared with ours, when it has more and when it has not.
 const PENDING_INTERVAL: (Millis, Millis) = (Millis(2_000), Millis(60_000));
 /// Steps that are walked back to find out where a peer's chain leaves our path.
@@ -192,7 +194,8 @@ impl Engine {
     /// The next blocks of the path that a peer has and nobody was asked for.
     fn blocks_for(&self, peer: PeerKey, missing: &mut Option<VecDeque<BlockRef>>) -> Vec<BlockRef> {
         let Some(session) = self.peers.get(peer) else { return Vec::new() };
-        let overloaded = self.sequence - self.persisted > UNPERSISTED_BATCHES_MAX;
+        let overloaded =
+            self.unpersisted.len() > UNPERSISTED_BATCHES_MAX || self.unpersisted_bytes > UNPERSISTED_BYTES_MAX;
         let has = session.best.and_then(|best| self.chain.highest_on_path(best, FORK_STEPS_MAX));
         let (Some(has), false) = (has, overloaded) else { return Vec::new() };
         if session.timeouts > 0 && self.another_has_the_path(peer, session.batch_bytes) {
