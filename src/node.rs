@@ -21,14 +21,18 @@ pub mod driver;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod handle;
+pub mod index;
 pub mod keys;
 pub mod loader;
 pub mod miner;
 pub mod prompt;
+pub mod receipt;
 pub mod store;
 pub mod swarm;
 pub mod telemetry;
 pub mod thread;
+pub mod verify;
+pub mod wallet;
 
 use std::io;
 use std::sync::Arc;

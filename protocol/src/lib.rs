@@ -33,6 +33,8 @@ pub mod ledger;
 pub mod merkle;
 pub mod message;
 pub mod network;
+pub mod receipt;
+pub mod record;
 pub mod time;
 pub mod transaction;
 pub mod violation;

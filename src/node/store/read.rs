@@ -15,7 +15,7 @@ use super::{Files, StoreError};
 use crate::engine::event::{LoadedBlock, Place};
 use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::{DECODE_BYTES_MAX, decode};
-use crate::protocol::{Account, Address, Amount, Block, BlockId, CheckedBlock, Delta, Height, Network};
+use crate::protocol::{Account, Address, Amount, Block, BlockId, CheckedBlock, Delta, Header, Height, Network};
 
 /// Reads what is durable, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
 #[derive(Debug, Clone)]
@@ -108,12 +108,16 @@ impl Blocks {
         Ok(Some([&header.value()[..HEADER_BYTES], body.value()].concat()))
     }
 
+    /// The header of a block that must be there.
+    fn header(&self, place: &Place) -> Result<Header, redb::Error> {
+        let row = self.headers.get(&place_key(place))?.ok_or_else(|| damaged(place, &"it is missing"))?;
+        Ok(parse_header_row(place, row.value())?.0)
+    }
+
     /// A block that must be there.
     fn block(&self, place: &Place) -> Result<Block, redb::Error> {
-        let key = place_key(place);
-        let row = self.headers.get(&key)?.ok_or_else(|| damaged(place, &"it is missing"))?;
-        let body = self.bodies.get(&key)?.ok_or_else(|| damaged(place, &"its body is missing"))?;
-        let (header, _) = parse_header_row(place, row.value())?;
+        let header = self.header(place)?;
+        let body = self.bodies.get(&place_key(place))?.ok_or_else(|| damaged(place, &"its body is missing"))?;
         let body = decode(body.value(), DECODE_BYTES_MAX).map_err(|error| damaged(place, &error))?;
         Ok(Block { header, body })
     }
@@ -143,6 +147,17 @@ impl Snapshot {
         guarded(&self.path, || {
             let id = self.best.get(height.0)?.map(|id| BlockId(*id.value()));
             id.map(|id| self.blocks.block(&Place { height, id })).transpose()
+        })
+    }
+
+    /// The header at a height of the best chain, genesis included; `None` above the tip.
+    pub fn header_at(&self, height: Height) -> Result<Option<Header>, StoreError> {
+        if height == Height::GENESIS {
+            return Ok(Some(self.network.genesis().header));
+        }
+        guarded(&self.path, || {
+            let id = self.best.get(height.0)?.map(|id| BlockId(*id.value()));
+            id.map(|id| self.blocks.header(&Place { height, id })).transpose()
         })
     }
 

@@ -1,0 +1,1 @@
+//! A proof that a transaction is on a chain, for whoever runs no node.

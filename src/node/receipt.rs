@@ -1,0 +1,1 @@
+//! Makes receipts from the stored chain.

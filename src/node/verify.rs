@@ -1,0 +1,1 @@
+//! `quipu verify`: judges a receipt without a node and without a network.
