@@ -6,6 +6,7 @@
 //! | [`swarm`] | one tokio task | the network |
 //! | [`store`] | one thread that writes | what survives; group commit |
 //! | [`loader`] | one thread | reads the store for the engine and for peers |
+//! | [`index`] | one thread | where transactions and records are |
 //! | [`checker`] | a thread for each core | the rules that need no state |
 //! | [`miner`] | as many threads as wanted | nonces |
 //! | [`handle`] | any | what the node's user may do |
@@ -35,6 +36,7 @@ pub mod verify;
 pub mod wallet;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -45,13 +47,15 @@ use tokio::runtime::Runtime;
 use checker::Checker;
 use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
-use handle::{Handle, Profile, Users};
+use handle::{Handle, Profile, UserEvent, Users};
+use index::Index;
 use keys::Keys;
 use miner::Miner;
 use store::{FolderLock, Reader, Store, StoreError, writer};
 use swarm::{SwarmConfig, SwarmHandle};
 
 use crate::engine::{Engine, EngineConfig};
+use crate::protocol::Network;
 
 /// Threads of the network's runtime: one for the swarm's task, one for the connections.
 const RUNTIME_THREADS: usize = 2;
@@ -97,6 +101,7 @@ struct Running {
     swarm: Arc<SwarmHandle>,
     writer: JoinHandle<()>,
     loader: JoinHandle<()>,
+    index: Option<(Index, JoinHandle<()>)>,
     runtime: Runtime,
 }
 
@@ -132,17 +137,26 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
         key: Arc::clone(&keys.account),
     };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
+    let index_folder = config.index.then(|| config.data_dir.clone());
     let swarm = start_swarm(config, keys, &runtime, &sender, &users)?;
     let reader = store.reader();
-    let handle =
-        Handle::new(profile, sender.clone(), reader.clone(), Arc::clone(&swarm), Arc::clone(&view), Arc::clone(&users));
+    let index = index_folder.map(|folder| start_index(&folder, &reader, &network, &users)).transpose()?;
+    let handle = Handle::new(
+        profile,
+        sender.clone(),
+        reader.clone(),
+        index.as_ref().map(|(index, _)| index.clone()),
+        Arc::clone(&swarm),
+        Arc::clone(&view),
+        Arc::clone(&users),
+    );
 
     let failed = {
         let handle = handle.clone();
         move |line| handle.fail(line)
     };
     let (writer, jobs) = bounded(writer::JOBS_MAX);
-    let writer_thread = spawn_writer(store, jobs, sender.clone(), failed.clone())?;
+    let writer_thread = spawn_writer(store, jobs, &handle, sender.clone(), failed.clone())?;
     let (loader, loads) = unbounded();
     let loader_thread = spawn_loader(reader, loads, sender.clone(), Arc::clone(&swarm), failed.clone())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -155,7 +169,7 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
     let driver = thread::spawn("engine", failed, move || driver.run())?;
 
     users.ready(swarm.listen());
-    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, runtime };
+    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, index, runtime };
     Ok(Node { handle, ended, running: Some(running) })
 }
 
@@ -179,14 +193,27 @@ fn start_swarm(
     swarm.map(Arc::new).map_err(StartError::Swarm)
 }
 
+fn start_index(
+    folder: &Path,
+    reader: &Reader,
+    network: &Arc<Network>,
+    users: &Arc<Users>,
+) -> io::Result<(Index, JoinHandle<()>)> {
+    let users = Arc::clone(users);
+    Index::start(folder, reader.clone(), network, move |tip| users.tell(UserEvent::Indexed(tip)))
+}
+
 fn spawn_writer(
     store: Store,
     jobs: Receiver<writer::Job>,
+    handle: &Handle,
     engine: EngineSender,
     failed: impl Fn(String) + Clone + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
+    let index = handle.index().cloned();
+    let committed = move || index.iter().for_each(Index::nudge);
     thread::spawn("store", failed.clone(), move || {
-        if let Err(error) = writer::run(store, &jobs, &engine) {
+        if let Err(error) = writer::run(store, &jobs, &engine, committed) {
             failed(error.to_string());
         }
     })
@@ -225,16 +252,22 @@ impl Node {
 
     /// From those who ask to those who answer, so that nobody waits for somebody who has ended.
     fn stop(&mut self) {
-        let Some(Running { stop, driver, swarm, writer, loader, runtime }) = self.running.take() else { return };
+        let Some(Running { stop, driver, swarm, writer, loader, index, runtime }) = self.running.take() else { return };
         self.handle.refuse_commands();
         // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has told.
         drop(stop);
         let _ = driver.join();
         // What the engine sent last goes out before the goodbyes.
         swarm.shut_down();
+        // What the index does not reach any more it finds at the next start.
+        let index = index.map(|(index, thread)| {
+            index.stop();
+            thread
+        });
         // What is queued is written and answered, then the database is closed and the folder unlocked.
         let _ = writer.join();
         let _ = loader.join();
+        let _ = index.map(JoinHandle::join);
         self.handle.close();
         runtime.shutdown_timeout(RUNTIME_END_TIME);
     }

@@ -41,6 +41,8 @@ pub struct Config {
     pub peers: Vec<Multiaddr>,
     /// As in `SwarmConfig`.
     pub mdns: bool,
+    /// Whether to keep an index of transactions and records.
+    pub index: bool,
     /// When to mine.
     pub mine: MiningMode,
     /// Miner threads.
@@ -115,6 +117,10 @@ struct Arguments {
     #[arg(long, env = "QUIPU_NO_MDNS", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     no_mdns: bool,
 
+    /// Keep no index of transactions and records: `history` and `records` do not answer
+    #[arg(long, env = "QUIPU_NO_INDEX", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    no_index: bool,
+
     /// Mine by itself: `on` always, `pending` only while transactions wait
     #[arg(long, value_name = "off|on|pending", env = "QUIPU_MINE", default_value = "off", value_parser = parse_mode)]
     mine: MiningMode,
@@ -179,6 +185,7 @@ impl Config {
             listen: arguments.listen,
             peers: arguments.peer,
             mdns: !arguments.no_mdns,
+            index: !arguments.no_index,
             mine: arguments.mine,
             threads: arguments.threads.map_or_else(default_threads, |threads| threads as usize),
             json: arguments.json,

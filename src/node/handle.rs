@@ -8,9 +8,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use libp2p::{Multiaddr, PeerId};
 
 use super::driver::EngineSender;
+use super::index::Index;
 use super::store::Reader;
 use super::swarm::{PeerRow, SwarmCommand, SwarmHandle};
-use crate::engine::event::{Answer, Command, CommandError, Notice, Ticket};
+use crate::engine::event::{Answer, Command, CommandError, Notice, Place, Ticket};
 use crate::engine::{Event, View};
 use crate::protocol::{Address, Network, SecretKey};
 
@@ -25,6 +26,7 @@ struct Inner {
     profile: Profile,
     engine: EngineSender,
     reader: Reader,
+    index: Option<Index>,
     swarm: Arc<SwarmHandle>,
     view: ArcSwap<View>,
     commands: Mutex<Commands>,
@@ -60,6 +62,8 @@ pub enum UserEvent {
     PeerDisconnected(PeerRow),
     /// From the engine.
     Notice(Notice),
+    /// The index has reached this block of the best chain.
+    Indexed(Place),
     /// Something that the user should read, in one line (mDNS does not start, a full disk, …).
     Warning(String),
     /// The node cannot go on; this line says why and what to do. It shuts down by itself.
@@ -76,12 +80,13 @@ impl Handle {
         profile: Profile,
         engine: EngineSender,
         reader: Reader,
+        index: Option<Index>,
         swarm: Arc<SwarmHandle>,
         view: Arc<View>,
         users: Arc<Users>,
     ) -> Self {
         let (view, commands) = (ArcSwap::new(view), Mutex::default());
-        Self(Arc::new(Inner { profile, engine, reader, swarm, view, commands, users }))
+        Self(Arc::new(Inner { profile, engine, reader, index, swarm, view, commands, users }))
     }
 
     /// The newest snapshot. Never blocks.
@@ -107,6 +112,11 @@ impl Handle {
     /// Reads what is durable.
     pub fn reader(&self) -> &Reader {
         &self.0.reader
+    }
+
+    /// Where things are; `None` if the node keeps no index.
+    pub fn index(&self) -> Option<&Index> {
+        self.0.index.as_ref()
     }
 
     /// The connected peers of our network.

@@ -1,1 +1,244 @@
-//! Where things are on the best chain: transactions, accounts' histories, records. Derived data, in a file of its own.
+//! Where things are on the best chain: transactions by id, accounts' histories, records by tag, sender, time and
+//! content. Derived data, in a file of its own, `index.redb`.
+//!
+//! Always true: the way of a block never waits for the index, which follows the store on its own thread
+//! ([`Index::nudge`] only leaves a note); what a [`View`] answers is true of one durable tip of the best chain, at least
+//! the one that was durable when the view was asked for; a file that is missing, damaged, of another network or of
+//! another form is built anew from the store without a word from the user.
+//!
+//! Commits of the index wait for no disk, but for one every few seconds: what a crash loses is indexed again.
+//!
+//! Not here: the things themselves. A row says where one is, and it is read from the store and compared.
+
+mod entry;
+mod file;
+mod follow;
+mod list;
+mod record;
+mod row;
+mod view;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded};
+use redb::Database;
+
+use super::store::{Reader, StoreError};
+use super::thread;
+use crate::engine::event::Place;
+use crate::protocol::{Height, Network};
+
+pub use entry::{Cursor, CursorError, Entry, Item, Location, Page, Query, RecordEntry, Roles};
+pub use view::{PAGE_ENTRIES_MAX, SCAN_STEPS_MAX, View};
+
+/// How long a view waits for the index to reach what is durable.
+const VIEW_WAIT_TIME: Duration = Duration::from_secs(2);
+
+/// Why the index does not answer. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The node was started without one.
+    #[error("this node keeps no index: start it without --no-index")]
+    Off,
+    /// It has not read the whole chain yet.
+    #[error("still indexing: block {indexed} of {tip}, try again in a moment")]
+    Behind {
+        /// The last block that is indexed.
+        indexed: Height,
+        /// The last block there is.
+        tip: Height,
+    },
+    /// Not the beginning of an id.
+    #[error("a transaction is named by 8 to 64 hex digits of its id")]
+    BadPrefix,
+    /// The file is not what was written.
+    #[error("the index is damaged ({detail}) and is being built anew: try again in a moment")]
+    Damaged {
+        /// What was seen.
+        detail: String,
+    },
+    /// The system does not let us keep one.
+    #[error(
+        "the index cannot be kept in {} ({detail}): make room or give permission and start again, the chain is not \
+         affected", file.display()
+    )]
+    Unusable {
+        /// The index.
+        file: PathBuf,
+        /// What the system says.
+        detail: String,
+    },
+    /// The store that the index tells of can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IndexError {
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Off => "index_off",
+            Self::Behind { .. } => "index_behind",
+            Self::BadPrefix => "bad_id",
+            Self::Damaged { .. } => "index_damaged",
+            Self::Unusable { .. } => "index_unusable",
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+/// The index of a running node. Cheap to clone. It follows the store until [`Index::stop`], or until the last clone is
+/// gone.
+#[derive(Debug, Clone)]
+pub struct Index {
+    shared: Arc<Shared>,
+    /// Holds one note at most: the thread looks for itself what there is to do.
+    notes: Sender<()>,
+}
+
+/// What the thread and the readers share.
+#[derive(Debug)]
+struct Shared {
+    reader: Reader,
+    network: Arc<Network>,
+    file: PathBuf,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Used under the lock only, so that the thread knows when it is closed.
+    database: Option<Arc<Database>>,
+    /// The last block that is indexed.
+    indexed: Place,
+    /// Grows with each change, so that none is slept through.
+    changes: u64,
+    /// How many views wait. The thread does not gather blocks meanwhile.
+    waiting: usize,
+    /// A reader has seen damage.
+    damage: Option<String>,
+    /// Why there is no index in this run of the node.
+    failure: Option<String>,
+    is_ending: bool,
+}
+
+impl Index {
+    /// Opens the index in the data folder, or builds it, on a thread that follows what `reader` sees. `told` gets each
+    /// tip of the best chain that the index has reached; it must not block.
+    pub fn start(
+        folder: &Path,
+        reader: Reader,
+        network: &Arc<Network>,
+        told: impl Fn(Place) + Send + 'static,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        let (notes, noted) = bounded(1);
+        let shared = Arc::new(Shared {
+            reader,
+            network: Arc::clone(network),
+            file: folder.join(file::FILE),
+            state: Mutex::new(State {
+                database: None,
+                indexed: Place { height: Height::GENESIS, id: network.genesis_id() },
+                changes: 0,
+                waiting: 0,
+                damage: None,
+                failure: None,
+                is_ending: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let failed = {
+            let shared = Arc::clone(&shared);
+            move |line: String| shared.fail(line)
+        };
+        let follower = follow::Follower::new(Arc::clone(&shared), noted, Box::new(told));
+        let thread = thread::spawn("index", failed, move || follower.run())?;
+        Ok((Self { shared, notes }, thread))
+    }
+
+    /// Something new is durable. Never blocks.
+    pub fn nudge(&self) {
+        // A note that is there already says the same.
+        let _ = self.notes.try_send(());
+    }
+
+    /// Asks the thread to make durable what is indexed and to end. Never blocks.
+    pub fn stop(&self) {
+        self.shared.change(|state| state.is_ending = true);
+        self.nudge();
+    }
+
+    /// A view of a tip that is not older than the best block that is durable now. Waits for the index up to two
+    /// seconds, then it is [`IndexError::Behind`].
+    pub fn view(&self) -> Result<View, IndexError> {
+        let wanted = self.shared.reader.snapshot()?.tip();
+        let deadline = Instant::now() + VIEW_WAIT_TIME;
+        let _waiting = Waiting::new(self);
+        loop {
+            let seen = self.shared.state().changes;
+            if let Some(view) = View::open(self, wanted)? {
+                return Ok(view);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let state = self.shared.state();
+            let indexed = state.indexed.height;
+            let waited = self.shared.changed.wait_timeout_while(state, left, |state| state.changes == seen);
+            if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+                return Err(IndexError::Behind { indexed, tip: wanted.height });
+            }
+        }
+    }
+
+    /// A reader has seen that the file is not what was written.
+    fn report_damage(&self, detail: &str) {
+        self.shared.change(|state| state.damage = Some(detail.to_owned()));
+        self.nudge();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a single step, so a lock that a panic left behind guards a whole value.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        state.changes += 1;
+        let result = change(&mut state);
+        self.changed.notify_all();
+        result
+    }
+
+    /// There is no index in this run any more. The node goes on without it.
+    fn fail(&self, detail: String) {
+        tracing::warn!(file = %self.file.display(), detail, "the index has stopped, the node goes on without it");
+        self.change(|state| state.failure = Some(detail));
+    }
+}
+
+/// A view that waits, as long as this lives.
+struct Waiting<'a>(&'a Index);
+
+impl<'a> Waiting<'a> {
+    fn new(index: &'a Index) -> Self {
+        index.shared.state().waiting += 1;
+        index.nudge();
+        Self(index)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.shared.state().waiting -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;

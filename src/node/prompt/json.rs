@@ -151,9 +151,11 @@ impl<'a> From<&'a PeerRow> for PeerFields<'a> {
     }
 }
 
-/// The line for an event.
-pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> String {
-    line(&match event {
+/// The line for an event, if it gets one.
+pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<String> {
+    Some(line(&match event {
+        // Nobody watches the index at work.
+        UserEvent::Indexed(_) => return None,
         UserEvent::Ready { listen } => Event::Ready {
             peer_id: identity.peer_id.to_string(),
             address: identity.address,
@@ -179,7 +181,7 @@ pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> String 
         }
         UserEvent::Warning(message) => Event::Warning { code: "node", message: message.into() },
         UserEvent::Fatal(message) => Event::Fatal { message },
-    })
+    }))
 }
 
 fn line(value: &impl Serialize) -> String {
@@ -372,10 +374,11 @@ mod tests {
         ];
         for (told, want) in cases {
             roster.learn(&told);
-            assert_eq!(event(&told, &identity, &roster), want);
+            assert_eq!(event(&told, &identity, &roster), Some(want));
         }
-        let clock =
-            event(&UserEvent::Notice(Notice::ClockDiffers { peer: PeerKey(1), offset_millis: 1 }), &identity, &roster);
+        assert_eq!(event(&UserEvent::Indexed(place), &identity, &roster), None);
+        let clock = UserEvent::Notice(Notice::ClockDiffers { peer: PeerKey(1), offset_millis: 1 });
+        let clock = event(&clock, &identity, &roster).expect("people read it");
         assert!(
             clock.starts_with(r#"{"event":"warning","code":"peer_clock","message":"the clock of peer …"#),
             "{clock}"

@@ -177,6 +177,8 @@ impl Digest {
             UserEvent::Warning(text) => self.warning(text.clone(), now),
             // The banner and the last line of the process tell these.
             UserEvent::Ready { .. } | UserEvent::Fatal(_) => None,
+            // Nobody watches the index at work.
+            UserEvent::Indexed(_) => None,
         }
     }
 

@@ -190,7 +190,11 @@ impl<'a> Session<'a> {
         self.roster.learn(event);
         self.learn_addresses(event);
         match (self.mode, event) {
-            (Mode::Json, _) => self.screen.line(&json::event(event, &self.identity, &self.roster))?,
+            (Mode::Json, _) => {
+                if let Some(line) = json::event(event, &self.identity, &self.roster) {
+                    self.screen.line(&line)?;
+                }
+            }
             (_, UserEvent::Ready { .. }) => {
                 let status = job::status(self.handle, &self.identity);
                 let commands = match input {

@@ -24,8 +24,13 @@ pub enum Job {
 }
 
 /// Works until all senders of `jobs` are gone and everything is written, or until a commit fails. The store is closed
-/// on return.
-pub fn run(mut store: Store, jobs: &Receiver<Job>, engine: &EngineSender) -> Result<(), StoreError> {
+/// on return. `committed` is called after each commit; it must not block.
+pub fn run(
+    mut store: Store,
+    jobs: &Receiver<Job>,
+    engine: &EngineSender,
+    committed: impl Fn(),
+) -> Result<(), StoreError> {
     let mut batches = Vec::new();
     let mut releases = Vec::new();
     while let Ok(first) = jobs.recv() {
@@ -43,6 +48,7 @@ pub fn run(mut store: Store, jobs: &Receiver<Job>, engine: &EngineSender) -> Res
         }
         if !batches.is_empty() {
             store.write(&batches)?;
+            committed();
         }
         for release in releases.drain(..) {
             release();
@@ -88,7 +94,7 @@ mod tests {
             release(number + 1);
         }
         drop(queue);
-        run(store, &jobs, &engine).expect("written");
+        run(store, &jobs, &engine, || {}).expect("written");
         // All of them see the last block, because they were queued together.
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3].map(|number| (number, Height(3))));
         let persisted: Vec<_> = results.try_iter().collect();
@@ -110,7 +116,10 @@ mod tests {
         let seen = Arc::new(());
         let held = Arc::clone(&seen);
         queue.send(Job::Release(Box::new(move || panic!("released: {held:?}")))).expect("open");
-        assert_eq!(run(store, &jobs, &engine).expect_err("no such block").code(), "database_damaged");
+        assert_eq!(
+            run(store, &jobs, &engine, || panic!("nothing was committed")).expect_err("no such block").code(),
+            "database_damaged"
+        );
         assert_eq!(results.len(), 0);
         drop(jobs);
         assert_eq!(Arc::strong_count(&seen), 1, "what was to be released is dropped");

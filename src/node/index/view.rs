@@ -1,0 +1,264 @@
+//! Reading the index and the store as they were at one tip.
+
+use redb::{ReadTransaction, ReadableDatabase};
+
+use super::entry::{Cursor, Entry, Item, Location, Page, Query, RecordEntry, Roles};
+use super::list::{Common, Found, Rows};
+use super::record::Record;
+use super::row::{List, Spot, spot_of};
+use super::{Index, IndexError, file};
+use crate::engine::event::Place;
+use crate::node::store::Snapshot;
+use crate::protocol::{Action, Address, Block, Header, Height, SignedTransaction, TransactionId, UnixMillis};
+
+/// The most rows on a page, whatever is asked for.
+pub const PAGE_ENTRIES_MAX: usize = 1000;
+/// A page ends early after so many steps through the lists, each of which reads a few pages of the file.
+pub const SCAN_STEPS_MAX: usize = 2000;
+/// Fewer hex digits name no transaction.
+const PREFIX_DIGITS_MIN: usize = 8;
+/// So many ids are all that anybody wants to know of.
+const PREFIX_IDS_MAX: usize = 2;
+
+/// The index and the store at one tip. Later blocks do not change it; keep it as long as an answer takes, because the
+/// files can't reuse their old pages meanwhile.
+pub struct View {
+    index: Index,
+    snapshot: Snapshot,
+    rows: Rows,
+    tip: Place,
+}
+
+impl View {
+    /// `None` if the index has not come to `wanted` yet, or is on a branch that the store has left.
+    pub(super) fn open(index: &Index, wanted: Place) -> Result<Option<Self>, IndexError> {
+        let Some(transaction) = begin(index)? else { return Ok(None) };
+        let read = || Ok((file::tip(&transaction)?, transaction.open_table(file::ROWS)?));
+        let (tip, rows) = file::guarded(&index.shared.file, read).map_err(|error| told(index, error))?;
+        // The index never knows more than the store, so the store is looked at after it.
+        let snapshot = index.shared.reader.snapshot()?;
+        let is_best = snapshot.header_at(tip.height)?.is_some_and(|header| header.id() == tip.id);
+        let is_new_enough = tip.height >= wanted.height || tip == snapshot.tip();
+        Ok((is_best && is_new_enough).then(|| Self { index: index.clone(), snapshot, rows, tip }))
+    }
+
+    /// The last block that it knows.
+    pub fn tip(&self) -> Place {
+        self.tip
+    }
+
+    /// The store at a moment when [`View::tip`] was on the best chain, perhaps with more blocks above it.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Where a transaction, or a reward, is.
+    pub fn find(&self, id: &TransactionId) -> Result<Option<Location>, IndexError> {
+        let list = List::id(id);
+        let mut blocks = Blocks::new(self);
+        for spot in self.spots(list.key(Spot::FIRST)..=list.key(Spot::LAST))? {
+            let Some(item) = blocks.item(spot)? else { continue };
+            if item.id == *id {
+                return Ok(Some(Location { place: item.place, position: spot.position() }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The transactions and rewards whose ids begin with these hex digits, at least 8; two at most.
+    pub fn find_prefix(&self, digits: &str) -> Result<Vec<TransactionId>, IndexError> {
+        let digits = digits.to_lowercase();
+        if !(PREFIX_DIGITS_MIN..=64).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(IndexError::BadPrefix);
+        }
+        let keys = List::ids_from(&digits).ok_or(IndexError::BadPrefix)?;
+        let (mut found, mut blocks) = (Vec::new(), Blocks::new(self));
+        for spot in self.spots(keys)? {
+            let Some(item) = blocks.item(spot)? else { continue };
+            if item.id.to_string().starts_with(&digits) && !found.contains(&item.id) {
+                found.push(item.id);
+                if found.len() == PREFIX_IDS_MAX {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What an account sent, received, mined and recorded, the newest first, from the row before `before` on.
+    pub fn history(&self, address: &Address, before: Option<Cursor>, limit: usize) -> Result<Page<Entry>, IndexError> {
+        let mut blocks = Blocks::new(self);
+        self.page(vec![List::account(address)], Spot::FIRST, before, limit, |spot| {
+            let Some(FoundItem { place, timestamp, id, item }) = blocks.item(spot)? else { return Ok(None) };
+            let roles = roles(address, &item);
+            Ok((roles != Roles::default()).then_some(Entry { place, timestamp, id, item, roles }))
+        })
+    }
+
+    /// The records that `query` describes, the newest first, from the row before `before` on.
+    pub fn records(
+        &self,
+        query: &Query,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<RecordEntry>, IndexError> {
+        let Some(floor) = query.since.map_or(Ok(Some(Spot::FIRST)), |since| self.first_since(since))? else {
+            return Ok(Page { entries: Vec::new(), next: None });
+        };
+        let mut lists = Vec::new();
+        lists.extend(query.find.as_ref().map(List::content));
+        lists.extend(query.from.as_ref().map(List::sender));
+        lists.extend(query.tag.as_ref().map(|tag| List::tag(&tag.to_string())));
+        if lists.is_empty() {
+            lists.push(List::records());
+        }
+        let mut blocks = Blocks::new(self);
+        self.page(lists, floor, before, limit, |spot| {
+            let Some(found) = blocks.item(spot)? else { return Ok(None) };
+            Ok(record_entry(found).filter(|entry| is_wanted(entry, query)))
+        })
+    }
+
+    /// The rows of a page: what `read` makes of the places that are in all lists. It gives `None` for a row that is
+    /// there because two hashes begin alike.
+    fn page<T>(
+        &self,
+        lists: Vec<List>,
+        floor: Spot,
+        before: Option<Cursor>,
+        limit: usize,
+        mut read: impl FnMut(Spot) -> Result<Option<T>, IndexError>,
+    ) -> Result<Page<T>, IndexError> {
+        let limit = limit.clamp(1, PAGE_ENTRIES_MAX);
+        let mut common = Common::new(&self.rows, lists, floor, SCAN_STEPS_MAX);
+        let mut bound = before.map_or(Spot::LAST, |cursor| cursor.0);
+        let mut entries = Vec::new();
+        loop {
+            let place = match self.guarded(|| common.below(bound))? {
+                Found::At(place) => place,
+                Found::Nothing => return Ok(Page { entries, next: None }),
+                Found::Tired(bound) => return Ok(Page { entries, next: Some(Cursor(bound)) }),
+            };
+            if entries.len() == limit {
+                return Ok(Page { entries, next: Some(Cursor(bound)) });
+            }
+            entries.extend(read(place)?);
+            bound = place;
+        }
+    }
+
+    /// The lowest place in a block of this time or later. Timestamps never go back along the chain.
+    fn first_since(&self, since: UnixMillis) -> Result<Option<Spot>, IndexError> {
+        let (mut low, mut high) = (0, self.tip.height.0 + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.header(middle)?.timestamp < since { low = middle + 1 } else { high = middle }
+        }
+        Ok((low <= self.tip.height.0).then(|| Spot::first_of(low)))
+    }
+
+    fn header(&self, height: u64) -> Result<Header, IndexError> {
+        Ok(self.snapshot.header_at(Height(height))?.expect("the best chain has no gaps below its tip"))
+    }
+
+    fn spots(&self, keys: std::ops::RangeInclusive<u128>) -> Result<Vec<Spot>, IndexError> {
+        self.guarded(|| {
+            let rows = self.rows.range(keys)?.take(SCAN_STEPS_MAX);
+            rows.map(|row| Ok(spot_of(row?.0.value()))).collect()
+        })
+    }
+
+    fn guarded<T>(&self, body: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, IndexError> {
+        file::guarded(&self.index.shared.file, body).map_err(|error| told(&self.index, error))
+    }
+}
+
+/// `None` while the file is being opened.
+fn begin(index: &Index) -> Result<Option<ReadTransaction>, IndexError> {
+    let file = &index.shared.file;
+    let result = {
+        let state = index.shared.state();
+        if let Some(detail) = state.failure.clone() {
+            return Err(IndexError::Unusable { file: file.clone(), detail });
+        }
+        let Some(database) = &state.database else { return Ok(None) };
+        file::guarded(file, || Ok(database.begin_read()?))
+    };
+    result.map(Some).map_err(|error| told(index, error))
+}
+
+/// Lets a damaged file be built anew.
+fn told(index: &Index, error: IndexError) -> IndexError {
+    if let IndexError::Damaged { detail } = &error {
+        index.report_damage(detail);
+    }
+    error
+}
+
+/// What is at a place.
+struct FoundItem {
+    place: Place,
+    timestamp: UnixMillis,
+    id: TransactionId,
+    item: Item,
+}
+
+/// Reads blocks, one at a time: rows that follow each other are often of the same block.
+struct Blocks<'a> {
+    view: &'a View,
+    last: Option<(Place, Block)>,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(view: &'a View) -> Self {
+        Self { view, last: None }
+    }
+
+    /// `None` if the row is not from this chain, which only damage could bring about.
+    fn item(&mut self, spot: Spot) -> Result<Option<FoundItem>, IndexError> {
+        let height = Height(spot.height());
+        if height > self.view.tip.height {
+            return Ok(None);
+        }
+        if self.last.as_ref().is_none_or(|(place, _)| place.height != height) {
+            let Some(block) = self.view.snapshot.block_at(height)? else { return Ok(None) };
+            self.last = Some((Place { height, id: block.header.id() }, block));
+        }
+        let Some((place, block)) = &self.last else { return Ok(None) };
+        let (place, timestamp) = (*place, block.header.timestamp);
+        let Some(position) = spot.position() else {
+            let reward = block.body.reward;
+            let id = reward.id(&block.header.parent);
+            return Ok(Some(FoundItem { place, timestamp, id, item: Item::Reward(reward) }));
+        };
+        let Some(signed) = block.body.transactions.get(position as usize).cloned() else { return Ok(None) };
+        let id = signed.transaction.id(&self.view.index.shared.network.genesis_id());
+        Ok(Some(FoundItem { place, timestamp, id, item: Item::Transaction { position, signed } }))
+    }
+}
+
+fn roles(address: &Address, item: &Item) -> Roles {
+    match item {
+        Item::Reward(reward) => Roles { mined: reward.to == *address, ..Roles::default() },
+        Item::Transaction { signed: SignedTransaction { transaction, .. }, .. } => {
+            let is_sender = transaction.sender.address() == *address;
+            match &transaction.action {
+                Action::Transfer { to, .. } => Roles { sent: is_sender, received: to == address, ..Roles::default() },
+                Action::Record { .. } => Roles { recorded: is_sender, ..Roles::default() },
+            }
+        }
+    }
+}
+
+fn record_entry(FoundItem { place, timestamp, id, item }: FoundItem) -> Option<RecordEntry> {
+    let Item::Transaction { position, signed } = item else { return None };
+    let Action::Record { data } = &signed.transaction.action else { return None };
+    let (record, sender) = (Record::read(data), signed.transaction.sender.address());
+    Some(RecordEntry { place, timestamp, position, id, sender, signed, record })
+}
+
+fn is_wanted(entry: &RecordEntry, query: &Query) -> bool {
+    query.tag.as_ref().is_none_or(|tag| entry.record.tags.contains(tag))
+        && query.from.is_none_or(|from| entry.sender == from)
+        && query.find.is_none_or(|hash| entry.record.content_hash() == hash)
+}
