@@ -10,7 +10,8 @@
 //! | [`checker`] | a thread for each core | the rules that need no state |
 //! | [`miner`] | as many threads as wanted | nonces |
 //! | [`handle`] | any | what the node's user may do |
-//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, keys, logs, the user |
+//! | [`wallet`] | any | keys in files, and the one that is signed with |
+//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, the identity, logs, the user |
 //! | [`thread`] | | threads that tell when they fail |
 //!
 //! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node
@@ -26,6 +27,7 @@ pub mod index;
 pub mod keys;
 pub mod loader;
 pub mod miner;
+mod private_file;
 pub mod prompt;
 pub mod receipt;
 pub mod store;
@@ -42,6 +44,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use libp2p::identity::Keypair;
 use tokio::runtime::Runtime;
 
 use checker::Checker;
@@ -49,10 +52,10 @@ use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
 use handle::{Handle, Profile, UserEvent, Users};
 use index::Index;
-use keys::Keys;
 use miner::Miner;
 use store::{FolderLock, Reader, Store, StoreError, writer};
 use swarm::{SwarmConfig, SwarmHandle};
+use wallet::Wallets;
 
 use crate::engine::{Engine, EngineConfig};
 use crate::protocol::Network;
@@ -105,8 +108,9 @@ struct Running {
     runtime: Runtime,
 }
 
-/// Starts a node. Returns when it listens and has read its store.
-pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
+/// Starts a node that is `identity` to peers and signs with the wallet in use. Returns when it listens and has read its
+/// store.
+pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node, StartError> {
     let lock = FolderLock::acquire(&config.data_dir, &config.name)?;
     let (store, stored) = Store::open(lock, &config.network)?;
     let mut seed = [0; 32];
@@ -114,7 +118,7 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
     let mut engine = Engine::new(
         EngineConfig {
             network: Arc::clone(&config.network),
-            account: keys.account.public_key().address(),
+            account: wallets.address(),
             nickname: config.name.clone(),
             seed,
             mining: config.mine,
@@ -131,14 +135,10 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
         .thread_name("quipu-network")
         .enable_all()
         .build()?;
-    let profile = Profile {
-        network: Arc::clone(&config.network),
-        peer_id: keys.identity.public().to_peer_id(),
-        key: Arc::clone(&keys.account),
-    };
+    let profile = Profile { network: Arc::clone(&config.network), peer_id: identity.public().to_peer_id(), wallets };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
-    let swarm = start_swarm(config, keys, &runtime, &sender, &users)?;
+    let swarm = start_swarm(config, identity, &runtime, &sender, &users)?;
     let reader = store.reader();
     let index = index_folder.map(|folder| start_index(&folder, &reader, &network, &users)).transpose()?;
     let handle = Handle::new(
@@ -175,14 +175,14 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
 
 fn start_swarm(
     config: Config,
-    keys: Keys,
+    keypair: Keypair,
     runtime: &Runtime,
     engine: &EngineSender,
     users: &Arc<Users>,
 ) -> Result<Arc<SwarmHandle>, StartError> {
     let users = Arc::clone(users);
     let config = SwarmConfig {
-        keypair: keys.identity,
+        keypair,
         network: config.network,
         listen: config.listen,
         peers: config.peers,

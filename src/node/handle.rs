@@ -11,6 +11,7 @@ use super::driver::EngineSender;
 use super::index::Index;
 use super::store::Reader;
 use super::swarm::{PeerRow, SwarmCommand, SwarmHandle};
+use super::wallet::{WalletError, Wallets};
 use crate::engine::event::{Answer, Command, CommandError, Notice, Place, Ticket};
 use crate::engine::{Event, View};
 use crate::protocol::{Address, Network, SecretKey};
@@ -37,7 +38,7 @@ struct Inner {
 pub(super) struct Profile {
     pub(super) network: Arc<Network>,
     pub(super) peer_id: PeerId,
-    pub(super) key: Arc<SecretKey>,
+    pub(super) wallets: Wallets,
 }
 
 /// Commands that wait for their answer. Bounded by what users wait for.
@@ -146,14 +147,19 @@ impl Handle {
         self.0.profile.peer_id
     }
 
-    /// The node's own account.
-    pub fn address(&self) -> Address {
-        self.0.profile.key.public_key().address()
+    /// The wallets, and which of them is in use.
+    pub fn wallets(&self) -> &Wallets {
+        &self.0.profile.wallets
     }
 
-    /// The key of the node's own account.
-    pub fn key(&self) -> Arc<SecretKey> {
-        Arc::clone(&self.0.profile.key)
+    /// The address of the wallet in use.
+    pub fn address(&self) -> Address {
+        self.wallets().address()
+    }
+
+    /// The key of the wallet in use, unless it is locked.
+    pub fn key(&self) -> Result<Arc<SecretKey>, WalletError> {
+        self.wallets().key()
     }
 
     /// What happens from now on; the first subscriber gets all from [`UserEvent::Ready`] on. Bounded: a subscriber

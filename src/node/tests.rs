@@ -9,7 +9,8 @@ use libp2p::Multiaddr;
 
 use super::config::Config;
 use super::handle::UserEvent;
-use super::keys::Keys;
+use super::keys::load_or_create_identity;
+use super::wallet::Wallets;
 use super::{Node, StartError, start};
 use crate::engine::event::{Answer, Command, CommandError, MiningMode, Notice};
 use crate::protocol::{Action, Address, Amount, Height, Network, Parameters};
@@ -32,7 +33,8 @@ fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
         prompt: false,
         log: String::new(),
     };
-    start(config, Keys::load_or_create(folder).expect("keys"))
+    let identity = load_or_create_identity(folder).expect("an identity");
+    start(config, identity, Wallets::open(folder, None, None).expect("a wallet"))
 }
 
 fn node(folder: &Path) -> Node {
@@ -72,7 +74,7 @@ fn what_is_answered_is_shown_and_durable() {
     let snapshot = first.handle().reader().snapshot().expect("readable");
     assert_eq!(snapshot.tip(), first.handle().view().tip, "a view is not ahead of the disk");
     let action = Action::Transfer { to: Address([3; 20]), amount: Amount::COIN };
-    let send = Command::Send { key: first.handle().key(), action, fee: Amount::ZERO };
+    let send = Command::Send { key: first.handle().key().expect("no password"), action, fee: Amount::ZERO };
     assert!(matches!(ask(&first, send), Ok(Answer::Sent(_))));
     assert_eq!(end(first), Ok(()));
 
@@ -128,13 +130,16 @@ fn an_address_that_cannot_be_listened_on() {
         prompt: false,
         log: String::new(),
     };
-    let keys = || Keys::load_or_create(other.path()).expect("keys");
+    let try_start = |listen| {
+        let identity = load_or_create_identity(other.path()).expect("an identity");
+        start(config(listen), identity, Wallets::open(other.path(), None, None).expect("a wallet"))
+    };
     let mut taken = taken[0].clone();
     taken.pop();
-    let error = start(config(vec![taken]), keys()).err().expect("in use");
+    let error = try_start(vec![taken]).err().expect("in use");
     assert_eq!(error.code(), "cannot_listen");
     // Nothing of the failed start is left.
-    start(config(vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")]), keys()).expect("a node");
+    try_start(vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")]).expect("a node");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure::{Code, Failure};
 use super::outcome::{BlockRow, Outcome};
-use crate::node::keys::sync_folder;
+use crate::node::private_file::sync_folder;
 use crate::protocol::{Block, Height, Network};
 
 /// How every saved chain begins.

@@ -36,6 +36,8 @@ pub enum Code {
     StoreUnreadable,
     /// The account has less than is needed.
     InsufficientBalance,
+    /// The wallet in use is locked, and its key is needed.
+    WalletLocked,
     /// A rule of the network forbids the transaction.
     InvalidTransaction,
     /// The memory pool has no room.
@@ -67,6 +69,7 @@ impl Code {
             Self::WriteFailed => "write_failed",
             Self::StoreUnreadable => "store_unreadable",
             Self::InsufficientBalance => "insufficient_balance",
+            Self::WalletLocked => "wallet_locked",
             Self::InvalidTransaction => "invalid_transaction",
             Self::PoolFull => "pool_full",
             Self::Busy => "busy",

@@ -112,7 +112,8 @@ impl Job<'_> {
 
     fn send(&self, action: Action, fee: Option<Amount>) -> Result<Outcome, Failure> {
         let fee = fee.unwrap_or(self.handle.network().parameters().fee_min);
-        self.ask(event::Command::Send { key: self.handle.key(), action, fee }, |answer| match answer {
+        let key = self.handle.key().map_err(|error| Failure::new(Code::WalletLocked, error.to_string()))?;
+        self.ask(event::Command::Send { key, action, fee }, |answer| match answer {
             Answer::Sent(id) => Some(Outcome::Sent { id }),
             _ => None,
         })

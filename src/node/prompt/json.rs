@@ -101,12 +101,18 @@ pub fn answer(command: &str, result: &Result<Outcome, Failure>) -> String {
     }
 }
 
+/// The line for a subcommand of the command line that worked.
+pub fn success(command: &str, result: &impl Serialize) -> String {
+    line(&Answer { ok: true, command, result: Some(result), error: None })
+}
+
 /// The line for a node that can't start.
 pub fn start_failure(code: &str, message: &str) -> String {
     error("start", code, message)
 }
 
-fn error(command: &str, code: &str, message: &str) -> String {
+/// The line for a command that did not work.
+pub fn error(command: &str, code: &str, message: &str) -> String {
     line(&Answer::<()> { ok: false, command, result: None, error: Some(ErrorFields { code, message }) })
 }
 
