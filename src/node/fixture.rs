@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::engine::event::{Batch, Place, Write};
 use crate::protocol::check::{check_header, check_transaction};
 use crate::protocol::{
-    Action, Address, Amount, CheckedBlock, CheckedTransaction, Delta, Header, Height, Ledger, Network, Parameters,
-    Reward, SecretKey, Transaction,
+    Action, Address, Amount, CheckedBlock, CheckedTransaction, Delta, Header, Height, Ledger, Millis, Network,
+    Parameters, Reward, SecretKey, Transaction, UnixMillis,
 };
 
-/// A chain on the network `dev` whose blocks all pay one account.
+/// A chain on the network `dev`.
 pub(crate) struct Chain {
     pub(crate) network: Arc<Network>,
     pub(crate) key: SecretKey,
@@ -24,7 +24,7 @@ impl Chain {
         Self { network, key: SecretKey::from_seed([seed; 32]), ledger: Ledger::default(), blocks: Vec::new() }
     }
 
-    /// Who is paid.
+    /// Who is paid if nobody else is named.
     pub(crate) fn address(&self) -> Address {
         self.key.public_key().address()
     }
@@ -38,22 +38,31 @@ impl Chain {
 
     /// A transfer of one coin that the chain would take next.
     pub(crate) fn transfer(&self, nonce: u64) -> CheckedTransaction {
-        let action = Action::Transfer { to: Address([9; 20]), amount: Amount::COIN };
-        let transaction = Transaction { sender: self.key.public_key(), nonce, fee: Amount::ZERO, action };
-        let signed = transaction.sign(&self.network.genesis_id(), &self.key);
+        self.signed(&self.key, nonce, Action::Transfer { to: Address([9; 20]), amount: Amount::COIN })
+    }
+
+    /// A transaction without a fee.
+    pub(crate) fn signed(&self, key: &SecretKey, nonce: u64, action: Action) -> CheckedTransaction {
+        let transaction = Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action };
+        let signed = transaction.sign(&self.network.genesis_id(), key);
         check_transaction(signed, &self.network).expect("well formed")
     }
 
-    /// Adds a block.
+    /// Adds a block, paid to [`Chain::address`], of the same time as its parent.
     pub(crate) fn mine(&mut self, transactions: Vec<CheckedTransaction>) {
+        self.mine_for(self.address(), Millis(0), transactions);
+    }
+
+    /// Adds a block, so much later than its parent.
+    pub(crate) fn mine_for(&mut self, to: Address, later: Millis, transactions: Vec<CheckedTransaction>) {
         let parent = self.blocks.last().map_or(&self.network.genesis().header, |(block, _)| block.header());
-        let reward = Reward { to: self.address(), amount: self.network.parameters().subsidy };
+        let reward = Reward { to, amount: self.network.parameters().subsidy };
         let mut header = Header {
             version: 1,
             height: parent.height.next(),
             parent: parent.id(),
             body_root: CheckedBlock::root_of(&reward, &transactions),
-            timestamp: parent.timestamp,
+            timestamp: UnixMillis(parent.timestamp.0 + later.0),
             target: self.network.parameters().easiest_target,
             nonce: 0,
         };

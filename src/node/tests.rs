@@ -18,8 +18,8 @@ use crate::protocol::{Action, Address, Amount, Height, Network, Parameters};
 /// Longer than anything here takes on a machine that works.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
-    let config = Config {
+fn config(folder: &Path, peers: Vec<Multiaddr>) -> Config {
+    Config {
         data_dir: folder.to_owned(),
         name: "test".to_owned(),
         network: Arc::new(Network::new(Parameters::dev()).expect("a preset is valid")),
@@ -32,9 +32,12 @@ fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
         json: false,
         prompt: false,
         log: String::new(),
-    };
+    }
+}
+
+fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
     let identity = load_or_create_identity(folder).expect("an identity");
-    start(config, identity, Wallets::open(folder, None, None).expect("a wallet"))
+    start(config(folder, peers), identity, Wallets::open(folder, None, None).expect("a wallet"))
 }
 
 fn node(folder: &Path) -> Node {
@@ -170,4 +173,40 @@ fn a_node_that_starts_late_gets_the_chain() {
     let events = first.handle().subscribe();
     wait_for(&events, |event| matches!(event, UserEvent::Notice(Notice::Tip { tip, .. }) if tip.height == height));
     assert_eq!((end(second), end(first)), (Ok(()), Ok(())));
+}
+
+#[test]
+fn what_is_answered_is_indexed_for_the_next_question() {
+    let folder = folder();
+    let first = node(folder.path());
+    mine(&first, 20);
+    let action = Action::Record { data: b"a fact".to_vec().into() };
+    let send = Command::Send { key: first.handle().key().expect("no password"), action, fee: Amount::ZERO };
+    let Ok(Answer::Sent(id)) = ask(&first, send) else { panic!("refused") };
+    mine(&first, 1);
+    let found = |node: &Node| {
+        let handle = node.handle();
+        let view = handle.index().expect("it keeps one").view().expect("in time");
+        let history = view.history(&handle.address(), None, 100).expect("readable");
+        (view.find(&id).expect("readable").map(|location| location.place.height), history.entries.len())
+    };
+    assert_eq!(found(&first), (Some(Height(21)), 22));
+    let tip = first.handle().view().tip;
+    let events = first.handle().subscribe();
+    wait_for(&events, |event| matches!(event, UserEvent::Indexed(place) if *place == tip));
+    assert_eq!(end(first), Ok(()));
+    assert_eq!(found(&node(folder.path())), (Some(Height(21)), 22));
+}
+
+#[test]
+fn a_node_without_an_index_makes_none() {
+    let folder = folder();
+    let config = Config { index: false, ..config(folder.path(), vec![]) };
+    let identity = load_or_create_identity(folder.path()).expect("an identity");
+    let wallets = Wallets::open(folder.path(), None, None).expect("a wallet");
+    let node = start(config, identity, wallets).expect("a node");
+    assert_eq!(mine(&node, 3), Height(3));
+    assert!(node.handle().index().is_none());
+    assert_eq!(end(node), Ok(()));
+    assert!(!folder.path().join("index.redb").exists());
 }

@@ -126,3 +126,18 @@ pub struct Query {
     /// Whose content has this SHA-256.
     pub find: Option<[u8; 32]>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_a_height_and_a_place() {
+        for text in ["0.0", "123.4", "1099511627775.16777215"] {
+            assert_eq!(text.parse::<Cursor>().map(|cursor| cursor.to_string()), Ok(text.to_owned()));
+        }
+        for bad in ["", ".", "1", "1.", ".1", "1.2.3", "-1.2", "+1.2", "1.16777216", "1099511627776.0", "a.b"] {
+            assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
+        }
+    }
+}

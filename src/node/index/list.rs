@@ -60,3 +60,65 @@ impl<'a> Common<'a> {
         Ok(last.map(|(key, _)| spot_of(key.value())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use redb::ReadableDatabase;
+
+    use super::*;
+    use crate::node::index::file;
+    use crate::protocol::{Network, Parameters};
+
+    #[test]
+    fn what_lists_have_in_common_is_found_in_any_number_of_steps() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let network = Network::new(Parameters::dev()).expect("a preset is valid");
+        let path = folder.path().join(file::FILE);
+        let (database, tip) = file::open(&path, &network).expect("made");
+        let mut random = 5_u64;
+        // A plain generator, so that a failure can be repeated.
+        let mut is_one_of = |share: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33).is_multiple_of(share)
+        };
+        let spot = |number: u64| Spot::new(number / 3, number % 3).expect("small");
+        let sets: Vec<BTreeSet<u64>> =
+            [4, 2, 3].iter().map(|share| (0..600).filter(|_| is_one_of(*share)).collect()).collect();
+        let lists = ["a", "b", "c"].map(List::tag);
+        let mut added: Vec<u128> =
+            lists.iter().zip(&sets).flat_map(|(list, set)| set.iter().map(|number| list.key(spot(*number)))).collect();
+        added.sort_unstable();
+        file::write(&path, &database, &file::Batch { removed: vec![], added, tip }).expect("written");
+        let rows = database.begin_read().expect("readable").open_table(file::ROWS).expect("made");
+        for (count, floor) in [(1, 0), (2, 0), (3, 0), (3, 300), (3, 600)] {
+            let wanted: Vec<_> = (floor..600)
+                .rev()
+                .filter(|number| sets[..count].iter().all(|set| set.contains(number)))
+                .map(spot)
+                .collect();
+            for steps_max in [2 * count, 2 * count + 1, 50, 10_000] {
+                let (mut bound, mut found) = (Spot::LAST, Vec::new());
+                'pages: loop {
+                    let mut common = Common::new(&rows, lists[..count].to_vec(), spot(floor), steps_max);
+                    loop {
+                        match common.below(bound).expect("readable") {
+                            Found::At(spot) => {
+                                found.push(spot);
+                                bound = spot;
+                            }
+                            Found::Nothing => break 'pages,
+                            Found::Tired(at) => {
+                                assert!(at <= bound);
+                                bound = at;
+                                break;
+                            }
+                        }
+                    }
+                }
+                assert_eq!(found, wanted, "{count} lists from {floor} in {steps_max} steps");
+            }
+        }
+    }
+}

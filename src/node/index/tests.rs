@@ -1,1 +1,501 @@
+use std::fs;
 
+use crossbeam_channel::{Receiver, unbounded};
+use redb::ReadableTable;
+
+use super::record::{Record, Tag};
+use super::*;
+use crate::engine::event::Write;
+use crate::node::fixture::{Chain, batch};
+use crate::node::store::{FolderLock, Store};
+use crate::protocol::{
+    Action, Address, Amount, Block, CheckedTransaction, Millis, Parameters, SecretKey, TransactionId, UnixMillis,
+};
+
+/// Longer than anything here takes on a machine that works.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A store and an index beside it, in a folder of their own.
+struct World {
+    folder: tempfile::TempDir,
+    network: Arc<Network>,
+    store: Store,
+    written: u64,
+}
+
+/// An index that is stopped when this is dropped.
+struct Running {
+    index: Index,
+    told: Receiver<Place>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl World {
+    fn new(chain: &Chain) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let lock = FolderLock::acquire(folder.path(), "test").expect("free");
+        let (store, _) = Store::open(lock, &chain.network).expect("a store");
+        Self { folder, network: Arc::clone(&chain.network), store, written: 0 }
+    }
+
+    fn write(&mut self, writes: Vec<Write>) {
+        self.written += 1;
+        self.store.write(&[batch(self.written, writes)]).expect("written");
+    }
+
+    fn index(&self) -> Running {
+        self.index_in(self.folder.path())
+    }
+
+    fn index_in(&self, folder: &Path) -> Running {
+        let (tell, told) = unbounded();
+        let tell = move |place| tell.send(place).expect("the test waits");
+        let (index, thread) = Index::start(folder, self.store.reader(), &self.network, tell).expect("a thread");
+        Running { index, told, thread: Some(thread) }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join(file::FILE)
+    }
+}
+
+impl Running {
+    fn view(&self) -> View {
+        self.index.view().expect("in time")
+    }
+
+    fn wait_for(&self, tip: Place) {
+        while self.told.recv_timeout(PATIENCE).expect("the index goes on") != tip {}
+    }
+
+    /// All rows there are.
+    fn rows(&self) -> Vec<u128> {
+        let view = self.view();
+        let rows = view.rows().iter().expect("readable");
+        rows.map(|row| row.expect("readable").0.value()).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.index.stop();
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// The rows of an index that is made of the store as it is now.
+fn rows_anew(world: &World) -> Vec<u128> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    world.index_in(folder.path()).rows()
+}
+
+/// A plain generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed([number; 32])
+}
+
+fn address(number: u8) -> Address {
+    key(number).public_key().address()
+}
+
+fn record(chain: &Chain, number: u8, nonce: u64, data: &str) -> CheckedTransaction {
+    chain.signed(&key(number), nonce, Action::Record { data: data.as_bytes().to_vec().into() })
+}
+
+fn tagged(tags: &[&str], text: &str) -> String {
+    let tags: Vec<_> = tags.iter().map(|tag| format!("{tag:?}")).collect();
+    format!(r#"{{"quipu":1,"tags":[{}],"text":{text:?}}}"#, tags.join(","))
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().expect("a tag")
+}
+
+const ACCOUNTS: u8 = 4;
+
+/// A chain whose blocks have some transactions of some accounts, from the first block on.
+fn random_chain(seed: u64, blocks: u64) -> Chain {
+    let (mut chain, mut random) = (Chain::new(1), Random(seed));
+    let mut nonces = [0_u64; ACCOUNTS as usize + 1];
+    for _ in 0..blocks {
+        let mut transactions = Vec::new();
+        // Whoever was paid before can pay.
+        let mut coins = chain.ledger.account(&chain.address()).balance.units() / Amount::COIN.units();
+        for _ in 0..random.below(6) {
+            let who = random.below(u64::from(ACCOUNTS)) as u8 + 1;
+            let nonce = &mut nonces[usize::from(who)];
+            if who == 1 && coins > 0 && random.below(2) == 0 {
+                let to = address(random.below(u64::from(ACCOUNTS)) as u8 + 1);
+                transactions.push(chain.signed(&key(1), *nonce, Action::Transfer { to, amount: Amount::COIN }));
+                coins -= 1;
+            } else {
+                let text = format!("text {}", random.below(10));
+                let data = match random.below(4) {
+                    0 => text,
+                    1 => tagged(&["a"], &text),
+                    2 => tagged(&["b", "a"], &text),
+                    _ => tagged(&["c", "b"], &text),
+                };
+                transactions.push(record(&chain, who, *nonce, &data));
+            }
+            *nonce += 1;
+        }
+        let to = address(random.below(u64::from(ACCOUNTS)) as u8 + 1);
+        chain.mine_for(to, Millis(random.below(3) * 1000), transactions);
+    }
+    chain
+}
+
+/// All blocks, the newest first.
+fn newest_first(chain: &Chain) -> Vec<Block> {
+    chain.blocks.iter().rev().map(|(block, _)| block.to_block()).collect()
+}
+
+/// A transaction of a chain.
+struct Row {
+    block: Block,
+    position: u32,
+    id: TransactionId,
+    record: Option<(Address, Record)>,
+}
+
+fn transactions_newest_first(chain: &Chain) -> Vec<Row> {
+    let mut all = Vec::new();
+    for block in newest_first(chain) {
+        for (position, signed) in (0..).zip(block.body.transactions.iter()).collect::<Vec<_>>().into_iter().rev() {
+            let record = match &signed.transaction.action {
+                Action::Record { data } => Some((signed.transaction.sender.address(), Record::read(data))),
+                Action::Transfer { .. } => None,
+            };
+            let id = signed.transaction.id(&chain.network.genesis_id());
+            all.push(Row { block: block.clone(), position, id, record });
+        }
+    }
+    all
+}
+
+/// All pages, one after the other, each of `limit` rows but the last.
+fn all_pages<T>(limit: usize, mut page: impl FnMut(Option<Cursor>) -> Page<T>) -> Vec<T> {
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let Page { entries, next } = page(before);
+        assert!(entries.len() == limit || (next.is_none() && entries.len() <= limit));
+        all.extend(entries);
+        let Some(next) = next else { return all };
+        // As a user would pass it on.
+        before = Some(next.to_string().parse().expect("a cursor"));
+    }
+}
+
+#[test]
+fn a_history_says_what_an_account_did() {
+    let mut chain = Chain::new(1);
+    let me = chain.address();
+    chain.mine(vec![]);
+    let to_myself = Action::Transfer { to: me, amount: Amount::COIN };
+    chain.mine(vec![chain.signed(&chain.key, 0, to_myself), record(&chain, 1, 1, "x"), record(&chain, 2, 0, "y")]);
+    chain.mine_for(address(2), Millis(5), vec![chain.transfer(2)]);
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0));
+    let running = world.index();
+    let view = running.view();
+    let roles = |address: &Address| -> Vec<(u64, Option<u32>, String)> {
+        let page = view.history(address, None, 100).expect("readable");
+        assert_eq!(page.next, None);
+        let describe = |entry: Entry| {
+            let Roles { sent, received, mined, recorded } = entry.roles;
+            let words = [(sent, "sent"), (received, "received"), (mined, "mined"), (recorded, "recorded")];
+            let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+            let location = view.find(&entry.id).expect("readable").expect("on the chain");
+            assert_eq!(location.place, entry.place);
+            (entry.place.height.0, location.position, words.join("+"))
+        };
+        page.entries.into_iter().map(describe).collect()
+    };
+    let row = |height, position, words: &str| (height, position, words.to_owned());
+    assert_eq!(
+        roles(&me),
+        [
+            row(3, Some(0), "sent"),
+            row(2, Some(1), "recorded"),
+            row(2, Some(0), "sent+received"),
+            row(2, None, "mined"),
+            row(1, None, "mined")
+        ]
+    );
+    assert_eq!(roles(&address(2)), [row(3, None, "mined"), row(2, Some(2), "recorded")]);
+    assert_eq!(roles(&Address([9; 20])), [row(3, Some(0), "received")]);
+    assert_eq!(roles(&Address([8; 20])), []);
+}
+
+#[test]
+fn records_are_what_a_scan_of_the_chain_finds() {
+    for seed in 0..3 {
+        let chain = random_chain(seed, 60);
+        let mut world = World::new(&chain);
+        world.write(chain.writes_above(0));
+        let running = world.index();
+        let view = running.view();
+        let all = transactions_newest_first(&chain);
+        let start = chain.network.genesis().header.timestamp.0;
+        let (mut asked, mut found) = (0, 0);
+        for tag in [None, Some(tag("a")), Some(tag("b")), Some(tag("nothing"))] {
+            for from in [None, Some(address(1)), Some(address(3)), Some(Address([7; 20]))] {
+                for since in [None, Some(0), Some(start), Some(start + 30_000), Some(start + 1_000_000)] {
+                    for find in [None, Some(Record::read(b"text 3").content_hash())] {
+                        let query = Query { tag: tag.clone(), from, since: since.map(UnixMillis), find };
+                        let wanted = all.iter().filter(|Row { block, record, .. }| {
+                            record.as_ref().is_some_and(|(sender, record)| {
+                                query.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))
+                                    && query.from.is_none_or(|from| from == *sender)
+                                    && query.since.is_none_or(|since| block.header.timestamp >= since)
+                                    && query.find.is_none_or(|find| find == record.content_hash())
+                            })
+                        });
+                        let wanted: Vec<_> =
+                            wanted.map(|row| (row.block.header.height, row.position, row.id)).collect();
+                        for limit in [1, 3, 1000] {
+                            let pages =
+                                all_pages(limit, |before| view.records(&query, before, limit).expect("readable"));
+                            let rows = pages.into_iter().map(|row| (row.place.height, row.position, row.id));
+                            assert_eq!(rows.collect::<Vec<_>>(), wanted, "seed {seed}, {query:?}, {limit}");
+                        }
+                        asked += 1;
+                        found += usize::from(!wanted.is_empty());
+                    }
+                }
+            }
+        }
+        assert!(found * 5 > asked, "too few of the questions have an answer: {found} of {asked}");
+    }
+}
+
+#[test]
+fn histories_are_what_a_scan_of_the_chain_finds() {
+    let chain = random_chain(7, 60);
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0));
+    let running = world.index();
+    let view = running.view();
+    for address in (1..=ACCOUNTS).map(address) {
+        let mut wanted = Vec::new();
+        for block in newest_first(&chain) {
+            for signed in block.body.transactions.iter().rev() {
+                let is_to = matches!(&signed.transaction.action, Action::Transfer { to, .. } if *to == address);
+                if is_to || signed.transaction.sender.address() == address {
+                    wanted.push(signed.transaction.id(&chain.network.genesis_id()));
+                }
+            }
+            if block.body.reward.to == address {
+                wanted.push(block.body.reward.id(&block.header.parent));
+            }
+        }
+        assert!(wanted.len() > 20);
+        for limit in [1, 7, 1000] {
+            let pages = all_pages(limit, |before| view.history(&address, before, limit).expect("readable"));
+            assert_eq!(pages.into_iter().map(|entry| entry.id).collect::<Vec<_>>(), wanted);
+        }
+    }
+}
+
+#[test]
+fn ids_are_found_by_their_beginnings() {
+    let chain = random_chain(3, 30);
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0));
+    let running = world.index();
+    let view = running.view();
+    for Row { block, position, id, .. } in transactions_newest_first(&chain) {
+        let location = view.find(&id).expect("readable").expect("on the chain");
+        assert_eq!((location.place.id, location.position), (block.header.id(), Some(position)));
+        let digits = id.to_string();
+        for length in [8, 9, 15, 16, 63, 64] {
+            assert_eq!(view.find_prefix(&digits[..length]).expect("readable"), [id], "{length}");
+            assert_eq!(view.find_prefix(&digits[..length].to_uppercase()).expect("readable"), [id], "{length}");
+        }
+        // Rows that begin alike are told apart.
+        let mut other = id;
+        other.0[31] ^= 1;
+        assert_eq!(view.find(&other).expect("readable"), None);
+        assert_eq!(view.find_prefix(&other.to_string()).expect("readable"), []);
+    }
+    let block = newest_first(&chain)[0].clone();
+    let reward = block.body.reward.id(&block.header.parent);
+    let location = view.find(&reward).expect("readable").expect("on the chain");
+    assert_eq!((location.place, location.position), (chain.tip(), None));
+    for bad in ["", "0123456", "0123456g", "é1234567", &"0".repeat(65)] {
+        assert!(matches!(view.find_prefix(bad), Err(IndexError::BadPrefix)), "{bad}");
+    }
+}
+
+#[test]
+fn a_reorganisation_leaves_the_rows_of_the_new_chain() {
+    let (old, new) = (random_chain(1, 20), random_chain(2, 25));
+    let mut world = World::new(&old);
+    let running = world.index();
+    world.write(old.writes_above(0));
+    assert_eq!(running.view().tip(), old.tip());
+    let lost = transactions_newest_first(&old)[0].id;
+    assert!(running.view().find(&lost).expect("readable").is_some());
+    // Through each height at which the index may look: down, and up again.
+    world.write(old.undo_above(10));
+    assert_eq!(running.rows(), rows_anew(&world));
+    world.write(old.undo_above(0)[10..].to_vec());
+    assert!(running.rows().is_empty());
+    world.write(new.writes_above(0));
+    assert_eq!(running.view().find(&lost).expect("readable"), None);
+    assert_eq!(running.rows(), rows_anew(&world));
+    world.write([new.undo_above(0), old.writes_above(0)].concat());
+    assert_eq!(running.rows(), rows_anew(&world));
+    assert!(running.rows().len() > 100);
+    running.wait_for(old.tip());
+}
+
+#[test]
+fn what_a_crash_loses_is_indexed_again() {
+    let (chain, other) = (random_chain(1, 40), random_chain(2, 45));
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0)[..20].to_vec());
+    // Ends in order, so these blocks survive.
+    drop(world.index());
+    let running = world.index();
+    world.write(chain.writes_above(0)[20..].to_vec());
+    let rows = running.rows();
+    // A process that is killed leaves the file as it is now.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::copy(world.file(), folder.path().join(file::FILE)).expect("copied");
+    let after = world.index_in(folder.path());
+    assert_eq!(after.rows(), rows);
+    drop(after);
+    // And the best chain may be another one at the next start.
+    world.write([chain.undo_above(0), other.writes_above(0)].concat());
+    assert_eq!(world.index_in(folder.path()).rows(), rows_anew(&world));
+}
+
+#[test]
+fn a_file_that_is_of_no_use_is_built_anew() {
+    let chain = random_chain(1, 20);
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0));
+    let rows = rows_anew(&world);
+    drop(world.index());
+    let good = fs::read(world.file()).expect("readable");
+    let lan = Network::new(Parameters::lan()).expect("a preset is valid");
+    let foreign = world.folder.path().join("foreign");
+    file::open(&foreign, &lan).expect("made");
+    let foreign = fs::read(foreign).expect("readable");
+    let mut random = Random(1);
+    let noise: Vec<u8> = (0..good.len()).map(|_| random.below(256) as u8).collect();
+    let half_noise = [&good[..good.len() / 2], &noise[..good.len() / 2]].concat();
+    for bytes in [&[][..], b"quipu", &good[..good.len() / 2], &noise, &half_noise, &foreign, &good] {
+        fs::write(world.file(), bytes).expect("writable");
+        assert_eq!(world.index().rows(), rows, "{} bytes", bytes.len());
+    }
+    for _ in 0..20 {
+        let mut flipped = good.clone();
+        for _ in 0..200 {
+            flipped[random.below(good.len() as u64) as usize] ^= 1 << random.below(8);
+        }
+        fs::write(world.file(), flipped).expect("writable");
+        // Some damage is not seen, but it stops nothing.
+        let running = world.index();
+        let _ = running.index.view().and_then(|view| view.history(&address(1), None, 100));
+        assert_eq!(running.index.shared.state().failure, None);
+    }
+}
+
+#[test]
+fn an_index_of_another_store_is_built_anew() {
+    let (chain, other) = (random_chain(1, 20), random_chain(2, 10));
+    let (mut world, mut another) = (World::new(&chain), World::new(&other));
+    world.write(chain.writes_above(0));
+    another.write(other.writes_above(0));
+    drop(world.index());
+    fs::copy(world.file(), another.file()).expect("copied");
+    assert_eq!(another.index().rows(), rows_anew(&another));
+}
+
+#[test]
+fn damage_that_a_reader_sees_is_repaired() {
+    let chain = random_chain(1, 20);
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0));
+    let running = world.index();
+    let rows = running.rows();
+    running.wait_for(chain.tip());
+    running.index.report_damage("a test says so");
+    running.wait_for(chain.tip());
+    assert_eq!(running.rows(), rows);
+}
+
+#[test]
+fn a_view_has_what_is_durable() {
+    let chain = random_chain(1, 200);
+    let mut world = World::new(&chain);
+    let running = world.index();
+    for (writes, (block, _)) in chain.writes_above(0).chunks(2).zip(&chain.blocks) {
+        world.write(writes.to_vec());
+        // Nobody has nudged: the view does.
+        let view = running.view();
+        assert_eq!(view.tip().id, block.id());
+        let reward = block.reward().id(&block.header().parent);
+        assert!(view.find(&reward).expect("readable").is_some());
+    }
+}
+
+#[test]
+fn a_view_stays_as_it_was() {
+    let (old, new) = (random_chain(1, 10), random_chain(2, 12));
+    let mut world = World::new(&old);
+    world.write(old.writes_above(0));
+    let running = world.index();
+    let view = running.view();
+    let history = view.history(&address(1), None, 1000).expect("readable");
+    world.write([old.undo_above(0), new.writes_above(0)].concat());
+    assert_eq!(running.view().tip(), new.tip());
+    assert_eq!((view.tip(), view.history(&address(1), None, 1000).expect("readable")), (old.tip(), history));
+}
+
+#[test]
+fn a_view_says_when_the_index_is_behind() {
+    let chain = random_chain(1, 2);
+    let mut world = World::new(&chain);
+    let (hold, held) = bounded::<()>(0);
+    let stuck = move |_| {
+        let _ = held.recv();
+    };
+    world.write(chain.writes_above(0)[..2].to_vec());
+    let (index, thread) =
+        Index::start(world.folder.path(), world.store.reader(), &world.network, stuck).expect("a thread");
+    assert_eq!(index.view().expect("in time").tip().height, Height(1));
+    world.write(chain.writes_above(1));
+    let error = index.view().err().expect("the thread is held up");
+    assert!(matches!(error, IndexError::Behind { indexed: Height(1), tip: Height(2) }), "{error}");
+    drop(hold);
+    index.stop();
+    thread.join().expect("in order");
+}
+
+#[test]
+fn the_thread_ends_with_the_last_who_could_ask() {
+    let chain = random_chain(1, 5);
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0));
+    let (index, thread) =
+        Index::start(world.folder.path(), world.store.reader(), &world.network, |_| {}).expect("a thread");
+    let view = index.view().expect("in time");
+    drop((index, view));
+    thread.join().expect("in order");
+    let (database, tip) = file::open(&world.file(), &world.network).expect("a good file");
+    assert_eq!(tip, chain.tip());
+    drop(database);
+}

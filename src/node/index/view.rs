@@ -52,6 +52,11 @@ impl View {
         &self.snapshot
     }
 
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
     /// Where a transaction, or a reward, is.
     pub fn find(&self, id: &TransactionId) -> Result<Option<Location>, IndexError> {
         let list = List::id(id);
@@ -158,7 +163,8 @@ impl View {
     }
 
     fn header(&self, height: u64) -> Result<Header, IndexError> {
-        Ok(self.snapshot.header_at(Height(height))?.expect("the best chain has no gaps below its tip"))
+        let gap = || IndexError::Damaged { detail: format!("the store has no block {height}") };
+        self.snapshot.header_at(Height(height))?.ok_or_else(gap)
     }
 
     fn spots(&self, keys: std::ops::RangeInclusive<u128>) -> Result<Vec<Spot>, IndexError> {
