@@ -42,6 +42,8 @@ pub enum Code {
     InvalidTransaction,
     /// The memory pool has no room.
     PoolFull,
+    /// A height above that of the best block.
+    NoSuchHeight,
     /// Another command mines already.
     Busy,
     /// Stopped by the user.
@@ -72,6 +74,7 @@ impl Code {
             Self::WalletLocked => "wallet_locked",
             Self::InvalidTransaction => "invalid_transaction",
             Self::PoolFull => "pool_full",
+            Self::NoSuchHeight => "no_such_height",
             Self::Busy => "busy",
             Self::Cancelled => "cancelled",
             Self::Closing => "closing",
@@ -103,6 +106,7 @@ impl From<CommandError> for Failure {
             CommandError::Invalid(_) => Code::InvalidTransaction,
             CommandError::PoolFull => Code::PoolFull,
             CommandError::Busy => Code::Busy,
+            CommandError::NoSuchHeight { .. } => Code::NoSuchHeight,
             CommandError::Closing => Code::Closing,
         };
         Self::new(code, error.to_string())
@@ -118,7 +122,7 @@ impl From<StoreError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Amount, Violation};
+    use crate::protocol::{Amount, Height, Violation};
 
     #[test]
     fn the_engines_words_are_ours() {
@@ -128,6 +132,7 @@ mod tests {
             CommandError::Invalid(Violation::EmptyTransfer),
             CommandError::PoolFull,
             CommandError::Busy,
+            CommandError::NoSuchHeight { tip: Height(7) },
             CommandError::Closing,
         ];
         for error in errors {

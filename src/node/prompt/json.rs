@@ -59,8 +59,13 @@
 //! | `peer_disconnected` | the same |
 //! | `tip` | `height`, `id`, `reorg_depth`: how many blocks left the best chain |
 //! | `transaction` | the fields of a transaction that entered the memory pool |
-//! | `warning` | `code` (`block_refused`, `peer_clock`, `own_clock`, `node`), `message` |
+//! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
+//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `peer_clock`, `own_clock`, `node`), `message` |
 //! | `fatal` | `message`; the node stops, with exit status 1 |
+//!
+//! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,
+//! `fate` is `mined` (in a block of the new chain too), `pending` or `gone`, and `reason` says in words why it is gone, else
+//! null. `untold` counts those that are too many to be listed.
 //!
 //! A script that does not read for long loses events, never answers.
 
@@ -72,10 +77,10 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::notice::{self, Roster};
 use super::outcome::{Direction, Identity, Outcome, PlaceRow, TransactionRow};
-use crate::engine::event::Notice;
+use crate::engine::event::{Fate, Notice, RolledBack};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::PeerRow;
-use crate::protocol::{Address, BlockId};
+use crate::protocol::{Address, BlockId, Height, TransactionId};
 
 #[derive(Serialize)]
 struct Answer<'a, R> {
@@ -134,6 +139,10 @@ enum Event<'a> {
         reorg_depth: u64,
     },
     Transaction(TransactionRow),
+    RolledBack {
+        transactions: Vec<RolledBackRow>,
+        untold: usize,
+    },
     Warning {
         code: &'a str,
         message: Cow<'a, str>,
@@ -154,6 +163,26 @@ struct PeerFields<'a> {
 impl<'a> From<&'a PeerRow> for PeerFields<'a> {
     fn from(row: &'a PeerRow) -> Self {
         Self { peer_id: row.peer_id.to_string(), address: &row.address, agent: &row.agent, direction: row.into() }
+    }
+}
+
+#[derive(Serialize)]
+struct RolledBackRow {
+    id: TransactionId,
+    height: Height,
+    block: BlockId,
+    fate: &'static str,
+    reason: Option<String>,
+}
+
+impl From<&RolledBack> for RolledBackRow {
+    fn from(one: &RolledBack) -> Self {
+        let (fate, reason) = match one.fate {
+            Fate::Mined => ("mined", None),
+            Fate::Pending => ("pending", None),
+            Fate::Gone(reason) => ("gone", Some(reason.to_string())),
+        };
+        Self { id: one.transaction.id(), height: one.place.height, block: one.place.id, fate, reason }
     }
 }
 
@@ -178,6 +207,13 @@ pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<
         UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
             Event::Warning { code: "block_refused", message: notice::block_refused(*place, violation).into() }
         }
+        UserEvent::Notice(Notice::RolledBack { transactions, untold }) => {
+            Event::RolledBack { transactions: transactions.iter().map(Into::into).collect(), untold: *untold }
+        }
+        UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => Event::Warning {
+            code: "reorganisation_refused",
+            message: notice::reorganisation_refused(*checkpoint, &roster.name(*peer), *height).into(),
+        },
         UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => Event::Warning {
             code: "peer_clock",
             message: notice::peer_clock(&roster.name(*peer), *offset_millis).into(),
@@ -204,7 +240,7 @@ mod tests {
     use super::super::outcome::{BlockRow, Peer, Status};
     use super::*;
     use crate::engine::event::{MiningMode, PeerKey, Place};
-    use crate::protocol::{Amount, Height, UnixMillis, Violation};
+    use crate::protocol::{Amount, UnixMillis, Violation};
 
     fn result(outcome: Outcome) -> String {
         let line = answer("x", &Ok(outcome));
@@ -236,7 +272,7 @@ mod tests {
         let cases = [
             (Outcome::Mined { blocks: vec![place], wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
             (Outcome::MiningSet { mode: MiningMode::Pending }, r#"{"mode":"pending"}"#.to_owned()),
-            (Outcome::Sent { id: crate::protocol::TransactionId([0xab; 32]) }, format!(r#"{{"id":"{ID}"}}"#)),
+            (Outcome::Sent { id: TransactionId([0xab; 32]) }, format!(r#"{{"id":"{ID}"}}"#)),
             (Outcome::Pending(Vec::new()), "[]".to_owned()),
             (
                 Outcome::Balance { address, balance: amount, nonce: 3, pending: 1, spendable: Amount::ZERO },

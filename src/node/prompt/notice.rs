@@ -77,6 +77,15 @@ pub fn block_refused(place: Place, violation: &Violation) -> String {
     format!("refused block {} ({}): {violation}", grouped(place.height.0), place.id.short())
 }
 
+/// A chain that leaves out the checkpoint, in words.
+pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> String {
+    let (height, checkpoint) = (grouped(height.0), grouped(checkpoint.height.0));
+    format!(
+        "refused a chain that leaves ours below the checkpoint at height {checkpoint}: peer {peer} has more work, at \
+         height {height} (see `help checkpoint`)"
+    )
+}
+
 /// A peer's wrong clock, in words.
 pub fn peer_clock(peer: &str, offset_millis: i64) -> String {
     format!("the clock of peer {peer} is {} ours", off_by(offset_millis))
@@ -164,6 +173,13 @@ impl Digest {
             UserEvent::Notice(Notice::Transaction(transaction)) => self.payment(transaction, now),
             UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
                 self.warning(block_refused(*place, violation), now)
+            }
+            // The line on the new tip sums them up.
+            UserEvent::Notice(Notice::RolledBack { .. }) => None,
+            UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => {
+                // The engine has told it at most once in a while, and heights differ.
+                let text = reorganisation_refused(*checkpoint, &roster.name(*peer), *height);
+                self.warn_once(format!("checkpoint {}", checkpoint.id), text, now)
             }
             UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
                 // The exact offset changes each time; the warning is the same.

@@ -10,8 +10,8 @@ use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, 
 
 use super::error::guarded;
 use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_GENESIS, META_NETWORK, META_SCHEMA, PENDING, SCHEMA, UNDO,
-    damaged, parse_header_row, place_of,
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, META_GENESIS, META_NETWORK, META_SCHEMA, PENDING,
+    SCHEMA, UNDO, damaged, parse_header_row, place_of,
 };
 use super::{Files, FolderLock, Store, StoreError};
 use crate::engine::event::{Place, Stored, StoredHeader};
@@ -152,9 +152,25 @@ fn read(database: &Database, network: &Network) -> Result<(Stored, u64), redb::E
     pending.sort_by_key(|(order, _)| *order);
     let pending_next = pending.last().map_or(0, |(order, _)| order + 1);
 
+    let checkpoint = read_checkpoint(&transaction, network)?;
     let tip = (tip.height > Height::GENESIS).then_some(tip.id);
     let pending = pending.into_iter().map(|(_, signed)| signed).collect();
-    Ok((Stored { headers, tip, accounts, pending }, pending_next))
+    Ok((Stored { headers, tip, accounts, pending, checkpoint }, pending_next))
+}
+
+/// The block that is never left, if there is one. It is on the best chain.
+fn read_checkpoint(transaction: &ReadTransaction, network: &Network) -> Result<Option<Place>, redb::Error> {
+    let Some(value) = transaction.open_table(META)?.get(META_CHECKPOINT)? else { return Ok(None) };
+    let key = value.value().try_into().map_err(|_| redb::Error::Corrupted("the checkpoint is no place".to_owned()))?;
+    let place = place_of(key);
+    let best = match place.height {
+        Height::GENESIS => Some(network.genesis_id()),
+        height => transaction.open_table(BEST)?.get(height.0)?.map(|id| BlockId(*id.value())),
+    };
+    if best != Some(place.id) {
+        return Err(damaged(&place, &"it is the checkpoint, and not on the best chain"));
+    }
+    Ok(Some(place))
 }
 
 /// All headers. A block may have been stored before its parent, which never came.
