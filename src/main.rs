@@ -39,7 +39,7 @@ enum Failed {
 
 fn run(config: Config, wallet: Option<&str>, passwords: &Sources) -> Result<(), Failed> {
     let log = telemetry::start(&config.log);
-    let options = Options::from(&config);
+    let options = Options::new(&config, passwords);
     let failed = |code, message| Failed::ToStart { code, message };
     let signals = Signals::take_over().map_err(|error| failed("signals", error.to_string()))?;
     let identity =

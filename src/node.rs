@@ -10,6 +10,8 @@
 //! | [`checker`] | a thread for each core | the rules that need no state |
 //! | [`miner`] | as many threads as wanted | nonces |
 //! | [`handle`] | any | what the node's user may do |
+//! | [`watch`] | one thread | follows transactions for the user |
+//! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that is signed with |
 //! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, the identity, logs, the user |
 //! | [`thread`] | | threads that tell when they fail |
@@ -17,9 +19,11 @@
 //! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node
 //! with one line.
 
+pub mod aliases;
 pub mod checker;
 pub mod config;
 pub mod driver;
+mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod handle;
@@ -36,6 +40,7 @@ pub mod telemetry;
 pub mod thread;
 pub mod verify;
 pub mod wallet;
+pub mod watch;
 
 use std::io;
 use std::path::Path;
@@ -47,6 +52,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use libp2p::identity::Keypair;
 use tokio::runtime::Runtime;
 
+use aliases::{AliasError, Aliases};
 use checker::Checker;
 use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
@@ -72,6 +78,9 @@ pub enum StartError {
     /// The data folder or what is in it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The names that the user has given.
+    #[error(transparent)]
+    Aliases(#[from] AliasError),
     /// The network: an address that can't be listened on, or one that is none.
     #[error("{0:#}")]
     Swarm(anyhow::Error),
@@ -85,6 +94,7 @@ impl StartError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Store(error) => error.code(),
+            Self::Aliases(error) => error.code(),
             Self::Swarm(_) => "cannot_listen",
             Self::System(_) => "system",
         }
@@ -105,6 +115,7 @@ struct Running {
     writer: JoinHandle<()>,
     loader: JoinHandle<()>,
     index: Option<(Index, JoinHandle<()>)>,
+    watch: (Sender<()>, JoinHandle<()>),
     runtime: Runtime,
 }
 
@@ -112,6 +123,7 @@ struct Running {
 /// store.
 pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node, StartError> {
     let lock = FolderLock::acquire(&config.data_dir, &config.name)?;
+    let aliases = Aliases::open(&config.data_dir)?;
     let (store, stored) = Store::open(lock, &config.network)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::from)?;
@@ -135,7 +147,8 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
         .thread_name("quipu-network")
         .enable_all()
         .build()?;
-    let profile = Profile { network: Arc::clone(&config.network), peer_id: identity.public().to_peer_id(), wallets };
+    let peer_id = identity.public().to_peer_id();
+    let profile = Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
     let swarm = start_swarm(config, identity, &runtime, &sender, &users)?;
@@ -166,10 +179,11 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let inputs = Inputs { offered, results, stop: stopped };
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
     let driver = Driver::new(engine, view, inputs, shells);
+    let watch = handle.watch().start(handle.clone(), failed.clone())?;
     let driver = thread::spawn("engine", failed, move || driver.run())?;
 
     users.ready(swarm.listen());
-    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, index, runtime };
+    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, index, watch, runtime };
     Ok(Node { handle, ended, running: Some(running) })
 }
 
@@ -252,8 +266,10 @@ impl Node {
 
     /// From those who ask to those who answer, so that nobody waits for somebody who has ended.
     fn stop(&mut self) {
-        let Some(Running { stop, driver, swarm, writer, loader, index, runtime }) = self.running.take() else { return };
+        let Some(running) = self.running.take() else { return };
+        let Running { stop, driver, swarm, writer, loader, index, watch: (watching, watch), runtime } = running;
         self.handle.refuse_commands();
+        drop(watching);
         // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has told.
         drop(stop);
         let _ = driver.join();
@@ -268,7 +284,9 @@ impl Node {
         let _ = writer.join();
         let _ = loader.join();
         let _ = index.map(JoinHandle::join);
+        // Whoever still waits for an answer hears that there will be none.
         self.handle.close();
+        let _ = watch.join();
         runtime.shutdown_timeout(RUNTIME_END_TIME);
     }
 }

@@ -1,10 +1,12 @@
 //! Files for their owner alone: written whole or not at all, durable when the call returns, never replaced in silence.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use super::files::{Temporary, sync_folder};
 
 /// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more. Warns if others may read it too.
 pub(super) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -18,12 +20,16 @@ pub(super) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8
 
 /// Writes a file that did not exist, or leaves nothing behind. `AlreadyExists` if it did.
 pub(super) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
-    write(file, content, move_if_absent)
+    let temporary = Temporary::beside(file)?;
+    temporary.write(content, true)?;
+    temporary.move_if_absent(file)
 }
 
 /// Writes a file in the place of the one that is there: at any moment, and after any crash, it is one or the other.
 pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
-    write(file, content, |from, to| fs::rename(from, to))
+    let temporary = Temporary::beside(file)?;
+    temporary.write(content, true)?;
+    temporary.replace(file)
 }
 
 /// Removes a file, durably.
@@ -41,50 +47,9 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Makes what was created or renamed in a folder survive a power cut. Windows has no such call and needs none.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
-fn write(file: &Path, content: &[u8], put: impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
-    let temporary = temporary_beside(file);
-    let result = write_private(&temporary, content).and_then(|()| put(&temporary, file));
-    // After a rename it is gone already; after a failure nothing may stay.
-    let _ = fs::remove_file(&temporary);
-    result?;
-    sync_folder(folder_of(file))
-}
-
-fn temporary_beside(file: &Path) -> PathBuf {
-    let name = file.file_name().expect("a private file has a name").to_string_lossy();
-    // Threads of one process must not share it either.
-    let thread = format!("{:?}", std::thread::current().id()).replace(|c: char| !c.is_ascii_digit(), "");
-    folder_of(file).join(format!(".{name}.{}-{thread}.tmp", std::process::id()))
-}
-
 /// A plain name is in the folder where the process is.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// `link` fails where `rename` would replace what another process has just made.
-fn move_if_absent(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !to.exists() => fs::rename(from, to),
-        result => result,
-    }
-}
-
-fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // What a killed process with our number left behind.
-    let _ = fs::remove_file(file);
-    let mut opened = options.open(file)?;
-    opened.write_all(content)?;
-    opened.sync_all()
 }
 
 #[cfg(unix)]

@@ -1,7 +1,13 @@
 //! Why a command fails: a stable word for scripts and a line for people. All words are in [`Code`].
 
 use crate::engine::event::CommandError;
+use crate::node::aliases::AliasError;
+use crate::node::index::IndexError;
+use crate::node::receipt::MakeError;
 use crate::node::store::StoreError;
+use crate::node::wallet::WalletError;
+use crate::node::watch::WatchError;
+use crate::protocol::record::RecordError;
 
 /// What scripts may rely on. A word never changes its meaning; new ones may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,12 @@ pub enum Code {
     BadId,
     /// Not a libp2p multiaddress.
     BadMultiaddr,
+    /// Not a name that can be given.
+    BadName,
+    /// Not a tag, or too many.
+    BadTag,
+    /// Not JSON, or something else that can't be recorded.
+    BadRecord,
     /// A line that is too long or not UTF-8.
     BadLine,
     /// There is no such block.
@@ -30,6 +42,12 @@ pub enum Code {
     ConnectFailed,
     /// A file that is there already and is not a saved chain.
     FileExists,
+    /// The name stands for something else.
+    NameTaken,
+    /// A word of another part of the node: [`WalletError::code`], [`IndexError::code`], [`AliasError::code`].
+    Of(&'static str),
+    /// A file can't be read.
+    FileUnreadable,
     /// A file can't be written. Nothing half-written is left.
     WriteFailed,
     /// The node can't read its own store.
@@ -63,11 +81,17 @@ impl Code {
             Self::BadAddress => "bad_address",
             Self::BadId => "bad_id",
             Self::BadMultiaddr => "bad_multiaddr",
+            Self::BadName => "bad_name",
+            Self::BadTag => "bad_tag",
+            Self::BadRecord => "bad_record",
             Self::BadLine => "bad_line",
             Self::NotFound => "not_found",
             Self::TooMany => "too_many",
             Self::ConnectFailed => "connect_failed",
             Self::FileExists => "file_exists",
+            Self::NameTaken => "name_taken",
+            Self::Of(word) => word,
+            Self::FileUnreadable => "file_unreadable",
             Self::WriteFailed => "write_failed",
             Self::StoreUnreadable => "store_unreadable",
             Self::InsufficientBalance => "insufficient_balance",
@@ -108,6 +132,54 @@ impl From<CommandError> for Failure {
             CommandError::Busy => Code::Busy,
             CommandError::NoSuchHeight { .. } => Code::NoSuchHeight,
             CommandError::Closing => Code::Closing,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<WalletError> for Failure {
+    fn from(error: WalletError) -> Self {
+        Self::new(Code::Of(error.code()), error.to_string())
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        Self::new(Code::Of(error.code()), error.to_string())
+    }
+}
+
+impl From<AliasError> for Failure {
+    fn from(error: AliasError) -> Self {
+        Self::new(Code::Of(error.code()), error.to_string())
+    }
+}
+
+impl From<WatchError> for Failure {
+    fn from(error: WatchError) -> Self {
+        let code = match &error {
+            WatchError::Index(error) => Code::Of(error.code()),
+            WatchError::Full => Code::TooMany,
+            WatchError::Closing => Code::Closing,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<MakeError> for Failure {
+    fn from(error: MakeError) -> Self {
+        match error {
+            MakeError::Store(error) => error.into(),
+            error => Self::new(Code::NotFound, error.to_string()),
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        let code = match error {
+            RecordError::TooLong { .. } => Code::InvalidTransaction,
+            _ => Code::BadRecord,
         };
         Self::new(code, error.to_string())
     }

@@ -1,7 +1,7 @@
 //! Opening: a new database is made beside its place and moved there whole; one that is there is read and compared
 //! with itself.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::tables::{
 };
 use super::{Files, FolderLock, Store, StoreError};
 use crate::engine::event::{Place, Stored, StoredHeader};
+use crate::node::files::sync_folder;
 use crate::protocol::check::TRANSACTION_BYTES_MAX;
 use crate::protocol::encode::decode;
 use crate::protocol::{Account, Address, Amount, BlockId, Height, Network, SignedTransaction};
@@ -82,11 +83,6 @@ fn create(folder: &Path, network: &Network) -> Result<(), StoreError> {
     })?;
     fs::rename(&new, &path).map_err(failed)?;
     sync_folder(folder).map_err(failed)
-}
-
-/// Makes a rename survive a loss of power.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// Whose chain a database holds, and in which form.
