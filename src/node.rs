@@ -103,6 +103,7 @@ struct Running {
 /// Starts a node. Returns when it listens and has read its store.
 pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
     let lock = FolderLock::acquire(&config.data_dir, &config.name)?;
+    let notes = lock.notes()?;
     let (store, stored) = Store::open(lock, &config.network)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::from)?;
@@ -154,6 +155,7 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
     let driver = Driver::new(engine, view, inputs, shells);
     let driver = thread::spawn("engine", failed, move || driver.run())?;
 
+    notes.listens(swarm.listen())?;
     users.ready(swarm.listen());
     let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, runtime };
     Ok(Node { handle, ended, running: Some(running) })

@@ -17,7 +17,7 @@ use crate::protocol::{Action, Address, Amount, Height, Network, Parameters};
 /// Longer than anything here takes on a machine that works.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
+pub(super) fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
     let config = Config {
         data_dir: folder.to_owned(),
         name: "test".to_owned(),
@@ -34,31 +34,31 @@ fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
     start(config, Keys::load_or_create(folder).expect("keys"))
 }
 
-fn node(folder: &Path) -> Node {
+pub(super) fn node(folder: &Path) -> Node {
     try_start(folder, vec![]).expect("a node")
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
+pub(super) fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
     node.handle().command(command).recv_timeout(PATIENCE).expect("every command is answered")
 }
 
-fn mine(node: &Node, count: u64) -> Height {
+pub(super) fn mine(node: &Node, count: u64) -> Height {
     match ask(node, Command::Mine { count, to: None }) {
         Ok(Answer::Mined(places)) if places.len() as u64 == count => places.last().expect("at least one").height,
         other => panic!("{other:?}"),
     }
 }
 
-fn end(node: Node) -> Result<(), String> {
+pub(super) fn end(node: Node) -> Result<(), String> {
     node.handle().shut_down();
     node.join()
 }
 
-fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
+pub(super) fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
     while !wanted(&events.recv_timeout(PATIENCE).expect("the node tells it")) {}
 }
 
