@@ -173,6 +173,7 @@ fn start_swarm(
         keypair: keys.identity,
         network: config.network,
         listen: config.listen,
+        is_visit: false,
         peers: config.peers,
         mdns: config.mdns,
         folder: config.data_dir,

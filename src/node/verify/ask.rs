@@ -135,12 +135,11 @@ impl Caller {
     fn start(network: &Arc<Network>, folder: &Path) -> Result<Self, AskError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (engine, offered, results) = EngineSender::new();
-        let loopback = "/ip4/127.0.0.1/tcp/0".parse().expect("an address");
         let config = SwarmConfig {
             keypair: Keypair::generate_ed25519(),
             network: Arc::clone(network),
-            // Somewhere it must listen; there nobody calls.
-            listen: vec![loopback],
+            listen: vec![],
+            is_visit: true,
             peers: vec![],
             mdns: false,
             folder: folder.to_owned(),

@@ -260,9 +260,13 @@ fn a_node_that_is_not_there_is_no_refutation() {
     let first = node(one.path());
     let receipt = recorded(&first, work.path());
     let address = first.handle().listen()[0].clone();
-    assert_eq!(end(first), Ok(()));
     let arguments = Arguments { receipt, file: None, witness: None, node: Some(Some(address)) };
-    let error = verify(&arguments, Place { data_dir: one.path(), network: None }).expect_err("nobody listens");
+    let place = Place { data_dir: one.path(), network: None };
+    assert!(verify(&arguments, place).is_ok());
+    assert_eq!(end(first), Ok(()));
+    let peers = fs::read_to_string(one.path().join("peers.json")).unwrap_or_default();
+    assert!(!peers.contains("peer_id"), "who only asked is not remembered: {peers}");
+    let error = verify(&arguments, place).expect_err("nobody listens");
     assert_eq!((error.code(), error.is_unreadable()), ("cannot_ask", true));
     assert!(try_start(one.path(), vec![]).is_ok());
 }
