@@ -124,6 +124,7 @@ struct Running {
 pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node, StartError> {
     let lock = FolderLock::acquire(&config.data_dir, &config.name)?;
     let aliases = Aliases::open(&config.data_dir)?;
+    let notes = lock.notes()?;
     let (store, stored) = Store::open(lock, &config.network)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::from)?;
@@ -182,6 +183,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let watch = handle.watch().start(handle.clone(), failed.clone())?;
     let driver = thread::spawn("engine", failed, move || driver.run())?;
 
+    notes.listens(swarm.listen())?;
     users.ready(swarm.listen());
     let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, index, watch, runtime };
     Ok(Node { handle, ended, running: Some(running) })
@@ -199,6 +201,7 @@ fn start_swarm(
         keypair,
         network: config.network,
         listen: config.listen,
+        is_visit: false,
         peers: config.peers,
         mdns: config.mdns,
         folder: config.data_dir,

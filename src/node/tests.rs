@@ -35,36 +35,36 @@ fn config(folder: &Path, peers: Vec<Multiaddr>) -> Config {
     }
 }
 
-fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
+pub(super) fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
     let identity = load_or_create_identity(folder).expect("an identity");
     start(config(folder, peers), identity, Wallets::open(folder, None, None).expect("a wallet"))
 }
 
-fn node(folder: &Path) -> Node {
+pub(super) fn node(folder: &Path) -> Node {
     try_start(folder, vec![]).expect("a node")
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
+pub(super) fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
     node.handle().command(command).recv_timeout(PATIENCE).expect("every command is answered")
 }
 
-fn mine(node: &Node, count: u64) -> Height {
+pub(super) fn mine(node: &Node, count: u64) -> Height {
     match ask(node, Command::Mine { count, to: None }) {
         Ok(Answer::Mined(places)) if places.len() as u64 == count => places.last().expect("at least one").height,
         other => panic!("{other:?}"),
     }
 }
 
-fn end(node: Node) -> Result<(), String> {
+pub(super) fn end(node: Node) -> Result<(), String> {
     node.handle().shut_down();
     node.join()
 }
 
-fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
+pub(super) fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
     while !wanted(&events.recv_timeout(PATIENCE).expect("the node tells it")) {}
 }
 

@@ -21,7 +21,7 @@ use crate::protocol::encode::decode;
 use crate::protocol::{Account, Address, Amount, BlockId, Height, Network, SignedTransaction};
 
 /// The database in the data folder.
-const FILE: &str = "chain.redb";
+pub(super) const FILE: &str = "chain.redb";
 /// A database that is being made. One that is found was never finished, and holds nothing.
 const FILE_NEW: &str = "chain.redb.new";
 /// What redb keeps in memory of the file, in bytes. Blocks are read rarely and in order; the rest is in the engine.
