@@ -23,7 +23,13 @@ pub(super) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Writes a file in the place of the one that is there: at any moment, and after any crash, it is one or the other.
 pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
-    write(file, content, |from, to| fs::rename(from, to))
+    write(file, content, |from, to| {
+        // What is there may be the only copy of a key: it goes when what was written can be read.
+        if *read(from, content.len())? != *content {
+            return Err(io::Error::other("what was written reads back differently, the old file was kept"));
+        }
+        fs::rename(from, to)
+    })
 }
 
 /// Removes a file, durably.
@@ -91,7 +97,7 @@ fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
 fn warn_if_open_to_others(file: &Path, metadata: &fs::Metadata) {
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
     if mode & 0o077 != 0 {
-        tracing::warn!("other users may read the key {0}: run `chmod 600 {0}`", file.display());
+        tracing::warn!("other users may read {0}, which is secret: run `chmod 600 {0}`", file.display());
     }
 }
 
