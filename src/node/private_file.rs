@@ -6,12 +6,19 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+/// Room for what is read from a file that does not say its length: a key, a phrase, a password.
+const READ_BYTES_EXPECTED: usize = 4096;
+
 /// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more. Warns if others may read it too.
 pub(super) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let opened = File::open(file)?;
-    warn_if_open_to_others(file, &opened.metadata()?);
-    // Room from the start: a buffer that grows leaves copies of the secret behind.
-    let mut content = Zeroizing::new(Vec::with_capacity(bytes_max + 2));
+    let metadata = opened.metadata()?;
+    warn_if_open_to_others(file, &metadata);
+    // Room from the start: a buffer that grows leaves copies of the secret behind. A pipe does not say its length.
+    let expected = usize::try_from(metadata.len())
+        .unwrap_or(bytes_max)
+        .clamp(READ_BYTES_EXPECTED, bytes_max.max(READ_BYTES_EXPECTED));
+    let mut content = Zeroizing::new(Vec::with_capacity(expected + 2));
     opened.take(bytes_max as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
