@@ -10,7 +10,8 @@ use quipu::node::prompt::{self, Options, json};
 use quipu::node::wallet::Wallets;
 use quipu::node::wallet::command::Request;
 use quipu::node::wallet::password::Sources;
-use quipu::node::{self, telemetry};
+use quipu::node::{self, telemetry, verify};
+use zeroize::Zeroizing;
 
 /// As `clap` and most tools have it: the arguments make no sense.
 const EXIT_USAGE: u8 = 2;
@@ -26,7 +27,12 @@ fn main() -> ExitCode {
                 Err(Failed::Later(message)) => fail("start", "fatal", &message, false),
             }
         }
-        Ok(Invocation::Wallet { request, json, log }) => wallet(&request, json, &log),
+        Ok(Invocation::Wallet { request, json, log }) => wallet(request, json, &log),
+        Ok(Invocation::Verify { arguments, data_dir, name, network, json }) => {
+            let place =
+                verify::Place { data_dir: data_dir.as_deref(), name: name.as_deref(), network: network.as_ref() };
+            ExitCode::from(verify::run(&arguments, place, json))
+        }
         Err(ConfigError::Usage(error)) => usage(&error),
         Err(error) => fail("start", error.code(), &error.to_string(), config::wants_json()),
     }
@@ -56,15 +62,16 @@ fn run(config: Config, wallet: Option<&str>, passwords: &Sources) -> Result<(), 
     node.join().map_err(Failed::Later)
 }
 
-fn wallet(request: &Request, json: bool, log: &str) -> ExitCode {
+fn wallet(request: Request, json: bool, log: &str) -> ExitCode {
     let _log = telemetry::start(log);
+    let name = request.name();
     match request.run() {
-        Ok(done) => {
-            say(&json::success(request.name(), &done));
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(request.name(), error.code(), &error.to_string(), json),
+        // A phrase or a key may be in it.
+        Ok(done) if json => say(&Zeroizing::new(json::success(name, &done) + "\n")),
+        Ok(done) => say(&done.to_text()),
+        Err(error) => return fail(name, error.code(), &error.to_string(), json),
     }
+    ExitCode::SUCCESS
 }
 
 /// Help and the version go to stdout with status 0, errors to stderr.
@@ -75,7 +82,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     if config::wants_json() {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        say(&json::start_failure("usage", line));
+        say(&(json::start_failure("usage", line) + "\n"));
     }
     // Nobody is left to be told that stderr is closed.
     let _ = error.print();
@@ -84,13 +91,14 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn fail(command: &str, code: &str, message: &str, json: bool) -> ExitCode {
     if json {
-        say(&json::error(command, code, message));
+        say(&(json::error(command, code, message) + "\n"));
     }
     eprintln!("quipu: {message}");
     ExitCode::FAILURE
 }
 
 /// To stdout; nobody is left to be told that it is closed.
-fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+fn say(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

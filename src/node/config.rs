@@ -16,6 +16,7 @@ use libp2p::Multiaddr;
 use self::arguments::{Arguments, Task, parse_name};
 pub use self::arguments::{parse_mode, parse_multiaddr};
 use self::network_file::load_network;
+use super::verify;
 use super::wallet::command::Request;
 use super::wallet::password::Sources;
 use crate::engine::event::MiningMode;
@@ -23,6 +24,9 @@ use crate::protocol::Network;
 
 /// The folder of a node that has no `--name`.
 const DEFAULT_FOLDER: &str = "default";
+
+/// The network of a node that names none.
+const DEFAULT_NETWORK: &str = "lan";
 
 /// Everything that the arguments and the environment say.
 #[derive(Debug, Clone)]
@@ -105,6 +109,19 @@ pub enum Invocation {
         /// tracing filter.
         log: String,
     },
+    /// `quipu verify …`.
+    Verify {
+        /// What to verify.
+        arguments: verify::Arguments,
+        /// Of the node to ask.
+        data_dir: Option<PathBuf>,
+        /// What that node is called.
+        name: Option<String>,
+        /// The network that it must be, if one was named.
+        network: Option<Arc<Network>>,
+        /// Answers as JSON.
+        json: bool,
+    },
 }
 
 impl Invocation {
@@ -118,7 +135,13 @@ impl Invocation {
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
         let mut arguments = Arguments::try_parse_from(arguments)?;
-        let network = Arc::new(load_network(&arguments.network)?);
+        let named = arguments.network.take();
+        let network = Arc::new(load_network(named.as_deref().unwrap_or(DEFAULT_NETWORK))?);
+        if let Some(Task::Verify(verify)) = arguments.task {
+            let network = named.map(|_| network);
+            let Arguments { data_dir, name, json, .. } = arguments;
+            return Ok(Self::Verify { arguments: verify, data_dir, name, network, json });
+        }
         let data_dir = match arguments.data_dir.take() {
             Some(folder) => folder,
             None => default_folder(&network.parameters().name, arguments.name.as_deref())?,
@@ -134,6 +157,7 @@ impl Invocation {
                 let request = Request { command, data_dir, passwords };
                 Ok(Self::Wallet { request, json: arguments.json, log })
             }
+            Some(Task::Verify(_)) => unreachable!("it was taken before"),
         }
     }
 }
@@ -190,7 +214,8 @@ fn host_name() -> String {
     parse_name(short).unwrap_or_else(|_| "node".to_owned())
 }
 
-fn default_folder(network: &str, name: Option<&str>) -> Result<PathBuf, ConfigError> {
+/// The folder of a node that was given none: one for each network and name.
+pub fn default_folder(network: &str, name: Option<&str>) -> Result<PathBuf, ConfigError> {
     let project = directories::ProjectDirs::from("", "", "quipu").ok_or(ConfigError::NoDataFolder)?;
     Ok(project.data_dir().join(network).join(name.unwrap_or(DEFAULT_FOLDER)))
 }

@@ -41,6 +41,11 @@ impl Temporary {
         options.open(&self.path)
     }
 
+    /// Where it is until then.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes all of it.
     pub(super) fn write(&self, content: &[u8], private: bool) -> io::Result<()> {
         let mut opened = self.create(private)?;

@@ -8,12 +8,19 @@ use zeroize::Zeroizing;
 
 use super::files::{Temporary, sync_folder};
 
+/// Room for what is read from a file that does not say its length: a key, a phrase, a password.
+const READ_BYTES_EXPECTED: usize = 4096;
+
 /// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more. Warns if others may read it too.
 pub(super) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let opened = File::open(file)?;
-    warn_if_open_to_others(file, &opened.metadata()?);
-    // Room from the start: a buffer that grows leaves copies of the secret behind.
-    let mut content = Zeroizing::new(Vec::with_capacity(bytes_max + 2));
+    let metadata = opened.metadata()?;
+    warn_if_open_to_others(file, &metadata);
+    // Room from the start: a buffer that grows leaves copies of the secret behind. A pipe does not say its length.
+    let expected = usize::try_from(metadata.len())
+        .unwrap_or(bytes_max)
+        .clamp(READ_BYTES_EXPECTED, bytes_max.max(READ_BYTES_EXPECTED));
+    let mut content = Zeroizing::new(Vec::with_capacity(expected + 2));
     opened.take(bytes_max as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
@@ -29,6 +36,10 @@ pub(super) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
 pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = Temporary::beside(file)?;
     temporary.write(content, true)?;
+    // What is there may be the only copy of a key: it goes when what was written can be read.
+    if *read(temporary.path(), content.len())? != *content {
+        return Err(io::Error::other("what was written reads back differently, the old file was kept"));
+    }
     temporary.replace(file)
 }
 
@@ -56,7 +67,7 @@ fn folder_of(file: &Path) -> &Path {
 fn warn_if_open_to_others(file: &Path, metadata: &fs::Metadata) {
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
     if mode & 0o077 != 0 {
-        tracing::warn!("other users may read the key {0}: run `chmod 600 {0}`", file.display());
+        tracing::warn!("other users may read {0}, which is secret: run `chmod 600 {0}`", file.display());
     }
 }
 

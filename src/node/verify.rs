@@ -46,7 +46,7 @@ use sha2::{Digest, Sha256};
 pub use self::ask::AskError;
 use self::ask::{Whom, ask};
 use self::report::Report;
-use super::config::parse_multiaddr;
+use super::config::{ConfigError, default_folder, parse_multiaddr};
 use super::miner::measure_rate;
 use crate::engine::event::Place as BlockPlace;
 use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
@@ -84,8 +84,10 @@ pub struct Arguments {
 /// Where the command is run.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// Of the node to ask.
-    pub data_dir: &'a Path,
+    /// Of the node to ask; `None`: the folder of a node of the receipt's network.
+    pub data_dir: Option<&'a Path>,
+    /// What that node is called, if it is named.
+    pub name: Option<&'a str>,
     /// If one was named, the receipt must be of this one.
     pub network: Option<&'a Arc<Network>>,
 }
@@ -97,6 +99,9 @@ pub enum VerifyError {
     /// The receipt itself.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
+    /// There is no folder to look for a node in.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A file can't be read.
     #[error("{} cannot be read: {error}", path.display())]
     Io {
@@ -161,6 +166,7 @@ impl VerifyError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Receipt(error) => error.code(),
+            Self::Config(error) => error.code(),
             Self::Io { .. } => "io_error",
             Self::NotBuiltIn { .. } => "not_built_in",
             Self::OtherNetwork { .. } => "other_network",
@@ -176,7 +182,7 @@ impl VerifyError {
     pub fn is_unreadable(&self) -> bool {
         match self {
             Self::Receipt(error) => error.is_unreadable(),
-            Self::Io { .. } | Self::Ask(_) => true,
+            Self::Config(_) | Self::Io { .. } | Self::Ask(_) => true,
             _ => false,
         }
     }
@@ -230,7 +236,11 @@ fn verify(arguments: &Arguments, place: Place<'_>) -> Result<Verified, VerifyErr
     let witnessed = arguments.witness.map(|id| find(&receipt, id)).transpose()?;
     let node = match &arguments.node {
         Some(node) => {
-            let whom = node.as_ref().map_or(Whom::Folder(place.data_dir), Whom::Node);
+            let folder = match place.data_dir {
+                Some(folder) => folder.to_owned(),
+                None => default_folder(&proof.network().parameters().name, place.name)?,
+            };
+            let whom = node.as_ref().map_or(Whom::Folder(&folder), Whom::Node);
             let block = BlockPlace { height: proof.block().height, id: proof.block().id };
             let standing = ask(whom, &Arc::new(proof.network().clone()), block)?;
             if !standing.is_best {

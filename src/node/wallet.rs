@@ -31,3 +31,6 @@ pub use name::WalletName;
 pub use password::Password;
 pub use session::{Current, Listed, Wallets};
 pub use words::Words;
+
+#[cfg(test)]
+mod tests;

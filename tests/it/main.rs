@@ -15,6 +15,7 @@ mod partition;
 mod records;
 mod restart;
 mod sync;
+mod wallet;
 
 use std::process::Command;
 
@@ -68,6 +69,12 @@ fn main() {
         sync::a_late_node_gets_all_while_one_of_three_peers_stalls,
         crash::kill_9_loses_nothing_that_was_answered,
         restart::a_long_chain_is_read_back,
+        wallet::a_wallet_from_its_making_to_its_removal,
+        wallet::a_protected_wallet_starts_locked_and_unlocks_by_a_password,
+        wallet::passwords_and_phrases_come_from_files_and_the_environment,
+        wallet::a_foreign_key_is_taken_in_and_the_file_left_alone,
+        wallet::errors_are_one_line_and_change_nothing,
+        wallet::a_wallet_stays_while_a_node_runs,
         hostile::bytes_that_are_no_libp2p,
         hostile::connections_that_say_nothing,
         hostile::malformed_gossip,

@@ -9,7 +9,7 @@ use libp2p::Multiaddr;
 use tracing_subscriber::EnvFilter;
 
 use crate::engine::event::MiningMode;
-use crate::node::wallet;
+use crate::node::{verify, wallet};
 use crate::protocol::message::NICKNAME_BYTES_MAX;
 
 /// More threads than any machine of a user has.
@@ -31,8 +31,9 @@ pub(super) struct Arguments {
     pub(super) name: Option<String>,
 
     /// `lan`, `dev` (trivial difficulty, for lessons), or a TOML file with the parameters of another network
-    #[arg(long, value_name = "lan|dev|FILE.toml", env = "QUIPU_NETWORK", default_value = "lan", global = true)]
-    pub(super) network: String,
+    /// [default: lan]
+    #[arg(long, value_name = "lan|dev|FILE.toml", env = "QUIPU_NETWORK", global = true)]
+    pub(super) network: Option<String>,
 
     /// The wallet to use [default: the one used last, else `default`, else the only one]
     #[arg(long, value_name = "NAME", env = "QUIPU_WALLET", global = true)]
@@ -92,6 +93,8 @@ pub(super) enum Task {
     /// Make, keep and move the keys that sign
     #[command(subcommand)]
     Wallet(wallet::command::Command),
+    /// Say what a receipt proves, without a node and without a network
+    Verify(verify::Arguments),
 }
 
 const AFTER_HELP: &str = "\
@@ -101,6 +104,8 @@ Examples:
   quipu --mine pending                      mines whenever transactions wait
   quipu --peer /ip4/192.168.1.5/tcp/7787    also stays connected to a node that discovery does not reach
   echo status | quipu --json                for scripts: every answer is one JSON object on a line
+  quipu wallet passwd default               puts a password on the key of this machine's node
+  quipu verify receipt.json --file a.pdf    what a receipt proves: who recorded that file, when, under how much work
 
 Every option can also be given in the environment: QUIPU_DATA_DIR, QUIPU_NAME, and so on; lists have commas.
 

@@ -70,7 +70,7 @@ impl World {
     }
 
     fn verify(&self, arguments: &Arguments) -> Result<Verified, VerifyError> {
-        verify(arguments, Place { data_dir: &self.data_dir(), network: None })
+        verify(arguments, Place { data_dir: Some(&self.data_dir()), name: None, network: None })
     }
 
     /// The code of the error.
@@ -144,7 +144,7 @@ fn what_is_asked_for_must_hold() {
     for (arguments, is_unreadable, code) in cases {
         assert_eq!(world.refused(&arguments, is_unreadable), code, "{arguments:?}");
     }
-    let place = Place { data_dir: &world.data_dir(), network: None };
+    let place = Place { data_dir: Some(&world.data_dir()), name: None, network: None };
     let statuses = ["file.receipt", "none"].map(|receipt| run(&world.arguments(receipt), place, true));
     assert_eq!((statuses, run(&given("file.receipt", "text"), place, false)), ([PROVEN, UNREADABLE], REFUTED));
 }
@@ -154,7 +154,8 @@ fn a_network_is_the_one_that_it_seems() {
     let world = World::new();
     let lan = Arc::new(Network::new(Parameters::lan()).expect("a preset is valid"));
     let arguments = world.arguments("file.receipt");
-    let verify_in = |network| verify(&arguments, Place { data_dir: &world.data_dir(), network: Some(network) });
+    let verify_in =
+        |network| verify(&arguments, Place { data_dir: Some(&world.data_dir()), name: None, network: Some(network) });
     assert!(verify_in(&world.chain.network).expect("proven").is_built_in);
     let error = verify_in(&lan).expect_err("another network");
     assert_eq!(error.to_string(), "the receipt is of network dev (97c38b625a1a1b20), not of lan (df22676f2fa91af0)");
@@ -211,7 +212,11 @@ fn a_folder_that_no_node_uses_is_read() {
 /// A record in a block of a node, and a receipt for it.
 fn recorded(node: &Node, folder: &Path) -> PathBuf {
     let data = Record::text("x").to_data().expect("short").into();
-    let send = Command::Send { key: node.handle().key().expect("no password"), action: Action::Record { data }, fee: Amount::ZERO };
+    let send = Command::Send {
+        key: node.handle().key().expect("no password"),
+        action: Action::Record { data },
+        fee: Amount::ZERO,
+    };
     assert!(matches!(command(node, send), Ok(Answer::Sent(_))));
     let height = mine(node, 1);
     let snapshot = node.handle().reader().snapshot().expect("readable");
@@ -228,7 +233,7 @@ fn a_running_node_is_asked() {
     let receipt = recorded(&first, work.path());
     let ask_for = |node: Option<Multiaddr>| {
         let arguments = Arguments { receipt: receipt.clone(), file: None, witness: None, node: Some(node) };
-        verify(&arguments, Place { data_dir: one.path(), network: None })
+        verify(&arguments, Place { data_dir: Some(one.path()), name: None, network: None })
     };
     // The block is the tip, then it is not; over the lock file and by address.
     assert_eq!(ask_for(None).expect("it is the tip").node, Some(Height(1)));
@@ -261,7 +266,7 @@ fn a_node_that_is_not_there_is_no_refutation() {
     let receipt = recorded(&first, work.path());
     let address = first.handle().listen()[0].clone();
     let arguments = Arguments { receipt, file: None, witness: None, node: Some(Some(address)) };
-    let place = Place { data_dir: one.path(), network: None };
+    let place = Place { data_dir: Some(one.path()), name: None, network: None };
     assert!(verify(&arguments, place).is_ok());
     assert_eq!(end(first), Ok(()));
     let peers = fs::read_to_string(one.path().join("peers.json")).unwrap_or_default();

@@ -1,16 +1,34 @@
 //! `quipu wallet …`: what it takes and what it does. No node runs for it; one may run in the same folder meanwhile.
+//!
+//! What must be known is asked for before anything is written, and a name that is taken is told before a password is
+//! asked for. How answers look is in [`outcome`].
 
-use std::path::PathBuf;
+pub mod outcome;
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use zeroize::Zeroizing;
 
+use self::outcome::{Done, Row};
 use super::error::WalletError;
-use super::folder::Folder;
+use super::folder::{Folder, unusable};
+use super::foreign::KeyFile;
+use super::name::WalletName;
 use super::password::{Password, Sources};
-use super::session::{create, list};
-use super::words::PATH_TEXT;
-use crate::protocol::Address;
+use super::pem::{FILE_BYTES_MAX, ITERATIONS, PRIVATE_LABEL, WalletFile};
+use super::session::{create, list, take_in_old_key};
+use super::words::Words;
+use crate::node::private_file;
+use crate::node::store::FolderLock;
+
+/// More than a recovery phrase is not read, in bytes: 24 words of at most 8 letters, and room for blanks.
+const WORDS_BYTES_MAX: u64 = 4096;
+/// More than a name is not read, in bytes.
+const CONFIRMATION_BYTES_MAX: u64 = 100;
+/// What a wallet from a phrase is called if nobody says.
+const RESTORED_NAME: &str = "restored";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -19,21 +37,104 @@ pub enum Command {
     New(New),
     /// All wallets of the data folder
     List,
+    /// One wallet: its address, its public key, its file
+    Show(Show),
+    /// Write the key file (with its password), or with --public the public half, to stdout or to FILE
+    Export(Export),
+    /// Take in a key file of this or another program, or a recovery phrase
+    Import(Import),
+    /// Set, change or take off the password
+    Passwd(Passwd),
+    /// Remove a wallet. What its key controls is lost, unless there is a copy or a recovery phrase
+    Remove(Remove),
 }
 
 /// `wallet new`.
 #[derive(Debug, Args)]
 pub struct New {
     /// 1 to 32 of A-Z a-z 0-9 . _ -
+    #[arg(value_name = "WALLET")]
     name: String,
     #[command(flatten)]
     protection: Protection,
 }
 
+/// `wallet show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Which
+    #[arg(value_name = "WALLET")]
+    name: String,
+}
+
+/// `wallet export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Which
+    #[arg(value_name = "WALLET")]
+    name: String,
+    /// Where to; never overwritten
+    file: Option<PathBuf>,
+    /// Only the public key, as an X.509 SubjectPublicKeyInfo
+    #[arg(long, conflicts_with = "no_password")]
+    public: bool,
+    #[command(flatten)]
+    protection: Protection,
+}
+
+/// `wallet import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The key file: PKCS#8 in PEM form, Ed25519; it is left alone. With --words, the new wallet's name instead
+    #[arg(value_name = "FILE", required_unless_present = "words")]
+    source: Option<PathBuf>,
+    /// What to call the wallet [default: as the file]
+    #[arg(value_name = "WALLET", conflicts_with = "words")]
+    name: Option<String>,
+    /// Restore from the recovery phrase, which is read from the terminal or from stdin
+    #[arg(long)]
+    words: bool,
+    #[command(flatten)]
+    new_password: NewPassword,
+    #[command(flatten)]
+    protection: Protection,
+}
+
+/// `wallet passwd`.
+#[derive(Debug, Args)]
+pub struct Passwd {
+    /// Which
+    #[arg(value_name = "WALLET")]
+    name: String,
+    #[command(flatten)]
+    new_password: NewPassword,
+    #[command(flatten)]
+    protection: Protection,
+}
+
+/// `wallet remove`.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Which
+    #[arg(value_name = "WALLET")]
+    name: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Where a new password comes from, where there is an old one too.
+#[derive(Debug, Args)]
+struct NewPassword {
+    /// File whose first line is the new password; or put the password itself in QUIPU_WALLET_NEW_PASSWORD
+    #[arg(long, value_name = "FILE")]
+    new_password_file: Option<PathBuf>,
+}
+
 /// Whether a file is written with a password.
 #[derive(Debug, Args)]
 struct Protection {
-    /// Leave the file without a password: whoever can read it has the key
+    /// Write the key without a password: whoever can read the file has it
     #[arg(long)]
     no_password: bool,
 }
@@ -49,72 +150,189 @@ pub struct Request {
     pub passwords: Sources,
 }
 
-/// What was done.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Done {
-    /// `wallet new`.
-    Made {
-        /// Its name.
-        name: String,
-        /// Its address.
-        address: Address,
-        /// The recovery phrase, here and nowhere else.
-        words: String,
-        /// Where the key is derived from it.
-        path: &'static str,
-    },
-    /// `wallet list`.
-    List {
-        /// Sorted by name.
-        wallets: Vec<Row>,
-    },
-}
-
-/// A wallet in a list.
-#[derive(Debug, Serialize)]
-pub struct Row {
-    name: String,
-    address: Option<Address>,
-    encrypted: Option<bool>,
-    current: bool,
-}
-
 impl Request {
     /// The command's name in answers.
     pub fn name(&self) -> &'static str {
         match self.command {
             Command::New(_) => "wallet new",
             Command::List => "wallet list",
+            Command::Show(_) => "wallet show",
+            Command::Export(_) => "wallet export",
+            Command::Import(_) => "wallet import",
+            Command::Passwd(_) => "wallet passwd",
+            Command::Remove(_) => "wallet remove",
         }
     }
 
-    /// Does it.
-    pub fn run(&self) -> Result<Done, WalletError> {
-        let folder = Folder::new(&self.data_dir);
-        match &self.command {
-            Command::New(new) => {
-                let password: Option<Password> = if new.protection.no_password {
-                    None
-                } else {
-                    Some(self.passwords.new_one(false, "Password of the new wallet: ")?)
-                };
-                let (address, words) = create(&folder, &new.name.parse()?, password.as_ref())?;
-                Ok(Done::Made { name: new.name.clone(), address, words: words.phrase().to_owned(), path: PATH_TEXT })
-            }
+    /// Does it. Asks in the terminal for what is needed and was not given.
+    pub fn run(self) -> Result<Done, WalletError> {
+        let Self { command, data_dir, mut passwords } = self;
+        let folder = Folder::new(&data_dir);
+        take_in_old_key(&folder, &data_dir)?;
+        match command {
+            Command::New(new) => run_new(&folder, &new, &passwords),
             Command::List => {
-                let rows = list(&folder, folder.choose().ok().flatten().as_ref())?;
-                let wallets = rows
-                    .into_iter()
-                    .map(|row| Row {
-                        address: row.state.as_ref().ok().map(|(address, _)| *address),
-                        encrypted: row.state.as_ref().ok().map(|(_, encrypted)| *encrypted),
-                        name: row.name,
-                        current: row.is_current,
-                    })
-                    .collect();
-                Ok(Done::List { wallets })
+                // Where it is not clear which is the next, none is marked.
+                let next = folder.choose().ok().flatten();
+                Ok(Done::List { wallets: list(&folder, next.as_ref())?.into_iter().map(Row::from).collect() })
             }
+            Command::Show(show) => run_show(&folder, &show),
+            Command::Export(export) => run_export(&folder, &export, &passwords),
+            Command::Import(import) => {
+                passwords.new_file.clone_from(&import.new_password.new_password_file);
+                run_import(&folder, &import, &passwords)
+            }
+            Command::Passwd(passwd) => {
+                passwords.new_file.clone_from(&passwd.new_password.new_password_file);
+                run_passwd(&folder, &passwd, &passwords)
+            }
+            Command::Remove(remove) => run_remove(&data_dir, &folder, &remove),
         }
     }
+}
+
+impl Protection {
+    fn password(&self, passwords: &Sources, has_old: bool, name: &WalletName) -> Result<Option<Password>, WalletError> {
+        if self.no_password {
+            return Ok(None);
+        }
+        passwords.new_one(has_old, &format!("New password for the wallet {name}: ")).map(Some)
+    }
+}
+
+fn run_new(folder: &Folder, new: &New, passwords: &Sources) -> Result<Done, WalletError> {
+    let name = new.name.parse()?;
+    folder.check_free(&name)?;
+    let password = new.protection.password(passwords, false, &name)?;
+    let (address, words) = create(folder, &name, password.as_ref())?;
+    Ok(Done::Made { name, address, words, encrypted: password.is_some() })
+}
+
+fn run_show(folder: &Folder, show: &Show) -> Result<Done, WalletError> {
+    let name = folder.find(&show.name.parse()?)?;
+    let file = folder.read(&name)?;
+    Ok(Done::Shown {
+        address: file.address(),
+        public_key: file.public_key(),
+        encrypted: file.is_encrypted(),
+        current: folder.choose().is_ok_and(|next| next.as_ref() == Some(&name)),
+        file: folder.file(&name),
+        name,
+    })
+}
+
+fn run_export(folder: &Folder, export: &Export, passwords: &Sources) -> Result<Done, WalletError> {
+    let name = folder.find(&export.name.parse()?)?;
+    let file = folder.read(&name)?;
+    let pem = if export.public {
+        file.public_pem()
+    } else if export.protection.no_password {
+        let seed = open(folder, &name, &file, passwords)?.0;
+        WalletFile::seal(&seed, None, ITERATIONS)?.private_pem()
+    } else if file.is_encrypted() {
+        file.private_pem()
+    } else {
+        return Err(WalletError::ExportUnprotected);
+    };
+    let is_secret = !export.public && pem.contains(&format!("BEGIN {PRIVATE_LABEL}"));
+    let Some(target) = export.file.clone() else { return Ok(Done::Exported { name, address: file.address(), pem }) };
+    private_file::write_new(&target, pem.as_bytes()).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => WalletError::FileExists { file: target.clone() },
+        _ => unusable("write", &target, source),
+    })?;
+    Ok(Done::ExportedTo { name, address: file.address(), file: target, encrypted: !export.public && !is_secret })
+}
+
+fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<Done, WalletError> {
+    let source = import.source.as_deref();
+    let name: WalletName = match (import.words, source, &import.name) {
+        (true, Some(name), _) => name.to_string_lossy().parse()?,
+        (true, None, _) => RESTORED_NAME.parse()?,
+        (false, _, Some(name)) => name.parse()?,
+        (false, file, None) => file.and_then(Path::file_stem).unwrap_or_default().to_string_lossy().parse()?,
+    };
+    folder.check_free(&name)?;
+    let mut has_old = false;
+    let seed = if import.words {
+        read_words()?.key_seed()
+    } else {
+        let file = source.expect("the command line demands a file or --words");
+        let content = private_file::read(file, FILE_BYTES_MAX).map_err(|source| unusable("read", file, source))?;
+        let failed = |problem| WalletError::File { file: file.to_owned(), problem };
+        let key = KeyFile::parse(&content).map_err(failed)?;
+        has_old = key.is_encrypted();
+        let password = has_old.then(|| passwords.existing(&format!("Password of {}: ", file.display()))).transpose()?;
+        key.open(password.as_ref()).map_err(failed)?
+    };
+    let address = WalletFile::seal(&seed, None, ITERATIONS)?.address();
+    if let Some(other) = folder.with_address(&address)? {
+        return Err(WalletError::Duplicate { name: other.to_string(), address });
+    }
+    let password = import.protection.password(passwords, has_old, &name)?;
+    folder.add(&name, &WalletFile::seal(&seed, password.as_ref(), ITERATIONS)?)?;
+    Ok(Done::Imported { name, address, encrypted: password.is_some() })
+}
+
+fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<Done, WalletError> {
+    let name = folder.find(&passwd.name.parse()?)?;
+    let file = folder.read(&name)?;
+    let (seed, has_old) = open(folder, &name, &file, passwords)?;
+    let password = passwd.protection.password(passwords, has_old, &name)?;
+    let sealed = WalletFile::seal(&seed, password.as_ref(), ITERATIONS)?;
+    // The only copy of a key is not replaced by one that nobody has seen opening.
+    let reread =
+        WalletFile::parse(sealed.to_text().as_bytes(), ITERATIONS).and_then(|file| file.open(password.as_ref()));
+    assert_eq!(reread.as_ref().ok(), Some(&seed), "a wallet that was just made must open");
+    folder.replace(&name, &sealed)?;
+    Ok(Done::PasswordSet { name, address: file.address(), encrypted: password.is_some() })
+}
+
+fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Done, WalletError> {
+    let name = folder.find(&remove.name.parse()?)?;
+    // From here on no node starts with it, and none that runs can have it: which one it uses can't be seen from outside.
+    let _lock = FolderLock::acquire(data_dir, "wallet remove").map_err(WalletError::InUse)?;
+    if !remove.yes {
+        eprint!("Removing the wallet {name} loses its key, unless you have a copy or its words.\nType its name: ");
+        let mut typed = String::new();
+        // Whatever can't be read is not the name.
+        let _ = io::stdin().lock().take(CONFIRMATION_BYTES_MAX).read_line(&mut typed);
+        if typed.trim() != name.as_str() {
+            return Err(WalletError::NotConfirmed);
+        }
+    }
+    // One that can't be read may go too.
+    let address = folder.read(&name).ok().map(|file| file.address());
+    folder.remove(&name)?;
+    Ok(Done::Removed { name, address })
+}
+
+/// The secret half of a wallet, and whether a password was needed for it.
+fn open(
+    folder: &Folder,
+    name: &WalletName,
+    file: &WalletFile,
+    passwords: &Sources,
+) -> Result<(super::words::Seed, bool), WalletError> {
+    let is_encrypted = file.is_encrypted();
+    let ask = || passwords.existing(&format!("Password of the wallet {name}: "));
+    let password = is_encrypted.then(ask).transpose()?;
+    let seed = file.open(password.as_ref()).map_err(|problem| folder.problem(name, problem))?;
+    Ok((seed, is_encrypted))
+}
+
+/// The recovery phrase that is typed or piped in: in a terminal one line, else all of the input.
+fn read_words() -> Result<Words, WalletError> {
+    let stdin = io::stdin();
+    // Room from the start: a buffer that grows leaves copies of the secret behind.
+    let mut text = Zeroizing::new(String::with_capacity(WORDS_BYTES_MAX as usize + 1));
+    let mut input = stdin.lock().take(WORDS_BYTES_MAX);
+    let result = if stdin.is_terminal() {
+        eprint!("The words of the recovery phrase, on one line: ");
+        let _ = io::stderr().flush();
+        input.read_line(&mut text)
+    } else {
+        input.read_to_string(&mut text)
+    };
+    result.map_err(WalletError::WordsUnreadable)?;
+    Ok(Words::parse(&text)?)
 }

@@ -83,7 +83,7 @@ pub enum WalletError {
         file: PathBuf,
     },
     /// It may be the wallet of a node that runs.
-    #[error("cannot remove a wallet while a node runs: {0}")]
+    #[error("a wallet can only be removed while no node uses its folder: {0}")]
     InUse(StoreError),
     /// What was typed to confirm is not the name.
     #[error("nothing was removed: what was typed is not the wallet's name")]

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{FileProblem, WalletError};
 use super::name::{WALLETS_MAX, WalletName};
-use super::password::Password;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
-use super::words::Seed;
 use crate::node::private_file;
 use crate::protocol::Address;
 
@@ -69,25 +67,23 @@ impl Folder {
         WalletFile::parse(&content, ITERATIONS).map_err(|problem| WalletError::File { file, problem })
     }
 
-    /// The secret half of one.
-    pub(super) fn open(&self, name: &WalletName, password: Option<&Password>) -> Result<Seed, WalletError> {
-        self.read(name)?.open(password).map_err(|problem| self.problem(name, problem))
+    /// Says so if a new wallet can't have this name.
+    pub(super) fn check_free(&self, name: &WalletName) -> Result<(), WalletError> {
+        let names = self.names()?;
+        match names.iter().find(|other| other.is_same(name)) {
+            Some(other) => Err(WalletError::NameTaken { name: other.to_string() }),
+            None if names.len() >= WALLETS_MAX => Err(WalletError::TooMany),
+            None => Ok(()),
+        }
     }
 
     /// Writes a new one. Its name must not be taken.
     pub(super) fn add(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
         private_file::make_folder(&self.0).map_err(|source| unusable("write", &self.0, source))?;
-        let names = self.names()?;
-        let taken = |name: &WalletName| WalletError::NameTaken { name: name.to_string() };
-        if let Some(other) = names.iter().find(|other| other.is_same(name)) {
-            return Err(taken(other));
-        }
-        if names.len() >= WALLETS_MAX {
-            return Err(WalletError::TooMany);
-        }
+        self.check_free(name)?;
         let file = self.file(name);
         private_file::write_new(&file, wallet.to_text().as_bytes()).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => taken(name),
+            io::ErrorKind::AlreadyExists => WalletError::NameTaken { name: name.to_string() },
             _ => unusable("write", &file, source),
         })
     }

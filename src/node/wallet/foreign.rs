@@ -3,10 +3,11 @@
 //! What a file claims about the cost of opening it is bounded before anything is computed.
 
 use ed25519::KeypairBytes;
+use pkcs8::der::asn1::{AnyRef, OctetStringRef};
 use pkcs8::der::pem::decode_vec;
 use pkcs8::der::{Decode, Error, ErrorKind};
-use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
-use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef, pkcs5};
+use pkcs8::pkcs5::pbes2::{Kdf, PBES2_OID, Parameters};
+use pkcs8::{AlgorithmIdentifierRef, EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef, pkcs5};
 use zeroize::Zeroizing;
 
 use super::error::FileProblem;
@@ -40,6 +41,8 @@ const OTHER_LABELS: [(&str, &str); 5] = [
     ("OPENSSH PRIVATE KEY", "this is a key in OpenSSH's own form"),
 ];
 
+const OLD_ENCRYPTION: FileProblem = FileProblem::Unsupported("it is encrypted in a way that is not supported");
+
 /// A private key that was read; it may need a password.
 #[derive(Debug)]
 pub(in crate::node) enum KeyFile {
@@ -72,12 +75,8 @@ impl KeyFile {
         if label == PRIVATE_LABEL {
             return from_der(&der, FileProblem::Tampered).map(Self::Plain);
         }
-        let unsupported = || FileProblem::Unsupported("it is encrypted in a way that is not supported");
-        let info = EncryptedPrivateKeyInfoRef::from_der(&der).map_err(|error: Error| match error.kind() {
-            ErrorKind::OidUnknown { .. } => unsupported(),
-            _ => FileProblem::Tampered,
-        })?;
-        let pkcs5::EncryptionScheme::Pbes2(parameters) = info.encryption_algorithm else { return Err(unsupported()) };
+        let info = EncryptedPrivateKeyInfoRef::from_der(&der).map_err(|error| unreadable(&der, &error))?;
+        let pkcs5::EncryptionScheme::Pbes2(parameters) = info.encryption_algorithm else { return Err(OLD_ENCRYPTION) };
         check_cost(&parameters.kdf)?;
         Ok(Self::Encrypted(Box::new(parameters), info.encrypted_data.as_bytes().to_vec()))
     }
@@ -127,6 +126,22 @@ fn no_block(text: &str) -> FileProblem {
     // Down to nothing at all, which is what a full disk leaves.
     let is_start = "-----BEGIN ".starts_with(text.trim());
     if is_start { FileProblem::CutOff } else { FileProblem::NotAKey }
+}
+
+/// Damaged, or encrypted by something that the parser does not know.
+fn unreadable(der: &[u8], error: &Error) -> FileProblem {
+    let form = AnyRef::from_der(der).and_then(|any| {
+        any.sequence(|reader| {
+            let algorithm = AlgorithmIdentifierRef::decode(reader)?;
+            <&OctetStringRef>::decode(reader)?;
+            Ok(algorithm.oid)
+        })
+    });
+    match form {
+        Ok(PBES2_OID) if !matches!(error.kind(), ErrorKind::OidUnknown { .. }) => FileProblem::Tampered,
+        Ok(_) => OLD_ENCRYPTION,
+        Err(_) => FileProblem::Tampered,
+    }
 }
 
 fn from_der(der: &[u8], damaged: FileProblem) -> Result<Seed, FileProblem> {

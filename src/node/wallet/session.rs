@@ -78,7 +78,7 @@ impl Wallets {
     pub fn open(data_dir: &Path, name: Option<&str>, password: Option<Password>) -> Result<Self, WalletError> {
         private_file::make_folder(data_dir).map_err(|source| unusable("write", data_dir, source))?;
         let folder = Folder::new(data_dir);
-        take_in_old_key(&folder, &data_dir.join(OLD_KEY_FILE))?;
+        take_in_old_key(&folder, data_dir)?;
         let asked = name.map(str::parse::<WalletName>).transpose()?;
         let default = WalletName::default_name();
         if asked.as_ref().is_none_or(|name| name.is_same(&default)) && folder.names()?.is_empty() {
@@ -229,7 +229,8 @@ pub(super) fn list(folder: &Folder, current: Option<&WalletName>) -> Result<Vec<
 
 /// Moves the key of older versions into a wallet. The old file goes when the key is safe in the new one, so whenever
 /// this is cut short, the next start does the rest.
-fn take_in_old_key(folder: &Folder, old: &Path) -> Result<(), WalletError> {
+pub(super) fn take_in_old_key(folder: &Folder, data_dir: &Path) -> Result<(), WalletError> {
+    let old = &data_dir.join(OLD_KEY_FILE);
     match fs::symlink_metadata(old) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(unusable("read", old, source)),

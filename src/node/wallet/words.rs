@@ -50,8 +50,10 @@ impl Words {
         }
         Mnemonic::from_phrase(phrase.as_str()).map(Self).map_err(|error| match error {
             bip0039::Error::UnknownWord(word) => {
-                let position = phrase.split(' ').position(|other| other == word).map_or(0, |at| at + 1);
-                WordsError::Unknown { position, word: word.chars().take(20).collect() }
+                // All words of the list are ASCII; of others the parser gives another normal form.
+                let wrong = |(_, other): &(usize, &str)| *other == word || !other.is_ascii();
+                let (at, word) = phrase.split(' ').enumerate().find(wrong).unwrap_or((0, &word));
+                WordsError::Unknown { position: at + 1, word: word.chars().take(20).collect() }
             }
             bip0039::Error::InvalidChecksum => WordsError::Checksum,
             bip0039::Error::BadWordCount(_) | bip0039::Error::BadEntropyBitCount(_) => {

@@ -1,0 +1,342 @@
+//! What `quipu wallet …` answers: plain lines for people, one JSON object for scripts.
+//!
+//! | command | JSON result |
+//! | --- | --- |
+//! | `wallet new` | `{name, address, encrypted, words, path}`; the words are here and nowhere else |
+//! | `wallet list` | `{wallets: [{name, address, encrypted, current, problem}]}`; of one that can't be read all but name, current and problem are null |
+//! | `wallet show` | `{name, address, public_key, encrypted, current, file}`; `public_key` is 64 hex digits |
+//! | `wallet export` | `{name, address, pem}`, or `{name, address, file, encrypted}` |
+//! | `wallet import`, `passwd` | `{name, address, encrypted}` |
+//! | `wallet remove` | `{name, address}` |
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::node::wallet::name::WalletName;
+use crate::node::wallet::session::Listed;
+use crate::node::wallet::words::{PATH_TEXT, Words};
+use crate::protocol::{Address, PublicKey};
+
+/// Words in a line of the recovery phrase.
+const WORDS_A_LINE: usize = 4;
+
+/// What was done.
+#[derive(Debug)]
+pub enum Done {
+    /// `wallet new`.
+    Made {
+        /// Its name.
+        name: WalletName,
+        /// Its address.
+        address: Address,
+        /// Whether it has a password.
+        encrypted: bool,
+        /// Here and nowhere else.
+        words: Words,
+    },
+    /// `wallet list`.
+    List {
+        /// Sorted by name.
+        wallets: Vec<Row>,
+    },
+    /// `wallet show`.
+    Shown {
+        /// Its name.
+        name: WalletName,
+        /// Its address.
+        address: Address,
+        /// Its public key.
+        public_key: PublicKey,
+        /// Whether it has a password.
+        encrypted: bool,
+        /// Whether the next start takes it.
+        current: bool,
+        /// Where it is.
+        file: PathBuf,
+    },
+    /// `wallet export` to stdout.
+    Exported {
+        /// Its name.
+        name: WalletName,
+        /// Its address.
+        address: Address,
+        /// The block.
+        pem: Zeroizing<String>,
+    },
+    /// `wallet export` to a file.
+    ExportedTo {
+        /// Its name.
+        name: WalletName,
+        /// Its address.
+        address: Address,
+        /// Where to.
+        file: PathBuf,
+        /// Whether there is a password on the file.
+        encrypted: bool,
+    },
+    /// `wallet import`.
+    Imported {
+        /// Its new name.
+        name: WalletName,
+        /// Its address.
+        address: Address,
+        /// Whether it has a password.
+        encrypted: bool,
+    },
+    /// `wallet passwd`.
+    PasswordSet {
+        /// Its name.
+        name: WalletName,
+        /// Its address.
+        address: Address,
+        /// Whether it has a password now.
+        encrypted: bool,
+    },
+    /// `wallet remove`.
+    Removed {
+        /// Its name.
+        name: WalletName,
+        /// Its address, if its file was readable.
+        address: Option<Address>,
+    },
+}
+
+/// A wallet in a list.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    name: String,
+    address: Option<Address>,
+    encrypted: Option<bool>,
+    current: bool,
+    problem: Option<String>,
+}
+
+impl From<Listed> for Row {
+    fn from(listed: Listed) -> Self {
+        let Listed { name, state, is_current: current } = listed;
+        let (address, encrypted, problem) = match state {
+            Ok((address, encrypted)) => (Some(address), Some(encrypted), None),
+            Err(error) => (None, None, Some(error.to_string())),
+        };
+        Self { name, address, encrypted, current, problem }
+    }
+}
+
+/// The same with the names and types of the JSON form.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Json<'a> {
+    List { wallets: &'a [Row] },
+    Made { name: &'a str, address: Address, encrypted: bool, words: &'a str, path: &'a str },
+    Shown { name: &'a str, address: Address, public_key: String, encrypted: bool, current: bool, file: &'a Path },
+    Exported { name: &'a str, address: Address, pem: &'a str },
+    ExportedTo { name: &'a str, address: Address, file: &'a Path, encrypted: bool },
+    Kept { name: &'a str, address: Address, encrypted: bool },
+    Removed { name: &'a str, address: Option<Address> },
+}
+
+impl Serialize for Done {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = match self {
+            Self::List { wallets } => Json::List { wallets },
+            Self::Made { name, address, encrypted, words } => Json::Made {
+                name: name.as_str(),
+                address: *address,
+                encrypted: *encrypted,
+                words: words.phrase(),
+                path: PATH_TEXT,
+            },
+            Self::Shown { name, address, public_key, encrypted, current, file } => Json::Shown {
+                name: name.as_str(),
+                address: *address,
+                public_key: digits(public_key),
+                encrypted: *encrypted,
+                current: *current,
+                file,
+            },
+            Self::Exported { name, address, pem } => Json::Exported { name: name.as_str(), address: *address, pem },
+            Self::ExportedTo { name, address, file, encrypted } => {
+                Json::ExportedTo { name: name.as_str(), address: *address, file, encrypted: *encrypted }
+            }
+            Self::Imported { name, address, encrypted } | Self::PasswordSet { name, address, encrypted } => {
+                Json::Kept { name: name.as_str(), address: *address, encrypted: *encrypted }
+            }
+            Self::Removed { name, address } => Json::Removed { name: name.as_str(), address: *address },
+        };
+        json.serialize(serializer)
+    }
+}
+
+impl Done {
+    /// For people: lines with their ends. May hold secrets.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let text = match self {
+            Self::Made { name, address, encrypted, words } => {
+                return made(name, address, *encrypted, words);
+            }
+            Self::Exported { pem, .. } => return pem.clone(),
+            Self::List { wallets } => list(wallets),
+            Self::Shown { name, address, public_key, encrypted, current, file } => format!(
+                "wallet      {name}{}\naddress     {address}\npublic key  {}\npassword    {}\nfile        {}\n",
+                if *current { " (current)" } else { "" },
+                digits(public_key),
+                if *encrypted { "yes" } else { "none" },
+                file.display(),
+            ),
+            Self::ExportedTo { name, file, encrypted, .. } => {
+                let how = if *encrypted { "; its password opens it" } else { "" };
+                format!("exported {name} to {}{how}\n", file.display())
+            }
+            Self::Imported { name, address, encrypted } => {
+                format!("imported {name}: {address}\n{}", hint(name, *encrypted))
+            }
+            Self::PasswordSet { name, encrypted: true, .. } => {
+                format!("{name} has a new password; copies of its file have the old one\n")
+            }
+            Self::PasswordSet { name, .. } => format!("{name} has no password any more\n"),
+            Self::Removed { name, address: Some(address) } => format!("removed {name} ({address})\n"),
+            Self::Removed { name, address: None } => format!("removed {name}\n"),
+        };
+        Zeroizing::new(text)
+    }
+}
+
+fn made(name: &WalletName, address: &Address, encrypted: bool, words: &Words) -> Zeroizing<String> {
+    // Room from the start: a buffer that grows leaves copies of the secret behind.
+    let mut text = Zeroizing::new(String::with_capacity(2048));
+    let written = write!(
+        text,
+        "made {name}: {address}\n\nIts recovery phrase restores the key when the file or its password is lost, and gives it to\n\
+         whoever reads it. Write it down on paper; it is shown only now:\n\n"
+    );
+    written.expect("a string takes everything");
+    let words: Vec<&str> = words.phrase().split(' ').collect();
+    for (row, line) in words.chunks(WORDS_A_LINE).enumerate() {
+        for (column, word) in line.iter().enumerate() {
+            let number = row * WORDS_A_LINE + column + 1;
+            write!(text, "  {number:>2} {word:<9}").expect("a string takes everything");
+        }
+        let end = text.trim_end().len();
+        text.truncate(end);
+        text.push('\n');
+    }
+    text.push_str("\n`quipu wallet import --words` restores it.\n");
+    text.push_str(&hint(name, encrypted));
+    text
+}
+
+fn list(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no wallets yet; `quipu wallet new NAME` makes one, and so does the first start of a node\n".to_owned();
+    }
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for Row { name, address, encrypted, current, problem } in rows {
+        let mark = if *current { '*' } else { ' ' };
+        let rest = match (address, problem) {
+            (Some(address), _) if *encrypted == Some(true) => address.to_string(),
+            (Some(address), _) => format!("{address} (no password)"),
+            (None, problem) => problem.clone().unwrap_or_default(),
+        };
+        writeln!(text, "{mark} {name:<width$}  {rest}").expect("a string takes everything");
+    }
+    text
+}
+
+fn hint(name: &WalletName, encrypted: bool) -> String {
+    if encrypted { String::new() } else { format!("It has no password; `quipu wallet passwd {name}` sets one.\n") }
+}
+
+fn digits(key: &PublicKey) -> String {
+    let PublicKey::Ed25519(bytes) = key;
+    hex::encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> WalletName {
+        "team".parse().expect("a name")
+    }
+
+    #[test]
+    fn a_phrase_is_numbered_and_in_order() {
+        let words = Words::random().expect("random");
+        let all: Vec<String> = words.phrase().split(' ').map(str::to_owned).collect();
+        let done = Done::Made { name: name(), address: Address([1; 20]), encrypted: true, words };
+        let text = done.to_text();
+        let shown: Vec<&str> = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+            .flat_map(str::split_whitespace)
+            .collect();
+        let want: Vec<String> =
+            all.iter().enumerate().flat_map(|(at, word)| [(at + 1).to_string(), word.clone()]).collect();
+        assert_eq!(shown, want);
+        assert!(text.lines().all(|line| line.len() <= 100 && line == line.trim_end()), "{}", *text);
+        assert!(!format!("{done:?}").contains(&all.join(" ")), "Debug shows no secret");
+    }
+
+    #[test]
+    fn a_list_marks_the_current_one_and_shows_what_cannot_be_read() {
+        let row = |name: &str, address, current, problem: Option<&str>| Row {
+            name: name.to_owned(),
+            address,
+            encrypted: address.map(|_| current),
+            current,
+            problem: problem.map(str::to_owned),
+        };
+        let address = Address([1; 20]);
+        let rows = vec![
+            row("a", Some(address), true, None),
+            row("long", Some(address), false, None),
+            row("z", None, false, Some("z.pem: cut off")),
+        ];
+        let text = Done::List { wallets: rows }.to_text();
+        let want = format!("* a     {address}\n  long  {address} (no password)\n  z     z.pem: cut off\n");
+        assert_eq!(*text, want);
+    }
+
+    #[test]
+    fn results_have_the_documented_fields() {
+        let address = Address([1; 20]);
+        let cases = [
+            (Done::List { wallets: vec![] }, "{wallets}"),
+            (
+                Done::Made { name: name(), address, encrypted: true, words: Words::random().expect("random") },
+                "{name, address, encrypted, words, path}",
+            ),
+            (
+                Done::Shown {
+                    name: name(),
+                    address,
+                    public_key: PublicKey::Ed25519([1; 32]),
+                    encrypted: true,
+                    current: true,
+                    file: "f".into(),
+                },
+                "{name, address, public_key, encrypted, current, file}",
+            ),
+            (Done::Exported { name: name(), address, pem: Zeroizing::new("p".to_owned()) }, "{name, address, pem}"),
+            (
+                Done::ExportedTo { name: name(), address, file: "f".into(), encrypted: true },
+                "{name, address, file, encrypted}",
+            ),
+            (Done::Imported { name: name(), address, encrypted: true }, "{name, address, encrypted}"),
+            (Done::PasswordSet { name: name(), address, encrypted: true }, "{name, address, encrypted}"),
+            (Done::Removed { name: name(), address: Some(address) }, "{name, address}"),
+        ];
+        for (done, want) in cases {
+            let json = serde_json::to_value(&done).expect("JSON");
+            let mut fields: Vec<&str> = json.as_object().expect("an object").keys().map(String::as_str).collect();
+            let mut want: Vec<&str> = want.trim_matches(['{', '}']).split(", ").collect();
+            fields.sort_unstable();
+            want.sort_unstable();
+            assert_eq!(fields, want);
+        }
+    }
+}
