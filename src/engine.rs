@@ -20,6 +20,8 @@
 //! | `gossip` | what is passed on |
 //! | `serve` | what peers are answered |
 //! | `mining` | what the miner searches for |
+//! | `rollback` | what becomes of transactions whose blocks left the best chain |
+//! | `checkpoint` | how a chain is turned down that leaves out the checkpoint |
 //! | `command` | what the node's own user is answered |
 //! | [`view`] | the snapshot that readers see |
 //!
@@ -27,6 +29,7 @@
 
 mod bodies;
 mod chain;
+mod checkpoint;
 mod command;
 pub mod event;
 mod gossip;
@@ -35,6 +38,7 @@ pub mod mempool;
 mod mining;
 mod orphans;
 pub mod peers;
+mod rollback;
 mod serve;
 pub mod sync;
 pub mod view;
@@ -59,8 +63,6 @@ use view::PeerView;
 
 /// How long the engine may go without being called.
 const TICK_INTERVAL: Millis = Millis(1_000);
-/// Transactions that are published again when a reorganisation returns them. Peers pull the rest.
-const RETURNED_PUBLISHED_MAX: usize = 256;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
@@ -107,6 +109,7 @@ pub struct Engine {
     mining: Mining,
     announcer: Announcer,
     resolving: Vec<command::Resolving>,
+    refused_tips: checkpoint::RefusedTips,
     /// What the checker pool is at, by the key of the effect.
     checks: BTreeMap<Key, Check>,
     unchecked: Vec<(SignedTransaction, Origin)>,
@@ -153,7 +156,7 @@ impl Engine {
             }
         }
         let mut engine = Self {
-            mining: Mining::new(config.mining, config.account),
+            mining: Mining::new(config.mining),
             network: config.network,
             account: config.account,
             nickname: config.nickname,
@@ -165,6 +168,7 @@ impl Engine {
             sync: sync::Sync::default(),
             announcer: Announcer::default(),
             resolving: Vec::new(),
+            refused_tips: checkpoint::RefusedTips::default(),
             checks: BTreeMap::new(),
             unchecked: Vec::new(),
             awaiting_verdict: Vec::new(),
@@ -310,10 +314,8 @@ impl Engine {
         let changed = std::mem::take(&mut self.changed_accounts);
         self.mempool.update(changed, self.chain.ledger());
         self.note_dropped();
-        let (reorg_depth, returned) = match progress.reorganised {
-            Some((depth, returned)) => (depth, self.take_back(returned)),
-            None => (0, 0),
-        };
+        let reorganised = progress.reorganised.as_ref();
+        let (reorg_depth, returned) = reorganised.map_or((0, 0), |done| (done.depth(), self.take_back(done)));
         if let Some((last, _)) = progress.connected.last() {
             let ours = self.mined_here.contains(&last.id());
             for (block, _) in &progress.connected {
@@ -322,24 +324,6 @@ impl Engine {
             let tip = self.chain.tip_place();
             self.notify(Notice::Tip { tip, reorg_depth, returned, ours });
         }
-    }
-
-    /// Puts transactions of blocks that left the best chain back into the pool. Gives how many could be.
-    fn take_back(&mut self, returned: Vec<CheckedTransaction>) -> usize {
-        let mut count = 0;
-        for transaction in returned {
-            if self.mempool.add(transaction.clone(), None, true, self.chain.ledger()).is_err() {
-                continue;
-            }
-            self.writes.push(Write::PutPending(transaction.clone()));
-            if count < RETURNED_PUBLISHED_MAX {
-                let signed = Box::new(transaction.signed().clone());
-                self.publish(event::Gossip::Transaction(signed));
-            }
-            count += 1;
-        }
-        self.note_dropped();
-        count
     }
 
     fn note_dropped(&mut self) {
@@ -424,8 +408,10 @@ impl Engine {
             tip: self.chain.tip_place(),
             work: index.work(tip),
             tip_timestamp: index.timestamp(tip),
+            account: self.account,
             balance: self.chain.ledger().account(&self.account).balance,
             pending: self.mempool.len(),
+            checkpoint: self.chain.checkpoint(),
             mining: self.mining.view(),
             syncing: self.sync_view(),
             peers: peers.collect(),

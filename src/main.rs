@@ -1,29 +1,34 @@
-//! Parses the arguments, runs the node, serves its user.
+//! Parses the arguments, runs the node or a subcommand, serves the user.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use quipu::node::config::{self, Config, ConfigError};
-use quipu::node::keys::Keys;
+use quipu::node::config::{self, Config, ConfigError, Invocation};
+use quipu::node::keys::load_or_create_identity;
 use quipu::node::prompt::signal::Signals;
 use quipu::node::prompt::{self, Options, json};
+use quipu::node::wallet::Wallets;
+use quipu::node::wallet::command::Request;
+use quipu::node::wallet::password::Sources;
 use quipu::node::{self, telemetry};
 
 /// As `clap` and most tools have it: the arguments make no sense.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let config = match Config::load() {
-        Ok(config) => config,
-        Err(ConfigError::Usage(error)) => return usage(&error),
-        Err(error) => return fail(error.code(), &error.to_string(), config::wants_json()),
-    };
-    let json = config.json;
-    match run(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failed::ToStart { code, message }) => fail(code, &message, json),
-        // The event `fatal` has told scripts already.
-        Err(Failed::Later(message)) => fail("fatal", &message, false),
+    match Invocation::load() {
+        Ok(Invocation::Node { config, wallet, passwords }) => {
+            let json = config.json;
+            match run(config, wallet.as_deref(), &passwords) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(Failed::ToStart { code, message }) => fail("start", code, &message, json),
+                // The event `fatal` has told scripts already.
+                Err(Failed::Later(message)) => fail("start", "fatal", &message, false),
+            }
+        }
+        Ok(Invocation::Wallet { request, json, log }) => wallet(&request, json, &log),
+        Err(ConfigError::Usage(error)) => usage(&error),
+        Err(error) => fail("start", error.code(), &error.to_string(), config::wants_json()),
     }
 }
 
@@ -32,18 +37,34 @@ enum Failed {
     Later(String),
 }
 
-fn run(config: Config) -> Result<(), Failed> {
+fn run(config: Config, wallet: Option<&str>, passwords: &Sources) -> Result<(), Failed> {
     let log = telemetry::start(&config.log);
-    let options = Options::from(&config);
+    let options = Options::new(&config, passwords);
     let failed = |code, message| Failed::ToStart { code, message };
     let signals = Signals::take_over().map_err(|error| failed("signals", error.to_string()))?;
-    let keys = Keys::load_or_create(&config.data_dir).map_err(|error| failed(error.code(), error.to_string()))?;
-    let node = node::start(config, keys).map_err(|error| failed(error.code(), error.to_string()))?;
+    let identity =
+        load_or_create_identity(&config.data_dir).map_err(|error| failed(error.code(), error.to_string()))?;
+    let wallets = passwords
+        .given()
+        .and_then(|password| Wallets::open(&config.data_dir, wallet, password))
+        .map_err(|error| failed(error.code(), error.to_string()))?;
+    let node = node::start(config, identity, wallets).map_err(|error| failed(error.code(), error.to_string()))?;
     let handle = node.handle();
     prompt::run(&handle, handle.subscribe(), &options, &log, &signals);
     signals.leaving();
     handle.shut_down();
     node.join().map_err(Failed::Later)
+}
+
+fn wallet(request: &Request, json: bool, log: &str) -> ExitCode {
+    let _log = telemetry::start(log);
+    match request.run() {
+        Ok(done) => {
+            say(&json::success(request.name(), &done));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(request.name(), error.code(), &error.to_string(), json),
+    }
 }
 
 /// Help and the version go to stdout with status 0, errors to stderr.
@@ -61,9 +82,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn fail(code: &str, message: &str, json: bool) -> ExitCode {
+fn fail(command: &str, code: &str, message: &str, json: bool) -> ExitCode {
     if json {
-        say(&json::start_failure(code, message));
+        say(&json::error(command, code, message));
     }
     eprintln!("quipu: {message}");
     ExitCode::FAILURE

@@ -10,15 +10,20 @@
 //! | [`checker`] | a thread for each core | the rules that need no state |
 //! | [`miner`] | as many threads as wanted | nonces |
 //! | [`handle`] | any | what the node's user may do |
-//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, keys, logs, the user |
+//! | [`watch`] | one thread | follows transactions for the user |
+//! | [`aliases`] | any | names for addresses |
+//! | [`wallet`] | any | keys in files, and the one that is signed with |
+//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, the identity, logs, the user |
 //! | [`thread`] | | threads that tell when they fail |
 //!
 //! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node
 //! with one line.
 
+pub mod aliases;
 pub mod checker;
 pub mod config;
 pub mod driver;
+mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod handle;
@@ -26,6 +31,7 @@ pub mod index;
 pub mod keys;
 pub mod loader;
 pub mod miner;
+mod private_file;
 pub mod prompt;
 pub mod receipt;
 pub mod store;
@@ -34,6 +40,7 @@ pub mod telemetry;
 pub mod thread;
 pub mod verify;
 pub mod wallet;
+pub mod watch;
 
 use std::io;
 use std::path::Path;
@@ -42,17 +49,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use libp2p::identity::Keypair;
 use tokio::runtime::Runtime;
 
+use aliases::{AliasError, Aliases};
 use checker::Checker;
 use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
 use handle::{Handle, Profile, UserEvent, Users};
 use index::Index;
-use keys::Keys;
 use miner::Miner;
 use store::{FolderLock, Reader, Store, StoreError, writer};
 use swarm::{SwarmConfig, SwarmHandle};
+use wallet::Wallets;
 
 use crate::engine::{Engine, EngineConfig};
 use crate::protocol::Network;
@@ -69,6 +78,9 @@ pub enum StartError {
     /// The data folder or what is in it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The names that the user has given.
+    #[error(transparent)]
+    Aliases(#[from] AliasError),
     /// The network: an address that can't be listened on, or one that is none.
     #[error("{0:#}")]
     Swarm(anyhow::Error),
@@ -82,6 +94,7 @@ impl StartError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Store(error) => error.code(),
+            Self::Aliases(error) => error.code(),
             Self::Swarm(_) => "cannot_listen",
             Self::System(_) => "system",
         }
@@ -102,19 +115,23 @@ struct Running {
     writer: JoinHandle<()>,
     loader: JoinHandle<()>,
     index: Option<(Index, JoinHandle<()>)>,
+    watch: (Sender<()>, JoinHandle<()>),
     runtime: Runtime,
 }
 
-/// Starts a node. Returns when it listens and has read its store.
-pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
+/// Starts a node that is `identity` to peers and signs with the wallet in use. Returns when it listens and has read its
+/// store.
+pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node, StartError> {
     let lock = FolderLock::acquire(&config.data_dir, &config.name)?;
+    let aliases = Aliases::open(&config.data_dir)?;
+    let notes = lock.notes()?;
     let (store, stored) = Store::open(lock, &config.network)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::from)?;
     let mut engine = Engine::new(
         EngineConfig {
             network: Arc::clone(&config.network),
-            account: keys.account.public_key().address(),
+            account: wallets.address(),
             nickname: config.name.clone(),
             seed,
             mining: config.mine,
@@ -131,14 +148,11 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
         .thread_name("quipu-network")
         .enable_all()
         .build()?;
-    let profile = Profile {
-        network: Arc::clone(&config.network),
-        peer_id: keys.identity.public().to_peer_id(),
-        key: Arc::clone(&keys.account),
-    };
+    let peer_id = identity.public().to_peer_id();
+    let profile = Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
-    let swarm = start_swarm(config, keys, &runtime, &sender, &users)?;
+    let swarm = start_swarm(config, identity, &runtime, &sender, &users)?;
     let reader = store.reader();
     let index = index_folder.map(|folder| start_index(&folder, &reader, &network, &users)).transpose()?;
     let handle = Handle::new(
@@ -166,25 +180,28 @@ pub fn start(config: Config, keys: Keys) -> Result<Node, StartError> {
     let inputs = Inputs { offered, results, stop: stopped };
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
     let driver = Driver::new(engine, view, inputs, shells);
+    let watch = handle.watch().start(handle.clone(), failed.clone())?;
     let driver = thread::spawn("engine", failed, move || driver.run())?;
 
+    notes.listens(swarm.listen())?;
     users.ready(swarm.listen());
-    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, index, runtime };
+    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, index, watch, runtime };
     Ok(Node { handle, ended, running: Some(running) })
 }
 
 fn start_swarm(
     config: Config,
-    keys: Keys,
+    keypair: Keypair,
     runtime: &Runtime,
     engine: &EngineSender,
     users: &Arc<Users>,
 ) -> Result<Arc<SwarmHandle>, StartError> {
     let users = Arc::clone(users);
     let config = SwarmConfig {
-        keypair: keys.identity,
+        keypair,
         network: config.network,
         listen: config.listen,
+        is_visit: false,
         peers: config.peers,
         mdns: config.mdns,
         folder: config.data_dir,
@@ -252,8 +269,10 @@ impl Node {
 
     /// From those who ask to those who answer, so that nobody waits for somebody who has ended.
     fn stop(&mut self) {
-        let Some(Running { stop, driver, swarm, writer, loader, index, runtime }) = self.running.take() else { return };
+        let Some(running) = self.running.take() else { return };
+        let Running { stop, driver, swarm, writer, loader, index, watch: (watching, watch), runtime } = running;
         self.handle.refuse_commands();
+        drop(watching);
         // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has told.
         drop(stop);
         let _ = driver.join();
@@ -268,7 +287,9 @@ impl Node {
         let _ = writer.join();
         let _ = loader.join();
         let _ = index.map(JoinHandle::join);
+        // Whoever still waits for an answer hears that there will be none.
         self.handle.close();
+        let _ = watch.join();
         runtime.shutdown_timeout(RUNTIME_END_TIME);
     }
 }

@@ -22,6 +22,8 @@
 //! | [`ledger`] | the rules that need the accounts: connect a block, undo it |
 //! | [`message`] | what travels between peers |
 //! | [`violation`] | one variant for each rule |
+//! | [`record`] | what the data of records says: a convention, not a rule |
+//! | [`receipt`] | a file that proves a transaction to whoever runs no node |
 
 pub mod account;
 pub mod amount;
@@ -49,6 +51,8 @@ pub use hash::{BlockId, LeafHash, TransactionId};
 pub use ledger::{Account, Delta, Ledger};
 pub use message::{Request, Response, Status};
 pub use network::{Network, Parameters};
+pub use receipt::{Proof, Receipt, ReceiptError};
+pub use record::{Content, Record, RecordError, Tag, TagError};
 pub use time::{Millis, UnixMillis};
 pub use transaction::{Action, SignedTransaction, Transaction};
 pub use violation::{Blame, Violation};

@@ -1,7 +1,8 @@
 //! The Merkle tree of RFC 6962, section 2.1, over SHA-256.
 //!
 //! Leaves and inner nodes are hashed with different prefixes and no leaf is ever duplicated, so two
-//! different lists never share a root (Bitcoin's CVE-2012-2459 cannot happen).
+//! different lists never share a root (Bitcoin's CVE-2012-2459 cannot happen). A path shows that one leaf is under a
+//! root, for whoever does not have the others (section 2.1.1).
 
 use crate::hash::{LeafHash, sha256};
 
@@ -31,9 +32,72 @@ pub fn root(leaves: impl IntoIterator<Item = LeafHash>) -> LeafHash {
     subtrees.into_iter().rev().reduce(|right, left| node(&left, &right)).unwrap_or_else(|| LeafHash(sha256(&[])))
 }
 
+/// One step from a leaf towards the root: the hash to be joined with, and on which side it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The sibling is the left one.
+    Left(LeafHash),
+    /// The sibling is the right one.
+    Right(LeafHash),
+}
+
+/// The audit path of the leaf at `position`, from the leaf upwards: at most one step for each bit of the count.
+///
+/// # Panics
+///
+/// If there is no such leaf.
+pub fn path(leaves: &[LeafHash], position: usize) -> Vec<Step> {
+    assert!(position < leaves.len(), "no leaf {position} among {}", leaves.len());
+    let (mut part, mut position, mut path) = (leaves, position, Vec::new());
+    while part.len() > 1 {
+        let split = part.len().next_power_of_two() / 2;
+        let (left, right) = part.split_at(split);
+        if position < split {
+            path.push(Step::Right(root(right.iter().copied())));
+            part = left;
+        } else {
+            path.push(Step::Left(root(left.iter().copied())));
+            (part, position) = (right, position - split);
+        }
+    }
+    path.reverse();
+    path
+}
+
+/// The root that a path leads to from a leaf.
+pub fn fold(leaf: LeafHash, path: &[Step]) -> LeafHash {
+    path.iter().fold(leaf, |below, step| match step {
+        Step::Left(sibling) => node(sibling, &below),
+        Step::Right(sibling) => node(&below, sibling),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_leads_from_its_leaf_to_the_root_and_from_no_other() {
+        let leaves: Vec<_> = (0..70_u8).map(|n| leaf(&[n])).collect();
+        for n in 1..=leaves.len() {
+            let root = root(leaves[..n].iter().copied());
+            for position in 0..n {
+                let path = path(&leaves[..n], position);
+                assert!(path.len() <= n.next_power_of_two().ilog2() as usize, "{n} leaves, position {position}");
+                assert_eq!(fold(leaves[position], &path), root, "{n} leaves, position {position}");
+                assert_ne!(fold(leaf(b"another"), &path), root);
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_has_sides() {
+        let leaves: Vec<_> = (0..3_u8).map(|n| leaf(&[n])).collect();
+        assert_eq!(path(&leaves, 0), [Step::Right(leaves[1]), Step::Right(leaves[2])]);
+        assert_eq!(path(&leaves, 1), [Step::Left(leaves[0]), Step::Right(leaves[2])]);
+        assert_eq!(path(&leaves, 2), [Step::Left(node(&leaves[0], &leaves[1]))]);
+        assert_eq!(path(&leaves[..1], 0), []);
+    }
 
     /// The definition in the RFC, word for word.
     fn by_definition(leaves: &[LeafHash]) -> LeafHash {

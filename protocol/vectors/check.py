@@ -8,7 +8,9 @@ disagreement. It is slow and simple on purpose: read it beside the specification
 import hashlib
 import json
 import pathlib
+import re
 import sys
+import unicodedata
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -445,7 +447,257 @@ def replay(network, now, blocks):
     return {"accept": {"tip": tip.hex(), "height": str(best["height"]), "work": str(best["work"]), "accounts": accounts}}
 
 
-# 16. Vectors
+# 16. What records say
+
+class NotJson(ValueError):
+    """Text that is not JSON, or JSON that stands for two things."""
+
+
+def refuse(text):
+    raise NotJson(text)
+
+
+def unique(pairs):
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else refuse("a key is repeated")
+
+
+def depth(text):
+    bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL)
+    levels = deepest = 0
+    for character in bare:
+        levels += (character in "[{") - (character in "]}")
+        deepest = max(deepest, levels)
+    return deepest
+
+
+def is_json(text):
+    if text != text.strip(" \t\r\n") or depth(text) > 64:
+        return False
+    try:
+        # Numbers stay text: no reader has to hold them. Repeated keys are the user's affair.
+        json.loads(text, parse_constant=refuse, parse_int=str, parse_float=str)
+        return True
+    except ValueError:
+        return False
+
+
+def is_tag(text):
+    one_word = not any(c.isspace() or c == "," or unicodedata.category(c) == "Cc" for c in text)
+    return 1 <= len(text.encode()) <= 32 and one_word
+
+
+def is_file_name(text):
+    plain = not any(c in "/\\" or unicodedata.category(c) == "Cc" for c in text)
+    return 1 <= len(text.encode()) <= 255 and plain and text not in (".", "..")
+
+
+def compact(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def envelope(tags, content):
+    """What is written for tags and one of text, file and json; None for what no record says."""
+    (kind, value), = content.items()
+    if len(tags) > 8 or len(set(tags)) < len(tags) or not all(isinstance(t, str) and is_tag(t) for t in tags):
+        return None
+    head = '{"quipu":1,' + (f'"tags":{compact(tags)},' if tags else "")
+    if kind == "json":
+        return f'{head}"json":{value}}}' if is_json(value) else None
+    if kind == "file":
+        if not is_file_name(value["name"]) or not re.fullmatch("[0-9a-f]{64}", value["sha256"], re.ASCII):
+            return None
+        size = value["size"]
+        if not re.fullmatch("0|[1-9][0-9]{0,19}", size, re.ASCII) or int(size) >= 2**64:
+            return None
+        file = f'{{"sha256":"{value["sha256"]}","name":{compact(value["name"])},"size":{size}}}'
+        return f'{head}"file":{file}}}'
+    return f'{head}"text":{compact(value)}}}' if isinstance(value, str) else None
+
+
+def open_envelope(text):
+    """Tags and content, or None: found with a pattern, then written again and compared."""
+    found = re.fullmatch(r'\{"quipu":1,(?:"tags":(\[[^\[\]]*\]|\["(?:[^"\\]|\\.)*"(?:,"(?:[^"\\]|\\.)*")*\]),)?'
+                         r'"(text|file|json)":(.*)\}', text, re.DOTALL)
+    if not found:
+        return None
+    try:
+        tags = json.loads(found[1]) if found[1] else []
+        kind, value = found[2], found[3]
+        if kind == "text":
+            value = json.loads(value)
+        elif kind == "file":
+            value = json.loads(value, parse_int=str, object_pairs_hook=unique)
+            if not isinstance(value, dict) or set(value) != {"sha256", "name", "size"}:
+                return None
+        if any(not isinstance(v, str) for v in (value.values() if kind == "file" else [value])):
+            return None
+        return (tags, {kind: value}) if envelope(tags, {kind: value}) == text else None
+    except ValueError:
+        return None
+
+
+def read_record(data):
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return {"tags": [], "content": {"bytes": data.hex()}, "content_hash": sha256(data).hex()}
+    tags, content = open_envelope(text) or ([], {"text": text})
+    (kind, value), = content.items()
+    content_hash = value["sha256"] if kind == "file" else sha256(value.encode()).hex()
+    return {"tags": tags, "content": content, "content_hash": content_hash}
+
+
+def write_record(tags, content):
+    """The data, or a word for why there is none."""
+    (kind, value), = content.items()
+    if len(tags) > 8:
+        return "too_many_tags"
+    if len(set(tags)) < len(tags):
+        return "repeated_tag"
+    if kind == "bytes":
+        data = bytes.fromhex(value)
+        return "tagged_bytes" if tags else data if len(data) <= 4096 else "too_long"
+    if kind == "file" and not is_file_name(value["name"]):
+        return "file_name"
+    if kind == "json" and not is_json(value):
+        return "json_too_deep" if depth(value) > 64 else "json"
+    plain = kind == "text" and not tags and open_envelope(value) is None
+    data = (value if plain else envelope(tags, content)).encode()
+    return data if len(data) <= 4096 else "too_long"
+
+
+# 17. Receipts
+
+FIELDS = ["quipu_receipt", "network", "genesis", "transaction", "path", "headers", "tip"]
+PARAMETERS = ["name", "genesis_time", "target_spacing", "half_life", "easiest_target", "future_time_max", "subsidy",
+              "fee_min", "block_bytes_max"]
+
+
+class Unreadable(Exception):
+    """The text is no receipt; the argument is a word for why."""
+
+
+def read_receipt(text):
+    def form(condition):
+        if not condition:
+            raise Unreadable("form")
+
+    def digits(value, count):
+        form(isinstance(value, str) and re.fullmatch("[0-9a-fA-F]*", value, re.ASCII) and len(value) in count)
+
+    try:
+        value = json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+    except ValueError:
+        raise Unreadable("form") from None
+    form(isinstance(value, dict))
+    version = value.get("quipu_receipt")
+    form(type(version) is int and 0 <= version < 2**64)
+    if version != 1:
+        raise Unreadable("version")
+    form(set(value) == set(FIELDS))
+    parameters, path, headers = value["network"], value["path"], value["headers"]
+    form(isinstance(parameters, dict) and set(parameters) == set(PARAMETERS))
+    for name in PARAMETERS:
+        if name in ("name", "subsidy", "fee_min"):
+            form(isinstance(parameters[name], str))
+        else:
+            bits = 32 if name in ("easiest_target", "block_bytes_max") else 64
+            form(type(parameters[name]) is int and 0 <= parameters[name] < 2**bits)
+    form(all(parse_amount(parameters[name]) is not None for name in ("subsidy", "fee_min")))
+    digits(value["genesis"], [64])
+    digits(value["tip"], [64])
+    digits(value["transaction"], range(0, 2 * 4228 + 1, 2))
+    form(isinstance(path, list) and len(path) <= 32 and isinstance(headers, list) and 2 <= len(headers) <= 2**20)
+    for step in path:
+        form(isinstance(step, dict) and set(step) in ({"left"}, {"right"}))
+        digits(*step.values(), [64])
+    for header in headers:
+        digits(header, [192])
+    # One text for each receipt: fields in order, digits in lower case, numbers and amounts as they are written.
+    amounts = {name: amount_text(parse_amount(parameters[name])) for name in ("subsidy", "fee_min")}
+    again = {name: value[name].lower() if isinstance(value[name], str) else value[name] for name in FIELDS}
+    again["network"] = {name: amounts.get(name, parameters[name]) for name in PARAMETERS}
+    again["path"] = [{side: sibling.lower() for side, sibling in step.items()} for step in path]
+    again["headers"] = [header.lower() for header in headers]
+    if re.sub("[ \t\r\n]", "", text) != compact(again):
+        raise Unreadable("not_canonical")
+    return value
+
+
+def network_of_receipt(parameters):
+    amounts = {name: str(parse_amount(parameters[name])) for name in ("subsidy", "fee_min")}
+    spacing, block_bytes = parameters["target_spacing"], parameters["block_bytes_max"]
+    demand(re.fullmatch("[a-z0-9-]{1,32}", parameters["name"], re.ASCII), "parameters")
+    demand(expand(parameters["easiest_target"]) is not None and spacing > 0, "parameters")
+    demand(16384 <= block_bytes <= 4194304, "parameters")
+    return make_network({**parameters, **amounts, "easiest_target": f"{parameters['easiest_target']:#010x}"})
+
+
+def check_receipt_headers(network, headers):
+    """The rules on headers, those on a header and its parent first."""
+    before = None
+    for data in headers:
+        header, block_id = decode(HEADER, data), sha256(data)
+        height, timestamp, target = int(header["height"]), int(header["timestamp"]), int(header["target"], 16)
+        if before:
+            parent_height, parent_timestamp, parent_target, parent_id = before
+            demand(header["parent"] == parent_id.hex(), "link")
+            demand(height == parent_height + 1, "height")
+            demand(timestamp >= parent_timestamp, "time")
+            due = target_after(network["spacing"], network["half_life"], network["easiest"], parent_target,
+                               parent_timestamp, timestamp)
+            demand(target == due, "target")
+        if height == 0:
+            demand(block_id == network["genesis_id"], "not_genesis")
+        else:
+            demand(header["version"] == 1, "header_version")
+            demand(expand(target) is not None and expand(target) <= expand(network["easiest"]), "target")
+            demand(int.from_bytes(block_id, "big") <= expand(target), "work")
+        before = height, timestamp, target, block_id
+
+
+def verify_receipt(value):
+    network = network_of_receipt(value["network"])
+    demand(network["genesis_id"].hex() == value["genesis"], "genesis")
+    data = bytes.fromhex(value["transaction"])
+    try:
+        signed = decode(SIGNED, data, 4228)
+    except Broken:
+        raise Broken("transaction") from None
+    try:
+        check_form(network, signed)
+    except Broken:
+        raise Broken("transaction_rule") from None
+    try:
+        check_signature(network, signed)
+    except Broken:
+        raise Broken("signature") from None
+    root = leaf(data)
+    for step in value["path"]:
+        (side, sibling), = step.items()
+        pair = (bytes.fromhex(sibling), root) if side == "left" else (root, bytes.fromhex(sibling))
+        root = sha256(b"\x01" + pair[0] + pair[1])
+    encoded = [bytes.fromhex(header) for header in value["headers"]]
+    parent, block, *later = [decode(HEADER, header) for header in encoded]
+    demand(root.hex() == block["body_root"], "path")
+    check_receipt_headers(network, encoded)
+    demand(sha256(encoded[-1]).hex() == value["tip"], "tip")
+    tip, record = (later or [block])[-1], signed["action"].get("record")
+    return {
+        "network": value["network"]["name"], "genesis": value["genesis"],
+        "id": sha256(signing_bytes(network, signed)).hex(), "sender": address_text(sender_of(signed)),
+        "record": read_record(bytes.fromhex(record["data"])) if record else None,
+        "height": block["height"], "block": sha256(encoded[1]).hex(), "timestamp": block["timestamp"],
+        "parent_timestamp": parent["timestamp"],
+        "earliest": str(max(0, int(block["timestamp"]) - network["future_time_max"])),
+        "latest": later[0]["timestamp"] if later else None, "confirmations": str(1 + len(later)),
+        "work": str(sum(work(int(header["target"], 16)) for header in [block, *later])),
+        "tip": value["tip"], "tip_height": tip["height"], "tip_timestamp": tip["timestamp"],
+    }
+
+
+# 18. Vectors
 
 def plain(data):
     """Bytes from hex or from a list of parts."""
@@ -562,6 +814,28 @@ def check_chains(networks):
         same(got, {name: case[name] for name in ("accept", "reject") if name in case}, case["name"])
 
 
+def check_records():
+    file = load("records.json")
+    for case in file["read"]:
+        data = plain(case["data"])
+        same(read_record(data), case["says"], case["name"])
+        written = plain(case["written"]) if "written" in case else data
+        same(write_record(case["says"]["tags"], case["says"]["content"]), written, case["name"])
+    for case in file["refused"]:
+        same(write_record(case["tags"], case["content"]), case["reason"], case["name"])
+
+
+def check_receipts():
+    for case in load("receipts.json")["cases"]:
+        try:
+            got = {"accept": verify_receipt(read_receipt(case["receipt"]))}
+        except Unreadable as unreadable:
+            got = {"reject": {"unreadable": True, "reason": unreadable.args[0]}}
+        except Broken as broken:
+            got = {"reject": {"unreadable": False, "reason": broken.args[0]}}
+        same(got, {name: case[name] for name in ("accept", "reject") if name in case}, case["name"])
+
+
 def main():
     check_values()
     check_targets()
@@ -569,6 +843,8 @@ def main():
     networks = check_networks()
     check_transactions(networks)
     check_chains(networks)
+    check_records()
+    check_receipts()
     print(f"{COUNT} comparisons, no difference")
 
 

@@ -6,20 +6,23 @@
 //! the user nor the store ever sees the chain get shorter.
 //!
 //! Always true: the ledger is the state at the tip; each block of the best chain was checked and connected; a tip is
-//! only ever replaced by one with more work. Deliberately absent: whether a block is worth fetching, and from whom.
+//! only ever replaced by one with more work; the checkpoint is never left. Deliberately absent: whether a block is worth fetching, and from whom.
 
+mod checkpoint;
 mod outcome;
+mod reorganisation;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_header, check_header_in_context, check_header_time};
-use quipu_protocol::{BlockId, CheckedBlock, CheckedTransaction, Header, Ledger, Network, UnixMillis, Work};
+use quipu_protocol::{BlockId, CheckedBlock, Header, Ledger, Network, UnixMillis, Work};
 
 use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
 use super::index::{BlockRef, GENESIS, Index};
-pub(crate) use outcome::{Insertion, Progress};
+pub(crate) use outcome::{Insertion, Progress, Reorganised};
+use reorganisation::Reorganisation;
 
 /// Blocks and transactions that one call connects or takes off, before it lets other events through.
 pub(crate) const CONNECT_UNITS_PER_CALL: usize = 1024;
@@ -41,6 +44,8 @@ pub(crate) struct Chain {
     path: Path,
     /// A stored block with more work than the tip whose way from the best chain is stored too.
     stored_better: Option<BlockRef>,
+    /// The block that is never left.
+    checkpoint: Option<BlockRef>,
     reorganisation: Option<Reorganisation>,
     writes: Vec<Write>,
     /// What a reorganisation has written so far; it joins the other writes when that is done.
@@ -54,13 +59,6 @@ struct Path {
     blocks: VecDeque<BlockRef>,
     /// How many at the front have their bodies.
     ready: usize,
-}
-
-#[derive(Debug)]
-struct Reorganisation {
-    old_tip: BlockRef,
-    /// Transactions of the blocks that were taken off, newest first.
-    returned: Vec<CheckedTransaction>,
 }
 
 impl Chain {
@@ -91,10 +89,14 @@ impl Chain {
             bodies: Bodies::default(),
             path: Path::default(),
             stored_better: None,
+            checkpoint: None,
             reorganisation: None,
             writes: Vec::new(),
             held_writes: Vec::new(),
         };
+        if let Some(place) = stored.checkpoint {
+            chain.restore_checkpoint(place);
+        }
         chain.find_stored_better();
         chain
     }
@@ -162,7 +164,11 @@ impl Chain {
             Err(violation) => return Insertion::Invalid(violation),
         };
         if let Some(block) = self.index.find(&id) {
-            return if self.index.is_condemned(block) { Insertion::Condemned } else { Insertion::Known(block) };
+            return match block {
+                _ if self.index.is_condemned(block) => Insertion::Condemned,
+                _ if self.index.is_barred(block) => Insertion::Barred(self.index.work(block)),
+                _ => Insertion::Known(block),
+            };
         }
         let Some(parent) = self.index.find(&header.parent) else { return Insertion::Orphan };
         if self.index.is_condemned(parent) {
@@ -171,10 +177,14 @@ impl Chain {
         if let Err(violation) = check_header_in_context(header, &self.index.as_parent(parent), &self.network) {
             return Insertion::Invalid(violation);
         }
+        let work = self.index.work(parent) + header.target.work();
+        if self.index.bars_child_of(parent) {
+            return Insertion::Barred(work);
+        }
         if let Err(violation) = check_header_time(header, now, &self.network) {
             return Insertion::Early(violation);
         }
-        if self.index.work(parent) + header.target.work() < self.least_work() {
+        if work < self.least_work() {
             return Insertion::Weak;
         }
         Insertion::Known(self.index.insert(id, header, parent))
@@ -196,7 +206,7 @@ impl Chain {
 
     /// Keeps a block that was checked and whose header is in the index. It is connected when the path leads there.
     pub(crate) fn insert_body(&mut self, block: BlockRef, body: Arc<CheckedBlock>) {
-        if self.index.has_body(block) {
+        if self.index.has_body(block) || self.index.is_barred(block) {
             return;
         }
         self.index.set_has_body(block);
@@ -275,19 +285,6 @@ impl Chain {
         self.count_ready();
     }
 
-    /// A reorganisation whose path turned out bad goes to the best block that is stored: at worst back.
-    fn complete_reorganisation_path(&mut self) {
-        if !self.path.blocks.is_empty() {
-            return;
-        }
-        let mut block = self.stored_better.unwrap_or_else(|| self.tip());
-        while !self.is_best(block) {
-            self.path.blocks.push_front(block);
-            block = self.index.parent(block);
-        }
-        self.count_ready();
-    }
-
     fn count_ready(&mut self) {
         let Path { blocks, ready } = &mut self.path;
         *ready += blocks.range(*ready..).take_while(|block| self.index.has_body(**block)).count();
@@ -331,6 +328,11 @@ impl Chain {
                 if self.reorganisation.is_none() && !self.path_is_worth_it() {
                     break;
                 }
+                if self.reorganisation.is_none() && !progress.connected.is_empty() {
+                    // What was done so far is told first.
+                    progress.unfinished = true;
+                    break;
+                }
                 self.disconnect(top, &mut progress, &mut units)
             } else if self.path.ready == 0 {
                 break;
@@ -353,13 +355,13 @@ impl Chain {
 
     fn disconnect(&mut self, top: BlockRef, progress: &mut Progress, units: &mut usize) -> Result<(), Missing> {
         let Some(Cached { block, delta: Some(delta) }) = self.bodies.get(top).cloned() else { return Err(Missing) };
+        assert!(self.checkpoint != Some(top), "no path leaves out the checkpoint");
         self.ledger.revert(&delta);
         self.best.pop();
         self.held_writes.push(Write::Disconnect { place: self.index.place(top), delta: delta.clone() });
-        let reorganisation = self.reorganisation.get_or_insert(Reorganisation { old_tip: top, returned: Vec::new() });
-        reorganisation.returned.extend(block.transactions().iter().rev().cloned());
-        progress.undone.push(delta);
         *units += 1 + block.transactions().len();
+        self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(top)).note_left(top, block);
+        progress.undone.push(delta);
         Ok(())
     }
 
@@ -386,31 +388,13 @@ impl Chain {
             self.writes.push(write);
         }
         self.bodies.insert(next, Cached { block: block.clone(), delta: Some(delta.clone()) });
+        self.note_mined_again(&block, progress);
         progress.connected.push((block, delta));
         self.end_reorganisation(next, progress);
         if self.stored_better.is_some_and(|better| self.index.work(better) <= self.index.work(self.tip())) {
             self.stored_better = None;
         }
         Ok(())
-    }
-
-    fn end_reorganisation(&mut self, top: BlockRef, progress: &mut Progress) {
-        let done = |reorganisation: &mut Reorganisation| {
-            let old_tip = reorganisation.old_tip;
-            top == old_tip || self.index.work(top) > self.index.work(old_tip)
-        };
-        let Some(Reorganisation { old_tip, mut returned }) = self.reorganisation.take_if(done) else { return };
-        self.writes.append(&mut self.held_writes);
-        let mut fork = old_tip;
-        while !self.is_best(fork) {
-            fork = self.index.parent(fork);
-        }
-        // Zero if all of it turned out bad and the chain is back where it was.
-        let depth = self.index.height(old_tip) - self.index.height(fork);
-        if depth > 0 {
-            returned.reverse();
-            progress.reorganised = Some((depth, returned));
-        }
     }
 
     /// What keeps the path from going on: blocks at the tip to take off, or blocks of the path to connect.

@@ -49,7 +49,19 @@ impl Engine {
                 let answer = self.account_answer(&address);
                 self.answer(ticket, Ok(answer));
             }
+            Command::Transaction { id } => {
+                let pending = self.mempool.get(&id).cloned();
+                self.answer(ticket, Ok(Answer::Transaction(pending)));
+            }
             Command::Resolve => self.on_resolve(ticket, now),
+            Command::UseAccount { address } => {
+                self.account = address;
+                self.answer(ticket, Ok(Answer::Done));
+            }
+            Command::SetCheckpoint { height } => {
+                let answer = self.set_checkpoint(height);
+                self.answer(ticket, answer);
+            }
         }
     }
 
@@ -87,8 +99,7 @@ impl Engine {
         let mut waits_for = BTreeSet::new();
         for (peer, session) in self.peers.iter_mut() {
             // Asked at once, also for what it had no more of last time.
-            session.status_at = None;
-            session.exhausted_tip = None;
+            session.look_again();
             waits_for.insert(peer);
         }
         self.resolving.push(Resolving {

@@ -8,7 +8,10 @@ use quipu_protocol::{
     Account, Address, Block, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Height, Millis, Request,
     Response, SignedTransaction, TransactionId, UnixMillis, Violation,
 };
-pub use user::{Answer, Command, CommandError, MINE_COUNT_MAX, MiningMode, Notice};
+pub use user::{
+    Answer, Command, CommandError, Fate, GoneReason, MINE_COUNT_MAX, MiningMode, Notice, ROLLED_BACK_TOLD_MAX,
+    RolledBack,
+};
 
 /// The time, read by the shell just before it calls the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -324,6 +327,8 @@ pub enum Write {
     PutPending(CheckedTransaction),
     /// A transaction that was mined, replaced or given up.
     DropPending(TransactionId),
+    /// The block of the best chain that must never be left, instead of any before; `None`: there is none any more.
+    Checkpoint(Option<Place>),
 }
 
 /// What the store gives back at a start.
@@ -337,6 +342,8 @@ pub struct Stored {
     pub accounts: Vec<(Address, Account)>,
     /// Transactions put and not dropped.
     pub pending: Vec<SignedTransaction>,
+    /// The block of the best chain that must never be left.
+    pub checkpoint: Option<Place>,
 }
 
 /// A header in the store.

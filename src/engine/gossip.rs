@@ -141,6 +141,12 @@ impl Engine {
                 self.orphans.insert(peer, block, WaitsFor::Time(time));
                 Verdict::Ignore
             }
+            Insertion::Barred(work) => {
+                if work > self.chain.index().work(self.chain.tip()) {
+                    self.tell_refused(peer, header.id(), header.height, now);
+                }
+                Verdict::Ignore
+            }
             Insertion::Condemned | Insertion::Weak => Verdict::Ignore,
             Insertion::Invalid(violation) => {
                 self.peers.punish(peer, Fault::Invalid(violation), effects);

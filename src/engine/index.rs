@@ -31,6 +31,7 @@ struct Entry {
     height: u32,
     has_body: bool,
     condemned: bool,
+    barred: bool,
 }
 
 /// All headers.
@@ -42,6 +43,8 @@ pub(crate) struct Index {
     hash_key: u64,
     version: u32,
     genesis_parent: BlockId,
+    /// What is added at this height or below is barred.
+    barred_up_to: Option<Height>,
 }
 
 impl Index {
@@ -53,6 +56,7 @@ impl Index {
             hash_key: hash_key | 1,
             version: genesis.version,
             genesis_parent: genesis.parent,
+            barred_up_to: None,
         };
         index.push(genesis.id(), genesis, GENESIS, Work::ZERO);
         index.entries[0].has_body = true;
@@ -68,6 +72,7 @@ impl Index {
     }
 
     fn push(&mut self, id: BlockId, header: &Header, parent: BlockRef, work: Work) -> BlockRef {
+        let barred = !self.entries.is_empty() && self.bars_child_of(parent);
         let number = u32::try_from(self.entries.len()).expect("four billion headers do not fit into memory");
         self.entries.push(Entry {
             id,
@@ -80,6 +85,7 @@ impl Index {
             height: u32::try_from(header.height.0).expect("heights count headers, which fit 32 bits"),
             has_body: false,
             condemned: self.entries.get(parent.0 as usize).is_some_and(|parent| parent.condemned),
+            barred,
         });
         let (entries, key) = (&self.entries, self.hash_key);
         self.by_id.insert_unique(hash(&id, key), number, |other| hash(&entries[*other as usize].id, key));
@@ -178,6 +184,29 @@ impl Index {
             if self.entries[parent].condemned {
                 self.entries[number].condemned = true;
             }
+        }
+    }
+
+    /// Whether a block is on a branch that leaves out the checkpoint.
+    pub(crate) fn is_barred(&self, block: BlockRef) -> bool {
+        self.entry(block).barred
+    }
+
+    /// Whether a new block above this one is barred.
+    pub(crate) fn bars_child_of(&self, parent: BlockRef) -> bool {
+        self.is_barred(parent) || self.barred_up_to.is_some_and(|limit| self.height(parent) < limit)
+    }
+
+    /// Bars all blocks up to a height that are not on the best chain, and all that is built on them; lifts all other
+    /// bars.
+    pub(crate) fn bar_branches(&mut self, up_to: Option<Height>, best: &[BlockRef]) {
+        self.barred_up_to = up_to;
+        // Genesis is on every chain.
+        for number in 1..self.entries.len() {
+            let block = BlockRef(number as u32);
+            let height = self.height(block);
+            let leaves = up_to.is_some_and(|limit| height <= limit) && best[height.0 as usize] != block;
+            self.entries[number].barred = leaves || self.is_barred(self.parent(block));
         }
     }
 

@@ -17,8 +17,8 @@ const TEMPLATE_AGE_MAX: Millis = Millis(1_000);
 #[derive(Debug)]
 pub(crate) struct Mining {
     mode: MiningMode,
-    /// Who gets the rewards of what is mined by mode.
-    to: Address,
+    /// Who gets the rewards of what is mined by mode; `None`: the node's own account.
+    to: Option<Address>,
     job: Option<Job>,
     template: Option<Template>,
     /// Whether the miner threads may be searching.
@@ -31,7 +31,8 @@ pub(crate) struct Mining {
 struct Job {
     ticket: Ticket,
     count: u64,
-    to: Address,
+    /// `None`: the node's own account.
+    to: Option<Address>,
     mined: Vec<Place>,
 }
 
@@ -49,8 +50,8 @@ struct Template {
 }
 
 impl Mining {
-    pub(crate) fn new(mode: MiningMode, to: Address) -> Self {
-        Self { mode, to, job: None, template: None, searching: false, hash_rate: 0 }
+    pub(crate) fn new(mode: MiningMode) -> Self {
+        Self { mode, to: None, job: None, template: None, searching: false, hash_rate: 0 }
     }
 
     pub(crate) fn view(&self) -> MiningView {
@@ -74,8 +75,7 @@ impl Engine {
         if self.mining.job.is_some() {
             return self.answer(ticket, Err(CommandError::Busy));
         }
-        let (count, to) = (count.clamp(1, MINE_COUNT_MAX), to.unwrap_or(self.account));
-        self.mining.job = Some(Job { ticket, count, to, mined: Vec::new() });
+        self.mining.job = Some(Job { ticket, count: count.clamp(1, MINE_COUNT_MAX), to, mined: Vec::new() });
     }
 
     pub(super) fn on_cancel_mining(&mut self) {
@@ -86,7 +86,7 @@ impl Engine {
 
     pub(super) fn on_set_mining(&mut self, mode: MiningMode, to: Option<Address>) {
         self.mining.mode = mode;
-        self.mining.to = to.unwrap_or(self.account);
+        self.mining.to = to;
     }
 
     /// Who gets the reward of the next block, if one is to be mined.
@@ -95,14 +95,14 @@ impl Engine {
             return None;
         }
         if let Some(job) = &self.mining.job {
-            return Some(job.to);
+            return Some(job.to.unwrap_or(self.account));
         }
         let wanted = match self.mining.mode {
             MiningMode::Off => false,
             MiningMode::On => !self.is_far_behind(),
             MiningMode::Pending => !self.is_far_behind() && self.mempool.has_ready(),
         };
-        wanted.then_some(self.mining.to)
+        wanted.then(|| self.mining.to.unwrap_or(self.account))
     }
 
     /// Keeps the miner threads at what is worth searching for.

@@ -95,6 +95,8 @@ pub(crate) struct Session {
     pub(crate) best: Option<BlockRef>,
     /// The tip whose headers were asked for in vain, until it tells of another.
     pub(crate) exhausted_tip: Option<BlockId>,
+    /// Until when it is not asked for headers, after some that left out the checkpoint.
+    pub(crate) barred_until: Option<Millis>,
     /// When its headers that were too early may be asked for again.
     pub(crate) early_until: Option<UnixMillis>,
     /// Whether the last work that it told of was not there when we asked. Its word alone then counts for nothing.
@@ -127,6 +129,7 @@ impl Session {
             clock_offset_millis: None,
             best: None,
             exhausted_tip: None,
+            barred_until: None,
             early_until: None,
             doubtful: false,
             withheld: None,
@@ -142,6 +145,13 @@ impl Session {
             gossip_blocks: Bucket::new(BLOCKS, now),
             points: 0,
         }
+    }
+
+    /// Has it asked at once how far it is, and also for what it had no more of last time.
+    pub(crate) fn look_again(&mut self) {
+        self.status_at = None;
+        self.exhausted_tip = None;
+        self.barred_until = None;
     }
 }
 

@@ -188,6 +188,7 @@ impl Engine {
         status.work > index.work(self.chain.tip())
             && index.find(&status.tip).is_none()
             && session.exhausted_tip != Some(status.tip)
+            && session.barred_until.is_none()
             && !far_ahead
     }
 
@@ -267,6 +268,7 @@ impl Engine {
             if session.early_until.take_if(|until| *until <= now.unix).is_some() {
                 session.exhausted_tip = None;
             }
+            session.barred_until.take_if(|until| *until <= now.elapsed);
         }
         for (peer, key) in late {
             self.on_response(peer, key, Err(RequestFailure::Timeout), now, effects);
@@ -304,12 +306,16 @@ impl Engine {
             self.peers.punish(peer, Fault::WrongAnswer, effects);
             return;
         }
+        let barred = known.is_some_and(|block| self.chain.index().is_barred(block));
+        if barred && status.work > self.chain.index().work(self.chain.tip()) {
+            self.tell_refused(peer, status.tip, status.height, now);
+        }
         let Some(session) = self.peers.get_mut(peer) else { return };
         let withheld = session.withheld.take_if(|(_, until)| now.elapsed < *until);
         let is_withheld = withheld.is_some_and(|(tip, _)| tip == status.tip);
         session.withheld = withheld.filter(|_| is_withheld);
         if known.is_some() && !is_withheld {
-            session.best = known;
+            session.best = known.filter(|_| !barred);
             session.candidate = Candidate::default();
         }
         let offset = status.clock.signed_since(now.unix);

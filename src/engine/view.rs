@@ -1,6 +1,6 @@
 //! An immutable snapshot of the engine for readers: prompt, metrics, later a web page.
 
-use quipu_protocol::{Amount, Height, Work};
+use quipu_protocol::{Address, Amount, Height, Work};
 
 use super::event::{MiningMode, PeerKey, Place};
 
@@ -13,10 +13,14 @@ pub struct View {
     pub work: Work,
     /// When the best block was made, in Unix milliseconds.
     pub tip_timestamp: quipu_protocol::UnixMillis,
-    /// Balance of the node's own account at the tip.
+    /// The node's own account.
+    pub account: Address,
+    /// Its balance at the tip.
     pub balance: Amount,
     /// How many transactions wait.
     pub pending: usize,
+    /// The block that is never left, if there is one.
+    pub checkpoint: Option<Place>,
     /// What the miner is at.
     pub mining: MiningView,
     /// `Some` while a better chain is being fetched.

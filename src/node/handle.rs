@@ -7,13 +7,16 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use libp2p::{Multiaddr, PeerId};
 
+use super::aliases::Aliases;
 use super::driver::EngineSender;
 use super::index::Index;
 use super::store::Reader;
 use super::swarm::{PeerRow, SwarmCommand, SwarmHandle};
+use super::wallet::{WalletError, Wallets};
+use super::watch::{Life, Watch};
 use crate::engine::event::{Answer, Command, CommandError, Notice, Place, Ticket};
 use crate::engine::{Event, View};
-use crate::protocol::{Address, Network, SecretKey};
+use crate::protocol::{Address, Network, SecretKey, TransactionId};
 
 /// Events that wait for a subscriber that does not read. It loses what comes then.
 const SUBSCRIBER_EVENTS_MAX: usize = 16_384;
@@ -27,6 +30,7 @@ struct Inner {
     engine: EngineSender,
     reader: Reader,
     index: Option<Index>,
+    watch: Watch,
     swarm: Arc<SwarmHandle>,
     view: ArcSwap<View>,
     commands: Mutex<Commands>,
@@ -37,7 +41,8 @@ struct Inner {
 pub(super) struct Profile {
     pub(super) network: Arc<Network>,
     pub(super) peer_id: PeerId,
-    pub(super) key: Arc<SecretKey>,
+    pub(super) wallets: Wallets,
+    pub(super) aliases: Aliases,
 }
 
 /// Commands that wait for their answer. Bounded by what users wait for.
@@ -64,6 +69,13 @@ pub enum UserEvent {
     Notice(Notice),
     /// The index has reached this block of the best chain.
     Indexed(Place),
+    /// A transaction that is followed has come to another point of its life.
+    Life {
+        /// Which.
+        id: TransactionId,
+        /// Where it is now.
+        life: Life,
+    },
     /// Something that the user should read, in one line (mDNS does not start, a full disk, …).
     Warning(String),
     /// The node cannot go on; this line says why and what to do. It shuts down by itself.
@@ -86,7 +98,8 @@ impl Handle {
         users: Arc<Users>,
     ) -> Self {
         let (view, commands) = (ArcSwap::new(view), Mutex::default());
-        Self(Arc::new(Inner { profile, engine, reader, index, swarm, view, commands, users }))
+        let watch = Watch::default();
+        Self(Arc::new(Inner { profile, engine, reader, index, watch, swarm, view, commands, users }))
     }
 
     /// The newest snapshot. Never blocks.
@@ -119,6 +132,16 @@ impl Handle {
         self.0.index.as_ref()
     }
 
+    /// Follows transactions.
+    pub fn watch(&self) -> &Watch {
+        &self.0.watch
+    }
+
+    /// Names for addresses.
+    pub fn aliases(&self) -> &Aliases {
+        &self.0.profile.aliases
+    }
+
     /// The connected peers of our network.
     pub fn peers(&self) -> Vec<PeerRow> {
         self.0.swarm.peers()
@@ -146,14 +169,19 @@ impl Handle {
         self.0.profile.peer_id
     }
 
-    /// The node's own account.
-    pub fn address(&self) -> Address {
-        self.0.profile.key.public_key().address()
+    /// The wallets, and which of them is in use.
+    pub fn wallets(&self) -> &Wallets {
+        &self.0.profile.wallets
     }
 
-    /// The key of the node's own account.
-    pub fn key(&self) -> Arc<SecretKey> {
-        Arc::clone(&self.0.profile.key)
+    /// The address of the wallet in use.
+    pub fn address(&self) -> Address {
+        self.wallets().address()
+    }
+
+    /// The key of the wallet in use, unless it is locked.
+    pub fn key(&self) -> Result<Arc<SecretKey>, WalletError> {
+        self.wallets().key()
     }
 
     /// What happens from now on; the first subscriber gets all from [`UserEvent::Ready`] on. Bounded: a subscriber
@@ -166,6 +194,11 @@ impl Handle {
     pub fn shut_down(&self) {
         self.refuse_commands();
         self.0.users.end(None);
+    }
+
+    /// What happens from now on, for a part of the node itself: the first subscriber is somebody else.
+    pub(super) fn overhear(&self) -> Receiver<UserEvent> {
+        self.0.users.add()
     }
 
     /// Replaces the snapshot.
@@ -266,12 +299,14 @@ impl Users {
     }
 
     fn subscribe(&self) -> Receiver<UserEvent> {
-        let mut state = self.state();
-        state.first.take().unwrap_or_else(|| {
-            let (sender, receiver) = unbounded();
-            state.senders.push(sender);
-            receiver
-        })
+        let first = self.state().first.take();
+        first.unwrap_or_else(|| self.add())
+    }
+
+    fn add(&self) -> Receiver<UserEvent> {
+        let (sender, receiver) = unbounded();
+        self.state().senders.push(sender);
+        receiver
     }
 
     fn state(&self) -> MutexGuard<'_, Subscribers> {

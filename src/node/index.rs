@@ -14,7 +14,6 @@ mod entry;
 mod file;
 mod follow;
 mod list;
-mod record;
 mod row;
 mod view;
 

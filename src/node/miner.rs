@@ -15,8 +15,8 @@ use super::driver::EngineSender;
 use super::thread;
 use crate::engine::Event;
 use crate::engine::event::Key;
-use crate::protocol::block::HEADER_BYTES;
-use crate::protocol::{BlockId, Header, Target};
+use crate::protocol::block::{HEADER_BYTES, VERSION};
+use crate::protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis};
 
 /// Attempts between two looks for a new template: about a tenth of a millisecond.
 const ATTEMPTS_BETWEEN_LOOKS: u64 = 2048;
@@ -195,6 +195,32 @@ impl Shared {
     }
 }
 
+/// Hashes per second of so many threads, measured for that long with what mines.
+pub fn measure_rate(threads: usize, time: Duration) -> u64 {
+    let (parent, body_root) = (BlockId([0; 32]), LeafHash([0; 32]));
+    let (height, timestamp, target) = (Height::GENESIS, UnixMillis(0), Target::HARDEST);
+    let header = Header { version: VERSION, height, parent, body_root, timestamp, target, nonce: 0 };
+    let search = Search::new(&header).expect("a target");
+    let began = Instant::now();
+    let count = |mut search: Search| {
+        let mut attempts = 0;
+        while began.elapsed() < time {
+            for nonce in attempts..attempts + ATTEMPTS_BETWEEN_LOOKS {
+                // 2^160 is out of reach, and it would not matter.
+                std::hint::black_box(search.meets(nonce));
+            }
+            attempts += ATTEMPTS_BETWEEN_LOOKS;
+        }
+        attempts
+    };
+    let attempts: u64 = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| count(search.clone()))).collect();
+        let own = count(search.clone());
+        own + others.into_iter().map(|thread| thread.join().expect("counting can't panic")).sum::<u64>()
+    });
+    (attempts as f64 / began.elapsed().as_secs_f64()) as u64
+}
+
 /// A header whose nonce is searched for.
 #[derive(Clone)]
 struct Search {
@@ -293,6 +319,13 @@ mod tests {
                 header.nonce = nonce;
                 assert_eq!(search.meets(nonce), check_header(&header, &network).is_ok(), "{target:#x} {nonce}");
             }
+        }
+    }
+
+    #[test]
+    fn a_rate_is_measured_with_any_number_of_threads() {
+        for threads in [0, 1, 2] {
+            assert!(measure_rate(threads, Duration::from_millis(5)) > 0);
         }
     }
 

@@ -12,6 +12,7 @@ mod fixture;
 mod input;
 mod job;
 pub mod json;
+pub mod names;
 pub mod notice;
 pub mod outcome;
 pub mod render;
@@ -25,6 +26,7 @@ use std::io;
 use std::path::PathBuf;
 
 use self::input::Input;
+use self::names::Names;
 use self::outcome::Identity;
 use self::screen::Screen;
 use self::session::{Mode, Session};
@@ -34,6 +36,7 @@ use self::text::Style;
 use super::config::Config;
 use super::handle::{Handle, UserEvent};
 use super::telemetry::{self, LogSink};
+use super::wallet::password::Sources;
 use crossbeam_channel::Receiver;
 
 /// How to speak with the user.
@@ -49,16 +52,20 @@ pub struct Options {
     pub reads_commands: bool,
     /// Whether the node looks for others on the LAN.
     pub finds_peers: bool,
+    /// Where the passwords of wallets come from, if not from the terminal.
+    pub passwords: Sources,
 }
 
-impl From<&Config> for Options {
-    fn from(config: &Config) -> Self {
+impl Options {
+    /// As the command line has it.
+    pub fn new(config: &Config, passwords: &Sources) -> Self {
         Self {
             name: config.name.clone(),
             folder: config.data_dir.clone(),
             json: config.json,
             reads_commands: config.prompt,
             finds_peers: config.mdns,
+            passwords: passwords.clone(),
         }
     }
 }
@@ -69,21 +76,23 @@ pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log:
     let identity = Identity {
         name: options.name.clone(),
         peer_id: handle.peer_id(),
-        address: handle.address(),
+        names: Names::of(handle),
         network: handle.network().parameters().name.clone(),
         genesis: handle.network().genesis_id(),
         finds_peers: options.finds_peers,
     };
     let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
     let known = KnownAddresses::default();
-    known.learn(&identity.address);
+    known.learn(&identity.names.me);
+    known.learn_names(&identity.names);
     let (mode, screen, input) = open(options, style, &known);
     let logs = if mode == Mode::Terminal && io::IsTerminal::is_terminal(&io::stderr()) {
         log.divert()
     } else {
         crossbeam_channel::never()
     };
-    Session::new(handle, identity, mode, style, screen, known).run(input, &events, &logs, signals, log);
+    Session::new(handle, identity, options.passwords.clone(), mode, style, screen, known)
+        .run(input, &events, &logs, signals, log);
 }
 
 /// A terminal gets the line editor, unless it can't have one; then its lines are read like those of a file.

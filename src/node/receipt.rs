@@ -1,1 +1,157 @@
-//! Makes receipts from the stored chain.
+//! Makes receipts from the store: a transaction of the best chain, its path, and the headers on top of it.
+//!
+//! Reads one block, and of all that follow the headers alone. A receipt is made from one snapshot, so a reorganisation
+//! meanwhile can't put two chains into it. What a receipt is, and what it proves, is in [`crate::protocol::receipt`].
+
+use super::store::{Snapshot, StoreError};
+use crate::protocol::receipt::{RECEIPT_HEADERS_MAX, Receipt};
+use crate::protocol::{Height, Network, SignedTransaction, merkle};
+
+/// Why there is no receipt.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MakeError {
+    /// The best chain is not that high.
+    #[error("there is no block {height} on the best chain, whose height is {tip}: wait until it is mined")]
+    NoBlock {
+        /// Asked for.
+        height: Height,
+        /// The tip's.
+        tip: Height,
+    },
+    /// The block has fewer transactions.
+    #[error("block {height} has no transaction {position}: it has {count}, counted from 0")]
+    NoTransaction {
+        /// The block's.
+        height: Height,
+        /// Asked for.
+        position: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// More confirmations were asked for than there are.
+    #[error("block {height} has {found} of {wanted} confirmations: wait for more blocks, or ask for fewer")]
+    TooFewConfirmations {
+        /// The block's.
+        height: Height,
+        /// The block and those on top of it.
+        found: u64,
+        /// Asked for.
+        wanted: u64,
+    },
+    /// More headers than a receipt holds.
+    #[error("a receipt holds at most {max} confirmations, not {wanted}: ask for fewer")]
+    TooManyConfirmations {
+        /// Asked for.
+        wanted: u64,
+        /// In one receipt.
+        max: u64,
+    },
+    /// No block has no confirmation.
+    #[error("a receipt has at least 1 confirmation, which is the block itself: ask for 1 or more")]
+    NoConfirmations,
+    /// The store can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A receipt for the transaction at `position` (counted from 0, the reward left out) of the block at `height` of the
+/// best chain. It holds so many confirmations, of which the block is the first, or all there are.
+pub fn make(
+    snapshot: &Snapshot,
+    network: &Network,
+    height: Height,
+    position: usize,
+    confirmations: Option<u64>,
+) -> Result<Receipt, MakeError> {
+    let tip = snapshot.tip().height;
+    let missing = |height| MakeError::NoBlock { height, tip };
+    let block = snapshot.block_at(height)?.ok_or_else(|| missing(height))?;
+    let transactions = &block.body.transactions;
+    let Some(transaction) = transactions.get(position) else {
+        return Err(MakeError::NoTransaction { height, position, count: transactions.len() });
+    };
+    let leaves: Vec<_> =
+        std::iter::once(block.body.reward.leaf()).chain(transactions.iter().map(SignedTransaction::leaf)).collect();
+    let path = merkle::path(&leaves, 1 + position);
+
+    let count = count_confirmations(height, tip, confirmations)?;
+    // The genesis block has no transaction, so there is a block below.
+    let below = Height(height.0 - 1);
+    let headers = (below.0..height.0 + count).map(|height| {
+        let height = Height(height);
+        snapshot.header_at(height)?.ok_or_else(|| missing(height))
+    });
+    let headers = headers.collect::<Result<Vec<_>, MakeError>>()?;
+    Ok(Receipt::new(network, transaction, path, headers))
+}
+
+fn count_confirmations(height: Height, tip: Height, wanted: Option<u64>) -> Result<u64, MakeError> {
+    // One header more is the parent's.
+    let max = RECEIPT_HEADERS_MAX as u64 - 1;
+    let found = tip - height + 1;
+    match wanted.unwrap_or(found) {
+        0 => Err(MakeError::NoConfirmations),
+        wanted if wanted > found => Err(MakeError::TooFewConfirmations { height, found, wanted }),
+        wanted if wanted > max => Err(MakeError::TooManyConfirmations { wanted, max }),
+        wanted => Ok(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::fixture::{Chain, batch};
+    use crate::node::store::{FolderLock, Store};
+
+    /// Five blocks, the third with two transfers, and the folder that they are stored in.
+    fn stored() -> (tempfile::TempDir, Chain, Store) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut chain = Chain::new(1);
+        for number in 1..=5 {
+            let transactions = if number == 3 { (0..2).map(|nonce| chain.transfer(nonce)).collect() } else { vec![] };
+            chain.mine(transactions);
+        }
+        let lock = FolderLock::acquire(folder.path(), "test").expect("free");
+        let (mut store, _) = Store::open(lock, &chain.network).expect("a store");
+        store.write(&[batch(1, chain.writes_above(0))]).expect("written");
+        (folder, chain, store)
+    }
+
+    #[test]
+    fn a_receipt_proves_its_transaction() {
+        let (_folder, chain, store) = stored();
+        let snapshot = store.reader().snapshot().expect("readable");
+        let (block, _) = &chain.blocks[2];
+        for (position, transaction) in block.transactions().iter().enumerate() {
+            for (wanted, count) in [(None, 3), (Some(1), 1), (Some(2), 2), (Some(3), 3)] {
+                let receipt = make(&snapshot, &chain.network, Height(3), position, wanted).expect("it is there");
+                let text = receipt.to_json();
+                let proof = Receipt::read(text.as_bytes()).and_then(|receipt| receipt.verify()).expect("proven");
+                assert_eq!(proof.transaction(), transaction);
+                assert_eq!((proof.block().id, proof.block().height), (block.id(), Height(3)));
+                assert_eq!((proof.confirmations(), proof.tip().height), (count, Height(2 + count)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let (_folder, chain, store) = stored();
+        let snapshot = store.reader().snapshot().expect("readable");
+        let cases = [
+            (6, 0, None, "no block 6 on the best chain, whose height is 5"),
+            (u64::MAX, 0, None, "no block 18446744073709551615"),
+            (3, 2, None, "block 3 has no transaction 2: it has 2"),
+            (0, 0, None, "block 0 has no transaction 0: it has 0"),
+            (3, 0, Some(4), "block 3 has 3 of 4 confirmations"),
+            (3, 0, Some(0), "at least 1 confirmation"),
+        ];
+        for (height, position, confirmations, words) in cases {
+            let error = make(&snapshot, &chain.network, Height(height), position, confirmations).expect_err(words);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let too_many = count_confirmations(Height(1), Height(2_000_000), None).expect_err("too long");
+        assert!(matches!(too_many, MakeError::TooManyConfirmations { wanted: 2_000_000, max: 1_048_575 }));
+    }
+}

@@ -14,7 +14,7 @@ mod read;
 mod tables;
 pub mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::Database;
@@ -26,7 +26,7 @@ use error::guarded;
 use fold::Folded;
 
 pub use error::StoreError;
-pub use lock::FolderLock;
+pub use lock::{FolderLock, LockNotes};
 pub use read::{Reader, Snapshot};
 
 /// The store, for the one thread that writes it. Closed when it is dropped; what reads it fails from then on.
@@ -68,6 +68,11 @@ impl Drop for Files {
 }
 
 impl Store {
+    /// Whether there is a store in a folder.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(open::FILE).is_file()
+    }
+
     /// Opens or makes the store in a locked folder, and reads what the engine needs to start.
     pub fn open(lock: FolderLock, network: &Arc<Network>) -> Result<(Self, Stored), StoreError> {
         open::open(lock, network)

@@ -67,6 +67,8 @@ pub struct SwarmConfig {
     pub network: Arc<Network>,
     /// Where to listen. Empty: TCP on all interfaces, IPv4 and IPv6, port 7787 or any free one if it is taken.
     pub listen: Vec<Multiaddr>,
+    /// Listen nowhere instead: for a short visit, after which nobody is to call back.
+    pub is_visit: bool,
     /// Peers to stay connected to.
     pub peers: Vec<Multiaddr>,
     /// Whether to look for peers on the LAN.
@@ -192,7 +194,8 @@ pub fn start(
     }
     let _context = runtime.enter();
     let (mut swarm, mdns_warning) = behaviour::build(&config)?;
-    let port_warning = listen::listen(&mut swarm, &config.listen)?;
+    let is_visit = config.is_visit;
+    let port_warning = if is_visit { None } else { listen::listen(&mut swarm, &config.listen)? };
     for warning in mdns_warning.into_iter().chain(port_warning) {
         tell_user(UserEvent::Warning(warning));
     }
@@ -206,8 +209,10 @@ pub fn start(
         task.run(command_receiver, listens_sender).await;
         drop(ended_sender);
     });
-    // Silence until then means a machine without any address yet; it listens all the same.
-    let _ = listens.recv_timeout(LISTEN_TIME);
+    if !is_visit {
+        // Silence until then means a machine without any address yet; it listens all the same.
+        let _ = listens.recv_timeout(LISTEN_TIME);
+    }
     Ok(SwarmHandle { local, commands, board, ended })
 }
 

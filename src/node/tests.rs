@@ -9,7 +9,8 @@ use libp2p::Multiaddr;
 
 use super::config::Config;
 use super::handle::UserEvent;
-use super::keys::Keys;
+use super::keys::load_or_create_identity;
+use super::wallet::Wallets;
 use super::{Node, StartError, start};
 use crate::engine::event::{Answer, Command, CommandError, MiningMode, Notice};
 use crate::protocol::{Action, Address, Amount, Height, Network, Parameters};
@@ -34,35 +35,36 @@ fn config(folder: &Path, peers: Vec<Multiaddr>) -> Config {
     }
 }
 
-fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
-    start(config(folder, peers), Keys::load_or_create(folder).expect("keys"))
+pub(super) fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
+    let identity = load_or_create_identity(folder).expect("an identity");
+    start(config(folder, peers), identity, Wallets::open(folder, None, None).expect("a wallet"))
 }
 
-fn node(folder: &Path) -> Node {
+pub(super) fn node(folder: &Path) -> Node {
     try_start(folder, vec![]).expect("a node")
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
+pub(super) fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
     node.handle().command(command).recv_timeout(PATIENCE).expect("every command is answered")
 }
 
-fn mine(node: &Node, count: u64) -> Height {
+pub(super) fn mine(node: &Node, count: u64) -> Height {
     match ask(node, Command::Mine { count, to: None }) {
         Ok(Answer::Mined(places)) if places.len() as u64 == count => places.last().expect("at least one").height,
         other => panic!("{other:?}"),
     }
 }
 
-fn end(node: Node) -> Result<(), String> {
+pub(super) fn end(node: Node) -> Result<(), String> {
     node.handle().shut_down();
     node.join()
 }
 
-fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
+pub(super) fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
     while !wanted(&events.recv_timeout(PATIENCE).expect("the node tells it")) {}
 }
 
@@ -75,7 +77,7 @@ fn what_is_answered_is_shown_and_durable() {
     let snapshot = first.handle().reader().snapshot().expect("readable");
     assert_eq!(snapshot.tip(), first.handle().view().tip, "a view is not ahead of the disk");
     let action = Action::Transfer { to: Address([3; 20]), amount: Amount::COIN };
-    let send = Command::Send { key: first.handle().key(), action, fee: Amount::ZERO };
+    let send = Command::Send { key: first.handle().key().expect("no password"), action, fee: Amount::ZERO };
     assert!(matches!(ask(&first, send), Ok(Answer::Sent(_))));
     assert_eq!(end(first), Ok(()));
 
@@ -131,13 +133,16 @@ fn an_address_that_cannot_be_listened_on() {
         prompt: false,
         log: String::new(),
     };
-    let keys = || Keys::load_or_create(other.path()).expect("keys");
+    let try_start = |listen| {
+        let identity = load_or_create_identity(other.path()).expect("an identity");
+        start(config(listen), identity, Wallets::open(other.path(), None, None).expect("a wallet"))
+    };
     let mut taken = taken[0].clone();
     taken.pop();
-    let error = start(config(vec![taken]), keys()).err().expect("in use");
+    let error = try_start(vec![taken]).err().expect("in use");
     assert_eq!(error.code(), "cannot_listen");
     // Nothing of the failed start is left.
-    start(config(vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")]), keys()).expect("a node");
+    try_start(vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")]).expect("a node");
 }
 
 #[test]
@@ -176,7 +181,7 @@ fn what_is_answered_is_indexed_for_the_next_question() {
     let first = node(folder.path());
     mine(&first, 20);
     let action = Action::Record { data: b"a fact".to_vec().into() };
-    let send = Command::Send { key: first.handle().key(), action, fee: Amount::ZERO };
+    let send = Command::Send { key: first.handle().key().expect("no password"), action, fee: Amount::ZERO };
     let Ok(Answer::Sent(id)) = ask(&first, send) else { panic!("refused") };
     mine(&first, 1);
     let found = |node: &Node| {
@@ -197,7 +202,9 @@ fn what_is_answered_is_indexed_for_the_next_question() {
 fn a_node_without_an_index_makes_none() {
     let folder = folder();
     let config = Config { index: false, ..config(folder.path(), vec![]) };
-    let node = start(config, Keys::load_or_create(folder.path()).expect("keys")).expect("a node");
+    let identity = load_or_create_identity(folder.path()).expect("an identity");
+    let wallets = Wallets::open(folder.path(), None, None).expect("a wallet");
+    let node = start(config, identity, wallets).expect("a node");
     assert_eq!(mine(&node, 3), Height(3));
     assert!(node.handle().index().is_none());
     assert_eq!(end(node), Ok(()));

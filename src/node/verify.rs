@@ -1,1 +1,297 @@
-//! `quipu verify`: judges a receipt without a node and without a network.
+//! `quipu verify`: says what a receipt proves, or why it proves nothing. Needs no node and no network, unless it is told
+//! to ask one.
+//!
+//! | exit status | |
+//! | --- | --- |
+//! | 0 | proven, with everything that was asked for |
+//! | 1 | refuted: the receipt says what is not so, or the file, the witness or the chain says otherwise |
+//! | 2 | unreadable: the receipt or the file can't be read, or the node can't be asked |
+//!
+//! # JSON
+//!
+//! With `--json`, one line on stdout:
+//!
+//! ```json
+//! {"ok":true,"command":"verify","result":{…}}
+//! {"ok":false,"command":"verify","error":{"verdict":"refuted","code":"signature","message":"…"}}
+//! ```
+//!
+//! `verdict` is `refuted` or `unreadable`. Codes are the reasons of the protocol's README, section 17, and
+//! `not_built_in`, `other_network`, `no_record`, `other_file`, `not_witnessed`, `not_best`, `io_error`, `cannot_ask`.
+//! The result is
+//! `{network: {name, genesis, built_in}, transaction: {id, sender, nonce, fee, type, to, amount}, record, block: {height,
+//! id, time}, parent_time, earliest, latest, confirmations, work, tip: {height, id, time}, hash_rate, seconds, file,
+//! witness, node}`:
+//!
+//! - `record` is null for a transfer, else `{tags, content_hash}` and one of `text`, `file: {sha256, name, size}`, `json`
+//!   (the JSON as it was typed, in a string) and `hex`; `to` and `amount` are null for a record;
+//! - times are Unix milliseconds, `latest` is null if no block follows; amounts and `work` are decimal strings;
+//! - `hash_rate` is this machine's, in hashes per second, `seconds` what it would need for `work`;
+//! - `file` is true if a file was given, for then it is the recorded one, else null; `witness` is null or the `{height,
+//!   id}` of the block that was witnessed; `node` is null or `{height}` of the chain that has the block.
+
+mod ask;
+mod report;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+pub use self::ask::AskError;
+use self::ask::{Whom, ask};
+use self::report::Report;
+use super::config::parse_multiaddr;
+use super::miner::measure_rate;
+use crate::engine::event::Place as BlockPlace;
+use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
+use crate::protocol::{BlockId, Height, Network, Parameters};
+
+/// How long the hash rate is measured.
+const RATE_TIME: Duration = Duration::from_millis(300);
+/// A file is hashed in pieces of so many bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+const PROVEN: u8 = 0;
+const REFUTED: u8 = 1;
+const UNREADABLE: u8 = 2;
+
+/// What to verify, and against what.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The receipt, as the command `receipt` wrote it
+    #[arg(value_name = "RECEIPT")]
+    pub receipt: PathBuf,
+
+    /// A file that must be the recorded one; of a recorded text, a file that holds just that text
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// The id of a block that somebody published: the receipt must have it, the block itself or one on top of it
+    #[arg(long, value_name = "ID")]
+    pub witness: Option<BlockId>,
+
+    /// Also ask whether the block is on the best chain: the node of the data folder, or the one at an address
+    #[arg(long, value_name = "MULTIADDR", num_args = 0..=1, require_equals = true, value_parser = parse_multiaddr)]
+    pub node: Option<Option<Multiaddr>>,
+}
+
+/// Where the command is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Of the node to ask.
+    pub data_dir: &'a Path,
+    /// If one was named, the receipt must be of this one.
+    pub network: Option<&'a Arc<Network>>,
+}
+
+/// Why it is not proven. Each is one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The receipt itself.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    /// A file can't be read.
+    #[error("{} cannot be read: {error}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A network with the name of a built-in one.
+    #[error("the receipt is of a network that calls itself {name}, but is not the built-in one")]
+    NotBuiltIn {
+        /// The name.
+        name: String,
+    },
+    /// Another network than was named.
+    #[error("the receipt is of network {found}, not of {wanted}")]
+    OtherNetwork {
+        /// Name and tag of the receipt's.
+        found: String,
+        /// Name and tag of the one asked for.
+        wanted: String,
+    },
+    /// A file was given for a transfer.
+    #[error("the transaction is a transfer: it records nothing that a file could be")]
+    NoRecord,
+    /// The file is another one.
+    #[error("{} is not what was recorded: its SHA-256 is {found}, the recorded one {recorded}", file.display())]
+    OtherFile {
+        /// Which.
+        file: PathBuf,
+        /// Of the file.
+        found: String,
+        /// Of the record.
+        recorded: String,
+    },
+    /// A witnessed block is not in the receipt.
+    #[error("no block of the receipt, from the transaction's on, has the witnessed id {id}")]
+    NotWitnessed {
+        /// The published id.
+        id: BlockId,
+    },
+    /// The chain that was asked has other blocks.
+    #[error("{}", not_best(*height, *tip))]
+    NotBest {
+        /// The block's.
+        height: Height,
+        /// The chain's.
+        tip: Height,
+    },
+    /// The chain could not be asked.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+fn not_best(height: Height, tip: Height) -> String {
+    let why = if tip < height { "it is not there yet, or was replaced" } else { "it was replaced" };
+    format!("block {height} is not in the best chain of that node (its height is {tip}): {why} by a reorganisation")
+}
+
+impl VerifyError {
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Receipt(error) => error.code(),
+            Self::Io { .. } => "io_error",
+            Self::NotBuiltIn { .. } => "not_built_in",
+            Self::OtherNetwork { .. } => "other_network",
+            Self::NoRecord => "no_record",
+            Self::OtherFile { .. } => "other_file",
+            Self::NotWitnessed { .. } => "not_witnessed",
+            Self::NotBest { .. } => "not_best",
+            Self::Ask(_) => "cannot_ask",
+        }
+    }
+
+    /// Whether nothing is shown to be wrong.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Receipt(error) => error.is_unreadable(),
+            Self::Io { .. } | Self::Ask(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Verifies, says the result on stdout (what can't be read on stderr, unless in JSON), and gives the exit status.
+pub fn run(arguments: &Arguments, place: Place<'_>, json: bool) -> u8 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (text, status) = match verify(arguments, place) {
+        Ok(verified) => {
+            let report = Report { verified, hash_rate: measure_rate(cores, RATE_TIME) };
+            (if json { report.to_json() } else { report.to_text() }, PROVEN)
+        }
+        Err(error) => {
+            let (verdict, status) =
+                if error.is_unreadable() { ("unreadable", UNREADABLE) } else { ("refuted", REFUTED) };
+            let text = if json {
+                let error = json!({ "verdict": verdict, "code": error.code(), "message": error.to_string() });
+                format!(r#"{{"ok":false,"command":"verify","error":{error}}}"#)
+            } else {
+                format!("{verdict}: {error}")
+            };
+            (text, status)
+        }
+    };
+    // Nobody is left to be told that it is closed.
+    let _ =
+        if status == UNREADABLE && !json { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
+    status
+}
+
+/// What holds, everything that was asked for included.
+#[derive(Debug)]
+struct Verified {
+    proof: Proof,
+    is_built_in: bool,
+    /// The file that was compared.
+    file: Option<PathBuf>,
+    witnessed: Option<BlockPlace>,
+    /// Height of the chain that was asked.
+    node: Option<Height>,
+}
+
+fn verify(arguments: &Arguments, place: Place<'_>) -> Result<Verified, VerifyError> {
+    let receipt = Receipt::read(&read(&arguments.receipt)?)?;
+    let proof = receipt.verify()?;
+    let is_built_in = check_network(proof.network(), place.network)?;
+    if let Some(file) = &arguments.file {
+        check_file(file, &proof)?;
+    }
+    let witnessed = arguments.witness.map(|id| find(&receipt, id)).transpose()?;
+    let node = match &arguments.node {
+        Some(node) => {
+            let whom = node.as_ref().map_or(Whom::Folder(place.data_dir), Whom::Node);
+            let block = BlockPlace { height: proof.block().height, id: proof.block().id };
+            let standing = ask(whom, &Arc::new(proof.network().clone()), block)?;
+            if !standing.is_best {
+                return Err(VerifyError::NotBest { height: block.height, tip: standing.height });
+            }
+            Some(standing.height)
+        }
+        None => None,
+    };
+    Ok(Verified { proof, is_built_in, file: arguments.file.clone(), witnessed, node })
+}
+
+/// The receipt's bytes, as long as a receipt may be and one more.
+fn read(path: &Path) -> Result<Vec<u8>, VerifyError> {
+    let failed = |error| VerifyError::Io { path: path.to_owned(), error };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(RECEIPT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Whether the network is a built-in one, which no other may call itself.
+fn check_network(network: &Network, wanted: Option<&Arc<Network>>) -> Result<bool, VerifyError> {
+    let name = &network.parameters().name;
+    let preset = Parameters::preset(name);
+    if preset.as_ref().is_some_and(|preset| preset != network.parameters()) {
+        return Err(VerifyError::NotBuiltIn { name: name.clone() });
+    }
+    let title = |network: &Network| format!("{} ({})", network.parameters().name, network.tag());
+    match wanted {
+        Some(wanted) if wanted.genesis_id() != network.genesis_id() => {
+            Err(VerifyError::OtherNetwork { found: title(network), wanted: title(wanted) })
+        }
+        _ => Ok(preset.is_some()),
+    }
+}
+
+fn check_file(file: &Path, proof: &Proof) -> Result<(), VerifyError> {
+    let recorded = hex::encode(proof.record().ok_or(VerifyError::NoRecord)?.content_hash());
+    let found = hash(file).map_err(|error| VerifyError::Io { path: file.to_owned(), error })?;
+    if found == recorded { Ok(()) } else { Err(VerifyError::OtherFile { file: file.to_owned(), found, recorded }) }
+}
+
+/// The SHA-256 of a file of any length.
+fn hash(file: &Path) -> io::Result<String> {
+    let (mut file, mut hasher, mut piece) = (File::open(file)?, Sha256::new(), vec![0; PIECE_BYTES]);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(hex::encode(hasher.finalize())),
+            Ok(length) => hasher.update(&piece[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The block with this id, the parent of the transaction's block left out: that one says nothing about it.
+fn find(receipt: &Receipt, id: BlockId) -> Result<BlockPlace, VerifyError> {
+    let header = receipt.headers.iter().skip(1).find(|header| header.id() == id);
+    header.map(|header| BlockPlace { height: header.height, id }).ok_or(VerifyError::NotWitnessed { id })
+}
+
+#[cfg(test)]
+mod tests;

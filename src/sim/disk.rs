@@ -17,6 +17,7 @@ pub struct Disk {
     accounts: BTreeMap<Address, Account>,
     pending: Vec<CheckedTransaction>,
     ever_pending: BTreeSet<LeafHash>,
+    checkpoint: Option<Place>,
 }
 
 impl Disk {
@@ -38,6 +39,7 @@ impl Disk {
                     }
                 }
                 Write::Disconnect { place, delta } => {
+                    assert!(self.checkpoint != Some(*place), "the checkpoint is never left");
                     assert_eq!(self.best.pop_last(), Some((place.height, place.id)), "only the tip is taken off");
                     self.deltas.remove(place);
                     for change in delta.changes.iter() {
@@ -51,6 +53,7 @@ impl Disk {
                     self.pending.push(transaction.clone());
                 }
                 Write::DropPending(id) => self.drop_pending(*id),
+                Write::Checkpoint(checkpoint) => self.checkpoint = *checkpoint,
             }
         }
     }
@@ -105,6 +108,7 @@ impl Disk {
             tip: self.best.last_key_value().map(|(_, id)| *id),
             accounts: self.accounts.iter().map(|(address, account)| (*address, *account)).collect(),
             pending: self.pending.iter().map(|transaction| transaction.signed().clone()).collect(),
+            checkpoint: self.checkpoint,
         }
     }
 }

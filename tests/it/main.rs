@@ -12,6 +12,7 @@ mod harness;
 mod hostile;
 mod lan;
 mod partition;
+mod records;
 mod restart;
 mod sync;
 
@@ -57,6 +58,13 @@ fn main() {
         partition::the_longer_chain_wins_and_transactions_return,
         partition::at_equal_length_the_first_seen_stays,
         partition::resolve_tells_who_has_the_better_chain,
+        records::records_are_found_again,
+        records::a_history_has_everything,
+        records::names_work_where_addresses_do,
+        records::a_rolled_back_record_is_told_of,
+        records::a_record_that_cannot_come_back_is_told_to_be_lost,
+        records::a_receipt_is_verified_in_an_empty_folder,
+        records::a_checkpoint_holds,
         sync::a_late_node_gets_all_while_one_of_three_peers_stalls,
         crash::kill_9_loses_nothing_that_was_answered,
         restart::a_long_chain_is_read_back,

@@ -171,6 +171,49 @@ records! {
     ChainAccepted { tip: String, height: String, work: String, accounts: Vec<AccountCase> }
     AccountCase { address: String, balance: String, nonce: String }
     ChainRejected { block: usize, rule: String, blame: String }
+
+    /// `records.json`
+    Records { about: String, read: Vec<RecordCase>, refused: Vec<RefusedRecord> }
+    RecordCase {
+        name: String,
+        data: Bytes,
+        says: RecordFacts,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        written: Option<Bytes>,
+    }
+    /// `content` is an object with one of `text`, `file` (`sha256`, `name`, `size`), `json` (as typed), `bytes` (hex).
+    RecordFacts { tags: Vec<String>, content: Value, content_hash: String }
+    RefusedRecord { name: String, tags: Vec<String>, content: Value, reason: String }
+
+    /// `receipts.json`
+    Receipts { about: String, cases: Vec<ReceiptCase> }
+    ReceiptCase {
+        name: String,
+        receipt: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        accept: Option<ReceiptAccepted>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reject: Option<ReceiptRejected>,
+    }
+    ReceiptAccepted {
+        network: String,
+        genesis: String,
+        id: String,
+        sender: String,
+        record: Option<RecordFacts>,
+        height: String,
+        block: String,
+        timestamp: String,
+        parent_timestamp: String,
+        earliest: String,
+        latest: Option<String>,
+        confirmations: String,
+        work: String,
+        tip: String,
+        tip_height: String,
+        tip_timestamp: String,
+    }
+    ReceiptRejected { unreadable: bool, reason: String }
 }
 
 /// Reads a vector file, after checking that it holds exactly what `made` says. With `QUIPU_BLESS` set, writes it first.

@@ -8,8 +8,11 @@ mod bodies;
 mod chains;
 mod encodings;
 mod form;
+mod receipts;
+mod records;
 mod replay;
 mod rules;
+mod tampering;
 mod transactions;
 mod values;
 mod world;
@@ -17,13 +20,14 @@ mod world;
 use quipu_protocol::encode::{decode, encode};
 use quipu_protocol::merkle;
 use quipu_protocol::message::RESPONSE_BYTES_MAX;
+use quipu_protocol::record::Record;
 use quipu_protocol::work::Retarget;
 use quipu_protocol::{
     Address, Amount, Block, DecodeError, Header, Millis, PublicKey, Request, Response, Reward, SignedTransaction,
     Status, Target, UnixMillis,
 };
 
-use form::read_or_bless;
+use form::{RecordFacts, read_or_bless};
 
 fn number(text: &str) -> u64 {
     text.parse().unwrap_or_else(|_| panic!("{text} is a decimal number of 64 bits"))
@@ -166,5 +170,28 @@ fn chains() {
         let want = case.accept.ok_or_else(|| case.reject.expect("accepted or rejected"));
         let got = replay::replay(&world::network(&case.network), UnixMillis(number(&case.now)), &case.blocks);
         assert_eq!(got, want, "{}", case.name);
+    }
+}
+
+#[test]
+fn records() {
+    let file = read_or_bless("records.json", &records::records());
+    for case in file.read {
+        assert_eq!(records::facts(&Record::read(&case.data.0)), case.says, "{}", case.name);
+        let written = case.written.unwrap_or(case.data).0;
+        assert_eq!(records::from_facts(&case.says).to_data(), Ok(written), "{}", case.name);
+    }
+    for case in file.refused {
+        let says = RecordFacts { tags: case.tags, content: case.content, content_hash: String::new() };
+        let error = records::from_facts(&says).to_data().expect_err(&case.name);
+        assert_eq!(records::reason(&error), case.reason, "{}", case.name);
+    }
+}
+
+#[test]
+fn receipts() {
+    for case in read_or_bless("receipts.json", &receipts::receipts()).cases {
+        let want = case.accept.ok_or_else(|| case.reject.expect("accepted or rejected"));
+        assert_eq!(receipts::judge(case.receipt.as_bytes()), want, "{}", case.name);
     }
 }

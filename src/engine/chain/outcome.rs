@@ -1,8 +1,9 @@
 //! What the chain gives back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, Violation};
+use quipu_protocol::{Address, CheckedBlock, Delta, TransactionId, Violation, Work};
 
 use super::super::event::Place;
 use super::super::index::BlockRef;
@@ -22,6 +23,8 @@ pub(crate) enum Insertion {
     Early(Violation),
     /// It is on a branch that is too far behind.
     Weak,
+    /// It is on a branch with this much work that leaves out the checkpoint.
+    Barred(Work),
 }
 
 /// What [`Chain::advance`] did.
@@ -33,12 +36,33 @@ pub(crate) struct Progress {
     pub(crate) undone: Vec<Arc<Delta>>,
     /// Blocks that broke a rule when they were to be connected.
     pub(crate) refused: Vec<(Place, Violation)>,
-    /// A reorganisation that ended: its depth in blocks, and the transactions of the blocks that were taken off.
-    pub(crate) reorganised: Option<(u64, Vec<CheckedTransaction>)>,
+    /// A reorganisation that ended.
+    pub(crate) reorganised: Option<Reorganised>,
     /// What has to be loaded before it can go on.
     pub(crate) wanted: Vec<Place>,
     /// Whether there is more to do at once.
     pub(crate) unfinished: bool,
+}
+
+/// What a reorganisation did.
+#[derive(Debug)]
+pub(crate) struct Reorganised {
+    /// The blocks that left the best chain, oldest first.
+    pub(crate) left: Vec<(Place, Arc<CheckedBlock>)>,
+    /// Ids of their transactions, and whether a block of the new chain has each.
+    pub(super) returned: HashMap<TransactionId, bool>,
+}
+
+impl Reorganised {
+    /// How many blocks left the best chain.
+    pub(crate) fn depth(&self) -> u64 {
+        self.left.len() as u64
+    }
+
+    /// Whether a block of the new chain has a transaction of one that left.
+    pub(crate) fn is_mined_again(&self, id: &TransactionId) -> bool {
+        self.returned.get(id) == Some(&true)
+    }
 }
 
 impl Progress {

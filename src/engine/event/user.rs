@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use quipu_protocol::{Account, Action, Address, Amount, CheckedTransaction, SecretKey, TransactionId, Violation};
+use quipu_protocol::{
+    Account, Action, Address, Amount, CheckedTransaction, Height, SecretKey, TransactionId, Violation,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{PeerKey, Place};
@@ -58,8 +60,25 @@ pub enum Command {
         /// Which.
         address: Address,
     },
+    /// A transaction that waits to be mined. Answered by [`Answer::Transaction`].
+    Transaction {
+        /// Which.
+        id: TransactionId,
+    },
     /// Ask every peer now. Answered by [`Answer::Resolved`] when all have answered, or had the time to.
     Resolve,
+    /// From now on this is the node's own account: whose balance is shown, and who gets the rewards where nobody else
+    /// is named, also of what is being mined. Not kept for the next start. Answered by [`Answer::Done`].
+    UseAccount {
+        /// Which.
+        address: Address,
+    },
+    /// Never leave the block at this height of the best chain, whatever work another chain has, until told otherwise.
+    /// Replaces the checkpoint that there is; `None` removes it. Answered by [`Answer::Checkpoint`] when it is durable.
+    SetCheckpoint {
+        /// Where, up to the tip.
+        height: Option<Height>,
+    },
 }
 
 /// The answer to a [`Command`].
@@ -80,6 +99,10 @@ pub enum Answer {
         /// How many of its transactions wait.
         pending: u64,
     },
+    /// The transaction, if it waits.
+    Transaction(Option<CheckedTransaction>),
+    /// The checkpoint that holds now.
+    Checkpoint(Option<Place>),
     /// Whether the chain was replaced.
     Resolved {
         /// Whether another chain took the place of ours.
@@ -118,6 +141,12 @@ pub enum CommandError {
     /// Another `mine N` is running.
     #[error("already mining the blocks of another command: wait for it, or stop it")]
     Busy,
+    /// A checkpoint above the tip.
+    #[error("there is no block at that height yet: name one up to {tip}, the height of the best block")]
+    NoSuchHeight {
+        /// Of the best block.
+        tip: Height,
+    },
     /// The node is shutting down.
     #[error("the node is shutting down")]
     Closing,
@@ -131,9 +160,55 @@ impl CommandError {
             Self::Invalid(_) => "invalid_transaction",
             Self::PoolFull => "pool_full",
             Self::Busy => "busy",
+            Self::NoSuchHeight { .. } => "no_such_height",
             Self::Closing => "closing",
         }
     }
+}
+
+/// Transactions that one [`Notice::RolledBack`] tells of. The rest is counted.
+pub const ROLLED_BACK_TOLD_MAX: usize = 4096;
+
+/// A transaction whose block left the best chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The transaction.
+    pub transaction: CheckedTransaction,
+    /// The block that left.
+    pub place: Place,
+    /// What became of the transaction.
+    pub fate: Fate,
+}
+
+/// What became of a transaction whose block left the best chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// A block of the new chain has it too.
+    Mined,
+    /// It waits to be mined again.
+    Pending,
+    /// It is in no block and does not wait.
+    Gone(GoneReason),
+}
+
+/// Why a transaction can't wait to be mined again, in words for its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GoneReason {
+    /// A block of the new chain has another one with this nonce.
+    #[error("its account has used that nonce for another transaction")]
+    NonceUsed,
+    /// The account can't pay for it, or for it and what it sent before.
+    #[error("its account no longer has the coins")]
+    NoCoins,
+    /// There is a gap between the account's nonce and this one, too long for the memory pool.
+    #[error("earlier transactions of its account are missing")]
+    NonceGap,
+    /// Another one with this nonce waits, and this one does not pay more.
+    #[error("another transaction of its account with that nonce is pending")]
+    Replaced,
+    /// Too many of the account's wait, or what waits pays better.
+    #[error("the memory pool has no room")]
+    NoRoom,
 }
 
 /// Something that the user may want to know.
@@ -149,6 +224,24 @@ pub enum Notice {
         returned: usize,
         /// Whether the block was mined here.
         ours: bool,
+    },
+    /// A reorganisation took blocks off the best chain, and this became of their transactions. Comes right before the
+    /// [`Notice::Tip`] that tells of the reorganisation, and not at all if the blocks held no transactions.
+    RolledBack {
+        /// At most [`ROLLED_BACK_TOLD_MAX`]: those of or to the node's own account, then others, each in the order in
+        /// which they were mined.
+        transactions: Vec<RolledBack>,
+        /// How many more there were.
+        untold: usize,
+    },
+    /// A chain with more work was offered that leaves ours below the checkpoint. It is not followed.
+    ReorganisationRefused {
+        /// The block that it leaves out.
+        checkpoint: Place,
+        /// Who offered it. It may be honest, and on the other side of a partition.
+        peer: PeerKey,
+        /// The height of the offered tip, as the peer tells it.
+        height: Height,
     },
     /// A transaction entered the memory pool.
     Transaction(CheckedTransaction),

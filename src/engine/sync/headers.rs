@@ -31,10 +31,6 @@ impl Engine {
             (session.exhausted_tip, session.doubtful) = (Some(tip), true);
             return self.peers.punish(peer, Fault::WrongAnswer, effects);
         };
-        if is_full && after.is_some_and(|after| after != first.parent) {
-            // It begins anew, as nobody does who is not on another chain by now. Some never come to an end.
-            self.peers.punish(peer, Fault::WrongAnswer, effects);
-        }
         let known_parent = self.chain.index().find(&first.parent);
         let (parent, base) = match (candidate.headers.last(), known_parent) {
             (Some(last), _) if candidate.last == Some(first.parent) => (Parent::from(last), candidate.work),
@@ -53,6 +49,13 @@ impl Engine {
         candidate.last = candidate.headers.last().map(Header::id);
         if !is_full && vetted.early_until.is_none() && candidate.work < claimed {
             // It told of work that it does not have.
+            self.peers.punish(peer, Fault::WrongAnswer, effects);
+        }
+        if self.chain.bars(&candidate.headers) {
+            return self.bar(peer, tip, now);
+        }
+        if is_full && after.is_some_and(|after| after != first.parent) {
+            // It begins anew, as nobody does who is not on another chain by now. Some never come to an end.
             self.peers.punish(peer, Fault::WrongAnswer, effects);
         }
         let complete = !is_full || vetted.early_until.is_some();

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::record::{Record, Tag};
 use super::row::Spot;
 use crate::engine::event::Place;
+use crate::protocol::record::{Record, Tag};
 use crate::protocol::{Address, Reward, SignedTransaction, TransactionId, UnixMillis};
 
 /// Where a transaction is on the best chain.

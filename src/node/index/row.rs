@@ -8,8 +8,8 @@
 //! So the rows of one kind and hash are a list in the order of the chain, and a lookup begins at either of its ends. The
 //! hash is cut short to keep the pages few: rows of two that begin alike are told apart by what is in the block.
 
-use super::record::Record;
 use crate::protocol::hash::sha256;
+use crate::protocol::record::Record;
 use crate::protocol::{Action, Address, Block, Network, TransactionId};
 
 const SLOT_BITS: u32 = 24;

@@ -3,11 +3,11 @@ use std::fs;
 use crossbeam_channel::{Receiver, unbounded};
 use redb::ReadableTable;
 
-use super::record::{Record, Tag};
 use super::*;
 use crate::engine::event::Write;
 use crate::node::fixture::{Chain, batch};
 use crate::node::store::{FolderLock, Store};
+use crate::protocol::record::{Record, Tag};
 use crate::protocol::{
     Action, Address, Amount, Block, CheckedTransaction, Millis, Parameters, SecretKey, TransactionId, UnixMillis,
 };

@@ -4,11 +4,11 @@ use redb::{ReadTransaction, ReadableDatabase};
 
 use super::entry::{Cursor, Entry, Item, Location, Page, Query, RecordEntry, Roles};
 use super::list::{Common, Found, Rows};
-use super::record::Record;
 use super::row::{List, Spot, spot_of};
 use super::{Index, IndexError, file};
 use crate::engine::event::Place;
 use crate::node::store::Snapshot;
+use crate::protocol::record::Record;
 use crate::protocol::{Action, Address, Block, Header, Height, SignedTransaction, TransactionId, UnixMillis};
 
 /// The most rows on a page, whatever is asked for.

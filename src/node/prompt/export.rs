@@ -4,14 +4,14 @@
 //! It is written beside its place and moved there when it is complete and on disk, so there is never half of one. A file
 //! that is no saved chain is never replaced.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure::{Code, Failure};
 use super::outcome::{BlockRow, Outcome};
-use crate::node::keys::sync_folder;
+use crate::node::files::Temporary;
 use crate::protocol::{Block, Height, Network};
 
 /// How every saved chain begins.
@@ -31,40 +31,12 @@ pub(super) fn save(
     };
     refuse_to_replace(file)?;
     let temporary = Temporary::beside(file).map_err(failed)?;
-    let opened = OpenOptions::new().write(true).create_new(true).open(&temporary.path).map_err(failed)?;
+    let opened = temporary.create(false).map_err(failed)?;
     let bytes = write_chain(opened, network, tip, cancel, block_at, failed)?;
     // Again, for what may have appeared there meanwhile.
     refuse_to_replace(file)?;
-    fs::rename(&temporary.path, file).map_err(failed)?;
-    sync_folder(&temporary.folder).map_err(failed)?;
+    temporary.replace(file).map_err(failed)?;
     Ok(Outcome::Saved { file: file.display().to_string(), blocks: tip.0 + 1, bytes })
-}
-
-/// A file that goes away again unless it was moved to its place.
-struct Temporary {
-    folder: PathBuf,
-    path: PathBuf,
-}
-
-impl Temporary {
-    fn beside(file: &Path) -> io::Result<Self> {
-        let name = file.file_name().ok_or_else(|| io::Error::other("that is no name of a file"))?.to_string_lossy();
-        let folder = match file.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let path = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-        // What a killed process with our number left behind.
-        let _ = fs::remove_file(&path);
-        Ok(Self { folder, path })
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // After the move it is not there any more.
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 fn refuse_to_replace(file: &Path) -> Result<(), Failure> {
@@ -129,6 +101,8 @@ impl<W: Write> Write for Counted<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::protocol::Parameters;
 

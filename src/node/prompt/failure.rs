@@ -1,7 +1,13 @@
 //! Why a command fails: a stable word for scripts and a line for people. All words are in [`Code`].
 
 use crate::engine::event::CommandError;
+use crate::node::aliases::AliasError;
+use crate::node::index::IndexError;
+use crate::node::receipt::MakeError;
 use crate::node::store::StoreError;
+use crate::node::wallet::WalletError;
+use crate::node::watch::WatchError;
+use crate::protocol::record::RecordError;
 
 /// What scripts may rely on. A word never changes its meaning; new ones may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,12 @@ pub enum Code {
     BadId,
     /// Not a libp2p multiaddress.
     BadMultiaddr,
+    /// Not a name that can be given.
+    BadName,
+    /// Not a tag, or too many.
+    BadTag,
+    /// Not JSON, or something else that can't be recorded.
+    BadRecord,
     /// A line that is too long or not UTF-8.
     BadLine,
     /// There is no such block.
@@ -30,16 +42,26 @@ pub enum Code {
     ConnectFailed,
     /// A file that is there already and is not a saved chain.
     FileExists,
+    /// The name stands for something else.
+    NameTaken,
+    /// A word of another part of the node: [`WalletError::code`], [`IndexError::code`], [`AliasError::code`].
+    Of(&'static str),
+    /// A file can't be read.
+    FileUnreadable,
     /// A file can't be written. Nothing half-written is left.
     WriteFailed,
     /// The node can't read its own store.
     StoreUnreadable,
     /// The account has less than is needed.
     InsufficientBalance,
+    /// The wallet in use is locked, and its key is needed.
+    WalletLocked,
     /// A rule of the network forbids the transaction.
     InvalidTransaction,
     /// The memory pool has no room.
     PoolFull,
+    /// A height above that of the best block.
+    NoSuchHeight,
     /// Another command mines already.
     Busy,
     /// Stopped by the user.
@@ -59,16 +81,24 @@ impl Code {
             Self::BadAddress => "bad_address",
             Self::BadId => "bad_id",
             Self::BadMultiaddr => "bad_multiaddr",
+            Self::BadName => "bad_name",
+            Self::BadTag => "bad_tag",
+            Self::BadRecord => "bad_record",
             Self::BadLine => "bad_line",
             Self::NotFound => "not_found",
             Self::TooMany => "too_many",
             Self::ConnectFailed => "connect_failed",
             Self::FileExists => "file_exists",
+            Self::NameTaken => "name_taken",
+            Self::Of(word) => word,
+            Self::FileUnreadable => "file_unreadable",
             Self::WriteFailed => "write_failed",
             Self::StoreUnreadable => "store_unreadable",
             Self::InsufficientBalance => "insufficient_balance",
+            Self::WalletLocked => "wallet_locked",
             Self::InvalidTransaction => "invalid_transaction",
             Self::PoolFull => "pool_full",
+            Self::NoSuchHeight => "no_such_height",
             Self::Busy => "busy",
             Self::Cancelled => "cancelled",
             Self::Closing => "closing",
@@ -100,7 +130,56 @@ impl From<CommandError> for Failure {
             CommandError::Invalid(_) => Code::InvalidTransaction,
             CommandError::PoolFull => Code::PoolFull,
             CommandError::Busy => Code::Busy,
+            CommandError::NoSuchHeight { .. } => Code::NoSuchHeight,
             CommandError::Closing => Code::Closing,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<WalletError> for Failure {
+    fn from(error: WalletError) -> Self {
+        Self::new(Code::Of(error.code()), error.to_string())
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        Self::new(Code::Of(error.code()), error.to_string())
+    }
+}
+
+impl From<AliasError> for Failure {
+    fn from(error: AliasError) -> Self {
+        Self::new(Code::Of(error.code()), error.to_string())
+    }
+}
+
+impl From<WatchError> for Failure {
+    fn from(error: WatchError) -> Self {
+        let code = match &error {
+            WatchError::Index(error) => Code::Of(error.code()),
+            WatchError::Full => Code::TooMany,
+            WatchError::Closing => Code::Closing,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<MakeError> for Failure {
+    fn from(error: MakeError) -> Self {
+        match error {
+            MakeError::Store(error) => error.into(),
+            error => Self::new(Code::NotFound, error.to_string()),
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        let code = match error {
+            RecordError::TooLong { .. } => Code::InvalidTransaction,
+            _ => Code::BadRecord,
         };
         Self::new(code, error.to_string())
     }
@@ -115,7 +194,7 @@ impl From<StoreError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Amount, Violation};
+    use crate::protocol::{Amount, Height, Violation};
 
     #[test]
     fn the_engines_words_are_ours() {
@@ -125,6 +204,7 @@ mod tests {
             CommandError::Invalid(Violation::EmptyTransfer),
             CommandError::PoolFull,
             CommandError::Busy,
+            CommandError::NoSuchHeight { tip: Height(7) },
             CommandError::Closing,
         ];
         for error in errors {

@@ -1,9 +1,11 @@
 //! Plain data for the tests of the prompt.
 
+use super::names::Names;
 use super::outcome::Identity;
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
 use crate::engine::view::{MiningView, SyncView};
+use crate::node::wallet::Current;
 use crate::protocol::{
     Action, Address, Amount, Block, BlockId, Body, Header, Height, Network, Parameters, Reward, SecretKey,
     SignedTransaction, Transaction, UnixMillis, Work,
@@ -26,11 +28,15 @@ pub(super) fn identity() -> Identity {
     Identity {
         name: "lab2".to_owned(),
         peer_id: keypair.public().to_peer_id(),
-        address: me(),
+        names: Names::only(me()),
         network: "dev".to_owned(),
         genesis: network().genesis_id(),
         finds_peers: true,
     }
+}
+
+pub(super) fn wallet() -> Current {
+    Current { name: "default".to_owned(), address: me(), is_encrypted: true, is_locked: true, locks_at: None }
 }
 
 pub(super) fn view() -> View {
@@ -38,8 +44,10 @@ pub(super) fn view() -> View {
         tip: Place { height: Height(7), id: BlockId([0xab; 32]) },
         work: Work(u128::MAX),
         tip_timestamp: UnixMillis(1_000),
+        account: me(),
         balance: Amount::from_units(250_000_000),
         pending: 2,
+        checkpoint: None,
         mining: MiningView { mode: MiningMode::On, hash_rate: 4_150_000, job: Some((1, 5)) },
         syncing: Some(SyncView { height: Height(12_000), target: Height(20_000) }),
         peers: Vec::new(),

@@ -1,19 +1,23 @@
 //! Carries a command out on the running node. Blocks until it is done, so it runs on a thread of its own.
 
+mod ledger;
+mod wallet;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use super::command::{BlockName, COMMANDS, Command};
+use super::command::{BlockName, COMMANDS, Command, Who};
 use super::export;
 use super::failure::{Code, Failure};
 use super::outcome::{BlockRow, Direction, HelpRow, Identity, Outcome, Peer, Status, TransactionRow};
-use super::text::grouped;
-use crate::engine::event::{self, Answer};
+use super::text::{distance, grouped};
+use crate::engine::event::{self, Answer, CommandError};
 use crate::node::handle::Handle;
 use crate::node::store::Snapshot;
 use crate::node::swarm;
+use crate::node::wallet::password::Sources;
 use crate::protocol::encode::encode;
-use crate::protocol::{Action, Amount, Block, Height, UnixMillis};
+use crate::protocol::{Action, Address, Amount, Block, Height, TransactionId, UnixMillis};
 
 /// How many blocks `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
@@ -24,8 +28,10 @@ const CHAIN_BYTES_MAX: usize = 32 << 20;
 pub(super) struct Job<'a> {
     /// The node.
     pub(super) handle: &'a Handle,
-    /// Who it is.
+    /// Who it is; its names may have changed since.
     pub(super) identity: &'a Identity,
+    /// Where passwords come from.
+    pub(super) passwords: &'a Sources,
     /// Whether `chain` alone means all of it.
     pub(super) whole_chain: bool,
     /// Set when the user wants no answer any more.
@@ -38,17 +44,41 @@ impl Job<'_> {
         let handle = self.handle;
         match command {
             Command::Mine { count, to } => {
-                self.ask(event::Command::Mine { count: *count, to: *to }, |answer| match answer {
+                let to = self.maybe(to.as_ref())?;
+                self.ask(event::Command::Mine { count: *count, to }, |answer| match answer {
                     Answer::Mined(places) => {
                         Some(Outcome::Mined { blocks: places.into_iter().map(Into::into).collect(), wanted: *count })
                     }
                     _ => None,
                 })
             }
-            Command::SetMining { mode, to } => self
-                .ask(event::Command::SetMining { mode: *mode, to: *to }, |_| Some(Outcome::MiningSet { mode: *mode })),
-            Command::Tx { to, amount, fee } => self.send(Action::Transfer { to: *to, amount: *amount }, *fee),
-            Command::Record(text) => self.send(Action::Record { data: text.clone().into_bytes().into() }, None),
+            Command::SetMining { mode, to } => {
+                let to = self.maybe(to.as_ref())?;
+                self.ask(event::Command::SetMining { mode: *mode, to }, |_| Some(Outcome::MiningSet { mode: *mode }))
+            }
+            Command::Tx { to, amount, fee } => {
+                let id = self.send(Action::Transfer { to: self.address_of(to)?, amount: *amount }, *fee)?;
+                Ok(Outcome::Sent { id, file: None })
+            }
+            Command::Record(recording) => self.record(recording),
+            Command::Records { filter, range } => self.records(filter, range),
+            Command::History { of, range } => self.history(of.as_ref(), range),
+            Command::Watch(name) => self.watch(name),
+            Command::Watching => Ok(self.watching()),
+            Command::Unwatch(name) => self.unwatch(name),
+            Command::Receipt { of, confirmations, file } => self.receipt(of, *confirmations, file),
+            Command::ReceiptTip => self.tip(),
+            Command::Checkpoint => Ok(Outcome::Checkpoint { checkpoint: handle.view().checkpoint.map(Into::into) }),
+            Command::SetCheckpoint(height) => {
+                self.ask(event::Command::SetCheckpoint { height: *height }, |answer| match answer {
+                    Answer::Checkpoint(place) => Some(Outcome::Checkpoint { checkpoint: place.map(Into::into) }),
+                    _ => None,
+                })
+            }
+            Command::Aliases(name) => self.aliases(name.as_deref()),
+            Command::SetAlias { name, address } => self.set_alias(name, *address),
+            Command::RemoveAlias(name) => self.remove_alias(name),
+            Command::Wallet(command) => self.wallet(command),
             Command::Chain { from, count } => self.chain(*from, *count),
             Command::Block(name) => self.block(*name),
             Command::Pending => self.ask(event::Command::Pending, |answer| match answer {
@@ -56,7 +86,7 @@ impl Job<'_> {
                 _ => None,
             }),
             Command::Balance(address) => {
-                let address = address.unwrap_or(self.identity.address);
+                let address = self.maybe(address.as_ref())?.unwrap_or_else(|| handle.address());
                 self.ask(event::Command::Account { address }, |answer| match answer {
                     Answer::Account { account, spendable, pending } => Some(Outcome::Balance {
                         address,
@@ -68,7 +98,7 @@ impl Job<'_> {
                     _ => None,
                 })
             }
-            Command::Address => Ok(Outcome::Address { address: self.identity.address }),
+            Command::Address => Ok(Outcome::Address { address: handle.address() }),
             Command::Peers => Ok(Outcome::Peers(peers(handle))),
             Command::Connect(address) => {
                 let row = handle
@@ -104,18 +134,46 @@ impl Job<'_> {
         }
     }
 
+    fn answer(&self, command: event::Command) -> Result<Answer, Failure> {
+        Ok(self.handle.command(command).recv().map_err(|_| CommandError::Closing)??)
+    }
+
     fn ask(&self, command: event::Command, read: impl FnOnce(Answer) -> Option<Outcome>) -> Result<Outcome, Failure> {
-        let closing = || Failure::from(event::CommandError::Closing);
-        let answer = self.handle.command(command).recv().map_err(|_| closing())??;
+        let answer = self.answer(command)?;
         Ok(read(answer).expect("the engine gives the answer that belongs to the command"))
     }
 
-    fn send(&self, action: Action, fee: Option<Amount>) -> Result<Outcome, Failure> {
+    /// Signs, and waits until it is durable.
+    fn send(&self, action: Action, fee: Option<Amount>) -> Result<TransactionId, Failure> {
         let fee = fee.unwrap_or(self.handle.network().parameters().fee_min);
-        self.ask(event::Command::Send { key: self.handle.key(), action, fee }, |answer| match answer {
-            Answer::Sent(id) => Some(Outcome::Sent { id }),
-            _ => None,
+        let command = event::Command::Send { key: self.handle.key()?, action, fee };
+        match self.answer(command)? {
+            Answer::Sent(id) => Ok(id),
+            other => unreachable!("{other:?} answers another command"),
+        }
+    }
+
+    /// Whose account is meant.
+    fn address_of(&self, who: &Who) -> Result<Address, Failure> {
+        let name = match who {
+            Who::Address(address) => return Ok(*address),
+            Who::Name(name) => name,
+        };
+        let (aliases, wallets) = (self.handle.aliases(), self.handle.wallets().list()?);
+        let own = wallets.iter().find(|wallet| wallet.name == *name);
+        let wallet = || own.and_then(|wallet| wallet.state.as_ref().ok()).map(|(address, _)| *address);
+        aliases.find(name).or_else(wallet).ok_or_else(|| {
+            let known = aliases.list().into_iter().map(|(name, _)| name).chain(wallets.iter().map(|w| w.name.clone()));
+            let near = known.map(|known| (distance(name, &known), known)).min().filter(|(distance, _)| *distance <= 2);
+            let hint = near
+                .map_or_else(|| "give it one with `alias`".to_owned(), |(_, known)| format!("did you mean {known}?"));
+            let message = format!("{name}: neither an address (0x and 40 hex digits) nor a name; {hint}");
+            Failure::new(Code::BadAddress, message)
         })
+    }
+
+    fn maybe(&self, who: Option<&Who>) -> Result<Option<Address>, Failure> {
+        who.map(|who| self.address_of(who)).transpose()
     }
 
     fn chain(&self, from: Option<Height>, count: Option<u64>) -> Result<Outcome, Failure> {
@@ -198,7 +256,11 @@ fn peers(handle: &Handle) -> Vec<Peer> {
 
 /// How the node is now.
 pub(super) fn status(handle: &Handle, identity: &Identity) -> Status {
+    let (wallet, listen) = (handle.wallets().current(), swarm::for_others(&handle.listen()));
+    Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, now())
+}
+
+fn now() -> UnixMillis {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    Status::new(identity, &handle.view(), handle.peers().len(), swarm::for_others(&handle.listen()), now)
+    UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }

@@ -19,17 +19,30 @@
 //! | --- | --- |
 //! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than asked for if it was stopped |
 //! | `mine on`, `off`, `pending` | `{mode}` |
-//! | `tx`, `record` | `{id}` |
+//! | `tx` | `{id}` |
+//! | `record` | `{id}`; of a file also `file: {sha256, name, size}` |
+//! | `records` | `{records: [record], next}`, the newest first; `next` is null or what `--before` takes to go on |
+//! | `history` | `{address, entries: [{height, block, timestamp, roles, transaction}], next}`; roles are `sent`, `received`, `mined`, `recorded` |
+//! | `watch ID` | a life; without ID: `[life]` of those that are followed |
+//! | `unwatch` | `{id}` |
+//! | `receipt` | `{file, id, height, confirmations, bytes}` |
+//! | `receipt --tip` | `{height, id, timestamp}` of the best block |
+//! | `checkpoint` | `{checkpoint}`: null or `{height, id}` |
 //! | `chain` | `{length, blocks: [block]}`; `length` counts genesis. Without FROM: all blocks |
 //! | `block` | a block, with `best_chain`: whether it is on the best chain |
 //! | `pending` | `[transaction]`, in the order in which they would be mined now |
 //! | `balance` | `{address, balance, nonce, pending}`; `nonce` is the next one, `pending` a count |
 //! | `address` | `{address}` |
+//! | `alias` | `[{name, address}]`; with a name and an address: `{name, address}` |
+//! | `unalias` | `{name, address}` |
+//! | `wallet` | `[{name, address, current, encrypted, locked}]` |
+//! | `wallet use`, `unlock`, `lock` | `{name, address, current, encrypted, locked}` |
+//! | `wallet new` | `{name, address, words}`; the 24 words are told nowhere else |
 //! | `peers` | `[{peer_id, address, name, agent, height, direction, ping_ms}]` |
 //! | `connect` | `{peer_id, address, agent, direction}` |
 //! | `resolve` | `{replaced, answered, asked, height, tip}`: whether another chain took the place of ours, peers |
 //! | `save` | `{file, blocks, bytes}` |
-//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, mining: {mode, hash_rate}, syncing}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `syncing` is true or false |
+//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate}, syncing}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
 //! | `quit` | `{}`; the node stops after it |
 //!
@@ -41,6 +54,17 @@
 //! | `reward` | `"0"` | null | the miner, subsidy and fees | null |
 //! | `transfer` | address | number | address, coins | null |
 //! | `record` | address | number | null | text, or `{"hex": "…"}` if it is no UTF-8 |
+//!
+//! A record is `{id, height, block, timestamp, sender, fee, tags, text, file, json, hex}`: one of the last four says what was
+//! recorded, the others are null. A life is `{id, state, height, block, confirmations, fate, reason}`:
+//!
+//! | state | meaning |
+//! | --- | --- |
+//! | `unknown` | this node has not heard of it |
+//! | `pending` | it waits to be mined |
+//! | `in_block` | it is in that block of the best chain; `confirmations` counts that block and those above |
+//! | `rolled_back` | that block left the best chain; `fate` is `pending` (it waits again), `mined` (also in the new chain) or `gone` (never again, `reason` says why) |
+//! | `gone` | it waited and does no more: replaced by another one, or crowded out of the pool |
 //!
 //! Amounts are decimal strings of coins (`"2.5"`), and `work` is a decimal string too: it may exceed 2^53, which many
 //! readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses `0x…` with a checksum.
@@ -59,8 +83,14 @@
 //! | `peer_disconnected` | the same |
 //! | `tip` | `height`, `id`, `reorg_depth`: how many blocks left the best chain |
 //! | `transaction` | the fields of a transaction that entered the memory pool |
-//! | `warning` | `code` (`block_refused`, `peer_clock`, `own_clock`, `node`), `message` |
+//! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
+//! | `watch` | a life that has changed, of a transaction that is followed, or of your own that was rolled back |
+//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `peer_clock`, `own_clock`, `node`), `message` |
 //! | `fatal` | `message`; the node stops, with exit status 1 |
+//!
+//! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,
+//! `fate` is `mined` (in a block of the new chain too), `pending` or `gone`, and `reason` says in words why it is gone, else
+//! null. `untold` counts those that are too many to be listed.
 //!
 //! A script that does not read for long loses events, never answers.
 
@@ -71,11 +101,11 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::notice::{self, Roster};
-use super::outcome::{Direction, Identity, Outcome, PlaceRow, TransactionRow};
-use crate::engine::event::Notice;
+use super::outcome::{Direction, Identity, LifeRow, Outcome, PlaceRow, TransactionRow};
+use crate::engine::event::{Fate, Notice, RolledBack};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::PeerRow;
-use crate::protocol::{Address, BlockId};
+use crate::protocol::{Address, BlockId, Height, TransactionId};
 
 #[derive(Serialize)]
 struct Answer<'a, R> {
@@ -101,12 +131,18 @@ pub fn answer(command: &str, result: &Result<Outcome, Failure>) -> String {
     }
 }
 
+/// The line for a subcommand of the command line that worked.
+pub fn success(command: &str, result: &impl Serialize) -> String {
+    line(&Answer { ok: true, command, result: Some(result), error: None })
+}
+
 /// The line for a node that can't start.
 pub fn start_failure(code: &str, message: &str) -> String {
     error("start", code, message)
 }
 
-fn error(command: &str, code: &str, message: &str) -> String {
+/// The line for a command that did not work.
+pub fn error(command: &str, code: &str, message: &str) -> String {
     line(&Answer::<()> { ok: false, command, result: None, error: Some(ErrorFields { code, message }) })
 }
 
@@ -128,6 +164,11 @@ enum Event<'a> {
         reorg_depth: u64,
     },
     Transaction(TransactionRow),
+    RolledBack {
+        transactions: Vec<RolledBackRow>,
+        untold: usize,
+    },
+    Watch(LifeRow),
     Warning {
         code: &'a str,
         message: Cow<'a, str>,
@@ -151,14 +192,32 @@ impl<'a> From<&'a PeerRow> for PeerFields<'a> {
     }
 }
 
-/// The line for an event, if it gets one.
+#[derive(Serialize)]
+struct RolledBackRow {
+    id: TransactionId,
+    height: Height,
+    block: BlockId,
+    fate: &'static str,
+    reason: Option<String>,
+}
+
+impl From<&RolledBack> for RolledBackRow {
+    fn from(one: &RolledBack) -> Self {
+        let (fate, reason) = match one.fate {
+            Fate::Mined => ("mined", None),
+            Fate::Pending => ("pending", None),
+            Fate::Gone(reason) => ("gone", Some(reason.to_string())),
+        };
+        Self { id: one.transaction.id(), height: one.place.height, block: one.place.id, fate, reason }
+    }
+}
+
+/// The line for an event, if it is one for scripts.
 pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<String> {
-    Some(line(&match event {
-        // Nobody watches the index at work.
-        UserEvent::Indexed(_) => return None,
+    let event = match event {
         UserEvent::Ready { listen } => Event::Ready {
             peer_id: identity.peer_id.to_string(),
-            address: identity.address,
+            address: identity.names.me,
             listen,
             network: &identity.network,
             genesis: identity.genesis,
@@ -172,6 +231,13 @@ pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<
         UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
             Event::Warning { code: "block_refused", message: notice::block_refused(*place, violation).into() }
         }
+        UserEvent::Notice(Notice::RolledBack { transactions, untold }) => {
+            Event::RolledBack { transactions: transactions.iter().map(Into::into).collect(), untold: *untold }
+        }
+        UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => Event::Warning {
+            code: "reorganisation_refused",
+            message: notice::reorganisation_refused(*checkpoint, &roster.name(*peer), *height).into(),
+        },
         UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => Event::Warning {
             code: "peer_clock",
             message: notice::peer_clock(&roster.name(*peer), *offset_millis).into(),
@@ -179,9 +245,13 @@ pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<
         UserEvent::Notice(Notice::OurClockDiffers { offset_millis }) => {
             Event::Warning { code: "own_clock", message: notice::own_clock(*offset_millis).into() }
         }
+        UserEvent::Life { id, life } => Event::Watch(LifeRow::new(*id, life)),
         UserEvent::Warning(message) => Event::Warning { code: "node", message: message.into() },
         UserEvent::Fatal(message) => Event::Fatal { message },
-    }))
+        // Nobody watches the index at work.
+        UserEvent::Indexed(_) => return None,
+    };
+    Some(line(&event))
 }
 
 fn line(value: &impl Serialize) -> String {
@@ -198,7 +268,7 @@ mod tests {
     use super::super::outcome::{BlockRow, Peer, Status};
     use super::*;
     use crate::engine::event::{MiningMode, PeerKey, Place};
-    use crate::protocol::{Amount, Height, UnixMillis, Violation};
+    use crate::protocol::{Amount, UnixMillis, Violation};
 
     fn result(outcome: Outcome) -> String {
         let line = answer("x", &Ok(outcome));
@@ -225,12 +295,12 @@ mod tests {
     #[test]
     fn small_answers() {
         let place = PlaceRow { height: Height(7), id: BlockId([0xab; 32]) };
-        let (address, amount) = (fixture::identity().address, Amount::from_units(250_000_000));
+        let (address, amount) = (fixture::me(), Amount::from_units(250_000_000));
         let peer_address: Multiaddr = "/ip4/10.0.0.2/tcp/7787".parse().expect("valid");
         let cases = [
             (Outcome::Mined { blocks: vec![place], wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
             (Outcome::MiningSet { mode: MiningMode::Pending }, r#"{"mode":"pending"}"#.to_owned()),
-            (Outcome::Sent { id: crate::protocol::TransactionId([0xab; 32]) }, format!(r#"{{"id":"{ID}"}}"#)),
+            (Outcome::Sent { id: TransactionId([0xab; 32]), file: None }, format!(r#"{{"id":"{ID}"}}"#)),
             (Outcome::Pending(Vec::new()), "[]".to_owned()),
             (
                 Outcome::Balance { address, balance: amount, nonce: 3, pending: 1, spendable: Amount::ZERO },
@@ -282,12 +352,13 @@ mod tests {
 
     #[test]
     fn status() {
-        let status = Status::new(&fixture::identity(), &fixture::view(), 3, Vec::new(), UnixMillis(2_000));
+        let status =
+            Status::new(&fixture::identity(), &fixture::view(), &fixture::wallet(), 3, Vec::new(), UnixMillis(2_000));
         let genesis = fixture::identity().genesis;
         assert_eq!(
             result(Outcome::Status(Box::new(status))),
             format!(
-                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","mining":{{"mode":"on","hash_rate":4150000}},"syncing":true}}"#,
+                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000}},"syncing":true}}"#,
                 work = u128::MAX,
             )
         );

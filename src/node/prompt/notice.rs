@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::text::{Tone, counted, grouped, harmless, short_address, short_peer, span};
+use super::names::Names;
+use super::outcome::LifeRow;
+use super::render;
+use super::text::{Tone, counted, grouped, harmless, short_peer, span};
 use crate::engine::event::{Notice, PeerKey, Place};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::PeerRow;
-use crate::protocol::{Action, Address, CheckedTransaction, Height, Violation};
+use crate::protocol::{Action, CheckedTransaction, Height, Violation};
 
 /// So many lines of one kind are shown at once…
 const LINES_MAX: u32 = 4;
@@ -77,6 +80,15 @@ pub fn block_refused(place: Place, violation: &Violation) -> String {
     format!("refused block {} ({}): {violation}", grouped(place.height.0), place.id.short())
 }
 
+/// A chain that leaves out the checkpoint, in words.
+pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> String {
+    let (height, checkpoint) = (grouped(height.0), grouped(checkpoint.height.0));
+    format!(
+        "refused a chain that leaves ours below the checkpoint at height {checkpoint}: peer {peer} has more work, at \
+         height {height} (see `help checkpoint`)"
+    )
+}
+
 /// A peer's wrong clock, in words.
 pub fn peer_clock(peer: &str, offset_millis: i64) -> String {
     format!("the clock of peer {peer} is {} ours", off_by(offset_millis))
@@ -134,12 +146,12 @@ pub struct Shown {
 }
 
 /// Turns events into lines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Digest {
-    me: Address,
     blocks: Limiter,
     peers: Limiter,
     payments: Limiter,
+    lives: Limiter,
     last_tip: Option<Place>,
     /// The best block that a line, or what is shown anyway, has told of.
     told: Option<Height>,
@@ -147,23 +159,29 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// For the owner of this account.
-    pub fn new(me: Address) -> Self {
-        let (blocks, peers, payments) = Default::default();
-        Self { me, blocks, peers, payments, last_tip: None, told: None, warned: BTreeMap::new() }
-    }
-
     /// The line for an event, if it gets one now.
-    pub fn take(&mut self, event: &UserEvent, roster: &Roster, shown: Shown, now: Duration) -> Option<Line> {
+    pub fn take(
+        &mut self,
+        event: &UserEvent,
+        roster: &Roster,
+        names: &Names,
+        shown: Shown,
+        now: Duration,
+    ) -> Option<Line> {
         match event {
             UserEvent::PeerConnected(row) => self.peer(row, "joined", roster.len(), now),
             UserEvent::PeerDisconnected(row) => self.peer(row, "left", roster.len().saturating_sub(1), now),
             UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, ours }) => {
                 self.tip(*tip, (*reorg_depth, *returned as u64), *ours, shown, now)
             }
-            UserEvent::Notice(Notice::Transaction(transaction)) => self.payment(transaction, now),
+            UserEvent::Notice(Notice::Transaction(transaction)) => self.payment(transaction, names, now),
             UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
                 self.warning(block_refused(*place, violation), now)
+            }
+            UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => {
+                // The engine has told it at most once in a while, and heights differ.
+                let text = reorganisation_refused(*checkpoint, &roster.name(*peer), *height);
+                self.warn_once(format!("checkpoint {}", checkpoint.id), text, now)
             }
             UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
                 // The exact offset changes each time; the warning is the same.
@@ -175,10 +193,13 @@ impl Digest {
                 self.warn_once("clock".to_owned(), own_clock(*offset_millis), now)
             }
             UserEvent::Warning(text) => self.warning(text.clone(), now),
-            // The banner and the last line of the process tell these.
-            UserEvent::Ready { .. } | UserEvent::Fatal(_) => None,
-            // Nobody watches the index at work.
-            UserEvent::Indexed(_) => None,
+            UserEvent::Life { id, life } => self.lives.allows(now).then(|| render::life(&LifeRow::new(*id, life))),
+            // The lives of its transactions tell what a reorganisation did to them; the banner and the last line of the
+            // process tell the others.
+            UserEvent::Notice(Notice::RolledBack { .. })
+            | UserEvent::Indexed(_)
+            | UserEvent::Ready { .. }
+            | UserEvent::Fatal(_) => None,
         }
     }
 
@@ -189,6 +210,10 @@ impl Digest {
         }
         if let Some(held) = self.peers.take_held(now) {
             return Some(Line::new(Tone::Quiet, format!("peers came or left {} more", counted(held, "time"))));
+        }
+        if let Some(held) = self.lives.take_held(now) {
+            let text = format!("{} of followed transactions (see `watch`)", counted(held, "more change"));
+            return Some(Line::new(Tone::Warning, text));
         }
         let held = self.payments.take_held(now)?;
         Some(Line::new(Tone::Good, format!("{} more to you (see `pending`)", counted(held, "payment"))))
@@ -243,13 +268,13 @@ impl Digest {
         }
     }
 
-    fn payment(&mut self, transaction: &CheckedTransaction, now: Duration) -> Option<Line> {
+    fn payment(&mut self, transaction: &CheckedTransaction, names: &Names, now: Duration) -> Option<Line> {
         let sender = transaction.sender();
         let Action::Transfer { to, amount } = &transaction.signed().transaction.action else { return None };
-        if *to != self.me || sender == self.me || !self.payments.allows(now) {
+        if *to != names.me || sender == names.me || !self.payments.allows(now) {
             return None;
         }
-        let text = format!("payment of {amount} from {}: yours when a block has it", short_address(&sender));
+        let text = format!("payment of {amount} from {}: yours when a block has it", names.short(&sender));
         Some(Line::new(Tone::Good, text))
     }
 
@@ -272,6 +297,7 @@ impl Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Address;
     use crate::protocol::check::check_transaction;
     use crate::protocol::{Amount, BlockId, Network, Parameters, SecretKey, Transaction};
 
@@ -296,13 +322,13 @@ mod tests {
 
     /// Lines for events that come one after the other, each with its time in seconds.
     fn told(events: &[(u64, UserEvent)], shown: Shown) -> Vec<String> {
-        let (mut digest, mut roster) = (Digest::new(ME), Roster::default());
+        let (mut digest, mut roster) = (Digest::default(), Roster::default());
         let mut lines = Vec::new();
         for (seconds, event) in events {
             let now = Duration::from_secs(*seconds);
             lines.extend(digest.tick(now));
             roster.learn(event);
-            lines.extend(digest.take(event, &roster, shown, now));
+            lines.extend(digest.take(event, &roster, &Names::only(ME), shown, now));
             roster.forget(event);
         }
         lines.into_iter().map(|line| line.text).collect()

@@ -3,18 +3,26 @@
 //! Nothing here needs a running node, so [`super::render`] and [`super::json`] are tested without one. Fields that
 //! are only for people are skipped in JSON.
 
+mod ledger;
+mod wallet;
+
 use libp2p::{Multiaddr, PeerId};
 use serde::{Serialize, Serializer};
 
 use super::command::Entry;
+use super::names::Names;
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
 use crate::engine::view::{MiningView, PeerView, SyncView};
 use crate::node::swarm::PeerRow;
+use crate::node::wallet::Current;
 use crate::protocol::{
     Action, Address, Amount, Block, BlockId, CheckedTransaction, Height, Network, Reward, SignedTransaction, Target,
     TransactionId, UnixMillis,
 };
+
+pub use self::ledger::{FileRow, HistoryRow, LifeRow, RecordRow};
+pub use self::wallet::{AliasRow, WalletChange, WalletMade, WalletRow};
 
 /// The answer to a command that worked. [`super::json`] documents each shape.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +39,9 @@ pub enum Outcome {
     },
     Sent {
         id: TransactionId,
+        /// What was recorded of a file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<FileRow>,
     },
     Chain {
         length: u64,
@@ -53,6 +64,46 @@ pub enum Outcome {
     Address {
         address: Address,
     },
+    Records {
+        records: Vec<RecordRow>,
+        next: Option<String>,
+    },
+    History {
+        address: Address,
+        entries: Vec<HistoryRow>,
+        next: Option<String>,
+    },
+    Watched(LifeRow),
+    Watching(Vec<LifeRow>),
+    Unwatched {
+        id: TransactionId,
+    },
+    Receipt {
+        file: String,
+        id: TransactionId,
+        height: Height,
+        confirmations: u64,
+        bytes: u64,
+    },
+    Tip {
+        height: Height,
+        id: BlockId,
+        timestamp: UnixMillis,
+    },
+    Checkpoint {
+        checkpoint: Option<PlaceRow>,
+    },
+    Aliases(Vec<AliasRow>),
+    AliasSet(AliasRow),
+    AliasRemoved(AliasRow),
+    Wallets(Vec<WalletRow>),
+    Wallet {
+        #[serde(flatten)]
+        wallet: WalletRow,
+        #[serde(skip)]
+        change: WalletChange,
+    },
+    WalletMade(WalletMade),
     Peers(Vec<Peer>),
     Connected {
         peer_id: String,
@@ -79,15 +130,15 @@ pub enum Outcome {
     Quit {},
 }
 
-/// Who this node is; does not change while it runs.
+/// Who this node is. Only the names change while it runs.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// What its owner calls it.
     pub name: String,
     /// Who it is to peers.
     pub peer_id: PeerId,
-    /// Its own account.
-    pub address: Address,
+    /// Its own account, and what others are called.
+    pub names: Names,
     /// The network's name.
     pub network: String,
     /// The network's genesis block.
@@ -152,7 +203,9 @@ impl BlockRow {
             target: header.target,
             nonce: header.nonce,
             miner: reward.to,
-            transactions: std::iter::once(TransactionRow::reward(reward, &header.parent)).chain(others).collect(),
+            transactions: std::iter::once(TransactionRow::reward(reward, reward.id(&header.parent)))
+                .chain(others)
+                .collect(),
         }
     }
 }
@@ -233,9 +286,10 @@ impl TransactionRow {
         }
     }
 
-    fn reward(reward: &Reward, parent: &BlockId) -> Self {
+    /// How users see a reward.
+    pub fn reward(reward: &Reward, id: TransactionId) -> Self {
         Self {
-            id: reward.id(parent),
+            id,
             kind: Kind::Reward,
             sender: None,
             nonce: None,
@@ -331,6 +385,12 @@ pub struct Status {
     pub balance: Amount,
     /// The node's own account.
     pub address: Address,
+    /// The wallet with its key.
+    pub wallet: String,
+    /// Whether that key can't be used now.
+    pub locked: bool,
+    /// The block that is never left.
+    pub checkpoint: Option<PlaceRow>,
     /// What the miner is at.
     pub mining: Mining,
     /// Whether a better chain is being fetched.
@@ -366,7 +426,14 @@ impl From<MiningView> for Mining {
 
 impl Status {
     /// From one view.
-    pub fn new(identity: &Identity, view: &View, peers: usize, listen: Vec<Multiaddr>, now: UnixMillis) -> Self {
+    pub fn new(
+        identity: &Identity,
+        view: &View,
+        wallet: &Current,
+        peers: usize,
+        listen: Vec<Multiaddr>,
+        now: UnixMillis,
+    ) -> Self {
         Self {
             name: identity.name.clone(),
             network: identity.network.clone(),
@@ -377,7 +444,10 @@ impl Status {
             peers,
             pending: view.pending,
             balance: view.balance,
-            address: identity.address,
+            address: view.account,
+            wallet: wallet.name.clone(),
+            locked: wallet.is_locked,
+            checkpoint: view.checkpoint.map(Into::into),
             mining: view.mining.into(),
             syncing: view.syncing.is_some(),
             peer_id: identity.peer_id,

@@ -2,6 +2,9 @@
 //!
 //! Works on plain data alone. Whatever another node may have written goes through [`harmless`].
 
+mod ledger;
+mod wallet;
+
 use std::fmt::Write;
 
 use super::failure::Failure;
@@ -9,10 +12,12 @@ use super::notice::Line;
 use super::outcome::{
     BlockRow, Data, Direction, HelpRow, Identity, Kind, Outcome, Peer, PlaceRow, Status, TransactionRow,
 };
-use super::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_address, short_peer, span};
+use super::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_peer, span};
 use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, SyncView};
 use crate::protocol::{Address, Amount, Height};
+
+pub use self::ledger::life;
 
 /// A record among the pending transactions is cut here, in characters. With its block it is shown whole.
 const RECORD_CHARACTERS_MAX: usize = 60;
@@ -61,7 +66,7 @@ impl Renderer<'_> {
             short_peer(&id.peer_id),
             strong(&id.network)
         );
-        self.field(&mut text, "account", &format!("{}, balance {}", id.address, status.balance));
+        self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
         self.field(&mut text, "chain", &format!("height {}", grouped(status.height.0)));
         self.listens(&mut text, status);
         let found = if id.finds_peers {
@@ -85,7 +90,23 @@ impl Renderer<'_> {
                 MiningMode::On => "mining until `mine off`".to_owned(),
                 MiningMode::Pending => "mining whenever transactions wait, until `mine off`".to_owned(),
             },
-            Outcome::Sent { id } => format!("sent {id}\nIt waits for a block (`pending` shows it, `mine` makes one)."),
+            Outcome::Sent { id, file } => self.sent(id, file.as_ref()),
+            Outcome::Records { records, next } => self.records(records, next.as_deref()),
+            Outcome::History { address, entries, next } => self.history(address, entries, next.as_deref()),
+            Outcome::Watched(row) => self.line(&life(row)),
+            Outcome::Watching(lives) => self.watching(lives),
+            Outcome::Unwatched { id } => format!("{} is followed no more", id.short()),
+            Outcome::Receipt { file, height, confirmations, bytes, .. } => {
+                self.receipt(file, *height, *confirmations, *bytes)
+            }
+            Outcome::Tip { height, id, timestamp } => self.tip(*height, id, *timestamp),
+            Outcome::Checkpoint { checkpoint } => self.checkpoint(checkpoint.as_ref()),
+            Outcome::Aliases(rows) => self.aliases(rows),
+            Outcome::AliasSet(row) => format!("{} is {}", row.name, row.address),
+            Outcome::AliasRemoved(row) => format!("{} is called {} no more", row.address, row.name),
+            Outcome::Wallets(rows) => self.wallets(rows),
+            Outcome::Wallet { wallet, change } => self.wallet(wallet, *change),
+            Outcome::WalletMade(made) => self.wallet_made(made),
             Outcome::Chain { length, blocks } => self.chain(*length, blocks),
             Outcome::Block { block, best_chain } => self.block(block, *best_chain),
             Outcome::Pending(rows) if rows.is_empty() => "no transactions wait".to_owned(),
@@ -140,17 +161,8 @@ impl Renderer<'_> {
         }
     }
 
-    /// `0x… (you)` for the node's own account.
-    fn address(&self, address: &Address) -> String {
-        if *address == self.identity.address { format!("{address} (you)") } else { address.to_string() }
-    }
-
     fn who(&self, address: Option<&Address>) -> String {
-        match address {
-            Some(address) if *address == self.identity.address => "you".to_owned(),
-            Some(address) => short_address(address),
-            None => "nobody".to_owned(),
-        }
+        address.map_or_else(|| "nobody".to_owned(), |address| self.identity.names.short(address))
     }
 
     fn mined(&self, blocks: &[PlaceRow], wanted: u64) -> String {
@@ -196,7 +208,7 @@ impl Renderer<'_> {
         self.field(&mut text, "id", &block.id.to_string());
         self.field(&mut text, "parent", &block.parent.to_string());
         self.field(&mut text, "time", &format!("{} UTC", date_time(block.timestamp)));
-        self.field(&mut text, "miner", &self.address(&block.miner));
+        self.field(&mut text, "miner", &self.identity.names.full(&block.miner));
         self.field(&mut text, "target", &block.target.to_string());
         self.field(&mut text, "nonce", &block.nonce.to_string());
         text + &self.transactions(&block.transactions, usize::MAX)
@@ -222,7 +234,8 @@ impl Renderer<'_> {
 
     fn balance(&self, address: &Address, balance: Amount, nonce: u64, pending: u64, spendable: Amount) -> String {
         let balance = self.style.paint(Tone::Strong, &balance.to_string());
-        let mut text = format!("{balance} at {}, {} made", self.address(address), counted(nonce, "transaction"));
+        let mut text =
+            format!("{balance} at {}, {} made", self.identity.names.full(address), counted(nonce, "transaction"));
         if pending > 0 {
             let waiting = counted(pending, "pending transaction");
             write!(text, "\n{spendable} of it can still be spent, beside {waiting}")
@@ -261,6 +274,12 @@ impl Renderer<'_> {
         self.field(&mut text, "chain", &chain);
         self.field(&mut text, "work", &format!("{} hashes", grouped(status.work)));
         self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
+        let lock = if status.locked { " (locked: `wallet unlock`)" } else { "" };
+        self.field(&mut text, "wallet", &format!("{}{lock}", status.wallet));
+        if let Some(checkpoint) = &status.checkpoint {
+            let place = format!("height {} ({})", grouped(checkpoint.height.0), checkpoint.id.short());
+            self.field(&mut text, "fixed", &format!("up to {place}, see `checkpoint`"));
+        }
         self.field(&mut text, "pending", &counted(status.pending as u64, "transaction"));
         self.field(&mut text, "peers", &status.peers.to_string());
         self.listens(&mut text, status);
@@ -287,7 +306,7 @@ impl Renderer<'_> {
         }
         let mut text = String::new();
         for command in commands {
-            // `mine` is the only one whose usage is long; its own help has the option.
+            // Its own help has the options of a long one.
             let usage = if command.usage.len() > 24 { command.usage.split(" [--").next() } else { None };
             let usage = usage.unwrap_or(&command.usage);
             let usage = self.style.paint(Tone::Strong, &format!("{usage:<24}"));
@@ -432,7 +451,8 @@ mod tests {
         let spent = "1 of it can still be spent, beside";
         assert_eq!(balance(1), format!("2.5 {end}\n{spent} 1 pending transaction"));
         assert_eq!(balance(2), format!("2.5 {end}\n{spent} 2 pending transactions"));
-        let status = Status::new(&fixture::identity(), &fixture::view(), 3, Vec::new(), UnixMillis(13_000));
+        let status =
+            Status::new(&fixture::identity(), &fixture::view(), &fixture::wallet(), 3, Vec::new(), UnixMillis(13_000));
         let text = shown(&Ok(Outcome::Status(Box::new(status))));
         for words in ["lab2", "made 12 s ago", "on, 4.2 MH/s", "12,000 / 20,000 (60 %)", "balance 2.5"] {
             assert!(text.contains(words), "{words}: {text}");
@@ -465,7 +485,7 @@ mod tests {
             assert!(text.lines().all(|line| line.chars().count() <= 82), "{text}");
         }
         let text = shown(&Ok(Outcome::Help { commands: vec![find("mine").expect("there").into()] }));
-        assert!(text.starts_with("mine [N|on|off|pending] [--to ADDRESS]") && text.contains("Ctrl-C"), "{text}");
+        assert!(text.starts_with("mine [N|on|off|pending] [--to WHO]") && text.contains("Ctrl-C"), "{text}");
     }
 
     #[test]
@@ -473,7 +493,7 @@ mod tests {
         let identity = fixture::identity();
         let renderer = Renderer { style: Style { colour: false }, identity: &identity };
         let listen = vec!["/ip4/192.168.100.100/tcp/7787".parse().expect("valid")];
-        let status = Status::new(&identity, &fixture::view(), 0, listen, UnixMillis(2_000));
+        let status = Status::new(&identity, &fixture::view(), &fixture::wallet(), 0, listen, UnixMillis(2_000));
         let text = renderer.banner(&status, CommandsFrom::Terminal);
         let place = "/ip4/192.168.100.100/tcp/7787";
         for words in ["lab2", "network dev", "0x5aAeb6", "balance 2.5", "height 7", place, "on this LAN", "`help`"] {

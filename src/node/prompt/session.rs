@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 
-use super::command::{self, Command, Parsed};
+use super::command::{self, Command, Parsed, Who};
 use super::failure::{Code, Failure};
 use super::input::{Input, Typed};
 use super::job::{self, Job};
 use super::json;
+use super::names::Names;
 use super::notice::{Digest, Line, Roster, Shown};
 use super::outcome::{Identity, Outcome};
 use super::render::{self, CommandsFrom, Renderer};
@@ -24,6 +25,7 @@ use crate::engine::event::{self, Notice};
 use crate::engine::view::SyncView;
 use crate::node::handle::{Handle, UserEvent};
 use crate::node::telemetry::LogSink;
+use crate::node::wallet::password::Sources;
 use crate::protocol::{Action, Height};
 
 /// How often the progress line is redrawn, and summaries are looked for.
@@ -66,6 +68,7 @@ struct Running {
 pub(super) struct Session<'a> {
     handle: &'a Handle,
     identity: Identity,
+    passwords: Sources,
     mode: Mode,
     /// Whether somebody sits at a terminal, with a line editor or without.
     is_person: bool,
@@ -95,23 +98,24 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         handle: &'a Handle,
         identity: Identity,
+        passwords: Sources,
         mode: Mode,
         style: Style,
         screen: Screen,
         known: KnownAddresses,
     ) -> Self {
-        let digest = Digest::new(identity.address);
         let is_person = mode == Mode::Terminal || mode == Mode::Plain && io::stdin().is_terminal();
         Self {
             handle,
             identity,
+            passwords,
             mode,
             is_person,
             style,
             screen,
             known,
             roster: Roster::default(),
-            digest,
+            digest: Digest::default(),
             started: Instant::now(),
             running: None,
             cancel: Arc::default(),
@@ -165,9 +169,10 @@ impl<'a> Session<'a> {
         let (commands, todo) = crossbeam_channel::bounded::<Command>(1);
         let (done, results) = crossbeam_channel::bounded(1);
         let (handle, identity, cancel) = (self.handle.clone(), self.identity.clone(), self.cancel.clone());
+        let passwords = self.passwords.clone();
         let whole_chain = self.mode == Mode::Json;
         std::thread::Builder::new().name("commands".to_owned()).spawn(move || {
-            let job = Job { handle: &handle, identity: &identity, whole_chain, cancel: &cancel };
+            let job = Job { handle: &handle, identity: &identity, passwords: &passwords, whole_chain, cancel: &cancel };
             for command in todo {
                 if done.send(job.run(&command)).is_err() {
                     break;
@@ -213,7 +218,9 @@ impl<'a> Session<'a> {
                 }
                 let mining = self.running.as_ref().is_some_and(|running| running.mines);
                 let shown = Shown { progress: mining || self.sync_told.is_some() };
-                if let Some(line) = self.digest.take(event, &self.roster, shown, self.started.elapsed()) {
+                if let Some(line) =
+                    self.digest.take(event, &self.roster, &self.identity.names, shown, self.started.elapsed())
+                {
                     self.say(&line)?;
                 }
             }
@@ -253,7 +260,8 @@ impl<'a> Session<'a> {
     }
 
     fn begin(&mut self, name: String, command: Command, worker: &Worker) {
-        if let Command::Tx { to: address, .. } | Command::Balance(Some(address)) = &command {
+        if let Command::Tx { to: Who::Address(address), .. } | Command::Balance(Some(Who::Address(address))) = &command
+        {
             self.known.learn(address);
         }
         self.cancel.store(false, Ordering::Relaxed);
@@ -275,6 +283,7 @@ impl<'a> Session<'a> {
             self.leaving |= matches!(event, UserEvent::Fatal(_));
         }
         let Some(running) = self.running.take() else { return Ok(()) };
+        self.learn_names();
         self.screen.progress(None)?;
         self.answer(&running.name, result)?;
         if self.leaving || matches!(result, Ok(Outcome::Quit {})) {
@@ -300,7 +309,14 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Names and wallets change by commands alone.
+    fn learn_names(&mut self) {
+        self.identity.names = Names::of(self.handle);
+        self.known.learn_names(&self.identity.names);
+    }
+
     fn on_tick(&mut self, log: &LogSink) -> Step {
+        self.handle.wallets().lock_if_due(Instant::now());
         if self.mode == Mode::Json {
             return Ok(());
         }

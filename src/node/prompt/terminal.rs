@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -17,6 +17,7 @@ use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrin
 
 use super::command::{COMMANDS, find};
 use super::input::{Input, Typed};
+use super::names::Names;
 use super::text::{Style, Tone};
 use crate::protocol::Address;
 
@@ -28,21 +29,38 @@ const KNOWN_ADDRESSES_MAX: usize = 500;
 
 /// Addresses that were seen, for completion. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KnownAddresses(Arc<Mutex<BTreeSet<String>>>);
+pub(super) struct KnownAddresses(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    addresses: BTreeSet<String>,
+    names: BTreeSet<String>,
+}
 
 impl KnownAddresses {
     /// Offers this one from now on.
     pub(super) fn learn(&self, address: &Address) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = &mut self.known().addresses;
         if known.len() < KNOWN_ADDRESSES_MAX {
             known.insert(address.to_string());
         }
     }
 
+    /// Offers these names, instead of those before.
+    pub(super) fn learn_names(&self, names: &Names) {
+        self.known().names = names.known.values().cloned().collect();
+    }
+
     fn starting_with(&self, beginning: &str) -> Vec<String> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
+        let names = known.names.iter().filter(|name| name.starts_with(beginning));
         let beginning = beginning.to_lowercase();
-        known.iter().filter(|address| address.to_lowercase().starts_with(&beginning)).cloned().collect()
+        let addresses = known.addresses.iter().filter(|address| address.to_lowercase().starts_with(&beginning));
+        names.chain(addresses).cloned().collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,7 +218,12 @@ fn completions(line: &str, known: &KnownAddresses) -> (usize, Vec<String>) {
     let words: Vec<&str> = before.split_whitespace().collect();
     let found = match words.as_slice() {
         [] | ["help"] => matching(&names),
-        [.., "--to"] | ["tx" | "balance"] => known.starting_with(word),
+        [.., "--to" | "--from"] | ["tx" | "balance" | "history"] => known.starting_with(word),
+        ["wallet"] => matching(&["lock", "new", "unlock", "use"]),
+        ["records", ..] if word.starts_with("--") => {
+            matching(&["--before", "--find", "--from", "--limit", "--since", "--tag"])
+        }
+        ["record"] if word.starts_with("--") => matching(&["--fee", "--json", "--tag"]),
         ["mine"] => matching(&["on", "off", "pending", "--to"]),
         ["mine", ..] if !words.contains(&"--to") => matching(&["--to"]),
         ["tx", _, _] => matching(&["--fee"]),
@@ -258,7 +281,7 @@ mod tests {
     fn hints_show_usage() {
         let hint = |line| usage_hint(line).map(|usage| (usage.shown.clone(), usage.completion().map(str::to_owned)));
         assert_eq!(hint("tx "), Some(("TO AMOUNT [--fee F]".to_owned(), None)));
-        assert_eq!(hint("bal"), Some(("ance [ADDRESS]".to_owned(), Some("ance".to_owned()))));
+        assert_eq!(hint("bal"), Some(("ance [WHO]".to_owned(), Some("ance".to_owned()))));
         assert_eq!(hint("statu"), Some(("s".to_owned(), Some("s".to_owned()))));
         for line in ["", "p", "status", "status ", "tx 0x", "zz"] {
             assert_eq!(hint(line), None, "{line:?}");

@@ -99,6 +99,34 @@ pub fn date_time(at: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
+/// A date (`2026-11-21`), or a date and a time (`2026-11-21T14:30`, `…:05`), in UTC.
+pub fn date_time_of(text: &str) -> Option<UnixMillis> {
+    let (date, time) = text.split_once('T').unwrap_or((text, "00:00"));
+    let numbers = |text: &str, separator| -> Option<Vec<u64>> {
+        let digits = |part: &str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit());
+        text.split(separator).map(|part| if digits(part) { part.parse().ok() } else { None }).collect()
+    };
+    let (date, time) = (numbers(date, '-')?, numbers(time, ':')?);
+    let [year @ 1970..=9999, month @ 1..=12, day @ 1..=31] = date[..] else { return None };
+    let (hour, minute, second) = match time[..] {
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
+    };
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // The inverse of the algorithm in `date_time`.
+    let year_from_march = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year_from_march / 400, year_from_march % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let at = UnixMillis((days * 86_400 + hour * 3_600 + minute * 60 + second) * 1000);
+    // No 30th of February.
+    date_time(at).starts_with(&format!("{year:04}-{month:02}-{day:02}")).then_some(at)
+}
+
 /// Both ends of an address: `0x5aAe…eAed`.
 pub fn short_address(address: &Address) -> String {
     let text = address.to_string();
@@ -173,6 +201,15 @@ mod tests {
             assert_eq!(date_time(UnixMillis(seconds * 1000 + 999)), text);
         }
         assert!(!date_time(UnixMillis(u64::MAX)).is_empty(), "a block may claim any time");
+        for (seconds, text) in cases {
+            assert_eq!(date_time_of(&text.replace(' ', "T")), Some(UnixMillis(seconds * 1000)));
+        }
+        assert_eq!(date_time_of("2026-11-01"), Some(UnixMillis(1_793_491_200_000)));
+        for text in
+            ["", "2026", "2026-02-29", "2026-00-10", "2026-1-1T24:00", "1969-12-31", "2026-11-01T10", "2026-11-1x"]
+        {
+            assert_eq!(date_time_of(text), None, "{text}");
+        }
     }
 
     #[test]

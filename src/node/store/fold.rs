@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use redb::{Database, ReadableTable, WriteTransaction};
 
 use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, PENDING, UNDO, damaged, header_row, height_key,
-    place_key,
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, META, META_CHECKPOINT, PENDING, UNDO, damaged,
+    header_row, height_key, place_key,
 };
 use crate::engine::event::{Batch, Place, Write};
 use crate::protocol::block::HEADER_BYTES;
@@ -21,6 +21,8 @@ pub(super) struct Folded<'a> {
     best: BTreeMap<Height, Option<BlockId>>,
     accounts: BTreeMap<Address, Account>,
     pending: BTreeMap<TransactionId, Option<(u64, &'a CheckedTransaction)>>,
+    /// The outer `None`: as it was.
+    checkpoint: Option<Option<Place>>,
     tip: Height,
     pending_next: u64,
 }
@@ -35,6 +37,7 @@ impl<'a> Folded<'a> {
             best: BTreeMap::new(),
             accounts: BTreeMap::new(),
             pending: BTreeMap::new(),
+            checkpoint: None,
             tip,
             pending_next,
         };
@@ -81,6 +84,7 @@ impl<'a> Folded<'a> {
             Write::DropPending(id) => {
                 self.pending.insert(*id, None);
             }
+            Write::Checkpoint(checkpoint) => self.checkpoint = Some(*checkpoint),
         }
     }
 
@@ -94,6 +98,7 @@ impl<'a> Folded<'a> {
         self.write_chain(&transaction)?;
         self.write_accounts(&transaction)?;
         self.write_pending(&transaction)?;
+        self.write_checkpoint(&transaction)?;
         transaction.commit()?;
         Ok(())
     }
@@ -174,6 +179,16 @@ impl<'a> Folded<'a> {
                 None => pending.remove(id.as_bytes())?,
             };
         }
+        Ok(())
+    }
+
+    fn write_checkpoint(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
+        let mut meta = transaction.open_table(META)?;
+        match checkpoint {
+            Some(place) => meta.insert(META_CHECKPOINT, place_key(place).as_slice())?,
+            None => meta.remove(META_CHECKPOINT)?,
+        };
         Ok(())
     }
 }

@@ -1,15 +1,21 @@
 //! One node for each data folder: two with the same keys and files would ignore each other and ruin the files.
+//!
+//! The lock file says who holds the lock, and on the lines after that where that node listens, so that other programs of
+//! this machine can ask it what they can't read themselves.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
 /// The file that is locked. It stays when the node ends, and says who held the lock last.
 const FILE: &str = "lock";
+/// More of a lock file's first line than this is not shown, in characters.
+const HOLDER_CHARACTERS_MAX: usize = 200;
 /// More of a lock file than this is not read, in bytes.
-const HOLDER_BYTES_MAX: u64 = 200;
+const FILE_BYTES_MAX: u64 = 16 << 10;
 
 /// The right to use a data folder, given up when it is dropped or the process ends in any way.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ impl FolderLock {
     pub fn acquire(folder: &Path, name: &str) -> Result<Self, StoreError> {
         fs::create_dir_all(folder).map_err(|error| StoreError::from_io(folder, &error))?;
         let path = folder.join(FILE);
-        let failed = |error: std::io::Error| StoreError::from_io(&path, &error);
+        let failed = |error: io::Error| StoreError::from_io(&path, &error);
         // Not truncated: until it is locked, it is another's.
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
@@ -45,13 +51,48 @@ impl FolderLock {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+
+    /// For telling later, when the lock has been handed on, where the node listens.
+    pub fn notes(&self) -> Result<LockNotes, StoreError> {
+        let path = self.folder.join(FILE);
+        let file = self._file.try_clone().map_err(|error| StoreError::from_io(&path, &error))?;
+        Ok(LockNotes { file, path })
+    }
+
+    /// Where the node that holds a folder's lock listens. Nothing if it is still starting, or if there is no such node;
+    /// the lock must have been found taken just before.
+    pub fn holder_listens(folder: &Path) -> Vec<String> {
+        let text = File::open(folder.join(FILE)).and_then(|mut file| read(&mut file)).unwrap_or_default();
+        text.lines().skip(1).map(str::to_owned).collect()
+    }
 }
 
-/// What the lock file says. Some systems do not let a locked file be read.
-fn holder(file: &mut File) -> String {
+/// The right to add to the lock file. Keeps the lock held as long as it is there.
+#[derive(Debug)]
+pub struct LockNotes {
+    file: File,
+    path: PathBuf,
+}
+
+impl LockNotes {
+    /// Notes where the node listens.
+    pub fn listens(mut self, addresses: impl IntoIterator<Item = impl Display>) -> Result<(), StoreError> {
+        let lines: String = addresses.into_iter().map(|address| format!("\n{address}")).collect();
+        self.file.write_all(lines.as_bytes()).map_err(|error| StoreError::from_io(&self.path, &error))
+    }
+}
+
+fn read(file: &mut File) -> io::Result<String> {
     let mut text = String::new();
-    match file.take(HOLDER_BYTES_MAX).read_to_string(&mut text) {
-        Ok(_) if !text.is_empty() => text,
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Who the lock file says that holds it. Some systems do not let a locked file be read.
+fn holder(file: &mut File) -> String {
+    let text = read(file).unwrap_or_default();
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => line.chars().take(HOLDER_CHARACTERS_MAX).collect(),
         _ => "another node".to_owned(),
     }
 }
@@ -71,6 +112,21 @@ mod tests {
         assert!(error.to_string().contains(&format!("quipu first (process {pid})")), "{error}");
         drop(first);
         FolderLock::acquire(&folder, "second").expect("free again");
+    }
+
+    #[test]
+    fn the_holder_notes_where_it_listens() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert!(FolderLock::holder_listens(folder.path()).is_empty());
+        let lock = FolderLock::acquire(folder.path(), "first").expect("free");
+        assert!(FolderLock::holder_listens(folder.path()).is_empty());
+        lock.notes().expect("open").listens(["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]).expect("writable");
+        assert_eq!(FolderLock::holder_listens(folder.path()), ["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]);
+        let error = FolderLock::acquire(folder.path(), "second").expect_err("in use");
+        assert!(error.to_string().contains(&format!("(process {}): stop", std::process::id())), "{error}");
+        drop(lock);
+        let _next = FolderLock::acquire(folder.path(), "third").expect("notes hold no lock when they are written");
+        assert!(FolderLock::holder_listens(folder.path()).is_empty(), "nothing is left of the one before");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Opening: a new database is made beside its place and moved there whole; one that is there is read and compared
 //! with itself.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, 
 
 use super::error::guarded;
 use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_GENESIS, META_NETWORK, META_SCHEMA, PENDING, SCHEMA, UNDO,
-    damaged, parse_header_row, place_of,
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, META_GENESIS, META_NETWORK, META_SCHEMA, PENDING,
+    SCHEMA, UNDO, damaged, parse_header_row, place_of,
 };
 use super::{Files, FolderLock, Store, StoreError};
 use crate::engine::event::{Place, Stored, StoredHeader};
+use crate::node::files::sync_folder;
 use crate::protocol::check::TRANSACTION_BYTES_MAX;
 use crate::protocol::encode::decode;
 use crate::protocol::{Account, Address, Amount, BlockId, Height, Network, SignedTransaction};
 
 /// The database in the data folder.
-const FILE: &str = "chain.redb";
+pub(super) const FILE: &str = "chain.redb";
 /// A database that is being made. One that is found was never finished, and holds nothing.
 const FILE_NEW: &str = "chain.redb.new";
 /// What redb keeps in memory of the file, in bytes. Blocks are read rarely and in order; the rest is in the engine.
@@ -82,11 +83,6 @@ fn create(folder: &Path, network: &Network) -> Result<(), StoreError> {
     })?;
     fs::rename(&new, &path).map_err(failed)?;
     sync_folder(folder).map_err(failed)
-}
-
-/// Makes a rename survive a loss of power.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// Whose chain a database holds, and in which form.
@@ -152,9 +148,25 @@ fn read(database: &Database, network: &Network) -> Result<(Stored, u64), redb::E
     pending.sort_by_key(|(order, _)| *order);
     let pending_next = pending.last().map_or(0, |(order, _)| order + 1);
 
+    let checkpoint = read_checkpoint(&transaction, network)?;
     let tip = (tip.height > Height::GENESIS).then_some(tip.id);
     let pending = pending.into_iter().map(|(_, signed)| signed).collect();
-    Ok((Stored { headers, tip, accounts, pending }, pending_next))
+    Ok((Stored { headers, tip, accounts, pending, checkpoint }, pending_next))
+}
+
+/// The block that is never left, if there is one. It is on the best chain.
+fn read_checkpoint(transaction: &ReadTransaction, network: &Network) -> Result<Option<Place>, redb::Error> {
+    let Some(value) = transaction.open_table(META)?.get(META_CHECKPOINT)? else { return Ok(None) };
+    let key = value.value().try_into().map_err(|_| redb::Error::Corrupted("the checkpoint is no place".to_owned()))?;
+    let place = place_of(key);
+    let best = match place.height {
+        Height::GENESIS => Some(network.genesis_id()),
+        height => transaction.open_table(BEST)?.get(height.0)?.map(|id| BlockId(*id.value())),
+    };
+    if best != Some(place.id) {
+        return Err(damaged(&place, &"it is the checkpoint, and not on the best chain"));
+    }
+    Ok(Some(place))
 }
 
 /// All headers. A block may have been stored before its parent, which never came.

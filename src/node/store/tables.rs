@@ -14,7 +14,7 @@ use crate::protocol::{BlockId, Header, Height};
 /// The form of all this. A database of a higher one is refused.
 pub(super) const SCHEMA: u32 = 1;
 
-/// [`SCHEMA`] and network.
+/// [`SCHEMA`], network and checkpoint.
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// `u32`, little endian.
 pub(super) const META_SCHEMA: &str = "schema";
@@ -22,6 +22,8 @@ pub(super) const META_SCHEMA: &str = "schema";
 pub(super) const META_GENESIS: &str = "genesis";
 /// The network's name, for messages.
 pub(super) const META_NETWORK: &str = "network";
+/// The [`PlaceKey`] of the block of the best chain that is never left. Not there if there is none.
+pub(super) const META_CHECKPOINT: &str = "checkpoint";
 
 /// All stored headers but genesis.
 pub(super) const HEADERS: TableDefinition<&PlaceKey, &HeaderRow> = TableDefinition::new("headers");

@@ -55,6 +55,7 @@ impl Node {
             keypair: keypair.clone(),
             network: network.clone(),
             listen: vec![listen],
+            is_visit: false,
             peers: peers.to_vec(),
             mdns: false,
             folder: folder.path().to_owned(),
@@ -323,6 +324,7 @@ fn a_busy_port_is_a_clear_error() {
         network,
         listen: vec![address::split(a.address()).0],
         peers: Vec::new(),
+        is_visit: false,
         mdns: false,
         folder: a.folder.path().to_owned(),
     };

@@ -1,0 +1,165 @@
+//! Judges what a receipt says, from nothing but the receipt.
+
+use super::{Receipt, ReceiptError};
+use crate::account::Address;
+use crate::block::{Header, Height};
+use crate::check::{CheckedTransaction, Parent, check_header, check_header_in_context, check_transaction_bytes};
+use crate::hash::{BlockId, TransactionId};
+use crate::merkle;
+use crate::network::Network;
+use crate::record::Record;
+use crate::time::UnixMillis;
+use crate::transaction::Action;
+use crate::work::Work;
+
+/// What a receipt proves. Only [`Receipt::verify`] makes one.
+///
+/// The signature and the content are certain. All about blocks is worth [`Proof::work`]: whoever has that many hashes
+/// to spend can make another chain that says something else, its times included (from the parent's on).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    network: Network,
+    transaction: CheckedTransaction,
+    record: Option<Record>,
+    parent_timestamp: UnixMillis,
+    block: ProvenBlock,
+    next_timestamp: Option<UnixMillis>,
+    confirmations: u64,
+    work: Work,
+    tip: ProvenBlock,
+}
+
+/// A block of which the header is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProvenBlock {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub id: BlockId,
+    /// What its miner dated it.
+    pub timestamp: UnixMillis,
+}
+
+impl ProvenBlock {
+    fn of(header: &Header) -> Self {
+        Self { height: header.height, id: header.id(), timestamp: header.timestamp }
+    }
+}
+
+impl Proof {
+    /// The network. Anybody can make one: compare its genesis id with that of the nodes that you know.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The transaction.
+    pub fn transaction(&self) -> &CheckedTransaction {
+        &self.transaction
+    }
+
+    /// The transaction's id.
+    pub fn id(&self) -> TransactionId {
+        self.transaction.id()
+    }
+
+    /// Who signed.
+    pub fn sender(&self) -> Address {
+        self.transaction.sender()
+    }
+
+    /// What was recorded, if it is not a transfer.
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    /// The block that holds the transaction.
+    pub fn block(&self) -> ProvenBlock {
+        self.block
+    }
+
+    /// What the block before is dated. Whoever redoes the work can't date the block before that.
+    pub fn parent_timestamp(&self) -> UnixMillis {
+        self.parent_timestamp
+    }
+
+    /// The block was on no chain before this time: its own, less what nodes let a block be ahead of their clocks. Rests
+    /// on nodes with right clocks, which do not take it earlier. (The transaction may have been signed long before.)
+    pub fn earliest(&self) -> UnixMillis {
+        UnixMillis(self.block.timestamp.0.saturating_sub(self.network.parameters().future_time_max.0))
+    }
+
+    /// The block was there at this time: that of the block after it. Rests on the clock of that one's miner, who may
+    /// date it back as far as the block itself.
+    pub fn latest(&self) -> Option<UnixMillis> {
+        self.next_timestamp
+    }
+
+    /// How many blocks stand for it: 1 is the block alone.
+    pub fn confirmations(&self) -> u64 {
+        self.confirmations
+    }
+
+    /// Expected number of hashes to make the blocks from this one to the tip.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
+    /// The last block.
+    pub fn tip(&self) -> ProvenBlock {
+        self.tip
+    }
+}
+
+impl Receipt {
+    /// What it proves, or the first thing in it that is not so: network, transaction, path, headers, tip, in this order.
+    pub fn verify(&self) -> Result<Proof, ReceiptError> {
+        let network = Network::new(self.parameters.clone()).map_err(ReceiptError::Parameters)?;
+        if network.genesis_id() != self.genesis {
+            return Err(ReceiptError::Genesis { claimed: self.genesis, actual: network.genesis_id() });
+        }
+        let transaction = check_transaction_bytes(&self.transaction, &network).map_err(ReceiptError::of_transaction)?;
+        let [parent, block, later @ ..] = self.headers.as_slice() else {
+            return Err(ReceiptError::Form { problem: "a receipt has the block's parent and the block".to_owned() });
+        };
+        if merkle::fold(transaction.leaf(), &self.path) != block.body_root {
+            return Err(ReceiptError::Path);
+        }
+        let tip = self.check_headers(&network)?;
+        if tip.id != self.tip {
+            return Err(ReceiptError::Tip { claimed: self.tip, actual: tip.id });
+        }
+        let record = match &transaction.signed().transaction.action {
+            Action::Record { data } => Some(Record::read(data)),
+            Action::Transfer { .. } => None,
+        };
+        Ok(Proof {
+            record,
+            parent_timestamp: parent.timestamp,
+            block: ProvenBlock::of(block),
+            next_timestamp: later.first().map(|next| next.timestamp),
+            confirmations: 1 + later.len() as u64,
+            work: self.headers[1..].iter().map(|header| header.target.work()).sum(),
+            tip,
+            transaction,
+            network,
+        })
+    }
+
+    /// Every rule on headers alone and on headers and their parents. What a header is to its parent is judged before
+    /// its work: hardly any change leaves a header its work, and another reason says more.
+    fn check_headers(&self, network: &Network) -> Result<ProvenBlock, ReceiptError> {
+        let mut before: Option<(&Header, BlockId)> = None;
+        for (position, header) in (1..).zip(&self.headers) {
+            let fail = |violation| ReceiptError::of_header(position, violation);
+            if let Some((parent, id)) = before {
+                if header.parent != id {
+                    return Err(ReceiptError::Link { position });
+                }
+                check_header_in_context(header, &Parent::from(parent), network).map_err(fail)?;
+            }
+            before = Some((header, check_header(header, network).map_err(fail)?));
+        }
+        let (header, id) = before.expect("there are at least two headers");
+        Ok(ProvenBlock { height: header.height, id, timestamp: header.timestamp })
+    }
+}

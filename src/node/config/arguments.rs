@@ -1,0 +1,153 @@
+//! The command line as `clap` reads it, and the texts of its values.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Parser, Subcommand};
+use libp2p::Multiaddr;
+use tracing_subscriber::EnvFilter;
+
+use crate::engine::event::MiningMode;
+use crate::node::wallet;
+use crate::protocol::message::NICKNAME_BYTES_MAX;
+
+/// More threads than any machine of a user has.
+const THREADS_MAX: u64 = 1024;
+
+/// A ledger that the machines of a network keep together.
+///
+/// Start quipu on a few machines: they find each other by themselves and agree on one chain of signed transactions.
+/// Type `help` at the prompt to see what to do next.
+#[derive(Debug, Parser)]
+#[command(name = "quipu", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    /// Folder for the keys and the chain [default: the platform's data folder, one for each network and name]
+    #[arg(long, value_name = "DIR", env = "QUIPU_DATA_DIR", global = true)]
+    pub(super) data_dir: Option<PathBuf>,
+
+    /// What other nodes call this one, and which of several nodes on this machine it is [default: the host's name]
+    #[arg(long, value_name = "NAME", env = "QUIPU_NAME", value_parser = parse_name, global = true)]
+    pub(super) name: Option<String>,
+
+    /// `lan`, `dev` (trivial difficulty, for lessons), or a TOML file with the parameters of another network
+    #[arg(long, value_name = "lan|dev|FILE.toml", env = "QUIPU_NETWORK", default_value = "lan", global = true)]
+    pub(super) network: String,
+
+    /// The wallet to use [default: the one used last, else `default`, else the only one]
+    #[arg(long, value_name = "NAME", env = "QUIPU_WALLET", global = true)]
+    pub(super) wallet: Option<String>,
+
+    /// File whose first line is the wallet's password; or put the password itself in QUIPU_WALLET_PASSWORD
+    #[arg(long, value_name = "FILE", env = "QUIPU_PASSWORD_FILE", global = true)]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// Address to listen on, may be repeated [default: TCP port 7787 or any free one, on all interfaces]
+    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_LISTEN", value_delimiter = ',', value_parser = parse_multiaddr)]
+    pub(super) listen: Vec<Multiaddr>,
+
+    /// A node to stay connected to, may be repeated; none is needed on a LAN
+    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_PEER", value_delimiter = ',', value_parser = parse_multiaddr)]
+    pub(super) peer: Vec<Multiaddr>,
+
+    /// Do not look for nodes on the LAN
+    #[arg(long, env = "QUIPU_NO_MDNS", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(super) no_mdns: bool,
+
+    /// Keep no index of transactions and records: `history`, `records` and `watch` do not answer
+    #[arg(long, env = "QUIPU_NO_INDEX", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(super) no_index: bool,
+
+    /// Mine by itself: `on` always, `pending` only while transactions wait
+    #[arg(long, value_name = "off|on|pending", env = "QUIPU_MINE", default_value = "off", value_parser = parse_mode)]
+    pub(super) mine: MiningMode,
+
+    /// Threads that mine [default: one for each core, less one to leave room for you]
+    #[arg(long, value_name = "N", env = "QUIPU_THREADS", value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
+    pub(super) threads: Option<u64>,
+
+    /// One JSON object a line on stdout, for scripts
+    #[arg(long, env = "QUIPU_JSON", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(), global = true)]
+    pub(super) json: bool,
+
+    /// Read no commands; run until SIGINT or SIGTERM
+    #[arg(long, env = "QUIPU_NO_PROMPT", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(super) no_prompt: bool,
+
+    /// What to log to stderr, such as `quipu=debug,libp2p=info`; outranks -v
+    #[arg(long, value_name = "FILTER", env = "QUIPU_LOG", value_parser = parse_filter)]
+    pub(super) log: Option<String>,
+
+    /// Log more; up to three times
+    #[arg(short, long, env = "QUIPU_VERBOSE", action = ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    #[command(subcommand)]
+    pub(super) task: Option<Task>,
+}
+
+/// What to do instead of running a node.
+#[derive(Debug, Subcommand)]
+pub(super) enum Task {
+    /// Make, keep and move the keys that sign
+    #[command(subcommand)]
+    Wallet(wallet::command::Command),
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  quipu                                     a node; start another on the same network and they meet
+  quipu --name lab2                         a second node on the same machine
+  quipu --mine pending                      mines whenever transactions wait
+  quipu --peer /ip4/192.168.1.5/tcp/7787    also stays connected to a node that discovery does not reach
+  echo status | quipu --json                for scripts: every answer is one JSON object on a line
+
+Every option can also be given in the environment: QUIPU_DATA_DIR, QUIPU_NAME, and so on; lists have commas.
+
+A network file has all of these, with times in milliseconds and amounts as decimal strings; the values are lan's:
+  name = \"lab\"                      genesis_time = 1793491200000     target_spacing = 10000
+  half_life = 180000                easiest_target = 0x1e03ffff      future_time_max = 60000
+  subsidy = \"1\"                     fee_min = \"0\"                    block_bytes_max = 1048576
+(each on a line of its own). Nodes whose files differ in anything are on different networks.";
+
+/// An address of a peer, or what is wrong with it and an example; a plain `host:port` is shown rewritten.
+pub fn parse_multiaddr(text: &str) -> Result<Multiaddr, String> {
+    if let Ok(address) = text.parse::<Multiaddr>()
+        && !address.is_empty()
+    {
+        return Ok(address);
+    }
+    let example = match text.parse::<SocketAddr>() {
+        Ok(SocketAddr::V4(v4)) => format!("/ip4/{}/tcp/{}", v4.ip(), v4.port()),
+        Ok(SocketAddr::V6(v6)) => format!("/ip6/{}/tcp/{}", v6.ip(), v6.port()),
+        Err(_) => "/ip4/192.168.1.5/tcp/7787".to_owned(),
+    };
+    Err(format!("not a multiaddress, write it like {example}"))
+}
+
+/// `off`, `on` or `pending`.
+pub fn parse_mode(text: &str) -> Result<MiningMode, String> {
+    match text {
+        "off" => Ok(MiningMode::Off),
+        "on" => Ok(MiningMode::On),
+        "pending" => Ok(MiningMode::Pending),
+        _ => Err("mining is off, on or pending".to_owned()),
+    }
+}
+
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    // It names a folder too, so nothing that leads out of it or that a file system refuses.
+    let forbidden = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
+    if text.is_empty() || text.len() > NICKNAME_BYTES_MAX {
+        Err(format!("a name has 1 to {NICKNAME_BYTES_MAX} bytes"))
+    } else if text.starts_with('.') || text.trim() != text || text.contains(forbidden) {
+        Err(r#"a name has no leading dot, no outer blanks and none of / \ : * ? " < > |"#.to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn parse_filter(text: &str) -> Result<String, String> {
+    let hint = "a filter is a level (error, warn, info, debug, trace) or a list such as quipu=debug,libp2p=info";
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| format!("{error}; {hint}"))
+}

@@ -1,0 +1,137 @@
+//! Networks by name or from a TOML file, with one line for whatever is wrong in it.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::ConfigError;
+use crate::protocol::{Network, Parameters};
+
+/// The longest network file, in bytes.
+const NETWORK_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// A preset's name, or a file.
+pub(super) fn load_network(text: &str) -> Result<Network, ConfigError> {
+    let fail = |problem: String| ConfigError::NetworkFile { file: text.to_owned(), problem };
+    let parameters = match Parameters::preset(text) {
+        Some(parameters) => parameters,
+        None => read_network_file(text)
+            .and_then(|content| parse_parameters(&content))
+            .and_then(|parameters| check_usable(parameters, SystemTime::now()))
+            .map_err(fail)?,
+    };
+    Network::new(parameters).map_err(|error| fail(error.to_string()))
+}
+
+/// Two mistakes that are not against the rules, but would only be noticed when nodes don't agree.
+fn check_usable(parameters: Parameters, now: SystemTime) -> Result<Parameters, String> {
+    if Parameters::preset(&parameters.name).is_some_and(|preset| preset != parameters) {
+        return Err(format!("name: {} is another network already, choose a new name", parameters.name));
+    }
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    if u128::from(parameters.genesis_time.0) > now {
+        return Err(format!("genesis_time: is in the future, and no block may be; it is {now} now"));
+    }
+    Ok(parameters)
+}
+
+fn read_network_file(text: &str) -> Result<String, String> {
+    let file = Path::new(text);
+    let explain = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file; --network takes lan, dev or a TOML file".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    if fs::metadata(file).map_err(explain)?.len() > NETWORK_FILE_BYTES_MAX {
+        return Err(format!("is longer than {NETWORK_FILE_BYTES_MAX} bytes, so it is no network file"));
+    }
+    fs::read_to_string(file).map_err(explain)
+}
+
+/// One line for what can be wrong: the parser's own errors are drawn over several, and leave the field's name to the
+/// drawing.
+fn parse_parameters(text: &str) -> Result<Parameters, String> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
+        if message.starts_with("missing field") {
+            return format!("{message}; every parameter must be there");
+        }
+        let Some(span) = error.span().filter(|span| span.end <= text.len()) else { return message };
+        let before = &text[..span.start];
+        let (number, line_start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        match line.split_once('=').map(|(field, _)| field.trim()) {
+            Some(field) if !message.contains(&format!("`{field}`")) => format!("line {number}: {field}: {message}"),
+            _ => format!("line {number}: {message}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(content: &str) -> Result<Network, String> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("lab.toml");
+        fs::write(&file, content).expect("written");
+        let path = file.to_str().expect("a plain path");
+        load_network(path).map_err(|error| {
+            assert_eq!(error.code(), "bad_network_file");
+            let text = error.to_string();
+            assert!(text.contains(path) && !text.contains('\n'), "one line with the file's name: {text}");
+            text
+        })
+    }
+
+    const FILE: &str = r#"
+name = "lab"
+genesis_time = 1793491200000
+target_spacing = 10000
+half_life = 180000
+easiest_target = 0x1e03ffff
+future_time_max = 60000
+subsidy = "2.5"
+fee_min = "0"
+block_bytes_max = 1048576
+"#;
+
+    #[test]
+    fn a_network_file() {
+        let network = with_file(FILE).expect("valid");
+        assert_eq!(
+            (network.parameters().subsidy.to_string().as_str(), network.parameters().name.as_str()),
+            ("2.5", "lab")
+        );
+    }
+
+    #[test]
+    fn bad_network_files_name_the_field_and_what_is_right() {
+        let cases: [(&str, &str, &[&str]); 12] = [
+            ("name = \"lab\"\n", "", &["missing field `name`", "every parameter"]),
+            ("\"lab\"", "\"La b\"", &["name: use 1 to 32 of a-z"]),
+            ("\"2.5\"", "2.5", &["line 8: subsidy:", "string"]),
+            ("\"2.5\"", "\"-1\"", &["subsidy: an amount cannot be negative"]),
+            ("\"2.5\"", "\"0.123456789\"", &["subsidy: an amount has at most 8 decimals"]),
+            ("fee_min", "feemin", &["line 9:", "unknown field `feemin`", "`fee_min`"]),
+            ("10000\n", "-1\n", &["line 4: target_spacing:"]),
+            ("10000\n", "0\n", &["target_spacing: must be at least 1"]),
+            ("0x1e03ffff", "0", &["easiest_target:"]),
+            ("1048576", "", &["line 10:", "block_bytes_max"]),
+            ("\"lab\"", "\"dev\"", &["name: dev is another network already"]),
+            ("1793491200000", "17934912000000", &["genesis_time: is in the future"]),
+        ];
+        for (from, to, words) in cases {
+            let text = with_file(&FILE.replacen(from, to, 1)).expect_err(to);
+            for word in words {
+                assert!(text.contains(word), "{to:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_not_there() {
+        let problem = |text: &str| load_network(text).expect_err("must be refused").to_string();
+        assert!(problem("lann").contains("lan, dev or a TOML file"));
+        assert!(problem("/").contains("cannot be read"));
+    }
+}

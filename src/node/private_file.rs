@@ -1,0 +1,90 @@
+//! Files for their owner alone: written whole or not at all, durable when the call returns, never replaced in silence.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::files::{Temporary, sync_folder};
+
+/// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more. Warns if others may read it too.
+pub(super) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let opened = File::open(file)?;
+    warn_if_open_to_others(file, &opened.metadata()?);
+    // Room from the start: a buffer that grows leaves copies of the secret behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(bytes_max + 2));
+    opened.take(bytes_max as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Writes a file that did not exist, or leaves nothing behind. `AlreadyExists` if it did.
+pub(super) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = Temporary::beside(file)?;
+    temporary.write(content, true)?;
+    temporary.move_if_absent(file)
+}
+
+/// Writes a file in the place of the one that is there: at any moment, and after any crash, it is one or the other.
+pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = Temporary::beside(file)?;
+    temporary.write(content, true)?;
+    temporary.replace(file)
+}
+
+/// Removes a file, durably.
+pub(super) fn remove(file: &Path) -> io::Result<()> {
+    fs::remove_file(file)?;
+    sync_folder(folder_of(file))
+}
+
+/// Makes a folder and those above it, for the owner alone.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// A plain name is in the folder where the process is.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(unix)]
+fn warn_if_open_to_others(file: &Path, metadata: &fs::Metadata) {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+    if mode & 0o077 != 0 {
+        tracing::warn!("other users may read the key {0}: run `chmod 600 {0}`", file.display());
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_open_to_others(_file: &Path, _metadata: &fs::Metadata) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_existing_file_is_never_replaced_in_silence() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("a.pem");
+        fs::write(&file, "precious").expect("written");
+        assert_eq!(write_new(&file, b"other").expect_err("it exists").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&file).expect("still there"), "precious");
+        replace(&file, b"other").expect("asked for");
+        assert_eq!(fs::read_to_string(&file).expect("there"), "other");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing temporary stays");
+    }
+
+    #[test]
+    fn reading_stops_one_byte_after_the_bound() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("long");
+        fs::write(&file, [7; 100]).expect("written");
+        assert_eq!(read(&file, 100).expect("readable").len(), 100);
+        assert_eq!(read(&file, 10).expect("readable").len(), 11);
+    }
+}

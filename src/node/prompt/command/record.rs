@@ -1,0 +1,148 @@
+//! `record`: its argument is a text as it is, so options are told apart by where they stand.
+
+use std::path::PathBuf;
+
+use super::words::{self, bad, wrong_usage};
+use super::{Code, Entry, Failure};
+use crate::protocol::Amount;
+use crate::protocol::record::{TAGS_MAX, Tag, TagError};
+
+/// What to put on the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// What it says.
+    pub what: Recorded,
+    /// By which it can be found, each once.
+    pub tags: Vec<Tag>,
+    /// For the miner; `None`: the network's least.
+    pub fee: Option<Amount>,
+}
+
+/// What a record is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// This text.
+    Text(String),
+    /// The fingerprint of this file.
+    File(PathBuf),
+    /// This JSON.
+    Json(String),
+}
+
+/// Understands what follows `record` and one blank.
+pub(super) fn parse(entry: &'static Entry, rest: &str) -> Result<Recording, Failure> {
+    let mut options = Options::default();
+    let content = options.take(entry, rest)?;
+    if content.trim().is_empty() {
+        return Err(wrong_usage(entry));
+    }
+    let what = if options.json {
+        Recorded::Json(unquoted(content.trim()).to_owned())
+    } else if let Some(file) = content.strip_prefix('@').filter(|_| !options.literal) {
+        if file.trim().is_empty() {
+            return Err(wrong_usage(entry));
+        }
+        Recorded::File(PathBuf::from(file.trim()))
+    } else {
+        Recorded::Text(content.to_owned())
+    };
+    Ok(Recording { what, tags: options.tags, fee: options.fee })
+}
+
+#[derive(Debug, Default)]
+struct Options {
+    tags: Vec<Tag>,
+    fee: Option<Amount>,
+    json: bool,
+    /// All that follows `--` is text.
+    literal: bool,
+}
+
+impl Options {
+    /// Takes the options off both ends; the rest is what is recorded.
+    fn take<'a>(&mut self, entry: &'static Entry, rest: &'a str) -> Result<&'a str, Failure> {
+        let mut content = rest;
+        loop {
+            let begin = content.trim_start();
+            let (word, after) = begin.split_once(char::is_whitespace).unwrap_or((begin, ""));
+            if word == "--" {
+                self.literal = true;
+                return Ok(after);
+            }
+            if word == "--json" {
+                self.json = true;
+                content = after;
+                continue;
+            }
+            let Some(option) = option_of(word) else { break };
+            let (value, after) = match word.strip_prefix(option).and_then(|tail| tail.strip_prefix('=')) {
+                Some(value) => (value, after),
+                None => {
+                    let after = after.trim_start();
+                    after.split_once(char::is_whitespace).unwrap_or((after, ""))
+                }
+            };
+            self.set(entry, option, value)?;
+            content = after;
+        }
+        self.take_behind(entry, content)
+    }
+
+    /// `… --tag WORD --fee F`, from the end.
+    fn take_behind<'a>(&mut self, entry: &'static Entry, mut content: &'a str) -> Result<&'a str, Failure> {
+        let mut found = Vec::new();
+        loop {
+            let end = content.trim_end();
+            let Some((before, last)) = end.rsplit_once(char::is_whitespace) else { break };
+            if let Some(option) = option_of(last).filter(|option| *option != last) {
+                found.push((option, &last[option.len() + 1..]));
+                content = before;
+                continue;
+            }
+            let (before, option) =
+                before.trim_end().rsplit_once(char::is_whitespace).unwrap_or(("", before.trim_end()));
+            let Some(option) = option_of(option).filter(|known| *known == option) else { break };
+            found.push((option, last));
+            content = before;
+        }
+        let any = !found.is_empty();
+        for (option, value) in found.into_iter().rev() {
+            self.set(entry, option, value)?;
+        }
+        // Blanks before an option are not meant; at the end of a text alone they are kept.
+        Ok(if any { content.trim_end() } else { content })
+    }
+
+    fn set(&mut self, entry: &'static Entry, option: &str, value: &str) -> Result<(), Failure> {
+        if option == "--fee" && self.fee.is_none() {
+            self.fee = Some(words::amount(value, "fee")?);
+        } else if option == "--tag" {
+            let tag = tag(value)?;
+            if !self.tags.contains(&tag) {
+                self.tags.push(tag);
+            }
+            if self.tags.len() > TAGS_MAX {
+                return Err(bad(Code::BadTag, value, &format!("a record has at most {TAGS_MAX} tags")));
+            }
+        } else {
+            return Err(wrong_usage(entry));
+        }
+        Ok(())
+    }
+}
+
+/// The option that a word is or begins with.
+fn option_of(word: &str) -> Option<&'static str> {
+    let is = |option: &str| word.strip_prefix(option).is_some_and(|tail| tail.is_empty() || tail.starts_with('='));
+    ["--tag", "--fee"].into_iter().find(|option| is(option))
+}
+
+/// A word to be found by.
+pub(super) fn tag(word: &str) -> Result<Tag, Failure> {
+    word.parse().map_err(|error: TagError| bad(Code::BadTag, word, &error.to_string()))
+}
+
+/// Without the quotes that a shell would have taken.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).unwrap_or(text)
+}

@@ -1,0 +1,192 @@
+//! The one table of commands that help, completion, hints and errors share.
+
+use super::{Code, Failure};
+use crate::node::prompt::text::distance;
+
+/// What is told about a command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The first word.
+    pub name: &'static str,
+    /// What may follow it.
+    pub arguments: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// The rest of what a user may want to know; may be empty.
+    pub details: &'static str,
+}
+
+impl Entry {
+    /// The name and what may follow it.
+    pub fn usage(&self) -> String {
+        format!("{} {}", self.name, self.arguments).trim_end().to_owned()
+    }
+}
+
+const fn entry(name: &'static str, arguments: &'static str, summary: &'static str, details: &'static str) -> Entry {
+    Entry { name, arguments, summary, details }
+}
+
+/// All commands, in the order in which help shows them.
+pub const COMMANDS: &[Entry] = &[
+    entry(
+        "mine",
+        "[N|on|off|pending] [--to WHO]",
+        "mine N blocks (1), or set when to mine by itself",
+        "`mine` and `mine N` end when the blocks are found and safe on disk;\n\
+         Ctrl-C ends them earlier and keeps what was found.\n\
+         `mine on` mines until `mine off`, `mine pending` only while transactions wait.\n\
+         The rewards go to your account, or with --to to another one.",
+    ),
+    entry(
+        "tx",
+        "TO AMOUNT [--fee F]",
+        "send AMOUNT coins to TO, an address or a name",
+        "The amount is a decimal number of coins with up to 8 decimals, such as 2.5.\n\
+         The fee goes to the miner; a higher one is mined earlier.\n\
+         The transaction waits (see `pending`) until somebody mines a block.",
+    ),
+    entry(
+        "record",
+        "TEXT|@FILE",
+        "put a text or a file's fingerprint on the chain",
+        "Everything after `record` and one blank is the text, as it is (quotes too), up to\n\
+         4096 bytes. @FILE puts the file's SHA-256, name and size there, never the file;\n\
+         `record --json JSON` puts a JSON value there, such as {\"pallet\": 7}.\n\
+         Options stand before or behind: --tag WORD (up to 8 times), --fee F.\n\
+         A text that looks like an option follows `--`, as in `record -- --tag is a word`.\n\
+         It is signed by your account. Everybody can read it, for ever.",
+    ),
+    entry(
+        "records",
+        "[--tag WORD] [--from WHO] [--since WHEN] [--find WHAT]",
+        "find records, the newest first",
+        "WHEN is a date (2026-11-21 or 2026-11-21T14:30, UTC) or a span back from now (30m,\n\
+         12h, 7d). WHAT is a file, or the SHA-256 of its content, or a transaction's id.\n\
+         --limit N shows up to N (20); --before PLACE goes on where a list ended.",
+    ),
+    entry(
+        "history",
+        "[WHO]",
+        "show what an account sent, received, mined, recorded",
+        "The newest first; without WHO: of your account.\n\
+         --limit N shows up to N (20); --before PLACE goes on where a list ended.",
+    ),
+    entry(
+        "watch",
+        "[TXID]",
+        "follow a transaction, or list those followed",
+        "Tells when it gets into a block, its confirmations up to 6, and when it is rolled\n\
+         back by a reorganisation. The TXID is all 64 hex digits, or the 8 that are shown.\n\
+         Your own transactions that are rolled back are followed without being asked for.",
+    ),
+    entry("unwatch", "TXID", "follow a transaction no more", ""),
+    entry(
+        "receipt",
+        "TXID FILE|--tip",
+        "write a proof that needs no node: `quipu verify FILE`",
+        "The file holds the transaction, its path to its block's root, and the block headers\n\
+         up to the best one; with --confirmations N, so many blocks, its own counted.\n\
+         `receipt --tip` shows the id of the best block: published elsewhere (a newspaper, a\n\
+         mail), it proves later that everything below it was there.",
+    ),
+    entry(
+        "checkpoint",
+        "[HEIGHT|off]",
+        "never leave the chain up to HEIGHT; alone: show it",
+        "This node then refuses every reorganisation that would take off the block at HEIGHT,\n\
+         however much work it shows, and tells when one is offered. Choose a block that all\n\
+         agree on. It holds for this node alone, until `checkpoint off`.",
+    ),
+    entry(
+        "chain",
+        "[FROM [COUNT]]",
+        "show the blocks of the chain",
+        "FROM is the height of the first block to show and COUNT how many.\n\
+         Without FROM: the last 10 blocks (with --json: all). `chain 0` shows all of them.",
+    ),
+    entry(
+        "block",
+        "HEIGHT|ID",
+        "show one block and its transactions",
+        "The ID is all 64 hex digits or the 8 that are shown of it, also of a block on a\n\
+         branch that lost.",
+    ),
+    entry(
+        "pending",
+        "",
+        "show the transactions that wait to be mined",
+        "In the order in which they would be mined now.",
+    ),
+    entry("balance", "[WHO]", "show your balance, or that of another account", ""),
+    entry("address", "", "show the address of your account", "Whoever wants to send you coins needs it."),
+    entry(
+        "alias",
+        "[NAME [ADDRESS]]",
+        "give an address a name, or show all names",
+        "A name works wherever an address does, and is shown instead. It is known to this node\n\
+         alone. A name that is taken has to be freed first, with `unalias`.",
+    ),
+    entry("unalias", "NAME", "forget a name", ""),
+    entry(
+        "wallet",
+        "[new|use|unlock|lock]",
+        "show your wallets, make one, or change to another",
+        "Each is a file in the folder `wallets`, with a key and mostly a password.\n\
+         `wallet new NAME` asks for the password and shows 24 words, once: they bring the key\n\
+         back when the file is lost. `wallet use NAME` makes it the node's own account.\n\
+         `wallet unlock [MINUTES]` asks for the password and allows signing until `wallet lock`\n\
+         or for so long. `quipu wallet --help` tells what else can be done with the files.",
+    ),
+    entry("unlock", "[MINUTES]", "allow signing with the wallet's key (`wallet unlock`)", ""),
+    entry("lock", "", "forget the wallet's key until `unlock` (`wallet lock`)", ""),
+    entry("peers", "", "show who is connected", ""),
+    entry(
+        "connect",
+        "MULTIADDR",
+        "connect to a node that was not found by itself",
+        "Such as /ip4/192.168.1.5/tcp/7787; `status` at the other node shows its address.",
+    ),
+    entry(
+        "resolve",
+        "",
+        "ask every peer now, and adopt the best chain",
+        "The node does so by itself all the time; this waits and tells the outcome.",
+    ),
+    entry(
+        "save",
+        "FILE",
+        "write the whole chain to a file, as JSON",
+        "The file appears when it is complete.\nA chain saved earlier is replaced, any other file is not.",
+    ),
+    entry("status", "", "show how the node is", ""),
+    entry("help", "[COMMAND]", "show all commands, or more about one", ""),
+    entry("quit", "", "stop the node and leave (also `exit`)", ""),
+];
+
+/// The entry of that name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let name = if name == "exit" { "quit" } else { name };
+    COMMANDS.iter().find(|entry| entry.name == name)
+}
+
+/// Nothing is called so.
+pub(super) fn unknown(name: &str) -> Failure {
+    let message = match nearest(name) {
+        Some(entry) => format!("did you mean `{}`? `help` shows all commands", entry.name),
+        None => "there is no such command; `help` shows all".to_owned(),
+    };
+    super::words::bad(Code::UnknownCommand, name, &message)
+}
+
+/// What was probably meant: the command with that beginning, or one that differs in a letter or two.
+fn nearest(name: &str) -> Option<&'static Entry> {
+    let name = name.to_lowercase();
+    let by_prefix = COMMANDS.iter().find(|entry| name.len() >= 2 && entry.name.starts_with(&name));
+    let by_distance = || {
+        let within = if name.len() <= 3 { 1 } else { 2 };
+        let candidates = COMMANDS.iter().map(|entry| (distance(&name, entry.name), entry));
+        candidates.filter(|(distance, _)| *distance <= within).min_by_key(|(distance, _)| *distance)
+    };
+    by_prefix.or_else(|| by_distance().map(|(_, entry)| entry))
+}

@@ -1,0 +1,230 @@
+//! Records, histories, transactions' lives, receipts.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use sha2::{Digest, Sha256};
+
+use super::{Job, block_at, now};
+use crate::engine::event::{self, Answer};
+use crate::node::files;
+use crate::node::index::{Index, IndexError, Item, Location, Query, RecordEntry, View};
+use crate::node::prompt::command::{Range, RecordFilter, Recorded, Recording, Since, TransactionName, Who};
+use crate::node::prompt::failure::{Code, Failure};
+use crate::node::prompt::outcome::{FileRow, HistoryRow, LifeRow, Outcome, RecordRow, TransactionRow};
+use crate::node::receipt;
+use crate::protocol::record::{Content, Record};
+use crate::protocol::{Action, TransactionId, UnixMillis};
+
+/// Rows of a list whose length nobody asked for.
+const LIST_ROWS: usize = 20;
+/// An id is shown without its leading zeros; more of them than this nobody has seen.
+const SHORT_ID_ZEROS_MAX: usize = 4;
+/// A file is read in pieces of so many bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+impl Job<'_> {
+    pub(super) fn record(&self, recording: &Recording) -> Result<Outcome, Failure> {
+        let (content, file) = match &recording.what {
+            Recorded::Text(text) => (Content::Text(text.clone()), None),
+            Recorded::Json(json) => (Content::Json(json.clone()), None),
+            Recorded::File(path) => {
+                let (sha256, size) = self.fingerprint(path)?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let row = FileRow { sha256: hex::encode(sha256), name: name.clone(), size };
+                (Content::File { sha256, name, size }, Some(row))
+            }
+        };
+        let data = Record { tags: recording.tags.clone(), content }.to_data()?;
+        let id = self.send(Action::Record { data: data.into() }, recording.fee)?;
+        Ok(Outcome::Sent { id, file })
+    }
+
+    /// The SHA-256 and the length of a file, read in pieces.
+    fn fingerprint(&self, path: &Path) -> Result<([u8; 32], u64), Failure> {
+        let failed =
+            |error: io::Error| Failure::new(Code::FileUnreadable, format!("cannot read {}: {error}", path.display()));
+        let mut file = File::open(path).map_err(failed)?;
+        let (mut hash, mut size, mut piece) = (Sha256::new(), 0, vec![0; PIECE_BYTES]);
+        loop {
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(Failure::new(Code::Cancelled, "stopped; nothing was recorded"));
+            }
+            match file.read(&mut piece) {
+                Ok(0) => return Ok((hash.finalize().into(), size)),
+                Ok(length) => {
+                    hash.update(&piece[..length]);
+                    size += length as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<Outcome, Failure> {
+        let view = self.index()?.view()?;
+        let since = filter.since.map(|since| match since {
+            Since::At(at) => at,
+            Since::Ago(span) => UnixMillis(now().0.saturating_sub(span.0)),
+        });
+        let from = self.maybe(filter.from.as_ref())?;
+        let mut query = Query { tag: filter.tag.clone(), from, since, find: None };
+        if let Some(what) = &filter.find {
+            match self.content_of(what)? {
+                Wanted::Content(hash) => query.find = Some(hash),
+                Wanted::Either(id) => match record_of(&view, &id, &query)? {
+                    Some(row) => return Ok(Outcome::Records { records: vec![row], next: None }),
+                    None => query.find = Some(id.0),
+                },
+            }
+        }
+        let page = view.records(&query, range.before, range.limit.unwrap_or(LIST_ROWS))?;
+        let records = page.entries.iter().map(RecordRow::from).collect();
+        Ok(Outcome::Records { records, next: page.next.map(|next| next.to_string()) })
+    }
+
+    /// 64 hex digits are a hash, all else is a file.
+    fn content_of(&self, what: &str) -> Result<Wanted, Failure> {
+        match what.to_lowercase().parse() {
+            Ok(id) => Ok(Wanted::Either(id)),
+            Err(_) => Ok(Wanted::Content(self.fingerprint(Path::new(what.trim_start_matches('@')))?.0)),
+        }
+    }
+
+    pub(super) fn history(&self, of: Option<&Who>, range: &Range) -> Result<Outcome, Failure> {
+        let address = self.maybe(of)?.unwrap_or_else(|| self.handle.address());
+        let page = self.index()?.view()?.history(&address, range.before, range.limit.unwrap_or(LIST_ROWS))?;
+        let entries = page.entries.iter().map(|entry| {
+            let transaction = match &entry.item {
+                Item::Transaction { signed, .. } => {
+                    TransactionRow::new(signed, entry.id, signed.transaction.sender.address())
+                }
+                Item::Reward(reward) => TransactionRow::reward(reward, entry.id),
+            };
+            HistoryRow::new(entry, transaction)
+        });
+        let entries = entries.collect();
+        Ok(Outcome::History { address, entries, next: page.next.map(|next| next.to_string()) })
+    }
+
+    pub(super) fn watch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
+        let id = self.transaction(name)?;
+        let life = self.handle.watch().add(self.handle, id)?;
+        Ok(Outcome::Watched(LifeRow::new(id, &life)))
+    }
+
+    pub(super) fn watching(&self) -> Outcome {
+        let lives = self.handle.watch().list();
+        Outcome::Watching(lives.iter().map(|(id, life)| LifeRow::new(*id, life)).collect())
+    }
+
+    pub(super) fn unwatch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
+        let list = self.handle.watch().list();
+        let id = list.iter().map(|(id, _)| *id).find(|id| match name {
+            TransactionName::Id(wanted) => id == wanted,
+            TransactionName::Short(digits) => id.to_string().trim_start_matches('0').starts_with(digits),
+        });
+        let id = id.ok_or_else(|| Failure::new(Code::NotFound, "that is not followed; `watch` shows what is"))?;
+        self.handle.watch().remove(&id);
+        Ok(Outcome::Unwatched { id })
+    }
+
+    pub(super) fn receipt(
+        &self,
+        name: &TransactionName,
+        confirmations: Option<u64>,
+        file: &Path,
+    ) -> Result<Outcome, Failure> {
+        let id = self.transaction(name)?;
+        let location = self.index()?.view()?.find(&id)?.ok_or_else(|| {
+            let message = format!("{} is in no block of the best chain yet: `watch {0}` tells when it is", id.short());
+            Failure::new(Code::NotFound, message)
+        })?;
+        let Location { place, position: Some(position) } = location else {
+            let message = "that is the reward of a block, which nobody has signed: receipts are for transactions";
+            return Err(Failure::new(Code::NotFound, message));
+        };
+        let (snapshot, network) = (self.handle.reader().snapshot()?, self.handle.network());
+        let receipt = receipt::make(&snapshot, network, place.height, position as usize, confirmations)?;
+        let text = receipt.to_json();
+        write_new(file, text.as_bytes())?;
+        // The first header is that of the parent.
+        let confirmations = receipt.headers.len() as u64 - 1;
+        let file = file.display().to_string();
+        Ok(Outcome::Receipt { file, id, height: place.height, confirmations, bytes: text.len() as u64 })
+    }
+
+    pub(super) fn tip(&self) -> Result<Outcome, Failure> {
+        let snapshot = self.handle.reader().snapshot()?;
+        let block = block_at(&snapshot, snapshot.tip().height)?;
+        Ok(Outcome::Tip { height: block.header.height, id: block.header.id(), timestamp: block.header.timestamp })
+    }
+
+    fn index(&self) -> Result<&Index, Failure> {
+        Ok(self.handle.index().ok_or(IndexError::Off)?)
+    }
+
+    /// A transaction that waits, or is on the best chain, by what is shown of its id.
+    fn transaction(&self, name: &TransactionName) -> Result<TransactionId, Failure> {
+        let digits = match name {
+            TransactionName::Id(id) => return Ok(*id),
+            TransactionName::Short(digits) => digits,
+        };
+        let Answer::Pending(pending) = self.answer(event::Command::Pending)? else {
+            unreachable!("another command's answer")
+        };
+        let fits = |id: &TransactionId| id.to_string().trim_start_matches('0').starts_with(digits);
+        let mut found: Vec<_> = pending.iter().map(|transaction| transaction.id()).filter(fits).collect();
+        let view = self.index()?.view()?;
+        for zeros in 0..=SHORT_ID_ZEROS_MAX {
+            found.extend(view.find_prefix(&format!("{}{digits}", "0".repeat(zeros)))?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        match found[..] {
+            [id] => Ok(id),
+            [] => Err(Failure::new(Code::NotFound, format!("this node knows no transaction {digits}"))),
+            [one, other, ..] => {
+                let message = format!("{digits} is short for {one} and for {other}: use the whole id");
+                Err(Failure::new(Code::BadId, message))
+            }
+        }
+    }
+}
+
+/// What a word after `--find` stands for.
+enum Wanted {
+    /// The hash of a file.
+    Content([u8; 32]),
+    /// A transaction's id, or the hash of a file.
+    Either(TransactionId),
+}
+
+/// The record with this id, if it fits the rest of the query.
+fn record_of(view: &View, id: &TransactionId, query: &Query) -> Result<Option<RecordRow>, Failure> {
+    let Some(Location { place, position: Some(position) }) = view.find(id)? else { return Ok(None) };
+    let block = block_at(view.snapshot(), place.height)?;
+    let Some(signed) = block.body.transactions.get(position as usize).cloned() else { return Ok(None) };
+    let Action::Record { data } = &signed.transaction.action else { return Ok(None) };
+    let (record, sender) = (Record::read(data), signed.transaction.sender.address());
+    let timestamp = block.header.timestamp;
+    let fits = query.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))
+        && query.from.is_none_or(|from| from == sender)
+        && query.since.is_none_or(|since| timestamp >= since);
+    let entry = || RecordEntry { place, timestamp, position, id: *id, sender, signed, record };
+    Ok(fits.then(|| RecordRow::from(&entry())))
+}
+
+/// Writes a file that is there whole or not at all, and replaces none.
+fn write_new(file: &Path, content: &[u8]) -> Result<(), Failure> {
+    let result = files::write_new(file, content);
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Failure::new(Code::FileExists, format!("{} is there already: choose another name", file.display()))
+        }
+        _ => Failure::new(Code::WriteFailed, format!("cannot write {}: {error}; choose another place", file.display())),
+    })
+}

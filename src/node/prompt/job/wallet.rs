@@ -1,0 +1,88 @@
+//! Wallets and names.
+
+use std::time::Duration;
+
+use super::Job;
+use crate::engine::event::{self, Answer};
+use crate::node::prompt::command::WalletCommand;
+use crate::node::prompt::failure::{Code, Failure};
+use crate::node::prompt::outcome::{AliasRow, Outcome, WalletChange, WalletMade, WalletRow};
+use crate::protocol::Address;
+
+const MINUTE: u64 = 60;
+
+impl Job<'_> {
+    pub(super) fn aliases(&self, name: Option<&str>) -> Result<Outcome, Failure> {
+        let rows = self.handle.aliases().list().into_iter().map(|(name, address)| AliasRow { name, address });
+        let rows: Vec<_> = rows.filter(|row| name.is_none_or(|name| row.name == name)).collect();
+        match name {
+            Some(name) if rows.is_empty() => {
+                Err(Failure::new(Code::NotFound, format!("there is no name {name}; `alias` shows all")))
+            }
+            _ => Ok(Outcome::Aliases(rows)),
+        }
+    }
+
+    pub(super) fn set_alias(&self, name: &str, address: Address) -> Result<Outcome, Failure> {
+        if self.handle.wallets().list()?.iter().any(|wallet| wallet.name == name) {
+            return Err(Failure::new(Code::NameTaken, format!("{name} is one of your wallets: choose another name")));
+        }
+        self.handle.aliases().set(name, address)?;
+        Ok(Outcome::AliasSet(AliasRow { name: name.to_owned(), address }))
+    }
+
+    pub(super) fn remove_alias(&self, name: &str) -> Result<Outcome, Failure> {
+        let address = self.handle.aliases().remove(name)?;
+        Ok(Outcome::AliasRemoved(AliasRow { name: name.to_owned(), address }))
+    }
+
+    pub(super) fn wallet(&self, command: &WalletCommand) -> Result<Outcome, Failure> {
+        let wallets = self.handle.wallets();
+        let change = match command {
+            WalletCommand::List => {
+                let current = wallets.current();
+                let rows = wallets.list()?.iter().map(|listed| WalletRow::new(listed, &current)).collect();
+                return Ok(Outcome::Wallets(rows));
+            }
+            WalletCommand::New(name) => return self.make_wallet(name),
+            WalletCommand::Use(name) => {
+                wallets.use_wallet(name, None)?;
+                self.use_account(wallets.address())?;
+                WalletChange::Used
+            }
+            WalletCommand::Unlock { minutes } => {
+                let current = wallets.current();
+                if current.is_encrypted {
+                    let password = self.passwords.existing(&format!("password of the wallet {}: ", current.name))?;
+                    let limit = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(MINUTE)));
+                    wallets.unlock(&password, limit)?;
+                }
+                WalletChange::Unlocked { minutes: *minutes }
+            }
+            WalletCommand::Lock => {
+                wallets.lock()?;
+                WalletChange::Locked
+            }
+        };
+        Ok(Outcome::Wallet { wallet: WalletRow::from(&wallets.current()), change })
+    }
+
+    fn make_wallet(&self, name: &str) -> Result<Outcome, Failure> {
+        let wallets = self.handle.wallets();
+        if self.handle.aliases().find(name).is_some() {
+            return Err(Failure::new(Code::NameTaken, format!("{name} is an alias: choose another name")));
+        }
+        let password = self.passwords.new_one(false, &format!("password for the new wallet {name}: "))?;
+        let (address, words) = wallets.create(name, Some(&password))?;
+        let words = words.phrase().to_owned();
+        Ok(Outcome::WalletMade(WalletMade { name: name.to_owned(), address, words }))
+    }
+
+    /// Rewards go to this account from now on.
+    fn use_account(&self, address: Address) -> Result<(), Failure> {
+        match self.answer(event::Command::UseAccount { address })? {
+            Answer::Done => Ok(()),
+            other => unreachable!("{other:?} answers another command"),
+        }
+    }
+}

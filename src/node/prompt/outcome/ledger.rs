@@ -1,0 +1,155 @@
+//! What the index gives back: records, histories, and the lives of transactions.
+
+use serde::Serialize;
+
+use super::TransactionRow;
+use crate::engine::event::Fate;
+use crate::node::index::{Entry, RecordEntry};
+use crate::node::watch::Life;
+use crate::protocol::record::{Content, Record};
+use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
+
+/// A record on the best chain.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordRow {
+    /// The transaction's id.
+    pub id: TransactionId,
+    /// Of its block.
+    pub height: Height,
+    /// Its block.
+    pub block: BlockId,
+    /// When the block was made.
+    pub timestamp: UnixMillis,
+    /// Who signed it.
+    pub sender: Address,
+    /// For the miner.
+    pub fee: Amount,
+    /// By which it can be found.
+    pub tags: Vec<String>,
+    /// What it says, if that is a text.
+    pub text: Option<String>,
+    /// What it says, if that is a file's fingerprint.
+    pub file: Option<FileRow>,
+    /// What it says, if that is JSON.
+    pub json: Option<serde_json::Value>,
+    /// What it says, if that is nothing of these: its bytes.
+    pub hex: Option<String>,
+}
+
+/// A file's fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileRow {
+    /// Of its content, in hex.
+    pub sha256: String,
+    /// What it was called, without its folder.
+    pub name: String,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl From<&RecordEntry> for RecordRow {
+    fn from(entry: &RecordEntry) -> Self {
+        let transaction = &entry.signed.transaction;
+        let Record { tags, content } = &entry.record;
+        let mut row = Self {
+            id: entry.id,
+            height: entry.place.height,
+            block: entry.place.id,
+            timestamp: entry.timestamp,
+            sender: entry.sender,
+            fee: transaction.fee,
+            tags: tags.iter().map(ToString::to_string).collect(),
+            text: None,
+            file: None,
+            json: None,
+            hex: None,
+        };
+        match content {
+            Content::Text(text) => row.text = Some(text.clone()),
+            Content::File { sha256, name, size } => {
+                row.file = Some(FileRow { sha256: hex::encode(sha256), name: name.clone(), size: *size });
+            }
+            Content::Json(json) => row.json = serde_json::from_str(json).ok(),
+            Content::Bytes(bytes) => row.hex = Some(hex::encode(bytes)),
+        }
+        row
+    }
+}
+
+/// Something that an account did, or that happened to it.
+#[derive(Debug, Clone, Serialize)]
+pub struct HistoryRow {
+    /// Of its block.
+    pub height: Height,
+    /// Its block.
+    pub block: BlockId,
+    /// When the block was made.
+    pub timestamp: UnixMillis,
+    /// What the account had to do with it: `sent`, `received`, `mined`, `recorded`.
+    pub roles: Vec<&'static str>,
+    /// The transaction.
+    pub transaction: TransactionRow,
+}
+
+impl HistoryRow {
+    /// With the words for its roles.
+    pub fn new(entry: &Entry, transaction: TransactionRow) -> Self {
+        let roles = &entry.roles;
+        let words =
+            [(roles.sent, "sent"), (roles.received, "received"), (roles.mined, "mined"), (roles.recorded, "recorded")];
+        Self {
+            height: entry.place.height,
+            block: entry.place.id,
+            timestamp: entry.timestamp,
+            roles: words.into_iter().filter(|(played, _)| *played).map(|(_, word)| word).collect(),
+            transaction,
+        }
+    }
+}
+
+/// Where a transaction is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LifeRow {
+    /// Which.
+    pub id: TransactionId,
+    /// `unknown`, `pending`, `in_block`, `rolled_back`, `gone`.
+    pub state: &'static str,
+    /// Of its block, or of the one that was taken off.
+    pub height: Option<Height>,
+    /// That block.
+    pub block: Option<BlockId>,
+    /// Blocks from its own on; zero if it is in none.
+    pub confirmations: u64,
+    /// What became of it when it was rolled back: `pending`, `mined`, `gone`.
+    pub fate: Option<&'static str>,
+    /// Why it is gone.
+    pub reason: Option<String>,
+}
+
+impl LifeRow {
+    /// In words and numbers.
+    pub fn new(id: TransactionId, life: &Life) -> Self {
+        let base = Self { id, state: "unknown", height: None, block: None, confirmations: 0, fate: None, reason: None };
+        match life {
+            Life::Unknown => base,
+            Life::Pending => Self { state: "pending", ..base },
+            Life::InBlock { place, confirmations } => Self {
+                state: "in_block",
+                height: Some(place.height),
+                block: Some(place.id),
+                confirmations: *confirmations,
+                ..base
+            },
+            Life::RolledBack { from, fate } => {
+                let (fate, reason) = match fate {
+                    Fate::Pending => ("pending", None),
+                    Fate::Mined => ("mined", None),
+                    Fate::Gone(reason) => ("gone", Some(reason.to_string())),
+                };
+                let (height, block) = (Some(from.height), Some(from.id));
+                Self { state: "rolled_back", height, block, fate: Some(fate), reason, ..base }
+            }
+            Life::Gone => Self { state: "gone", ..base },
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Wallets and names.
+
+use serde::Serialize;
+
+use crate::node::wallet::{Current, Listed};
+use crate::protocol::Address;
+
+/// A name of an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AliasRow {
+    /// The name.
+    pub name: String,
+    /// Whose it is.
+    pub address: Address,
+}
+
+/// A wallet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WalletRow {
+    /// What it is called.
+    pub name: String,
+    /// The account of its key; `None` if its file can't be read.
+    pub address: Option<Address>,
+    /// Whether it is the node's own account.
+    pub current: bool,
+    /// Whether it has a password.
+    pub encrypted: bool,
+    /// Whether its key can't be used now.
+    pub locked: bool,
+    /// Why its file can't be read.
+    pub problem: Option<String>,
+}
+
+impl WalletRow {
+    /// A wallet of the folder, beside the one in use.
+    pub fn new(listed: &Listed, current: &Current) -> Self {
+        if listed.is_current {
+            return current.into();
+        }
+        let (address, encrypted, problem) = match &listed.state {
+            Ok((address, encrypted)) => (Some(*address), *encrypted, None),
+            Err(error) => (None, false, Some(error.to_string())),
+        };
+        Self { name: listed.name.clone(), address, current: false, encrypted, locked: encrypted, problem }
+    }
+}
+
+impl From<&Current> for WalletRow {
+    fn from(current: &Current) -> Self {
+        Self {
+            name: current.name.clone(),
+            address: Some(current.address),
+            current: true,
+            encrypted: current.is_encrypted,
+            locked: current.is_locked,
+            problem: None,
+        }
+    }
+}
+
+/// What was done to the wallet in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalletChange {
+    /// It became the one in use.
+    Used,
+    /// Its key can be used.
+    Unlocked {
+        /// For so long; `None`: until it is locked.
+        minutes: Option<u64>,
+    },
+    /// Its key can't be used any more.
+    Locked,
+}
+
+/// A new wallet.
+#[derive(Debug, Clone, Serialize)]
+pub struct WalletMade {
+    /// What it is called.
+    pub name: String,
+    /// The account of its key.
+    pub address: Address,
+    /// What brings the key back. Shown once.
+    pub words: String,
+}

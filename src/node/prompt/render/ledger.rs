@@ -1,0 +1,160 @@
+//! Records, histories, lives of transactions, receipts, checkpoints.
+
+use std::fmt::Write;
+
+use super::{RECORD_CHARACTERS_MAX, Renderer};
+use crate::node::prompt::notice::Line;
+use crate::node::prompt::outcome::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow};
+use crate::node::prompt::text::{Tone, counted, date_time, grouped, harmless};
+use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
+
+impl Renderer<'_> {
+    pub(super) fn sent(&self, id: &TransactionId, file: Option<&FileRow>) -> String {
+        let waits = "It waits for a block (`pending` shows it, `mine` makes one).";
+        match file {
+            Some(FileRow { sha256, name, size }) => {
+                let name = harmless(name, 80);
+                format!("recorded {name} ({} bytes, SHA-256 {sha256})\nsent {id}\n{waits}", grouped(*size))
+            }
+            None => format!("sent {id}\n{waits}"),
+        }
+    }
+
+    pub(super) fn records(&self, rows: &[RecordRow], next: Option<&str>) -> String {
+        if rows.is_empty() && next.is_none() {
+            return "there are no such records on the best chain (`pending` shows those that wait)".to_owned();
+        }
+        let mut text =
+            self.heading(&format!("{:>9}  {:<8}  {:<19}  {:<13}  {}", "height", "id", "time (UTC)", "by", "record"));
+        for row in rows {
+            let (height, time, by) =
+                (grouped(row.height.0), date_time(row.timestamp), self.identity.names.short(&row.sender));
+            let tags: String = row.tags.iter().map(|tag| format!("#{} ", harmless(tag, 32))).collect();
+            let tags = self.style.paint(Tone::Quiet, &tags);
+            let what = says(row);
+            writeln!(text, "{height:>9}  {:<8}  {time}  {by:<13}  {tags}{what}", row.id.short()).expect("a string");
+        }
+        text + &more("records", next)
+    }
+
+    pub(super) fn history(&self, address: &Address, rows: &[HistoryRow], next: Option<&str>) -> String {
+        let whose = self.identity.names.full(address);
+        if rows.is_empty() && next.is_none() {
+            return format!("nothing yet on the best chain for {whose}");
+        }
+        let head = format!("{:>9}  {:<8}  {:<19}  {}", "height", "id", "time (UTC)", "what");
+        let mut text = format!("{whose}\n{}", self.heading(&head));
+        for row in rows {
+            let (height, time) = (grouped(row.height.0), date_time(row.timestamp));
+            let what = self.deed(row);
+            writeln!(text, "{height:>9}  {:<8}  {time}  {what}", row.transaction.id.short()).expect("a string");
+        }
+        text + &more("history", next)
+    }
+
+    fn deed(&self, row: &HistoryRow) -> String {
+        let transaction = &row.transaction;
+        let amount = transaction.amount.unwrap_or_default();
+        match transaction.kind {
+            Kind::Reward => format!("mined     {amount}"),
+            Kind::Record => {
+                let data = super::data(transaction.data.as_ref(), RECORD_CHARACTERS_MAX);
+                format!("recorded  {data}, fee {}", transaction.fee)
+            }
+            Kind::Transfer if row.roles == ["received"] => {
+                format!("received  {amount} from {}", self.who(transaction.sender.as_ref()))
+            }
+            Kind::Transfer => {
+                format!("sent      {amount} to {}, fee {}", self.who(transaction.to.as_ref()), transaction.fee)
+            }
+        }
+    }
+
+    pub(super) fn watching(&self, lives: &[LifeRow]) -> String {
+        if lives.is_empty() {
+            return "no transactions are followed: `watch TXID` does".to_owned();
+        }
+        lives.iter().map(|life| self.line(&super::life(life)) + "\n").collect()
+    }
+
+    pub(super) fn receipt(&self, file: &str, height: Height, confirmations: u64, bytes: u64) -> String {
+        let confirmations = counted(confirmations, "confirmation");
+        format!(
+            "wrote the receipt {file}: block {}, {confirmations} ({} bytes)\n`quipu verify {file}` checks it anywhere.",
+            grouped(height.0),
+            grouped(bytes)
+        )
+    }
+
+    pub(super) fn tip(&self, height: Height, id: &BlockId, timestamp: UnixMillis) -> String {
+        format!(
+            "block {} of {} UTC:\n{id}\nPublish this id where nobody can change it: later, `quipu verify --witness` takes it.",
+            grouped(height.0),
+            date_time(timestamp)
+        )
+    }
+
+    pub(super) fn checkpoint(&self, checkpoint: Option<&PlaceRow>) -> String {
+        match checkpoint {
+            Some(place) => format!(
+                "this node never leaves block {} ({}); `checkpoint off` lets it again",
+                grouped(place.height.0),
+                place.id.short()
+            ),
+            None => "there is no checkpoint: the best chain is the one with the most work".to_owned(),
+        }
+    }
+
+    pub(super) fn line(&self, line: &Line) -> String {
+        self.style.paint(line.tone, &line.text)
+    }
+
+    pub(super) fn heading(&self, head: &str) -> String {
+        self.style.paint(Tone::Quiet, head) + "\n"
+    }
+}
+
+/// A transaction's life, in a line.
+pub fn life(life: &LifeRow) -> Line {
+    let id = life.id.short();
+    let block = || {
+        let height = life.height.map_or_else(String::new, |height| grouped(height.0));
+        format!("{height} ({})", life.block.map_or_else(String::new, |block| block.short()))
+    };
+    let (tone, text) = match (life.state, life.fate) {
+        ("pending", _) => (Tone::Plain, format!("{id} waits to be mined")),
+        ("in_block", _) => {
+            let confirmations = counted(life.confirmations, "confirmation");
+            (Tone::Good, format!("{id} is in block {}: {confirmations}", block()))
+        }
+        ("rolled_back", Some("pending")) => {
+            (Tone::Warning, format!("{id} was rolled back with block {}: it waits to be mined again", block()))
+        }
+        ("rolled_back", Some("mined")) => {
+            (Tone::Warning, format!("{id} was rolled back with block {}, and is in a block of the new chain", block()))
+        }
+        ("rolled_back", _) => {
+            let reason = life.reason.as_deref().unwrap_or("it can't be mined any more");
+            (Tone::Error, format!("{id} was rolled back with block {} and is lost: {reason}", block()))
+        }
+        ("gone", _) => (Tone::Warning, format!("{id} waits no more: it was replaced, or crowded out of the pool")),
+        _ => (Tone::Plain, format!("{id} is not known here yet; it is followed if it comes")),
+    };
+    Line::new(tone, text)
+}
+
+fn says(row: &RecordRow) -> String {
+    match (&row.text, &row.file, &row.json, &row.hex) {
+        (Some(text), ..) => format!("\"{}\"", harmless(text, RECORD_CHARACTERS_MAX)),
+        (_, Some(file), ..) => format!("file {} ({} bytes)", harmless(&file.name, 60), grouped(file.size)),
+        (_, _, Some(json), _) => harmless(&json.to_string(), RECORD_CHARACTERS_MAX),
+        (_, _, _, Some(hex)) => format!("0x{}", harmless(hex, RECORD_CHARACTERS_MAX)),
+        _ => String::new(),
+    }
+}
+
+fn more(command: &str, next: Option<&str>) -> String {
+    next.map_or_else(String::new, |next| {
+        format!("There is more: the same with --before {next} goes on (`help {command}`).")
+    })
+}

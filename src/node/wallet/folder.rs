@@ -1,0 +1,154 @@
+//! The wallets of a data folder: `wallets/NAME.pem`, and `wallets/current`, which names the one to start with.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::{FileProblem, WalletError};
+use super::name::{WALLETS_MAX, WalletName};
+use super::password::Password;
+use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
+use super::words::Seed;
+use crate::node::private_file;
+use crate::protocol::Address;
+
+/// The folder in the data folder.
+const FOLDER: &str = "wallets";
+const EXTENSION: &str = "pem";
+/// Names the wallet that was used last.
+const CURRENT_FILE: &str = "current";
+/// More of that file is not read, in bytes.
+const CURRENT_FILE_BYTES_MAX: usize = 100;
+
+/// The wallets of a data folder. Holds nothing but the path: each call looks at the files.
+#[derive(Debug, Clone)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// Of this data folder. Makes nothing.
+    pub(super) fn new(data_dir: &Path) -> Self {
+        Self(data_dir.join(FOLDER))
+    }
+
+    /// All names, sorted. No folder is no wallets.
+    pub(super) fn names(&self) -> Result<Vec<WalletName>, WalletError> {
+        let failed = |source| unusable("read", &self.0, source);
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            if path.extension().is_some_and(|extension| extension == EXTENSION)
+                && let Ok(name) = stem.parse()
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The name as it is written in the folder, for one that may differ in case.
+    pub(super) fn find(&self, name: &WalletName) -> Result<WalletName, WalletError> {
+        let found = self.names()?.into_iter().find(|other| other.is_same(name));
+        found.ok_or_else(|| WalletError::NotFound { name: name.to_string() })
+    }
+
+    /// The file of a wallet.
+    pub(super) fn file(&self, name: &WalletName) -> PathBuf {
+        self.0.join(format!("{name}.{EXTENSION}"))
+    }
+
+    /// Reads one; the key in it may be locked.
+    pub(super) fn read(&self, name: &WalletName) -> Result<WalletFile, WalletError> {
+        let file = self.file(name);
+        let content = private_file::read(&file, FILE_BYTES_MAX).map_err(|source| unusable("read", &file, source))?;
+        WalletFile::parse(&content, ITERATIONS).map_err(|problem| WalletError::File { file, problem })
+    }
+
+    /// The secret half of one.
+    pub(super) fn open(&self, name: &WalletName, password: Option<&Password>) -> Result<Seed, WalletError> {
+        self.read(name)?.open(password).map_err(|problem| self.problem(name, problem))
+    }
+
+    /// Writes a new one. Its name must not be taken.
+    pub(super) fn add(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
+        private_file::make_folder(&self.0).map_err(|source| unusable("write", &self.0, source))?;
+        let names = self.names()?;
+        let taken = |name: &WalletName| WalletError::NameTaken { name: name.to_string() };
+        if let Some(other) = names.iter().find(|other| other.is_same(name)) {
+            return Err(taken(other));
+        }
+        if names.len() >= WALLETS_MAX {
+            return Err(WalletError::TooMany);
+        }
+        let file = self.file(name);
+        private_file::write_new(&file, wallet.to_text().as_bytes()).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => taken(name),
+            _ => unusable("write", &file, source),
+        })
+    }
+
+    /// Writes one in the place of what is there.
+    pub(super) fn replace(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
+        let file = self.file(name);
+        private_file::replace(&file, wallet.to_text().as_bytes()).map_err(|source| unusable("write", &file, source))
+    }
+
+    /// Removes one, and forgets that it was used last.
+    pub(super) fn remove(&self, name: &WalletName) -> Result<(), WalletError> {
+        let file = self.file(name);
+        private_file::remove(&file).map_err(|source| unusable("remove", &file, source))?;
+        if self.current()?.as_ref().is_some_and(|current| current.is_same(name)) {
+            let file = self.0.join(CURRENT_FILE);
+            private_file::remove(&file).map_err(|source| unusable("remove", &file, source))?;
+        }
+        Ok(())
+    }
+
+    /// The wallet that has this address, if one has. Those that can't be read have none.
+    pub(super) fn with_address(&self, address: &Address) -> Result<Option<WalletName>, WalletError> {
+        let has_it = |name: &WalletName| self.read(name).is_ok_and(|wallet| wallet.address() == *address);
+        Ok(self.names()?.into_iter().find(has_it))
+    }
+
+    /// The one that was used last. What is not a name counts as nothing: it is a convenience.
+    pub(super) fn current(&self) -> Result<Option<WalletName>, WalletError> {
+        let file = self.0.join(CURRENT_FILE);
+        match private_file::read(&file, CURRENT_FILE_BYTES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(unusable("read", &file, source)),
+            Ok(content) => Ok(std::str::from_utf8(&content).ok().and_then(|text| text.trim_end().parse().ok())),
+        }
+    }
+
+    /// Remembers the one that was used last.
+    pub(super) fn set_current(&self, name: &WalletName) -> Result<(), WalletError> {
+        let file = self.0.join(CURRENT_FILE);
+        private_file::replace(&file, format!("{name}\n").as_bytes()).map_err(|source| unusable("write", &file, source))
+    }
+
+    /// The one to start with: the one used last, else `default`, else the only one. `None` if there is none at all.
+    pub(super) fn choose(&self) -> Result<Option<WalletName>, WalletError> {
+        let names = self.names()?;
+        let find = |wanted: &WalletName| names.iter().find(|name| name.is_same(wanted)).cloned();
+        let remembered = self.current()?.and_then(|current| find(&current));
+        match remembered.or_else(|| find(&WalletName::default_name())) {
+            Some(name) => Ok(Some(name)),
+            None if names.len() > 1 => Err(WalletError::WhichOne),
+            None => Ok(names.into_iter().next()),
+        }
+    }
+
+    /// A problem of this wallet's file.
+    pub(super) fn problem(&self, name: &WalletName, problem: FileProblem) -> WalletError {
+        WalletError::File { file: self.file(name), problem }
+    }
+}
+
+pub(super) fn unusable(verb: &'static str, file: &Path, source: io::Error) -> WalletError {
+    WalletError::Unusable { verb, file: file.to_owned(), source }
+}

@@ -1,0 +1,252 @@
+//! The wallet that a running node signs with.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::WalletError;
+use super::folder::{Folder, unusable};
+use super::foreign::KeyFile;
+use super::name::WalletName;
+use super::password::Password;
+use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
+use super::words::{Words, random};
+use crate::node::private_file;
+use crate::protocol::{Address, SecretKey};
+
+/// What the account's key was called before there were wallets.
+const OLD_KEY_FILE: &str = "account.pem";
+/// What it is called where `default` is taken.
+const OLD_KEY_NAME: &str = "account";
+
+/// The wallets of a data folder, and which of them is in use. Cheap to clone; all clones are the same.
+///
+/// Files are read, and passwords tried, without holding up those who ask for the address or the key.
+#[derive(Debug, Clone)]
+pub struct Wallets(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: Folder,
+    active: Mutex<Active>,
+}
+
+/// The wallet in use.
+#[derive(Debug)]
+struct Active {
+    name: WalletName,
+    address: Address,
+    is_encrypted: bool,
+    /// `None` while it is locked.
+    key: Option<Arc<SecretKey>>,
+    locks_at: Option<Instant>,
+}
+
+/// How the wallet in use is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Current {
+    /// Its name.
+    pub name: String,
+    /// Its address; known while it is locked too.
+    pub address: Address,
+    /// Whether its file has a password.
+    pub is_encrypted: bool,
+    /// Whether signing is refused.
+    pub is_locked: bool,
+    /// When it locks itself, if it does.
+    pub locks_at: Option<Instant>,
+}
+
+/// One of the wallets of a folder.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its address and whether it has a password, or why its file can't be read.
+    pub state: Result<(Address, bool), WalletError>,
+    /// Whether it is the one in use, or the one that the next start takes.
+    pub is_current: bool,
+}
+
+impl Wallets {
+    /// The wallet to start with: the one called `name`, else the one used last, else `default`, else the only one.
+    ///
+    /// Where there is none at all, `default` is made, without a password, or with the key of an `account.pem` of older
+    /// versions. A protected wallet is locked unless there is a password, which then must be right.
+    pub fn open(data_dir: &Path, name: Option<&str>, password: Option<Password>) -> Result<Self, WalletError> {
+        private_file::make_folder(data_dir).map_err(|source| unusable("write", data_dir, source))?;
+        let folder = Folder::new(data_dir);
+        take_in_old_key(&folder, &data_dir.join(OLD_KEY_FILE))?;
+        let asked = name.map(str::parse::<WalletName>).transpose()?;
+        let default = WalletName::default_name();
+        if asked.as_ref().is_none_or(|name| name.is_same(&default)) && folder.names()?.is_empty() {
+            match folder.add(&default, &WalletFile::seal(&random()?, None, ITERATIONS)?) {
+                // Another process was first: its key counts.
+                Ok(()) | Err(WalletError::NameTaken { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let name = match asked {
+            Some(name) => folder.find(&name)?,
+            None => folder.choose()?.ok_or_else(|| WalletError::NotFound { name: default.to_string() })?,
+        };
+        let active = Active::read(&folder, name, password.as_ref())?;
+        Ok(Self(Arc::new(Inner { folder, active: Mutex::new(active) })))
+    }
+
+    /// The wallet in use.
+    pub fn current(&self) -> Current {
+        let active = self.active();
+        Current {
+            name: active.name.to_string(),
+            address: active.address,
+            is_encrypted: active.is_encrypted,
+            is_locked: active.key.is_none(),
+            locks_at: active.locks_at,
+        }
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Address {
+        self.active().address
+    }
+
+    /// Its key, for one signature: whoever keeps it keeps it unlocked. `Locked` while it is locked.
+    pub fn key(&self) -> Result<Arc<SecretKey>, WalletError> {
+        let mut active = self.active();
+        active.lock_if_due(Instant::now());
+        active.key.clone().ok_or_else(|| WalletError::Locked { name: active.name.to_string() })
+    }
+
+    /// Unlocks it, until it is locked or for so long. Blocks for as long as a password takes to try.
+    pub fn unlock(&self, password: &Password, lasting: Option<Duration>) -> Result<(), WalletError> {
+        let name = self.active().name.clone();
+        let mut read = Active::read(&self.0.folder, name, Some(password))?;
+        if !read.is_encrypted {
+            return Err(WalletError::NotProtected { name: read.name.to_string() });
+        }
+        read.locks_at = lasting.and_then(|lasting| Instant::now().checked_add(lasting));
+        let mut active = self.active();
+        // Another one may have come into use meanwhile, and stays.
+        if active.name == read.name {
+            *active = read;
+        }
+        Ok(())
+    }
+
+    /// Locks it: the key is dropped, and cleared when the last signature that uses it is made.
+    pub fn lock(&self) -> Result<(), WalletError> {
+        let name = self.active().name.clone();
+        // The password may have been set or taken off since.
+        let read = Active::read(&self.0.folder, name, None)?;
+        if !read.is_encrypted {
+            return Err(WalletError::NotProtected { name: read.name.to_string() });
+        }
+        let mut active = self.active();
+        if active.name == read.name {
+            *active = read;
+        }
+        Ok(())
+    }
+
+    /// Locks it if its time is over. Returns whether it did.
+    pub fn lock_if_due(&self, now: Instant) -> bool {
+        self.active().lock_if_due(now)
+    }
+
+    /// Takes another one into use, for this run and the starts to come. A protected one is locked without its password.
+    pub fn use_wallet(&self, name: &str, password: Option<&Password>) -> Result<(), WalletError> {
+        let folder = &self.0.folder;
+        let name = folder.find(&name.parse()?)?;
+        let read = Active::read(folder, name.clone(), password)?;
+        folder.set_current(&name)?;
+        *self.active() = read;
+        Ok(())
+    }
+
+    /// Makes a new one, which is not taken into use. The words are shown to its owner once, and are nowhere else.
+    pub fn create(&self, name: &str, password: Option<&Password>) -> Result<(Address, Words), WalletError> {
+        create(&self.0.folder, &name.parse()?, password)
+    }
+
+    /// All of them, sorted by name. Reads each file.
+    pub fn list(&self) -> Result<Vec<Listed>, WalletError> {
+        let current = self.active().name.clone();
+        list(&self.0.folder, Some(&current))
+    }
+
+    fn active(&self) -> MutexGuard<'_, Active> {
+        // Each change is a single step, so a lock that a panic left behind guards a whole value.
+        self.0.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Active {
+    fn read(folder: &Folder, name: WalletName, password: Option<&Password>) -> Result<Self, WalletError> {
+        let file = folder.read(&name)?;
+        let is_encrypted = file.is_encrypted();
+        let key = if is_encrypted && password.is_none() {
+            None
+        } else {
+            let seed = file.open(password).map_err(|problem| folder.problem(&name, problem))?;
+            Some(Arc::new(SecretKey::from_seed(*seed)))
+        };
+        Ok(Self { name, address: file.address(), is_encrypted, key, locks_at: None })
+    }
+
+    fn lock_if_due(&mut self, now: Instant) -> bool {
+        let is_due = self.locks_at.is_some_and(|at| at <= now);
+        if is_due {
+            (self.key, self.locks_at) = (None, None);
+        }
+        is_due
+    }
+}
+
+/// Makes a wallet with a new phrase.
+pub(super) fn create(
+    folder: &Folder,
+    name: &WalletName,
+    password: Option<&Password>,
+) -> Result<(Address, Words), WalletError> {
+    let words = Words::random()?;
+    let wallet = WalletFile::seal(&words.key_seed(), password, ITERATIONS)?;
+    folder.add(name, &wallet)?;
+    Ok((wallet.address(), words))
+}
+
+/// All wallets of a folder.
+pub(super) fn list(folder: &Folder, current: Option<&WalletName>) -> Result<Vec<Listed>, WalletError> {
+    let listed = |name: WalletName| Listed {
+        state: folder.read(&name).map(|file| (file.address(), file.is_encrypted())),
+        is_current: current == Some(&name),
+        name: name.to_string(),
+    };
+    Ok(folder.names()?.into_iter().map(listed).collect())
+}
+
+/// Moves the key of older versions into a wallet. The old file goes when the key is safe in the new one, so whenever
+/// this is cut short, the next start does the rest.
+fn take_in_old_key(folder: &Folder, old: &Path) -> Result<(), WalletError> {
+    match fs::symlink_metadata(old) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(unusable("read", old, source)),
+        Ok(_) => {}
+    }
+    let content = private_file::read(old, FILE_BYTES_MAX).map_err(|source| unusable("read", old, source))?;
+    let seed = KeyFile::parse(&content)
+        .and_then(|file| file.open(None))
+        .map_err(|problem| WalletError::File { file: old.to_owned(), problem })?;
+    let wallet = WalletFile::seal(&seed, None, ITERATIONS)?;
+    if folder.with_address(&wallet.address())?.is_none() {
+        let default = WalletName::default_name();
+        let name = match folder.find(&default) {
+            Ok(_) => OLD_KEY_NAME.parse()?,
+            Err(_) => default,
+        };
+        folder.add(&name, &wallet)?;
+    }
+    private_file::remove(old).map_err(|source| unusable("remove", old, source))
+}

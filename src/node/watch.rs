@@ -1,0 +1,221 @@
+//! Follows transactions from the memory pool into blocks, and out of them when a reorganisation takes those off.
+//!
+//! Whom the user asked to follow is followed until they ask otherwise or the node stops. A transaction of the node's own
+//! account that a reorganisation takes out of its block is followed by itself until it is safe again, so that nobody
+//! learns too late that a record is gone. What is told was durable before.
+//!
+//! A thread of its own, because it waits for the index and the engine; nothing waits for it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use super::handle::{Handle, UserEvent};
+use super::index::{Index, IndexError};
+use super::thread;
+use crate::engine::event::{Answer, Command, Fate, Notice, Place, RolledBack};
+use crate::protocol::TransactionId;
+
+/// Confirmations that are told one by one. With more of them, only a rollback is worth telling.
+pub const CONFIRMATIONS_TOLD_MAX: u64 = 6;
+/// Transactions that are followed at once. More are refused, or not followed by themselves.
+pub const WATCHED_MAX: usize = 1000;
+
+/// Where a transaction is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Life {
+    /// This node has not heard of it.
+    Unknown,
+    /// It waits to be mined.
+    Pending,
+    /// It is in a block of the best chain.
+    InBlock {
+        /// Which.
+        place: Place,
+        /// Blocks from that one on, itself counted.
+        confirmations: u64,
+    },
+    /// A reorganisation has taken its block off the best chain.
+    RolledBack {
+        /// The block.
+        from: Place,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// It waited, and does not any more: replaced, or crowded out.
+    Gone,
+}
+
+/// What is followed. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Watch(Arc<Mutex<BTreeMap<TransactionId, Watched>>>);
+
+#[derive(Debug, Clone)]
+struct Watched {
+    /// As it was told last.
+    life: Life,
+    asked_for: bool,
+}
+
+/// Why a transaction can't be followed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The index does not tell.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// There are too many.
+    #[error("{WATCHED_MAX} transactions are followed already: `unwatch` some")]
+    Full,
+    /// The node is shutting down.
+    #[error("the node is shutting down")]
+    Closing,
+}
+
+impl Watch {
+    /// Follows a transaction from now on. Its life so far.
+    pub fn add(&self, handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
+        let life = life_of(handle, &id, None)?;
+        let mut watched = self.watched();
+        if watched.len() >= WATCHED_MAX && !watched.contains_key(&id) {
+            return Err(WatchError::Full);
+        }
+        watched.insert(id, Watched { life: life.clone(), asked_for: true });
+        Ok(life)
+    }
+
+    /// Follows it no more. Whether it was followed.
+    pub fn remove(&self, id: &TransactionId) -> bool {
+        self.watched().remove(id).is_some()
+    }
+
+    /// All that are followed, as they were told last.
+    pub fn list(&self) -> Vec<(TransactionId, Life)> {
+        self.watched().iter().map(|(id, watched)| (*id, watched.life.clone())).collect()
+    }
+
+    /// Starts to follow. Ends when the sender is dropped.
+    pub(super) fn start(
+        &self,
+        handle: Handle,
+        failed: impl FnOnce(String) + Send + 'static,
+    ) -> io::Result<(Sender<()>, JoinHandle<()>)> {
+        let (stop, stopped) = bounded(0);
+        let (watch, events) = (self.clone(), handle.overhear());
+        let thread = thread::spawn("watch", failed, move || watch.run(&handle, &events, &stopped))?;
+        Ok((stop, thread))
+    }
+
+    fn run(&self, handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {
+        loop {
+            let event = select! {
+                recv(stopped) -> _ => return,
+                recv(events) -> event => event,
+            };
+            let Ok(event) = event else { return };
+            let mut indexed = false;
+            for event in std::iter::once(event).chain(events.try_iter()) {
+                match event {
+                    UserEvent::Notice(Notice::RolledBack { transactions, .. }) => {
+                        self.on_rolled_back(handle, transactions);
+                    }
+                    // Of many blocks, the last one is all that matters.
+                    UserEvent::Indexed(_) => indexed = true,
+                    _ => {}
+                }
+            }
+            if indexed {
+                self.follow(handle);
+            }
+        }
+    }
+
+    fn on_rolled_back(&self, handle: &Handle, transactions: Vec<RolledBack>) {
+        let me = handle.address();
+        for RolledBack { transaction, place, fate } in transactions {
+            let id = transaction.id();
+            let life = Life::RolledBack { from: place, fate };
+            let mut watched = self.watched();
+            match watched.get_mut(&id) {
+                Some(followed) => followed.life = life.clone(),
+                None if transaction.sender() == me => {
+                    if watched.len() < WATCHED_MAX {
+                        watched.insert(id, Watched { life: life.clone(), asked_for: false });
+                    }
+                }
+                None => continue,
+            }
+            drop(watched);
+            handle.tell(UserEvent::Life { id, life });
+        }
+    }
+
+    /// Tells of everything that has changed.
+    fn follow(&self, handle: &Handle) {
+        for (id, before) in self.list() {
+            // An index that is behind will tell of a later block; one that is closed, of none.
+            let Ok(life) = life_of(handle, &id, Some(&before)) else { return };
+            let mut watched = self.watched();
+            // Who was forgotten meanwhile is not told of.
+            let Some(followed) = watched.get_mut(&id).filter(|followed| followed.life == before) else { continue };
+            let confirmations = if let Life::InBlock { confirmations, .. } = life { confirmations } else { 0 };
+            let is_news = life != before && (confirmations <= CONFIRMATIONS_TOLD_MAX || !is_same_block(&life, &before));
+            followed.life = life.clone();
+            let is_safe = confirmations >= CONFIRMATIONS_TOLD_MAX;
+            if !followed.asked_for && (is_safe || life == Life::Gone) {
+                watched.remove(&id);
+            }
+            drop(watched);
+            if is_news {
+                handle.tell(UserEvent::Life { id, life });
+            }
+        }
+    }
+
+    fn watched(&self) -> MutexGuard<'_, BTreeMap<TransactionId, Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_same_block(one: &Life, other: &Life) -> bool {
+    match (one, other) {
+        (Life::InBlock { place, .. }, Life::InBlock { place: other, .. }) => place == other,
+        _ => false,
+    }
+}
+
+/// Where a transaction is now, seen from where it was `before`.
+fn life_of(handle: &Handle, id: &TransactionId, before: Option<&Life>) -> Result<Life, WatchError> {
+    let index = handle.index().ok_or(IndexError::Off)?;
+    if let Some(life) = in_block(index, id)? {
+        return Ok(life);
+    }
+    let waits = handle.command(Command::Transaction { id: *id }).recv().map_err(|_| WatchError::Closing)?;
+    match waits.map_err(|_| WatchError::Closing)? {
+        Answer::Transaction(Some(_)) => return Ok(Life::Pending),
+        Answer::Transaction(None) => {}
+        other => unreachable!("{other:?} answers another command"),
+    }
+    // It may have got into a block between both questions.
+    if let Some(life) = in_block(index, id)? {
+        return Ok(life);
+    }
+    Ok(match before {
+        None | Some(Life::Unknown) => Life::Unknown,
+        // Why it could not come back has been told.
+        Some(rolled_back @ Life::RolledBack { fate: Fate::Gone(_), .. }) => rolled_back.clone(),
+        Some(_) => Life::Gone,
+    })
+}
+
+fn in_block(index: &Index, id: &TransactionId) -> Result<Option<Life>, IndexError> {
+    let view = index.view()?;
+    let found = view.find(id)?;
+    Ok(found.map(|location| {
+        let confirmations = view.tip().height - location.place.height + 1;
+        Life::InBlock { place: location.place, confirmations }
+    }))
+}
