@@ -89,6 +89,14 @@ impl IndexError {
             Self::Store(error) => error.code(),
         }
     }
+
+    /// What was seen, without what it means.
+    fn detail(self) -> String {
+        match self {
+            Self::Damaged { detail } | Self::Unusable { detail, .. } => detail,
+            other => other.to_string(),
+        }
+    }
 }
 
 /// The index of a running node. Cheap to clone. It follows the store until [`Index::stop`], or until the last clone is

@@ -56,10 +56,10 @@ impl Follower {
                     rebuilds += 1;
                     tracing::warn!(file = %self.shared.file.display(), detail, "the index is built anew");
                     if let Err(error) = file::remove(&self.shared.file) {
-                        return self.shared.fail(error.to_string());
+                        return self.shared.fail(error.detail());
                     }
                 }
-                error => return self.shared.fail(error.to_string()),
+                error => return self.shared.fail(error.detail()),
             }
         }
     }

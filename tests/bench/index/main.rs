@@ -1,0 +1,190 @@
+//! What the index costs and how fast it answers: `cargo bench --bench index`.
+//!
+//! Makes a chain of 200,000 blocks with 1,000,000 records (`QUIPU_BENCH_BLOCKS` makes it shorter) and prints
+//!
+//! - how long it takes until all blocks are durable, with the index off and on, when blocks are stored only, and when
+//!   they are checked too, signatures included, as by a node that synchronises; and until the index has caught up;
+//! - how long each kind of look-up takes, cold (files just opened, and dropped from the system's cache) and warm.
+//!
+//! Exits with 1 if a look-up takes 10 ms or more, or if the index makes checked blocks more than 1.3 times slower.
+//! The processor's time is printed beside each: on a machine that does other things meanwhile, it is the better
+//! measure of what the index costs.
+
+mod chain;
+mod look_up;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded, unbounded};
+use quipu::engine::event::{Batch, Place, Write};
+use quipu::node::driver::EngineSender;
+use quipu::node::index::Index;
+use quipu::node::store::writer::{self, Job};
+use quipu::node::store::{FolderLock, Reader, Store};
+use quipu::protocol::check::check_block_bytes;
+use quipu::protocol::encode::{DECODE_BYTES_MAX, decode};
+use quipu::protocol::{CheckedBlock, Ledger, Network};
+
+use chain::Chain;
+
+/// How much slower checked blocks may become by the index.
+const SLOWER_MAX: f64 = 1.3;
+/// Blocks that are checked, connected and queued together, as answers of peers are.
+const CHUNK_BLOCKS: usize = 256;
+/// Chunks on their way.
+const CHUNKS_MAX: usize = 16;
+
+/// How blocks come to the store.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// Stored as they are.
+    Stored,
+    /// Checked before, on all cores.
+    Checked,
+}
+
+/// How long it took.
+struct Times {
+    durable: Duration,
+    /// Of all threads together, until both are done.
+    processor: Duration,
+    /// Until the index had all blocks too.
+    indexed: Option<Duration>,
+}
+
+fn main() -> ExitCode {
+    let blocks = std::env::var("QUIPU_BENCH_BLOCKS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    println!("making {blocks} blocks with {} records", blocks * chain::RECORDS);
+    let chain = Chain::make(blocks);
+    println!("{} MB of blocks", chain.bytes() >> 20);
+
+    let mut is_good = true;
+    for (way, name) in [(Way::Stored, "stored"), (Way::Checked, "checked and stored")] {
+        let folder = || tempfile::tempdir_in(place).expect("a temporary folder");
+        let off = run(folder().path(), &chain, way, false);
+        let with_index = folder();
+        let on = run(with_index.path(), &chain, way, true);
+        let ratio = |time: Duration| time.as_secs_f64() / off.durable.as_secs_f64();
+        let indexed = on.indexed.expect("the index was on");
+        let processor = |times: &Times| times.processor.as_secs_f64();
+        println!(
+            "blocks {name}, index off: durable after {:.1} s; processor {:.1} s",
+            off.durable.as_secs_f64(),
+            processor(&off)
+        );
+        println!(
+            "blocks {name}, index on:  durable after {:.1} s ({:.2} x), indexed after {:.1} s ({:.2} x); \
+             processor {:.1} s ({:.2} x)",
+            on.durable.as_secs_f64(),
+            ratio(on.durable),
+            indexed.as_secs_f64(),
+            ratio(indexed),
+            processor(&on),
+            processor(&on) / processor(&off)
+        );
+        if way == Way::Checked {
+            is_good &= ratio(on.durable) <= SLOWER_MAX;
+            is_good &= look_up::all(with_index.path(), &chain);
+        }
+    }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Stores the chain in a new folder, as a node does: the same threads, queues and commits.
+fn run(folder: &Path, chain: &Chain, way: Way, with_index: bool) -> Times {
+    let (store, _) = open(folder, &chain.network);
+    let (tell, told) = unbounded();
+    let index = with_index.then(|| start_index(folder, store.reader(), &chain.network, tell));
+    let (engine, _, persisted) = EngineSender::new();
+    let (queue, jobs) = bounded(CHUNKS_MAX);
+    let (start, processor) = (Instant::now(), processor_time());
+    let committed = index.as_ref().map(|(index, _)| index.clone());
+    let writer = thread::spawn(move || {
+        writer::run(store, &jobs, &engine, || committed.iter().for_each(Index::nudge)).expect("written");
+    });
+    thread::scope(|scope| {
+        let mut ledger = Ledger::default();
+        for (sequence, blocks) in (1..).zip(prepare(scope, chain, way)) {
+            let writes = blocks.into_iter().flat_map(|block| connect(block, &mut ledger, &chain.network)).collect();
+            queue.send(Job::Persist(Batch { sequence, writes })).expect("the writer goes on");
+        }
+    });
+    let (done, is_done) = bounded(1);
+    let tell_done = move || done.send(start.elapsed()).expect("awaited");
+    queue.send(Job::Release(Box::new(tell_done))).expect("the writer goes on");
+    let durable = is_done.recv().expect("told");
+    let indexed = index.map(|(index, thread)| {
+        while told.recv().expect("the index goes on") != chain.tip() {}
+        let indexed = start.elapsed();
+        index.stop();
+        thread.join().expect("in order");
+        indexed
+    });
+    drop((queue, persisted));
+    writer.join().expect("in order");
+    Times { durable, processor: processor_time() - processor, indexed }
+}
+
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.try_into().expect("it only grows")
+}
+
+fn connect(block: CheckedBlock, ledger: &mut Ledger, network: &Network) -> [Write; 2] {
+    let delta = ledger.connect(&block, network).expect("valid in its place");
+    ledger.apply(&delta);
+    let place = Place { height: block.header().height, id: block.id() };
+    [Write::Block(Arc::new(block)), Write::Connect { place, delta: Arc::new(delta) }]
+}
+
+/// Decodes, and checks if need be, on all cores, and gives the blocks in their order.
+fn prepare<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    chain: &'scope Chain,
+    way: Way,
+) -> impl Iterator<Item = Vec<CheckedBlock>> + use<'scope> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let results: Vec<Receiver<Vec<CheckedBlock>>> = (0..cores)
+        .map(|core| {
+            let (send, receive) = bounded(CHUNKS_MAX / cores);
+            scope.spawn(move || {
+                for chunk in chain.chunks(CHUNK_BLOCKS).skip(core).step_by(cores) {
+                    let blocks = chunk.map(|bytes| match way {
+                        Way::Checked => check_block_bytes(bytes, &chain.network).expect("valid"),
+                        Way::Stored => {
+                            let block = decode(bytes, DECODE_BYTES_MAX).expect("well formed");
+                            CheckedBlock::recall(block, &chain.network)
+                        }
+                    });
+                    send.send(blocks.collect()).expect("awaited");
+                }
+            });
+            receive
+        })
+        .collect();
+    let mut turns = (0..cores).cycle();
+    std::iter::from_fn(move || results[turns.next()?].recv().ok())
+}
+
+fn open(folder: &Path, network: &Arc<Network>) -> (Store, quipu::engine::event::Stored) {
+    let lock = FolderLock::acquire(folder, "bench").expect("free");
+    Store::open(lock, network).expect("a store")
+}
+
+fn start_index(
+    folder: &Path,
+    reader: Reader,
+    network: &Arc<Network>,
+    tell: crossbeam_channel::Sender<Place>,
+) -> (Index, thread::JoinHandle<()>) {
+    let told = move |tip| {
+        // Whoever looks things up does not wait for it.
+        let _ = tell.send(tip);
+    };
+    Index::start(folder, reader, network, told).expect("a thread")
+}
