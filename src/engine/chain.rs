@@ -439,10 +439,13 @@ impl Chain {
         self.stored_better = best;
     }
 
-    /// Whether a block has more work than the tip and than another, and all bodies from the best chain up to it are
-    /// stored.
+    /// Whether a block has more work than the tip and than another, may be followed, and all bodies from the best chain up
+    /// to it are stored.
     fn is_stored_and_better(&self, block: BlockRef, other: Option<BlockRef>) -> bool {
         let work = self.index.work(block);
+        if self.index.is_barred(block) {
+            return false;
+        }
         if work <= self.index.work(self.tip()) || other.is_some_and(|other| work <= self.index.work(other)) {
             return false;
         }

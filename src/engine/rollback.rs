@@ -54,13 +54,12 @@ impl Engine {
             return Fate::Pending;
         }
         Fate::Gone(match refusal {
-            Some(Refusal::Stale) => GoneReason::NonceUsed,
+            Some(Refusal::Stale | Refusal::FeeNotHigher) => GoneReason::NonceUsed,
             Some(Refusal::InsufficientBalance { .. }) => GoneReason::NoCoins,
             Some(Refusal::Gap) => GoneReason::NonceGap,
-            Some(Refusal::FeeNotHigher) => GoneReason::Replaced,
+            Some(Refusal::Full | Refusal::ShareUsed) => GoneReason::NoRoom,
             // It was in the pool, and was evicted for one that came back after it.
             None | Some(Refusal::Known) => GoneReason::NoRoom,
-            Some(Refusal::Full | Refusal::ShareUsed) => GoneReason::NoRoom,
         })
     }
 }

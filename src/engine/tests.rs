@@ -1,9 +1,12 @@
 //! An engine alone, with every peer played by the test.
 
+mod account;
 mod attacks;
+mod checkpoints;
 mod floods;
 mod pool;
 mod promises;
+mod rollbacks;
 
 use std::sync::Arc;
 
@@ -14,8 +17,8 @@ use quipu_protocol::{
 };
 
 use super::event::{
-    Command, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, RequestFailure, Stored, Ticket,
-    Verdict,
+    Answer, Command, CommandError, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, RequestFailure,
+    Stored, Ticket, Verdict,
 };
 use super::{Engine, EngineConfig};
 use crate::sim::disk::Disk;
@@ -29,6 +32,7 @@ struct Seen {
     closed: Vec<(PeerKey, Fault)>,
     published: Vec<Gossip>,
     notices: Vec<Notice>,
+    answers: Vec<(Ticket, Result<Answer, CommandError>)>,
 }
 
 /// An engine whose checks, disk and clock are the test's.
@@ -135,7 +139,8 @@ impl Bench {
             }
             Effect::Mine { key, header } => self.template = Some((key, header)),
             Effect::StopMining => self.template = None,
-            Effect::Serve { .. } | Effect::Answer { .. } => {}
+            Effect::Answer { ticket, answer } => self.seen.answers.push((ticket, answer)),
+            Effect::Serve { .. } => {}
         }
         None
     }
@@ -229,6 +234,15 @@ impl Bench {
         self.event(Event::Gossip { peer, ticket, gossip });
         let at = self.seen.verdicts.iter().position(|(of, _)| *of == ticket).expect("every message gets a verdict");
         self.seen.verdicts.remove(at).1
+    }
+
+    /// Gives a command that is answered at once.
+    fn command(&mut self, command: Command) -> Result<Answer, CommandError> {
+        self.counter += 1;
+        let ticket = Ticket(self.counter);
+        self.event(Event::Command { ticket, command });
+        let at = self.seen.answers.iter().position(|(of, _)| *of == ticket).expect("an answer");
+        self.seen.answers.remove(at).1
     }
 
     fn height(&mut self) -> u64 {

@@ -3,7 +3,7 @@
 use super::network::{NodeId, World};
 use super::random::Random;
 use crate::engine::event::{Answer, Command, CommandError, Notice};
-use crate::protocol::{Account, Action, Amount, Millis, Network, Parameters, TransactionId};
+use crate::protocol::{Account, Action, Amount, Height, Millis, Network, Parameters, TransactionId};
 
 const SOON: Millis = Millis::from_secs(30);
 
@@ -131,6 +131,50 @@ fn after_a_partition_the_longer_chain_wins_and_nothing_is_lost() {
     assert_eq!(account(&mut world, nodes[3], nodes[1]).balance.units(), 77);
     let Ok(Answer::Pending(pending)) = world.command(nodes[0], Command::Pending) else { panic!("no list") };
     assert!(pending.iter().all(|transaction| transaction.id() != id));
+}
+
+#[test]
+fn after_a_partition_a_node_with_a_checkpoint_stays_until_that_is_removed() {
+    let (mut world, nodes) = world(4);
+    let (left, right) = nodes.split_at(2);
+    connect_all(&mut world, &nodes);
+    mine(&mut world, nodes[0], 2);
+    agree_at(&mut world, &nodes, 2);
+    for a in left {
+        for b in right {
+            world.disconnect(*a, *b);
+        }
+    }
+    mine(&mut world, nodes[0], 3);
+    agree_at(&mut world, left, 5);
+    mine(&mut world, nodes[2], 5);
+    agree_at(&mut world, right, 7);
+    let checkpoint = Command::SetCheckpoint { height: Some(Height(4)) };
+    let Ok(Answer::Checkpoint(Some(held))) = world.command(nodes[0], checkpoint) else { panic!("no checkpoint") };
+    for a in left {
+        for b in right {
+            world.connect(*a, *b);
+        }
+    }
+    // Its neighbour goes over to the others, and it is left alone, also after a crash.
+    agree_at(&mut world, &nodes[1..], 7);
+    world.crash(nodes[0]);
+    world.start(nodes[0]);
+    for node in &nodes[1..] {
+        world.connect(nodes[0], *node);
+    }
+    mine(&mut world, nodes[3], 2);
+    mine(&mut world, nodes[0], 1);
+    world.run_for(SOON);
+    assert_eq!(heights(&mut world, &nodes), [6, 9, 9, 9]);
+    assert_eq!(world.view(nodes[0]).checkpoint, Some(held));
+    let is_refusal = |notice: &&Notice| matches!(notice, Notice::ReorganisationRefused { .. });
+    // Once in each of its lives.
+    assert_eq!(world.notices(nodes[0]).iter().filter(is_refusal).count(), 2);
+    assert!(world.closed.is_empty(), "nobody is to blame: {:?}", world.closed);
+
+    world.command(nodes[0], Command::SetCheckpoint { height: None }).expect("removed");
+    agree_at(&mut world, &nodes, 9);
 }
 
 #[test]

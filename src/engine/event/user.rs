@@ -203,9 +203,6 @@ pub enum GoneReason {
     /// There is a gap between the account's nonce and this one, too long for the memory pool.
     #[error("earlier transactions of its account are missing")]
     NonceGap,
-    /// Another one with this nonce waits, and this one does not pay more.
-    #[error("another transaction of its account with that nonce is pending")]
-    Replaced,
     /// Too many of the account's wait, or what waits pays better.
     #[error("the memory pool has no room")]
     NoRoom,

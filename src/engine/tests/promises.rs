@@ -13,13 +13,13 @@ use super::super::sync::{ANSWER_TIMEOUT, STATUS_INTERVAL};
 use super::{Bench, headers};
 
 impl Bench {
-    fn mine_always(&mut self) {
+    pub(super) fn mine_always(&mut self) {
         let command = Command::SetMining { mode: MiningMode::On, to: None };
         self.event(Event::Command { ticket: Ticket(1_000_000), command });
     }
 
     /// The miner finds this many blocks.
-    fn find_nonces(&mut self, count: usize) {
+    pub(super) fn find_nonces(&mut self, count: usize) {
         for _ in 0..count {
             let (key, mut header) = self.template.take().expect("something is searched for");
             while check_header(&header, &self.network).is_err() {
@@ -53,7 +53,7 @@ impl Bench {
         }
     }
 
-    fn tell_if_asked(&mut self, peer: PeerKey, tip: &Header, work: u128) {
+    pub(super) fn tell_if_asked(&mut self, peer: PeerKey, tip: &Header, work: u128) {
         if self.is_asked(peer, |request| matches!(request, Request::Status(_))) {
             self.tell(peer, tip, work);
         }

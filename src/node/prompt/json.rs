@@ -267,8 +267,8 @@ mod tests {
     use super::super::fixture;
     use super::super::outcome::{BlockRow, Peer, Status};
     use super::*;
-    use crate::engine::event::{MiningMode, PeerKey, Place};
-    use crate::protocol::{Amount, UnixMillis, Violation};
+    use crate::engine::event::{GoneReason, MiningMode, PeerKey, Place};
+    use crate::protocol::{Amount, CheckedTransaction, UnixMillis, Violation};
 
     fn result(outcome: Outcome) -> String {
         let line = answer("x", &Ok(outcome));
@@ -454,6 +454,36 @@ mod tests {
             clock.starts_with(r#"{"event":"warning","code":"peer_clock","message":"the clock of peer …"#),
             "{clock}"
         );
+    }
+
+    #[test]
+    fn rolled_back_transactions_have_their_fates() {
+        let signed = fixture::block().body.transactions[0].clone();
+        let transaction = CheckedTransaction::recall(signed, &fixture::network());
+        let place = Place { height: Height(7), id: BlockId([0xab; 32]) };
+        let fates = [
+            (Fate::Mined, r#""mined","reason":null"#),
+            (Fate::Pending, r#""pending","reason":null"#),
+            (Fate::Gone(GoneReason::NoCoins), r#""gone","reason":"its account no longer has the coins""#),
+        ];
+        for (fate, want) in fates {
+            let transactions = vec![RolledBack { transaction: transaction.clone(), place, fate }];
+            let told = UserEvent::Notice(Notice::RolledBack { transactions, untold: 3 });
+            let id = transaction.id();
+            let want = format!(
+                r#"{{"event":"rolled_back","transactions":[{{"id":"{id}","height":7,"block":"{ID}","fate":{want}}}],"untold":3}}"#
+            );
+            assert_eq!(event(&told, &fixture::identity(), &Roster::default()), want);
+        }
+    }
+
+    #[test]
+    fn a_refused_reorganisation_is_a_warning() {
+        let checkpoint = Place { height: Height(1_200), id: BlockId([0xab; 32]) };
+        let refused = Notice::ReorganisationRefused { checkpoint, peer: PeerKey(1), height: Height(1_300) };
+        let line = event(&UserEvent::Notice(refused), &fixture::identity(), &Roster::default());
+        let want = r#"{"event":"warning","code":"reorganisation_refused","message":"refused a chain that leaves ours below the checkpoint at height 1,200: peer that has left has more work, at height 1,300 (see `help checkpoint`)"}"#;
+        assert_eq!(line, want);
     }
 
     #[test]

@@ -397,6 +397,21 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_refused_at_the_checkpoint_is_told_now_and_then() {
+        let refused = |peer: u64, height| {
+            let checkpoint = Place { height: Height(1_200), id: BlockId([0xab; 32]) };
+            let (peer, height) = (PeerKey(peer), Height(height));
+            UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height })
+        };
+        let again = WARNING_AGAIN.as_secs();
+        let events = [(0, refused(1, 1_300)), (60, refused(2, 1_310)), (again, refused(1, 1_400))];
+        let lines = told(&events, Shown::default());
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].starts_with("refused a chain that leaves ours below the checkpoint at height 1,200: "));
+        assert!(lines[1].contains("at height 1,400"), "{lines:?}");
+    }
+
+    #[test]
     fn clocks_in_words_and_not_again_and_again() {
         assert_eq!(peer_clock("…abc", 75_000), "the clock of peer …abc is 75 s ahead of ours");
         assert_eq!(peer_clock("…abc", -7_200_000), "the clock of peer …abc is 2 h behind ours");

@@ -182,6 +182,67 @@ fn a_condemned_block_stays_condemned() {
 }
 
 #[test]
+fn a_checkpoint_is_kept_replaced_and_removed() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    let stored = || open(folder.path(), &chain.network).expect("a store").1.checkpoint;
+    assert_eq!(stored(), None);
+    let place_at = |at: usize| Some(place(&chain.blocks[at].0));
+    let genesis = Some(Place { height: Height::GENESIS, id: chain.network.genesis_id() });
+    // Those of one commit come to the last of them.
+    let steps = [vec![place_at(0)], vec![place_at(1)], vec![None, place_at(0), place_at(2)], vec![genesis], vec![]];
+    let mut last = None;
+    for (at, step) in steps.into_iter().enumerate() {
+        last = step.last().copied().unwrap_or(last);
+        let writes = step.into_iter().map(Write::Checkpoint).collect();
+        store(folder.path(), &chain).write(&[batch(at as u64 + 2, writes)]).expect("written");
+        assert_eq!(stored(), last, "{at}");
+    }
+    store(folder.path(), &chain).write(&[batch(9, vec![Write::Checkpoint(None)])]).expect("written");
+    assert_eq!(stored(), None);
+}
+
+#[test]
+fn a_checkpoint_comes_with_its_block_or_not_at_all() {
+    let (folder, mut chain) = (folder(), Chain::new(1));
+    (0..2).for_each(|_| chain.mine(vec![]));
+    let checkpoint = Write::Checkpoint(Some(chain.tip()));
+    let writes = [chain.writes_above(0), vec![checkpoint]].concat();
+    store(folder.path(), &chain).write(&[batch(1, writes)]).expect("written");
+    assert_eq!(open(folder.path(), &chain.network).expect("a store").1.checkpoint, Some(chain.tip()));
+}
+
+#[test]
+fn a_checkpoint_off_the_best_chain_is_damage() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    let elsewhere = Place { height: Height(2), id: BlockId([7; 32]) };
+    let too_high = Place { height: Height(9), id: chain.tip().id };
+    for place in [elsewhere, too_high] {
+        store(folder.path(), &chain).write(&[batch(2, vec![Write::Checkpoint(Some(place))])]).expect("written");
+        let error = open(folder.path(), &chain.network).expect_err("damaged");
+        assert_eq!(error.code(), "database_damaged");
+        assert!(error.to_string().contains("checkpoint"), "{error}");
+        set_meta(folder.path(), tables::META_CHECKPOINT, None);
+    }
+    set_meta(folder.path(), tables::META_CHECKPOINT, Some(&[1; 39]));
+    assert_eq!(open(folder.path(), &chain.network).expect_err("too short").code(), "database_damaged");
+}
+
+/// Changes a row from outside.
+fn set_meta(folder: &Path, key: &str, value: Option<&[u8]>) {
+    let database = Database::open(folder.join("chain.redb")).expect("a database");
+    let transaction = database.begin_write().expect("a transaction");
+    let mut meta = transaction.open_table(tables::META).expect("a table");
+    match value {
+        Some(value) => drop(meta.insert(key, value).expect("written")),
+        None => drop(meta.remove(key).expect("written")),
+    }
+    drop(meta);
+    transaction.commit().expect("committed");
+}
+
+#[test]
 fn a_block_may_be_stored_before_its_parent() {
     let (folder, mut chain) = (folder(), Chain::new(1));
     (0..2).for_each(|_| chain.mine(vec![]));
@@ -213,16 +274,7 @@ fn another_network_is_refused_and_both_are_named() {
 fn a_newer_form_is_refused() {
     let folder = folder();
     let chain = filled(folder.path());
-    let database = Database::open(folder.path().join("chain.redb")).expect("a database");
-    let transaction = database.begin_write().expect("a transaction");
-    let newer = (tables::SCHEMA + 1).to_le_bytes();
-    transaction
-        .open_table(tables::META)
-        .expect("a table")
-        .insert(tables::META_SCHEMA, newer.as_slice())
-        .expect("written");
-    transaction.commit().expect("committed");
-    drop(database);
+    set_meta(folder.path(), tables::META_SCHEMA, Some(&(tables::SCHEMA + 1).to_le_bytes()));
     let error = open(folder.path(), &chain.network).expect_err("newer");
     assert_eq!(error.code(), "database_too_new");
 }

@@ -1,0 +1,178 @@
+//! What becomes of transactions whose blocks leave the best chain, and what the user is told of them.
+
+use quipu_protocol::{Amount, Block, Body, Header, Reward, SignedTransaction};
+
+use super::super::event::{Fate, GoneReason, Notice, Place, ROLLED_BACK_TOLD_MAX, RolledBack};
+use super::super::mempool::{NONCE_GAP_MAX, SENDER_TRANSACTIONS_MAX};
+use super::{Bench, key};
+
+impl Bench {
+    /// A branch of blocks by one miner with these transactions, a list for each.
+    fn branch(&self, on: &Header, miner: u8, contents: Vec<Vec<SignedTransaction>>) -> Vec<Block> {
+        let mut blocks: Vec<Block> = Vec::new();
+        for transactions in contents {
+            let parent = blocks.last().map_or(*on, |block| block.header);
+            blocks.push(self.block(&parent, miner, transactions));
+        }
+        blocks
+    }
+
+    fn gossip_blocks(&mut self, blocks: &[Block]) {
+        let peer = self.connect();
+        for block in blocks {
+            self.gossip_block(peer, block);
+        }
+    }
+
+    /// The notices of rolled back transactions so far, and how many more each counts.
+    fn rolled_back(&self) -> Vec<(&[RolledBack], usize)> {
+        let told = |notice| match notice {
+            &Notice::RolledBack { ref transactions, untold } => Some((&transactions[..], untold)),
+            _ => None,
+        };
+        self.seen.notices.iter().filter_map(told).collect()
+    }
+}
+
+/// The transaction, the block that it was in, and its fate.
+fn row(told: &RolledBack) -> (SignedTransaction, Place, Fate) {
+    (told.transaction.signed().clone(), told.place, told.fate)
+}
+
+fn place(block: &Block) -> Place {
+    Place { height: block.header.height, id: block.header.id() }
+}
+
+#[test]
+fn each_transaction_of_a_block_that_left_is_told_with_its_fate() {
+    let mut bench = Bench::new();
+    let common = bench.chain(&bench.genesis(), 2, 1);
+    let fork = common[1].header;
+    let in_both = bench.send(1, 0, 3, 10, 0);
+    let (replaced, replacement) = (bench.send(1, 1, 3, 11, 0), bench.send(1, 1, 4, 11, 0));
+    let waits_again = bench.send(1, 2, 3, 12, 0);
+    // Only the branch that loses has given the second account any coins.
+    let unpaid: Vec<_> = (0..=NONCE_GAP_MAX + 1).map(|nonce| bench.send(2, nonce, 3, 1, 0)).collect();
+    let to_us = bench.send(1, 3, 0, 13, 0);
+    let ours = [
+        vec![in_both.clone(), replaced.clone()],
+        [vec![waits_again.clone()], unpaid.clone(), vec![to_us.clone()]].concat(),
+    ];
+    let ours = bench.branch(&fork, 2, ours.to_vec());
+    let theirs = bench.branch(&fork, 1, vec![vec![], vec![in_both.clone()], vec![replacement]]);
+    bench.gossip_blocks(&[common, ours.clone()].concat());
+    bench.seen.notices.clear();
+    bench.gossip_blocks(&theirs);
+
+    let at = bench.seen.notices.iter().position(|notice| matches!(notice, Notice::RolledBack { .. }));
+    let after = &bench.seen.notices[at.expect("told") + 1];
+    assert!(matches!(after, Notice::Tip { reorg_depth: 2, returned: 2, .. }), "{after:?}");
+    let told = bench.rolled_back();
+    assert_eq!((told.len(), told[0].1), (1, 0));
+    let (first, second) = (place(&ours[0]), place(&ours[1]));
+    let mut want = vec![
+        (to_us, second, Fate::Pending),
+        (in_both, first, Fate::Mined),
+        (replaced, first, Fate::Gone(GoneReason::NonceUsed)),
+        (waits_again, second, Fate::Pending),
+    ];
+    let last = unpaid.len() - 1;
+    want.extend(unpaid.into_iter().enumerate().map(|(at, transaction)| {
+        let reason = if at == last { GoneReason::NonceGap } else { GoneReason::NoCoins };
+        (transaction, second, Fate::Gone(reason))
+    }));
+    assert_eq!(told[0].0.iter().map(row).collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn of_many_those_that_concern_us_are_told_and_the_rest_is_counted() {
+    let mut bench = Bench::new();
+    let common = bench.chain(&bench.genesis(), 1, 1);
+    let fork = common[0].header;
+    let count = SENDER_TRANSACTIONS_MAX as u64 + 1;
+    // The last one pays us, and is the one for which the pool has no room.
+    let sent: Vec<_> =
+        (0..count).map(|nonce| bench.send(1, nonce, if nonce + 1 == count { 0 } else { 3 }, 1, 0)).collect();
+    let contents = sent.chunks(2_048).map(<[_]>::to_vec).collect::<Vec<_>>();
+    let ours = bench.branch(&fork, 2, contents);
+    let theirs = bench.chain(&fork, ours.len() as u64 + 1, 4);
+    bench.gossip_blocks(&[common, ours, theirs].concat());
+
+    let told = bench.rolled_back();
+    let [(told, untold)] = told[..] else { panic!("one reorganisation, one notice: {}", told.len()) };
+    assert_eq!((told.len(), untold), (ROLLED_BACK_TOLD_MAX, sent.len() - ROLLED_BACK_TOLD_MAX));
+    assert_eq!(told[0].transaction.signed(), &sent[sent.len() - 1]);
+    assert_eq!(told[0].fate, Fate::Gone(GoneReason::NoRoom));
+    for (told, sent) in told[1..].iter().zip(&sent) {
+        assert_eq!((told.transaction.signed(), told.fate), (sent, Fate::Pending));
+    }
+}
+
+#[test]
+fn blocks_without_transactions_roll_nothing_back() {
+    let mut bench = Bench::new();
+    let genesis = bench.genesis();
+    let (ours, theirs) = (bench.chain(&genesis, 2, 1), bench.chain(&genesis, 3, 2));
+    bench.gossip_blocks(&[ours, theirs].concat());
+    assert_eq!((bench.height(), bench.rolled_back().len()), (3, 0));
+}
+
+/// The way back from a branch whose block turned out bad.
+#[test]
+fn a_reorganisation_that_fails_rolls_nothing_back() {
+    let mut bench = Bench::new();
+    let common = bench.chain(&bench.genesis(), 1, 1);
+    let fork = common[0].header;
+    let ours = bench.branch(&fork, 1, vec![vec![bench.send(1, 0, 3, 5, 0)]]);
+    let mut theirs = bench.branch(&fork, 2, vec![vec![bench.send(1, 0, 4, 5, 0)]]);
+    theirs.push(bench.bad_block(&theirs[0].header));
+    bench.gossip_blocks(&[common, ours.clone(), theirs].concat());
+    assert_eq!(bench.tip(), ours[0].header.id());
+    assert_eq!(bench.rolled_back().len(), 0);
+    assert!(bench.seen.notices.iter().any(|notice| matches!(notice, Notice::BlockRefused { .. })));
+}
+
+impl Bench {
+    /// A block with more reward than there is, as only its accounts show.
+    fn bad_block(&self, parent: &Header) -> Block {
+        let reward = Reward { to: key(9).public_key().address(), amount: Amount::from_units(Amount::COIN.units() + 1) };
+        self.solve(parent, Body { reward, transactions: vec![].into() }, |_| {})
+    }
+}
+
+/// The second branch is better than what is good of the first, and all of both is there at once.
+#[test]
+fn of_two_reorganisations_at_once_each_is_told() {
+    let mut bench = Bench::new();
+    let common = bench.chain(&bench.genesis(), 1, 1);
+    let fork = common[0].header;
+    let sent = bench.send(1, 0, 3, 5, 0);
+    bench.gossip_blocks(&[common, bench.branch(&fork, 1, vec![vec![sent]])].concat());
+    // What it takes to leave the tip has to be loaded, and meanwhile the rest comes.
+    bench.restart();
+    bench.hold_loads = true;
+    let mut first = bench.chain(&fork, 2, 2);
+    first.push(bench.bad_block(&first[1].header));
+    first.extend(bench.chain(&first[2].header, 2, 2));
+    let second = bench.chain(&fork, 3, 4);
+    bench.gossip_blocks(&first);
+    bench.gossip_blocks(&second);
+    bench.hold_loads = false;
+    for loaded in std::mem::take(&mut bench.held) {
+        bench.event(loaded);
+    }
+    assert_eq!(bench.tip(), second[2].header.id());
+    let depths: Vec<u64> = bench
+        .seen
+        .notices
+        .iter()
+        .filter_map(|notice| match notice {
+            Notice::Tip { reorg_depth, .. } => Some(*reorg_depth),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(depths, [1, 2]);
+    let told = bench.rolled_back();
+    assert_eq!(told.iter().map(|(told, _)| told[0].fate).collect::<Vec<_>>(), [Fate::Pending]);
+    assert_eq!(bench.engine.view().pending, 1);
+}
