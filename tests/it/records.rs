@@ -233,7 +233,7 @@ pub(crate) fn a_checkpoint_holds() {
     nodes[1].run("mine 5");
     let (mine, theirs) = (nodes[0].tip(), nodes[1].tip());
     assert_eq!(number(&nodes[0].run("checkpoint 2")["checkpoint"], "height"), 2);
-    assert_eq!(refusal(&nodes[0], "checkpoint 3"), "not_found");
+    assert_eq!(refusal(&nodes[0], "checkpoint 3"), "no_such_height");
     for _ in 0..2 {
         nodes.connect_all();
         nodes[0].wait_event("warning", |warning| warning["code"] == "reorganisation_refused");
