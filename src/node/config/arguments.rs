@@ -96,6 +96,7 @@ Examples:
   quipu --name lab2                         a second node on the same machine
   quipu --mine pending                      mines whenever transactions wait
   quipu --peer /ip4/192.168.1.5/tcp/7787    also stays connected to a node that discovery does not reach
+  quipu wallet new team                     another account, in a file of its own; `quipu wallet` has more
   echo status | quipu --json                for scripts: every answer is one JSON object on a line
 
 Every option can also be given in the environment: QUIPU_DATA_DIR, QUIPU_NAME, and so on; lists have commas.
