@@ -283,4 +283,34 @@ mod tests {
             assert!(error.to_string().contains(hint), "{arguments:?}: {error}");
         }
     }
+
+    #[test]
+    fn options_go_before_and_after_a_subcommand() {
+        let lines = [
+            "--name lab2 --network dev --json wallet new team --no-password",
+            "wallet new team --no-password --name lab2 --network dev --json",
+            "--name lab2 wallet --network dev new --json team --no-password",
+        ];
+        for line in lines {
+            match Invocation::from_arguments(format!("quipu {line}").split(' ')).expect("valid") {
+                Invocation::Wallet { request, json, .. } => {
+                    assert!(request.data_dir.ends_with("quipu/dev/lab2"), "{line}: {}", request.data_dir.display());
+                    assert!(json && format!("{:?}", request.command).contains("\"team\""), "{line}: {request:?}");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_wallet_and_its_password_for_the_start() {
+        let line = ["quipu", "--wallet", "team", "--password-file", "secret"];
+        match Invocation::from_arguments(line).expect("valid") {
+            Invocation::Node { wallet, passwords, .. } => {
+                assert_eq!(wallet.as_deref(), Some("team"));
+                assert_eq!(passwords.file.as_deref(), Some(std::path::Path::new("secret")));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

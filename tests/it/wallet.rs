@@ -176,7 +176,7 @@ pub(crate) fn a_protected_wallet_starts_locked_and_unlocks_by_a_password() {
         (&["--wallet", "none"], "wallet_not_found"),
         (&[], "wallet_not_chosen"),
     ] {
-        let failure = Node::try_start_in(&place.data(), options(arguments)).err().expect("must not start");
+        let failure = Node::try_start_in(&place.data(), options(arguments)).expect_err("must not start");
         assert!(failure.stdout.iter().any(|line| line.contains(code)), "{failure:?}");
     }
 }
@@ -244,7 +244,7 @@ pub(crate) fn errors_are_one_line_and_change_nothing() {
     let file = place.data().join("wallets/cut.pem");
     let whole = fs::read(place.data().join("wallets/team.pem")).expect("there");
     fs::write(&file, &whole[..whole.len() - 10]).expect("written");
-    let mut tampered = whole.clone();
+    let mut tampered = whole;
     tampered[60] ^= 1;
     fs::write(place.data().join("wallets/bad.pem"), &tampered).expect("written");
     let before = place.files();

@@ -103,6 +103,7 @@ Examples:
   quipu --name lab2                         a second node on the same machine
   quipu --mine pending                      mines whenever transactions wait
   quipu --peer /ip4/192.168.1.5/tcp/7787    also stays connected to a node that discovery does not reach
+  quipu wallet new team                     another account, in a file of its own; `quipu wallet` has more
   echo status | quipu --json                for scripts: every answer is one JSON object on a line
   quipu wallet passwd default               puts a password on the key of this machine's node
   quipu verify receipt.json --file a.pdf    what a receipt proves: who recorded that file, when, under how much work

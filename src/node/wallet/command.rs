@@ -30,7 +30,7 @@ const CONFIRMATION_BYTES_MAX: u64 = 100;
 /// What a wallet from a phrase is called if nobody says.
 const RESTORED_NAME: &str = "restored";
 
-/// What to do.
+/// What to do. No field of its parts may be called as an option of the whole program: `clap` would take them for one.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a wallet; its recovery phrase is shown once
@@ -54,7 +54,7 @@ pub enum Command {
 pub struct New {
     /// 1 to 32 of A-Z a-z 0-9 . _ -
     #[arg(value_name = "WALLET")]
-    name: String,
+    which: String,
     #[command(flatten)]
     protection: Protection,
 }
@@ -64,7 +64,7 @@ pub struct New {
 pub struct Show {
     /// Which
     #[arg(value_name = "WALLET")]
-    name: String,
+    which: String,
 }
 
 /// `wallet export`.
@@ -72,7 +72,7 @@ pub struct Show {
 pub struct Export {
     /// Which
     #[arg(value_name = "WALLET")]
-    name: String,
+    which: String,
     /// Where to; never overwritten
     file: Option<PathBuf>,
     /// Only the public key, as an X.509 SubjectPublicKeyInfo
@@ -90,7 +90,7 @@ pub struct Import {
     source: Option<PathBuf>,
     /// What to call the wallet [default: as the file]
     #[arg(value_name = "WALLET", conflicts_with = "words")]
-    name: Option<String>,
+    called: Option<String>,
     /// Restore from the recovery phrase, which is read from the terminal or from stdin
     #[arg(long)]
     words: bool,
@@ -105,7 +105,7 @@ pub struct Import {
 pub struct Passwd {
     /// Which
     #[arg(value_name = "WALLET")]
-    name: String,
+    which: String,
     #[command(flatten)]
     new_password: NewPassword,
     #[command(flatten)]
@@ -117,7 +117,7 @@ pub struct Passwd {
 pub struct Remove {
     /// Which
     #[arg(value_name = "WALLET")]
-    name: String,
+    which: String,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -127,7 +127,7 @@ pub struct Remove {
 #[derive(Debug, Args)]
 struct NewPassword {
     /// File whose first line is the new password; or put the password itself in QUIPU_WALLET_NEW_PASSWORD
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "QUIPU_NEW_PASSWORD_FILE")]
     new_password_file: Option<PathBuf>,
 }
 
@@ -201,7 +201,7 @@ impl Protection {
 }
 
 fn run_new(folder: &Folder, new: &New, passwords: &Sources) -> Result<Done, WalletError> {
-    let name = new.name.parse()?;
+    let name = new.which.parse()?;
     folder.check_free(&name)?;
     let password = new.protection.password(passwords, false, &name)?;
     let (address, words) = create(folder, &name, password.as_ref())?;
@@ -209,7 +209,7 @@ fn run_new(folder: &Folder, new: &New, passwords: &Sources) -> Result<Done, Wall
 }
 
 fn run_show(folder: &Folder, show: &Show) -> Result<Done, WalletError> {
-    let name = folder.find(&show.name.parse()?)?;
+    let name = folder.find(&show.which.parse()?)?;
     let file = folder.read(&name)?;
     Ok(Done::Shown {
         address: file.address(),
@@ -222,7 +222,7 @@ fn run_show(folder: &Folder, show: &Show) -> Result<Done, WalletError> {
 }
 
 fn run_export(folder: &Folder, export: &Export, passwords: &Sources) -> Result<Done, WalletError> {
-    let name = folder.find(&export.name.parse()?)?;
+    let name = folder.find(&export.which.parse()?)?;
     let file = folder.read(&name)?;
     let pem = if export.public {
         file.public_pem()
@@ -245,7 +245,7 @@ fn run_export(folder: &Folder, export: &Export, passwords: &Sources) -> Result<D
 
 fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<Done, WalletError> {
     let source = import.source.as_deref();
-    let name: WalletName = match (import.words, source, &import.name) {
+    let name: WalletName = match (import.words, source, &import.called) {
         (true, Some(name), _) => name.to_string_lossy().parse()?,
         (true, None, _) => RESTORED_NAME.parse()?,
         (false, _, Some(name)) => name.parse()?,
@@ -274,7 +274,7 @@ fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<D
 }
 
 fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<Done, WalletError> {
-    let name = folder.find(&passwd.name.parse()?)?;
+    let name = folder.find(&passwd.which.parse()?)?;
     let file = folder.read(&name)?;
     let (seed, has_old) = open(folder, &name, &file, passwords)?;
     let password = passwd.protection.password(passwords, has_old, &name)?;
@@ -288,7 +288,7 @@ fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<D
 }
 
 fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Done, WalletError> {
-    let name = folder.find(&remove.name.parse()?)?;
+    let name = folder.find(&remove.which.parse()?)?;
     // From here on no node starts with it, and none that runs can have it: which one it uses can't be seen from outside.
     let _lock = FolderLock::acquire(data_dir, "wallet remove").map_err(WalletError::InUse)?;
     if !remove.yes {

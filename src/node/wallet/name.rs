@@ -1,4 +1,4 @@
-//! Names of wallets, which are names of files on every system too.
+//! Names of wallets, which are names of files too.
 
 use std::fmt;
 use std::str::FromStr;

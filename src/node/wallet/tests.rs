@@ -178,6 +178,8 @@ fn ten_thousand_corruptions_are_refused_and_the_file_left_alone() {
     let mut told = [0; 3];
     for round in 0..CORRUPTIONS {
         let bytes = corrupt(&mut random, files[round % 2].to_text().as_bytes(), others[round / 2 % 2].as_bytes());
+        // Some file systems wait for the disk when a file is shortened and written again.
+        fs::remove_file(wallets.file(&name)).expect("there");
         fs::write(wallets.file(&name), &bytes).expect("written");
         let error = wallets.read(&name).expect_err("not what was written");
         let WalletError::File { problem, .. } = &error else { panic!("{error}") };
@@ -200,7 +202,7 @@ fn ten_thousand_corruptions_with_a_right_checksum_are_refused() {
     let secret = password("secret");
     let files = [Some(&secret), None].map(|password| seal(7, password, FEW).to_text());
     let others = [Some(&secret), None].map(|password| seal(8, password, FEW).to_text());
-    let body = |text: &str| text[..text.rfind(CHECKSUM_PREFIX).expect("our own")].as_bytes().to_vec();
+    let body = |text: &str| text.as_bytes()[..text.rfind(CHECKSUM_PREFIX).expect("our own")].to_vec();
     let with_checksum = |mut bytes: Vec<u8>| {
         let digest = hex::encode(Sha256::digest(&bytes));
         bytes.extend_from_slice(format!("{CHECKSUM_PREFIX}{digest}\n").as_bytes());

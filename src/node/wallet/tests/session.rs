@@ -80,7 +80,8 @@ fn a_protected_wallet_signs_only_while_it_is_unlocked() {
     assert_eq!(wallets.key().expect("unlocked").public_key().address(), address);
     assert_eq!(wallets.unlock(&wrong, None).expect_err("wrong").code(), "wrong_password");
     assert!(wallets.key().is_ok(), "a wrong password changes nothing");
-    wallets.clone().lock().expect("it has a password");
+    let same = wallets.clone();
+    std::thread::spawn(move || same.lock()).join().expect("no panic").expect("it has a password");
     assert!(wallets.current().is_locked && wallets.key().is_err(), "clones are the same");
 
     let started = Wallets::open(folder.path(), None, Some(right)).expect("right");
