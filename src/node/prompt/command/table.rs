@@ -68,7 +68,7 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         "history",
         "[WHO]",
-        "show what an account sent, received, mined, recorded",
+        "show what an account sent, got, mined, recorded",
         "The newest first; without WHO: of your account.\n\
          --limit N shows up to N (20); --before PLACE goes on where a list ended.",
     ),
@@ -84,11 +84,11 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         "receipt",
         "TXID FILE|--tip",
-        "write a proof that needs no node: `quipu verify FILE`",
-        "The file holds the transaction, its path to its block's root, and the block headers\n\
-         up to the best one; with --confirmations N, so many blocks, its own counted.\n\
-         `receipt --tip` shows the id of the best block: published elsewhere (a newspaper, a\n\
-         mail), it proves later that everything below it was there.",
+        "write a proof of it, for `quipu verify FILE`",
+        "The file holds the transaction, its path to its block's root, and the headers of\n\
+         the blocks up to the best one; with --confirmations N, of N of them.\n\
+         `receipt --tip` shows the id of the best block: published elsewhere (a newspaper,\n\
+         a mail), it proves later that everything below it was there.",
     ),
     entry(
         "checkpoint",
@@ -130,16 +130,17 @@ pub const COMMANDS: &[Entry] = &[
     entry("unalias", "NAME", "forget a name", ""),
     entry(
         "wallet",
-        "[new|use|unlock|lock]",
+        "[new|use|lock|…]",
         "show your wallets, make one, or change to another",
-        "Each is a file in the folder `wallets`, with a key and mostly a password.\n\
+        "`wallet`, `wallet new NAME`, `wallet use NAME`, `wallet unlock [MINUTES]`, `wallet lock`.\n\
+         Each is a file in the folder `wallets`, with a key and mostly a password.\n\
          `wallet new NAME` asks for the password and shows 24 words, once: they bring the key\n\
          back when the file is lost. `wallet use NAME` makes it the node's own account.\n\
          `wallet unlock [MINUTES]` asks for the password and allows signing until `wallet lock`\n\
          or for so long. `quipu wallet --help` tells what else can be done with the files.",
     ),
-    entry("unlock", "[MINUTES]", "allow signing with the wallet's key (`wallet unlock`)", ""),
-    entry("lock", "", "forget the wallet's key until `unlock` (`wallet lock`)", ""),
+    entry("unlock", "[MINUTES]", "allow signing again (`wallet unlock`)", ""),
+    entry("lock", "", "forget the wallet's key again (`wallet lock`)", ""),
     entry("peers", "", "show who is connected", ""),
     entry(
         "connect",

@@ -34,6 +34,9 @@ pub struct RecordRow {
     pub json: Option<serde_json::Value>,
     /// What it says, if that is nothing of these: its bytes.
     pub hex: Option<String>,
+    /// All of it.
+    #[serde(skip)]
+    pub record: Record,
 }
 
 /// A file's fingerprint.
@@ -63,6 +66,7 @@ impl From<&RecordEntry> for RecordRow {
             file: None,
             json: None,
             hex: None,
+            record: entry.record.clone(),
         };
         match content {
             Content::Text(text) => row.text = Some(text.clone()),

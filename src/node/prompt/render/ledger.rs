@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::{RECORD_CHARACTERS_MAX, Renderer};
 use crate::node::prompt::notice::Line;
 use crate::node::prompt::outcome::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow};
-use crate::node::prompt::text::{Tone, counted, date_time, grouped, harmless};
+use crate::node::prompt::text::{Style, Tone, counted, date_time, grouped, harmless};
+use crate::protocol::record::{Content, Record};
 use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
 
 impl Renderer<'_> {
@@ -29,10 +30,8 @@ impl Renderer<'_> {
         for row in rows {
             let (height, time, by) =
                 (grouped(row.height.0), date_time(row.timestamp), self.identity.names.short(&row.sender));
-            let tags: String = row.tags.iter().map(|tag| format!("#{} ", harmless(tag, 32))).collect();
-            let tags = self.style.paint(Tone::Quiet, &tags);
-            let what = says(row);
-            writeln!(text, "{height:>9}  {:<8}  {time}  {by:<13}  {tags}{what}", row.id.short()).expect("a string");
+            let what = says(self.style, &row.record, RECORD_CHARACTERS_MAX);
+            writeln!(text, "{height:>9}  {:<8}  {time}  {by:<13}  {what}", row.id.short()).expect("a string");
         }
         text + &more("records", next)
     }
@@ -58,8 +57,8 @@ impl Renderer<'_> {
         match transaction.kind {
             Kind::Reward => format!("mined     {amount}"),
             Kind::Record => {
-                let data = super::data(transaction.data.as_ref(), RECORD_CHARACTERS_MAX);
-                format!("recorded  {data}, fee {}", transaction.fee)
+                let what = self.data(transaction.data.as_ref(), RECORD_CHARACTERS_MAX);
+                format!("recorded  {what}, fee {}", transaction.fee)
             }
             Kind::Transfer if row.roles == ["received"] => {
                 format!("received  {amount} from {}", self.who(transaction.sender.as_ref()))
@@ -143,14 +142,16 @@ pub fn life(life: &LifeRow) -> Line {
     Line::new(tone, text)
 }
 
-fn says(row: &RecordRow) -> String {
-    match (&row.text, &row.file, &row.json, &row.hex) {
-        (Some(text), ..) => format!("\"{}\"", harmless(text, RECORD_CHARACTERS_MAX)),
-        (_, Some(file), ..) => format!("file {} ({} bytes)", harmless(&file.name, 60), grouped(file.size)),
-        (_, _, Some(json), _) => harmless(&json.to_string(), RECORD_CHARACTERS_MAX),
-        (_, _, _, Some(hex)) => format!("0x{}", harmless(hex, RECORD_CHARACTERS_MAX)),
-        _ => String::new(),
-    }
+/// What a record says, its tags first, on one line.
+pub(super) fn says(style: Style, record: &Record, characters_max: usize) -> String {
+    let tags: String = record.tags.iter().map(|tag| format!("#{} ", harmless(tag.as_str(), 32))).collect();
+    let content = match &record.content {
+        Content::Text(text) => format!("\"{}\"", harmless(text, characters_max)),
+        Content::File { name, size, .. } => format!("file {} ({} bytes)", harmless(name, 60), grouped(*size)),
+        Content::Json(json) => harmless(json, characters_max),
+        Content::Bytes(bytes) => format!("0x{}", harmless(&hex::encode(bytes), characters_max)),
+    };
+    format!("{}{content}", if tags.is_empty() { tags } else { style.paint(Tone::Quiet, &tags) })
 }
 
 fn more(command: &str, next: Option<&str>) -> String {

@@ -1,0 +1,155 @@
+//! Text for people.
+
+use super::*;
+use crate::node::prompt::command::{COMMANDS, find};
+use crate::node::prompt::failure::Code;
+use crate::node::prompt::fixture;
+use crate::protocol::record::Content;
+use crate::protocol::{BlockId, UnixMillis};
+
+fn shown(result: &Result<Outcome, Failure>) -> String {
+    Renderer { style: Style { colour: false }, identity: &fixture::identity() }.answer(result)
+}
+
+fn places(count: u64) -> Vec<PlaceRow> {
+    (1..=count).map(|height| PlaceRow { height: Height(height), id: BlockId([0xab; 32]) }).collect()
+}
+
+#[test]
+fn mined_blocks_are_listed_summed_up_or_cut_short() {
+    let mined = |blocks, wanted| shown(&Ok(Outcome::Mined { blocks: places(blocks), wanted }));
+    assert_eq!(mined(2, 2), "mined block 1 (abababab)\nmined block 2 (abababab)");
+    assert_eq!(mined(2_000, 2_000), "mined 2,000 blocks, the last one:\nmined block 2,000 (abababab)");
+    assert_eq!(mined(0, 5), "stopped after 0 of 5 blocks");
+    assert_eq!(mined(1, 5), "stopped after 1 of 5 blocks\nmined block 1 (abababab)");
+}
+
+#[test]
+fn a_resolution_says_whose_chain_it_is() {
+    let resolved = |replaced, asked| {
+        let outcome = Outcome::Resolved { replaced, answered: asked, asked, height: Height(7), tip: BlockId([1; 32]) };
+        shown(&Ok(outcome))
+    };
+    assert!(resolved(true, 2).starts_with("our chain was replaced"));
+    assert!(resolved(false, 2).starts_with("our chain is authoritative"));
+    assert!(resolved(false, 0).starts_with("nobody is connected"));
+}
+
+#[test]
+fn blocks_and_chains() {
+    let block = BlockRow::new(&fixture::block(), &fixture::network());
+    let text = shown(&Ok(Outcome::Block { block: block.clone(), best_chain: true }));
+    for words in [
+        "block 1 on the best chain",
+        "2026-11-01 00:00:00 UTC",
+        "(you)",
+        "reward    1.25 to you",
+        "transfer  2.5 from 0x",
+        "fee 0.25",
+        "record    \"p \"7\"\" by",
+        "record    0xff00 by",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let text = shown(&Ok(Outcome::Chain { length: 20_001, blocks: vec![block] }));
+    assert!(text.starts_with("20,001 blocks in all; here 1 to 1 (`chain 0` shows all)\n"), "{text}");
+    assert_eq!(text.lines().count(), 3);
+    assert!(text.lines().last().is_some_and(|line| line.trim_end().ends_with("you            3")), "{text}");
+}
+
+#[test]
+fn records_are_shown_by_what_they_say() {
+    let file = Content::File { sha256: [7; 32], name: "bill.pdf".to_owned(), size: 12_345 };
+    let record = Record { tags: vec!["delivery".parse().expect("a tag")], content: file };
+    let data = String::from_utf8(record.to_data().expect("short")).expect("JSON");
+    let mut block = BlockRow::new(&fixture::block(), &fixture::network());
+    block.transactions[2].data = Some(Data::Text(data));
+    let text = shown(&Ok(Outcome::Pending(block.transactions)));
+    assert!(text.contains("record    #delivery file bill.pdf (12,345 bytes) by"), "{text}");
+}
+
+#[test]
+fn what_others_write_cannot_steer_the_terminal() {
+    let mut block = BlockRow::new(&fixture::block(), &fixture::network());
+    block.transactions[2].data = Some(Data::Text("\x1b[2J\nmined block".to_owned() + &"x".repeat(4_000)));
+    let text = shown(&Ok(Outcome::Pending(block.transactions)));
+    assert!(!text.contains('\x1b') && text.lines().all(|line| line.chars().count() < 200), "{text}");
+    let peer = Peer {
+        peer_id: "12D3KooWabcdefgh".to_owned(),
+        address: "/ip4/10.0.0.2/tcp/7787".parse().expect("valid"),
+        name: "\x1b]0;evil\x07".to_owned(),
+        agent: String::new(),
+        height: None,
+        direction: Direction::Inbound,
+        ping_ms: Some(3),
+        clock_offset_millis: Some(-90_000),
+    };
+    let text = shown(&Ok(Outcome::Peers(vec![peer])));
+    assert!(!text.contains('\x1b') && text.contains("…abcdefgh") && text.contains("off by 90 s"), "{text}");
+    assert!(!shown(&Err(Failure::new(Code::ConnectFailed, "\x1b[1m"))).contains('\x1b'));
+}
+
+#[test]
+fn balances_and_status() {
+    let balance = |pending| {
+        let (address, spendable) = (fixture::me(), Amount::COIN);
+        let balance = Amount::from_units(250_000_000);
+        shown(&Ok(Outcome::Balance { address, balance, nonce: 1, pending, spendable }))
+    };
+    let end = "at 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed (you), 1 transaction made";
+    assert_eq!(balance(0), format!("2.5 {end}"));
+    let spent = "1 of it can still be spent, beside";
+    assert_eq!(balance(1), format!("2.5 {end}\n{spent} 1 pending transaction"));
+    assert_eq!(balance(2), format!("2.5 {end}\n{spent} 2 pending transactions"));
+    let status =
+        Status::new(&fixture::identity(), &fixture::view(), &fixture::wallet(), 3, Vec::new(), UnixMillis(13_000));
+    let text = shown(&Ok(Outcome::Status(Box::new(status))));
+    for words in ["lab2", "made 12 s ago", "on, 4.2 MH/s", "12,000 / 20,000 (60 %)", "balance 2.5"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn progress_lines() {
+    let view = fixture::view();
+    assert_eq!(sync_line(&view.syncing.expect("syncing")), "syncing 12,000 / 20,000 (60 %)");
+    let almost = SyncView { height: Height(19_999), target: Height(20_000) };
+    assert_eq!(sync_line(&almost), "syncing 19,999 / 20,000 (99 %)");
+    assert_eq!(sync_line(&SyncView { height: Height(0), target: Height(0) }), "syncing 0 / 0 (0 %)");
+    assert_eq!(sync_end(Height(20_001), Height(20_000)).text, "up to date at height 20,001");
+    assert!(sync_end(Height(12_000), Height(20_000)).text.starts_with("stopped syncing at height 12,000 of 20,000"));
+    let line = mining_line(&view.mining, 5_000);
+    assert_eq!(line.as_deref(), Some("mining block 2 of 5, 4.2 MH/s, 5 s; Ctrl-C stops it"));
+    assert_eq!(mining_line(&MiningView::default(), 0), None);
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    let text = shown(&Ok(Outcome::Help { commands: COMMANDS.iter().map(Into::into).collect() }));
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert_eq!(text.lines().count(), COMMANDS.len() + 1);
+    for entry in COMMANDS {
+        let text = shown(&Ok(Outcome::Help { commands: vec![entry.into()] }));
+        assert!(text.lines().all(|line| line.chars().count() <= 82), "{text}");
+    }
+    let text = shown(&Ok(Outcome::Help { commands: vec![find("mine").expect("there").into()] }));
+    assert!(text.starts_with("mine [N|on|off|pending] [--to WHO]") && text.contains("Ctrl-C"), "{text}");
+}
+
+#[test]
+fn the_banner_says_who_where_and_what_next() {
+    let identity = fixture::identity();
+    let renderer = Renderer { style: Style { colour: false }, identity: &identity };
+    let listen = vec!["/ip4/192.168.100.100/tcp/7787".parse().expect("valid")];
+    let status = Status::new(&identity, &fixture::view(), &fixture::wallet(), 0, listen, UnixMillis(2_000));
+    let text = renderer.banner(&status, CommandsFrom::Terminal);
+    let place = "/ip4/192.168.100.100/tcp/7787";
+    for words in ["lab2", "network dev", "0x5aAeb6", "balance 2.5", "height 7", place, "on this LAN", "`help`"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(renderer.banner(&status, CommandsFrom::Nowhere).contains("SIGTERM"));
+    let identity = Identity { finds_peers: false, ..fixture::identity() };
+    let text = Renderer { identity: &identity, ..renderer }.banner(&status, CommandsFrom::Terminal);
+    assert!(text.contains("--peer") && !text.contains("by themselves"), "{text}");
+}
