@@ -65,7 +65,6 @@ impl Engine {
     pub(super) fn bar(&mut self, peer: PeerKey, tip: BlockId, now: Now) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.candidate = Candidate::default();
-        session.best = None;
         (session.exhausted_tip, session.doubtful) = (Some(tip), true);
         session.barred_until = Some(now.elapsed + BARRED_PAUSE);
         let height = session.status.as_ref().map(|status| status.height);

@@ -8,7 +8,7 @@ use quipu_protocol::{Header, Height};
 
 use super::super::event::Place;
 use super::super::index::BlockRef;
-use super::{Chain, Path};
+use super::Chain;
 
 impl Chain {
     /// The block that is never left, if there is one.
@@ -17,13 +17,10 @@ impl Chain {
     }
 
     /// From now on, never leaves the block of the best chain at this height; `None`: may leave any. Not in the middle of a
-    /// reorganisation, and not above the tip.
+    /// reorganisation, and not above the tip. The goal may be barred then, and has to be chosen anew.
     pub(crate) fn set_checkpoint(&mut self, height: Option<Height>) {
         assert!(self.reorganisation.is_none(), "between two chains there is no best one");
         self.hold_checkpoint(height.map(|height| self.best[height.0 as usize]));
-        if self.index.is_barred(self.goal()) {
-            self.path = Path::default();
-        }
         self.find_stored_better();
     }
 

@@ -4,7 +4,7 @@ use quipu_protocol::{Amount, Block, Body, Header, Reward, SignedTransaction};
 
 use super::super::event::{Fate, GoneReason, Notice, Place, ROLLED_BACK_TOLD_MAX, RolledBack};
 use super::super::mempool::{NONCE_GAP_MAX, SENDER_TRANSACTIONS_MAX};
-use super::{Bench, key};
+use super::{Bench, headers, key};
 
 impl Bench {
     /// A branch of blocks by one miner with these transactions, a list for each.
@@ -82,6 +82,23 @@ fn each_transaction_of_a_block_that_left_is_told_with_its_fate() {
         (transaction, second, Fate::Gone(reason))
     }));
     assert_eq!(told[0].0.iter().map(row).collect::<Vec<_>>(), want);
+}
+
+/// The new tip is told when all that came at once is connected, and so is what is in it.
+#[test]
+fn a_transaction_is_mined_again_also_above_where_the_chains_changed_places() {
+    let mut bench = Bench::new();
+    let common = bench.chain(&bench.genesis(), 1, 1);
+    let fork = common[0].header;
+    let sent = bench.send(1, 0, 3, 10, 0);
+    let ours = bench.branch(&fork, 2, vec![vec![sent.clone()]]);
+    let theirs = bench.branch(&fork, 4, vec![vec![], vec![], vec![], vec![sent]]);
+    bench.gossip_blocks(&[common, ours].concat());
+    let peer = bench.connect_with(&theirs[3].header, 5);
+    bench.answer_headers(peer, &headers(&theirs));
+    bench.answer_blocks(peer, &theirs);
+    assert_eq!(bench.tip(), theirs[3].header.id());
+    assert_eq!(bench.rolled_back()[0].0[0].fate, Fate::Mined);
 }
 
 #[test]
