@@ -211,7 +211,11 @@ fn a_folder_that_no_node_uses_is_read() {
 /// A record in a block of a node, and a receipt for it.
 fn recorded(node: &Node, folder: &Path) -> PathBuf {
     let data = Record::text("x").to_data().expect("short").into();
-    let send = Command::Send { key: node.handle().key().expect("no password"), action: Action::Record { data }, fee: Amount::ZERO };
+    let send = Command::Send {
+        key: node.handle().key().expect("no password"),
+        action: Action::Record { data },
+        fee: Amount::ZERO,
+    };
     assert!(matches!(command(node, send), Ok(Answer::Sent(_))));
     let height = mine(node, 1);
     let snapshot = node.handle().reader().snapshot().expect("readable");
