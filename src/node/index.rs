@@ -6,7 +6,8 @@
 //! the one that was durable when the view was asked for; a file that is missing, damaged, of another network or of
 //! another form is built anew from the store without a word from the user.
 //!
-//! Commits of the index wait for no disk, but for one every few seconds: what a crash loses is indexed again.
+//! The newest rows are in memory only. They go to the file by the million, or when nothing happens: a row's place in the
+//! file is random, so a few of them would rewrite as many pages. What a crash loses is indexed again.
 //!
 //! Not here: the things themselves. A row says where one is, and it is read from the store and compared.
 
@@ -122,6 +123,10 @@ struct Shared {
 struct State {
     /// Used under the lock only, so that the thread knows when it is closed.
     database: Option<Arc<Database>>,
+    /// The last block that the file knows.
+    written: Place,
+    /// The rows that are not in the file, in order.
+    fresh: Arc<Vec<u128>>,
     /// The last block that is indexed.
     indexed: Place,
     /// Grows with each change, so that none is slept through.
@@ -145,13 +150,16 @@ impl Index {
         told: impl Fn(Place) + Send + 'static,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (notes, noted) = bounded(1);
+        let genesis = Place { height: Height::GENESIS, id: network.genesis_id() };
         let shared = Arc::new(Shared {
             reader,
             network: Arc::clone(network),
             file: folder.join(file::FILE),
             state: Mutex::new(State {
                 database: None,
-                indexed: Place { height: Height::GENESIS, id: network.genesis_id() },
+                written: genesis,
+                fresh: Arc::default(),
+                indexed: genesis,
                 changes: 0,
                 waiting: 0,
                 damage: None,

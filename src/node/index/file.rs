@@ -1,11 +1,11 @@
-//! The file: opened, or made anew, and written in commits that wait for the disk only now and then.
+//! The file: opened, or made anew, and written in large commits.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
 
 use super::IndexError;
 use crate::engine::event::Place;
@@ -27,7 +27,7 @@ const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const META_SCHEMA: &str = "schema";
 /// The id of the genesis block.
 const META_GENESIS: &str = "genesis";
-/// Height (`u64`, little endian) and id of the last block that is indexed.
+/// Height (`u64`, little endian) and id of the last block whose rows are here.
 const META_TIP: &str = "tip";
 
 /// What one commit changes.
@@ -37,11 +37,11 @@ pub(super) struct Batch {
     pub(super) removed: Vec<u128>,
     /// Keys that come, in order, after the others went.
     pub(super) added: Vec<u128>,
-    /// The last block that is indexed then.
+    /// The last block whose rows are here then.
     pub(super) tip: Place,
 }
 
-/// Opens the index of this network, or makes an empty one in its place. Gives the last block that is indexed.
+/// Opens the index of this network, or makes an empty one in its place. Gives the last block that it knows.
 pub(super) fn open(path: &Path, network: &Network) -> Result<(Arc<Database>, Place), IndexError> {
     let is_there = path.try_exists().map_err(|error| from_io(path, &error))?;
     if is_there {
@@ -57,7 +57,7 @@ pub(super) fn open(path: &Path, network: &Network) -> Result<(Arc<Database>, Pla
     let tip = Place { height: Height::GENESIS, id: network.genesis_id() };
     let database = guarded(path, || {
         let database = builder().create(path)?;
-        let transaction = durable(&database)?;
+        let transaction = begin_write(&database)?;
         {
             let mut meta = transaction.open_table(META)?;
             meta.insert(META_SCHEMA, SCHEMA.to_le_bytes().as_slice())?;
@@ -97,7 +97,7 @@ fn builder() -> Builder {
     builder
 }
 
-fn durable(database: &Database) -> Result<redb::WriteTransaction, redb::Error> {
+fn begin_write(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
     // So that opening after a crash does not walk through the file.
     transaction.set_quick_repair(true);
@@ -124,11 +124,10 @@ pub(super) fn close(path: &Path, database: Arc<Database>) {
     }
 }
 
-/// Writes a batch. It can be read at once, and survives a crash from the next [`save`] on.
+/// Writes a batch in one durable commit.
 pub(super) fn write(path: &Path, database: &Database, batch: &Batch) -> Result<(), IndexError> {
     guarded(path, || {
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(Durability::None).expect("one process has the file, and there are no savepoints");
+        let transaction = begin_write(database)?;
         {
             let mut rows = transaction.open_table(ROWS)?;
             for key in &batch.removed {
@@ -144,12 +143,7 @@ pub(super) fn write(path: &Path, database: &Database, batch: &Batch) -> Result<(
     })
 }
 
-/// Waits until all that was written survives a crash.
-pub(super) fn save(path: &Path, database: &Database) -> Result<(), IndexError> {
-    guarded(path, || Ok(durable(database)?.commit()?))
-}
-
-/// The last block that is indexed.
+/// The last block that the file knows.
 pub(super) fn tip(transaction: &ReadTransaction) -> Result<Place, redb::Error> {
     let wrong = || corrupted("it does not say how far it has come");
     let meta = transaction.open_table(META)?;

@@ -12,17 +12,18 @@ use crate::engine::event::Place;
 use crate::node::store::{Snapshot, StoreError};
 use crate::protocol::{Block, Height};
 
-/// A commit takes in no more blocks once it has so many rows. In larger ones more of them share a page; each row takes
-/// 16 bytes of memory.
-const COMMIT_ROWS_MAX: usize = 1 << 20;
+/// One round takes in no more blocks once it has so many rows, so that views see how it goes on.
+const ROUND_ROWS_MAX: usize = 500_000;
+/// With so many rows in memory, 16 bytes each, they go to the file.
+const FRESH_ROWS_MAX: usize = 1_000_000;
 /// After so many blocks at once, more are expected soon.
 const GATHER_BLOCKS: u64 = 64;
-/// And this is how long they are waited for, unless a view waits, so that they share a commit.
-const GATHER_TIME: Duration = Duration::from_secs(2);
-/// How much a crash may cost, of work that is done again.
-const SAVE_TIME: Duration = Duration::from_secs(10);
-/// When nothing has come for so long, all is made durable.
+/// And this is how long they are waited for, unless a view waits, so that they share a round.
+const GATHER_TIME: Duration = Duration::from_millis(500);
+/// When nothing has come for so long, all goes to the file.
 const REST_TIME: Duration = Duration::from_secs(1);
+/// Else after so long: this much a crash may cost, of work that is done again.
+const FRESH_TIME: Duration = Duration::from_secs(60);
 /// A file that is found damaged so often in one run is given up.
 const REBUILDS_MAX: u32 = 3;
 
@@ -33,13 +34,16 @@ pub(super) struct Follower {
     told: Box<dyn Fn(Place) + Send>,
 }
 
-/// An open file and how far it has come.
+/// An open file, and what is not in it yet.
 struct Progress {
     database: Arc<Database>,
+    /// The last block that is indexed.
     tip: Place,
-    /// When all before was made durable, and whether anything came after.
-    saved: Instant,
-    is_unsaved: bool,
+    /// The last one that is in the file, and since when.
+    written: Place,
+    written_at: Instant,
+    /// Rows that are not in the file, in order.
+    fresh: Arc<Vec<u128>>,
 }
 
 impl Follower {
@@ -68,15 +72,15 @@ impl Follower {
     fn attempt(&self) -> Result<(), IndexError> {
         let path = &self.shared.file;
         let (database, tip) = file::open(path, &self.shared.network)?;
+        let mut progress = Progress { database, tip, written: tip, written_at: Instant::now(), fresh: Arc::default() };
         self.shared.change(|state| {
-            state.database = Some(Arc::clone(&database));
-            state.indexed = tip;
+            state.database = Some(Arc::clone(&progress.database));
             state.damage = None;
         });
-        let mut progress = Progress { database, tip, saved: Instant::now(), is_unsaved: false };
+        self.show(&progress);
         let mut result = self.follow(&mut progress);
-        if result.is_ok() && progress.is_unsaved {
-            result = file::save(path, &progress.database);
+        if result.is_ok() {
+            result = self.write(&mut progress);
         }
         let shared = self.shared.change(|state| state.database.take());
         drop(shared);
@@ -96,16 +100,16 @@ impl Follower {
                 }
             }
             let from = progress.tip;
-            let is_full = match self.advance(progress) {
-                Ok(is_full) => is_full,
+            let is_more = match self.advance(progress) {
+                Ok(is_more) => is_more,
                 Err(IndexError::Store(StoreError::Closed)) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            if progress.is_unsaved && progress.saved.elapsed() > SAVE_TIME {
-                self.save(progress)?;
+            if progress.fresh.len() >= FRESH_ROWS_MAX || progress.written_at.elapsed() >= FRESH_TIME {
+                self.write(progress)?;
             }
             let is_many = progress.tip.height - from.height > GATHER_BLOCKS;
-            if !is_full && !self.wait(progress, is_many)? {
+            if !is_more && !self.wait(progress, is_many)? {
                 return Ok(());
             }
         }
@@ -115,14 +119,14 @@ impl Follower {
     fn wait(&self, progress: &mut Progress, is_many: bool) -> Result<bool, IndexError> {
         let gathered = Instant::now() + if is_many { GATHER_TIME } else { Duration::ZERO };
         loop {
-            let noted = if progress.is_unsaved {
-                self.notes.recv_timeout(REST_TIME)
-            } else {
+            let noted = if progress.written == progress.tip {
                 self.notes.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                self.notes.recv_timeout(REST_TIME)
             };
             match noted {
                 Ok(()) => break,
-                Err(RecvTimeoutError::Timeout) => self.save(progress)?,
+                Err(RecvTimeoutError::Timeout) => self.write(progress)?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
             }
         }
@@ -141,43 +145,64 @@ impl Follower {
         state.waiting > 0 || state.is_ending || state.damage.is_some()
     }
 
-    fn save(&self, progress: &mut Progress) -> Result<(), IndexError> {
-        file::save(&self.shared.file, &progress.database)?;
-        (progress.saved, progress.is_unsaved) = (Instant::now(), false);
-        Ok(())
-    }
-
-    /// One commit towards the best block. Gives whether there is more to do at once.
+    /// One round towards the best block. Gives whether there is more to do at once.
     fn advance(&self, progress: &mut Progress) -> Result<bool, IndexError> {
         let snapshot = self.shared.reader.snapshot()?;
         let best = snapshot.tip();
-        let batch = self.collect(&snapshot, progress.tip)?;
-        let is_best = is_best(&snapshot, &batch.tip)?;
+        let Batch { removed, added, tip } = self.collect(&snapshot, progress.tip)?;
+        let is_best = is_best(&snapshot, &tip)?;
         // The store keeps old pages for it.
         drop(snapshot);
-        if batch.tip == progress.tip {
+        if tip == progress.tip {
             return Ok(false);
         }
-        file::write(&self.shared.file, &progress.database, &batch)?;
-        (progress.tip, progress.is_unsaved) = (batch.tip, true);
-        self.shared.change(|state| state.indexed = batch.tip);
-        if is_best {
-            (self.told)(batch.tip);
+        if removed.is_empty() {
+            progress.fresh = Arc::new(merged(&progress.fresh, &added));
+        } else {
+            // What leaves the chain may be in the file.
+            let stays = progress.fresh.iter().filter(|key| removed.binary_search(key).is_err());
+            let batch = Batch { added: merged(&stays.copied().collect::<Vec<_>>(), &added), removed, tip };
+            file::write(&self.shared.file, &progress.database, &batch)?;
+            (progress.written, progress.written_at, progress.fresh) = (tip, Instant::now(), Arc::default());
         }
-        Ok(batch.tip != best)
+        progress.tip = tip;
+        self.show(progress);
+        if is_best {
+            (self.told)(tip);
+        }
+        Ok(tip != best)
+    }
+
+    /// Writes what is not in the file.
+    fn write(&self, progress: &mut Progress) -> Result<(), IndexError> {
+        if progress.written != progress.tip {
+            let batch = Batch { removed: Vec::new(), added: progress.fresh.to_vec(), tip: progress.tip };
+            file::write(&self.shared.file, &progress.database, &batch)?;
+            (progress.written, progress.fresh) = (progress.tip, Arc::default());
+            self.show(progress);
+        }
+        progress.written_at = Instant::now();
+        Ok(())
+    }
+
+    fn show(&self, progress: &Progress) {
+        self.shared.change(|state| {
+            state.fresh = Arc::clone(&progress.fresh);
+            (state.written, state.indexed) = (progress.written, progress.tip);
+        });
     }
 
     /// What leads from `tip` towards the best block: first down to where the chains part, then up.
     fn collect(&self, snapshot: &Snapshot, mut tip: Place) -> Result<Batch, IndexError> {
         let network = &self.shared.network;
         let (mut removed, mut added) = (Vec::new(), Vec::new());
-        while removed.len() < COMMIT_ROWS_MAX && !is_best(snapshot, &tip)? {
+        while removed.len() < ROUND_ROWS_MAX && !is_best(snapshot, &tip)? {
             let block = left(snapshot, &tip)?;
             row::add_rows(&block, network, &mut removed);
             tip = Place { height: Height(tip.height.0 - 1), id: block.header.parent };
         }
         if is_best(snapshot, &tip)? {
-            while added.len() < COMMIT_ROWS_MAX
+            while added.len() < ROUND_ROWS_MAX
                 && let Some(block) = snapshot.block_at(tip.height.next())?
             {
                 row::add_rows(&block, network, &mut added);
@@ -190,6 +215,14 @@ impl Follower {
         }
         Ok(Batch { removed, added, tip })
     }
+}
+
+/// Two lists in order, in one.
+fn merged(one: &[u128], other: &[u128]) -> Vec<u128> {
+    let mut keys = [one, other].concat();
+    // This sort finds the two runs and merges them.
+    keys.sort();
+    keys
 }
 
 fn is_best(snapshot: &Snapshot, place: &Place) -> Result<bool, StoreError> {

@@ -1,11 +1,40 @@
 //! What several lists have in common, from the newest down.
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
 use redb::ReadOnlyTable;
 
 use super::row::{List, Spot, spot_of};
 
 /// The rows of the index at one moment.
-pub(super) type Rows = ReadOnlyTable<u128, ()>;
+pub(super) struct Rows {
+    /// In the file.
+    pub(super) written: ReadOnlyTable<u128, ()>,
+    /// Not in the file yet, in order.
+    pub(super) fresh: Arc<Vec<u128>>,
+}
+
+impl Rows {
+    /// The places of some rows, at most so many.
+    pub(super) fn first(&self, keys: RangeInclusive<u128>, count: usize) -> Result<Vec<Spot>, redb::Error> {
+        let fresh = self.fresh[self.fresh.partition_point(|key| key < keys.start())..].iter();
+        let mut spots: Vec<_> =
+            fresh.take_while(|key| *key <= keys.end()).take(count).map(|key| spot_of(*key)).collect();
+        for row in self.written.range(keys)?.take(count - spots.len()) {
+            spots.push(spot_of(row?.0.value()));
+        }
+        Ok(spots)
+    }
+
+    /// The highest of some keys.
+    fn last(&self, keys: RangeInclusive<u128>) -> Result<Option<u128>, redb::Error> {
+        let below = self.fresh.partition_point(|key| key <= keys.end());
+        let fresh = self.fresh[..below].last().copied().filter(|key| keys.contains(key));
+        let written = self.written.range(keys)?.next_back().transpose()?.map(|(key, _)| key.value());
+        Ok(fresh.max(written))
+    }
+}
 
 /// The places that are in all of some lists and not below a floor.
 pub(super) struct Common<'a> {
@@ -56,8 +85,7 @@ impl<'a> Common<'a> {
         if highest < self.floor {
             return Ok(None);
         }
-        let last = self.rows.range(list.key(self.floor)..=list.key(highest))?.next_back().transpose()?;
-        Ok(last.map(|(key, _)| spot_of(key.value())))
+        Ok(self.rows.last(list.key(self.floor)..=list.key(highest))?.map(spot_of))
     }
 }
 
@@ -90,8 +118,11 @@ mod tests {
         let mut added: Vec<u128> =
             lists.iter().zip(&sets).flat_map(|(list, set)| set.iter().map(|number| list.key(spot(*number)))).collect();
         added.sort_unstable();
+        // Some of them are in the file, some are not yet.
+        let (fresh, added) = added.into_iter().partition(|_| is_one_of(3));
         file::write(&path, &database, &file::Batch { removed: vec![], added, tip }).expect("written");
-        let rows = database.begin_read().expect("readable").open_table(file::ROWS).expect("made");
+        let written = database.begin_read().expect("readable").open_table(file::ROWS).expect("made");
+        let rows = Rows { written, fresh: Arc::new(fresh) };
         for (count, floor) in [(1, 0), (2, 0), (3, 0), (3, 300), (3, 600)] {
             let wanted: Vec<_> = (floor..600)
                 .rev()

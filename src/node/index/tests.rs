@@ -1,7 +1,7 @@
 use std::fs;
 
 use crossbeam_channel::{Receiver, unbounded};
-use redb::ReadableTable;
+use redb::{ReadableDatabase, ReadableTable};
 
 use super::*;
 use crate::engine::event::Write;
@@ -68,11 +68,9 @@ impl Running {
         while self.told.recv_timeout(PATIENCE).expect("the index goes on") != tip {}
     }
 
-    /// All rows there are.
+    /// The keys of all rows there are.
     fn rows(&self) -> Vec<u128> {
-        let view = self.view();
-        let rows = view.rows().iter().expect("readable");
-        rows.map(|row| row.expect("readable").0.value()).collect()
+        self.view().keys()
     }
 }
 
@@ -87,6 +85,13 @@ impl Drop for Running {
 fn rows_anew(world: &World) -> Vec<u128> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     world.index_in(folder.path()).rows()
+}
+
+/// The keys of the rows in a file that nobody has open.
+fn rows_in(file: &Path, network: &Network) -> Vec<u128> {
+    let (database, _) = file::open(file, network).expect("a good file");
+    let rows = database.begin_read().expect("readable").open_table(file::ROWS).expect("made");
+    rows.iter().expect("readable").map(|row| row.expect("readable").0.value()).collect()
 }
 
 /// A plain generator, so that a failure can be repeated.
@@ -340,24 +345,35 @@ fn ids_are_found_by_their_beginnings() {
 #[test]
 fn a_reorganisation_leaves_the_rows_of_the_new_chain() {
     let (old, new) = (random_chain(1, 20), random_chain(2, 25));
-    let mut world = World::new(&old);
-    let running = world.index();
-    world.write(old.writes_above(0));
-    assert_eq!(running.view().tip(), old.tip());
-    let lost = transactions_newest_first(&old)[0].id;
-    assert!(running.view().find(&lost).expect("readable").is_some());
-    // Through each height at which the index may look: down, and up again.
-    world.write(old.undo_above(10));
-    assert_eq!(running.rows(), rows_anew(&world));
-    world.write(old.undo_above(0)[10..].to_vec());
-    assert!(running.rows().is_empty());
-    world.write(new.writes_above(0));
-    assert_eq!(running.view().find(&lost).expect("readable"), None);
-    assert_eq!(running.rows(), rows_anew(&world));
-    world.write([new.undo_above(0), old.writes_above(0)].concat());
-    assert_eq!(running.rows(), rows_anew(&world));
-    assert!(running.rows().len() > 100);
-    running.wait_for(old.tip());
+    // With the rows in memory, and with all of them in the file.
+    for is_written in [false, true] {
+        let mut world = World::new(&old);
+        let mut running = world.index();
+        world.write(old.writes_above(0));
+        assert_eq!(running.view().tip(), old.tip());
+        let lost = transactions_newest_first(&old)[0].id;
+        assert!(running.view().find(&lost).expect("readable").is_some());
+        let steps = [
+            old.undo_above(10),
+            old.writes_above(10),
+            [old.undo_above(0), new.writes_above(0)].concat(),
+            [new.undo_above(0), old.writes_above(0)[..30].to_vec()].concat(),
+            old.writes_above(15),
+        ];
+        for (number, writes) in steps.into_iter().enumerate() {
+            if is_written {
+                drop(running);
+                running = world.index();
+            }
+            world.write(writes);
+            assert_eq!(running.rows(), rows_anew(&world), "step {number}");
+            assert_eq!(running.view().find(&lost).expect("readable").is_some(), [1, 4].contains(&number));
+        }
+        assert!(running.rows().len() > 100);
+        running.wait_for(old.tip());
+        drop(running);
+        assert_eq!(rows_in(&world.file(), &world.network), rows_anew(&world));
+    }
 }
 
 #[test]

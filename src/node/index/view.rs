@@ -1,10 +1,12 @@
 //! Reading the index and the store as they were at one tip.
 
+use std::sync::Arc;
+
 use redb::{ReadTransaction, ReadableDatabase};
 
 use super::entry::{Cursor, Entry, Item, Location, Page, Query, RecordEntry, Roles};
 use super::list::{Common, Found, Rows};
-use super::row::{List, Spot, spot_of};
+use super::row::{List, Spot};
 use super::{Index, IndexError, file};
 use crate::engine::event::Place;
 use crate::node::store::Snapshot;
@@ -32,9 +34,14 @@ pub struct View {
 impl View {
     /// `None` if the index has not come to `wanted` yet, or is on a branch that the store has left.
     pub(super) fn open(index: &Index, wanted: Place) -> Result<Option<Self>, IndexError> {
-        let Some(transaction) = begin(index)? else { return Ok(None) };
+        let Some(Begun { transaction, written, fresh, tip }) = begin(index)? else { return Ok(None) };
         let read = || Ok((file::tip(&transaction)?, transaction.open_table(file::ROWS)?));
-        let (tip, rows) = file::guarded(&index.shared.file, read).map_err(|error| told(index, error))?;
+        let (in_file, rows) = file::guarded(&index.shared.file, read).map_err(|error| told(index, error))?;
+        if in_file != written {
+            // The fresh rows are just on their way into it.
+            return Ok(None);
+        }
+        let rows = Rows { written: rows, fresh };
         // The index never knows more than the store, so the store is looked at after it.
         let snapshot = index.shared.reader.snapshot()?;
         let is_best = snapshot.header_at(tip.height)?.is_some_and(|header| header.id() == tip.id);
@@ -52,9 +59,14 @@ impl View {
         &self.snapshot
     }
 
+    /// The keys of all rows, in order.
     #[cfg(test)]
-    pub(super) fn rows(&self) -> &Rows {
-        &self.rows
+    pub(super) fn keys(&self) -> Vec<u128> {
+        let written = redb::ReadableTable::iter(&self.rows.written).expect("readable");
+        let mut keys: Vec<_> = written.map(|row| row.expect("readable").0.value()).collect();
+        keys.extend(self.rows.fresh.iter());
+        keys.sort_unstable();
+        keys
     }
 
     /// Where a transaction, or a reward, is.
@@ -168,10 +180,7 @@ impl View {
     }
 
     fn spots(&self, keys: std::ops::RangeInclusive<u128>) -> Result<Vec<Spot>, IndexError> {
-        self.guarded(|| {
-            let rows = self.rows.range(keys)?.take(SCAN_STEPS_MAX);
-            rows.map(|row| Ok(spot_of(row?.0.value()))).collect()
-        })
+        self.guarded(|| self.rows.first(keys, SCAN_STEPS_MAX))
     }
 
     fn guarded<T>(&self, body: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, IndexError> {
@@ -179,8 +188,17 @@ impl View {
     }
 }
 
+/// What belongs together.
+struct Begun {
+    transaction: ReadTransaction,
+    /// What the file's tip must be.
+    written: Place,
+    fresh: Arc<Vec<u128>>,
+    tip: Place,
+}
+
 /// `None` while the file is being opened.
-fn begin(index: &Index) -> Result<Option<ReadTransaction>, IndexError> {
+fn begin(index: &Index) -> Result<Option<Begun>, IndexError> {
     let file = &index.shared.file;
     let result = {
         let state = index.shared.state();
@@ -188,7 +206,13 @@ fn begin(index: &Index) -> Result<Option<ReadTransaction>, IndexError> {
             return Err(IndexError::Unusable { file: file.clone(), detail });
         }
         let Some(database) = &state.database else { return Ok(None) };
-        file::guarded(file, || Ok(database.begin_read()?))
+        let begun = |transaction| Begun {
+            transaction,
+            written: state.written,
+            fresh: Arc::clone(&state.fresh),
+            tip: state.indexed,
+        };
+        file::guarded(file, || Ok(database.begin_read()?)).map(begun)
     };
     result.map(Some).map_err(|error| told(index, error))
 }
