@@ -94,9 +94,9 @@ pub const COMMANDS: &[Entry] = &[
         "checkpoint",
         "[HEIGHT|off]",
         "never leave the chain up to HEIGHT; alone: show it",
-        "This node then refuses every reorganisation that would take off the block at HEIGHT,\n\
-         however much work it shows, and tells when one is offered. Choose a block that all\n\
-         agree on. It holds for this node alone, until `checkpoint off`.",
+        "This node then refuses every reorganisation that would take off the block at\n\
+         HEIGHT, however much work it shows, and tells when one is offered. Choose a block\n\
+         that all agree on. It holds for this node alone, until `checkpoint off`.",
     ),
     entry(
         "chain",
@@ -124,20 +124,20 @@ pub const COMMANDS: &[Entry] = &[
         "alias",
         "[NAME [ADDRESS]]",
         "give an address a name, or show all names",
-        "A name works wherever an address does, and is shown instead. It is known to this node\n\
-         alone. A name that is taken has to be freed first, with `unalias`.",
+        "A name works wherever an address does, and is shown instead. It is known to this\n\
+         node alone. A name that is taken has to be freed first, with `unalias`.",
     ),
     entry("unalias", "NAME", "forget a name", ""),
     entry(
         "wallet",
         "[new|use|lock|…]",
         "show your wallets, make one, or change to another",
-        "`wallet`, `wallet new NAME`, `wallet use NAME`, `wallet unlock [MINUTES]`, `wallet lock`.\n\
-         Each is a file in the folder `wallets`, with a key and mostly a password.\n\
-         `wallet new NAME` asks for the password and shows 24 words, once: they bring the key\n\
-         back when the file is lost. `wallet use NAME` makes it the node's own account.\n\
-         `wallet unlock [MINUTES]` asks for the password and allows signing until `wallet lock`\n\
-         or for so long. `quipu wallet --help` tells what else can be done with the files.",
+        "`wallet` alone lists them. Each is a file in the folder `wallets`, with a key and\n\
+         mostly a password. `wallet new NAME` asks for the password and shows 24 words,\n\
+         once: they bring the key back when the file is lost. `wallet use NAME` makes it\n\
+         the node's own account. `wallet unlock [MINUTES]` asks for the password and allows\n\
+         signing, for so long or until `wallet lock`. `quipu wallet --help` tells what else\n\
+         can be done with the files.",
     ),
     entry("unlock", "[MINUTES]", "allow signing again (`wallet unlock`)", ""),
     entry("lock", "", "forget the wallet's key again (`wallet lock`)", ""),
