@@ -32,6 +32,7 @@
 //!                                                      │ Effect::Verdict ──> swarm passes it on
 //!                                                      │ Effect::Persist ──> node::store, one commit for all that waits
 //!                                                      └ Effect::Notify, Answer ──> the prompt, after that commit
+//!                                                        node::index follows the commits: where is which record?
 //! ```
 //!
 //! Each arrow goes one way. Queues between the parts are bounded, or hold at most one answer for each thing that was

@@ -14,6 +14,9 @@
 //! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that is signed with |
 //! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, the identity, logs, the user |
+//! | [`receipt`] | any | makes proofs from the stored chain |
+//! | [`verify`] | the main thread | `quipu verify`: judges proofs, no node needed |
+//! | `files`, `private_file` | any | files that are there whole or not at all |
 //! | [`thread`] | | threads that tell when they fail |
 //!
 //! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node

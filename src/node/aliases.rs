@@ -199,7 +199,7 @@ mod tests {
         aliases.set("warehouse", address(1)).expect("free");
         aliases.set("Lager-ü", address(2)).expect("free");
         aliases.set("warehouse", address(1)).expect("the same again");
-        let error = aliases.clone().set("warehouse", address(2)).expect_err("taken");
+        let error = aliases.set("warehouse", address(2)).expect_err("taken");
         assert!(error.to_string().contains("`unalias warehouse`"), "{error}");
         for aliases in [&aliases, &Aliases::open(folder.path()).expect("readable")] {
             let want = [("Lager-ü".to_owned(), address(2)), ("warehouse".to_owned(), address(1))];
