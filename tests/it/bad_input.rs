@@ -179,16 +179,25 @@ pub(crate) fn truncated_files_end_the_start_and_stay_as_they_are() {
         for keep in [0, content.len() / 2] {
             fs::write(file, &content[..keep]).expect("writable");
             let name = file.file_name().expect("a file").to_string_lossy().into_owned();
-            let code = if name.ends_with(".redb") { "database_damaged" } else { "key_damaged" };
+            let code = match &*name {
+                "chain.redb" => "database_damaged",
+                "node.key" => "key_damaged",
+                _ => "wallet_cut_off",
+            };
             refuses_to_start(node.folder(), Options::default(), code, &name);
             assert_eq!(fs::read(file).expect("readable"), &content[..keep], "{name} was touched");
             fs::write(file, content).expect("writable");
         }
         damaged += 1;
     }
-    assert!(damaged >= 2, "at least a key and a database in {:?}", files.iter().map(|(f, _)| f).collect::<Vec<_>>());
+    assert_eq!(damaged, 3, "keys and a database in {:?}", files.iter().map(|(f, _)| f).collect::<Vec<_>>());
+    // The index can be made from the chain, and is.
+    let index = node.folder().join("index.redb");
+    let length = fs::metadata(&index).expect("there is an index").len();
+    fs::File::options().write(true).open(&index).and_then(|file| file.set_len(length / 2)).expect("writable");
     node.restart();
     assert_eq!(before, (node.address(), node.peer_id(), node.tip()));
+    assert_eq!(node.run("history --limit 100")["entries"].as_array().map(Vec::len), Some(20));
 }
 
 /// Options that make no sense are refused before anything is made.
@@ -286,14 +295,16 @@ fn refuses_to_start(folder: &Path, options: Options, code: &str, word: &str) {
     assert!(text(&answer["error"], "message").contains(word), "nothing about \"{word}\" in {failure:#?}");
 }
 
-/// Keys and the database; what is only a convenience (remembered peers, history) may be made anew.
+/// Keys and the chain; what is only a convenience (remembered peers, history, the index) may be made anew.
 fn is_vital(file: &Path) -> bool {
-    matches!(file.extension().and_then(|extension| extension.to_str()), Some("pem" | "key" | "redb"))
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".pem") || matches!(name, "node.key" | "chain.redb")
 }
 
 fn files_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
-    entries.filter(|path| path.is_file()).map(|path| (path.clone(), fs::read(path).expect("readable"))).collect()
+    let entries = fs::read_dir(folder).expect("a folder").chain(fs::read_dir(folder.join("wallets")).expect("wallets"));
+    let paths = entries.map(|entry| entry.expect("readable").path()).filter(|path| path.is_file());
+    paths.map(|path| (path.clone(), fs::read(path).expect("readable"))).collect()
 }
 
 fn mined(result: &Value) -> Vec<String> {
