@@ -1,4 +1,4 @@
-//! What several lists have in common, from the newest down.
+//! The rows at one moment, and what several lists of them have in common, from the newest down.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -119,7 +119,7 @@ fn run(folder: &Path, chain: &Chain, way: Way, with_index: bool) -> Times {
     queue.send(Job::Release(Box::new(tell_done))).expect("the writer goes on");
     let durable = is_done.recv().expect("told");
     let indexed = index.map(|(index, thread)| {
-        while told.recv().expect("the index goes on") != chain.tip() {}
+        while told.recv().unwrap_or_else(|_| panic!("{:?}", index.view().err())) != chain.tip() {}
         let indexed = start.elapsed();
         index.stop();
         thread.join().expect("in order");
