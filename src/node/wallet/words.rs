@@ -3,7 +3,7 @@
 //! The seed is that of BIP-39 with an empty passphrase. The key is the one at [`PATH`], so any program that knows both
 //! standards finds it. What is derived can't be turned back into words: a wallet's file does not hold them.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use bip0039::{English, Mnemonic};
 use hmac::{Hmac, KeyInit, Mac};
@@ -22,6 +22,8 @@ pub const PATH: [u32; 3] = [44, 1, 0];
 pub const PATH_TEXT: &str = "m/44'/1'/0'";
 /// The bit that makes a step hardened.
 const HARDENED: u32 = 1 << 31;
+/// Words in a line, where people read them.
+const WORDS_A_LINE: usize = 4;
 
 /// A recovery phrase. Cleared when it is dropped, and not shown by `Debug`.
 pub struct Words(Mnemonic<English>);
@@ -71,6 +73,23 @@ impl Words {
     pub(super) fn key_seed(&self) -> Seed {
         derive(&*Zeroizing::new(self.0.to_seed("")), &PATH)
     }
+}
+
+/// A recovery phrase as it is shown: its words with their numbers, on several lines.
+pub fn numbered(phrase: &str) -> Zeroizing<String> {
+    // Room from the start: a buffer that grows leaves copies of the secret behind.
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    let words: Vec<&str> = phrase.split(' ').collect();
+    for (row, line) in words.chunks(WORDS_A_LINE).enumerate() {
+        for (column, word) in line.iter().enumerate() {
+            let number = row * WORDS_A_LINE + column + 1;
+            write!(text, "  {number:>2} {word:<9}").expect("a string takes everything");
+        }
+        let end = text.trim_end().len();
+        text.truncate(end);
+        text.push('\n');
+    }
+    text
 }
 
 /// So many random bytes of the system.

@@ -5,9 +5,7 @@ use std::fmt::Write;
 use super::Renderer;
 use crate::node::prompt::outcome::{AliasRow, WalletChange, WalletMade, WalletRow};
 use crate::node::prompt::text::{Tone, counted, harmless};
-
-/// Words of a recovery phrase in a row.
-const WORDS_IN_A_ROW: usize = 6;
+use crate::node::wallet::words::numbered;
 
 impl Renderer<'_> {
     pub(super) fn aliases(&self, rows: &[AliasRow]) -> String {
@@ -55,13 +53,11 @@ impl Renderer<'_> {
 
     pub(super) fn wallet_made(&self, made: &WalletMade) -> String {
         let WalletMade { name, address, words } = made;
-        let words: Vec<&str> = words.split_whitespace().collect();
-        let rows: String = words.chunks(WORDS_IN_A_ROW).map(|row| format!("    {}\n", row.join(" "))).collect();
         let warning = "These words bring the key back when the file or the password is lost. They are shown this\n\
                        once: write them on paper. Whoever reads them has the coins.";
         format!(
             "made the wallet {name}: {address}\n{}\n{warning}\n`wallet use {name}` makes it the node's own account.",
-            self.style.paint(Tone::Strong, rows.trim_end())
+            self.style.paint(Tone::Strong, numbered(words).trim_end())
         )
     }
 }

@@ -17,11 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::node::wallet::name::WalletName;
 use crate::node::wallet::session::Listed;
-use crate::node::wallet::words::{PATH_TEXT, Words};
+use crate::node::wallet::words::{PATH_TEXT, Words, numbered};
 use crate::protocol::{Address, PublicKey};
-
-/// Words in a line of the recovery phrase.
-const WORDS_A_LINE: usize = 4;
 
 /// What was done.
 #[derive(Debug)]
@@ -213,16 +210,7 @@ fn made(name: &WalletName, address: &Address, encrypted: bool, words: &Words) ->
          whoever reads it. Write it down on paper; it is shown only now:\n\n"
     );
     written.expect("a string takes everything");
-    let words: Vec<&str> = words.phrase().split(' ').collect();
-    for (row, line) in words.chunks(WORDS_A_LINE).enumerate() {
-        for (column, word) in line.iter().enumerate() {
-            let number = row * WORDS_A_LINE + column + 1;
-            write!(text, "  {number:>2} {word:<9}").expect("a string takes everything");
-        }
-        let end = text.trim_end().len();
-        text.truncate(end);
-        text.push('\n');
-    }
+    text.push_str(&numbered(words.phrase()));
     text.push_str("\n`quipu wallet import --words` restores it.\n");
     text.push_str(&hint(name, encrypted));
     text
