@@ -41,12 +41,12 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 pub use self::ask::AskError;
 use self::ask::{Whom, ask};
 use self::report::Report;
 use super::config::{ConfigError, default_folder, parse_multiaddr};
+use super::files::fingerprint;
 use super::miner::measure_rate;
 use crate::engine::event::Place as BlockPlace;
 use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
@@ -54,8 +54,6 @@ use crate::protocol::{BlockId, Height, Network, Parameters};
 
 /// How long the hash rate is measured.
 const RATE_TIME: Duration = Duration::from_millis(300);
-/// A file is hashed in pieces of so many bytes.
-const PIECE_BYTES: usize = 64 << 10;
 
 const PROVEN: u8 = 0;
 const REFUTED: u8 = 1;
@@ -280,21 +278,10 @@ fn check_network(network: &Network, wanted: Option<&Arc<Network>>) -> Result<boo
 
 fn check_file(file: &Path, proof: &Proof) -> Result<(), VerifyError> {
     let recorded = hex::encode(proof.record().ok_or(VerifyError::NoRecord)?.content_hash());
-    let found = hash(file).map_err(|error| VerifyError::Io { path: file.to_owned(), error })?;
+    let fingerprint = fingerprint(file, || false).map_err(|error| VerifyError::Io { path: file.to_owned(), error })?;
+    let (hash, _) = fingerprint.expect("nobody cancels it");
+    let found = hex::encode(hash);
     if found == recorded { Ok(()) } else { Err(VerifyError::OtherFile { file: file.to_owned(), found, recorded }) }
-}
-
-/// The SHA-256 of a file of any length.
-fn hash(file: &Path) -> io::Result<String> {
-    let (mut file, mut hasher, mut piece) = (File::open(file)?, Sha256::new(), vec![0; PIECE_BYTES]);
-    loop {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok(hex::encode(hasher.finalize())),
-            Ok(length) => hasher.update(&piece[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 /// The block with this id, the parent of the transaction's block left out: that one says nothing about it.

@@ -316,9 +316,13 @@ impl<'a> Session<'a> {
     }
 
     fn on_tick(&mut self, log: &LogSink) -> Step {
-        self.handle.wallets().lock_if_due(Instant::now());
+        let locked = self.handle.wallets().lock_if_due(Instant::now());
         if self.mode == Mode::Json {
             return Ok(());
+        }
+        if locked {
+            let name = self.handle.wallets().current().name;
+            self.say(&Line::new(Tone::Quiet, format!("{name} is locked again: its time is over")))?;
         }
         let view = self.handle.view();
         let mining = self.running.as_ref().filter(|running| running.mines);

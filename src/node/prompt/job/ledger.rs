@@ -1,11 +1,8 @@
 //! Records, histories, transactions' lives, receipts.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-
-use sha2::{Digest, Sha256};
 
 use super::{Job, block_at, now};
 use crate::engine::event::{self, Answer};
@@ -22,8 +19,6 @@ use crate::protocol::{Action, TransactionId, UnixMillis};
 const LIST_ROWS: usize = 20;
 /// An id is shown without its leading zeros; more of them than this nobody has seen.
 const SHORT_ID_ZEROS_MAX: usize = 4;
-/// A file is read in pieces of so many bytes.
-const PIECE_BYTES: usize = 64 << 10;
 
 impl Job<'_> {
     pub(super) fn record(&self, recording: &Recording) -> Result<Outcome, Failure> {
@@ -42,26 +37,11 @@ impl Job<'_> {
         Ok(Outcome::Sent { id, file })
     }
 
-    /// The SHA-256 and the length of a file, read in pieces.
-    fn fingerprint(&self, path: &Path) -> Result<([u8; 32], u64), Failure> {
-        let failed =
-            |error: io::Error| Failure::new(Code::FileUnreadable, format!("cannot read {}: {error}", path.display()));
-        let mut file = File::open(path).map_err(failed)?;
-        let (mut hash, mut size, mut piece) = (Sha256::new(), 0, vec![0; PIECE_BYTES]);
-        loop {
-            if self.cancel.load(Ordering::Relaxed) {
-                return Err(Failure::new(Code::Cancelled, "stopped; nothing was recorded"));
-            }
-            match file.read(&mut piece) {
-                Ok(0) => return Ok((hash.finalize().into(), size)),
-                Ok(length) => {
-                    hash.update(&piece[..length]);
-                    size += length as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
+    /// The SHA-256 and the length of a file.
+    fn fingerprint(&self, file: &Path) -> Result<([u8; 32], u64), Failure> {
+        let found = files::fingerprint(file, || self.cancel.load(Ordering::Relaxed))
+            .map_err(|error| Failure::new(Code::FileUnreadable, format!("cannot read {}: {error}", file.display())))?;
+        found.ok_or_else(|| Failure::new(Code::Cancelled, "stopped; nothing was recorded"))
     }
 
     pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<Outcome, Failure> {
