@@ -14,6 +14,7 @@ use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::de::read::Reader;
 use bincode::de::{BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
+use bincode::enc::write::Writer;
 use bincode::{BorrowDecode, Decode, Encode};
 
 /// No value that is decoded here is longer than this, whatever limit the caller names.
@@ -50,13 +51,48 @@ pub enum DecodeError {
 
 /// The least number of bytes that an encoded value of this type takes. Lists use it to refuse a count
 /// that the rest of the input could not hold, before taking memory for it.
-pub trait EncodedSize {
+pub trait EncodedSize: Encode + Sized {
     /// Shortest encoding, in bytes; at least 1.
     const ENCODED_BYTES_MIN: usize;
+
+    /// Writes the elements of a list, one after the other.
+    fn encode_elements<E: Encoder>(elements: &[Self], encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        elements.iter().try_for_each(|element| element.encode(encoder))
+    }
+
+    /// Reads so many elements of a list. Memory for them may be taken: that many can be there.
+    fn decode_elements<C, D: Decoder<Context = C>>(
+        count: usize,
+        decoder: &mut D,
+    ) -> Result<Vec<Self>, bincode::error::DecodeError>
+    where
+        Self: Decode<C>,
+    {
+        let mut elements = Vec::with_capacity(count);
+        for _ in 0..count {
+            elements.push(Self::decode(decoder)?);
+        }
+        Ok(elements)
+    }
 }
 
+/// Bytes go in one piece: the data of records is most of what a chain holds.
 impl EncodedSize for u8 {
     const ENCODED_BYTES_MIN: usize = 1;
+
+    fn encode_elements<E: Encoder>(elements: &[Self], encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        encoder.writer().write(elements)
+    }
+
+    fn decode_elements<C, D: Decoder<Context = C>>(
+        count: usize,
+        decoder: &mut D,
+    ) -> Result<Vec<Self>, bincode::error::DecodeError> {
+        decoder.claim_bytes_read(count)?;
+        let mut elements = vec![0; count];
+        decoder.reader().read(&mut elements)?;
+        Ok(elements)
+    }
 }
 
 /// Encodes a value. Never fails: our types have no state that the format cannot hold.
@@ -86,7 +122,7 @@ fn encodes_to<T: Encode>(value: &T, bytes: &[u8]) -> bool {
     struct Comparer<'a> {
         rest: &'a [u8],
     }
-    impl bincode::enc::write::Writer for Comparer<'_> {
+    impl Writer for Comparer<'_> {
         fn write(&mut self, written: &[u8]) -> Result<(), bincode::error::EncodeError> {
             match self.rest.strip_prefix(written) {
                 Some(rest) => {
@@ -137,9 +173,10 @@ impl<T> Deref for List<T> {
     }
 }
 
-impl<T: Encode> Encode for List<T> {
+impl<T: EncodedSize> Encode for List<T> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
-        encode_list(self.0.iter(), encoder)
+        (self.0.len() as u64).encode(encoder)?;
+        T::encode_elements(&self.0, encoder)
     }
 }
 
@@ -158,11 +195,7 @@ pub(crate) fn encode_list<'a, T: Encode + 'a, E: Encoder>(
 impl<C, T: Decode<C> + EncodedSize> Decode<C> for List<T> {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, bincode::error::DecodeError> {
         let count = decode_count::<T, D>(decoder)?;
-        let mut elements = Vec::with_capacity(count);
-        for _ in 0..count {
-            elements.push(T::decode(decoder)?);
-        }
-        Ok(Self(elements))
+        T::decode_elements(count, decoder).map(Self)
     }
 }
 
