@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::WalletError;
+use super::error::{FileProblem, WalletError};
 use super::folder::{Folder, unusable};
 use super::foreign::KeyFile;
 use super::name::WalletName;
@@ -131,6 +131,10 @@ impl Wallets {
         let mut active = self.active();
         // Another one may have come into use meanwhile, and stays.
         if active.name == read.name {
+            // The node would sign for another account than the one that it shows.
+            if active.address != read.address {
+                return Err(self.0.folder.problem(&read.name, FileProblem::Tampered));
+            }
             *active = read;
         }
         Ok(())

@@ -207,3 +207,14 @@ fn a_damaged_wallet_is_listed_and_does_not_start() {
     assert_eq!(Wallets::open(folder.path(), None, None).expect_err("cut off").code(), "wallet_cut_off");
     assert!(wallets.key().is_ok(), "a node that runs goes on with the key it has");
 }
+
+#[test]
+fn a_file_that_was_swapped_is_not_unlocked() {
+    let folder = folder();
+    let address = add_protected(folder.path(), "team", 7);
+    let wallets = open(folder.path());
+    fs::remove_file(folder.path().join("wallets/team.pem")).expect("there");
+    add_protected(folder.path(), "team", 8);
+    assert_eq!(wallets.unlock(&password("secret"), None).expect_err("another key").code(), "wallet_tampered");
+    assert_eq!((wallets.address(), wallets.key().is_err()), (address, true));
+}
