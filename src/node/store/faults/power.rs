@@ -99,9 +99,9 @@ impl<'a> Cutter<'a> {
         let row = self.rows.entry(kind).or_default();
         row.images += 1;
         if commit == least {
-            row.last += 1
+            row.last += 1;
         } else {
-            row.next += 1
+            row.next += 1;
         }
         if self.images.is_multiple_of(IMAGES_PER_FILE) {
             self.open_file(&image, &found);
