@@ -183,6 +183,7 @@ fn read(file: &Path) -> Result<BTreeMap<String, Address>, AliasError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::files::faults::cut_everywhere;
 
     const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
@@ -251,6 +252,15 @@ mod tests {
         {
             assert!(check_name(word).is_err(), "{word}");
         }
+    }
+
+    #[test]
+    fn a_crash_leaves_the_old_names_or_the_new_ones() {
+        let open = |folder: &Path| Aliases::open(folder).expect("whole");
+        let one = |folder: &Path| open(folder).set("warehouse", address(1)).expect("free");
+        let second = |folder: &Path| open(folder).set("shop", address(2));
+        let look = |folder: &Path, is_new: bool| assert_eq!(open(folder).list().len(), 1 + usize::from(is_new));
+        cut_everywhere(one, second, look);
     }
 
     #[test]

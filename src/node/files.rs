@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, and what they are known by.
 //!
 //! Each is written beside its place, synced, and moved there; then the move is synced. A crash leaves the old file or the
-//! new one.
+//! new one. It may leave the one beside it too, which may hold a secret: the next to write there removes it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -23,15 +23,11 @@ impl Temporary {
     /// For `file`, which need not be there.
     pub(super) fn beside(file: &Path) -> io::Result<Self> {
         let name = file.file_name().ok_or_else(|| io::Error::other("that is no name of a file"))?.to_string_lossy();
-        let folder = match file.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = folder_of(file).to_owned();
         // Threads of one process must not share it either.
         let thread = format!("{:?}", std::thread::current().id()).replace(|c: char| !c.is_ascii_digit(), "");
         let path = folder.join(format!(".{name}.{}-{thread}.tmp", std::process::id()));
-        // What a killed process with our number left behind.
-        let _ = fs::remove_file(&path);
+        remove_left_behind(file);
         Ok(Self { folder, path })
     }
 
@@ -43,7 +39,11 @@ impl Temporary {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, if private { 0o600 } else { 0o666 });
         #[cfg(not(unix))]
         let _ = private;
-        options.open(&self.path)
+        step(Step::Create)?;
+        let opened = options.open(&self.path)?;
+        // For as long as it is open, nobody takes it for something left behind.
+        let _ = opened.try_lock();
+        Ok(opened)
     }
 
     /// Where it is until then.
@@ -54,18 +54,22 @@ impl Temporary {
     /// Writes all of it.
     pub(super) fn write(&self, content: &[u8], private: bool) -> io::Result<()> {
         let mut opened = self.create(private)?;
+        step(Step::Write)?;
         opened.write_all(content)?;
+        step(Step::Sync)?;
         opened.sync_all()
     }
 
     /// Moves it to its place, in place of what is there. It must be synced.
     pub(super) fn replace(self, file: &Path) -> io::Result<()> {
+        step(Step::Move)?;
         fs::rename(&self.path, file)?;
         sync_folder(&self.folder)
     }
 
     /// Moves it to its place, unless something is there ([`io::ErrorKind::AlreadyExists`]). It must be synced.
     pub(super) fn move_if_absent(self, file: &Path) -> io::Result<()> {
+        step(Step::Move)?;
         // `link` fails where `rename` would replace a file that another process has just made.
         match fs::hard_link(&self.path, file) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !file.exists() => {
@@ -79,6 +83,11 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
+        // A process that has crashed removes nothing.
+        #[cfg(test)]
+        if faults::has_crashed() {
+            return;
+        }
         // After a move by name it is not there any more.
         let _ = fs::remove_file(&self.path);
     }
@@ -117,5 +126,71 @@ pub(super) fn fingerprint(file: &Path, cancelled: impl Fn() -> bool) -> io::Resu
 
 /// Makes what was created or renamed in a folder survive a power cut. Windows has no such call and needs none.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    step(Step::SyncFolder)?;
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
+
+/// Makes a folder and those above it, durably, for the owner alone if it is to be `private`.
+pub(super) fn make_folder(folder: &Path, private: bool) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<_> = folder.ancestors().take_while(is_missing).collect();
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, if private { 0o700 } else { 0o777 });
+    #[cfg(not(unix))]
+    let _ = private;
+    builder.create(folder)?;
+    for made in missing {
+        match sync_folder(folder_of(made)) {
+            // One may be allowed to make a folder where one may not look.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// The folder of a file. A plain name is in the folder where the process is.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what was being made in the place of a file by processes that were killed.
+pub(super) fn remove_left_behind(file: &Path) {
+    let (folder, name) = (folder_of(file), file.file_name().unwrap_or_default().to_string_lossy());
+    // A folder that can't be read has to be an error of what comes next, not of tidying up.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let other = entry.file_name();
+        let number = other
+            .to_str()
+            .and_then(|other| other.strip_prefix('.')?.strip_prefix(&*name)?.strip_prefix('.')?.strip_suffix(".tmp"));
+        let is_ours = number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit() || c == '-'));
+        if is_ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// What is done to the disk. The process may end before each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Create,
+    Write,
+    Sync,
+    Move,
+    SyncFolder,
+}
+
+/// Where tests stop the process.
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "in tests it fails")]
+fn step(_: Step) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+use faults::step;
+
+#[cfg(test)]
+pub(super) mod faults;

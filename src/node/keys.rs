@@ -15,6 +15,7 @@ use ed25519::pkcs8::spki::der::pem::LineEnding;
 use libp2p::identity::Keypair;
 use zeroize::Zeroizing;
 
+use super::files::make_folder;
 use super::private_file;
 use super::wallet::FileProblem;
 use super::wallet::foreign::KeyFile;
@@ -68,7 +69,7 @@ impl KeyError {
 
 /// Reads the identity in `folder`, and makes the folder and the identity if they are not there.
 pub fn load_or_create_identity(folder: &Path) -> Result<Keypair, KeyError> {
-    private_file::make_folder(folder).map_err(|source| KeyError::Folder { folder: folder.to_owned(), source })?;
+    make_folder(folder, true).map_err(|source| KeyError::Folder { folder: folder.to_owned(), source })?;
     let mut seed = load_or_create_seed(&folder.join(NODE_KEY_FILE))?;
     Ok(Keypair::ed25519_from_bytes(&mut *seed).expect("any 32 bytes are an Ed25519 key"))
 }

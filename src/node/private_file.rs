@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::files::{Temporary, sync_folder};
+use super::files::{Temporary, folder_of, remove_left_behind, sync_folder};
 
 /// Room for what is read from a file that does not say its length: a key, a phrase, a password.
 const READ_BYTES_EXPECTED: usize = 4096;
@@ -43,24 +43,11 @@ pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     temporary.replace(file)
 }
 
-/// Removes a file, durably.
+/// Removes a file, durably, and what crashes have left of those that were to be in its place.
 pub(super) fn remove(file: &Path) -> io::Result<()> {
     fs::remove_file(file)?;
+    remove_left_behind(file);
     sync_folder(folder_of(file))
-}
-
-/// Makes a folder and those above it, for the owner alone.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// A plain name is in the folder where the process is.
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(unix)]

@@ -98,4 +98,6 @@ impl Store {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

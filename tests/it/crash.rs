@@ -1,116 +1,158 @@
-//! Killed at any moment.
+//! Killed at any moment: while it mines and sends, while it synchronises, while it reorganises, while a wallet is written.
+//!
+//! After each kill the node starts by itself, what it had told of is there, the chain is whole from genesis to tip, the
+//! index answers, and the wallet opens. (The store checks at each start that the accounts add up.)
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+mod busy;
+mod wallet;
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
-use crate::harness::{DEADLINE, Node, Options, agree, ids, scale, text, transactions_of};
+pub(crate) use busy::kill_9_loses_nothing_that_was_answered;
+pub(crate) use wallet::kill_9_while_a_wallet_is_written;
 
-/// Longest life of the victim in one round.
-const LIFE_MILLIS_MAX: u64 = 600;
+use crate::harness::{DEADLINE, Node, Options, ids, number, scale, text, transactions_of};
 
-/// A node that mines, sends and receives is killed at random moments. Each time it starts again by itself, and every
-/// answered block and transaction is still there: a block known, a transaction on the chain or waiting.
-pub(crate) fn kill_9_loses_nothing_that_was_answered() {
-    let rounds = scale("QUIPU_TEST_KILLS", 10);
+/// How often each test kills, unless it is told otherwise.
+const KILLS: u64 = 8;
+
+/// How often to kill, and the choices of this run, which `QUIPU_TEST_SEED` repeats.
+fn rounds_and_random() -> (u64, Random) {
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let mut random = Random(scale("QUIPU_TEST_SEED", clock.subsec_nanos().into()));
+    let random = Random(scale("QUIPU_TEST_SEED", clock.subsec_nanos().into()));
     eprintln!("crash: repeat with QUIPU_TEST_SEED={}", random.0);
+    (scale("QUIPU_TEST_KILLS", KILLS), random)
+}
 
-    let companion = Node::new();
-    let options = Options { peers: vec![companion.listen()], ..Options::default() };
-    let mut victim = Node::start(options);
-    victim.wait_event("peer_connected", |_| true);
-    victim.run("mine 5");
-    agree(&[&victim, &companion]);
+/// Lets a node live for a while, kills it, and tells the tip that it had told of last.
+fn kill_after(node: &mut Node, life: Duration) -> Option<Value> {
+    // The moment of death is the point here; nothing waits for it.
+    std::thread::sleep(life);
+    node.signal(Signal::KILL);
+    node.wait_exit();
+    node.events("tip").pop()
+}
 
-    let mut answered = Answered::default();
+/// A node that is killed while it fetches a chain goes on where it was, again and again, until it has all of it.
+pub(crate) fn kill_9_while_it_synchronises() {
+    /// Blocks of the chain to fetch.
+    const BLOCKS: u64 = 6000;
+    /// The longest life of the victim while it does.
+    const LIFE_MILLIS_MAX: u64 = 250;
+    let (rounds, mut random) = rounds_and_random();
+    let source = Node::new();
+    source.run_within(&format!("mine {BLOCKS}"), Duration::from_secs(600));
+    let tip = source.tip();
+    let start = || Node::start(Options { peers: vec![source.listen()], ..Options::default() });
+    let mut victim = start();
+    let (mut cut, mut complete) = (0, 0);
     for round in 0..rounds {
-        let life = Duration::from_millis(random.below(LIFE_MILLIS_MAX));
-        live_until_killed(&victim, &companion, life, &mut random, &mut answered);
-        victim.wait_exit();
-        victim.restart();
-        answered.check(&victim, round);
-    }
-    victim.wait_connected(&companion.peer_id());
-    victim.run("mine 1");
-    agree(&[&victim, &companion]);
-    let (blocks, transactions) = (answered.blocks.len(), answered.transactions.len());
-    assert!(blocks > 0 && transactions > 0, "the victim never lived long enough to answer anything");
-    eprintln!("crash: {rounds} kills, {blocks} blocks and {transactions} transactions answered, none lost");
-}
-
-/// Keeps both nodes busy until the victim is dead.
-fn live_until_killed(victim: &Node, companion: &Node, life: Duration, random: &mut Random, answered: &mut Answered) {
-    let over = AtomicBool::new(false);
-    let to = companion.address();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // The moment of death is the point here; nothing waits for it.
-            std::thread::sleep(life);
-            victim.signal(Signal::KILL);
-        });
-        scope.spawn(|| {
-            let mut count = 0;
-            while !over.load(Ordering::Relaxed) {
-                count += 1;
-                companion.run(&format!("record {count}"));
-                companion.run("mine 1");
-            }
-        });
-        loop {
-            let line = match random.below(3) {
-                0 => "mine 1".to_owned(),
-                1 => format!("tx {to} 0.00000001"),
-                _ => format!("record {}", random.below(u64::MAX)),
-            };
-            let Some(answer) = victim.ask(&line, DEADLINE) else { break };
-            // A refusal is an answer too: a full pool, coins on a branch that lost.
-            if answer["ok"] == true {
-                answered.note(&line, &answer["result"]);
-            }
+        let told = kill_after(&mut victim, Duration::from_millis(random.below(LIFE_MILLIS_MAX)));
+        victim.restart_with(Options::default());
+        assert_whole(&victim, round);
+        let height = victim.height();
+        if let Some(told) = told {
+            assert!(height >= number(&told, "height"), "round {round}: {height}, but {told} was told");
+            assert_eq!(victim.run(&format!("block {}", number(&told, "height")))["id"], told["id"], "round {round}");
         }
-        over.store(true, Ordering::Relaxed);
-    });
-}
-
-/// What the node said that it has.
-#[derive(Debug, Default)]
-struct Answered {
-    blocks: BTreeSet<String>,
-    transactions: BTreeSet<String>,
-}
-
-impl Answered {
-    fn note(&mut self, line: &str, result: &serde_json::Value) {
-        if line.starts_with("mine") {
-            self.blocks.extend(ids(&result["blocks"]));
+        if height < BLOCKS {
+            cut += 1;
+            victim.stop();
+            victim.restart_with(Options { peers: vec![source.listen()], ..Options::default() });
         } else {
-            self.transactions.insert(text(result, "id"));
+            complete += 1;
+            assert_eq!(victim.tip(), tip);
+            victim = start();
         }
     }
+    crate::harness::agree(&[&victim, &source]);
+    assert_whole(&victim, rounds);
+    eprintln!("crash: {rounds} kills during synchronisation: {cut} were cut short, {complete} had all of it already");
+}
 
-    fn check(&self, node: &Node, round: u64) {
-        for id in &self.blocks {
-            assert_eq!(node.run(&format!("block {id}"))["id"], **id, "round {round}");
+/// A reorganisation is seen on disk as done or not begun, whenever the node is killed; no record is lost by it.
+pub(crate) fn kill_9_while_it_reorganises() {
+    /// Lengths of the branch to leave and of the one to get to.
+    const OLD: u64 = 400;
+    const NEW: u64 = 600;
+    /// The longest life of the victim once it dials the other branch.
+    const LIFE_MILLIS_MAX: u64 = 250;
+    let (rounds, mut random) = rounds_and_random();
+    let mut old = Node::new();
+    old.run(&format!("mine {}", OLD - 1));
+    let records: Vec<_> = (0..5).map(|number| text(&old.run(&format!("record {number}")), "id")).collect();
+    old.run("mine 1");
+    let old_tip = old.tip();
+    old.stop();
+    let new = Node::new();
+    new.run(&format!("mine {NEW}"));
+    let branch = ids(&new.chain()["blocks"]);
+    let (mut before, mut after) = (0, 0);
+    for round in 0..rounds {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        copy(old.folder(), folder.path());
+        let mut victim = Node::start_in(folder.path(), Options::default());
+        victim.type_ahead(&format!("connect {}\n", new.listen()));
+        let told = kill_after(&mut victim, Duration::from_millis(random.below(LIFE_MILLIS_MAX)));
+        // Alone, so that it stays as it is.
+        victim.restart_with(Options::default());
+        assert_whole(&victim, round);
+        let (tip, height) = (victim.tip(), victim.height());
+        if tip == old_tip {
+            assert!(told.is_none(), "round {round}: {told:?} was told and is lost");
+            before += 1;
+        } else {
+            assert!(height > OLD && branch.get(height as usize) == Some(&tip), "round {round}: {tip} at {height}");
+            assert!(told.is_none_or(|told| number(&told, "height") <= height), "round {round}");
+            after += 1;
         }
-        // Together, or a block that arrives in between would move a transaction from one to the other unseen. The
-        // chain is what is on disk; where that is the engine's tip, too, and still is, the pool fits to it.
-        let (mined, pending) = loop {
-            let chain = node.chain();
-            let pending = ids(&node.run("pending"));
-            let last = chain["blocks"].as_array().and_then(|blocks| blocks.last()).expect("at least genesis");
-            if last["id"] == *node.tip() {
-                break (transactions_of(&chain), pending);
-            }
-        };
-        let there: BTreeSet<_> = mined.into_iter().chain(pending).collect();
-        let lost: Vec<_> = self.transactions.difference(&there).collect();
-        if !lost.is_empty() {
-            node.fail(&format!("round {round}: transactions were answered and are lost: {lost:?}"));
+        let known = [transactions_of(&victim.chain()), ids(&victim.run("pending"))].concat();
+        let lost: Vec<_> = records.iter().filter(|id| !known.contains(id)).collect();
+        assert!(lost.is_empty(), "round {round}: {lost:?} are lost");
+    }
+    eprintln!("crash: {rounds} kills around a reorganisation: {before} before it, {after} after it");
+}
+
+/// Each block follows the one before, from genesis to the tip that the node says it has, and the index knows them.
+fn assert_whole(node: &Node, round: u64) {
+    let chain = node.chain();
+    let blocks = chain["blocks"].as_array().expect("a list");
+    for (height, pair) in (1..).zip(blocks.windows(2)) {
+        assert_eq!((number(&pair[1], "height"), &pair[1]["parent"]), (height, &pair[0]["id"]), "round {round}");
+    }
+    let last = blocks.last().expect("at least genesis");
+    if number(last, "height") == 0 {
+        return;
+    }
+    // The newest of the miner's history is that block, or one that has come since.
+    let history = within_patience(|| node.try_run(&format!("history {} --limit 1", text(last, "miner"))).ok());
+    let newest = number(&history["entries"][0], "height");
+    assert!(newest >= number(last, "height"), "round {round}: the index ends at {newest}, the chain at {last}");
+}
+
+/// Tries again where the answer is "try again": an index that was cut off catches up.
+fn within_patience<T>(look: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
         }
+        assert!(Instant::now() < deadline, "it was tried again and again");
+    }
+}
+
+/// Copies a folder and all below it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("writable");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let (entry, is_folder) =
+            entry.and_then(|entry| Ok((entry.path(), entry.file_type()?.is_dir()))).expect("readable");
+        let target = to.join(entry.file_name().expect("it has a name"));
+        if is_folder { copy(&entry, &target) } else { std::fs::copy(&entry, &target).map(drop).expect("readable") }
     }
 }
 

@@ -4,11 +4,12 @@
 //! this machine can ask it what they can't read themselves.
 
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use crate::node::files::make_folder;
 
 /// The file that is locked. It stays when the node ends, and says who held the lock last.
 const FILE: &str = "lock";
@@ -29,7 +30,7 @@ impl FolderLock {
     /// Makes the folder if there is none, and locks it for the node called `name`. To be done before anything in it
     /// is read.
     pub fn acquire(folder: &Path, name: &str) -> Result<Self, StoreError> {
-        fs::create_dir_all(folder).map_err(|error| StoreError::from_io(folder, &error))?;
+        make_folder(folder, false).map_err(|error| StoreError::from_io(folder, &error))?;
         let path = folder.join(FILE);
         let failed = |error: io::Error| StoreError::from_io(&path, &error);
         // Not truncated: until it is locked, it is another's.
@@ -133,7 +134,7 @@ mod tests {
     fn a_folder_that_cannot_be_made() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("file");
-        fs::write(&file, "").expect("writable");
+        std::fs::write(&file, "").expect("writable");
         let error = FolderLock::acquire(&file.join("below"), "first").expect_err("not a folder");
         assert_eq!(error.code(), "io_error");
         assert!(error.to_string().contains("below"), "{error}");

@@ -38,13 +38,27 @@ pub(super) fn open(lock: FolderLock, network: &Arc<Network>) -> Result<(Store, S
     if !there {
         create(&folder, network)?;
     }
-    let database = guarded(&path, || Ok(Builder::new().set_cache_size(CACHE_BYTES).open(&path)?))?;
-    let files = Arc::new(Files { database: Some(database), path: path.clone(), _lock: lock });
+    let database = guarded(&path, || Ok(builder().open(&path)?))?;
+    adopt(Files { database: Some(database), path, _lock: lock }, network)
+}
+
+/// How the database is opened, whatever it is on.
+pub(super) fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// The store in an open database, compared with itself.
+pub(super) fn adopt(files: Files, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
+    let path = files.path.clone();
+    let files = Arc::new(files);
     let found = guarded(&path, || read_identity(files.database()))?;
     if found.schema > SCHEMA {
         return Err(StoreError::TooNew { file: path, found: found.schema, known: SCHEMA });
     }
     if found.genesis != network.genesis_id() {
+        let folder = path.parent().expect("the file is in a folder").to_owned();
         return Err(StoreError::OtherNetwork { folder, stored: found.title(), wanted: Identity::of(network).title() });
     }
     let (stored, pending_next) = guarded(&path, || read(files.database(), network))?;
@@ -60,29 +74,30 @@ fn create(folder: &Path, network: &Network) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    guarded(&path, || {
-        let database = Database::create(&new)?;
-        let transaction = database.begin_write()?;
-        {
-            let identity = Identity::of(network);
-            let mut meta = transaction.open_table(META)?;
-            meta.insert(META_SCHEMA, identity.schema.to_le_bytes().as_slice())?;
-            meta.insert(META_GENESIS, identity.genesis.as_bytes().as_slice())?;
-            meta.insert(META_NETWORK, identity.name.as_bytes())?;
-            // Made here, so that readers find all of them from the start.
-            transaction.open_table(HEADERS)?;
-            transaction.open_table(BODIES)?;
-            transaction.open_table(UNDO)?;
-            transaction.open_table(BEST)?;
-            transaction.open_table(HEIGHTS)?;
-            transaction.open_table(ACCOUNTS)?;
-            transaction.open_table(PENDING)?;
-        }
-        transaction.commit()?;
-        Ok(())
-    })?;
+    guarded(&path, || fill(&Database::create(&new)?, network))?;
     fs::rename(&new, &path).map_err(failed)?;
     sync_folder(folder).map_err(failed)
+}
+
+/// Makes all tables, so that readers find them from the start.
+pub(super) fn fill(database: &Database, network: &Network) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let identity = Identity::of(network);
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(META_SCHEMA, identity.schema.to_le_bytes().as_slice())?;
+        meta.insert(META_GENESIS, identity.genesis.as_bytes().as_slice())?;
+        meta.insert(META_NETWORK, identity.name.as_bytes())?;
+        transaction.open_table(HEADERS)?;
+        transaction.open_table(BODIES)?;
+        transaction.open_table(UNDO)?;
+        transaction.open_table(BEST)?;
+        transaction.open_table(HEIGHTS)?;
+        transaction.open_table(ACCOUNTS)?;
+        transaction.open_table(PENDING)?;
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Whose chain a database holds, and in which form.

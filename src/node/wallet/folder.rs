@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::{FileProblem, WalletError};
 use super::name::{WALLETS_MAX, WalletName};
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
+use crate::node::files::make_folder;
 use crate::node::private_file;
 use crate::protocol::Address;
 
@@ -79,7 +80,7 @@ impl Folder {
 
     /// Writes a new one. Its name must not be taken.
     pub(super) fn add(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
-        private_file::make_folder(&self.0).map_err(|source| unusable("write", &self.0, source))?;
+        make_folder(&self.0, true).map_err(|source| unusable("write", &self.0, source))?;
         self.check_free(name)?;
         let file = self.file(name);
         private_file::write_new(&file, wallet.to_text().as_bytes()).map_err(|source| match source.kind() {

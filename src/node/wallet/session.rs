@@ -13,6 +13,7 @@ use super::name::WalletName;
 use super::password::Password;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
 use super::words::{Words, random};
+use crate::node::files::make_folder;
 use crate::node::private_file;
 use crate::protocol::{Address, SecretKey};
 
@@ -76,7 +77,7 @@ impl Wallets {
     /// Where there is none at all, `default` is made, without a password, or with the key of an `account.pem` of older
     /// versions. A protected wallet is locked unless there is a password, which then must be right.
     pub fn open(data_dir: &Path, name: Option<&str>, password: Option<Password>) -> Result<Self, WalletError> {
-        private_file::make_folder(data_dir).map_err(|source| unusable("write", data_dir, source))?;
+        make_folder(data_dir, true).map_err(|source| unusable("write", data_dir, source))?;
         let folder = Folder::new(data_dir);
         take_in_old_key(&folder, data_dir)?;
         let asked = name.map(str::parse::<WalletName>).transpose()?;

@@ -1,5 +1,6 @@
 //! Wallet files against damage, against tampering, and against the real programs that must understand them.
 
+mod crash;
 mod programs;
 mod session;
 

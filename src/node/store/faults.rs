@@ -1,0 +1,137 @@
+//! Disks that lose power, fail and fill up, under the real store.
+//!
+//! What is shown here, for every point at which a recorded run can be cut: the store opens without help; it holds exactly
+//! what was there after some commit, and that is the last one that was acknowledged or the one under way; what was not
+//! acknowledged was shown to nobody; and it can be written again.
+
+mod disk;
+mod failures;
+mod power;
+mod script;
+
+use std::path::Path;
+
+use super::error::guarded;
+use super::writer::{self, Job};
+use super::*;
+use crate::engine::event::Place;
+use crate::node::driver::EngineSender;
+use disk::Disk;
+use script::{Picture, Script};
+
+/// Opens the store on a disk in memory, as [`Store::open`] does on a file.
+fn open_on(disk: &Disk, folder: &Path, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
+    let (path, lock) = (folder.join(open::FILE), FolderLock::acquire(folder, "test")?);
+    let database = guarded(&path, || Ok(open::builder().create_with_backend(disk.clone())?))?;
+    open::adopt(Files { database: Some(database), path, _lock: lock }, network)
+}
+
+/// A new store on a disk, closed again.
+fn create_on(disk: &Disk, network: &Network) -> Result<(), StoreError> {
+    let path = Path::new(open::FILE);
+    guarded(path, || open::fill(&open::builder().create_with_backend(disk.clone())?, network))
+}
+
+fn picture(disk: &Disk, folder: &Path, network: &Arc<Network>) -> Result<Picture, StoreError> {
+    let (store, stored) = open_on(disk, folder, network)?;
+    Picture::of(&store, &stored, network)
+}
+
+/// A run of the script that was watched.
+struct Run {
+    /// How many steps the disk had seen when the empty store was there, and when each commit was acknowledged.
+    acknowledged: Vec<usize>,
+    result: Result<(), StoreError>,
+}
+
+impl Run {
+    /// Makes a store on a disk and has the real writer write the script to it.
+    fn record(disk: &Disk, folder: &Path, script: &Script) -> Self {
+        let mut run = Self { acknowledged: Vec::new(), result: Ok(()) };
+        let opened = create_on(disk, &script.network).and_then(|()| {
+            run.acknowledged.push(disk.step_count());
+            open_on(disk, folder, &script.network)
+        });
+        run.result = opened.and_then(|(store, _)| run.write(disk, store, script));
+        run
+    }
+
+    /// Each commit is put into the queue when the one before was released, so that there are as many as in the script.
+    fn write(&mut self, disk: &Disk, store: Store, script: &Script) -> Result<(), StoreError> {
+        let (engine, _, _events) = EngineSender::new();
+        let (queue, jobs) = crossbeam_channel::unbounded();
+        let (tell, told) = crossbeam_channel::unbounded();
+        let (go, may_go) = crossbeam_channel::unbounded::<()>();
+        let reader = store.reader();
+        let release = || {
+            let (reader, tell, may_go) = (reader.clone(), tell.clone(), may_go.clone());
+            Job::Release(Box::new(move || {
+                // Where the disk fails, readers see nothing.
+                let tip = reader.snapshot().ok().map(|snapshot| snapshot.tip());
+                tell.send(Told::Released(tip)).expect("the test waits");
+                // Until the next commit is in the queue, whole. There may be none.
+                let _ = may_go.recv();
+            }))
+        };
+        std::thread::scope(|scope| {
+            // A writer that has ended drops what it is sent.
+            let put = |job| drop(queue.send(job));
+            put(release());
+            let end = tell.clone();
+            let writer = scope.spawn(move || {
+                let result = writer::run(store, &jobs, &engine, || {});
+                end.send(Told::Ended).expect("the test waits");
+                result
+            });
+            let mut rest = script.commits.iter();
+            for number in 0.. {
+                let Ok(Told::Released(tip)) = told.recv() else { break };
+                if number > 0 {
+                    self.acknowledged.push(disk.step_count());
+                }
+                if let Some(tip) = tip {
+                    assert_eq!(tip, script.pictures[number].tip(&script.network), "commit {number} is seen, no other");
+                }
+                let Some(batches) = rest.next() else { break };
+                batches.iter().cloned().map(Job::Persist).for_each(put);
+                put(release());
+                go.send(()).expect("the test holds the other end");
+            }
+            drop((go, queue));
+            writer.join().expect("a failing disk is no panic")
+        })
+    }
+
+    /// How many commits were acknowledged; `None` if there was not even an empty store.
+    fn commits(&self) -> Option<usize> {
+        self.acknowledged.len().checked_sub(1)
+    }
+}
+
+/// What the writer was seen to do.
+enum Told {
+    /// Something was released, and this tip could be read then.
+    Released(Option<Place>),
+    Ended,
+}
+
+/// The number of the commit after which the store was like this: `least`, or the one after it.
+fn commit_of(found: &Picture, script: &Script, least: usize) -> Option<usize> {
+    (least..=least + 1).find(|number| script.pictures.get(*number) == Some(found))
+}
+
+/// A plain generator (SplitMix64), so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}

@@ -1,0 +1,198 @@
+//! A disk in memory that remembers what was done to it, fails when it is told to, and can be cut off from its power.
+//!
+//! What a sync covers survives. Of what came after the last sync anything may survive: each write, each change of the
+//! length, by itself, and a part of the write that was under way. Not modelled: a disk that lies about a sync, and one
+//! that spoils what it was not asked to write; redb's checksums turn those into `database_damaged`.
+
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redb::StorageBackend;
+
+/// What a disk gives out at once: a part of it that was never written takes no room.
+const BLOCK_BYTES: u64 = 4096;
+
+/// Something that was done to the file.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Write { at: u64, bytes: Arc<[u8]> },
+    SetLength(u64),
+    Sync,
+}
+
+impl Step {
+    /// The file, if this step survives.
+    pub(super) fn apply(&self, file: &mut Vec<u8>) {
+        match self {
+            Self::Write { at, bytes } => {
+                let at = usize::try_from(*at).expect("a small file");
+                // Where the new length did not survive, neither does what lies beyond it.
+                let end = (at + bytes.len()).min(file.len());
+                if at < end {
+                    file[at..end].copy_from_slice(&bytes[..end - at]);
+                }
+            }
+            Self::SetLength(length) => file.resize(usize::try_from(*length).expect("a small file"), 0),
+            Self::Sync => {}
+        }
+    }
+
+    /// The step, if only its first `kept` bytes were written.
+    pub(super) fn torn(&self, kept: usize) -> Option<Self> {
+        match self {
+            Self::Write { at, bytes } => Some(Self::Write { at: *at, bytes: bytes[..kept.min(bytes.len())].into() }),
+            Self::SetLength(_) | Self::Sync => None,
+        }
+    }
+}
+
+/// When and how the disk fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failure {
+    /// The number of the first call that fails, reads included, from 0.
+    pub(super) call: u64,
+    /// With this.
+    pub(super) kind: ErrorKind,
+    /// Whether all calls fail from then on, or only this one.
+    pub(super) lasts: bool,
+}
+
+/// Clones are the same disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk(Arc<Mutex<Inside>>);
+
+#[derive(Debug, Default)]
+struct Inside {
+    file: Vec<u8>,
+    steps: Vec<Step>,
+    calls: u64,
+    failure: Option<Failure>,
+    /// The blocks that were ever written, and how many bytes of them there may be.
+    taken: BTreeSet<u64>,
+    room_bytes: Option<u64>,
+}
+
+impl Disk {
+    /// With this on it, all of it synced.
+    pub(super) fn with(file: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(Inside { file, ..Inside::default() })))
+    }
+
+    /// That fails.
+    pub(super) fn failing(failure: Failure) -> Self {
+        Self(Arc::new(Mutex::new(Inside { failure: Some(failure), ..Inside::default() })))
+    }
+
+    /// Fails from now on.
+    pub(super) fn fail(&self, failure: Failure) {
+        self.inside().failure = Some(failure);
+    }
+
+    /// That is full after so many bytes.
+    pub(super) fn of_size(room_bytes: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inside { room_bytes: Some(room_bytes), ..Inside::default() })))
+    }
+
+    /// Everything that was done so far.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        self.inside().steps.clone()
+    }
+
+    /// How many steps that were.
+    pub(super) fn step_count(&self) -> usize {
+        self.inside().steps.len()
+    }
+
+    /// How many calls there were, those that change nothing included.
+    pub(super) fn calls(&self) -> u64 {
+        self.inside().calls
+    }
+
+    /// What other processes see of the file: all of it, synced or not.
+    pub(super) fn file(&self) -> Vec<u8> {
+        self.inside().file.clone()
+    }
+
+    /// The bytes that it takes up on the disk.
+    pub(super) fn taken_bytes(&self) -> u64 {
+        self.inside().taken.len() as u64 * BLOCK_BYTES
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call, and fails it if it is its turn.
+    fn call(&self) -> io::Result<MutexGuard<'_, Inside>> {
+        let mut inside = self.inside();
+        let number = inside.calls;
+        inside.calls += 1;
+        match inside.failure {
+            Some(Failure { call, kind, lasts }) if number == call || lasts && number > call => {
+                Err(io::Error::new(kind, "the disk was told to fail"))
+            }
+            _ => Ok(inside),
+        }
+    }
+}
+
+impl Inside {
+    /// Takes the room for a write, and tells how many bytes of it there was room for.
+    fn take(&mut self, at: u64, length: u64) -> u64 {
+        for block in at / BLOCK_BYTES..(at + length).div_ceil(BLOCK_BYTES) {
+            let left = self.room_bytes.map(|room| room.saturating_sub(self.taken.len() as u64 * BLOCK_BYTES));
+            if !self.taken.contains(&block) {
+                if let Some(left) = left.filter(|left| *left < BLOCK_BYTES) {
+                    return (block * BLOCK_BYTES + left).saturating_sub(at).min(length);
+                }
+                self.taken.insert(block);
+            }
+        }
+        length
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.call()?.file.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let inside = self.call()?;
+        let from = usize::try_from(offset).map_err(io::Error::other)?;
+        let bytes = inside.file.get(from..).and_then(|rest| rest.get(..out.len()));
+        out.copy_from_slice(bytes.ok_or(ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut inside = self.call()?;
+        let step = Step::SetLength(len);
+        step.apply(&mut inside.file);
+        inside.taken.split_off(&len.div_ceil(BLOCK_BYTES));
+        inside.steps.push(step);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.call()?.steps.push(Step::Sync);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut inside = self.call()?;
+        let length = inside.take(offset, data.len() as u64);
+        let fitting = &data[..usize::try_from(length).expect("a part of the data")];
+        // A file grows when one writes beyond its end.
+        let end = usize::try_from(offset).expect("a small file") + fitting.len();
+        if inside.file.len() < end {
+            inside.file.resize(end, 0);
+            inside.steps.push(Step::SetLength(end as u64));
+        }
+        let step = Step::Write { at: offset, bytes: fitting.into() };
+        step.apply(&mut inside.file);
+        inside.steps.push(step);
+        if fitting.len() < data.len() { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
