@@ -84,6 +84,20 @@ impl Sync {
     }
 }
 
+impl Session {
+    /// Whether it is time to ask how far it is.
+    fn wants_status(&self, now: Now) -> bool {
+        self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + STATUS_INTERVAL)
+    }
+
+    /// Whether it is time to compare its pending transactions with ours.
+    fn wants_pending(&self, ours: u64, now: Now) -> bool {
+        let theirs = self.status.as_ref().map_or(0, |status| status.pending);
+        let interval = if theirs > ours { PENDING_INTERVAL.0 } else { PENDING_INTERVAL.1 };
+        theirs > 0 && self.pending_asked_at.is_none_or(|at| now.elapsed >= at + interval)
+    }
+}
+
 impl Engine {
     /// Asks for what is wanted and not in flight.
     pub(super) fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -91,7 +105,9 @@ impl Engine {
         self.choose_goal();
         self.note_end_of_sync();
         let mut missing = None;
-        let peers: Vec<PeerKey> = self.peers.iter().map(|(peer, _)| peer).collect();
+        // Mostly there is nothing to ask anybody, and this runs after every event.
+        let may_ask = self.peers.iter().filter(|(_, session)| self.may_ask(session, now)).map(|(peer, _)| peer);
+        let peers: Vec<PeerKey> = may_ask.collect();
         for peer in peers {
             if self.peers.is_cut_off(peer) {
                 continue;
@@ -109,6 +125,15 @@ impl Engine {
         }
     }
 
+    /// Whether a session may have something to be asked now. Never false if it has.
+    fn may_ask(&self, session: &Session, now: Now) -> bool {
+        let is_free = session.flight.is_none();
+        let wants_transactions =
+            || !session.wanted_transactions.is_empty() || session.wants_pending(self.mempool.len() as u64, now);
+        let wants_more = || wants_transactions() || self.chain.path_lacks_bodies() || self.wants_headers(session);
+        session.wants_status(now) || (is_free && wants_more())
+    }
+
     /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
     fn note_end_of_sync(&mut self) {
         let index = self.chain.index();
@@ -122,9 +147,7 @@ impl Engine {
     }
 
     fn plan_status(&mut self, peer: PeerKey, now: Now, effects: &mut Vec<Effect>) {
-        let session = self.peers.get(peer).expect("called for sessions");
-        let due = session.status_at.is_none_or(|at| now.elapsed >= at + STATUS_INTERVAL);
-        if due && session.status_flight.is_none() {
+        if self.peers.get(peer).expect("called for sessions").wants_status(now) {
             let key = self.new_key();
             let request = Request::Status(self.status(now));
             let session = self.peers.get_mut(peer).expect("called for sessions");
@@ -168,10 +191,7 @@ impl Engine {
             let ids: Vec<TransactionId> = session.wanted_transactions.drain(..rest).collect();
             return Some((Request::Transactions { ids: ids.clone().into() }, Asked::Transactions(ids)));
         }
-        let theirs = session.status.as_ref()?.pending;
-        let interval = if theirs > ours { PENDING_INTERVAL.0 } else { PENDING_INTERVAL.1 };
-        let due = session.pending_asked_at.is_none_or(|at| now.elapsed >= at + interval);
-        if theirs == 0 || !due {
+        if !session.wants_pending(ours, now) {
             return None;
         }
         session.pending_asked_at = Some(now.elapsed);
