@@ -30,20 +30,22 @@ const RESERVED: [&str; 10] = ["all", "rest", "apart", "as", "agree", "receipt", 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ScriptError {
     file: PathBuf,
-    line: usize,
+    /// None, if it is about the file as a whole.
+    line: Option<usize>,
     problem: String,
 }
 
 impl fmt::Display for ScriptError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "{}:{}: {}", self.file.display(), self.line, self.problem)
+        let line = self.line.map_or(String::new(), |line| format!(":{line}"));
+        write!(to, "{}{line}: {}", self.file.display(), self.problem)
     }
 }
 
 impl Script {
     /// Reads the script in a file.
     pub(crate) fn open(file: &Path) -> Result<Self, ScriptError> {
-        let failed = |problem: String| ScriptError { file: file.to_owned(), line: 0, problem };
+        let failed = |problem: String| ScriptError { file: file.to_owned(), line: None, problem };
         let length = std::fs::metadata(file).map_err(|error| failed(format!("cannot be read: {error}")))?.len();
         if length > SCRIPT_BYTES_MAX as u64 {
             return Err(failed(format!("is longer than {SCRIPT_BYTES_MAX} bytes: is it a script?")));
@@ -60,7 +62,7 @@ impl Script {
         let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect();
         match parser.lines(&lines) {
             Ok(()) => Ok(parser.script),
-            Err(problem) => Err(ScriptError { file: file.to_owned(), line: parser.at, problem }),
+            Err(problem) => Err(ScriptError { file: file.to_owned(), line: Some(parser.at), problem }),
         }
     }
 }

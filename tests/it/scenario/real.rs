@@ -242,6 +242,9 @@ impl Runner {
             Who::All => self.nodes.iter().filter(|(_, member)| member.up).map(|(name, _)| name.clone()).collect(),
             Who::Some(names) => names.clone(),
         };
+        if *who == Who::All && names.is_empty() {
+            return Err(Trouble::new("a node that runs", "there is none", &[]));
+        }
         for name in &names {
             self.running(name)?;
         }

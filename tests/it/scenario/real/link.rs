@@ -64,10 +64,8 @@ enum Direction {
 impl Link {
     /// Makes a link that leads nowhere yet.
     pub(super) fn new() -> io::Result<Self> {
-        let listener = TcpListener::bind((ADDRESS, 0)).map_err(|error| {
-            let hint = "links need this address: on macOS, `sudo ifconfig lo0 alias` adds it";
-            io::Error::new(error.kind(), format!("{ADDRESS}: {error}; {hint}"))
-        })?;
+        let listener = TcpListener::bind((ADDRESS, 0))
+            .map_err(|error| io::Error::new(error.kind(), format!("links are at {ADDRESS}: {error}")))?;
         let link = Self { shared: Arc::default(), address: listener.local_addr()? };
         let shared = Arc::clone(&link.shared);
         std::thread::spawn(move || {
