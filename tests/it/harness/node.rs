@@ -48,13 +48,7 @@ impl Default for Options {
 
 impl Options {
     fn command(&self, folder: &Path) -> Command {
-        let mut command = quipu();
-        if let Some(namespace) = &self.namespace {
-            let mut inside = Command::new("nsenter");
-            inside.arg(format!("--net=/run/netns/{namespace}")).arg("--").arg(command.get_program());
-            without_own_options(&mut inside);
-            command = inside;
-        }
+        let mut command = quipu(self.namespace.as_deref());
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
@@ -73,22 +67,25 @@ impl Options {
     }
 }
 
-/// The program, with none of a person's own options.
-pub(crate) fn quipu() -> Command {
+/// The program, in a network namespace or in ours, with none of a person's own options.
+pub(crate) fn quipu(namespace: Option<&str>) -> Command {
     // Another build than the one beside the tests, if somebody wants to test that.
     let program = std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into());
-    let mut command = Command::new(program);
-    without_own_options(&mut command);
-    command
-}
-
-/// The program takes options from the environment too: a person's own must not reach it.
-fn without_own_options(command: &mut Command) {
+    let mut command = match namespace {
+        None => Command::new(program),
+        Some(namespace) => {
+            let mut command = Command::new("nsenter");
+            command.arg(format!("--net=/run/netns/{namespace}")).arg("--").arg(program);
+            command
+        }
+    };
+    // It takes options from the environment too: a person's own must not reach it.
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("QUIPU_") {
             command.env_remove(variable);
         }
     }
+    command
 }
 
 /// A node that ended instead of becoming ready.

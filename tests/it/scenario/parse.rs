@@ -378,7 +378,13 @@ impl Parser {
 
     fn names(&self, text: &str) -> Result<Vec<String>, String> {
         let names: Vec<_> = text.split_whitespace().map(|name| self.name(name)).collect::<Result<_, _>>()?;
-        if names.is_empty() { Err("which node?".to_owned()) } else { Ok(names) }
+        if names.is_empty() {
+            return Err("which node?".to_owned());
+        }
+        match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            Some((_, twice)) => Err(format!("{twice} stands there twice")),
+            None => Ok(names),
+        }
     }
 
     fn name(&self, name: &str) -> Result<String, String> {

@@ -99,8 +99,8 @@ impl Runner {
             Step::Cut(sides) => self.ground.cut(&self.nodes, sides),
             Step::Hamper { fault, from, to } => self.ground.hamper(*fault, from, to),
             Step::Heal => self.ground.heal(&self.nodes),
-            Step::Kill(names) => names.iter().try_for_each(|name| self.end(name, Signal::KILL)),
-            Step::Stop(names) => names.iter().try_for_each(|name| self.end(name, Signal::TERM)),
+            Step::Kill(names) => self.end(names, Signal::KILL),
+            Step::Stop(names) => self.end(names, Signal::TERM),
             Step::Restart(names) => self.restart(names),
             Step::WaitBlocks { blocks, within } => self.wait_blocks(*blocks, *within),
             Step::Expect { who, what, within } => self.expect(who, what, *within),
@@ -178,23 +178,25 @@ impl Runner {
         Ok(())
     }
 
-    fn end(&mut self, name: &String, signal: Signal) -> Result<(), Trouble> {
-        self.running(name)?.signal(signal);
-        self.reap(name, signal == Signal::TERM)
+    /// All at once, as when a fuse blows.
+    fn end(&mut self, names: &[String], signal: Signal) -> Result<(), Trouble> {
+        let running = names.iter().map(|name| self.running(name)).collect::<Result<Vec<_>, _>>()?;
+        running.iter().for_each(|node| node.signal(signal));
+        self.reap(names, signal == Signal::TERM)
     }
 
-    /// Waits for the end of a process that was asked to end, and for its peers to notice.
-    fn reap(&mut self, name: &String, clean: bool) -> Result<(), Trouble> {
-        let member = self.nodes.get_mut(name).expect("the parser knows all names");
-        let status = member.node.try_wait_exit(WITHIN);
-        member.up = false;
-        match status {
-            Some(status) if !clean || status.success() => self.ground.settle(&self.nodes),
-            status => {
+    /// Waits for the end of processes that were asked to end, and for their peers to notice.
+    fn reap(&mut self, names: &[String], clean: bool) -> Result<(), Trouble> {
+        for name in names {
+            let member = self.nodes.get_mut(name).expect("it was running");
+            let status = member.node.try_wait_exit(WITHIN);
+            member.up = false;
+            if !status.is_some_and(|status| !clean || status.success()) {
                 let seen = status.map_or("it still runs".to_owned(), |status| status.to_string());
-                Err(Trouble::new(format!("{name} ends, with success"), seen, std::slice::from_ref(name)))
+                return Err(Trouble::new(format!("{name} ends, with success"), seen, std::slice::from_ref(name)));
             }
         }
+        self.ground.settle(&self.nodes)
     }
 
     fn type_in(&mut self, name: &String, command: &str, wanted: &Answer) -> Result<(), Trouble> {
@@ -214,7 +216,7 @@ impl Runner {
             (_, Some(_)) => return Err(Trouble::new(format!("`{line}` works"), ask::in_words(&answer), involved)),
         }
         match line.split_whitespace().next() {
-            Some("quit" | "exit") => self.reap(name, true),
+            Some("quit" | "exit") => self.reap(involved, true),
             _ => Ok(()),
         }
     }

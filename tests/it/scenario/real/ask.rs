@@ -83,7 +83,9 @@ impl Runner {
     pub(super) fn verify(&self, file: &str, names: &[String], holds: bool) -> Result<Result<(), String>, Trouble> {
         let against: Vec<_> = if names.is_empty() { vec![None] } else { names.iter().map(Some).collect() };
         for name in against {
-            let mut command = quipu();
+            // A node on a LAN is asked from its own machine.
+            let namespace = name.and_then(|name| self.nodes[name].options.namespace.as_deref());
+            let mut command = quipu(namespace);
             command.arg("verify").arg(file).current_dir(self.folder.path());
             if let Some(name) = name {
                 command.args(["--network", &self.network, "--node"]);
