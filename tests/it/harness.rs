@@ -12,7 +12,8 @@ use std::time::Duration;
 
 pub(crate) use cluster::{Cluster, agree};
 pub(crate) use lan::{Ability, Lan, ability};
-pub(crate) use node::{Node, Options};
+pub(crate) use log::Waited;
+pub(crate) use node::{Node, Options, quipu};
 
 /// How long anything may take that is not known to be long. Far above what it does take, on any machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);

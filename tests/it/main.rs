@@ -14,10 +14,11 @@ mod lan;
 mod partition;
 mod records;
 mod restart;
+mod scenario;
 mod sync;
 mod wallet;
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use harness::{Ability, ability};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,7 +30,10 @@ macro_rules! trials {
     };
 }
 
-fn main() {
+fn main() -> ExitCode {
+    if let Some(status) = scenario::asked_for() {
+        return status;
+    }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(trials!(plain:
@@ -96,11 +100,12 @@ fn main() {
         lan::mdns_that_cannot_start_is_a_warning,
         lan::many_connections_from_one_machine,
     ));
-    libtest_mimic::run(&arguments, trials).exit();
+    trials.extend(scenario::trials());
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// A test that runs anywhere.
-fn plain(name: &str, test: fn()) -> Trial {
+fn plain(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
         test();
         Ok(())
@@ -108,7 +113,7 @@ fn plain(name: &str, test: fn()) -> Trial {
 }
 
 /// A test that makes network namespaces or mounts file systems.
-fn privileged(name: &str, test: fn()) -> Trial {
+fn privileged(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     match ability() {
         Ability::Here => plain(name, test),
         Ability::InShell => {

@@ -61,12 +61,17 @@ impl Lan {
 
     /// Starts a node on a machine, which finds others by mDNS alone.
     pub(crate) fn start(&self, machine: usize) -> Node {
-        Node::start(Options {
+        Node::start(self.options(machine))
+    }
+
+    /// How such a node is started.
+    pub(crate) fn options(&self, machine: usize) -> Options {
+        Options {
             listen: vec!["/ip4/0.0.0.0/tcp/0".to_owned()],
             mdns: true,
             namespace: Some(format!("{}-{machine}", self.name)),
             ..Options::default()
-        })
+        }
     }
 
     /// Pulls a machine's cable.
@@ -77,6 +82,19 @@ impl Lan {
     /// Puts it back.
     pub(crate) fn heal(&self, machine: usize) {
         self.script(&["heal", &machine.to_string()]);
+    }
+
+    /// Gives each group of machines a switch of its own.
+    pub(crate) fn part(&self, groups: &[Vec<usize>]) {
+        let numbers = |group: &Vec<usize>| group.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        let groups: Vec<_> = groups.iter().map(numbers).collect();
+        let arguments: Vec<_> = std::iter::once("part").chain(groups.iter().map(String::as_str)).collect();
+        self.script(&arguments);
+    }
+
+    /// Puts all machines on one switch again.
+    pub(crate) fn join(&self) {
+        self.script(&["join"]);
     }
 
     /// A machine's address.

@@ -27,7 +27,7 @@ pub(super) struct Said {
 
 /// Why waiting ended without what was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(crate) enum Waited {
     /// The deadline passed.
     TooLong,
     /// The node closed its output: it has ended.

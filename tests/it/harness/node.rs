@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) mdns: bool,
     /// The network namespace to run in.
     pub(crate) namespace: Option<String>,
+    /// Where files go that commands name without a folder; `None`: where the tests run.
+    pub(crate) directory: Option<PathBuf>,
     /// Anything else.
     pub(crate) arguments: Vec<String>,
 }
@@ -38,6 +40,7 @@ impl Default for Options {
             peers: Vec::new(),
             mdns: false,
             namespace: None,
+            directory: None,
             arguments: Vec::new(),
         }
     }
@@ -45,21 +48,9 @@ impl Default for Options {
 
 impl Options {
     fn command(&self, folder: &Path) -> Command {
-        // Another build than the one beside the tests, if somebody wants to test that.
-        let program = std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into());
-        let mut command = match &self.namespace {
-            None => Command::new(program),
-            Some(namespace) => {
-                let mut command = Command::new("nsenter");
-                command.arg(format!("--net=/run/netns/{namespace}")).arg("--").arg(program);
-                command
-            }
-        };
-        // The node takes options from the environment too: a person's own must not reach it.
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("QUIPU_") {
-                command.env_remove(variable);
-            }
+        let mut command = quipu(self.namespace.as_deref());
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
         }
         command.arg("--json").arg("--data-dir").arg(folder).args(["--network", &self.network]);
         for address in &self.listen {
@@ -74,6 +65,27 @@ impl Options {
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
+}
+
+/// The program, in a network namespace or in ours, with none of a person's own options.
+pub(crate) fn quipu(namespace: Option<&str>) -> Command {
+    // Another build than the one beside the tests, if somebody wants to test that.
+    let program = std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into());
+    let mut command = match namespace {
+        None => Command::new(program),
+        Some(namespace) => {
+            let mut command = Command::new("nsenter");
+            command.arg(format!("--net=/run/netns/{namespace}")).arg("--").arg(program);
+            command
+        }
+    };
+    // It takes options from the environment too: a person's own must not reach it.
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("QUIPU_") {
+            command.env_remove(variable);
+        }
+    }
+    command
 }
 
 /// A node that ended instead of becoming ready.
@@ -158,16 +170,21 @@ impl Node {
 
     /// Asks and returns the whole answer, or `None` if the node is gone.
     pub(crate) fn ask(&self, line: &str, at_most: Duration) -> Option<Value> {
-        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipe = stdin.as_mut().expect("the input is still open");
-        if pipe.write_all(format!("{line}\n").as_bytes()).is_err() {
-            return None;
-        }
-        match self.log.wait(at_most, |said| said.answers.pop_front()) {
+        match self.try_ask(line, at_most) {
             Ok(answer) => Some(answer),
             Err(Waited::Ended) => None,
             Err(Waited::TooLong) => self.fail(&format!("no answer to `{line}` within {at_most:?}")),
         }
+    }
+
+    /// Like [`Node::ask`], for those who have their own words for a node that does not answer.
+    pub(crate) fn try_ask(&self, line: &str, at_most: Duration) -> Result<Value, Waited> {
+        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipe = stdin.as_mut().expect("the input is still open");
+        if pipe.write_all(format!("{line}\n").as_bytes()).is_err() {
+            return Err(Waited::Ended);
+        }
+        self.log.wait(at_most, |said| said.answers.pop_front())
     }
 
     /// Runs a command that may be refused.
@@ -262,6 +279,23 @@ impl Node {
         let _ = self.log.wait(at_most, |said| said.events[mark..].iter().any(is_tip).then_some(()));
     }
 
+    /// Waits a little for any news. For those who must look at several nodes in turn.
+    pub(crate) fn glance(&self, mark: usize, at_most: Duration) {
+        let _ = self.log.wait(at_most, |said| (said.events.len() > mark).then_some(()));
+    }
+
+    /// Whether that peer is connected, by the last that was said of it.
+    pub(crate) fn is_connected(&self, peer_id: &str) -> bool {
+        let said = self.log.lock();
+        let names = said.events.iter().rev().filter(|event| event["peer_id"] == peer_id).map(|event| &event["event"]);
+        names.filter_map(Value::as_str).find(|name| name.starts_with("peer_")) == Some("peer_connected")
+    }
+
+    /// The end of what it said, for a person.
+    pub(crate) fn tail(&self) -> String {
+        self.log.tail()
+    }
+
     /// Waits until that peer is connected, whatever happened before.
     pub(crate) fn wait_connected(&self, peer_id: &str) {
         let found = self.log.wait(DEADLINE, |said| {
@@ -303,10 +337,13 @@ impl Node {
 
     /// Waits for the end of the process.
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
-        if self.log.wait_end(DEADLINE) == Err(Waited::TooLong) {
-            self.fail("the node does not end");
-        }
-        self.child.wait().expect("our own child")
+        self.try_wait_exit(DEADLINE).unwrap_or_else(|| self.fail("the node does not end"))
+    }
+
+    /// How the process ended; `None` if it has not by then.
+    pub(crate) fn try_wait_exit(&mut self, at_most: Duration) -> Option<ExitStatus> {
+        let ended = self.log.wait_end(at_most).is_ok();
+        ended.then(|| self.child.wait().expect("our own child"))
     }
 
     /// Starts again in the same folder, after [`Node::kill`] or [`Node::stop`].

@@ -1,0 +1,459 @@
+//! Reads a script. What it accepts is in `tests/scenarios/README.md`; what it refuses, it refuses with the line, what is
+//! wrong there, and what was probably meant.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::question::{Comparison, Question};
+use super::script::{Answer, Expectation, Fault, Line, Script, Step, WITHIN, Who};
+use super::values::{Piece, pieces};
+use super::words::nearest;
+
+/// A longer file is no script.
+const SCRIPT_BYTES_MAX: usize = 1 << 20;
+/// Steps with all repetitions written out.
+const STEPS_MAX: usize = 10_000;
+/// Each is a process, and each pair is a link.
+const NODES_MAX: usize = 12;
+/// As long as a node's own names may be.
+const NAME_BYTES_MAX: usize = 32;
+/// The first words of steps.
+const STEPS: [&str; 14] = [
+    "network", "start", "connect", "let", "cut", "stall", "slow", "heal", "kill", "stop", "restart", "wait", "expect",
+    "repeat",
+];
+/// Names that mean something else where a node's name may stand.
+const RESERVED: [&str; 10] = ["all", "rest", "apart", "as", "agree", "receipt", "default", "you", "nobody", "genesis"];
+
+/// Why a script can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScriptError {
+    file: PathBuf,
+    /// None, if it is about the file as a whole.
+    line: Option<usize>,
+    problem: String,
+}
+
+impl fmt::Display for ScriptError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.line.map_or(String::new(), |line| format!(":{line}"));
+        write!(to, "{}{line}: {}", self.file.display(), self.problem)
+    }
+}
+
+impl Script {
+    /// Reads the script in a file.
+    pub(crate) fn open(file: &Path) -> Result<Self, ScriptError> {
+        let failed = |problem: String| ScriptError { file: file.to_owned(), line: None, problem };
+        let length = std::fs::metadata(file).map_err(|error| failed(format!("cannot be read: {error}")))?.len();
+        if length > SCRIPT_BYTES_MAX as u64 {
+            return Err(failed(format!("is longer than {SCRIPT_BYTES_MAX} bytes: is it a script?")));
+        }
+        let text = std::fs::read_to_string(file).map_err(|error| failed(format!("cannot be read: {error}")))?;
+        Self::parse(file, &text)
+    }
+
+    /// Reads a script.
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, ScriptError> {
+        let script = Self { file: file.to_owned(), network: "dev".to_owned(), nodes: Vec::new(), lines: Vec::new() };
+        let mut parser = Parser { script, kept: Vec::new(), at: 0 };
+        let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+        let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect();
+        match parser.lines(&lines) {
+            Ok(()) => Ok(parser.script),
+            Err(problem) => Err(ScriptError { file: file.to_owned(), line: Some(parser.at), problem }),
+        }
+    }
+}
+
+struct Parser {
+    script: Script,
+    /// Names that `let` has given.
+    kept: Vec<String>,
+    /// The line that is being read.
+    at: usize,
+}
+
+impl Parser {
+    fn lines(&mut self, lines: &[(usize, &str)]) -> Result<(), String> {
+        let mut next = 0;
+        while let Some((number, line)) = lines.get(next) {
+            self.at = *number;
+            next += 1;
+            let words: Vec<_> = without_comment(line).split_whitespace().collect();
+            match words.as_slice() {
+                ["repeat", times] => {
+                    let ends = |(_, line): &(usize, &str)| without_comment(line).trim() == "end";
+                    let length = lines[next..].iter().position(ends).ok_or("this repeat has no `end`")?;
+                    let times = times.parse::<usize>().map_err(|_| format!("`{times}` is no number of times"))?;
+                    self.repeat(times, &lines[next..next + length])?;
+                    next += length + 1;
+                }
+                ["repeat", ..] => {
+                    return Err("write it as `repeat TIMES`, with an `end` on a line of its own".to_owned());
+                }
+                ["end"] => return Err("there is no repeat that could end here".to_owned()),
+                _ => self.line(line)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn repeat(&mut self, times: usize, body: &[(usize, &str)]) -> Result<(), String> {
+        for round in 1..=times {
+            for (number, line) in body {
+                self.at = *number;
+                if line.split_whitespace().next() == Some("repeat") {
+                    return Err("a repeat can't stand in another one".to_owned());
+                }
+                self.line(&line.replace("$round", &round.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        if self.script.lines.len() == STEPS_MAX {
+            return Err(format!("more than {STEPS_MAX} steps, repetitions included"));
+        }
+        if let Some(step) = self.step(line)? {
+            self.script.lines.push(Line { number: self.at, text: line.to_owned(), step });
+        }
+        Ok(())
+    }
+
+    /// What a line says to do; nothing, if it only says something about the script.
+    fn step(&mut self, line: &str) -> Result<Option<Step>, String> {
+        if let Some(step) = self.typed(line)? {
+            return Ok(Some(step));
+        }
+        if let ("let", rest) = split_word(line) {
+            return self.keep(rest).map(Some);
+        }
+        let (word, rest) = split_word(without_comment(line).trim());
+        let step = match word {
+            "network" => {
+                if !self.script.nodes.is_empty() {
+                    return Err("the network must be named before the first start".to_owned());
+                }
+                rest.clone_into(&mut self.script.network);
+                return if rest.is_empty() {
+                    Err("write it as `network dev|lan|FILE.toml`".to_owned())
+                } else {
+                    Ok(None)
+                };
+            }
+            "start" => self.start(rest)?,
+            "connect" => match self.names(rest)?.as_slice() {
+                [from, to] if from != to => Step::Connect(from.clone(), to.clone()),
+                _ => return Err("write it as `connect NODE NODE`".to_owned()),
+            },
+            "cut" if rest.contains("->") => self.hamper(Fault::OneWay, rest, "->")?,
+            "cut" => self.cut(rest)?,
+            "stall" => self.hamper(Fault::Stalled, rest, "|")?,
+            "slow" => {
+                let (link, by) = rest.rsplit_once(" by ").ok_or("write it as `slow NODE | NODE by 100ms`")?;
+                self.hamper(Fault::Slow(duration(by)?), link, "|")?
+            }
+            "heal" if rest.is_empty() => Step::Heal,
+            "heal" => return Err("heal takes nothing: it makes all links well again".to_owned()),
+            "kill" => Step::Kill(self.names(rest)?),
+            "stop" => Step::Stop(self.names(rest)?),
+            "restart" => Step::Restart(self.names(rest)?),
+            "wait" => self.wait(rest)?,
+            "expect" => self.expect(rest)?,
+            _ => return Err(self.unknown(word)),
+        };
+        Ok(Some(step))
+    }
+
+    fn unknown(&self, word: &str) -> String {
+        if self.script.nodes.iter().any(|node| node == word) {
+            return format!("after the node's name comes a colon, and what to type: `{word}: status`");
+        }
+        match nearest(word, STEPS) {
+            Some(near) => format!("`{word}` is no step: did you mean `{near}`?"),
+            None => {
+                format!("`{word}` is no step: a line is `NODE: COMMAND` or begins with one of {}", STEPS.join(", "))
+            }
+        }
+    }
+
+    /// `NODE: COMMAND` and `NODE! COMMAND -> CODE`.
+    fn typed(&self, line: &str) -> Result<Option<Step>, String> {
+        let end = line.find(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)).unwrap_or(line.len());
+        let (node, rest) = line.split_at(end);
+        let (command, answer) = match rest.chars().next() {
+            Some(':') => (rest[1..].trim(), Answer::Done),
+            Some('!') => {
+                let (command, code) = rest[1..]
+                    .rsplit_once(" -> ")
+                    .ok_or("what must be refused says with which code: `NODE! COMMAND -> insufficient_balance`")?;
+                (command.trim(), Answer::Refused(code.trim().to_owned()))
+            }
+            _ => return Ok(None),
+        };
+        let node = self.name(node)?;
+        if command.is_empty() || command.starts_with('#') {
+            return Err(format!("nothing is typed: write it as `{node}: status`"));
+        }
+        self.check_kept(command)?;
+        Ok(Some(Step::Type { node, command: command.to_owned(), answer }))
+    }
+
+    /// `NAME = NODE: COMMAND` and `NAME = NODE QUESTION`.
+    fn keep(&mut self, rest: &str) -> Result<Step, String> {
+        const USAGE: &str = "write it as `let NAME = NODE: COMMAND` or `let NAME = NODE QUESTION`";
+        let (name, source) = rest.split_once('=').ok_or(USAGE)?;
+        let (name, source) = (name.trim(), source.trim());
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(fits) || name == "round" {
+            return Err(format!(
+                "`{name}` can't be kept under: a name begins with a letter and has letters, digits and _"
+            ));
+        }
+        let step = match self.typed(source)? {
+            Some(Step::Type { node, command, answer: Answer::Done }) => {
+                Step::Type { node, command, answer: Answer::Kept(name.to_owned()) }
+            }
+            Some(_) => return Err("a refusal has nothing that could be kept".to_owned()),
+            None => {
+                let (node, question) = split_word(without_comment(source).trim());
+                let question = self.question(question)?;
+                Step::Keep { node: self.name(node)?, question, name: name.to_owned() }
+            }
+        };
+        self.kept.push(name.to_owned());
+        Ok(step)
+    }
+
+    /// `a b c`, `a b c apart` and `a as b`.
+    fn start(&mut self, rest: &str) -> Result<Step, String> {
+        let mut nodes: Vec<_> = rest.split_whitespace().map(str::to_owned).collect();
+        let apart = nodes.last().is_some_and(|last| last == "apart");
+        nodes.truncate(nodes.len() - usize::from(apart));
+        let mut key_of = None;
+        if let Some(at) = nodes.iter().position(|word| word == "as") {
+            if (at, nodes.len()) != (1, 3) {
+                return Err("one node at a time has another one's key: `start twin as a`".to_owned());
+            }
+            key_of = Some(self.name(&nodes[2])?);
+            nodes.truncate(1);
+        }
+        if nodes.is_empty() {
+            return Err("who is to start? `start a b c`".to_owned());
+        }
+        for node in &nodes {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+            let begins = node.starts_with(|c: char| c.is_ascii_lowercase());
+            if !begins || !node.chars().all(fits) || node.len() > NAME_BYTES_MAX {
+                return Err(format!("`{node}` can't be a node's name: small letters, digits, - and _, a letter first"));
+            }
+            if RESERVED.contains(&node.as_str()) {
+                return Err(format!("`{node}` means something else: choose another name"));
+            }
+            if self.script.nodes.contains(node) {
+                return Err(format!(
+                    "{node} was started before: `restart {node}` brings it back after a stop or a kill"
+                ));
+            }
+            self.script.nodes.push(node.clone());
+        }
+        if self.script.nodes.len() > NODES_MAX {
+            return Err(format!("more than {NODES_MAX} nodes; `quipu simulate` is for many"));
+        }
+        Ok(Step::Start { nodes, apart, key_of })
+    }
+
+    /// `a b | c`, with `rest` for those not named.
+    fn cut(&self, rest: &str) -> Result<Step, String> {
+        let mut named = Vec::new();
+        let mut sides: Vec<Vec<String>> = Vec::new();
+        let mut remainder = None;
+        for (at, side) in rest.split('|').enumerate() {
+            if side.trim() == "rest" && remainder.replace(at).is_none() {
+                sides.push(Vec::new());
+                continue;
+            }
+            sides.push(self.names(side)?);
+            named.extend(sides[at].clone());
+        }
+        if let Some(twice) = named.iter().enumerate().find(|(at, node)| named[..*at].contains(node)) {
+            return Err(format!("{} can't be on two sides", twice.1));
+        }
+        let missing: Vec<_> = self.script.nodes.iter().filter(|node| !named.contains(node)).cloned().collect();
+        match remainder {
+            Some(at) => sides[at] = missing,
+            None if !missing.is_empty() => {
+                return Err(format!(
+                    "on which side is {}? `rest` stands for all that are not named",
+                    missing.join(" ")
+                ));
+            }
+            None => {}
+        }
+        if sides.len() < 2 || sides.iter().any(Vec::is_empty) {
+            return Err("a cut has two sides or more: `cut a b | c`".to_owned());
+        }
+        Ok(Step::Cut(sides))
+    }
+
+    fn hamper(&self, fault: Fault, link: &str, sign: &str) -> Result<Step, String> {
+        let usage = || format!("between which two? Write it as `NODE {sign} NODE`");
+        let (from, to) = link.split_once(sign).ok_or_else(usage)?;
+        let (from, to) = (self.name(from.trim())?, self.name(to.trim())?);
+        if from == to { Err(usage()) } else { Ok(Step::Hamper { fault, from, to }) }
+    }
+
+    /// `N blocks` and `WHO QUESTION VALUE`.
+    fn wait(&self, rest: &str) -> Result<Step, String> {
+        let (rest, within) = split_within(rest)?;
+        if let [count, "blocks" | "block"] = rest.split_whitespace().collect::<Vec<_>>().as_slice() {
+            let blocks = count.parse().map_err(|_| format!("`{count}` is no number of blocks"))?;
+            return Ok(Step::WaitBlocks { blocks, within });
+        }
+        let (who, rest) = self.who(rest)?;
+        let height = rest.strip_prefix("height ").map(str::trim).filter(|value| value.parse::<u64>().is_ok());
+        let value = height.ok_or("write it as `wait 3 blocks` or `wait NODE height 5`; `expect` waits for all else")?;
+        let question = self.question("height")?;
+        let what = Expectation::Says { question, comparison: Comparison::AtLeast, value: value.to_owned() };
+        Ok(Step::Expect { who, what, within })
+    }
+
+    fn expect(&self, rest: &str) -> Result<Step, String> {
+        let (rest, within) = split_within(rest)?;
+        if split_word(rest).0 == "refusal" {
+            return Err("mark the line that must fail: `NODE! COMMAND -> CODE`".to_owned());
+        }
+        if let ("receipt", rest) = split_word(rest) {
+            let words: Vec<_> = rest.split_whitespace().collect();
+            let (file, verdict, at) = match words.as_slice() {
+                [file, verdict @ ("holds" | "fails")] => (file, verdict, Who::Some(Vec::new())),
+                [file, verdict @ ("holds" | "fails"), "at", at @ ..] => {
+                    (file, verdict, self.all_or_names(&at.join(" "))?)
+                }
+                _ => return Err("write it as `expect receipt FILE holds|fails [at NODE…]`".to_owned()),
+            };
+            let what = Expectation::Receipt { file: (*file).to_owned(), holds: *verdict == "holds" };
+            return Ok(Step::Expect { who: at, what, within });
+        }
+        let (who, rest) = self.who(rest)?;
+        if rest == "agree" {
+            return Ok(Step::Expect { who, what: Expectation::Agree, within });
+        }
+        // A value that is missing is missed below, not here.
+        let padded = format!("{rest} ");
+        let Some((question, comparison, value)) = Comparison::split(&padded) else {
+            self.question(rest)?;
+            return Err(format!("compared with what? `expect … {rest} = VALUE`, or one of != < <= > >="));
+        };
+        if value.is_empty() {
+            return Err(format!("compared with what? `expect … {rest} VALUE`"));
+        }
+        self.check_kept(value)?;
+        let what = Expectation::Says { question: self.question(question)?, comparison, value: value.to_owned() };
+        Ok(Step::Expect { who, what, within })
+    }
+
+    /// The nodes at the beginning, and what follows.
+    fn who<'a>(&self, text: &'a str) -> Result<(Who, &'a str), String> {
+        if let ("all", rest) = split_word(text) {
+            return Ok((Who::All, rest));
+        }
+        let mut names = Vec::new();
+        let mut rest = text;
+        while let (word, behind) = split_word(rest)
+            && self.script.nodes.iter().any(|node| node == word)
+        {
+            names.push(word.to_owned());
+            rest = behind;
+        }
+        if names.is_empty() { Err(self.unknown_node(split_word(text).0)) } else { Ok((Who::Some(names), rest)) }
+    }
+
+    fn all_or_names(&self, text: &str) -> Result<Who, String> {
+        if text == "all" { Ok(Who::All) } else { self.names(text).map(Who::Some) }
+    }
+
+    fn names(&self, text: &str) -> Result<Vec<String>, String> {
+        let names: Vec<_> = text.split_whitespace().map(|name| self.name(name)).collect::<Result<_, _>>()?;
+        if names.is_empty() {
+            return Err("which node?".to_owned());
+        }
+        match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            Some((_, twice)) => Err(format!("{twice} stands there twice")),
+            None => Ok(names),
+        }
+    }
+
+    fn name(&self, name: &str) -> Result<String, String> {
+        let known = self.script.nodes.iter().find(|node| *node == name);
+        known.cloned().ok_or_else(|| self.unknown_node(name))
+    }
+
+    fn unknown_node(&self, name: &str) -> String {
+        match nearest(name, self.script.nodes.iter().map(String::as_str)) {
+            Some(near) => format!("no node is called `{name}`: did you mean `{near}`?"),
+            None if self.script.nodes.is_empty() => "no node was started yet: `start a b c`".to_owned(),
+            None => format!("no node is called `{name}`; started were {}", self.script.nodes.join(", ")),
+        }
+    }
+
+    fn question(&self, text: &str) -> Result<Question, String> {
+        let question = Question::parse(text)?;
+        self.check_kept(&question.argument)?;
+        Ok(question)
+    }
+
+    fn check_kept(&self, text: &str) -> Result<(), String> {
+        for piece in pieces(text) {
+            if let Piece::Kept { name, .. } = piece
+                && !self.kept.iter().any(|kept| kept == name)
+            {
+                return Err(match (name, nearest(name, self.kept.iter().map(String::as_str))) {
+                    ("round", _) => "$round stands only between `repeat` and `end`".to_owned(),
+                    (_, Some(near)) => format!("nothing is kept as ${name}: did you mean ${near}?"),
+                    (_, None) => {
+                        format!("nothing is kept as ${name}: `let {name} = …` first, or write $$ for a dollar sign")
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn split_word(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim())
+}
+
+/// A `#` after a blank begins a comment. Not in what is typed: there it may be part of a record.
+fn without_comment(line: &str) -> &str {
+    line.find(" #").map_or(line, |at| &line[..at])
+}
+
+/// Takes `within TIME` off the end.
+fn split_within(text: &str) -> Result<(&str, Duration), String> {
+    match text.rsplit_once(" within ") {
+        Some((rest, time)) => Ok((rest.trim(), duration(time)?)),
+        None => Ok((text.trim(), WITHIN)),
+    }
+}
+
+/// `500ms`, `10s`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (count, unit) = text.split_at(unit);
+    let millis = match unit {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    let total = millis.and_then(|millis| count.parse::<u32>().ok()?.checked_mul(millis));
+    let total = total.ok_or_else(|| format!("`{text}` is no time: write it as 500ms, 10s or 2m"))?;
+    Ok(Duration::from_millis(total.into()))
+}
