@@ -8,10 +8,12 @@
 //! | [`network`] | links with latency, gossip, requests, and the loop that moves time |
 //! | [`disk`] | what survives a crash |
 //! | [`random`] | the only source of chance |
+//! | [`reference`] | a second opinion on every block, from the specification alone |
 
 pub mod disk;
 pub mod network;
 pub mod random;
+pub mod reference;
 
 #[cfg(test)]
 mod tests;
