@@ -109,7 +109,7 @@ fn step(shell: &mut Shell<'_>, script: &mut Script<'_>) {
                 answer_all(shell);
             }
         }
-        30 if script.byte() < 64 => shell.crash(),
+        30 if script.byte() < 128 => shell.crash(),
         31 if script.byte() < 32 => {
             if let Some(peer) = pick_peer(shell, script) {
                 shell.handle(Event::Misbehaved { peer, fault: Fault::Malformed });
@@ -129,7 +129,7 @@ fn pick_peer(shell: &Shell<'_>, script: &mut Script<'_>) -> Option<PeerKey> {
 fn gossip(shell: &mut Shell<'_>, script: &mut Script<'_>) {
     let Some(peer) = pick_peer(shell, script) else { return };
     let gossip = if script.byte() < 85 {
-        let signed = script.pick(&shell.pool.transactions).expect("the pool has some").clone();
+        let signed = script.pick(&shell.pool.any_transactions).expect("the pool has some").clone();
         Gossip::Transaction(Box::new(signed))
     } else {
         let block = script.pick(&shell.pool.blocks).expect("the pool has some").clone();
@@ -147,13 +147,16 @@ fn take_ask(shell: &mut Shell<'_>, script: &mut Script<'_>) -> Option<(PeerKey, 
 fn answer(shell: &mut Shell<'_>, script: &mut Script<'_>) {
     let Some((peer, key, request)) = take_ask(shell, script) else { return };
     let branch = shell.peers[&peer];
-    let response = match script.byte() % 8 {
+    let response = match script.byte() % 16 {
         0 => anything(shell, script),
         1 => {
             // The right kind, but not all of it.
             let mut response = shell.pool.answer(branch, &request, shell.unix());
             match &mut response {
-                Response::Headers(all) => *all = all.iter().skip(script.below(3)).copied().collect(),
+                Response::Headers(all) => {
+                    let missing = script.below(all.len().min(8));
+                    *all = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, header)| *header).collect();
+                }
                 Response::Blocks(all) => *all = all.iter().skip(script.below(3)).cloned().collect(),
                 Response::Transactions(all) => *all = all.iter().take(script.below(3)).cloned().collect(),
                 Response::Status(status) => status.work = Work(u128::from(script.byte()) << 100),
@@ -194,7 +197,7 @@ fn anything(shell: &Shell<'_>, script: &mut Script<'_>) -> Response {
         1 => Response::Headers(some.map(|block| block.header).collect()),
         2 => Response::Blocks(some.cloned().collect()),
         3 => Response::Pending(pool.transaction_ids.iter().skip(from % 8).take(count).copied().collect()),
-        _ => Response::Transactions(pool.transactions.iter().skip(from % 8).take(count).cloned().collect()),
+        _ => Response::Transactions(pool.any_transactions.iter().skip(from % 8).take(count).cloned().collect()),
     }
 }
 

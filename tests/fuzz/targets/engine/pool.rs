@@ -1,6 +1,7 @@
 //! The chains and transactions that scripts play with: good branches, a long one with a bad block in it, blocks with one
 //! thing wrong each. All peers are made of these.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quipu::protocol::encode::{decode, encode};
@@ -16,8 +17,12 @@ use quipu::sim::reference::{Model, Refused};
 pub(super) const ANY_TIME: UnixMillis = UnixMillis(u64::MAX);
 /// Blocks that are spoiled, each on a block of some branch.
 const SPOILED: usize = 60;
-/// What only the body breaks, so that the header is taken at first.
-const BODY_RULES: [u8; 10] = [2, 3, 7, 8, 9, 10, 15, 16, 17, 18];
+/// What only the body breaks, under a header that is good for ever: one long branch with a bad block for each.
+const BODY_RULES: [u8; 16] = [2, 3, 8, 9, 10, 15, 15, 15, 15, 16, 16, 17, 17, 17, 18, 18];
+/// Transactions that an honest peer tells of.
+const TRANSACTIONS: usize = 200;
+/// Good headers with the body of another block (R7).
+const SWAPPED: usize = 20;
 
 /// What scripts play with.
 pub(super) struct Pool {
@@ -32,9 +37,12 @@ pub(super) struct Pool {
     branch_ids: Vec<Vec<BlockId>>,
     /// The good branch with the most work.
     pub(super) best: usize,
-    pub(super) transactions: Vec<SignedTransaction>,
+    /// Transactions of the good branches, each once: what an honest peer tells of.
+    transactions: Vec<SignedTransaction>,
     /// Ids of the same.
     pub(super) transaction_ids: Vec<TransactionId>,
+    /// The same, and all others, good and bad.
+    pub(super) any_transactions: Vec<SignedTransaction>,
 }
 
 impl Pool {
@@ -49,6 +57,7 @@ impl Pool {
             best: 0,
             transactions: Vec::new(),
             transaction_ids: Vec::new(),
+            any_transactions: Vec::new(),
         };
         let mut random = Random::new(1);
         pool.grow(&[], 40, &mut random);
@@ -56,16 +65,30 @@ impl Pool {
         pool.grow(&main[..15], 40, &mut random);
         pool.grow(&main[..37], 4, &mut random);
         pool.grow(&[], 5, &mut random);
-        pool.spoil(&mut random);
-        pool.grow_on_bad(&main[..25], 50, &mut random);
         let work =
             |branch: &Vec<Block>| pool.model.state(&branch[branch.len() - 1].header.id()).map(|state| state.work);
-        let works: Vec<_> = pool.branches.iter().map(work).collect();
-        pool.best = (0..works.len()).max_by_key(|branch| works[*branch]).expect("there are branches");
-        pool.transactions = pool.blocks.iter().flat_map(|block| block.body.transactions.iter().cloned()).collect();
-        pool.transactions.truncate(200);
-        let ids = pool.transactions.iter().map(|signed| signed.transaction.id(&network.genesis_id()));
-        pool.transaction_ids = ids.collect();
+        pool.best = (0..pool.branches.len()).max_by_key(|at| work(&pool.branches[*at])).expect("there are branches");
+        let best = pool.branches[pool.best].clone();
+        for _ in 0..SPOILED {
+            let (block, _) = pool.spoiled_on(&best, &mut random);
+            pool.blocks.push(block);
+        }
+        for rule in BODY_RULES {
+            pool.grow_on_bad(&best, rule, &mut random);
+        }
+        for pair in best[best.len() - SWAPPED - 1..].windows(2) {
+            pool.blocks.push(Block { header: pair[0].header, body: pair[1].body.clone() });
+        }
+        let mut known = BTreeSet::new();
+        for signed in pool.branches[..=pool.best].iter().flatten().flat_map(|block| block.body.transactions.iter()) {
+            let id = signed.transaction.id(&network.genesis_id());
+            if known.insert(id) && pool.transactions.len() < TRANSACTIONS {
+                pool.transactions.push(signed.clone());
+                pool.transaction_ids.push(id);
+            }
+        }
+        let spoiled = pool.blocks.iter().rev().flat_map(|block| block.body.transactions.iter());
+        pool.any_transactions = spoiled.chain(&pool.transactions).cloned().collect();
         let ids = |branch: &Vec<Block>| branch.iter().map(|block| block.header.id()).collect();
         pool.branch_ids = pool.branches.iter().map(ids).collect();
         pool
@@ -93,15 +116,6 @@ impl Pool {
         self.branches.push(branch);
     }
 
-    fn spoil(&mut self, random: &mut Random) {
-        let mut spoiled = 0;
-        while spoiled < SPOILED {
-            let (block, _) = self.spoiled_on(&self.branches[0].clone(), random);
-            spoiled += 1;
-            self.blocks.push(block);
-        }
-    }
-
     /// A block with one thing wrong, on some block of a branch, that decodes; and the rule that it breaks.
     fn spoiled_on(&mut self, branch: &[Block], random: &mut Random) -> (Block, Refused) {
         loop {
@@ -118,23 +132,23 @@ impl Pool {
         }
     }
 
-    /// A branch with more work than any, whose first block after `base` has a good header and a bad body.
-    fn grow_on_bad(&mut self, base: &[Block], count: usize, random: &mut Random) {
-        let last = base.len() - 1;
+    /// A branch with more work than any, in which one block breaks this rule.
+    fn grow_on_bad(&mut self, best: &[Block], rule: u8, random: &mut Random) {
+        let last = random.between(best.len() as u64 / 2, best.len() as u64 - 1) as usize;
         let bad = loop {
-            let (block, refused) = self.spoiled_on(&base[last..], random);
-            if matches!(refused, Refused::Rule(rule) if BODY_RULES.contains(&rule) && rule != 7) {
+            let (block, refused) = self.spoiled_on(&best[last..=last], random);
+            if refused == Refused::Rule(rule) {
                 break block;
             }
         };
-        let state = self.model.state(&base[last].header.id()).expect("the base is good").clone();
-        let mut branch = base.to_vec();
+        let state = self.model.state(&best[last].header.id()).expect("the base is good").clone();
+        let mut branch = best[..=last].to_vec();
         branch.push(bad);
-        for _ in 0..count {
+        while branch.len() < best.len() + 8 {
             let parent: Header = branch[branch.len() - 1].header;
             branch.push(self.forge.block(&parent, &state, random));
         }
-        self.blocks.extend_from_slice(&branch[base.len()..]);
+        self.blocks.extend_from_slice(&branch[last + 1..]);
         self.branches.push(branch);
     }
 

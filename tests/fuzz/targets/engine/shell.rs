@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quipu::engine::event::{
-    Answer, Batch, Command, CommandError, Effect, Event, Gossip, Key, MiningMode, Notice, Now, PeerKey, Place, Ticket,
-    Wake, Write,
+    Answer, Batch, Command, CommandError, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, Place,
+    Ticket, Wake, Write,
 };
 use quipu::engine::{Engine, EngineConfig, View};
 use quipu::protocol::check::{check_block, check_header, check_transactions};
 use quipu::protocol::encode::encode;
 use quipu::protocol::hash::sha256;
-use quipu::protocol::{Account, Header, Millis, Request, UnixMillis};
+use quipu::protocol::{Address, Header, Millis, Request, UnixMillis};
 use quipu::sim::disk::Disk;
 use quipu::sim::reference::Model;
 
@@ -56,13 +56,16 @@ pub(super) struct Shell<'a> {
     /// Sessions, with the branch that each peer has.
     pub(super) peers: BTreeMap<PeerKey, usize>,
     closing: BTreeSet<PeerKey>,
+    /// Why the last session was ended.
+    fault: Option<Fault>,
     pub(super) asked: Vec<(PeerKey, Key, Request)>,
     checks: Vec<Event>,
     disk_queue: VecDeque<Disked>,
     template: Option<(Key, Header)>,
     gossiped: BTreeSet<Ticket>,
     requested: BTreeSet<Ticket>,
-    commanded: BTreeSet<Ticket>,
+    /// Commands without an answer, with the account that one asks for.
+    commanded: BTreeMap<Ticket, Option<Address>>,
     mined: usize,
     sequence: u64,
     view: std::sync::Arc<View>,
@@ -83,13 +86,14 @@ impl<'a> Shell<'a> {
             counter: 0,
             peers: BTreeMap::new(),
             closing: BTreeSet::new(),
+            fault: None,
             asked: Vec::new(),
             checks: Vec::new(),
             disk_queue: VecDeque::new(),
             template: None,
             gossiped: BTreeSet::new(),
             requested: BTreeSet::new(),
-            commanded: BTreeSet::new(),
+            commanded: BTreeMap::new(),
             mined: 0,
             sequence: 0,
             trace: is_traced.then_some([0; 32]),
@@ -146,7 +150,10 @@ impl<'a> Shell<'a> {
                 // What is served has been written, or is on its way to the disk.
                 self.disk_queue.push_back(Disked::Load { key: Key(u64::MAX), places });
             }
-            Effect::Close { peer, .. } => drop(self.closing.insert(peer)),
+            Effect::Close { peer, fault, .. } => {
+                self.fault = Some(fault);
+                drop(self.closing.insert(peer));
+            }
             Effect::CheckBlocks { key, blocks } => {
                 let network = self.pool.network();
                 let results = blocks.into_iter().map(|block| check_block(block, network)).collect();
@@ -171,8 +178,8 @@ impl<'a> Shell<'a> {
             Effect::Mine { key, header } => self.template = Some((key, header)),
             Effect::StopMining => self.template = None,
             Effect::Answer { ticket, answer } => {
-                assert!(self.commanded.remove(&ticket), "a command gets one answer");
-                self.judge_answer(&answer);
+                let asked = self.commanded.remove(&ticket).expect("a command gets one answer");
+                self.judge_answer(asked, &answer);
             }
             Effect::Notify(notice) => {
                 if let Notice::Tip { tip, .. } = notice {
@@ -186,13 +193,12 @@ impl<'a> Shell<'a> {
         self.model.state(&place.id).is_some_and(|state| state.height == place.height.0)
     }
 
-    fn judge_answer(&self, answer: &Result<Answer, CommandError>) {
+    fn judge_answer(&self, asked: Option<Address>, answer: &Result<Answer, CommandError>) {
         match answer {
             Ok(Answer::Account { account, spendable, .. }) => {
+                let address = asked.expect("an account was asked for");
                 if let Some(state) = self.model.state(&self.view.tip.id) {
-                    let known = state.accounts.values().any(|other| other == account);
-                    let unused = *account == Account::default();
-                    assert!(known || unused, "an account that is not in the state of the tip: {account:?}");
+                    assert_eq!(*account, state.account(&address), "the account is that of the tip");
                 }
                 assert!(*spendable <= account.balance, "no more can be spent than there is");
             }
@@ -253,7 +259,8 @@ impl<'a> Shell<'a> {
     pub(super) fn command(&mut self, command: Command) {
         self.counter += 1;
         let ticket = Ticket(self.counter);
-        self.commanded.insert(ticket);
+        let asked = if let Command::Account { address } = &command { Some(*address) } else { None };
+        self.commanded.insert(ticket, asked);
         self.handle(Event::Command { ticket, command });
     }
 
@@ -370,12 +377,16 @@ impl<'a> Shell<'a> {
         assert!(occupancy["headers"] <= known, "headers: {} of {known}", occupancy["headers"]);
     }
 
-    /// The script is over: the node comes to rest, then meets one honest peer.
+    /// The script is over: an honest peer comes while the others fall silent, then all leave and the node comes to rest.
     pub(super) fn finish(&mut self) {
         self.settle();
         self.command(Command::SetMining { mode: MiningMode::Off, to: None });
         self.command(Command::CancelMining);
         self.command(Command::SetCheckpoint { height: None });
+        self.settle();
+        self.catch_up();
+        self.judge_disk();
+
         let peers: Vec<PeerKey> = self.peers.keys().copied().collect();
         for peer in peers {
             self.disconnect(peer);
@@ -383,15 +394,12 @@ impl<'a> Shell<'a> {
         self.settle();
         self.wait(CATCH_UP_TIME);
         self.settle();
-        for (tickets, what) in [(&self.gossiped, "verdict"), (&self.requested, "reply"), (&self.commanded, "answer")] {
-            assert!(tickets.is_empty(), "{} of {} wait for a {what} for ever", tickets.len(), self.counter);
-        }
+        let waiting = [self.gossiped.len(), self.requested.len(), self.commanded.len()];
+        assert_eq!(waiting, [0; 3], "verdicts, replies and answers that never came");
         let occupancy: BTreeMap<_, _> = self.engine.occupancy().into_iter().collect();
         for name in EMPTY_AT_REST {
             assert_eq!(occupancy[name], 0, "{name} at rest");
         }
-        self.catch_up();
-        self.judge_disk();
     }
 
     /// One honest peer is enough to get the best chain.
@@ -401,17 +409,20 @@ impl<'a> Shell<'a> {
         // By now no block of it is early.
         self.elapsed = self.elapsed + Millis(tip.timestamp.0.saturating_sub(self.unix().0));
         let work = self.model.state(&tip.id()).expect("the best branch is good").work;
-        let peer = self.connect(branch);
+        let honest = self.connect(branch);
         let end = self.elapsed + CATCH_UP_TIME;
         while self.view.work.0 < work {
             assert!(self.elapsed < end, "at {:?} after {CATCH_UP_TIME:?} with an honest peer", self.view);
-            assert!(self.peers.contains_key(&peer), "the honest peer was cut off");
-            for (peer, key, request) in std::mem::take(&mut self.asked) {
+            assert!(self.peers.contains_key(&honest), "the honest peer was cut off: {:?}", self.fault);
+            let (asked, silent): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.asked).into_iter().partition(|(peer, ..)| *peer == honest);
+            self.asked = silent;
+            for (peer, key, request) in asked {
                 let response = self.pool.answer(branch, &request, self.unix());
                 self.handle_all(Event::Response { peer, key, result: Ok(response) });
             }
             self.settle();
-            if self.asked.is_empty() {
+            if self.asked.iter().all(|(peer, ..)| *peer != honest) {
                 self.wait(STEP);
             }
         }
