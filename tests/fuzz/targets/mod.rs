@@ -1,0 +1,41 @@
+//! What is fuzzed: functions that take any bytes and panic if something is wrong.
+//!
+//! This folder is shared with `fuzz_targets`, where each becomes a program for cargo-fuzz.
+
+mod decoders;
+mod engine;
+#[cfg(feature = "node")]
+mod files;
+mod texts;
+
+/// A name, which is that of the folder in the corpus too, and what runs an input.
+type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub(crate) const ALL: &[Target] = &[
+    ("blocks", decoders::blocks),
+    ("transactions", decoders::transactions),
+    ("headers", decoders::headers),
+    ("requests", decoders::requests),
+    ("responses", decoders::responses),
+    ("records", texts::records),
+    ("receipts", texts::receipts),
+    ("values", texts::values),
+    #[cfg(feature = "node")]
+    ("commands", files::commands),
+    #[cfg(feature = "node")]
+    ("networks", files::networks),
+    #[cfg(feature = "node")]
+    ("aliases", files::aliases),
+    #[cfg(feature = "node")]
+    ("wallets", files::wallets),
+    #[cfg(feature = "node")]
+    ("keys", files::keys),
+    ("engine", engine::engine),
+];
+
+/// Runs the target of that name.
+pub(crate) fn run(name: &str, data: &[u8]) {
+    let (_, target) = ALL.iter().find(|(of, _)| *of == name).unwrap_or_else(|| panic!("there is no target {name}"));
+    target(data);
+}
