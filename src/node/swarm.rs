@@ -42,6 +42,7 @@ mod failure;
 mod listen;
 mod per_ip;
 mod remembered;
+mod serving;
 mod sessions;
 mod task;
 mod translate;

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use libp2p::gossipsub::{MessageId, TopicHash};
-use libp2p::request_response::ResponseChannel;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
-use super::{PeerRow, Reply};
+use super::PeerRow;
+use super::serving::Asker;
 use crate::engine::event::PeerKey;
 use crate::protocol::Request;
 
@@ -52,7 +52,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) enum Early {
     Gossip { message: MessageId, topic: TopicHash, data: Vec<u8> },
-    Request { request: Request, channel: ResponseChannel<Reply> },
+    Request { request: Request, asker: Box<Asker> },
 }
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
-use libp2p::request_response::{OutboundRequestId, ResponseChannel};
+use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, gossipsub};
@@ -22,6 +22,7 @@ use super::behaviour::{Behaviour, DEAD_CONNECTION_TIMEOUT, Names};
 use super::codec::Asked;
 use super::connect::{Waiters, answer};
 use super::dial::{Dial, DialBook};
+use super::serving::{Asker, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
 use super::translate::{Waiting, acceptance, encode_gossip};
 use super::{Board, Reply, SwarmCommand, SwarmConfig, failure, remembered};
@@ -62,7 +63,8 @@ pub(super) struct Task {
     book: DialBook,
     waiters: Waiters,
     gossip: Waiting<(MessageId, PeerId)>,
-    requests: Waiting<ResponseChannel<Reply>>,
+    requests: Waiting<Asker>,
+    serving: Serving,
     asked: HashMap<OutboundRequestId, (PeerKey, Key)>,
     bans: BTreeMap<(Instant, PeerId), ()>,
     /// Where we listen; bounded by the machine's addresses.
@@ -102,6 +104,7 @@ impl Task {
             waiters: Waiters::default(),
             gossip: Waiting::new(WAITING_MAX),
             requests: Waiting::new(WAITING_MAX),
+            serving: Serving::new(),
             asked: HashMap::new(),
             bans: BTreeMap::new(),
             listens: Vec::new(),
@@ -152,14 +155,26 @@ impl Task {
             }
             SwarmCommand::Ask { peer, key, request } => self.ask(peer, key, request),
             SwarmCommand::Reply { ticket, reply } => {
-                // Dropping the channel refuses the request. A channel whose peer is gone takes nothing.
-                if let (Some(channel), Some(reply)) = (self.requests.take(ticket), reply) {
-                    let _ = self.swarm.behaviour_mut().sync.send_response(channel, reply);
+                // Dropping the channel refuses the request.
+                if let (Some(asker), Some(reply)) = (self.requests.take(ticket), reply) {
+                    self.reply(asker, reply);
                 }
             }
             SwarmCommand::Close { peer, fault, ban } => self.close(peer, &fault, ban),
             SwarmCommand::Connect { address, done } => self.connect(address, done),
             SwarmCommand::ShutDown => {} // the loop has ended before
+        }
+    }
+
+    fn reply(&mut self, Asker { peer, request, channel }: Asker, reply: Reply) {
+        // The connection may have ended meanwhile, and the end of the request have been told.
+        if !channel.is_open() {
+            return;
+        }
+        if !self.serving.add(request, peer, bytes_of(&reply)) {
+            tracing::debug!(%peer, "too many replies are on their way: another one is dropped");
+        } else if self.swarm.behaviour_mut().sync.send_response(channel, reply).is_err() {
+            self.serving.done(&request);
         }
     }
 

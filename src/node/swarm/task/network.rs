@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash};
-use libp2p::request_response::{self, Message, ResponseChannel};
+use libp2p::request_response::{self, Message};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
 
@@ -15,6 +15,7 @@ use crate::node::handle::UserEvent;
 use crate::node::swarm::address::{Subnets, ip_of, split};
 use crate::node::swarm::behaviour::BehaviourEvent;
 use crate::node::swarm::codec::Asked;
+use crate::node::swarm::serving::Asker;
 use crate::node::swarm::sessions::{Closed, Connection, Early, Phase, Session};
 use crate::node::swarm::translate::{decode_gossip, request_failure};
 use crate::node::swarm::{Reply, failure};
@@ -195,7 +196,7 @@ impl Task {
         for early in early {
             match early {
                 Early::Gossip { message, topic, data } => self.offer_gossip(key, peer, message, &topic, &data),
-                Early::Request { request, channel } => self.offer_request(key, request, channel),
+                Early::Request { request, asker } => self.offer_request(key, request, *asker),
             }
         }
     }
@@ -217,7 +218,7 @@ impl Task {
     fn refuse(&mut self, peer: PeerId, early: Early) {
         match early {
             Early::Gossip { message, .. } => self.judge(&message, &peer, MessageAcceptance::Ignore),
-            Early::Request { channel, .. } => drop(channel),
+            Early::Request { asker, .. } => drop(asker),
         }
     }
 
@@ -253,8 +254,8 @@ impl Task {
                     session.alive(connection_id, Instant::now(), None);
                 }
                 match message {
-                    Message::Request { request: Asked::Request(request), channel, .. } => {
-                        self.request_arrived(peer, request, channel);
+                    Message::Request { request: Asked::Request(request), channel, request_id } => {
+                        self.request_arrived(request, Asker { peer, request: request_id, channel });
                     }
                     Message::Request { request: Asked::Malformed, .. } => {
                         tracing::debug!(%peer, "malformed request");
@@ -279,23 +280,24 @@ impl Task {
                     self.engine.deliver(Event::Response { peer: key_of_peer, key, result });
                 }
             }
-            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+            request_response::Event::InboundFailure { request_id, .. }
+            | request_response::Event::ResponseSent { request_id, .. } => self.serving.done(&request_id),
         }
     }
 
-    fn request_arrived(&mut self, peer: PeerId, request: Request, channel: ResponseChannel<Reply>) {
-        if let Some(key) = self.sessions.ready_key(&peer) {
-            return self.offer_request(key, request, channel);
+    fn request_arrived(&mut self, request: Request, asker: Asker) {
+        if let Some(key) = self.sessions.ready_key(&asker.peer) {
+            return self.offer_request(key, request, asker);
         }
         // Dropped, and so refused, if it is not kept.
-        if let Some(session) = self.sessions.get_mut(&peer) {
-            let _ = session.keep(Early::Request { request, channel });
+        if let Some(session) = self.sessions.get_mut(&asker.peer) {
+            let _ = session.keep(Early::Request { request, asker: Box::new(asker) });
         }
     }
 
-    fn offer_request(&mut self, key: PeerKey, request: Request, channel: ResponseChannel<Reply>) {
+    fn offer_request(&mut self, key: PeerKey, request: Request, asker: Asker) {
         // Dropping a channel refuses its request.
-        let (ticket, _evicted) = self.requests.add(channel);
+        let (ticket, _evicted) = self.requests.add(asker);
         if self.engine.offer(Event::Request { peer: key, ticket, request }).is_err() {
             self.requests.take(ticket);
         }
