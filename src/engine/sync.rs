@@ -13,7 +13,7 @@ use std::collections::{HashSet, VecDeque};
 use quipu_protocol::message::{NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, Request, Status};
 use quipu_protocol::{Millis, TransactionId};
 
-use super::Engine;
+use super::{Engine, TICK_INTERVAL};
 use super::event::{Effect, Fault, Notice, Now, PeerKey, RequestFailure};
 use super::index::BlockRef;
 use super::peers::{Asked, Candidate, Flight, Session};
@@ -55,11 +55,13 @@ pub(crate) struct Sync {
     body_bytes: usize,
     told_of_our_clock: bool,
     was_fetching: bool,
+    /// When there is something to plan although nothing has changed.
+    due: Millis,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_fetching: false }
+        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_fetching: false, due: Millis(0) }
     }
 }
 
@@ -99,8 +101,24 @@ impl Session {
 }
 
 impl Engine {
-    /// Asks for what is wanted and not in flight.
-    pub(super) fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    /// Asks for what is wanted and not in flight. After an event that changes neither the chain nor a session, that waits
+    /// for the next one that does, or until something is due.
+    pub(super) fn plan(&mut self, is_quiet: bool, now: Now, effects: &mut Vec<Effect>) {
+        if is_quiet && now.elapsed < self.sync.due && !self.peers.take_changed() {
+            return;
+        }
+        self.ask_for_what_is_wanted(now, effects);
+        self.peers.take_changed();
+        let latest = now.elapsed + TICK_INTERVAL;
+        self.sync.due = self.next_deadline().map_or(latest, |deadline| deadline.min(latest));
+    }
+
+    /// When to plan again, whatever happens.
+    pub(super) fn plan_due(&self) -> Millis {
+        self.sync.due
+    }
+
+    fn ask_for_what_is_wanted(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.expire(now, effects);
         self.choose_goal();
         self.note_end_of_sync();
@@ -296,7 +314,7 @@ impl Engine {
     }
 
     /// The earliest time at which something here is due.
-    pub(super) fn next_deadline(&self) -> Option<Millis> {
+    fn next_deadline(&self) -> Option<Millis> {
         let of_session = |session: &Session| {
             let status = session.status_flight.as_ref().map(|flight| flight.deadline);
             let next_status = session.status_at.map(|at| at + STATUS_INTERVAL);
