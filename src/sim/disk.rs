@@ -81,6 +81,17 @@ impl Disk {
         self.accounts.get(address).copied().unwrap_or_default()
     }
 
+    /// The tip of the best chain; `None`: genesis.
+    pub fn tip(&self) -> Option<Place> {
+        self.best.last_key_value().map(|(height, id)| Place { height: *height, id: *id })
+    }
+
+    /// The best chain, without genesis.
+    pub fn chain(&self) -> impl Iterator<Item = &Arc<CheckedBlock>> {
+        let places = self.best.iter().map(|(height, id)| Place { height: *height, id: *id });
+        places.map(|place| &self.blocks[&place].0)
+    }
+
     /// The ids of the best chain, without genesis.
     pub fn best(&self) -> impl Iterator<Item = BlockId> {
         self.best.values().copied()

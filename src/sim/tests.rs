@@ -1,7 +1,9 @@
 //! Engines that talk to each other, as one story each.
 
-use super::network::{NodeId, World};
+mod scale;
+
 use super::random::Random;
+use super::world::{NodeId, World};
 use crate::engine::event::{Answer, Command, CommandError, Notice};
 use crate::protocol::{Account, Action, Amount, Height, Millis, Network, Parameters, TransactionId};
 
@@ -171,7 +173,7 @@ fn after_a_partition_a_node_with_a_checkpoint_stays_until_that_is_removed() {
     let is_refusal = |notice: &&Notice| matches!(notice, Notice::ReorganisationRefused { .. });
     // Once in each of its lives.
     assert_eq!(world.notices(nodes[0]).iter().filter(is_refusal).count(), 2);
-    assert!(world.closed.is_empty(), "nobody is to blame: {:?}", world.closed);
+    assert!(world.closed().is_empty(), "nobody is to blame: {:?}", world.closed());
 
     world.command(nodes[0], Command::SetCheckpoint { height: None }).expect("removed");
     agree_at(&mut world, &nodes, 9);
@@ -266,7 +268,7 @@ fn a_clock_that_is_ahead_is_told_and_its_blocks_wait() {
     assert!(world.notices(nodes[0]).iter().any(|notice| matches!(notice, Notice::OurClockDiffers { .. })));
     // Half a minute later its time has come.
     agree_at(&mut world, &nodes, 1);
-    assert!(world.closed.is_empty(), "{:?}", world.closed);
+    assert!(world.closed().is_empty(), "{:?}", world.closed());
 }
 
 #[test]
@@ -302,7 +304,7 @@ fn whatever_happens_they_agree_in_the_end() {
         connect_all(&mut world, &nodes);
         world.run_for(Millis::from_secs(20));
         mine(&mut world, nodes[0], 1);
-        world.run_until(SOON, World::agree);
+        world.run_until(SOON, |world| world.agree());
         world.run_for(Millis::from_secs(1));
 
         let height = world.view(nodes[0]).tip.height.0;
@@ -315,7 +317,7 @@ fn whatever_happens_they_agree_in_the_end() {
         }
         world.run_for(SOON);
         assert_eq!(world.open_tickets(), 0, "seed {seed}: everything gets its answer");
-        assert!(world.closed.is_empty(), "seed {seed}: nobody did wrong, but {:?}", world.closed);
+        assert!(world.closed().is_empty(), "seed {seed}: nobody did wrong, but {:?}", world.closed());
     }
 }
 

@@ -1,0 +1,252 @@
+//! What befalls nodes and links: cuts, resets, stalls, crashes, wrong clocks, joins and leaves.
+//!
+//! Each is a method of [`World`], to be called while it stands still, and a [`Change`], to be put on its agenda.
+
+use std::collections::BTreeSet;
+
+use super::clock::Clock;
+use super::link::Quality;
+use super::miner::HashRate;
+use super::node::DEAD_CONNECTION_TIME;
+use super::world::{NodeId, World};
+use crate::engine::event::Event;
+use crate::protocol::Millis;
+
+/// Something that befalls a world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// [`World::cut`].
+    Cut {
+        /// From each of these.
+        from: Vec<NodeId>,
+        /// To each of these.
+        to: Vec<NodeId>,
+    },
+    /// [`World::partition`].
+    Partition(Vec<Vec<NodeId>>),
+    /// [`World::heal`].
+    Heal,
+    /// [`World::disconnect`].
+    Reset(NodeId, NodeId),
+    /// [`World::stall`].
+    Stall {
+        /// Who sends.
+        from: NodeId,
+        /// Who waits.
+        to: NodeId,
+        /// How long.
+        span: Millis,
+    },
+    /// [`World::crash`].
+    Crash(NodeId),
+    /// [`World::start`].
+    Start(NodeId),
+    /// [`World::join`].
+    Join {
+        /// How many links it has.
+        links: usize,
+    },
+    /// [`World::leave`].
+    Leave(NodeId),
+    /// [`World::set_hash_rate`].
+    HashRate(NodeId, HashRate),
+    /// [`World::set_clock`].
+    Clock(NodeId, Clock),
+}
+
+impl World {
+    /// Does what a change says.
+    pub fn make(&mut self, change: Change) {
+        match change {
+            Change::Cut { from, to } => self.cut(&from, &to),
+            Change::Partition(groups) => self.partition(&groups),
+            Change::Heal => self.heal(),
+            Change::Reset(a, b) => self.disconnect(a, b),
+            Change::Stall { from, to, span } => self.stall(from, to, span),
+            Change::Crash(node) => self.crash(node),
+            Change::Start(node) => self.start(node),
+            Change::Join { links } => {
+                self.join(links);
+            }
+            Change::Leave(node) => self.leave(node),
+            Change::HashRate(node, rate) => self.set_hash_rate(node, rate),
+            Change::Clock(node, clock) => self.set_clock(node, clock),
+        }
+    }
+
+    /// Connects two nodes, now and again whenever the link breaks and both run, until one of them leaves.
+    pub fn link(&mut self, a: NodeId, b: NodeId) {
+        let quality = self.links.draw(&mut self.random);
+        self.link_with(a, b, quality);
+    }
+
+    /// [`World::link`], with a quality of its own.
+    pub fn link_with(&mut self, a: NodeId, b: NodeId, quality: Quality) {
+        let pair = (a.min(b), a.max(b));
+        self.wanted.insert(pair, quality);
+        self.broken.insert(pair);
+        self.dial(pair);
+    }
+
+    /// Nothing gets through any more from each of the first to each of the second; the way back stays. What is sent
+    /// waits. After a few seconds the connections are found dead, and none is made that would cross a cut.
+    pub fn cut(&mut self, from: &[NodeId], to: &[NodeId]) {
+        self.cuts.push((from.iter().copied().collect(), to.iter().copied().collect()));
+        let now = self.now;
+        let to: BTreeSet<NodeId> = to.iter().copied().collect();
+        for node in from {
+            for link in self.node_mut(*node).links.iter_mut().filter(|link| to.contains(&link.peer)) {
+                link.held.get_or_insert_with(|| (now, Vec::new()));
+            }
+        }
+    }
+
+    /// Cuts all groups off from each other, in both directions. Nodes in no group are not cut off from anybody.
+    pub fn partition(&mut self, groups: &[Vec<NodeId>]) {
+        for (at, group) in groups.iter().enumerate() {
+            for (_, other) in groups.iter().enumerate().filter(|(other, _)| *other != at) {
+                self.cut(group, other);
+            }
+        }
+    }
+
+    /// Ends all cuts. What has waited goes on.
+    pub fn heal(&mut self) {
+        self.cuts.clear();
+        for node in self.nodes() {
+            for at in 0..self.node(node).links.len() {
+                if self.node(node).links[at].held.is_some() {
+                    self.turn(node, |node, around| node.release(at, around));
+                }
+            }
+        }
+    }
+
+    /// Whether nothing gets through from one node to another.
+    pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.cuts.iter().any(|(one, other)| one.contains(&from) && other.contains(&to))
+    }
+
+    pub(super) fn hold_what_is_cut(&mut self, a: NodeId, b: NodeId) {
+        for (from, to) in [(a, b), (b, a)] {
+            if self.is_cut(from, to) {
+                let now = self.now;
+                let links = self.node_mut(from).links.iter_mut().filter(|link| link.peer == to);
+                links.for_each(|link| link.held = Some((now, Vec::new())));
+            }
+        }
+    }
+
+    /// What one node sends another from now on leaves only after `span`.
+    pub fn stall(&mut self, from: NodeId, to: NodeId, span: Millis) {
+        let until = self.now + span;
+        let links = self.node_mut(from).links.iter_mut().filter(|link| link.peer == to);
+        links.for_each(|link| link.stall(until));
+    }
+
+    /// Starts a node that does not run, from what it has persisted.
+    pub fn start(&mut self, node: NodeId) {
+        if self.is_running(node) {
+            return;
+        }
+        self.turn(node, |node, around| node.start(around));
+        let wanted = self.wanted.keys().filter(|(a, b)| *a == node || *b == node);
+        self.broken.extend(wanted.copied().collect::<Vec<_>>());
+    }
+
+    /// Stops a node at once. What was not persisted is lost, and so are its connections.
+    pub fn crash(&mut self, node: NodeId) {
+        let neighbours: BTreeSet<NodeId> = self.node(node).links.iter().map(|link| link.peer).collect();
+        for neighbour in neighbours {
+            self.disconnect(node, neighbour);
+        }
+        self.node_mut(node).crash();
+    }
+
+    /// Adds a node that has nothing stored, with links to so many running nodes chosen by chance.
+    pub fn join(&mut self, links: usize) -> NodeId {
+        let mut others: Vec<NodeId> = self.nodes().filter(|node| self.is_running(*node)).collect();
+        self.random.choose(&mut others, links);
+        let node = self.add_node();
+        for other in others.into_iter().take(links) {
+            self.link(node, other);
+        }
+        node
+    }
+
+    /// Stops a node for good.
+    pub fn leave(&mut self, node: NodeId) {
+        self.crash(node);
+        self.wanted.retain(|(a, b), _| *a != node && *b != node);
+    }
+
+    /// Changes how fast a node searches.
+    pub fn set_hash_rate(&mut self, node: NodeId, rate: HashRate) {
+        self.turn(node, |node, around| node.miner.set_rate(rate, around.now, &mut node.random));
+        if self.is_running(node) {
+            self.deliver(node, Event::Tick);
+        }
+    }
+
+    /// Sets a node's wall clock. What it has gained or lost by drift since the world began counts from there.
+    pub fn set_clock(&mut self, node: NodeId, clock: Clock) {
+        self.node_mut(node).clock = clock;
+    }
+
+    /// Sets a node's clock apart from the others'.
+    pub fn set_clock_offset(&mut self, node: NodeId, millis: i64) {
+        self.set_clock(node, Clock { offset_millis: millis, drift_ppm: 0 });
+    }
+
+    /// Ends connections that are found dead, and dials those that are wanted and down.
+    pub(super) fn look_after_links(&mut self) {
+        if !self.cuts.is_empty() {
+            self.end_dead_connections();
+        }
+        for metrics in self.shards.iter_mut().map(|shard| &mut shard.metrics) {
+            let pairs = metrics.broken.drain(..).map(|(a, b)| (a.min(b), a.max(b)));
+            self.broken.extend(pairs);
+        }
+        for pair in self.broken.clone() {
+            self.dial(pair);
+        }
+    }
+
+    fn end_dead_connections(&mut self) {
+        let now = self.now;
+        for node in self.nodes() {
+            let is_dead = |since: Millis| now >= since + DEAD_CONNECTION_TIME;
+            let links = self.node(node).links.iter();
+            let dead = links.filter(|link| link.held.as_ref().is_some_and(|(since, _)| is_dead(*since)));
+            for peer in dead.map(|link| link.peer).collect::<Vec<_>>() {
+                self.disconnect(node, peer);
+            }
+        }
+    }
+
+    /// Connects a wanted pair if it is down and nothing keeps it from being up. What can be up only later stays noted.
+    fn dial(&mut self, pair: (NodeId, NodeId)) {
+        let (a, b) = pair;
+        let has_link = |from: NodeId, to: NodeId| self.node(from).links.iter().any(|link| link.peer == to);
+        let bans = |from: NodeId, by: NodeId| self.node(by).banned.get(&from).is_some_and(|until| self.now < *until);
+        let Some(quality) = self.wanted.get(&pair).copied() else {
+            self.broken.remove(&pair);
+            return;
+        };
+        match (has_link(a, b), has_link(b, a)) {
+            (true, true) => {
+                self.broken.remove(&pair);
+            }
+            (false, false) => {
+                let can_run = self.is_running(a) && self.is_running(b);
+                let is_barred = self.is_cut(a, b) || self.is_cut(b, a) || bans(a, b) || bans(b, a);
+                if can_run && !is_barred {
+                    self.broken.remove(&pair);
+                    self.connect_with(a, b, quality);
+                }
+            }
+            // One end has not heard yet that the other is gone.
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! How messages spread: a mesh like that of gossipsub v1.1 (Vyzovitis et al. 2020, "GossipSub"), with the sizes that the
+//! real node's library keeps.
+//!
+//! Modelled: each node passes on what it judged good to the sessions in its mesh, but never to those it came from; its
+//! own messages go to all sessions (flood publishing); once a second the mesh is filled up or cut down, both ends agree
+//! by GRAFT and PRUNE with a time to wait after a refusal, and some sessions outside the mesh are told the ids of what
+//! came lately (IHAVE), from which they fetch what they lack (IWANT). Message ids are remembered for two minutes.
+//!
+//! Deliberately absent: one mesh for each topic (blocks and transactions share one), scores of peers, exchange of peers
+//! in PRUNE, opportunistic grafting, and splitting of large messages.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::link::Link;
+use super::node::{Node, Surroundings};
+use super::random::Random;
+use super::wheel::Message;
+use crate::engine::event::{Event, Gossip, PeerKey, Ticket};
+use crate::protocol::Millis;
+use crate::protocol::encode::encode;
+use crate::protocol::hash::tagged_hash;
+
+/// Sessions that a mesh is filled up to, when it has fewer than the low mark, and cut down to, when it has more than the
+/// high mark.
+const MESH_WANTED: usize = 6;
+const MESH_LOW: usize = 5;
+const MESH_HIGH: usize = 12;
+/// Sessions outside the mesh that are told what there is.
+const LAZY: usize = 6;
+/// The time between two repairs of the mesh.
+pub(crate) const BEAT_MILLIS: u64 = 1_000;
+/// For how many beats a message can be fetched, and for how many it is told of.
+const KEPT_BEATS: usize = 5;
+const TOLD_BEATS: usize = 3;
+/// How long a session that was refused, or refused us, is left out of the mesh.
+const BACKOFF: Millis = Millis::from_secs(60);
+/// How long ids are remembered at least. At most twice as long.
+const SEEN_TIME: Millis = Millis::from_secs(120);
+
+/// What a frame takes beside its content, and one message id, in bytes.
+const FRAME_BYTES: u64 = 64;
+const ID_BYTES: u64 = 34;
+
+/// A message as all its receivers share it.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) gossip: Gossip,
+    /// From a hash of the content, taken once.
+    pub(crate) id: u64,
+    bytes: u64,
+}
+
+impl Published {
+    pub(crate) fn new(gossip: Gossip) -> Self {
+        let (tag, bytes) = match &gossip {
+            Gossip::Block(block) => ("block", encode(block.as_ref())),
+            Gossip::Transaction(signed) => ("transaction", encode(signed.as_ref())),
+        };
+        let hash = tagged_hash(tag, &[&bytes]);
+        let id = u64::from_le_bytes(*hash.first_chunk().expect("32 bytes hold 8"));
+        Self { gossip, id, bytes: bytes.len() as u64 + FRAME_BYTES }
+    }
+}
+
+/// A message that waits for its verdict.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    ticket: Ticket,
+    published: Arc<Published>,
+    /// Sessions that have it.
+    from: Vec<PeerKey>,
+}
+
+/// What a node remembers of gossip.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    seen: HashSet<u64>,
+    seen_before: HashSet<u64>,
+    turned_at: Millis,
+    judged: Vec<Judged>,
+    /// What can be fetched, the newest beat last.
+    recent: VecDeque<Vec<Arc<Published>>>,
+    pub(crate) next_beat: Millis,
+}
+
+impl Memory {
+    /// A memory that knows nothing, with a beat of its own.
+    pub(crate) fn new(now: Millis, random: &mut Random) -> Self {
+        let next_beat = now + Millis(random.between(1, BEAT_MILLIS));
+        Self { turned_at: now, next_beat, recent: VecDeque::from([Vec::new()]), ..Self::default() }
+    }
+
+    fn has_seen(&self, id: u64) -> bool {
+        self.seen.contains(&id) || self.seen_before.contains(&id)
+    }
+
+    /// Whether it is new.
+    fn note(&mut self, id: u64) -> bool {
+        !self.seen_before.contains(&id) && self.seen.insert(id)
+    }
+
+    fn keep(&mut self, published: Arc<Published>) {
+        self.recent.back_mut().expect("there is always a newest beat").push(published);
+    }
+
+    fn turn(&mut self, now: Millis) {
+        if now >= self.turned_at + SEEN_TIME {
+            self.seen_before = std::mem::take(&mut self.seen);
+            self.turned_at = now;
+        }
+        self.recent.push_back(Vec::new());
+        if self.recent.len() > KEPT_BEATS {
+            self.recent.pop_front();
+        }
+    }
+
+    /// How many messages wait for their verdict.
+    pub(crate) fn judged(&self) -> usize {
+        self.judged.len()
+    }
+}
+
+impl Node {
+    /// Spreads something of the node's own.
+    pub(crate) fn publish(&mut self, gossip: Gossip, around: &mut Surroundings<'_>) {
+        let published = Arc::new(Published::new(gossip));
+        if self.gossip.note(published.id) {
+            self.gossip.keep(published.clone());
+            for at in 0..self.links.len() {
+                self.send(at, Message::Gossip(published.clone()), published.bytes, around);
+            }
+        }
+    }
+
+    pub(crate) fn on_gossip(&mut self, session: PeerKey, published: Arc<Published>, around: &mut Surroundings<'_>) {
+        if !self.gossip.note(published.id) {
+            let waiting = self.gossip.judged.iter_mut().find(|judged| judged.published.id == published.id);
+            if let Some(judged) = waiting {
+                judged.from.push(session);
+            }
+            return;
+        }
+        let ticket = self.new_ticket();
+        let gossip = published.gossip.clone();
+        self.gossip.judged.push(Judged { ticket, published, from: vec![session] });
+        self.handle(Event::Gossip { peer: session, ticket, gossip }, around);
+    }
+
+    /// Passes on what was judged good.
+    pub(crate) fn on_verdict(&mut self, ticket: Ticket, is_good: bool, around: &mut Surroundings<'_>) {
+        let at = self.gossip.judged.iter().position(|judged| judged.ticket == ticket);
+        let Judged { published, from, .. } =
+            self.gossip.judged.swap_remove(at.expect("every message gets one verdict"));
+        if !is_good {
+            return;
+        }
+        self.gossip.keep(published.clone());
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            if link.in_mesh && !from.contains(&link.session) {
+                self.send(at, Message::Gossip(published.clone()), published.bytes, around);
+            }
+        }
+    }
+
+    /// Repairs the mesh and tells of what came lately.
+    pub(crate) fn beat(&mut self, around: &mut Surroundings<'_>) {
+        self.gossip.next_beat = around.now + Millis(BEAT_MILLIS);
+        self.repair_mesh(around);
+        let told = self.gossip.recent.iter().rev().take(TOLD_BEATS).flatten();
+        let ids: Arc<[u64]> = told.map(|published| published.id).collect();
+        self.gossip.turn(around.now);
+        if ids.is_empty() {
+            return;
+        }
+        let mut outside = self.links_where(|link| !link.in_mesh);
+        self.random.choose(&mut outside, LAZY);
+        for at in outside.into_iter().take(LAZY) {
+            self.send(at, Message::Have(ids.clone()), FRAME_BYTES + ID_BYTES * ids.len() as u64, around);
+        }
+    }
+
+    fn links_where(&self, is_wanted: impl Fn(&Link) -> bool) -> Vec<usize> {
+        (0..self.links.len()).filter(|at| is_wanted(&self.links[*at])).collect()
+    }
+
+    fn mesh_len(&self) -> usize {
+        self.links.iter().filter(|link| link.in_mesh).count()
+    }
+
+    fn repair_mesh(&mut self, around: &mut Surroundings<'_>) {
+        let len = self.mesh_len();
+        if len < MESH_LOW {
+            let mut outside = self.links_where(|link| !link.in_mesh && link.backoff_until <= around.now);
+            self.random.choose(&mut outside, MESH_WANTED - len);
+            for at in outside.into_iter().take(MESH_WANTED - len) {
+                self.graft(at, around);
+            }
+        } else if len > MESH_HIGH {
+            let mut inside = self.links_where(|link| link.in_mesh);
+            self.random.choose(&mut inside, len - MESH_WANTED);
+            for at in inside.into_iter().take(len - MESH_WANTED) {
+                self.prune(at, around);
+            }
+        }
+    }
+
+    /// Takes a new session into the mesh if that is short of some.
+    pub(crate) fn welcome(&mut self, at: usize, around: &mut Surroundings<'_>) {
+        if self.mesh_len() < MESH_LOW {
+            self.graft(at, around);
+        }
+    }
+
+    fn graft(&mut self, at: usize, around: &mut Surroundings<'_>) {
+        self.links[at].in_mesh = true;
+        self.send(at, Message::Graft, FRAME_BYTES, around);
+    }
+
+    fn prune(&mut self, at: usize, around: &mut Surroundings<'_>) {
+        self.links[at].in_mesh = false;
+        self.links[at].backoff_until = around.now + BACKOFF;
+        self.send(at, Message::Prune, FRAME_BYTES, around);
+    }
+
+    pub(crate) fn on_graft(&mut self, at: usize, around: &mut Surroundings<'_>) {
+        if self.links[at].in_mesh {
+            return;
+        }
+        if self.links[at].backoff_until > around.now || self.mesh_len() >= MESH_HIGH {
+            self.prune(at, around);
+        } else {
+            self.links[at].in_mesh = true;
+        }
+    }
+
+    pub(crate) fn on_prune(&mut self, at: usize, now: Millis) {
+        self.links[at].in_mesh = false;
+        self.links[at].backoff_until = now + BACKOFF;
+    }
+
+    pub(crate) fn on_have(&mut self, at: usize, ids: &[u64], around: &mut Surroundings<'_>) {
+        let lacking: Box<[u64]> = ids.iter().copied().filter(|id| !self.gossip.has_seen(*id)).collect();
+        if !lacking.is_empty() {
+            let bytes = FRAME_BYTES + ID_BYTES * lacking.len() as u64;
+            self.send(at, Message::Want(lacking), bytes, around);
+        }
+    }
+
+    pub(crate) fn on_want(&mut self, at: usize, ids: &[u64], around: &mut Surroundings<'_>) {
+        let recent = self.gossip.recent.iter().flatten();
+        let wanted: Vec<_> = recent.filter(|published| ids.contains(&published.id)).cloned().collect();
+        for published in wanted {
+            let bytes = published.bytes;
+            self.send(at, Message::Gossip(published), bytes, around);
+        }
+    }
+}

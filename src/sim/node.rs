@@ -1,0 +1,489 @@
+//! One engine and the shell around it: carries out effects and reports events, in virtual time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::checks::Checks;
+use super::clock::Clock;
+use super::gossip::Memory;
+use super::link::Link;
+use super::metrics::{Counters, Metrics};
+use super::miner::Miner;
+use super::random::Random;
+use super::storage::{Job, Storage};
+use super::traffic::Traffic;
+use super::wheel::{Message, Record, What, Wheel};
+use super::world::NodeId;
+use crate::engine::event::{
+    Answer, Command, CommandError, Effect, Event, Key, MiningMode, Notice, Now, PeerKey, Place, RequestFailure, Ticket,
+    Verdict, Wake, Write,
+};
+use crate::engine::{Engine, EngineConfig};
+use crate::protocol::encode::encode;
+use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey, Status};
+
+/// A check, in milliseconds.
+const CHECK_MILLIS: (u64, u64) = (1, 3);
+/// What a request or a response takes beside its content, in bytes.
+const FRAME_BYTES: u64 = 32;
+/// How long a dead connection is waited for.
+pub(crate) const DEAD_CONNECTION_TIME: Millis = Millis::from_secs(8);
+
+/// What a node finds around itself while it has its turn.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) now: Millis,
+    pub(crate) network: &'a Arc<Network>,
+    pub(crate) wheel: &'a mut Wheel,
+    /// For the nodes of each shard; the own one's is not used.
+    pub(crate) outboxes: &'a mut [Vec<(Millis, Record)>],
+    pub(crate) shard: usize,
+    pub(crate) checks: &'a mut Checks,
+    pub(crate) metrics: &'a mut Metrics,
+    /// Empty between two turns.
+    pub(crate) effects: &'a mut Vec<Effect>,
+    pub(crate) keeps_notices: bool,
+}
+
+impl Surroundings<'_> {
+    fn post(&mut self, at: Millis, record: Record) {
+        let shard = record.to.0 as usize % self.outboxes.len();
+        if shard == self.shard {
+            self.wheel.push(at, record);
+        } else {
+            self.outboxes[shard].push((at, record));
+        }
+    }
+}
+
+/// A virtual node.
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) engine: Option<Engine>,
+    pub(crate) storage: Storage,
+    pub(crate) key: Arc<SecretKey>,
+    pub(crate) clock: Clock,
+    pub(crate) mining: MiningMode,
+    pub(crate) miner: Miner,
+    pub(crate) traffic: Traffic,
+    pub(crate) random: Random,
+    pub(crate) gossip: Memory,
+    /// In the order of sessions.
+    pub(crate) links: Vec<Link>,
+    /// Who may not come back before when.
+    pub(crate) banned: BTreeMap<NodeId, Millis>,
+    /// Requests that wait for their reply: the session and the key of who asks.
+    asked: BTreeMap<Ticket, (PeerKey, Key)>,
+    /// Commands that wait for their answer, and whether anybody wants to know it.
+    commanded: BTreeMap<Ticket, bool>,
+    pub(crate) answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) counters: Counters,
+    /// The best block, as the node's user was told.
+    pub(crate) tip: Place,
+    /// Counts restarts, so that what was under way when it crashed does not arrive.
+    life: u32,
+    started_at: Millis,
+    wake: Millis,
+    /// The earliest time for which a [`What::Timer`] is on its way.
+    timer: Option<Millis>,
+    posted: u64,
+    tickets: u64,
+    sessions: u64,
+}
+
+impl Node {
+    pub(crate) fn new(id: NodeId, seed: u64, network: &Network) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            id,
+            engine: None,
+            storage: Storage::default(),
+            key: Arc::new(SecretKey::from_seed(random.bytes())),
+            clock: Clock::default(),
+            mining: MiningMode::Off,
+            miner: Miner::default(),
+            traffic: Traffic::default(),
+            gossip: Memory::default(),
+            random,
+            links: Vec::new(),
+            banned: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            commanded: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            notices: Vec::new(),
+            counters: Counters::default(),
+            tip: Place { height: Height::GENESIS, id: network.genesis_id() },
+            life: 0,
+            started_at: Millis(0),
+            wake: Millis(0),
+            timer: None,
+            posted: 0,
+            tickets: 0,
+            sessions: 0,
+        }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        self.key.public_key().address()
+    }
+
+    /// Starts from what was persisted.
+    pub(crate) fn start(&mut self, around: &mut Surroundings<'_>) {
+        let config = EngineConfig {
+            network: around.network.clone(),
+            account: self.address(),
+            nickname: format!("node{}", self.id.0),
+            seed: self.random.bytes(),
+            mining: self.mining,
+        };
+        let engine = Engine::new(config, self.storage.disk.stored());
+        let genesis = Place { height: Height::GENESIS, id: around.network.genesis_id() };
+        self.tip = self.storage.disk.tip().unwrap_or(genesis);
+        self.engine = Some(engine);
+        self.started_at = around.now;
+        self.gossip = Memory::new(around.now, &mut self.random);
+        self.deliver(Event::Tick, around);
+    }
+
+    /// Stops at once. What was not persisted is lost. The links are for the world to end.
+    pub(crate) fn crash(&mut self) {
+        self.engine = None;
+        self.life += 1;
+        self.miner.stop();
+        self.storage.crash();
+        self.gossip = Memory::default();
+        self.asked.clear();
+        self.commanded.clear();
+    }
+
+    /// An event that the engine gets at once.
+    pub(crate) fn deliver(&mut self, event: Event, around: &mut Surroundings<'_>) {
+        self.deliver_at(around.now, event, around);
+    }
+
+    fn deliver_at(&mut self, at: Millis, event: Event, around: &mut Surroundings<'_>) {
+        self.post(at, self.id, What::Event { life: self.life, event: Box::new(event) }, around);
+    }
+
+    fn post(&mut self, at: Millis, to: NodeId, what: What, around: &mut Surroundings<'_>) {
+        self.posted += 1;
+        around.post(at, Record { to, from: self.id, number: self.posted, what });
+    }
+
+    pub(crate) fn new_ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    /// A key for a new session.
+    pub(crate) fn new_session(&mut self) -> PeerKey {
+        self.sessions += 1;
+        PeerKey(self.sessions)
+    }
+
+    pub(crate) fn command(&mut self, command: Command, is_wanted: bool, around: &mut Surroundings<'_>) -> Ticket {
+        let ticket = self.new_ticket();
+        self.commanded.insert(ticket, is_wanted);
+        self.deliver(Event::Command { ticket, command }, around);
+        ticket
+    }
+
+    /// What still waits for a verdict, a reply or an answer.
+    pub(crate) fn open_tickets(&self) -> usize {
+        self.gossip.judged() + self.asked.len() + self.commanded.len()
+    }
+
+    /// Begins a session.
+    pub(crate) fn open(&mut self, link: Link, around: &mut Surroundings<'_>) {
+        self.deliver(Event::PeerConnected { peer: link.session }, around);
+        self.links.push(link);
+        self.welcome(self.links.len() - 1, around);
+    }
+
+    /// Ends a session, if it is still there. What is on its way to us is lost.
+    pub(crate) fn close(&mut self, session: PeerKey, around: &mut Surroundings<'_>) {
+        let Some(at) = self.link_at(session) else { return };
+        let link = self.links.remove(at);
+        around.metrics.broken.push((self.id, link.peer));
+        self.deliver(Event::PeerDisconnected { peer: session }, around);
+    }
+
+    pub(crate) fn link_at(&self, session: PeerKey) -> Option<usize> {
+        self.links.binary_search_by_key(&session, |link| link.session).ok()
+    }
+
+    /// Sends something through a link.
+    pub(crate) fn send(&mut self, at: usize, message: Message, bytes: u64, around: &mut Surroundings<'_>) {
+        self.counters.messages += 1;
+        self.counters.bytes += bytes;
+        self.transmit(at, message, bytes, around);
+    }
+
+    fn transmit(&mut self, at: usize, message: Message, bytes: u64, around: &mut Surroundings<'_>) {
+        let link = &mut self.links[at];
+        if let Some((_, held)) = &mut link.held {
+            return held.push((message, bytes));
+        }
+        let arrival = link.arrival(bytes, around.now, &mut self.random);
+        let (to, session) = (link.peer, link.peer_session);
+        self.post(arrival, to, What::Message { session, message }, around);
+    }
+
+    /// Lets go what a cut has held back.
+    pub(crate) fn release(&mut self, at: usize, around: &mut Surroundings<'_>) {
+        for (message, bytes) in self.links[at].held.take().into_iter().flat_map(|(_, held)| held) {
+            self.transmit(at, message, bytes, around);
+        }
+    }
+
+    /// Takes in what comes to it, and does what is due.
+    pub(crate) fn receive(&mut self, record: Record, around: &mut Surroundings<'_>) {
+        if self.engine.is_some() {
+            match record.what {
+                What::Timer => {
+                    self.timer.take_if(|timer| *timer == around.now);
+                }
+                What::Event { life, event } if life == self.life => self.handle(*event, around),
+                What::Event { .. } => {}
+                What::Message { session, message } => {
+                    if let Some(at) = self.link_at(session) {
+                        self.counters.note_message(record.from, record.number, around.now);
+                        self.on_message(at, session, message, around);
+                    }
+                }
+            }
+            self.do_what_is_due(around);
+            self.set_timer(around);
+        } else {
+            self.timer.take_if(|timer| *timer == around.now);
+        }
+    }
+
+    fn on_message(&mut self, at: usize, session: PeerKey, message: Message, around: &mut Surroundings<'_>) {
+        match message {
+            Message::Gossip(published) => self.on_gossip(session, published, around),
+            Message::Have(ids) => self.on_have(at, &ids, around),
+            Message::Want(ids) => self.on_want(at, &ids, around),
+            Message::Graft => self.on_graft(at, around),
+            Message::Prune => self.on_prune(at, around.now),
+            Message::Request { key, request } => {
+                let ticket = self.new_ticket();
+                self.asked.insert(ticket, (session, key));
+                self.handle(Event::Request { peer: session, ticket, request: *request }, around);
+            }
+            Message::Response { key, result } => {
+                self.handle(Event::Response { peer: session, key, result: *result }, around);
+            }
+            Message::Closed => self.close(session, around),
+        }
+    }
+
+    fn do_what_is_due(&mut self, around: &mut Surroundings<'_>) {
+        while let Some(job) = self.storage.take_done(around.now) {
+            self.finish(job, around);
+        }
+        if self.gossip.next_beat <= around.now {
+            self.beat(around);
+        }
+        if self.miner.due().is_some_and(|due| due <= around.now)
+            && let Some((key, header, id)) = self.miner.take_found(around.now, &mut self.random)
+        {
+            around.metrics.note_made(id, &header, self.id, around.now);
+            self.handle(Event::Mined { key, nonce: header.nonce }, around);
+        }
+        if self.traffic.due().is_some_and(|due| due <= around.now) {
+            let account = self.storage.disk.account(&self.address());
+            if let Some(command) = self.traffic.take(&self.key, account, around.now, &mut self.random) {
+                self.command(command, false, around);
+            }
+        }
+        if self.wake <= around.now {
+            self.handle(Event::Tick, around);
+        }
+    }
+
+    fn set_timer(&mut self, around: &mut Surroundings<'_>) {
+        let others = [self.storage.due(), self.miner.due(), self.traffic.due()];
+        let own = self.wake.min(self.gossip.next_beat);
+        let due = others.into_iter().flatten().fold(own, Millis::min);
+        if self.timer.is_none_or(|timer| due < timer) {
+            self.timer = Some(due);
+            self.post(due, self.id, What::Timer, around);
+        }
+    }
+
+    /// Gives the engine an event, and carries out what it says.
+    pub(crate) fn handle(&mut self, event: Event, around: &mut Surroundings<'_>) {
+        self.counters.note_event(&event, around.now);
+        let now = Now { elapsed: around.now, unix: self.clock.read(around.now) };
+        let engine = self.engine.as_mut().expect("only running nodes get events");
+        let mut effects = std::mem::take(around.effects);
+        self.wake = match engine.handle(now, event, &mut effects) {
+            Wake::Now => around.now,
+            Wake::At(at) => at.max(around.now + Millis(1)),
+        };
+        for effect in effects.drain(..) {
+            self.carry_out(effect, around);
+        }
+        *around.effects = effects;
+    }
+
+    fn carry_out(&mut self, effect: Effect, around: &mut Surroundings<'_>) {
+        match effect {
+            Effect::Publish(gossip) => self.queue(Job::Publish(gossip), around),
+            Effect::Verdict { ticket, verdict, .. } => self.on_verdict(ticket, verdict == Verdict::Accept, around),
+            Effect::Ask { peer, key, request } => self.ask(peer, key, request, around),
+            Effect::Reply { ticket, response } => self.queue(Job::Reply { ticket, response }, around),
+            Effect::Close { peer, fault, ban } => {
+                let Some(at) = self.link_at(peer) else { return };
+                let other = self.links[at].peer;
+                around.metrics.closed.push((around.now, self.id, other, fault));
+                self.banned.insert(other, around.now + ban);
+                self.say_goodbye(at, around);
+                self.close(peer, around);
+            }
+            Effect::CheckBlocks { key, blocks } => {
+                let checked = around.checks.blocks(key, blocks, around.network);
+                self.deliver_checked(checked, around);
+            }
+            Effect::CheckTransactions { key, transactions } => {
+                let checked = around.checks.transactions(key, transactions, around.network);
+                self.deliver_checked(checked, around);
+            }
+            Effect::Persist(batch) => {
+                for write in &batch.writes {
+                    if let Write::Block(block) = write {
+                        around.metrics.note_arrival(block.id(), self.id, around.now, self.started_at);
+                    }
+                }
+                self.queue(Job::Write(batch), around);
+            }
+            Effect::Load { key, places } => self.queue(Job::Load { key, places }, around),
+            Effect::Serve { ticket, places } => self.queue(Job::Serve { ticket, places }, around),
+            Effect::Mine { key, header } => self.miner.start(key, header, around.now, &mut self.random),
+            Effect::StopMining => self.miner.stop(),
+            Effect::Answer { ticket, answer } => self.queue(Job::Answer { ticket, answer }, around),
+            Effect::Notify(notice) => {
+                if let Notice::Tip { tip, reorg_depth, .. } = &notice {
+                    self.tip = *tip;
+                    self.counters.note_tip(tip, around.now);
+                    around.metrics.note_reorganisation(*reorg_depth);
+                }
+                if around.keeps_notices {
+                    self.queue(Job::Notice(notice), around);
+                }
+            }
+        }
+    }
+
+    /// The other end hears of it, at once or when it finds the connection dead.
+    fn say_goodbye(&mut self, at: usize, around: &mut Surroundings<'_>) {
+        let link = &self.links[at];
+        if link.held.is_none() {
+            self.send(at, Message::Closed, FRAME_BYTES, around);
+        } else {
+            let what = What::Message { session: link.peer_session, message: Message::Closed };
+            self.post(around.now + DEAD_CONNECTION_TIME, link.peer, what, around);
+        }
+    }
+
+    fn deliver_checked(&mut self, checked: Event, around: &mut Surroundings<'_>) {
+        let at = around.now + Millis(self.random.between(CHECK_MILLIS.0, CHECK_MILLIS.1));
+        self.deliver_at(at, checked, around);
+    }
+
+    fn ask(&mut self, peer: PeerKey, key: Key, request: Request, around: &mut Surroundings<'_>) {
+        match self.link_at(peer) {
+            Some(at) => {
+                let bytes = request_bytes(&request);
+                self.send(at, Message::Request { key, request: Box::new(request) }, bytes, around);
+            }
+            None => self.deliver(Event::Response { peer, key, result: Err(RequestFailure::Unreachable) }, around),
+        }
+    }
+
+    fn queue(&mut self, job: Job, around: &mut Surroundings<'_>) {
+        if let Some(job) = self.storage.queue(job, around.now, &mut self.random) {
+            self.finish(job, around);
+        }
+    }
+
+    fn finish(&mut self, job: Job, around: &mut Surroundings<'_>) {
+        match job {
+            Job::Write(batch) => {
+                self.storage.disk.write(&batch);
+                self.handle(Event::Persisted { sequence: batch.sequence }, around);
+            }
+            Job::Load { key, places } => {
+                let blocks = self.storage.disk.load(&places);
+                self.handle(Event::Loaded { key, blocks }, around);
+            }
+            Job::Serve { ticket, places } => {
+                let blocks = self.storage.disk.load(&places);
+                let blocks = blocks.into_iter().map(|loaded| loaded.block.to_block()).collect();
+                self.reply(ticket, Some(Response::Blocks(blocks)), around);
+            }
+            Job::Publish(gossip) => {
+                // It may have been mined or replaced meanwhile.
+                assert!(self.storage.disk.held(&gossip), "what peers learn from a node is durable: {gossip:?}");
+                self.publish(gossip, around);
+            }
+            Job::Reply { ticket, response } => self.reply(ticket, response, around),
+            Job::Answer { ticket, answer } => {
+                if self.commanded.remove(&ticket).expect("every command gets one answer") {
+                    self.answers.insert(ticket, answer);
+                } else if let Ok(Answer::Sent(_)) = answer {
+                    around.metrics.transactions_sent += 1;
+                }
+            }
+            Job::Notice(notice) => self.notices.push(notice),
+        }
+    }
+
+    fn reply(&mut self, ticket: Ticket, response: Option<Response>, around: &mut Surroundings<'_>) {
+        let (session, key) = self.asked.remove(&ticket).expect("every request gets one reply");
+        let Some(at) = self.link_at(session) else { return };
+        let bytes = response.as_ref().map_or(FRAME_BYTES, response_bytes);
+        let result = Box::new(response.ok_or(RequestFailure::Unreachable));
+        self.send(at, Message::Response { key, result }, bytes, around);
+    }
+}
+
+/// Length of the encoding, with the frame around it. Most are about the status, so that one is not encoded for it.
+fn request_bytes(request: &Request) -> u64 {
+    let content = match request {
+        Request::Status(status) => status_bytes(status),
+        other => encode(other).len(),
+    };
+    content as u64 + FRAME_BYTES
+}
+
+fn response_bytes(response: &Response) -> u64 {
+    let content = match response {
+        Response::Status(status) => status_bytes(status),
+        other => encode(other).len(),
+    };
+    content as u64 + FRAME_BYTES
+}
+
+/// Length of a status in a request or a response, in bytes.
+fn status_bytes(status: &Status) -> usize {
+    const FIXED: usize = 4 + 32 + 8 + 16 + 8 + 8 + 8;
+    FIXED + status.nickname.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{BlockId, UnixMillis, Work};
+
+    #[test]
+    fn a_status_is_as_long_as_its_encoding() {
+        let (tip, height, clock) = (BlockId([1; 32]), Height(7), UnixMillis(9));
+        let nickname = b"node17".to_vec().into();
+        let status = Status { tip, height, work: Work(5), clock, pending: 3, nickname };
+        let (request, response) = (Request::Status(status.clone()), Response::Status(status));
+        assert_eq!(request_bytes(&request), encode(&request).len() as u64 + FRAME_BYTES);
+        assert_eq!(response_bytes(&response), encode(&response).len() as u64 + FRAME_BYTES);
+    }
+}

@@ -1,0 +1,83 @@
+//! Some of a world's nodes, and whose turn it is among them.
+
+use std::sync::Arc;
+
+use super::checks::Checks;
+use super::metrics::Metrics;
+use super::node::{Node, Surroundings};
+use super::wheel::{Record, Wheel};
+use super::world::NodeId;
+use crate::engine::Effect;
+use crate::protocol::{Millis, Network};
+
+/// Every n-th node.
+pub(crate) struct Shard {
+    number: usize,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) wheel: Wheel,
+    /// What was sent to each shard's nodes since it was last handed over.
+    pub(crate) outboxes: Vec<Vec<(Millis, Record)>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) keeps_notices: bool,
+    network: Arc<Network>,
+    checks: Checks,
+    effects: Vec<Effect>,
+    records: Vec<Record>,
+}
+
+impl Shard {
+    pub(crate) fn new(number: usize, of: usize, network: Arc<Network>) -> Self {
+        Self {
+            number,
+            nodes: Vec::new(),
+            wheel: Wheel::new(Millis(0)),
+            outboxes: (0..of).map(|_| Vec::new()).collect(),
+            metrics: Metrics::default(),
+            keeps_notices: true,
+            network,
+            checks: Checks::default(),
+            effects: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    /// Does everything that happens before `end`. What other shards' nodes send must not arrive before that.
+    pub(crate) fn run(&mut self, end: Millis) {
+        let mut records = std::mem::take(&mut self.records);
+        loop {
+            let now = self.wheel.seek(end);
+            if now >= end {
+                break;
+            }
+            self.wheel.take(&mut records);
+            // However nodes are dealt to shards, each gets what comes in this millisecond in this order.
+            records.sort_unstable_by_key(|record| (record.to, record.from, record.number));
+            for record in records.drain(..) {
+                self.turn(now, record.to, |node, around| node.receive(record, around));
+            }
+        }
+        self.records = records;
+    }
+
+    /// Gives a node its turn.
+    pub(crate) fn turn<T>(
+        &mut self,
+        now: Millis,
+        node: NodeId,
+        act: impl FnOnce(&mut Node, &mut Surroundings<'_>) -> T,
+    ) -> T {
+        let mut around = Surroundings {
+            now,
+            network: &self.network,
+            wheel: &mut self.wheel,
+            outboxes: &mut self.outboxes,
+            shard: self.number,
+            checks: &mut self.checks,
+            metrics: &mut self.metrics,
+            effects: &mut self.effects,
+            keeps_notices: self.keeps_notices,
+        };
+        let of = around.outboxes.len();
+        act(&mut self.nodes[node.0 as usize / of], &mut around)
+    }
+}

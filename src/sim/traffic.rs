@@ -1,0 +1,59 @@
+//! Who sends transactions, and what they say.
+
+use std::sync::Arc;
+
+use super::random::Random;
+use crate::engine::event::Command;
+use crate::protocol::{Account, Action, Address, Amount, Millis, SecretKey};
+
+/// A transfer moves up to this, in units, and pays up to a hundredth of it.
+const AMOUNT_MAX: u64 = 10_000;
+/// A record is this long, in bytes.
+const RECORD_BYTES: usize = 32;
+
+/// A node's user: sends something at any moment with the same chance (a Poisson process).
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Mean time between two of its transactions, in milliseconds.
+    gap_millis: Option<u64>,
+    /// Whom it pays.
+    payees: Arc<[Address]>,
+    due: Option<Millis>,
+}
+
+impl Traffic {
+    pub(crate) fn new(gap_millis: u64, payees: Arc<[Address]>, now: Millis, random: &mut Random) -> Self {
+        let mut traffic = Self { gap_millis: Some(gap_millis), payees, due: None };
+        traffic.draw(now, random);
+        traffic
+    }
+
+    fn draw(&mut self, now: Millis, random: &mut Random) {
+        self.due = self.gap_millis.map(|gap| now + Millis(random.exponential(gap).max(1)));
+    }
+
+    pub(crate) fn due(&self) -> Option<Millis> {
+        self.due
+    }
+
+    /// What is sent now, if anything is: half are records, half transfers, as far as the account has coins.
+    pub(crate) fn take(
+        &mut self,
+        key: &Arc<SecretKey>,
+        account: Account,
+        now: Millis,
+        random: &mut Random,
+    ) -> Option<Command> {
+        self.due.take_if(|due| *due <= now)?;
+        self.draw(now, random);
+        let pays = random.bits() & 1 == 0 && !self.payees.is_empty();
+        let units = random.between(1, AMOUNT_MAX);
+        let (action, fee) = if pays && account.balance.units() > 2 * AMOUNT_MAX {
+            let to = self.payees[random.between(0, self.payees.len() as u64 - 1) as usize];
+            (Action::Transfer { to, amount: Amount::from_units(units) }, units / 100)
+        } else {
+            (Action::Record { data: random.bytes()[..RECORD_BYTES].to_vec().into() }, 0)
+        };
+        Some(Command::Send { key: key.clone(), action, fee: Amount::from_units(fee) })
+    }
+}

@@ -1,0 +1,99 @@
+//! What a simulated node costs: `cargo bench --bench simulation`.
+//!
+//! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, and
+//! prints for each
+//!
+//! - the real time, the processor's time, and the most memory that was taken;
+//! - the processor's time by node and virtual second, and by event that an engine handled;
+//! - what came out: height, stale blocks, propagation, and the trace hash, which has to be the same everywhere.
+//!
+//! `QUIPU_BENCH_NODES=10000`, `QUIPU_BENCH_RATES=2`, `QUIPU_BENCH_SECONDS=600` and `QUIPU_BENCH_THREADS=1` choose
+//! others (lists by commas). Each run is a process of its own, since the most memory is that of a whole process.
+//!
+//! Exits with 1 if 1,000 nodes with 2 transactions a second take 60 s or 4 GiB for a whole hour.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use quipu::protocol::Millis;
+use quipu::sim::setup::Setup;
+use rustix::time::{ClockId, clock_gettime};
+
+/// A virtual hour of 1,000 nodes may take this much of real time, and of memory.
+const TIME_MAX: Duration = Duration::from_secs(60);
+const MEMORY_MIB_MAX: u64 = 4096;
+
+fn main() -> ExitCode {
+    if let Ok(run) = std::env::var("QUIPU_BENCH_RUN") {
+        let numbers: Vec<u64> = run.split(',').filter_map(|text| text.parse().ok()).collect();
+        let [nodes, rate, seconds, threads] = numbers[..] else { panic!("a run is four numbers, not {run}") };
+        return measure(nodes, rate, seconds, threads);
+    }
+    let seconds = list("QUIPU_BENCH_SECONDS", &[3_600])[0];
+    let threads = list("QUIPU_BENCH_THREADS", &[2])[0];
+    println!(
+        "{:>6} {:>5} {:>8} {:>8} {:>9} {:>14} {:>10} {:>7} {:>7} {:>15} {:>10}",
+        "nodes",
+        "tx/s",
+        "real s",
+        "cpu s",
+        "peak MiB",
+        "us/node/second",
+        "ns/event",
+        "height",
+        "stale",
+        "p50/p95/p99 ms",
+        "trace"
+    );
+    let mut is_good = true;
+    for rate in list("QUIPU_BENCH_RATES", &[2, 20]) {
+        for nodes in list("QUIPU_BENCH_NODES", &[10, 100, 1_000]) {
+            let run = format!("{nodes},{rate},{seconds},{threads}");
+            let program = std::env::current_exe().expect("a running program has a path");
+            let status = Command::new(program).env("QUIPU_BENCH_RUN", run).status().expect("it starts once more");
+            is_good &= status.success();
+        }
+    }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn list(name: &str, default: &[u64]) -> Vec<u64> {
+    let parse = |text: String| text.split(',').map(|number| number.parse().expect("a number")).collect();
+    std::env::var(name).map_or_else(|_| default.to_vec(), parse)
+}
+
+fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
+    let began = Instant::now();
+    let setup = Setup { transactions_per_hour: 3_600 * rate, threads: threads as usize, ..Setup::lan(nodes as usize) };
+    let mut world = setup.build().expect("a possible setup");
+    world.run(Millis::from_secs(seconds));
+    let (real, cpu) = (began.elapsed(), processor_time());
+    let summary = world.summary();
+    let memory = peak_memory_mib();
+    let quantiles = summary.propagation_ms;
+    println!(
+        "{nodes:>6} {rate:>5} {:>8.1} {:>8.1} {memory:>9} {:>14.2} {:>10.0} {:>7} {:>6.2}% {:>15} {:>10}",
+        real.as_secs_f64(),
+        cpu.as_secs_f64(),
+        cpu.as_secs_f64() * 1e6 / (nodes * seconds) as f64,
+        cpu.as_secs_f64() * 1e9 / summary.events as f64,
+        summary.height,
+        summary.stale_rate * 100.0,
+        format!("{}/{}/{}", quantiles.p50, quantiles.p95, quantiles.p99),
+        &summary.trace_hash[..10],
+    );
+    let counts = (nodes, rate) == (1_000, 2) && seconds <= 3_600;
+    if counts && (real >= TIME_MAX || memory >= MEMORY_MIB_MAX) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The most memory that this process has held, where the system tells.
+fn peak_memory_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() / 1024
+}
