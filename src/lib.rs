@@ -6,6 +6,7 @@
 //! ```text
 //!   protocol  <-  engine  <-  sim     a virtual network that drives many engines in virtual time
 //!                         <-  node    the real thing: sockets, files, threads, clocks, the prompt
+//!   sim  <-  simulate                 the command that runs scenarios, with summaries and reports
 //! ```
 //!
 //! - [`protocol`] (a crate of its own, `protocol/`) is what peers must agree on: types, their bytes, the rules of
@@ -16,6 +17,8 @@
 //!   there, and nowhere else.
 //! - [`sim`] surrounds many engines with virtual links, disks and clocks, from one seed.
 //! - [`node`] surrounds one engine with the real world. Its parts are thin: they carry out effects and report events.
+//! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts. It takes texts and files from
+//!   [`node`], which only carries its arguments.
 //!
 //! The engine knows no clock, no file, no thread and no network; `sim` and `node` never see each other. The compiler
 //! holds this: the feature `node` (on by default) brings tokio, libp2p and redb, and
@@ -61,3 +64,5 @@ pub mod engine;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod sim;
+#[cfg(feature = "node")]
+pub mod simulate;

@@ -11,6 +11,7 @@ use quipu::node::wallet::Wallets;
 use quipu::node::wallet::command::Request;
 use quipu::node::wallet::password::Sources;
 use quipu::node::{self, telemetry, verify};
+use quipu::simulate;
 use zeroize::Zeroizing;
 
 /// As `clap` and most tools have it: the arguments make no sense.
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
                 verify::Place { data_dir: data_dir.as_deref(), name: name.as_deref(), network: network.as_ref() };
             ExitCode::from(verify::run(&arguments, place, json))
         }
+        Ok(Invocation::Simulate { arguments, json }) => simulate(&arguments, json),
         Err(ConfigError::Usage(error)) => usage(&error),
         Err(error) => fail("start", error.code(), &error.to_string(), config::wants_json()),
     }
@@ -72,6 +74,19 @@ fn wallet(request: Request, json: bool, log: &str) -> ExitCode {
         Err(error) => return fail(name, error.code(), &error.to_string(), json),
     }
     ExitCode::SUCCESS
+}
+
+fn simulate(arguments: &simulate::Arguments, json: bool) -> ExitCode {
+    // Where signals can't be taken over, they end the process as usual.
+    let signals = Signals::take_over().ok();
+    let interrupted = || signals.as_ref().is_some_and(|signals| !signals.receiver.is_empty());
+    match simulate::run(arguments, json, interrupted) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            fail("simulate", error.code(), &error.to_string(), json);
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
 }
 
 /// Help and the version go to stdout with status 0, errors to stderr.

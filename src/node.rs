@@ -26,7 +26,7 @@ pub mod aliases;
 pub mod checker;
 pub mod config;
 pub mod driver;
-mod files;
+pub(crate) mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod handle;

@@ -13,9 +13,9 @@
 //! | `link` | one direction of a connection: latency, bandwidth, order |
 //! | `gossip` | the mesh in which messages spread |
 //! | `storage`, [`disk`] | what waits to be written, and what survives a crash |
-//! | `miner` | when a block is found |
+//! | [`miner`] | when a block is found |
 //! | `traffic` | who sends transactions |
-//! | `clock` | what a node takes for the time |
+//! | [`clock`] | what a node takes for the time |
 //! | `checks` | the rules without state, applied once to what a thousand nodes check |
 //! | [`metrics`] | what is counted, and the summary |
 //! | `shard`, `wheel`, `threads` | whose turn it is, on one thread or several |
@@ -38,12 +38,12 @@
 
 pub mod change;
 mod checks;
-mod clock;
+pub mod clock;
 pub mod disk;
 mod gossip;
 mod link;
 pub mod metrics;
-mod miner;
+pub mod miner;
 mod node;
 pub mod random;
 pub mod reference;

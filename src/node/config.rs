@@ -21,6 +21,7 @@ use super::wallet::command::Request;
 use super::wallet::password::Sources;
 use crate::engine::event::MiningMode;
 use crate::protocol::Network;
+use crate::simulate;
 
 /// The folder of a node that has no `--name`.
 const DEFAULT_FOLDER: &str = "default";
@@ -122,6 +123,13 @@ pub enum Invocation {
         /// Answers as JSON.
         json: bool,
     },
+    /// `quipu simulate …`.
+    Simulate {
+        /// What to simulate.
+        arguments: simulate::Arguments,
+        /// The summary as JSON.
+        json: bool,
+    },
 }
 
 impl Invocation {
@@ -135,6 +143,10 @@ impl Invocation {
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
         let mut arguments = Arguments::try_parse_from(arguments)?;
+        // A virtual network has its own parameters.
+        if let Some(Task::Simulate(simulate)) = arguments.task {
+            return Ok(Self::Simulate { arguments: simulate, json: arguments.json });
+        }
         let named = arguments.network.take();
         let network = Arc::new(load_network(named.as_deref().unwrap_or(DEFAULT_NETWORK))?);
         if let Some(Task::Verify(verify)) = arguments.task {
@@ -157,7 +169,7 @@ impl Invocation {
                 let request = Request { command, data_dir, passwords };
                 Ok(Self::Wallet { request, json: arguments.json, log })
             }
-            Some(Task::Verify(_)) => unreachable!("it was taken before"),
+            Some(Task::Verify(_) | Task::Simulate(_)) => unreachable!("they were taken before"),
         }
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a file in place of the one that may be there, durably.
-pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = Temporary::beside(file)?;
     temporary.write(content, false)?;
     temporary.replace(file)

@@ -144,7 +144,7 @@ pub(crate) fn made<'a>(all: impl Iterator<Item = &'a Metrics>, best: &BTreeSet<B
 }
 
 /// How long blocks took to nodes that ran when they were found, in milliseconds, in ascending order.
-fn propagation<'a>(all: impl Iterator<Item = &'a Metrics>, made: &[Made]) -> Vec<u64> {
+pub(crate) fn propagation<'a>(all: impl Iterator<Item = &'a Metrics>, made: &[Made]) -> Vec<u64> {
     let made: BTreeMap<BlockId, &Made> = made.iter().map(|made| (made.id, made)).collect();
     let mut delays = Vec::new();
     for (block, arrivals) in all.flat_map(|metrics| &metrics.arrivals) {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::change::Change;
 use super::disk::Disk;
 use super::link::{Link, Quality};
-use super::metrics::{Facts, Made, Metrics, Summary, made};
+use super::metrics::{Facts, Made, Metrics, Summary, made, propagation};
 use super::miner::HashRate;
 use super::node::{Node, Surroundings};
 use super::random::Random;
@@ -304,8 +304,8 @@ impl World {
         self.shards.iter().map(|shard| &shard.metrics)
     }
 
-    /// The node whose chain has the most work.
-    fn best_node(&mut self) -> Option<NodeId> {
+    /// The running node whose chain has the most work.
+    pub fn best_node(&mut self) -> Option<NodeId> {
         let running: Vec<NodeId> = self.nodes().filter(|node| self.is_running(*node)).collect();
         running.into_iter().rev().max_by_key(|node| self.view(*node).work)
     }
@@ -314,6 +314,17 @@ impl World {
     pub fn blocks(&mut self) -> Vec<Made> {
         let best = self.best_node().map(|node| self.disk(node).best().collect()).unwrap_or_default();
         made(self.metrics(), &best)
+    }
+
+    /// How long blocks took to be accepted by nodes that ran when they were found, in milliseconds, in ascending order.
+    pub fn propagation(&mut self) -> Vec<u64> {
+        let made = self.blocks();
+        propagation(self.metrics(), &made)
+    }
+
+    /// Messages that each node has sent.
+    pub fn messages(&self) -> Vec<u64> {
+        self.nodes().map(|node| self.node(node).counters.messages).collect()
     }
 
     /// A digest of everything that happened to every node so far.

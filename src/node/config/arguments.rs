@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::engine::event::MiningMode;
 use crate::node::{verify, wallet};
 use crate::protocol::message::NICKNAME_BYTES_MAX;
+use crate::simulate;
 
 /// More threads than any machine of a user has.
 const THREADS_MAX: u64 = 1024;
@@ -95,6 +96,8 @@ pub(super) enum Task {
     Wallet(wallet::command::Command),
     /// Say what a receipt proves, without a node and without a network
     Verify(verify::Arguments),
+    /// Run a virtual network of many nodes in virtual time, and tell what came of it
+    Simulate(simulate::Arguments),
 }
 
 const AFTER_HELP: &str = "\
@@ -107,6 +110,7 @@ Examples:
   echo status | quipu --json                for scripts: every answer is one JSON object on a line
   quipu wallet passwd default               puts a password on the key of this machine's node
   quipu verify receipt.json --file a.pdf    what a receipt proves: who recorded that file, when, under how much work
+  quipu simulate partition                  fifty nodes, of which two fifths cannot reach the others for a while
 
 Every option can also be given in the environment: QUIPU_DATA_DIR, QUIPU_NAME, and so on; lists have commas.
 

@@ -1,0 +1,280 @@
+//! The charts of a report: first the numbers of each, then how they are drawn.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::facts::{ChainBlock, Facts};
+use super::summary::{self, Share};
+use super::svg::{self, Axis, Plot, escape, short};
+use crate::node::prompt::text::{counted, grouped};
+use crate::protocol::Millis;
+
+/// The most dots in a chart; more are drawn as means of neighbours.
+const DOTS_MAX: usize = 1_200;
+/// Bars of a histogram.
+const BINS: usize = 40;
+/// Blocks of a running mean.
+const MEAN_BLOCKS: usize = 20;
+/// Sizes of the chart of miners, in units of the drawing.
+const ROW_HEIGHT: f64 = 34.0;
+const NAME_WIDTH: f64 = 90.0;
+const VALUE_WIDTH: f64 = 60.0;
+
+/// A drawing, and what there is to say to it.
+#[derive(Debug)]
+pub(super) struct Chart {
+    pub(super) svg: String,
+    pub(super) caption: String,
+}
+
+/// How long each block took after the one below it.
+pub(super) fn intervals(facts: &Facts, spacing: Millis) -> Chart {
+    let points = interval_points(&facts.chain);
+    let mut plot = Plot::new(time_axis(facts), Axis { label: "seconds", from: 0.0, to: largest(&points) });
+    let (dots, by) = thinned(&points, DOTS_MAX);
+    for (minutes, seconds) in &dots {
+        let at = summary::clock((minutes * 60_000.0) as u64);
+        plot.dot(*minutes, *seconds, &format!("{seconds:.1} s, at {at}"));
+    }
+    plot.line(&thinned(&running_mean(&points, MEAN_BLOCKS), DOTS_MAX).0);
+    let wanted = spacing.0 as f64 / 1000.0;
+    plot.level(wanted, &format!("wanted: {} s", short(wanted)));
+    let mean = points.iter().map(|(_, seconds)| seconds).sum::<f64>() / points.len().max(1) as f64;
+    let dots = if by > 1 { format!("the mean of {by} blocks") } else { "a block".to_owned() };
+    let caption =
+        format!("Each dot is {dots}, the line is the mean of the last {MEAN_BLOCKS}. All together: {mean:.1} s.");
+    Chart { svg: plot.finish("Time between blocks"), caption }
+}
+
+/// How many hashes a block needed.
+pub(super) fn difficulty(facts: &Facts) -> Chart {
+    let points: Vec<(f64, f64)> = facts.chain.iter().map(|block| (minutes(block.at), block.hashes as f64)).collect();
+    let mut plot = Plot::new(time_axis(facts), Axis { label: "hashes a block", from: 0.0, to: largest(&points) });
+    plot.line(&thinned(&points, DOTS_MAX).0);
+    let range = points.iter().map(|(_, hashes)| *hashes);
+    let (least, most) = (range.clone().fold(f64::INFINITY, f64::min), range.fold(0.0, f64::max));
+    let caption = match points.is_empty() {
+        true => "There were no blocks.".to_owned(),
+        false => format!("From {} to {} hashes.", grouped(least as u64), grouped(most as u64)),
+    };
+    Chart { svg: plot.finish("Difficulty"), caption }
+}
+
+/// How long blocks took to other nodes.
+pub(super) fn propagation(facts: &Facts) -> Chart {
+    let times = facts.summary.propagation_ms;
+    let histogram = Histogram::of(&facts.delays, (times.p99 as f64 * 1.25).ceil());
+    let mut plot = histogram.plot("milliseconds after it was found", "% of all arrivals", "ms");
+    for (row, (name, value)) in [("half", times.p50), ("95 %", times.p95), ("99 %", times.p99)].into_iter().enumerate()
+    {
+        plot.mark(value as f64, &format!("{name}: {} ms", grouped(value)), row);
+    }
+    let beyond = match histogram.beyond {
+        0 => String::new(),
+        count => format!(" {} took longer than is shown.", counted(count, "more arrival")),
+    };
+    let all = counted(facts.delays.len() as u64, "arrival");
+    let caption = format!("{all} of a block at a node that ran when the block was found.{beyond}");
+    Chart { svg: plot.finish("Propagation of blocks"), caption }
+}
+
+/// How many messages each node sent.
+pub(super) fn messages(facts: &Facts) -> Chart {
+    let seconds = facts.summary.virtual_seconds.max(1.0);
+    let rates: Vec<f64> = facts.messages.iter().map(|count| *count as f64 / seconds).collect();
+    let most = rates.iter().copied().fold(0.0, f64::max);
+    let histogram = Histogram::of_reals(&rates, most);
+    let plot = histogram.plot("messages a second", "% of all nodes", "a second");
+    let (least, mean) = (rates.iter().copied().fold(f64::INFINITY, f64::min), facts.summary.messages_per_node_second);
+    let caption =
+        format!("From {least:.1} to {most:.1} a second, {mean:.1} on average. Nodes with more links send more.");
+    Chart { svg: plot.finish("Messages by node"), caption }
+}
+
+/// How many blocks nodes took off their chains at once.
+pub(super) fn reorganisations(facts: &Facts) -> Option<Chart> {
+    let depths = &facts.summary.reorg_depths;
+    let (deepest, _) = depths.last_key_value()?;
+    let most = depths.values().max().copied().unwrap_or_default() as f64;
+    let x = Axis { label: "blocks taken off", from: 0.0, to: *deepest as f64 + 1.0 };
+    let mut plot = Plot::new(x, Axis { label: "times, on all nodes", from: 0.0, to: most });
+    for (depth, count) in depths {
+        let (from, to) = (*depth as f64 - 0.4, *depth as f64 + 0.4);
+        plot.bar(from, to, *count as f64, &format!("{}: {} times", counted(*depth, "block"), grouped(*count)));
+    }
+    let all: u64 = depths.values().sum();
+    let caption = format!(
+        "{} on all nodes, the deepest took {} off.",
+        counted(all, "reorganisation"),
+        counted(*deepest, "block")
+    );
+    Some(Chart { svg: plot.finish("Depths of reorganisations"), caption })
+}
+
+/// What each miner got for its hash rate.
+pub(super) fn miners(facts: &Facts) -> Option<Chart> {
+    let (mut shares, others) = summary::shares(&facts.summary);
+    shares.extend(others);
+    let most = shares.iter().flat_map(|share| [share.hash_rate, share.chain]).fold(0.0, f64::max);
+    if most <= 0.0 {
+        return None;
+    }
+    let mut rows = String::new();
+    for (number, share) in shares.iter().enumerate() {
+        draw_miner(&mut rows, share, number as f64 * ROW_HEIGHT, most);
+    }
+    let name = "Share of the best chain against share of the hash rate";
+    let svg = svg::drawing(name, shares.len() as f64 * ROW_HEIGHT, &rows);
+    let caption =
+        "By chance a miner's share of a short chain differs from that of the hash rate: of a few hundred blocks, by a \
+                   few percent."
+            .to_owned();
+    Some(Chart { svg, caption })
+}
+
+fn draw_miner(rows: &mut String, share: &Share, top: f64, most: f64) {
+    let room = svg::WIDTH - NAME_WIDTH - VALUE_WIDTH;
+    let name = escape(&share.name);
+    writeln!(
+        rows,
+        "  <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
+        NAME_WIDTH - 10.0,
+        top + 18.0
+    )
+    .expect("a text takes everything");
+    for (line, (class, what, part)) in
+        [("bar other", "of the hash rate", share.hash_rate), ("bar", "of the best chain", share.chain)]
+            .iter()
+            .enumerate()
+    {
+        let (y, width) = (top + 2.0 + 13.0 * line as f64, (room * part / most).max(1.0));
+        let value = summary::percent(*part);
+        writeln!(
+            rows,
+            "  <rect class=\"{class}\" x=\"{NAME_WIDTH:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"11\">\
+             <title>{name}: {value} {what}</title></rect>\n  \
+             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{value}</text>",
+            NAME_WIDTH + width + 6.0,
+            y + 10.0
+        )
+        .expect("a text takes everything");
+    }
+}
+
+fn minutes(at: Millis) -> f64 {
+    at.0 as f64 / 60_000.0
+}
+
+fn time_axis(facts: &Facts) -> Axis {
+    Axis { label: "minutes of virtual time", from: 0.0, to: facts.summary.virtual_seconds / 60.0 }
+}
+
+fn largest(points: &[(f64, f64)]) -> f64 {
+    points.iter().map(|(_, y)| *y).fold(0.0, f64::max)
+}
+
+/// When each block was found, in minutes, and how many seconds after the one below it. The first one has none below it
+/// that was found.
+fn interval_points(chain: &[ChainBlock]) -> Vec<(f64, f64)> {
+    let pairs = chain.windows(2);
+    pairs.map(|pair| (minutes(pair[1].at), (pair[1].at - pair[0].at).0 as f64 / 1000.0)).collect()
+}
+
+/// At each point the mean of it and those before it.
+fn running_mean(points: &[(f64, f64)], of: usize) -> Vec<(f64, f64)> {
+    let mean = |window: &[(f64, f64)]| window.iter().map(|(_, y)| y).sum::<f64>() / window.len() as f64;
+    points.windows(of).map(|window| (window[of - 1].0, mean(window))).collect()
+}
+
+/// At most so many points, each the mean of so many neighbours.
+fn thinned(points: &[(f64, f64)], most: usize) -> (Vec<(f64, f64)>, usize) {
+    let by = points.len().div_ceil(most).max(1);
+    let mean = |chunk: &[(f64, f64)]| {
+        let (x, y) = chunk.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        (x / chunk.len() as f64, y / chunk.len() as f64)
+    };
+    (points.chunks(by).map(mean).collect(), by)
+}
+
+/// How many values are in each of [`BINS`] equal parts from 0 on.
+#[derive(Debug, PartialEq)]
+struct Histogram {
+    width: f64,
+    counts: BTreeMap<usize, u64>,
+    /// Values above the last part.
+    beyond: u64,
+    all: u64,
+}
+
+impl Histogram {
+    fn of(values: &[u64], to: f64) -> Self {
+        let reals: Vec<f64> = values.iter().map(|value| *value as f64).collect();
+        Self::of_reals(&reals, to)
+    }
+
+    fn of_reals(values: &[f64], to: f64) -> Self {
+        let width = if to > 0.0 { to / BINS as f64 } else { 1.0 };
+        let mut histogram = Self { width, counts: BTreeMap::new(), beyond: 0, all: values.len() as u64 };
+        for value in values {
+            // The upper end belongs to the last part.
+            let bin = if *value == to && to > 0.0 { BINS - 1 } else { (value / width) as usize };
+            match bin {
+                0..BINS => *histogram.counts.entry(bin).or_default() += 1,
+                _ => histogram.beyond += 1,
+            }
+        }
+        histogram
+    }
+
+    /// With parts of all values, in percent.
+    fn plot(&self, x_label: &'static str, y_label: &'static str, unit: &str) -> Plot {
+        let percent = |count: u64| 100.0 * count as f64 / self.all.max(1) as f64;
+        let most = self.counts.values().max().map_or(0.0, |count| percent(*count));
+        let x = Axis { label: x_label, from: 0.0, to: self.width * BINS as f64 };
+        let mut plot = Plot::new(x, Axis { label: y_label, from: 0.0, to: most });
+        for (bin, count) in &self.counts {
+            let (from, to) = (*bin as f64 * self.width, (*bin + 1) as f64 * self.width);
+            let title =
+                format!("{} to {} {unit}: {:.1} % ({})", short(from), short(to), percent(*count), grouped(*count));
+            plot.bar(from, to, percent(*count), &title);
+        }
+        plot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Height;
+
+    #[test]
+    fn intervals_are_between_neighbours() {
+        let block = |height, at| ChainBlock { height: Height(height), at: Millis(at), hashes: 1 };
+        let chain = [block(1, 30_000), block(2, 60_000), block(3, 90_500)];
+        let points = interval_points(&chain);
+        assert_eq!(points.len(), 2);
+        assert_eq!(points[0], (1.0, 30.0));
+        assert_eq!(points[1].1, 30.5);
+        assert!(interval_points(&chain[..1]).is_empty());
+    }
+
+    #[test]
+    fn means() {
+        let points = [(0.0, 2.0), (1.0, 4.0), (2.0, 9.0)];
+        assert_eq!(running_mean(&points, 2), [(1.0, 3.0), (2.0, 6.5)]);
+        assert!(running_mean(&points, 4).is_empty());
+        assert_eq!(thinned(&points, 2), (vec![(0.5, 3.0), (2.0, 9.0)], 2));
+        assert_eq!(thinned(&points, 3), (points.to_vec(), 1));
+        assert_eq!(thinned(&[], 3), (vec![], 1));
+    }
+
+    #[test]
+    fn a_histogram_counts_everything_once() {
+        let histogram = Histogram::of(&[0, 1, 2, 3, 39, 79, 80, 81, 500], 80.0);
+        assert_eq!(histogram.width, 2.0);
+        assert_eq!(histogram.counts, BTreeMap::from([(0, 2), (1, 2), (19, 1), (39, 2)]));
+        assert_eq!((histogram.beyond, histogram.all), (2, 9));
+        assert_eq!(Histogram::of(&[0, 0], 0.0).counts, BTreeMap::from([(0, 2)]));
+        assert_eq!(Histogram::of(&[], 0.0).counts, BTreeMap::new());
+    }
+}

@@ -1,0 +1,117 @@
+//! The report: one HTML file that needs nothing else, for people to look at and to pass on.
+//!
+//! What always holds: it is well-formed XML too, it asks for nothing from anywhere, and it has no script. It is written
+//! beside its place and moved there; a file that is no report is never replaced.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::charts::{self, Chart};
+use super::facts::Facts;
+use super::scenario::Scenario;
+use super::svg::escape;
+use super::{SimulateError, summary, tree};
+use crate::node::files;
+use crate::node::prompt::text::grouped;
+
+/// How every report begins.
+const BEGINNING: &str = "<!DOCTYPE html>\n<!-- A report of quipu simulate -->\n";
+const STYLE: &str = include_str!("report.css");
+
+/// Fails if something is there that is no report.
+pub(super) fn refuse_to_replace(file: &Path) -> Result<(), SimulateError> {
+    let mut beginning = [0; BEGINNING.len()];
+    let is_report = match File::open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(_) => false,
+        Ok(mut opened) => opened.read_exact(&mut beginning).is_ok() && beginning == *BEGINNING.as_bytes(),
+    };
+    if is_report { Ok(()) } else { Err(SimulateError::FileExists { file: file.to_owned() }) }
+}
+
+/// Writes it, in place of an earlier one.
+pub(super) fn write(file: &Path, scenario: &Scenario, facts: &Facts) -> Result<(), SimulateError> {
+    // Again, for what may have appeared there meanwhile.
+    refuse_to_replace(file)?;
+    let failed = |error| SimulateError::WriteFailed { file: file.to_owned(), error };
+    files::replace(file, page(scenario, facts).as_bytes()).map_err(failed)
+}
+
+fn page(scenario: &Scenario, facts: &Facts) -> String {
+    let (name, description) = (escape(&scenario.name), escape(&scenario.description));
+    let what = escape(&summary::what_ran(facts));
+    let mut page = format!(
+        "{BEGINNING}<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\" />\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>{name}: a simulation</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{name}</h1>\n<p class=\"quiet\">{what}</p>\n\
+         <p>{description}</p>\n"
+    );
+    page += &tiles(facts);
+    if let Some((svg, caption)) = tree::draw(&facts.blocks) {
+        let key = "<span class=\"key\"></span>best chain<span class=\"key stale\"></span>stale";
+        figure(&mut page, "Block tree", key, "tree", &Chart { svg, caption });
+    }
+    let spacing = scenario.setup.network.parameters().target_spacing;
+    figure(&mut page, "Time between blocks", "", "dots", &charts::intervals(facts, spacing));
+    figure(&mut page, "Difficulty", "", "", &charts::difficulty(facts));
+    figure(&mut page, "Propagation", "", "", &charts::propagation(facts));
+    if let Some(chart) = charts::miners(facts) {
+        let key =
+            "<span class=\"key other\"></span>share of the hash rate<span class=\"key\"></span>share of the best chain";
+        figure(&mut page, "Who found the blocks", key, "", &chart);
+    }
+    if let Some(chart) = charts::reorganisations(facts) {
+        figure(&mut page, "Reorganisations", "", "", &chart);
+    }
+    figure(&mut page, "Messages", "", "", &charts::messages(facts));
+    page += "<h2>In numbers</h2>\n<table>\n";
+    for (row, value) in summary::rows(facts) {
+        writeln!(page, "<tr><th>{}</th><td>{}</td></tr>", escape(row), escape(&value))
+            .expect("a text takes everything");
+    }
+    page += "</table>\n";
+    let toml = escape(&scenario.toml);
+    let again = escape(&format!("quipu simulate {}.toml{}", scenario.name, again(scenario)));
+    writeln!(
+        page,
+        "<h2>The scenario</h2>\n<p>Saved as a file, this gives the same run, with the same trace, on every machine: \
+         <code>{again}</code></p>\n<pre>{toml}</pre>\n</main>\n</body>\n</html>"
+    )
+    .expect("a text takes everything");
+    page
+}
+
+/// What the command line said otherwise than the file, or may have.
+fn again(scenario: &Scenario) -> String {
+    let hours = scenario.span.0 as f64 / 3_600_000.0;
+    format!(" --nodes {} --hours {hours} --seed {}", scenario.setup.nodes, scenario.setup.seed)
+}
+
+fn tiles(facts: &Facts) -> String {
+    let summary = &facts.summary;
+    let agree = if summary.agreed { ("", "yes") } else { (" bad", "no") };
+    let deepest = summary.reorg_depths.last_key_value().map_or(0, |(depth, _)| *depth);
+    let tiles = [
+        (agree.0, agree.1.to_owned(), "all nodes agree"),
+        ("", grouped(summary.height), "height of the best chain"),
+        ("", summary::percent(summary.stale_rate), "of all blocks are stale"),
+        ("", format!("{} ms", grouped(summary.propagation_ms.p50)), "from a block to half of the nodes"),
+        ("", grouped(deepest), "blocks in the deepest reorganisation"),
+        ("", format!("{:.1}", summary.messages_per_node_second), "messages a second and node"),
+    ];
+    let tile = |(class, value, what)| format!("<div class=\"tile{class}\"><b>{value}</b><span>{what}</span></div>\n");
+    format!("<div class=\"tiles\">\n{}</div>\n", tiles.map(tile).concat())
+}
+
+fn figure(page: &mut String, name: &str, key: &str, class: &str, chart: &Chart) {
+    let Chart { svg, caption } = chart;
+    let key = if key.is_empty() { String::new() } else { format!("<p class=\"quiet\">{key}</p>\n") };
+    let caption = escape(caption);
+    write!(
+        page,
+        "<h2>{name}</h2>\n{key}<figure class=\"{class}\">\n{svg}<figcaption>{caption}</figcaption>\n</figure>\n"
+    )
+    .expect("a text takes everything");
+}

@@ -1,0 +1,122 @@
+//! How something varies from one link to the next.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::sim::random::Spread;
+
+/// The longest table, in bytes.
+const TABLE_BYTES_MAX: u64 = 4 << 20;
+/// The largest number in a spread: an hour in milliseconds is less, and so is a fast link in bytes by second.
+const VALUE_MAX: u64 = 1 << 40;
+/// The largest deviation of a log-normal spread, in doublings.
+const DEVIATION_MAX: f64 = 8.0;
+
+/// A spread as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a whole number, a list of them, { from, to }, { median, deviation } or { file }"
+)]
+pub(super) enum SpreadPart {
+    Constant(u64),
+    Table(Vec<u64>),
+    Uniform(Uniform),
+    LogNormal(LogNormal),
+    File(FilePart),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Uniform {
+    from: u64,
+    to: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogNormal {
+    median: u64,
+    /// In doublings.
+    deviation: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilePart {
+    file: PathBuf,
+}
+
+impl SpreadPart {
+    /// `field` is named in errors, `folder` is where a table's file is.
+    pub(super) fn spread(self, field: &str, folder: &Path) -> Result<Spread, String> {
+        let fail = |problem: &str| Err(format!("links: {field}: {problem}"));
+        let spread = match self {
+            Self::Constant(value) => Spread::Constant(value),
+            Self::Table(values) => Spread::Table(values),
+            Self::Uniform(Uniform { from, to }) => Spread::Uniform(from, to),
+            Self::LogNormal(LogNormal { median, deviation }) => {
+                if !(0.0..=DEVIATION_MAX).contains(&deviation) {
+                    return fail(&format!("deviation: {deviation} is out of range, choose from 0 to {DEVIATION_MAX}"));
+                }
+                Spread::LogNormal { median, deviation: (deviation * 1000.0).round() as u64 }
+            }
+            Self::File(FilePart { file }) => {
+                let file = folder.join(file);
+                let table = read_table(&file);
+                Spread::Table(table.map_err(|problem| format!("links: {field}: {}: {problem}", file.display()))?)
+            }
+        };
+        match &spread {
+            Spread::Uniform(from, to) if from > to => fail("from is above to: write the lower bound first"),
+            Spread::Table(values) if values.is_empty() => fail("the list is empty: name at least one value"),
+            Spread::Constant(most) | Spread::Uniform(_, most) | Spread::LogNormal { median: most, .. }
+                if *most > VALUE_MAX =>
+            {
+                fail(&format!("{most} is too much, choose up to {VALUE_MAX}"))
+            }
+            Spread::Table(values) if values.iter().any(|value| *value > VALUE_MAX) => {
+                fail(&format!("a value is too much, choose up to {VALUE_MAX}"))
+            }
+            _ => Ok(spread),
+        }
+    }
+}
+
+fn read_table(file: &Path) -> Result<Vec<u64>, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}; name a file beside the scenario");
+    let metadata = fs::metadata(file).map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > TABLE_BYTES_MAX {
+        return Err(format!("is no file of at most {TABLE_BYTES_MAX} bytes"));
+    }
+    parse_table(&fs::read_to_string(file).map_err(unreadable)?)
+}
+
+/// Whole numbers separated by commas, blanks or lines. A first line with letters is a heading, `#` begins a comment.
+fn parse_table(text: &str) -> Result<Vec<u64>, String> {
+    let mut values = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.split('#').next().unwrap_or_default();
+        if number == 1 && line.contains(char::is_alphabetic) {
+            continue;
+        }
+        for word in line.split([',', ';', ' ', '\t', '\r']).filter(|word| !word.is_empty()) {
+            values.push(word.parse().map_err(|_| format!("line {number}: {word:?} is no whole number"))?);
+        }
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_have_numbers_headings_and_comments() {
+        assert_eq!(parse_table("latency (ms)\n12, 30\n# far away\n200 # Lima\n\n7;8\r\n"), Ok(vec![12, 30, 200, 7, 8]));
+        assert_eq!(parse_table("1\n2\nabc"), Err("line 3: \"abc\" is no whole number".to_owned()));
+        assert_eq!(parse_table("-1"), Err("line 1: \"-1\" is no whole number".to_owned()));
+    }
+}
