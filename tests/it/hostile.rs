@@ -13,7 +13,7 @@
 //! | 8 readers of a byte a second, 32 answers of 2 MB each | 103 MiB (454 before each had its bound) | 0.4, 12 ms | refused, its requests time out |
 //! | 8 writers of a byte a second | 32 MiB | 0.4, 12 ms | its requests time out |
 //! | floods of each request: status, headers, blocks, pending, transactions | 49 MiB | 3, 40 ms | cut off |
-//! | 12,000 free transactions of 4 KB, from as many accounts | 122 MiB | 5, 600 ms | its share of the pool is full, the rest is ignored |
+//! | 8,000 free transactions of 4 KB, from as many accounts | 122 MiB | 5, 600 ms | its share of the pool is full, the rest is ignored |
 //! | 150 blocks of 100 KB without parents | 135 MiB (after the row above) | 2, 22 ms | its share is full, the oldest go |
 //! | topics left and joined 5,000 times | 28 MiB | 0.5, 33 ms | stays |
 //! | subscriptions to unknown topics, IHAVE, IWANT, GRAFT, PRUNE, empty messages: 5,000 each | 29 MiB | 0.5, 5 ms | hung up on |

@@ -13,6 +13,7 @@ use super::attacker::{Attacker, network};
 use super::raw::{run_for, select, streams};
 use super::siege::Siege;
 use super::{genesis_status, honest_answers, orphan, promise, record_of};
+use crate::harness::number;
 
 /// Requests at once: as many as a connection takes.
 const REQUESTS_PER_WAVE: usize = 32;
@@ -20,7 +21,7 @@ const REQUESTS_PER_WAVE: usize = 32;
 const WAVE_TIME: Duration = Duration::from_millis(20);
 const WAVES_MAX: usize = 2000;
 /// Transactions, of 4 KB each: more than one peer may have in the pool.
-const TRANSACTIONS: u64 = 12_000;
+const TRANSACTIONS: u64 = 8_000;
 /// Blocks without a parent, of 100 KB each: more than there is room for.
 const ORPHANS: u8 = 150;
 /// Control messages of each kind.
@@ -66,6 +67,10 @@ pub(crate) fn of_each_gossip() {
         }
         attacker.wait_sent(&siege.node);
     });
+    let mined = siege.node.mined_ids().len() as u64;
+    let taken = number(&siege.node.run("status"), "pending") + mined;
+    assert!(taken < TRANSACTIONS, "one peer got all of its transactions into the pool");
+    eprintln!("siege: {taken} of {TRANSACTIONS} transactions were taken");
     siege.during("a flood of blocks without parents", || {
         let attacker = Attacker::connect(&siege.node, honest_answers());
         for seed in 0..ORPHANS {
