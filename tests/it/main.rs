@@ -21,6 +21,7 @@ mod wallet;
 use std::process::{Command, ExitCode};
 
 use harness::{Ability, ability};
+use hostile::{floods, frames, slow};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The named functions as tests.
@@ -91,6 +92,15 @@ fn main() -> ExitCode {
         hostile::a_chain_without_work,
         hostile::floods_of_requests,
         hostile::a_peer_with_a_wrong_clock_is_named,
+        frames::noise_at_every_layer,
+        frames::frames_at_and_over_their_limits,
+        frames::who_was_cut_off_stays_out,
+        slow::half_open_connections,
+        slow::slow_readers,
+        slow::slow_writers,
+        floods::of_each_request,
+        floods::of_each_gossip,
+        floods::of_control_messages,
     ));
     trials.extend(trials!(privileged:
         bad_input::a_full_disk_loses_nothing,

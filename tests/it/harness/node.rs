@@ -329,6 +329,15 @@ impl Node {
         assert!(status.success(), "SIGTERM is a normal end, not {status}\n{}", self.log.tail());
     }
 
+    /// The most memory that it has ever had resident, in bytes (`VmHWM` of proc(5)).
+    pub(crate) fn memory_peak_bytes(&self) -> u64 {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a living process has a size");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kibibytes << 10
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);

@@ -7,11 +7,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::gossipsub::{self, IdentTopic};
+use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder, identify, noise, ping, tcp, yamux};
@@ -42,11 +43,26 @@ pub(crate) struct Attacker {
 enum Order {
     Publish { kind: &'static str, bytes: Vec<u8> },
     Ask { frame: Vec<u8> },
+    Resubscribe,
+    Tell(tokio::sync::oneshot::Sender<()>),
+}
+
+/// How long an attacker waits before each byte that it reads of answers, and that it writes of requests and answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pace {
+    pub(crate) read: Option<Duration>,
+    pub(crate) write: Option<Duration>,
 }
 
 impl Attacker {
     /// Connects to a node and waits until what it publishes would arrive there.
     pub(crate) fn connect(node: &Node, answers: Answers) -> Self {
+        Self::connect_as(node, &Keypair::generate_ed25519(), Pace::default(), answers)
+            .unwrap_or_else(|| node.fail("an attacker could not connect"))
+    }
+
+    /// The same with this identity and at this pace. `None` if the node does not want it.
+    pub(crate) fn connect_as(node: &Node, keypair: &Keypair, pace: Pace, answers: Answers) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let address: Multiaddr = node.listen().parse().expect("a node listens on multiaddresses");
@@ -55,11 +71,17 @@ impl Attacker {
         let (close, closed) = mpsc::channel();
         let answered = Arc::new(AtomicU64::new(0));
         let task = Task { answers, ready: Some(ready), close, answered: Arc::clone(&answered), held: Vec::new() };
-        runtime.spawn(task.run(address, receiver));
-        if is_ready.recv_timeout(DEADLINE).is_err() {
-            node.fail("an attacker could not connect");
+        runtime.spawn(task.run(swarm(keypair.clone(), pace, &runtime), address, receiver));
+        match is_ready.recv_timeout(DEADLINE) {
+            Ok(()) => Some(Self { orders, closed, answered, _runtime: runtime }),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => node.fail("an attacker is neither taken nor refused"),
         }
-        Self { orders, closed, answered, _runtime: runtime }
+    }
+
+    /// Leaves the topics and joins them again.
+    pub(crate) fn resubscribe(&self) {
+        let _ = self.orders.send(Order::Resubscribe);
     }
 
     /// Spreads any bytes on the topic of `blocks` or `transactions`.
@@ -76,6 +98,30 @@ impl Attacker {
     /// How many of its requests got an answer.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many of its requests got an answer.
+    pub(crate) fn wait_answered(&self, node: &Node, count: u64) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.answered() < count {
+            if Instant::now() > deadline {
+                node.fail("an attacker gets no answer");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until all orders are carried out, or the node has ended the connection.
+    pub(crate) fn wait_sent(&self, node: &Node) {
+        let deadline = Instant::now() + DEADLINE;
+        let (tell, mut told) = tokio::sync::oneshot::channel();
+        let _ = self.orders.send(Order::Tell(tell));
+        while matches!(told.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Empty)) {
+            if Instant::now() > deadline {
+                node.fail("an attacker is held up");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until the node has ended the connection.
@@ -99,7 +145,7 @@ struct Behaviour {
     ping: ping::Behaviour,
 }
 
-fn behaviour(keypair: &libp2p::identity::Keypair) -> Behaviour {
+fn behaviour(keypair: &Keypair, pace: Pace) -> Behaviour {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .max_transmit_size(8 << 20)
@@ -116,18 +162,19 @@ fn behaviour(keypair: &libp2p::identity::Keypair) -> Behaviour {
     let requests = request_response::Config::default().with_max_concurrent_streams(10_000);
     Behaviour {
         gossipsub: gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config).expect("valid"),
-        sync: request_response::Behaviour::new([(sync, ProtocolSupport::Full)], requests),
+        sync: request_response::Behaviour::with_codec(RawCodec(pace), [(sync, ProtocolSupport::Full)], requests),
         identify: identify::Behaviour::new(identify::Config::new(protocol, keypair.public())),
         ping: ping::Behaviour::default(),
     }
 }
 
-fn swarm() -> Swarm<Behaviour> {
-    SwarmBuilder::with_new_identity()
+fn swarm(keypair: Keypair, pace: Pace, runtime: &tokio::runtime::Runtime) -> Swarm<Behaviour> {
+    let _inside = runtime.enter();
+    SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .expect("noise keys")
-        .with_behaviour(behaviour)
+        .with_behaviour(|keypair| behaviour(keypair, pace))
         .expect("no error of its own")
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
         .build()
@@ -143,8 +190,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, address: Multiaddr, mut orders: UnboundedReceiver<Order>) {
-        let mut swarm = swarm();
+    async fn run(mut self, mut swarm: Swarm<Behaviour>, address: Multiaddr, mut orders: UnboundedReceiver<Order>) {
         for kind in ["blocks", "transactions"] {
             swarm.behaviour_mut().gossipsub.subscribe(&IdentTopic::new(topic(&network(), kind))).expect("allowed");
         }
@@ -211,12 +257,22 @@ fn carry_out(order: Order, victim: PeerId, behaviour: &mut Behaviour) {
         Order::Ask { frame } => {
             behaviour.sync.send_request(&victim, frame);
         }
+        Order::Tell(tell) => {
+            let _ = tell.send(());
+        }
+        Order::Resubscribe => {
+            for kind in ["blocks", "transactions"] {
+                let topic = IdentTopic::new(topic(&network(), kind));
+                behaviour.gossipsub.unsubscribe(&topic);
+                behaviour.gossipsub.subscribe(&topic).expect("allowed");
+            }
+        }
     }
 }
 
 /// The frames of the sync protocol, a little-endian `u32` length and that many bytes, without looking inside.
-#[derive(Debug, Clone, Default)]
-struct RawCodec;
+#[derive(Debug, Clone)]
+struct RawCodec(Pace);
 
 impl request_response::Codec for RawCodec {
     type Protocol = StreamProtocol;
@@ -228,7 +284,7 @@ impl request_response::Codec for RawCodec {
         _: &StreamProtocol,
         io: &mut T,
     ) -> io::Result<Vec<u8>> {
-        read_frame(io).await
+        read_frame(io, None).await
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -236,35 +292,52 @@ impl request_response::Codec for RawCodec {
         _: &StreamProtocol,
         io: &mut T,
     ) -> io::Result<Vec<u8>> {
-        read_frame(io).await
+        read_frame(io, self.0.read).await
     }
 
     async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &frame).await
+        write_frame(io, &frame, self.0.write).await
     }
 
     async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &frame).await
+        write_frame(io, &frame, self.0.write).await
     }
 }
 
-async fn read_frame<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Vec<u8>> {
+async fn read_frame<T: AsyncRead + Unpin>(io: &mut T, pause: Option<Duration>) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     io.read_exact(&mut length).await?;
     let mut frame = Vec::new();
-    io.take(u32::from_le_bytes(length).into()).read_to_end(&mut frame).await?;
+    if let Some(pause) = pause {
+        let mut byte = [0];
+        while frame.len() < u32::from_le_bytes(length) as usize {
+            tokio::time::sleep(pause).await;
+            io.read_exact(&mut byte).await?;
+            frame.extend(byte);
+        }
+    } else {
+        io.take(u32::from_le_bytes(length).into()).read_to_end(&mut frame).await?;
+    }
     Ok(frame)
 }
 
-async fn write_frame<T: AsyncWrite + Unpin>(io: &mut T, frame: &[u8]) -> io::Result<()> {
+async fn write_frame<T: AsyncWrite + Unpin>(io: &mut T, frame: &[u8], pause: Option<Duration>) -> io::Result<()> {
     let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
     io.write_all(&length.to_le_bytes()).await?;
-    io.write_all(frame).await?;
+    if let Some(pause) = pause {
+        for byte in frame {
+            tokio::time::sleep(pause).await;
+            io.write_all(&[*byte]).await?;
+            io.flush().await?;
+        }
+    } else {
+        io.write_all(frame).await?;
+    }
     io.close().await
 }

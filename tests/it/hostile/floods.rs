@@ -1,0 +1,151 @@
+//! Floods of each kind of message, one kind at a time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::{Either, select as first_of};
+use futures::io::AsyncWriteExt;
+use quipu::protocol::encode::encode;
+use quipu::protocol::message::{REQUEST_IDS_MAX, topic};
+use quipu::protocol::{Amount, BlockId, Request, Status, TransactionId};
+
+use super::attacker::{Attacker, network};
+use super::raw::{run_for, select, streams};
+use super::siege::Siege;
+use super::{genesis_status, honest_answers, orphan, promise, record_of};
+use crate::harness::number;
+
+/// Requests at once: as many as a connection takes.
+const REQUESTS_PER_WAVE: usize = 32;
+/// And again after so long, until the node has had enough.
+const WAVE_TIME: Duration = Duration::from_millis(20);
+const WAVES_MAX: usize = 2000;
+/// Transactions, of 4 KB each: more than one peer may have in the pool.
+const TRANSACTIONS: u64 = 8_000;
+/// Blocks without a parent, of 100 KB each: more than there is room for.
+const ORPHANS: u8 = 150;
+/// Control messages of each kind.
+const CONTROLS: usize = 5000;
+/// How long a flood of control messages may last. The node hangs up on who does not introduce itself.
+const CONTROL_TIME: Duration = Duration::from_secs(5);
+
+/// Each kind of request, the most expensive form of each.
+pub(crate) fn of_each_request() {
+    let siege = Siege::begin();
+    let ids = || vec![network().genesis_id(); REQUEST_IDS_MAX];
+    let tip: BlockId = siege.node.tip().parse().expect("an id");
+    let kinds = [
+        ("status", Request::Status(Status { ..genesis_status(promise()) })),
+        ("headers", Request::Headers { locator: ids().into() }),
+        ("blocks", Request::Blocks { ids: vec![tip; 1000].into() }),
+        ("pending", Request::Pending),
+        ("transactions", Request::Transactions { ids: vec![TransactionId([1; 32]); REQUEST_IDS_MAX].into() }),
+    ];
+    for (kind, request) in kinds {
+        siege.during(&format!("a flood of requests for {kind}"), || {
+            let attacker = Attacker::connect(&siege.node, honest_answers());
+            let frame = encode(&request);
+            // Beyond its budget each is a fault, and a hundred faults are too many.
+            for wave in 0.. {
+                (0..REQUESTS_PER_WAVE).for_each(|_| attacker.ask(frame.clone()));
+                if attacker.is_closed_within(WAVE_TIME) {
+                    break;
+                }
+                assert!(wave < WAVES_MAX, "{kind}: it is still connected, with {} answers", attacker.answered());
+            }
+        });
+    }
+}
+
+/// Transactions that nobody pays for, each of another account, and blocks whose parents nobody has.
+pub(crate) fn of_each_gossip() {
+    let siege = Siege::begin();
+    siege.during("a flood of transactions", || {
+        let attacker = Attacker::connect(&siege.node, honest_answers());
+        for seed in 0..TRANSACTIONS {
+            attacker.publish("transactions", encode(&record_of(seed, 0, 4000)));
+        }
+        attacker.wait_sent(&siege.node);
+    });
+    let mined = siege.node.mined_ids().len() as u64;
+    let taken = number(&siege.node.run("status"), "pending") + mined;
+    assert!(taken < TRANSACTIONS, "one peer got all of its transactions into the pool");
+    eprintln!("siege: {taken} of {TRANSACTIONS} transactions were taken");
+    siege.during("a flood of blocks without parents", || {
+        let attacker = Attacker::connect(&siege.node, honest_answers());
+        for seed in 0..ORPHANS {
+            let records = (0..24).map(|nonce| record_of(seed.into(), nonce, 4000)).collect();
+            attacker.publish("blocks", encode(&orphan(seed, Amount::COIN, records)));
+        }
+        attacker.wait_sent(&siege.node);
+    });
+}
+
+/// Subscriptions and what else gossipsub sends to itself.
+pub(crate) fn of_control_messages() {
+    let siege = Siege::begin();
+    siege.during("topics left and joined again and again", || {
+        let attacker = Attacker::connect(&siege.node, honest_answers());
+        (0..CONTROLS).for_each(|_| attacker.resubscribe());
+        attacker.wait_sent(&siege.node);
+    });
+    let address = siege.address();
+    let blocks = topic(&network(), "blocks");
+    let id = |number: usize| field(2, &number.to_le_bytes().repeat(4));
+    let many_ids = |number: usize| (0..100).flat_map(|at| id(number * 100 + at)).collect::<Vec<u8>>();
+    let named = |bytes: &str| field(1, bytes.as_bytes());
+    type Make<'a> = Box<dyn Fn(usize) -> Vec<u8> + Send + Sync + 'a>;
+    let kinds: [(&str, Make<'_>); 6] = [
+        (
+            "subscriptions to unknown topics",
+            Box::new(|number| field(1, &[vec![8, 1], field(2, format!("topic {number}").as_bytes())].concat())),
+        ),
+        ("IHAVE", Box::new(|number| field(3, &field(1, &[named(&blocks), many_ids(number)].concat())))),
+        ("IWANT", Box::new(|number| field(3, &field(2, &field(1, &number.to_le_bytes().repeat(4)))))),
+        ("GRAFT", Box::new(|_| field(3, &field(3, &named(&blocks))))),
+        ("PRUNE", Box::new(|_| field(3, &field(4, &named(&blocks))))),
+        ("empty messages", Box::new(|_| field(2, &field(4, blocks.as_bytes())))),
+    ];
+    for (kind, message) in kinds {
+        siege.during(&format!("a flood of {kind}"), || {
+            let sent = AtomicUsize::new(0);
+            let _ = run_for(CONTROL_TIME, async {
+                let (opened, connection) = streams(address, 1).await?;
+                let speak = Box::pin(async {
+                    for mut stream in opened {
+                        select(&mut stream, "/meshsub/1.1.0").await?;
+                        for number in 0..CONTROLS {
+                            let message = message(number);
+                            stream.write_all(&[varint(message.len()), message].concat()).await?;
+                            sent.fetch_add(1, Ordering::Relaxed);
+                        }
+                        stream.flush().await?;
+                    }
+                    Ok::<_, std::io::Error>(())
+                });
+                match first_of(speak, Box::pin(connection)).await {
+                    Either::Left((result, _)) | Either::Right((result, _)) => result,
+                }
+            });
+            // The node may hang up before it has read all of them, never before the first.
+            let sent = sent.into_inner();
+            assert!(sent > 0, "{kind} were never sent");
+            eprintln!("siege: {sent} of {CONTROLS} were sent");
+        });
+    }
+}
+
+/// A field of a protobuf message that holds bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [vec![number << 3 | 2], varint(bytes.len()), bytes.to_vec()].concat()
+}
+
+fn varint(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}

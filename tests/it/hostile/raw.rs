@@ -1,0 +1,80 @@
+//! Connections below libp2p's swarm: whatever bytes one likes, before, in and after each handshake.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::io::{AsyncReadExt, AsyncWriteExt};
+use libp2p::core::UpgradeInfo;
+use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox};
+use libp2p::core::upgrade::OutboundConnectionUpgrade;
+use libp2p::identity::Keypair;
+use libp2p::tcp::tokio::TcpStream;
+use libp2p::{noise, yamux};
+
+/// What speaks over a connection that is encrypted, and not yet cut into streams.
+type Secure = noise::Output<TcpStream>;
+
+/// Runs a raw connection, or many of them, to its end, or until that time has passed.
+pub(crate) fn run_for<T>(at_most: Duration, connection: impl Future<Output = io::Result<T>>) -> Option<io::Result<T>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(at_most, connection).await.ok() })
+}
+
+/// A connection without a word on it.
+pub(crate) async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    Ok(TcpStream(tokio::net::TcpStream::connect(address).await?))
+}
+
+/// Agrees on a protocol, as multistream-select 1.0 wants it.
+pub(crate) async fn select(io: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), protocol: &str) -> io::Result<()> {
+    for line in ["/multistream/1.0.0", protocol] {
+        let mut frame = vec![u8::try_from(line.len() + 1).map_err(io::Error::other)?];
+        frame.extend(line.as_bytes());
+        frame.push(b'\n');
+        io.write_all(&frame).await?;
+        io.flush().await?;
+        let mut answer = vec![0; frame.len()];
+        io.read_exact(&mut answer).await?;
+        if answer != frame {
+            return Err(io::Error::other(format!("{protocol} is not spoken")));
+        }
+    }
+    Ok(())
+}
+
+/// A connection after the noise handshake.
+pub(crate) async fn secure(address: SocketAddr) -> io::Result<Secure> {
+    let mut socket = open(address).await?;
+    let config = noise::Config::new(&Keypair::generate_ed25519()).map_err(io::Error::other)?;
+    let protocol = config.protocol_info().next().expect("noise has one name");
+    select(&mut socket, protocol).await?;
+    let (_, output) = config.upgrade_outbound(socket, protocol).await.map_err(io::Error::other)?;
+    Ok(output)
+}
+
+/// That many streams of one connection, for as long as the returned future of the connection is polled.
+pub(crate) async fn streams(
+    address: SocketAddr,
+    count: usize,
+) -> io::Result<(Vec<SubstreamBox>, impl Future<Output = io::Result<()>>)> {
+    let mut socket = secure(address).await?;
+    select(&mut socket, "/yamux/1.0.0").await?;
+    let muxer = yamux::Config::default().upgrade_outbound(socket, "/yamux/1.0.0").await.map_err(io::Error::other)?;
+    let mut muxer = StreamMuxerBox::new(muxer);
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        streams.push(poll_fn(|context| muxer.poll_outbound_unpin(context)).await?);
+    }
+    // What the node opens stays open without an answer: it gives up on who refuses to introduce itself at once.
+    let mut opened = Vec::new();
+    let drive = poll_fn(move |context| {
+        while let Poll::Ready(stream) = muxer.poll_inbound_unpin(context) {
+            opened.push(stream?);
+        }
+        muxer.poll_unpin(context).map_ok(drop)
+    });
+    Ok((streams, drive))
+}

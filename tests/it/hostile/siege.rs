@@ -1,0 +1,88 @@
+//! A node under attack, watched: does it answer, does it follow the chain, what does it hold.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Node, agree, number};
+
+/// What a node may have resident under any of these attacks, in bytes. It has 30 MiB when it rests. On top come redb's cache
+/// (64 MiB), the bodies in memory (32 MiB), what one attacker may put into the memory pool (a quarter of 128 MiB) and
+/// among the orphans (8 MiB), and what is under way on its connections: requests, gossip that waits for its check, and
+/// responses that are not read, of which a peer is held so many bytes and no more.
+const MEMORY_BYTES_MAX: u64 = 256 << 20;
+/// Answers at the prompt that an attack must leave room for.
+const ANSWERS_LEAST: usize = 40;
+/// A block is mined after so many of them, and has to reach the honest peer.
+const ANSWERS_PER_BLOCK: usize = 10;
+/// Between two questions. Nobody types faster.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A node with a short chain, and an honest peer of it.
+pub(crate) struct Siege {
+    pub(crate) node: Node,
+    honest: Node,
+}
+
+impl Siege {
+    pub(crate) fn begin() -> Self {
+        let node = Node::new();
+        node.run("mine 3");
+        Self::around(node)
+    }
+
+    /// The same with a node that has a chain already.
+    pub(crate) fn around(node: Node) -> Self {
+        let honest = Node::new();
+        honest.connect(&node);
+        agree(&[&node, &honest]);
+        Self { node, honest }
+    }
+
+    /// Where the node listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let port = self.node.listen().split('/').nth(4).and_then(|port| port.parse().ok()).expect("/ip4/…/tcp/PORT");
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    /// Asks at the prompt and mines for as long as the attack goes on, and beyond. The honest peer has to keep up, and
+    /// the node's memory to stay in its bound. Prints a row of the table in [`super`].
+    pub(crate) fn during<T: Send>(&self, name: &str, attack: impl FnOnce() -> T + Send) -> T {
+        let over = AtomicBool::new(false);
+        let (result, mut waited) = std::thread::scope(|scope| {
+            let attack = scope.spawn(|| {
+                let result = attack();
+                over.store(true, Ordering::Relaxed);
+                result
+            });
+            let mut waited = Vec::new();
+            while waited.len() < ANSWERS_LEAST || !over.load(Ordering::Relaxed) && !attack.is_finished() {
+                let begin = Instant::now();
+                self.node.run("status");
+                waited.push(begin.elapsed());
+                if waited.len() % ANSWERS_PER_BLOCK == 0 && waited.len() <= ANSWERS_LEAST {
+                    self.node.run("mine 1");
+                    agree(&[&self.node, &self.honest]);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            (attack.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), waited)
+        });
+        agree(&[&self.node, &self.honest]);
+        assert!(number(&self.node.run("status"), "height") >= 3 + (ANSWERS_LEAST / ANSWERS_PER_BLOCK) as u64);
+        waited.sort();
+        let (p50, p99) = (waited[waited.len() / 2], waited[waited.len() * 99 / 100]);
+        let memory = self.node.memory_peak_bytes();
+        eprintln!(
+            "siege: {name}: {} answers, p50 {:.1?}, p99 {:.1?}, at most {} MiB",
+            waited.len(),
+            p50,
+            p99,
+            memory >> 20
+        );
+        if memory > MEMORY_BYTES_MAX {
+            self.node.fail(&format!("{name}: {memory} bytes were resident, {MEMORY_BYTES_MAX} are allowed"));
+        }
+        result
+    }
+}
