@@ -28,6 +28,8 @@ pub const RESPONSE_BYTES_SOFT_MAX: usize = 2 << 20;
 pub const RESPONSE_BYTES_MAX: usize = RESPONSE_BYTES_SOFT_MAX + BLOCK_BYTES_LIMIT + 64;
 /// The longest name that a node gives itself, in bytes.
 pub const NICKNAME_BYTES_MAX: usize = 32;
+/// What is shown of a problem with a file, in characters.
+pub const PROBLEM_CHARACTERS_MAX: usize = 300;
 
 /// What a node asks another.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -93,6 +95,23 @@ impl Status {
     }
 }
 
+/// What a parser says of somebody's file, which it may quote at any length: one line, cut to
+/// [`PROBLEM_CHARACTERS_MAX`], with escapes for what could confuse a terminal.
+pub fn printable_problem(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars().take(PROBLEM_CHARACTERS_MAX) {
+        if confuses(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if text.chars().nth(PROBLEM_CHARACTERS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// Control characters, and those that are not seen but hide, reorder or join what is (Unicode's Cf and line breaks).
 fn confuses(c: char) -> bool {
     c.is_control()
@@ -126,6 +145,19 @@ mod tests {
     fn an_unknown_kind_of_request_is_refused() {
         assert!(decode::<Request>(&encode(&Request::Pending), 100).is_ok());
         assert!(decode::<Request>(&[5, 0, 0, 0], 100).is_err());
+    }
+
+    #[test]
+    fn problems_are_one_line_of_bounded_length() {
+        let cases = [
+            ("unknown field `ü\"`", "unknown field `ü\"`".to_owned()),
+            ("a\nb\r\t", "a\\nb\\r\\t".to_owned()),
+            ("\u{1b}[2J\u{202e}", "\\u{1b}[2J\\u{202e}".to_owned()),
+            (&"x".repeat(1000), "x".repeat(PROBLEM_CHARACTERS_MAX) + "…"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(printable_problem(text), want);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::files::replace;
 use crate::protocol::Address;
+use crate::protocol::message::printable_problem;
 
 /// The file in the data folder.
 const FILE: &str = "aliases.toml";
@@ -159,7 +160,8 @@ impl Aliases {
 
 fn read(file: &Path) -> Result<BTreeMap<String, Address>, AliasError> {
     let failed = |source| AliasError::File { verb: "read", file: file.to_owned(), source };
-    let malformed = |problem: String| AliasError::Malformed { file: file.to_owned(), problem };
+    let malformed =
+        |problem: String| AliasError::Malformed { file: file.to_owned(), problem: printable_problem(&problem) };
     match fs::metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => return Err(failed(error)),
@@ -214,12 +216,13 @@ mod tests {
 
     #[test]
     fn a_file_of_a_persons_hand() {
-        let cases: [(&str, Result<usize, &str>); 7] = [
+        let cases: [(&str, Result<usize, &str>); 8] = [
             ("", Ok(0)),
             ("# ours\nwarehouse = \"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\"\n", Ok(1)),
             ("a = \"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAec\"", Err("line 1: the address has a typing error")),
             ("a = 1", Err("line 1")),
             ("hello", Err("line 1")),
+            ("\"a\\nb\" = \"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\"", Err("a\\nb: a name begins")),
             ("\"0xab\" = \"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\"", Err("begins with a letter")),
             (
                 "a = \"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\"\na = \"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\"",

@@ -19,6 +19,7 @@ use crate::check::TRANSACTION_BYTES_MAX;
 use crate::encode::decode;
 use crate::hash::{BlockId, LeafHash};
 use crate::merkle::Step;
+use crate::message::printable_problem;
 use crate::network::Parameters;
 
 impl Receipt {
@@ -35,7 +36,7 @@ impl Receipt {
         if bytes.len() > RECEIPT_BYTES_MAX {
             return Err(ReceiptError::TooLong { bytes: bytes.len(), max: RECEIPT_BYTES_MAX });
         }
-        let form = |error: serde_json::Error| ReceiptError::Form { problem: error.to_string() };
+        let form = |error: serde_json::Error| ReceiptError::Form { problem: printable_problem(&error.to_string()) };
         let file: File = serde_json::from_slice(bytes).map_err(|error| {
             // A file of another version may have other fields.
             match serde_json::from_slice::<Marker>(bytes) {
@@ -212,5 +213,20 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
             }
         }
         deserializer.deserialize_seq(Elements::<T, MAX>(PhantomData)).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing, from seed 102603: whoever sends a receipt must not write to the reader's terminal.
+    #[test]
+    fn what_an_error_quotes_of_a_file_is_one_harmless_line() {
+        for field in ["a\\nb", "\\u001b[2J", "\\r", &"x".repeat(1 << 20)] {
+            let error = Receipt::read(format!("{{\"{field}\": 1}}").as_bytes()).expect_err("not a receipt").to_string();
+            assert!(error.starts_with("not a receipt: unknown field"), "{error}");
+            assert!(!error.contains(char::is_control) && error.len() < 1000, "{error}");
+        }
     }
 }

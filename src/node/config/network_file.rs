@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::ConfigError;
+use crate::protocol::message::printable_problem;
 use crate::protocol::{Network, Parameters};
 
 /// The longest network file, in bytes.
@@ -12,7 +13,8 @@ const NETWORK_FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// A preset's name, or a file.
 pub(super) fn load_network(text: &str) -> Result<Network, ConfigError> {
-    let fail = |problem: String| ConfigError::NetworkFile { file: text.to_owned(), problem };
+    let fail =
+        |problem: String| ConfigError::NetworkFile { file: text.to_owned(), problem: printable_problem(&problem) };
     let parameters = match Parameters::preset(text) {
         Some(parameters) => parameters,
         None => read_network_file(text)
@@ -106,12 +108,14 @@ block_bytes_max = 1048576
 
     #[test]
     fn bad_network_files_name_the_field_and_what_is_right() {
-        let cases: [(&str, &str, &[&str]); 12] = [
+        let cases: [(&str, &str, &[&str]); 13] = [
             ("name = \"lab\"\n", "", &["missing field `name`", "every parameter"]),
             ("\"lab\"", "\"La b\"", &["name: use 1 to 32 of a-z"]),
             ("\"2.5\"", "2.5", &["line 8: subsidy:", "string"]),
             ("\"2.5\"", "\"-1\"", &["subsidy: an amount cannot be negative"]),
             ("\"2.5\"", "\"0.123456789\"", &["subsidy: an amount has at most 8 decimals"]),
+            // Found by fuzzing, from seed 101106: the line is quoted, with whatever is in it.
+            ("future_time_max", "future_time\rmax", &["line 7: future_time\\rmax"]),
             ("fee_min", "feemin", &["line 9:", "unknown field `feemin`", "`fee_min`"]),
             ("10000\n", "-1\n", &["line 4: target_spacing:"]),
             ("10000\n", "0\n", &["target_spacing: must be at least 1"]),

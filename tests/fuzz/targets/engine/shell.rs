@@ -152,7 +152,7 @@ impl<'a> Shell<'a> {
             }
             Effect::Close { peer, fault, .. } => {
                 self.fault = Some(fault);
-                drop(self.closing.insert(peer));
+                self.closing.insert(peer);
             }
             Effect::CheckBlocks { key, blocks } => {
                 let network = self.pool.network();
