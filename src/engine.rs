@@ -380,12 +380,7 @@ impl Engine {
     }
 
     fn next_wake(&self) -> Millis {
-        let deadlines = [
-            Some(self.plan_due()),
-            self.mining.deadline(),
-            self.announcer.due(),
-            self.resolve_deadline(),
-        ];
+        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.announcer.due(), self.resolve_deadline()];
         deadlines.into_iter().flatten().min().expect("one of them is always there")
     }
 

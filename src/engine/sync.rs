@@ -13,11 +13,11 @@ use std::collections::{HashSet, VecDeque};
 use quipu_protocol::message::{NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, Request, Status};
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
-use super::{Engine, TICK_INTERVAL};
 use super::event::{Effect, Fault, Notice, Now, PeerKey, RequestFailure};
 use super::index::BlockRef;
 use super::peers::{Asked, Candidate, Flight, Session};
 use super::view::SyncView;
+use super::{Engine, TICK_INTERVAL};
 
 /// How often each peer is asked how far it is. Also the time in which lost gossip heals.
 pub const STATUS_INTERVAL: Millis = Millis(5_000);
@@ -62,7 +62,13 @@ pub(crate) struct Sync {
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_fetching: false, due: Millis(0) }
+        Self {
+            requested: HashSet::new(),
+            body_bytes: 256,
+            told_of_our_clock: false,
+            was_fetching: false,
+            due: Millis(0),
+        }
     }
 }
 
@@ -152,8 +158,7 @@ impl Engine {
     /// Whether a session may have something to be asked now. Never false if it has.
     fn may_ask(&self, session: &Session, now: Now) -> bool {
         let is_free = session.flight.is_none();
-        let wants_transactions =
-            || !session.wanted_transactions.is_empty() || self.wants_pending(session, now);
+        let wants_transactions = || !session.wanted_transactions.is_empty() || self.wants_pending(session, now);
         let wants_more = || wants_transactions() || self.chain.path_lacks_bodies() || self.wants_headers(session);
         session.wants_status(now) || (is_free && wants_more())
     }

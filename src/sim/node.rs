@@ -292,8 +292,8 @@ impl Node {
             self.handle(Event::Mined { key, nonce: header.nonce }, around);
         }
         if self.traffic.due().is_some_and(|due| due <= around.now) {
-            let account = self.storage.disk.account(&self.address());
-            if let Some(command) = self.traffic.take(&self.key, account, around.now, &mut self.random) {
+            let balance = self.engine.as_mut().map(|engine| engine.view().balance).unwrap_or_default();
+            if let Some(command) = self.traffic.take(&self.key, balance, around.now, &mut self.random) {
                 self.command(command, false, around);
             }
         }
