@@ -14,6 +14,7 @@ mod lan;
 mod partition;
 mod records;
 mod restart;
+mod simulate;
 mod sync;
 mod wallet;
 
@@ -69,6 +70,12 @@ fn main() {
         sync::a_late_node_gets_all_while_one_of_three_peers_stalls,
         crash::kill_9_loses_nothing_that_was_answered,
         restart::a_long_chain_is_read_back,
+        simulate::a_seed_gives_the_same_run,
+        simulate::a_partition_that_stays_is_status_1,
+        simulate::what_cannot_run_is_status_2,
+        simulate::a_report_is_one_well_formed_page,
+        simulate::what_is_shown_can_be_run,
+        simulate::an_interrupted_run_is_told_so_far,
         wallet::a_wallet_from_its_making_to_its_removal,
         wallet::a_protected_wallet_starts_locked_and_unlocks_by_a_password,
         wallet::passwords_and_phrases_come_from_files_and_the_environment,
