@@ -20,6 +20,18 @@ fn every_shipped_scenario_runs() {
     }
 }
 
+/// Blocks come faster than they get around, so at hardly any moment do all nodes agree.
+#[test]
+fn a_run_is_given_time_to_settle() {
+    let text = "name = \"far\"\ndescription = \"\"\nnodes = 6\nhours = 0.1\ntopology = { links = [[0, 1], [1, 2], [2, 3], \
+                [3, 4], [4, 5]] }\nlinks.latency_ms = 900\nmining.shares = [1, 0, 0, 1, 0, 1]\nmining.hash_rate = 800\n";
+    let scenario = scenario::parse(text, std::path::Path::new("."), Overrides::default()).expect("valid");
+    let facts = simulate(&scenario, &|| false).expect("possible");
+    assert!(facts.summary.agreed && facts.summary.virtual_seconds > 360.0, "{:?}", facts.summary);
+    let rates: Vec<f64> = facts.summary.miners.iter().map(|miner| miner.hash_rate).collect();
+    assert!(rates.iter().all(|rate| (rate - 1.0 / 3.0).abs() < 1e-6), "{rates:?}");
+}
+
 #[test]
 fn an_interruption_ends_a_run_at_the_next_second() {
     let scenario = Scenario::load("lan", Overrides { hours: Some(100.0), ..TINY }).expect("shipped");
