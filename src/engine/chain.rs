@@ -303,11 +303,20 @@ impl Chain {
         self.path.blocks.range(self.path.ready..end).copied().filter(|block| !self.index.has_body(*block))
     }
 
+    /// Whether a body is missing to follow the path to its end.
+    pub(crate) fn path_lacks_bodies(&self) -> bool {
+        self.path.ready < self.path.blocks.len()
+    }
+
     /// The highest block of the path that is `block` or below it.
     pub(crate) fn highest_on_path(&self, mut block: BlockRef, steps: usize) -> Option<usize> {
+        let lowest = self.index.height(*self.path.blocks.front()?);
         for _ in 0..steps {
             if let Some(position) = self.path_position(block) {
                 return Some(position);
+            }
+            if self.index.height(block) <= lowest {
+                return None;
             }
             block = self.index.parent(block);
         }

@@ -10,6 +10,7 @@
 //! in PRUNE, opportunistic grafting, and splitting of large messages.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::link::Link;
@@ -72,11 +73,31 @@ pub(crate) struct Judged {
     from: Vec<PeerKey>,
 }
 
+/// Takes ids as they are: they come from a hash.
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("ids are written as one number");
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
+}
+
+type Ids = HashSet<u64, BuildHasherDefault<AsItIs>>;
+
 /// What a node remembers of gossip.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    seen: HashSet<u64>,
-    seen_before: HashSet<u64>,
+    seen: Ids,
+    seen_before: Ids,
     turned_at: Millis,
     judged: Vec<Judged>,
     /// What can be fetched, the newest beat last.

@@ -72,7 +72,7 @@ pub(crate) struct Node {
     /// Who may not come back before when.
     pub(crate) banned: BTreeMap<NodeId, Millis>,
     /// Requests that wait for their reply: the session and the key of who asks.
-    asked: BTreeMap<Ticket, (PeerKey, Key)>,
+    asked: Vec<(Ticket, PeerKey, Key)>,
     /// Commands that wait for their answer, and whether anybody wants to know it.
     commanded: BTreeMap<Ticket, bool>,
     pub(crate) answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
@@ -107,7 +107,7 @@ impl Node {
             random,
             links: Vec::new(),
             banned: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            asked: Vec::new(),
             commanded: BTreeMap::new(),
             answers: BTreeMap::new(),
             notices: Vec::new(),
@@ -268,7 +268,7 @@ impl Node {
             Message::Prune => self.on_prune(at, around.now),
             Message::Request { key, request } => {
                 let ticket = self.new_ticket();
-                self.asked.insert(ticket, (session, key));
+                self.asked.push((ticket, session, key));
                 self.handle(Event::Request { peer: session, ticket, request: *request }, around);
             }
             Message::Response { key, result } => {
@@ -292,8 +292,8 @@ impl Node {
             self.handle(Event::Mined { key, nonce: header.nonce }, around);
         }
         if self.traffic.due().is_some_and(|due| due <= around.now) {
-            let account = self.storage.disk.account(&self.address());
-            if let Some(command) = self.traffic.take(&self.key, account, around.now, &mut self.random) {
+            let balance = self.engine.as_mut().map(|engine| engine.view().balance).unwrap_or_default();
+            if let Some(command) = self.traffic.take(&self.key, balance, around.now, &mut self.random) {
                 self.command(command, false, around);
             }
         }
@@ -441,7 +441,8 @@ impl Node {
     }
 
     fn reply(&mut self, ticket: Ticket, response: Option<Response>, around: &mut Surroundings<'_>) {
-        let (session, key) = self.asked.remove(&ticket).expect("every request gets one reply");
+        let place = self.asked.iter().position(|(asked, ..)| *asked == ticket);
+        let (_, session, key) = self.asked.swap_remove(place.expect("every request gets one reply"));
         let Some(at) = self.link_at(session) else { return };
         let bytes = response.as_ref().map_or(FRAME_BYTES, response_bytes);
         let result = Box::new(response.ok_or(RequestFailure::Unreachable));
