@@ -1,10 +1,10 @@
 //! `quipu simulate`: a scenario on a virtual network, in virtual time, on this machine alone.
 //!
-//! The world is [`sim`](crate::sim)'s, with the same engine as in a real node. This part reads [`scenario`] files, shows
+//! The world is [`sim`](crate::sim)'s, with the same engine as in a real node. This part reads scenario files, shows
 //! how far a run is, and tells what came of it: a summary for people, a JSON object for scripts, an HTML report with charts
 //! for lessons. At any moment a block may be on its way, so after its hours a run goes on until all nodes agree, for at
-//! most [`SETTLE_TIME_MAX`]. In this time miners are slowed down by [`SETTLE_SLOWDOWN`]: not stopped, since a tie only ends
-//! with the next block.
+//! most ten minutes (`SETTLE_TIME_MAX`). Meanwhile miners are slowed down (`SETTLE_SLOWDOWN`): not stopped, since a tie
+//! only ends with the next block.
 //!
 //! | exit status | |
 //! | --- | --- |
