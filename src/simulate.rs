@@ -1,9 +1,10 @@
 //! `quipu simulate`: a scenario on a virtual network, in virtual time, on this machine alone.
 //!
-//! The world is [`sim`](crate::sim)'s, with the same engine as in a real node. This part reads [`scenario`] files, shows
+//! The world is [`sim`](crate::sim)'s, with the same engine as in a real node. This part reads scenario files, shows
 //! how far a run is, and tells what came of it: a summary for people, a JSON object for scripts, an HTML report with charts
-//! for lessons. After its hours a run goes on until all nodes agree, for at most [`SETTLE_TIME_MAX`], since at any moment
-//! a block may be on its way.
+//! for lessons. At any moment a block may be on its way, so after its hours a run goes on until all nodes agree, for at
+//! most ten minutes (`SETTLE_TIME_MAX`). Meanwhile miners are slowed down (`SETTLE_SLOWDOWN`): not stopped, since a tie
+//! only ends with the next block.
 //!
 //! | exit status | |
 //! | --- | --- |
@@ -44,6 +45,7 @@ mod summary;
 mod svg;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -52,12 +54,17 @@ use self::facts::Facts;
 use self::scenario::{Overrides, Scenario};
 use crate::node::prompt::text::{counted, grouped};
 use crate::protocol::Millis;
-use crate::sim::world::World;
+use crate::sim::change::Change;
+use crate::sim::miner::HashRate;
+use crate::sim::setup::Setup;
+use crate::sim::world::{NodeId, World};
 
 /// What runs if nothing is named.
 const DEFAULT_SCENARIO: &str = "lan";
 /// A run ends after so much virtual time without agreement, beyond its hours.
 const SETTLE_TIME_MAX: Millis = Millis::from_secs(600);
+/// How many times slower blocks are found meanwhile: even over slow links they get around before the next one.
+const SETTLE_SLOWDOWN: u64 = 10;
 /// How much virtual time passes between two looks at the signals.
 const STEP: Millis = Millis::from_secs(1);
 /// How often the progress line changes.
@@ -211,6 +218,11 @@ fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Fact
         progress.show(&world);
         stopped = interrupted();
     }
+    if !stopped && !world.agree() {
+        for (node, rate) in hash_rates(scenario) {
+            world.set_hash_rate(node, HashRate::PerHour(rate / SETTLE_SLOWDOWN));
+        }
+    }
     let last = scenario.span + SETTLE_TIME_MAX;
     while !stopped && !world.agree() && world.now() < last {
         world.run(STEP);
@@ -219,6 +231,18 @@ fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Fact
     }
     progress.clear();
     Ok(Facts::of(&mut world, began.elapsed(), stopped))
+}
+
+/// Those of all miners at the end of a scenario's hours.
+fn hash_rates(scenario: &Scenario) -> BTreeMap<NodeId, u64> {
+    let Setup { hash_rates, changes, .. } = &scenario.setup;
+    let mut rates: BTreeMap<NodeId, u64> = (0..).map(NodeId).zip(hash_rates.iter().copied()).collect();
+    for (_, change) in changes {
+        if let Change::HashRate(node, HashRate::PerHour(rate)) = change {
+            rates.insert(*node, *rate);
+        }
+    }
+    rates
 }
 
 /// One line on stderr, if that is a terminal.

@@ -1,4 +1,5 @@
-//! The one rule of dependencies: `protocol <- engine <- {sim, node}`, and only `node` touches the world.
+//! The one rule of dependencies: `protocol <- engine <- {sim, node}`, and only `node` touches the world. (`simulate` is the
+//! one part above `sim`.)
 //!
 //! A build without the feature `node` proves the half of it that is about libraries. This proves the rest: nothing
 //! below `node` names a clock, a thread, a file, a socket or a source of randomness, and no module looks up or aside.
@@ -56,6 +57,25 @@ fn nothing_below_node_touches_the_world() {
 fn node_does_not_know_the_simulator() {
     for file in sources("src/node") {
         check(&file, &["crate::sim"]);
+    }
+}
+
+/// The command's arguments are all that `node` carries of `simulate`, and `simulate` takes texts and files from `node`.
+#[test]
+fn simulate_and_node_hardly_know_each_other() {
+    for file in sources("src/node").iter().filter(|file| !file.starts_with("src/node/config")) {
+        if file != Path::new("src/node/config.rs") {
+            check(file, &["crate::simulate"]);
+        }
+    }
+    for file in sources("src/simulate") {
+        check(&file, &["tokio", "libp2p", "redb"]);
+        let source = std::fs::read_to_string(&file).expect("readable");
+        for line in source.lines().filter(|line| is_named("crate::node", line)) {
+            let is_allowed =
+                ["crate::node::files", "crate::node::prompt::text"].iter().any(|name| is_named(name, line));
+            assert!(is_allowed, "{}: {line}", file.display());
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::facts::{ChainBlock, Facts};
+use super::scenario::Scenario;
 use super::summary::{self, Share};
 use super::svg::{self, Axis, Plot, escape, short};
 use crate::node::prompt::text::{counted, grouped};
@@ -11,8 +12,13 @@ use crate::protocol::Millis;
 
 /// The most dots in a chart; more are drawn as means of neighbours.
 const DOTS_MAX: usize = 1_200;
+/// The most events that are marked, and the rows of their names.
+const EVENTS_MAX: usize = 16;
+const EVENT_ROWS: usize = 3;
 /// Bars of a histogram.
 const BINS: usize = 40;
+/// The histogram of propagation ends at so many medians.
+const MEDIANS_MAX: f64 = 12.0;
 /// Blocks of a running mean.
 const MEAN_BLOCKS: usize = 20;
 /// Sizes of the chart of miners, in units of the drawing.
@@ -28,7 +34,8 @@ pub(super) struct Chart {
 }
 
 /// How long each block took after the one below it.
-pub(super) fn intervals(facts: &Facts, spacing: Millis) -> Chart {
+pub(super) fn intervals(scenario: &Scenario, facts: &Facts) -> Chart {
+    let spacing = scenario.setup.network.parameters().target_spacing;
     let points = interval_points(&facts.chain);
     let mut plot = Plot::new(time_axis(facts), Axis { label: "seconds", from: 0.0, to: largest(&points) });
     let (dots, by) = thinned(&points, DOTS_MAX);
@@ -37,6 +44,7 @@ pub(super) fn intervals(facts: &Facts, spacing: Millis) -> Chart {
         plot.dot(*minutes, *seconds, &format!("{seconds:.1} s, at {at}"));
     }
     plot.line(&thinned(&running_mean(&points, MEAN_BLOCKS), DOTS_MAX).0);
+    mark_events(&mut plot, scenario);
     let wanted = spacing.0 as f64 / 1000.0;
     plot.level(wanted, &format!("wanted: {} s", short(wanted)));
     let mean = points.iter().map(|(_, seconds)| seconds).sum::<f64>() / points.len().max(1) as f64;
@@ -47,10 +55,11 @@ pub(super) fn intervals(facts: &Facts, spacing: Millis) -> Chart {
 }
 
 /// How many hashes a block needed.
-pub(super) fn difficulty(facts: &Facts) -> Chart {
+pub(super) fn difficulty(scenario: &Scenario, facts: &Facts) -> Chart {
     let points: Vec<(f64, f64)> = facts.chain.iter().map(|block| (minutes(block.at), block.hashes as f64)).collect();
     let mut plot = Plot::new(time_axis(facts), Axis { label: "hashes a block", from: 0.0, to: largest(&points) });
     plot.line(&thinned(&points, DOTS_MAX).0);
+    mark_events(&mut plot, scenario);
     let range = points.iter().map(|(_, hashes)| *hashes);
     let (least, most) = (range.clone().fold(f64::INFINITY, f64::min), range.fold(0.0, f64::max));
     let caption = match points.is_empty() {
@@ -63,10 +72,12 @@ pub(super) fn difficulty(facts: &Facts) -> Chart {
 /// How long blocks took to other nodes.
 pub(super) fn propagation(facts: &Facts) -> Chart {
     let times = facts.summary.propagation_ms;
-    let histogram = Histogram::of(&facts.delays, (times.p99 as f64 * 1.25).ceil());
+    // Who is cut off gets a block when it is old; that must not hide how long it takes otherwise.
+    let to = (times.p99 as f64 * 1.25).min(times.p50 as f64 * MEDIANS_MAX).ceil();
+    let histogram = Histogram::of(&facts.delays, to);
     let mut plot = histogram.plot("milliseconds after it was found", "% of all arrivals", "ms");
-    for (row, (name, value)) in [("half", times.p50), ("95 %", times.p95), ("99 %", times.p99)].into_iter().enumerate()
-    {
+    let marks = [("half", times.p50), ("95 %", times.p95), ("99 %", times.p99)];
+    for (row, (name, value)) in marks.into_iter().filter(|(_, value)| *value as f64 <= to).enumerate() {
         plot.mark(value as f64, &format!("{name}: {} ms", grouped(value)), row);
     }
     let beyond = match histogram.beyond {
@@ -113,8 +124,7 @@ pub(super) fn reorganisations(facts: &Facts) -> Option<Chart> {
 
 /// What each miner got for its hash rate.
 pub(super) fn miners(facts: &Facts) -> Option<Chart> {
-    let (mut shares, others) = summary::shares(&facts.summary);
-    shares.extend(others);
+    let (shares, others) = summary::shares(&facts.summary);
     let most = shares.iter().flat_map(|share| [share.hash_rate, share.chain]).fold(0.0, f64::max);
     if most <= 0.0 {
         return None;
@@ -125,10 +135,11 @@ pub(super) fn miners(facts: &Facts) -> Option<Chart> {
     }
     let name = "Share of the best chain against share of the hash rate";
     let svg = svg::drawing(name, shares.len() as f64 * ROW_HEIGHT, &rows);
-    let caption =
-        "By chance a miner's share of a short chain differs from that of the hash rate: of a few hundred blocks, by a \
-                   few percent."
-            .to_owned();
+    let rest = others.map_or_else(String::new, |others| {
+        let (rate, chain) = (summary::percent(others.hash_rate), summary::percent(others.chain));
+        format!(" {} together: {rate} of the hash rate, {chain} of the chain.", others.name)
+    });
+    let caption = format!("By chance the two differ: of a few hundred blocks, by a few percent.{rest}");
     Some(Chart { svg, caption })
 }
 
@@ -171,6 +182,15 @@ fn time_axis(facts: &Facts) -> Axis {
 
 fn largest(points: &[(f64, f64)]) -> f64 {
     points.iter().map(|(_, y)| *y).fold(0.0, f64::max)
+}
+
+/// Where events are, unless there are more than can be read.
+fn mark_events(plot: &mut Plot, scenario: &Scenario) {
+    if scenario.events.len() <= EVENTS_MAX {
+        for (number, (at, name)) in scenario.events.iter().enumerate() {
+            plot.mark(minutes(*at), name, number % EVENT_ROWS);
+        }
+    }
 }
 
 /// When each block was found, in minutes, and how many seconds after the one below it. The first one has none below it

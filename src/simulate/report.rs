@@ -53,9 +53,8 @@ fn page(scenario: &Scenario, facts: &Facts) -> String {
         let key = "<span class=\"key\"></span>best chain<span class=\"key stale\"></span>stale";
         figure(&mut page, "Block tree", key, "tree", &Chart { svg, caption });
     }
-    let spacing = scenario.setup.network.parameters().target_spacing;
-    figure(&mut page, "Time between blocks", "", "dots", &charts::intervals(facts, spacing));
-    figure(&mut page, "Difficulty", "", "", &charts::difficulty(facts));
+    figure(&mut page, "Time between blocks", "", "dots", &charts::intervals(scenario, facts));
+    figure(&mut page, "Difficulty", "", "", &charts::difficulty(scenario, facts));
     figure(&mut page, "Propagation", "", "", &charts::propagation(facts));
     if let Some(chart) = charts::miners(facts) {
         let key =

@@ -65,6 +65,8 @@ pub(super) struct Scenario {
     pub(super) setup: Setup,
     /// Its text as it was written.
     pub(super) toml: String,
+    /// What happens when, in a word each.
+    pub(super) events: Vec<(Millis, &'static str)>,
     /// Events after its end.
     pub(super) late_events: usize,
 }
@@ -124,11 +126,12 @@ pub(super) fn parse(text: &str, folder: &Path, overrides: Overrides) -> Result<S
     setup.clock_offset_millis_max = file.clocks.offset_ms_max;
     setup.clock_drift_ppm_max = file.clocks.drift_ppm_max;
     let line_of = |span: std::ops::Range<usize>| line_number(text, span.start);
-    let (changes, late_events) = events::changes(file.events, &setup, span, line_of)?;
+    let events::Agenda { changes, names: events, late: late_events } =
+        events::changes(file.events, &setup, span, line_of)?;
     setup.changes = changes;
     setup.check().map_err(|error| error.to_string())?;
     let description = file.description.split_whitespace().collect::<Vec<_>>().join(" ");
-    Ok(Scenario { name: file.name, description, span, setup, toml: text.to_owned(), late_events })
+    Ok(Scenario { name: file.name, description, span, setup, toml: text.to_owned(), events, late_events })
 }
 
 fn span_of(hours: f64) -> Result<Millis, String> {

@@ -10,7 +10,7 @@ pub(super) const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 250.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 22.0;
+const TOP: f64 = 28.0;
 const BOTTOM: f64 = 42.0;
 /// Space for one label on an axis, in the same units.
 const TICK_WIDTH: f64 = 90.0;
@@ -239,7 +239,7 @@ mod tests {
         plot.bar(0.0, 1.0, 0.0, "nothing");
         assert!(plot.marks.is_empty());
         plot.dot(5.0, 4.0, "a < b");
-        assert!(plot.finish("half").contains("cx=\"382.0\" cy=\"115.0\" r=\"2.5\"><title>a &lt; b</title>"));
+        assert!(plot.finish("half").contains("cx=\"382.0\" cy=\"118.0\" r=\"2.5\"><title>a &lt; b</title>"));
     }
 
     #[test]

@@ -12,16 +12,16 @@ use crate::protocol::BlockId;
 use crate::sim::metrics::Made;
 
 /// The most heights that are drawn.
-const HEIGHTS_MAX: u64 = 45;
+const HEIGHTS_MAX: u64 = 72;
 /// The most stale branches beside each other.
 const LANES_MAX: usize = 10;
 /// Sizes in units of the drawing.
 const MARGIN: f64 = 14.0;
 const TOP: f64 = 40.0;
-const LANE_HEIGHT: f64 = 22.0;
-const BLOCK: f64 = 10.0;
+const LANE_HEIGHT: f64 = 18.0;
+const BLOCK: f64 = 7.0;
 /// Heights between two labels.
-const LABEL_STEP: u64 = 5;
+const LABEL_STEP: u64 = 10;
 
 /// The drawing, and what there is to say to it. `None` without blocks.
 pub(super) fn draw(blocks: &[Made]) -> Option<(String, String)> {
@@ -215,7 +215,7 @@ mod tests {
         forked.push(made(1_100, 99, 100, false));
         let (from, to) = window(&forked).expect("there are blocks");
         assert_eq!(to - from + 1, HEIGHTS_MAX);
-        assert!((80..100).contains(&from), "in the middle: {from}");
+        assert!((30..100).contains(&from), "in the middle: {from}");
         assert_eq!(window(&[]), None);
         let (_, caption) = draw(&forked).expect("there are blocks");
         assert!(caption.contains("of 500, where most stale blocks are (1 in all)"), "{caption}");

@@ -15,6 +15,7 @@ mod partition;
 mod records;
 mod restart;
 mod scenario;
+mod simulate;
 mod sync;
 mod wallet;
 
@@ -77,6 +78,12 @@ fn main() -> ExitCode {
         crash::kill_9_while_it_reorganises,
         crash::kill_9_while_a_wallet_is_written,
         restart::a_long_chain_is_read_back,
+        simulate::a_seed_gives_the_same_run,
+        simulate::a_partition_that_stays_is_status_1,
+        simulate::what_cannot_run_is_status_2,
+        simulate::a_report_is_one_well_formed_page,
+        simulate::what_is_shown_can_be_run,
+        simulate::an_interrupted_run_is_told_so_far,
         wallet::a_wallet_from_its_making_to_its_removal,
         wallet::a_protected_wallet_starts_locked_and_unlocks_by_a_password,
         wallet::passwords_and_phrases_come_from_files_and_the_environment,

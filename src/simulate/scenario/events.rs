@@ -36,6 +36,9 @@ const OFFSET_MILLIS_MAX: i64 = 366 * 24 * 3_600_000;
 /// A clock gains or loses at most half of the time, in milliseconds in 1,000 seconds.
 const DRIFT_PPM_MAX: i64 = 500_000;
 
+const ONE_THING: &str = "one thing happens at a time: give each event its own time and one of partition, cut, heal, \
+                         reset, stall, crash, start, leave, join, hash_rate, clock";
+
 /// An event as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -195,55 +198,68 @@ impl Nodes {
     }
 }
 
-/// The changes of all events up to the `end`, in the order of time, and how many events come after it.
+/// What all events come to, in the order of time.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    pub(super) changes: Vec<(Millis, Change)>,
+    /// What happens when, in a word.
+    pub(super) names: Vec<(Millis, &'static str)>,
+    /// Events after the end.
+    pub(super) late: usize,
+}
+
+/// The agenda of these events up to the `end`.
 pub(super) fn changes(
     mut events: Vec<Spanned<EventPart>>,
     setup: &Setup,
     end: Millis,
     line_of: impl Fn(Range<usize>) -> usize,
-) -> Result<(Vec<(Millis, Change)>, usize), String> {
+) -> Result<Agenda, String> {
     events.sort_by_key(|event| event.as_ref().at);
     let mut census = Census { at_first: setup.nodes, now: setup.nodes };
-    let (mut all, mut late) = (Vec::new(), 0);
+    let mut agenda = Agenda::default();
     for event in events {
         let line = line_of(event.span());
+        let fail = |problem: String| format!("line {line}: event: {problem}");
         let event = event.into_inner();
         let at = event.at.0;
-        let changes = event.changes(&mut census, setup).map_err(|problem| format!("line {line}: event: {problem}"))?;
+        let name = event.name().ok_or_else(|| fail(ONE_THING.to_owned()))?;
+        let changes = event.changes(&mut census, setup).map_err(fail)?;
         if at > end {
-            late += 1;
+            agenda.late += 1;
             continue;
         }
-        all.extend(changes.into_iter().map(|change| (at, change)));
-        if all.len() > CHANGES_MAX {
-            return Err(format!("line {line}: event: more than {CHANGES_MAX} changes in all, name fewer nodes"));
+        agenda.names.push((at, name));
+        agenda.changes.extend(changes.into_iter().map(|change| (at, change)));
+        if agenda.changes.len() > CHANGES_MAX {
+            return Err(fail(format!("more than {CHANGES_MAX} changes in all, name fewer nodes")));
         }
     }
-    Ok((all, late))
+    Ok(agenda)
 }
 
 impl EventPart {
-    fn changes(self, census: &mut Census, setup: &Setup) -> Result<Vec<Change>, String> {
+    /// What happens, if it is one thing.
+    fn name(&self) -> Option<&'static str> {
         let happenings = [
-            self.partition.is_some(),
-            self.cut.is_some(),
-            self.heal.is_some(),
-            self.reset.is_some(),
-            self.stall.is_some(),
-            self.crash.is_some(),
-            self.start.is_some(),
-            self.leave.is_some(),
-            self.join.is_some(),
-            self.hash_rate.is_some(),
-            self.clock.is_some(),
+            ("partition", self.partition.is_some()),
+            ("cut", self.cut.is_some()),
+            ("heal", self.heal.is_some()),
+            ("reset", self.reset.is_some()),
+            ("stall", self.stall.is_some()),
+            ("crash", self.crash.is_some()),
+            ("start", self.start.is_some()),
+            ("leave", self.leave.is_some()),
+            ("join", self.join.is_some()),
+            ("hash rate", self.hash_rate.is_some()),
+            ("clock", self.clock.is_some()),
         ];
-        if happenings.into_iter().filter(|happens| *happens).count() != 1 {
-            return Err(
-                "one thing happens at a time: give each event its own time and one of partition, cut, heal, reset, \
-                        stall, crash, start, leave, join, hash_rate, clock"
-                    .to_owned(),
-            );
-        }
+        let mut named = happenings.into_iter().filter(|(_, happens)| *happens);
+        let (name, _) = named.next()?;
+        named.next().is_none().then_some(name)
+    }
+
+    fn changes(self, census: &mut Census, setup: &Setup) -> Result<Vec<Change>, String> {
         let known = *census;
         let each = |nodes: Nodes, change: fn(NodeId) -> Change| {
             nodes.resolve(known).map(|nodes| nodes.into_iter().map(change).collect())
@@ -258,7 +274,7 @@ impl EventPart {
             }
             Self { heal: Some(true), .. } => Ok(vec![Change::Heal]),
             Self { heal: Some(false), .. } => Err("heal is true, or it is left out".to_owned()),
-            Self { reset: Some(way), .. } => pairs(&way.from, &way.to, known, |one, other| Change::Reset(one, other)),
+            Self { reset: Some(way), .. } => pairs(&way.from, &way.to, known, Change::Reset),
             Self { stall: Some(Stall { from, to, span }), .. } => {
                 pairs(&from, &to, known, |from, to| Change::Stall { from, to, span: span.0 })
             }
