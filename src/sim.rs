@@ -20,6 +20,7 @@
 //! | [`metrics`] | what is counted, and the summary |
 //! | `shard`, `wheel`, `threads` | whose turn it is, on one thread or several |
 //! | [`random`] | the only source of chance |
+//! | [`reference`] | a second opinion on every block, from the specification alone |
 //!
 //! # How time moves
 //!
@@ -45,6 +46,7 @@ pub mod metrics;
 mod miner;
 mod node;
 pub mod random;
+pub mod reference;
 pub mod setup;
 mod shard;
 mod storage;

@@ -1,0 +1,361 @@
+//! A second opinion on what a valid chain is: a simple and slow model of `protocol/README.md`, sections 1 to 12.
+//!
+//! It takes blocks as bytes and names the first rule that one breaks, in the order of section 11.1, or keeps the whole
+//! state that follows it. It was written from that page alone and shares no rule with the protocol crate: decoding,
+//! targets, Merkle roots, genesis and accounts are its own. Two implementations seldom share a mistake, so a chain that
+//! one takes and the other refuses is a bug in one of them, or in the page.
+//!
+//! What is shared: SHA-256, Ed25519 by the rules of ZIP 215 and numbers of 256 bits, from the same libraries; and the
+//! crate's plain data (addresses, ids, amounts), so that states can be compared.
+//!
+//! [`forge`] makes the blocks on which it is compared with the protocol crate and with engines.
+//!
+//! Deliberately not here: anything that makes it fast (it copies every account for every block), the memory pool, what
+//! blame follows, and everything that is not consensus.
+
+pub mod forge;
+mod read;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use ed25519_zebra::{Signature, VerificationKey};
+use sha2::{Digest, Sha256};
+
+use crate::protocol::{Account, Address, Amount, BlockId, Parameters, UnixMillis};
+use read::{Action, Block, Transaction};
+
+/// Bytes of data in a record (R3).
+const RECORD_BYTES_MAX: usize = 4096;
+
+/// Why a block does not join the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It breaks the rule of this number in `protocol/README.md`, and none that comes before it in section 11.1.
+    #[error("it breaks R{0}: look the rule up in protocol/README.md")]
+    Rule(u8),
+    /// Its parent has not joined.
+    #[error("its parent is unknown or was refused: offer the parent first")]
+    NoParent,
+}
+
+/// The first block of a chain that does not belong there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("block {position} of the chain is refused: {refused}")]
+pub struct Broken {
+    /// Where it stands in the chain, from 0; not what its header says.
+    pub position: usize,
+    /// Why.
+    pub refused: Refused,
+}
+
+/// All that a block and those below it make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The block's id.
+    pub tip: BlockId,
+    /// How many blocks lie below it.
+    pub height: u64,
+    /// Its work and that of those below it, genesis left out.
+    pub work: u128,
+    /// All accounts that are not at 0 and 0.
+    pub accounts: BTreeMap<Address, Account>,
+    timestamp: u64,
+    target: u32,
+}
+
+impl State {
+    /// An account; one that was never used has 0 and 0.
+    pub fn account(&self, address: &Address) -> Account {
+        self.accounts.get(address).copied().unwrap_or_default()
+    }
+
+    /// The sum of all balances, in units.
+    pub fn units(&self) -> u128 {
+        self.accounts.values().map(|account| u128::from(account.balance.units())).sum()
+    }
+}
+
+/// Judges a whole chain: encoded blocks from height 1 upwards, each the parent of the next. `now` is the clock for R14.
+///
+/// # Errors
+///
+/// The first block that is refused.
+///
+/// # Panics
+///
+/// If the parameters make no network by section 10.
+pub fn judge<B: AsRef<[u8]>>(
+    parameters: &Parameters,
+    blocks: impl IntoIterator<Item = B>,
+    now: UnixMillis,
+) -> Result<State, Broken> {
+    let rules = Rules::new(parameters);
+    let mut state = rules.genesis.clone();
+    for (position, bytes) in blocks.into_iter().enumerate() {
+        let broken = |refused| Broken { position, refused };
+        let block = rules.open(bytes.as_ref()).map_err(broken)?;
+        if block.parent != state.tip.0 {
+            return Err(broken(Refused::NoParent));
+        }
+        state = rules.join(&state, &block, now).map_err(broken)?;
+    }
+    Ok(state)
+}
+
+/// A tree of all valid blocks it was offered, with the state after each, and the best of them by section 12.
+#[derive(Debug, Clone)]
+pub struct Model {
+    rules: Rules,
+    states: BTreeMap<BlockId, State>,
+    best: BlockId,
+}
+
+impl Model {
+    /// A model that has the genesis block alone.
+    ///
+    /// # Panics
+    ///
+    /// If the parameters make no network by section 10.
+    pub fn new(parameters: &Parameters) -> Self {
+        let rules = Rules::new(parameters);
+        let best = rules.genesis.tip;
+        Self { states: BTreeMap::from([(best, rules.genesis.clone())]), best, rules }
+    }
+
+    /// Offers an encoded block, and says which it is. One that has joined already changes nothing, and its body is not
+    /// looked at again.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks, or that its parent has not joined.
+    pub fn offer(&mut self, bytes: &[u8], now: UnixMillis) -> Result<BlockId, Refused> {
+        let block = self.rules.open(bytes)?;
+        let id = BlockId(block.id());
+        if self.states.contains_key(&id) {
+            return Ok(id);
+        }
+        let parent = self.states.get(&BlockId(block.parent)).ok_or(Refused::NoParent)?;
+        let state = self.rules.join(parent, &block, now)?;
+        if state.work > self.best().work {
+            self.best = id;
+        }
+        self.states.insert(id, state);
+        Ok(id)
+    }
+
+    /// The state after a block that has joined.
+    pub fn state(&self, id: &BlockId) -> Option<&State> {
+        self.states.get(id)
+    }
+
+    /// The state after the block with the most work; of several, the one that joined first.
+    pub fn best(&self) -> &State {
+        &self.states[&self.best]
+    }
+}
+
+/// A network's parameters, as the rules use them (section 10).
+#[derive(Debug, Clone)]
+struct Rules {
+    spacing: u64,
+    half_life: u64,
+    easiest: u32,
+    future_time_max: u64,
+    subsidy: u64,
+    fee_min: u64,
+    block_bytes_max: usize,
+    /// The state after genesis, which changes no account.
+    genesis: State,
+}
+
+impl Rules {
+    fn new(parameters: &Parameters) -> Self {
+        let easiest = parameters.easiest_target.0;
+        assert!(target::expand(easiest).is_some(), "a network's easiest target is a target by section 5");
+        Self {
+            spacing: parameters.target_spacing.0,
+            half_life: parameters.half_life.0,
+            easiest,
+            future_time_max: parameters.future_time_max.0,
+            subsidy: parameters.subsidy.units(),
+            fee_min: parameters.fee_min.units(),
+            block_bytes_max: parameters.block_bytes_max as usize,
+            genesis: State {
+                tip: BlockId(genesis_id(parameters)),
+                height: 0,
+                work: 0,
+                accounts: BTreeMap::new(),
+                timestamp: parameters.genesis_time.0,
+                target: easiest,
+            },
+        }
+    }
+
+    /// Steps 1 and 2 of section 11.1: the bytes, and the header alone.
+    fn open<'a>(&self, bytes: &'a [u8]) -> Result<Block<'a>, Refused> {
+        let block = read::block(bytes).ok_or(Refused::Rule(1))?;
+        if block.height == 0 {
+            demand(block.id() == self.genesis.tip.0, 19)?;
+            return Ok(block);
+        }
+        demand(block.version == 1, 4)?;
+        let easiest = target::expand(self.easiest).expect("was one when the rules were made");
+        let bound = target::expand(block.target).filter(|bound| *bound <= easiest).ok_or(Refused::Rule(5))?;
+        demand(target::number(&block.id()) <= bound, 6)?;
+        Ok(block)
+    }
+
+    /// Steps 3 to 6 of section 11.1, and the state after the block.
+    fn join(&self, parent: &State, block: &Block<'_>, now: UnixMillis) -> Result<State, Refused> {
+        // The genesis block has joined; it never joins a second time.
+        demand(block.height != 0, 19)?;
+        demand(block.height == parent.height.wrapping_add(1), 11)?;
+        demand(block.timestamp >= parent.timestamp, 12)?;
+        demand(block.target == self.target_after(parent, block.timestamp), 13)?;
+        demand(u128::from(block.timestamp) <= u128::from(now.0) + u128::from(self.future_time_max), 14)?;
+
+        demand(body_root(block) == block.body_root, 7)?;
+        demand(block.length <= self.block_bytes_max, 2)?;
+        for transaction in &block.transactions {
+            self.check_form(transaction)?;
+        }
+        for transaction in &block.transactions {
+            demand(is_signed(transaction, &self.genesis.tip), 10)?;
+        }
+        let accounts = self.connect(&parent.accounts, block)?;
+        Ok(State {
+            tip: BlockId(block.id()),
+            height: block.height,
+            work: parent.work.saturating_add(target::work(block.target)),
+            accounts,
+            timestamp: block.timestamp,
+            target: block.target,
+        })
+    }
+
+    fn target_after(&self, parent: &State, timestamp: u64) -> u32 {
+        let spaced = target::Spaced { spacing: self.spacing, half_life: self.half_life, easiest: self.easiest };
+        spaced.target_after(parent.target, parent.timestamp, timestamp)
+    }
+
+    fn check_form(&self, transaction: &Transaction<'_>) -> Result<(), Refused> {
+        demand(transaction.fee >= self.fee_min, 8)?;
+        match transaction.action {
+            Action::Transfer { amount, .. } => demand(amount != 0, 9),
+            Action::Record { length } => demand(length <= RECORD_BYTES_MAX, 3),
+        }
+    }
+
+    /// Section 11.2: the accounts after a block.
+    fn connect(
+        &self,
+        before: &BTreeMap<Address, Account>,
+        block: &Block<'_>,
+    ) -> Result<BTreeMap<Address, Account>, Refused> {
+        let mut accounts = before.clone();
+        let mut reward = self.subsidy;
+        for transaction in &block.transactions {
+            let sender = transaction.sender_address();
+            let mut account = accounts.get(&sender).copied().unwrap_or_default();
+            demand(transaction.nonce == account.nonce, 15)?;
+            let moved = match transaction.action {
+                Action::Transfer { amount, .. } => amount,
+                Action::Record { .. } => 0,
+            };
+            let spent = sum(transaction.fee, moved)?;
+            let rest = account.balance.units().checked_sub(spent).ok_or(Refused::Rule(16))?;
+            account.balance = Amount::from_units(rest);
+            account.nonce = sum(account.nonce, 1)?;
+            accounts.insert(sender, account);
+            if let Action::Transfer { to, amount } = transaction.action {
+                credit(&mut accounts, Address(to), amount)?;
+            }
+            reward = sum(reward, transaction.fee)?;
+        }
+        demand(block.reward_amount == reward, 17)?;
+        credit(&mut accounts, Address(block.reward_to), reward)?;
+        accounts.retain(|_, account| *account != Account::default());
+        Ok(accounts)
+    }
+}
+
+fn demand(holds: bool, rule: u8) -> Result<(), Refused> {
+    if holds { Ok(()) } else { Err(Refused::Rule(rule)) }
+}
+
+/// R18.
+fn sum(one: u64, other: u64) -> Result<u64, Refused> {
+    one.checked_add(other).ok_or(Refused::Rule(18))
+}
+
+fn credit(accounts: &mut BTreeMap<Address, Account>, to: Address, units: u64) -> Result<(), Refused> {
+    let account = accounts.entry(to).or_default();
+    account.balance = Amount::from_units(sum(account.balance.units(), units)?);
+    Ok(())
+}
+
+/// Section 2.
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Section 7, over hashes of leaves. Never empty: a body has a reward.
+fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
+    if let [leaf] = leaves {
+        return *leaf;
+    }
+    let mut split = 1;
+    while split * 2 < leaves.len() {
+        split *= 2;
+    }
+    sha256(&[&[1], &merkle_root(&leaves[..split]), &merkle_root(&leaves[split..])])
+}
+
+/// Section 9.
+fn body_root(block: &Block<'_>) -> [u8; 32] {
+    let mut leaves = vec![sha256(&[&[0], block.reward_bytes])];
+    leaves.extend(block.transactions.iter().map(|transaction| sha256(&[&[0], transaction.bytes])));
+    merkle_root(&leaves)
+}
+
+/// Section 8. The library verifies by ZIP 215.
+fn is_signed(transaction: &Transaction<'_>, genesis: &BlockId) -> bool {
+    let message = [b"quipu transaction 1\n", &genesis.0[..], transaction.unsigned_bytes].concat();
+    VerificationKey::try_from(transaction.sender)
+        .is_ok_and(|key| key.verify(&Signature::from(transaction.signature), &message).is_ok())
+}
+
+/// Section 10.
+fn genesis_id(parameters: &Parameters) -> [u8; 32] {
+    let name = parameters.name.as_bytes();
+    let mut encoding = (name.len() as u64).to_le_bytes().to_vec();
+    encoding.extend(name);
+    for number in [parameters.genesis_time.0, parameters.target_spacing.0, parameters.half_life.0] {
+        encoding.extend(number.to_le_bytes());
+    }
+    encoding.extend(parameters.easiest_target.0.to_le_bytes());
+    for number in [parameters.future_time_max.0, parameters.subsidy.units(), parameters.fee_min.units()] {
+        encoding.extend(number.to_le_bytes());
+    }
+    encoding.extend(parameters.block_bytes_max.to_le_bytes());
+    let tag = sha256(&[b"quipu network 1"]);
+    let hash = sha256(&[&tag, &tag, &encoding]);
+
+    let no_reward = [0; 28];
+    let mut header = 1_u32.to_le_bytes().to_vec();
+    header.extend(0_u64.to_le_bytes());
+    header.extend(hash);
+    header.extend(sha256(&[&[0], &no_reward]));
+    header.extend(parameters.genesis_time.0.to_le_bytes());
+    header.extend(parameters.easiest_target.0.to_le_bytes());
+    header.extend(0_u64.to_le_bytes());
+    sha256(&[&header])
+}

@@ -1,0 +1,145 @@
+//! The bytes of a block, by sections 1, 8 and 9. What does not fit the tables is `None`: R1 is broken.
+//!
+//! Parts are kept as they came, since hashes and signatures are over those bytes. Memory is only taken for elements that
+//! have been read.
+
+use super::sha256;
+use crate::protocol::Address;
+
+/// The longest block of any network (section 1).
+const BLOCK_BYTES_MAX: usize = 4_194_304;
+
+/// A decoded block.
+pub(super) struct Block<'a> {
+    header_bytes: &'a [u8],
+    pub(super) version: u32,
+    pub(super) height: u64,
+    pub(super) parent: [u8; 32],
+    pub(super) body_root: [u8; 32],
+    pub(super) timestamp: u64,
+    pub(super) target: u32,
+    pub(super) reward_bytes: &'a [u8],
+    pub(super) reward_to: [u8; 20],
+    pub(super) reward_amount: u64,
+    pub(super) transactions: Vec<Transaction<'a>>,
+    /// Bytes in all.
+    pub(super) length: usize,
+}
+
+impl Block<'_> {
+    pub(super) fn id(&self) -> [u8; 32] {
+        sha256(&[self.header_bytes])
+    }
+}
+
+/// A decoded signed transaction.
+pub(super) struct Transaction<'a> {
+    /// With the signature.
+    pub(super) bytes: &'a [u8],
+    /// Without it.
+    pub(super) unsigned_bytes: &'a [u8],
+    pub(super) sender: [u8; 32],
+    pub(super) nonce: u64,
+    pub(super) fee: u64,
+    pub(super) action: Action,
+    pub(super) signature: [u8; 64],
+}
+
+impl Transaction<'_> {
+    pub(super) fn sender_address(&self) -> Address {
+        let hash = sha256(&[&[0; 4], &self.sender]);
+        Address(*hash.first_chunk().expect("32 bytes hold 20"))
+    }
+}
+
+pub(super) enum Action {
+    Transfer { to: [u8; 20], amount: u64 },
+    Record { length: usize },
+}
+
+/// A whole encoded block, with nothing left over.
+pub(super) fn block(bytes: &[u8]) -> Option<Block<'_>> {
+    if bytes.len() > BLOCK_BYTES_MAX {
+        return None;
+    }
+    let mut reader = Reader(bytes);
+    let start = reader;
+    let (version, height) = (reader.u32()?, reader.u64()?);
+    let (parent, body_root) = (reader.array()?, reader.array()?);
+    let (timestamp, target, _nonce) = (reader.u64()?, reader.u32()?, reader.u64()?);
+    let header_bytes = start.until(reader);
+    let start = reader;
+    let (reward_to, reward_amount) = (reader.array()?, reader.u64()?);
+    let reward_bytes = start.until(reader);
+    let count = reader.u64()?;
+    let mut transactions = Vec::new();
+    for _ in 0..count {
+        transactions.push(transaction(&mut reader)?);
+    }
+    reader.0.is_empty().then_some(Block {
+        header_bytes,
+        version,
+        height,
+        parent,
+        body_root,
+        timestamp,
+        target,
+        reward_bytes,
+        reward_to,
+        reward_amount,
+        transactions,
+        length: bytes.len(),
+    })
+}
+
+fn transaction<'a>(reader: &mut Reader<'a>) -> Option<Transaction<'a>> {
+    let start = *reader;
+    let sender = reader.tagged()?;
+    let (nonce, fee) = (reader.u64()?, reader.u64()?);
+    let action = match reader.u32()? {
+        0 => Action::Transfer { to: reader.array()?, amount: reader.u64()? },
+        1 => {
+            let length = usize::try_from(reader.u64()?).ok()?;
+            reader.take(length)?;
+            Action::Record { length }
+        }
+        _ => return None,
+    };
+    let unsigned_bytes = start.until(*reader);
+    let signature = reader.tagged()?;
+    Some(Transaction { bytes: start.until(*reader), unsigned_bytes, sender, nonce, fee, action, signature })
+}
+
+/// What is left of the input.
+#[derive(Clone, Copy)]
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// A key or a signature: both have the one tag 0.
+    fn tagged<const N: usize>(&mut self) -> Option<[u8; N]> {
+        if self.u32()? == 0 { self.array() } else { None }
+    }
+
+    /// What was read from here on.
+    fn until(self, later: Self) -> &'a [u8] {
+        &self.0[..self.0.len() - later.0.len()]
+    }
+}
