@@ -1,6 +1,7 @@
 //! Engines that talk to each other, as one story each.
 
 mod scale;
+mod seeds;
 
 use super::random::Random;
 use super::world::{NodeId, World};
