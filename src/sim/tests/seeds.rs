@@ -8,6 +8,13 @@ use std::thread;
 
 use crate::engine::event::{Command, MiningMode};
 use crate::protocol::{Action, Amount, Millis, Network, Parameters, Target, Work};
+use crate::sim::adversary::Adversary;
+use crate::sim::adversary::double_spend::DoubleSpend;
+use crate::sim::adversary::eclipse::Eclipse;
+use crate::sim::adversary::liar::Liar;
+use crate::sim::adversary::selfish::Selfish;
+use crate::sim::adversary::spam::Spam;
+use crate::sim::adversary::timestamp::Timestamp;
 use crate::sim::clock::Clock;
 use crate::sim::judge::{Finding, Judge};
 use crate::sim::miner::HashRate;
@@ -108,6 +115,10 @@ struct Story {
     random: Random,
     /// Those that left.
     gone: Vec<NodeId>,
+    /// The adversaries.
+    bad: Vec<NodeId>,
+    /// Whether they are there when all have to agree.
+    bad_may_stay: bool,
 }
 
 impl Story {
@@ -115,11 +126,13 @@ impl Story {
         let mut random = Random::new(seed ^ 0x5eed);
         let world = setup(seed, &mut random).build().expect("a possible world");
         let judge = Judge::new(&world, Millis(CLOCK_ERROR_MILLIS_MAX + 1_000));
-        Self { world, judge, random, gone: Vec::new() }
+        let bad_may_stay = random.between(0, 1) == 0;
+        Self { world, judge, random, gone: Vec::new(), bad: Vec::new(), bad_may_stay }
     }
 
     fn run(mut self) -> Result<Told, Finding> {
         self.give_everybody_coins()?;
+        self.corrupt_some();
         self.start_miners();
         for _ in 0..self.random.between(2, 5) {
             for _ in 0..self.random.between(4, 12) {
@@ -143,6 +156,39 @@ impl Story {
             self.judge.await_agreement(&mut self.world, AGREEMENT_TIME)?;
         }
         Ok(())
+    }
+
+    /// In two of three stories.
+    fn corrupt_some(&mut self) {
+        let nodes = self.nodes();
+        let count = self.random.between(0, 2).min(nodes.len() as u64 - 2);
+        for node in nodes.into_iter().take(count as usize) {
+            let kind = self.random.between(0, 6);
+            let adversary = match kind {
+                0 => Adversary::Selfish(Selfish::default()),
+                1 => Adversary::DoubleSpend(DoubleSpend::new(self.world.address(NodeId(2)))),
+                2 => Adversary::Eclipse(Eclipse::default()),
+                3 => Adversary::Spam(Spam::default()),
+                4 => Adversary::Timestamp(Timestamp { ahead: Millis(59_000) }),
+                _ => Adversary::Liar(Liar::default()),
+            };
+            self.world.corrupt(node, adversary);
+            self.bad.push(node);
+            // Who keeps blocks back may leave the others with two chains of equal work.
+            self.bad_may_stay &= kind > 1;
+        }
+    }
+
+    /// All that have not left and are honest.
+    fn honest(&self) -> Vec<NodeId> {
+        self.nodes().into_iter().filter(|node| self.world.is_honest(*node)).collect()
+    }
+
+    fn dismiss_the_bad(&mut self) {
+        for node in std::mem::take(&mut self.bad) {
+            self.world.leave(node);
+            self.gone.push(node);
+        }
     }
 
     fn start_miners(&mut self) {
@@ -207,7 +253,7 @@ impl Story {
             15 if self.world.nodes().count() < NODES_MAX => {
                 self.world.join(3);
             }
-            16 if self.nodes().len() > 3 => {
+            16 if self.honest().len() > 2 && self.world.is_honest(a) => {
                 self.world.leave(a);
                 self.gone.push(a);
             }
@@ -252,8 +298,11 @@ impl Story {
         self.world.heal();
         self.start_all();
         // Whoever left may have been the only way between others.
-        for pair in self.nodes().windows(2) {
+        for pair in self.honest().windows(2) {
             self.world.link(pair[0], pair[1]);
+        }
+        if !self.bad_may_stay {
+            self.dismiss_the_bad();
         }
         for node in self.nodes() {
             self.world.set_clock(node, Clock::default());
@@ -267,7 +316,7 @@ impl Story {
         while self.works().len() > 1 && self.world.now() < end {
             self.world.run_for(Millis(1_000));
         }
-        let nodes = self.nodes();
+        let nodes = self.honest();
         let best = nodes.into_iter().max_by_key(|node| self.world.view(*node).work).expect("some stay");
         self.world.begin(best, Command::CancelMining);
         for node in self.nodes() {
@@ -278,6 +327,7 @@ impl Story {
         self.judge.hold(&mut self.world, best, Command::Mine { count: 1, to: None });
         self.world.run_for(Millis(100));
         self.judge.await_agreement(&mut self.world, AGREEMENT_TIME)?;
+        self.dismiss_the_bad();
         for node in self.nodes() {
             self.world.begin(node, Command::CancelMining);
         }
@@ -288,7 +338,7 @@ impl Story {
 
     /// The work of all chains.
     fn works(&mut self) -> BTreeSet<Work> {
-        self.nodes().into_iter().map(|node| self.world.view(node).work).collect()
+        self.honest().into_iter().map(|node| self.world.view(node).work).collect()
     }
 
     fn told(mut self) -> Told {
