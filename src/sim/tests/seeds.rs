@@ -41,7 +41,8 @@ const NODES_MAX: usize = 9;
 /// Blocks that each node mines before anything happens, so that it has coins that nothing takes away.
 const OWN_BLOCKS: u64 = 2;
 
-fn from_environment(name: &str, default: u64) -> u64 {
+/// A number that may be set from outside.
+pub(super) fn from_environment(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
         Err(_) => default,
@@ -113,6 +114,8 @@ struct Story {
     world: World,
     judge: Judge,
     random: Random,
+    /// How many were there at the start. Each has coins from then.
+    founders: u32,
     /// Those that left.
     gone: Vec<NodeId>,
     /// The adversaries.
@@ -127,7 +130,8 @@ impl Story {
         let world = setup(seed, &mut random).build().expect("a possible world");
         let judge = Judge::new(&world, Millis(CLOCK_ERROR_MILLIS_MAX + 1_000));
         let bad_may_stay = random.between(0, 1) == 0;
-        Self { world, judge, random, gone: Vec::new(), bad: Vec::new(), bad_may_stay }
+        let founders = world.nodes().count() as u32;
+        Self { world, judge, random, founders, gone: Vec::new(), bad: Vec::new(), bad_may_stay }
     }
 
     fn run(mut self) -> Result<Told, Finding> {
@@ -265,7 +269,8 @@ impl Story {
     fn use_it(&mut self) {
         for _ in 0..self.random.between(0, 3) {
             let (from, to) = (self.pick(), self.pick());
-            if !self.world.is_running(from) {
+            // Who joined later has no coins that nothing takes away, and so makes no promise.
+            if from.0 >= self.founders || !self.world.is_running(from) {
                 continue;
             }
             let action = match self.random.between(0, 3) {
