@@ -36,7 +36,7 @@ pub struct Finding {
     /// Where it was seen.
     pub node: NodeId,
     /// What was seen.
-    pub what: Wrong,
+    pub what: Box<Wrong>,
 }
 
 impl fmt::Display for Finding {
@@ -191,10 +191,10 @@ impl Judge {
     pub fn check(&mut self, world: &mut World) -> Result<(), Finding> {
         self.take_promises(world);
         for node in world.nodes().filter(|node| world.is_honest(*node)).collect::<Vec<_>>() {
-            let found = |what| Finding { seed: world.seed(), at: world.now(), node, what };
+            let found = |what| finding(world, node, what);
             self.check_chain(world, node).map_err(found)?;
             self.check_promises(world, node).map_err(found)?;
-            check_bounds(world, node).map_err(|what| Finding { seed: world.seed(), at: world.now(), node, what })?;
+            check_bounds(world, node).map_err(|what| finding(world, node, what))?;
         }
         self.check_blame(world)
     }
@@ -209,7 +209,7 @@ impl Judge {
         while let Some((node, found, other)) = disagreement(world) {
             if world.now() >= end {
                 let what = Wrong::Apart { limit, found, other };
-                return Err(Finding { seed: world.seed(), at: world.now(), node, what });
+                return Err(finding(world, node, what));
             }
             world.run_for(Millis(500));
         }
@@ -226,7 +226,7 @@ impl Judge {
         let honest = |node: &NodeId| world.is_honest(*node) && world.is_running(*node);
         for node in world.nodes().filter(honest).collect::<Vec<_>>() {
             let checked = check_node_at_rest(world, node).and_then(|()| self.check_ledger(world, node));
-            checked.map_err(|what| Finding { seed: world.seed(), at: world.now(), node, what })?;
+            checked.map_err(|what| finding(world, node, what))?;
         }
         Ok(())
     }
@@ -297,7 +297,7 @@ impl Judge {
             // Who is cut off from somebody finds it silent.
             if *fault != Fault::Silent && world.is_honest(*node) && world.is_honest(*peer) {
                 let what = Wrong::Blamed { peer: *peer, fault: fault.clone() };
-                return Err(Finding { seed: world.seed(), at: world.now(), node: *node, what });
+                return Err(finding(world, *node, what));
             }
         }
         self.closed_seen = closed.len();
@@ -317,6 +317,10 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+fn finding(world: &World, node: NodeId, what: Wrong) -> Finding {
+    Finding { seed: world.seed(), at: world.now(), node, what: Box::new(what) }
 }
 
 fn check_bounds(world: &mut World, node: NodeId) -> Result<(), Wrong> {

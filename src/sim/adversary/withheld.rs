@@ -58,7 +58,8 @@ impl Withheld {
 
     /// Shows blocks up to this height.
     pub(super) fn release(&mut self, up_to: Height, effects: &mut Vec<Effect>) {
-        while let Some(block) = self.blocks.pop_front_if(|block| block.header().height <= up_to) {
+        let count = self.blocks.iter().take_while(|block| block.header().height <= up_to).count();
+        for block in self.blocks.drain(..count) {
             effects.push(Effect::Publish(Gossip::Block(Box::new(block.to_block()))));
         }
     }

@@ -173,7 +173,9 @@ impl Story {
                 1 => Adversary::DoubleSpend(DoubleSpend::new(self.world.address(NodeId(2)))),
                 2 => Adversary::Eclipse(Eclipse::default()),
                 3 => Adversary::Spam(Spam::default()),
-                4 => Adversary::Timestamp(Timestamp { ahead: Millis(59_000) }),
+                4 => Adversary::Timestamp(Timestamp {
+                    ahead: Millis([59_000, 240_000][self.random.between(0, 1) as usize]),
+                }),
                 _ => Adversary::Liar(Liar::default()),
             };
             self.world.corrupt(node, adversary);
