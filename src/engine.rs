@@ -422,6 +422,19 @@ impl Engine {
         }
     }
 
+    /// The most that containers of [`Engine::occupancy`] may hold now, by name. Those that are not named are bounded by
+    /// what the shell lets in, or by the work in them.
+    pub fn bounds(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            // One block may be longer than all others that are kept.
+            ("cached_body_bytes", bodies::BODY_CACHE_BYTES_MAX + self.network.block_bytes_max()),
+            ("mempool_bytes", mempool::POOL_BYTES_MAX),
+            ("orphans", orphans::ORPHANS_PER_PEER_MAX * self.peers.len()),
+            ("orphan_bytes", orphans::ORPHAN_BYTES_MAX),
+            ("refused_transactions", gossip::REFUSED_MAX),
+        ]
+    }
+
     /// How full the engine's containers are, by name: what a test compares with their bounds.
     pub fn occupancy(&self) -> Vec<(&'static str, usize)> {
         vec![

@@ -21,6 +21,8 @@
 //! | `shard`, `wheel`, `threads` | whose turn it is, on one thread or several |
 //! | [`random`] | the only source of chance |
 //! | [`reference`] | a second opinion on every block, from the specification alone |
+//! | [`judge`] | what must hold of every honest node, whatever befalls it |
+//! | [`adversary`] | nodes that do not keep to the rules of conduct |
 //!
 //! # How time moves
 //!
@@ -36,11 +38,13 @@
 //! computes in no time, but for the few milliseconds that a check or a write takes. Discovery: links are given, and
 //! dialled again when they break.
 
+pub mod adversary;
 pub mod change;
 mod checks;
 pub mod clock;
 pub mod disk;
 mod gossip;
+pub mod judge;
 mod link;
 pub mod metrics;
 pub mod miner;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::adversary::{Adversary, Hands};
 use super::checks::Checks;
 use super::clock::Clock;
 use super::gossip::Memory;
@@ -59,6 +60,8 @@ impl Surroundings<'_> {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) engine: Option<Engine>,
+    /// Who speaks for the engine. `None`: it speaks for itself, and is honest.
+    pub(crate) adversary: Option<Adversary>,
     pub(crate) storage: Storage,
     pub(crate) key: Arc<SecretKey>,
     pub(crate) clock: Clock,
@@ -97,6 +100,7 @@ impl Node {
         Self {
             id,
             engine: None,
+            adversary: None,
             storage: Storage::default(),
             key: Arc::new(SecretKey::from_seed(random.bytes())),
             clock: Clock::default(),
@@ -318,7 +322,14 @@ impl Node {
         let now = Now { elapsed: around.now, unix: self.clock.read(around.now) };
         let engine = self.engine.as_mut().expect("only running nodes get events");
         let mut effects = std::mem::take(around.effects);
-        self.wake = match engine.handle(now, event, &mut effects) {
+        let wake = match &mut self.adversary {
+            None => engine.handle(now, event, &mut effects),
+            Some(adversary) => {
+                let (network, key, random) = (around.network, &self.key, &mut self.random);
+                adversary.handle(&mut Hands { now, engine, network, key, random }, event, &mut effects)
+            }
+        };
+        self.wake = match wake {
             Wake::Now => around.now,
             Wake::At(at) => at.max(around.now + Millis(1)),
         };
@@ -425,7 +436,11 @@ impl Node {
             }
             Job::Publish(gossip) => {
                 // It may have been mined or replaced meanwhile.
-                assert!(self.storage.disk.held(&gossip), "what peers learn from a node is durable: {gossip:?}");
+                let is_honest = self.adversary.is_none();
+                assert!(
+                    !is_honest || self.storage.disk.held(&gossip),
+                    "what peers learn from a node is durable: {gossip:?}"
+                );
                 self.publish(gossip, around);
             }
             Job::Reply { ticket, response } => self.reply(ticket, response, around),
@@ -441,8 +456,11 @@ impl Node {
     }
 
     fn reply(&mut self, ticket: Ticket, response: Option<Response>, around: &mut Surroundings<'_>) {
-        let place = self.asked.iter().position(|(asked, ..)| *asked == ticket);
-        let (_, session, key) = self.asked.swap_remove(place.expect("every request gets one reply"));
+        let Some(place) = self.asked.iter().position(|(asked, ..)| *asked == ticket) else {
+            assert!(self.adversary.is_some(), "every request gets one reply");
+            return;
+        };
+        let (_, session, key) = self.asked.swap_remove(place);
         let Some(at) = self.link_at(session) else { return };
         let bytes = response.as_ref().map_or(FRAME_BYTES, response_bytes);
         let result = Box::new(response.ok_or(RequestFailure::Unreachable));

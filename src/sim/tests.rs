@@ -1,6 +1,8 @@
 //! Engines that talk to each other, as one story each.
 
+mod literature;
 mod scale;
+mod seeds;
 
 use super::random::Random;
 use super::world::{NodeId, World};

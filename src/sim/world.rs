@@ -139,6 +139,16 @@ impl World {
         self.node(node).engine.is_some()
     }
 
+    /// What all chance in it comes from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether a node keeps to the rules of conduct.
+    pub fn is_honest(&self, node: NodeId) -> bool {
+        self.node(node).adversary.is_none()
+    }
+
     /// The node's own account.
     pub fn address(&self, node: NodeId) -> Address {
         self.node(node).address()

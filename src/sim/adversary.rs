@@ -1,0 +1,116 @@
+//! Nodes that do not keep to the rules of conduct.
+//!
+//! Each wraps an honest engine: it hears what that is told and changes what that says, in the same language of events and
+//! effects. So an adversary keeps up with the network, and does only what it is about in another way. What it publishes
+//! needs not be durable; everything else in its shell is as with honest nodes.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`selfish`] | keeps found blocks back, to waste the work of others |
+//! | [`double_spend`] | pays, and mines another history in which it did not |
+//! | [`eclipse`] | shows its neighbours a network that stands still |
+//! | [`spam`] | floods with transactions, orphans, and headers of little work |
+//! | [`timestamp`] | dates its blocks ahead, for an easier target |
+//! | [`liar`] | stalls, lies, answers late, answers something else, says one thing and its opposite |
+//! | `withheld` | what the first two keep back, and how |
+
+pub mod double_spend;
+pub mod eclipse;
+pub mod liar;
+pub mod selfish;
+pub mod spam;
+pub mod timestamp;
+mod withheld;
+
+use std::sync::Arc;
+
+use super::random::Random;
+use super::world::{NodeId, World};
+use crate::engine::event::{Effect, Event, Now, Wake, Write};
+use crate::engine::{Engine, View};
+use crate::protocol::{Address, CheckedBlock, Network, Request, Response, SecretKey, Status};
+
+/// What an adversary does.
+#[derive(Debug)]
+pub enum Adversary {
+    /// [`selfish`].
+    Selfish(selfish::Selfish),
+    /// [`double_spend`].
+    DoubleSpend(double_spend::DoubleSpend),
+    /// [`eclipse`].
+    Eclipse(eclipse::Eclipse),
+    /// [`spam`].
+    Spam(spam::Spam),
+    /// [`timestamp`].
+    Timestamp(timestamp::Timestamp),
+    /// [`liar`].
+    Liar(liar::Liar),
+}
+
+/// What an adversary has at hand.
+pub(crate) struct Hands<'a> {
+    pub(crate) now: Now,
+    /// Honest, and not to be trusted with anything.
+    pub(crate) engine: &'a mut Engine,
+    pub(crate) network: &'a Arc<Network>,
+    pub(crate) key: &'a Arc<SecretKey>,
+    pub(crate) random: &'a mut Random,
+}
+
+impl Hands<'_> {
+    fn address(&self) -> Address {
+        self.key.public_key().address()
+    }
+
+    fn view(&mut self) -> Arc<View> {
+        self.engine.view()
+    }
+
+    /// What the honest engine makes of an event.
+    fn pass(&mut self, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        self.engine.handle(self.now, event, effects)
+    }
+}
+
+impl Adversary {
+    /// As [`Engine::handle`].
+    pub(crate) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        match self {
+            Self::Selfish(selfish) => selfish.handle(hands, event, effects),
+            Self::DoubleSpend(double_spend) => double_spend.handle(hands, event, effects),
+            Self::Eclipse(eclipse) => eclipse.handle(hands, event, effects),
+            Self::Spam(spam) => spam.handle(hands, event, effects),
+            Self::Timestamp(timestamp) => timestamp.handle(hands, event, effects),
+            Self::Liar(liar) => liar.handle(hands, event, effects),
+        }
+    }
+}
+
+impl World {
+    /// From now on, the node does not keep to the rules of conduct.
+    pub fn corrupt(&mut self, node: NodeId, adversary: Adversary) {
+        self.node_mut(node).adversary = Some(adversary);
+    }
+}
+
+/// The statuses that are told to peers, as answers or with questions.
+fn statuses(effects: &mut [Effect]) -> impl Iterator<Item = &mut Status> {
+    effects.iter_mut().filter_map(|effect| match effect {
+        Effect::Ask { request: Request::Status(status), .. }
+        | Effect::Reply { response: Some(Response::Status(status)), .. } => Some(status),
+        _ => None,
+    })
+}
+
+/// Blocks that became known with these effects.
+fn new_blocks(effects: &[Effect]) -> Vec<Arc<CheckedBlock>> {
+    let batches = effects.iter().filter_map(|effect| match effect {
+        Effect::Persist(batch) => Some(&batch.writes),
+        _ => None,
+    });
+    let block = |write: &Write| match write {
+        Write::Block(block) => Some(block.clone()),
+        _ => None,
+    };
+    batches.flatten().filter_map(block).collect()
+}

@@ -1,0 +1,92 @@
+//! Pays, and mines another history in which it did not: Nakamoto 2008, "Bitcoin", section 11; Rosenfeld 2014, "Analysis of
+//! hashrate-based double spending".
+//!
+//! It shows a payment to everybody and keeps another transaction with the same nonce to itself, for its own blocks, which
+//! it keeps back. Once the payment has its confirmations and its own chain is longer, it shows that. It gives up when the
+//! others' chain is longer, and tries again later.
+
+use super::Hands;
+use super::withheld::Withheld;
+use crate::engine::event::{Answer, Command, Effect, Event, Gossip, Ticket, Wake};
+use crate::protocol::{Action, Address, Amount, Height, Millis, Transaction};
+
+/// Blocks that the payee waits for.
+const CONFIRMATIONS: u64 = 2;
+/// Between two attempts.
+const PAUSE: Millis = Millis::from_secs(20);
+/// Given to a command of its own; the shell counts from 1.
+const TICKET: Ticket = Ticket(u64::MAX);
+/// What is paid and taken back, in units.
+const UNITS: u64 = 1_000_000;
+
+/// A double spender.
+#[derive(Debug)]
+pub struct DoubleSpend {
+    payee: Address,
+    withheld: Withheld,
+    /// The height below the payment, while an attempt is made.
+    since: Option<Height>,
+    next: Millis,
+}
+
+impl DoubleSpend {
+    /// One that pays this address, again and again.
+    pub fn new(payee: Address) -> Self {
+        Self { payee, withheld: Withheld::default(), since: None, next: Millis(0) }
+    }
+
+    pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        let wake = hands.pass(event, effects);
+        let news = self.withheld.note(hands, effects, self.since.is_some());
+        let mut shown = Vec::new();
+        if let Some(since) = self.since {
+            let is_confirmed = self.withheld.public.0 >= since.0 + CONFIRMATIONS;
+            let own = self.withheld.height();
+            if is_confirmed && own.is_some_and(|own| own > self.withheld.public) {
+                self.withheld.release(Height(u64::MAX), &mut shown);
+                self.end(hands);
+            } else if news.others && own.is_none() && is_confirmed {
+                self.end(hands);
+            }
+        } else if hands.now.elapsed >= self.next {
+            self.begin(hands, effects);
+        }
+        self.withheld.hide(hands, effects);
+        effects.append(&mut shown);
+        wake
+    }
+
+    fn end(&mut self, hands: &Hands<'_>) {
+        self.since = None;
+        self.next = hands.now.elapsed + PAUSE;
+    }
+
+    /// Takes the coins for itself, in secret, and shows how it pays with them.
+    fn begin(&mut self, hands: &mut Hands<'_>, effects: &mut Vec<Effect>) {
+        self.next = hands.now.elapsed + PAUSE;
+        let action = Action::Transfer { to: hands.address(), amount: Amount::from_units(UNITS) };
+        let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1_000) };
+        let mut own = Vec::new();
+        hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
+        let mut kept = None;
+        let mut is_sent = false;
+        own.retain(|effect| match effect {
+            Effect::Publish(Gossip::Transaction(signed)) => {
+                kept = Some(signed.transaction.clone());
+                false
+            }
+            Effect::Answer { ticket: TICKET, answer } => {
+                is_sent = matches!(answer, Ok(Answer::Sent(_)));
+                false
+            }
+            _ => true,
+        });
+        effects.append(&mut own);
+        let Some(kept) = kept.filter(|_| is_sent) else { return };
+        let action = Action::Transfer { to: self.payee, amount: Amount::from_units(UNITS) };
+        let paid = Transaction { action, fee: Amount::from_units(1), ..kept };
+        let signed = paid.sign(&hands.network.genesis_id(), hands.key);
+        effects.push(Effect::Publish(Gossip::Transaction(Box::new(signed))));
+        self.since = Some(hands.view().tip.height);
+    }
+}

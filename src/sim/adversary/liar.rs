@@ -1,0 +1,132 @@
+//! Says what is not so: stalls, answers late, answers something else, lies about how far it is, changes the bodies of
+//! blocks that it passes on, and beside each block that it finds shows one that breaks a rule, or just another.
+//!
+//! What it does with a question is drawn anew for each, so a part of its answers is right.
+
+use super::{Hands, new_blocks, statuses};
+use crate::engine::event::{Effect, Event, Gossip, Now, Place, Ticket, Wake};
+use crate::protocol::{Action, Amount, Block, BlockId, Height, Millis, Response, SecretKey, Transaction, Work};
+
+/// How late it answers, in milliseconds.
+const LATE_MILLIS: (u64, u64) = (500, 9_000);
+/// Answers that wait at the same time. More are given at once.
+const LATE_MAX: usize = 64;
+
+/// An hour in milliseconds.
+const HOUR_MILLIS: u64 = 3_600_000;
+
+/// A liar.
+#[derive(Debug, Default)]
+pub struct Liar {
+    late: Vec<(Millis, Ticket, Option<Response>)>,
+}
+
+impl Liar {
+    pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        let wake = hands.pass(event, effects);
+        let found = counterfeit(hands, effects);
+        for status in statuses(effects) {
+            match hands.random.between(0, 3) {
+                0 => status.work = Work(status.work.0 + u128::from(hands.random.between(1, 1 << 30))),
+                1 => {
+                    status.tip = BlockId(hands.random.bytes());
+                    status.work = Work(status.work.0 + 1);
+                    status.height = Height(hands.random.bits());
+                }
+                2 => (status.work, status.height) = (Work(0), Height(0)),
+                _ => {}
+            }
+        }
+        for effect in std::mem::take(effects) {
+            self.distort(hands, effect, effects);
+        }
+        effects.extend(found.into_iter().map(|block| Effect::Publish(Gossip::Block(Box::new(block)))));
+        self.answer_late(hands.now, effects);
+        wake
+    }
+
+    fn distort(&mut self, hands: &mut Hands<'_>, effect: Effect, effects: &mut Vec<Effect>) {
+        match effect {
+            Effect::Reply { ticket, response } => match hands.random.between(0, 5) {
+                0 => {}
+                1 if self.late.len() < LATE_MAX => {
+                    let delay = Millis(hands.random.between(LATE_MILLIS.0, LATE_MILLIS.1));
+                    self.late.push((hands.now.elapsed + delay, ticket, response));
+                }
+                2 => effects.push(Effect::Reply { ticket, response: Some(something_else(hands)) }),
+                _ => effects.push(Effect::Reply { ticket, response }),
+            },
+            Effect::Serve { ticket, mut places } => match hands.random.between(0, 4) {
+                0 => {}
+                1 => effects.push(Effect::Reply { ticket, response: Some(something_else(hands)) }),
+                2 => {
+                    // Something else that it has.
+                    let genesis_child = |place: &Place| place.height.0 <= 1;
+                    places.retain(|place| !genesis_child(place));
+                    effects.push(Effect::Serve { ticket, places });
+                }
+                _ => effects.push(Effect::Serve { ticket, places }),
+            },
+            Effect::Publish(Gossip::Block(mut block)) if hands.random.between(0, 1) == 0 => {
+                // A true header, another body.
+                block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1);
+                effects.push(Effect::Publish(Gossip::Block(block)));
+            }
+            effect => effects.push(effect),
+        }
+    }
+
+    fn answer_late(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        for (_, ticket, response) in self.late.extract_if(.., |(due, ..)| *due <= now.elapsed) {
+            effects.push(Effect::Reply { ticket, response });
+        }
+    }
+}
+
+fn something_else(hands: &mut Hands<'_>) -> Response {
+    match hands.random.between(0, 4) {
+        0 => Response::Headers(Vec::new().into()),
+        1 => Response::Blocks(Vec::new().into()),
+        2 => Response::Transactions(Vec::new().into()),
+        3 => Response::Blocks(vec![hands.network.genesis().clone()].into()),
+        _ => Response::Headers(vec![hands.network.genesis().header].into()),
+    }
+}
+
+/// A block in place of one that it has found, with the work that it claims: another of the same height, or one that breaks
+/// a rule.
+fn counterfeit(hands: &mut Hands<'_>, effects: &[Effect]) -> Option<Block> {
+    let own = hands.address();
+    let mut block = new_blocks(effects).into_iter().find(|block| block.reward().to == own)?.to_block();
+    let header = &mut block.header;
+    match hands.random.between(0, 5) {
+        // R17.
+        0 => block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1),
+        // R12.
+        1 => header.timestamp.0 -= HOUR_MILLIS,
+        // R13, unless that is the right one.
+        2 => header.target = hands.network.parameters().easiest_target,
+        // R15 or R16.
+        kind @ (3 | 4) => {
+            let (nonce, units) = if kind == 3 { (1 << 20, 1) } else { (0, 1 << 60) };
+            let key = SecretKey::from_seed(hands.random.bytes());
+            let action = match kind {
+                3 => Action::Record { data: vec![0; 3].into() },
+                _ => Action::Transfer { to: own, amount: Amount::from_units(units) },
+            };
+            let unpaid = Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action };
+            let signed = unpaid.sign(&hands.network.genesis_id(), &key);
+            block.body.transactions = vec![signed].into();
+            block.body.reward.amount = hands.network.parameters().subsidy;
+        }
+        _ => {}
+    }
+    let root = block.body.root();
+    block.header.body_root = root;
+    loop {
+        block.header.nonce = block.header.nonce.wrapping_add(1);
+        if block.header.target.is_met_by(&block.header.id()) {
+            return Some(block);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Keeps found blocks back, to waste the work of others: Eyal and Sirer 2014, "Majority is not enough: Bitcoin mining is
+//! vulnerable", the state machine of section 4.
+//!
+//! A block that the others find takes away one block of the lead. With a lead of one before it, the own block is shown and
+//! both race for the next (state 0'); with a lead of two, all is shown and wins; with more, as much is shown as keeps up
+//! with the others. An own block found during a race is shown at once. How many of the honest miners work on the own block
+//! during a race (gamma) is up to the network.
+
+use super::Hands;
+use super::withheld::Withheld;
+use crate::engine::event::{Effect, Event, Wake};
+use crate::protocol::Height;
+
+/// A selfish miner.
+#[derive(Debug, Default)]
+pub struct Selfish {
+    withheld: Withheld,
+    /// Whether a block of its own and one of others, both shown, are at the same height above all others.
+    races: bool,
+}
+
+impl Selfish {
+    pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        let wake = hands.pass(event, effects);
+        let news = self.withheld.note(hands, effects, true);
+        let mut shown = Vec::new();
+        if news.others {
+            self.on_block_of_others(&mut shown);
+        } else if news.own > 0 && self.races {
+            self.races = false;
+            self.withheld.release(Height(u64::MAX), &mut shown);
+        }
+        self.withheld.hide(hands, effects);
+        effects.append(&mut shown);
+        wake
+    }
+
+    fn on_block_of_others(&mut self, shown: &mut Vec<Effect>) {
+        self.races = false;
+        let public = self.withheld.public;
+        let Some(own) = self.withheld.height() else { return };
+        match own.0.checked_sub(public.0) {
+            None => {}
+            Some(lead @ (0 | 1)) => {
+                self.races = lead == 0;
+                self.withheld.release(own, shown);
+            }
+            Some(_) => self.withheld.release(public, shown),
+        }
+    }
+}

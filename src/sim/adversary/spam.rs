@@ -1,0 +1,99 @@
+//! Floods: transactions that nobody pays for, blocks whose parents do not exist, and chains of headers that promise work
+//! and have little.
+//!
+//! Every orphan and every header has the proof of work that it claims, at the easiest target, so that nothing is turned
+//! down for the wrong reason.
+
+use super::{Hands, statuses};
+use crate::engine::event::{Effect, Event, Gossip, Ticket, Wake};
+use crate::protocol::block::VERSION;
+use crate::protocol::{
+    Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, Millis, Request, Response, Reward,
+    SecretKey, SignedTransaction, Target, Transaction, UnixMillis, Work,
+};
+
+/// Between two bursts.
+const PAUSE: Millis = Millis(400);
+/// Of each kind in a burst.
+const BURST: u64 = 3;
+/// Headers in an answer.
+const HEADERS: u64 = 40;
+
+/// A spammer.
+#[derive(Debug, Default)]
+pub struct Spam {
+    next: Millis,
+}
+
+impl Spam {
+    pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        if let Event::Request { ticket, request: Request::Headers { .. }, .. } = &event {
+            return answer(hands, *ticket, effects);
+        }
+        let wake = hands.pass(event, effects);
+        for status in statuses(effects) {
+            // Of more work than anybody has, so that its headers are asked for.
+            status.tip = BlockId(hands.random.bytes());
+            status.work = Work(status.work.0.saturating_mul(4).saturating_add(1 << 20));
+            status.pending = hands.random.between(0, 9);
+        }
+        if hands.now.elapsed >= self.next {
+            self.next = hands.now.elapsed + PAUSE;
+            for _ in 0..BURST {
+                effects.push(Effect::Publish(Gossip::Transaction(Box::new(unpaid(hands)))));
+                effects.push(Effect::Publish(Gossip::Block(Box::new(orphan(hands)))));
+            }
+        }
+        wake
+    }
+}
+
+/// Signed by somebody who has nothing.
+fn unpaid(hands: &mut Hands<'_>) -> SignedTransaction {
+    let key = SecretKey::from_seed(hands.random.bytes());
+    let action = Action::Transfer { to: hands.address(), amount: Amount::from_units(1 << 40) };
+    let fee = Amount::from_units(hands.random.between(0, 1 << 30));
+    let nonce = hands.random.between(0, 3);
+    Transaction { sender: key.public_key(), nonce, fee, action }.sign(&hands.network.genesis_id(), &key)
+}
+
+fn orphan(hands: &mut Hands<'_>) -> Block {
+    let reward = Reward { to: Address([7; 20]), amount: hands.network.parameters().subsidy };
+    let body = Body { reward, transactions: Vec::new().into() };
+    let parent = BlockId(hands.random.bytes());
+    let height = Height(hands.random.between(1, 1 << 40));
+    let target = hands.network.parameters().easiest_target;
+    let header = header(hands, parent, height, hands.now.unix, target, body.root());
+    Block { header, body }
+}
+
+fn header(
+    hands: &mut Hands<'_>,
+    parent: BlockId,
+    height: Height,
+    timestamp: UnixMillis,
+    target: Target,
+    body_root: LeafHash,
+) -> Header {
+    let nonce = hands.random.bits();
+    let mut header = Header { version: VERSION, height, parent, body_root, timestamp, target, nonce };
+    while !target.is_met_by(&header.id()) {
+        header.nonce = header.nonce.wrapping_add(1);
+    }
+    header
+}
+
+/// A chain from genesis on, as slow as the rules let it be and so as cheap.
+fn answer(hands: &mut Hands<'_>, ticket: Ticket, effects: &mut Vec<Effect>) -> Wake {
+    let genesis = hands.network.genesis().header;
+    let mut headers: Vec<Header> = Vec::new();
+    for _ in 0..HEADERS {
+        let last = *headers.last().unwrap_or(&genesis);
+        let timestamp = last.timestamp + hands.network.parameters().target_spacing;
+        let target = hands.network.retarget().target_after(last.target, last.timestamp, timestamp);
+        let root = LeafHash(hands.random.bytes());
+        headers.push(header(hands, last.id(), last.height.next(), timestamp, target, root));
+    }
+    effects.push(Effect::Reply { ticket, response: Some(Response::Headers(headers.into())) });
+    hands.pass(Event::Tick, effects)
+}

@@ -1,0 +1,90 @@
+//! Blocks of one's own that nobody is shown, and a network that is told of nothing above them.
+//!
+//! They are always the end of the engine's best chain: once that leaves them, they are worthless and forgotten.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Hands, new_blocks, statuses};
+use crate::engine::event::{Effect, Gossip};
+use crate::protocol::{BlockId, CheckedBlock, Header, Height, Response, Work};
+
+/// What is kept back, and how far the others are.
+#[derive(Debug, Default)]
+pub(super) struct Withheld {
+    /// The oldest first.
+    blocks: VecDeque<Arc<CheckedBlock>>,
+    /// Of the highest block of others.
+    pub(super) public: Height,
+}
+
+/// What has become known with some effects.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Blocks of one's own.
+    pub(super) own: usize,
+    /// Whether the others' highest block is a new one.
+    pub(super) others: bool,
+}
+
+impl Withheld {
+    /// Takes in what became known. Blocks of one's own are kept back if `wanted`.
+    pub(super) fn note(&mut self, hands: &mut Hands<'_>, effects: &[Effect], wanted: bool) -> News {
+        let own = hands.address();
+        let mut news = News::default();
+        for block in new_blocks(effects) {
+            let height = block.header().height;
+            if block.reward().to == own {
+                news.own += 1;
+                if wanted {
+                    self.blocks.push_back(block);
+                }
+            } else if height > self.public {
+                self.public = height;
+                news.others = true;
+            }
+        }
+        let tip = hands.view().tip;
+        if self.blocks.back().is_some_and(|last| last.id() != tip.id) {
+            self.blocks.clear();
+        }
+        news
+    }
+
+    /// Of the last block that is kept back.
+    pub(super) fn height(&self) -> Option<Height> {
+        self.blocks.back().map(|block| block.header().height)
+    }
+
+    /// Shows blocks up to this height.
+    pub(super) fn release(&mut self, up_to: Height, effects: &mut Vec<Effect>) {
+        let count = self.blocks.iter().take_while(|block| block.header().height <= up_to).count();
+        for block in self.blocks.drain(..count) {
+            effects.push(Effect::Publish(Gossip::Block(Box::new(block.to_block()))));
+        }
+    }
+
+    /// Takes out of what peers are told all that is kept back.
+    pub(super) fn hide(&self, hands: &mut Hands<'_>, effects: &mut Vec<Effect>) {
+        let Some(first) = self.blocks.front() else { return };
+        let below = first.header().height.0 - 1;
+        let hidden: u128 = self.blocks.iter().map(|block| block.header().target.work().0).sum();
+        let work = Work(hands.view().work.0.saturating_sub(hidden));
+        for status in statuses(effects) {
+            (status.tip, status.height, status.work) = (first.header().parent, Height(below), work);
+        }
+        let is_hidden = |id: &BlockId| self.blocks.iter().any(|block| block.id() == *id);
+        effects
+            .retain(|effect| !matches!(effect, Effect::Publish(Gossip::Block(block)) if is_hidden(&block.header.id())));
+        for effect in effects {
+            match effect {
+                Effect::Reply { response: Some(Response::Headers(headers)), .. } => {
+                    let shown: Vec<Header> = headers.iter().take_while(|one| !is_hidden(&one.id())).copied().collect();
+                    *headers = shown.into();
+                }
+                Effect::Serve { places, .. } => places.retain(|place| !is_hidden(&place.id)),
+                _ => {}
+            }
+        }
+    }
+}

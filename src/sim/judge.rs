@@ -1,0 +1,364 @@
+//! What must hold of every honest node, whatever befalls it.
+//!
+//! | it must hold | when |
+//! | --- | --- |
+//! | its chain breaks no rule, by the [reference model](super::reference) | always |
+//! | its accounts are those of the model after that chain, and its coins are the subsidies | always |
+//! | a transaction that was acknowledged is in its chain, or waits; a block that was acknowledged is stored | always |
+//! | no container is fuller than its bound | always |
+//! | it blames no honest node, but for silence | always |
+//! | all have the same tip | a stated time after the last fault |
+//! | nothing waits for an answer; what it tells its user is what is on its disk | some quiet seconds after that |
+//!
+//! It looks and changes nothing. What an account spends beyond its coins is not its affair: whoever wants promises kept
+//! has to send from accounts whose coins no reorganisation takes away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::clock::START;
+use super::reference::{Model, Refused};
+use super::world::{NodeId, World};
+use crate::engine::event::{Answer, Command, Fault, Place, Ticket};
+use crate::protocol::encode::encode;
+use crate::protocol::{Account, Address, BlockId, Height, Millis, TransactionId};
+
+/// Containers that are empty when nothing is under way.
+const EMPTY_AT_REST: [&str; 3] = ["requested_blocks", "unchecked_transactions", "checks"];
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The world's seed.
+    pub seed: u64,
+    /// Since the world began.
+    pub at: Millis,
+    /// Where it was seen.
+    pub node: NodeId,
+    /// What was seen.
+    pub what: Box<Wrong>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}, after {}, node {}: {}", self.seed, self.at, self.node, self.what)
+    }
+}
+
+/// What can be wrong with a node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Wrong {
+    /// Its best chain is not valid.
+    #[error("block {id} at height {height} of the best chain is refused by the reference model: {refused}")]
+    Invalid {
+        /// Where.
+        height: Height,
+        /// Which.
+        id: BlockId,
+        /// Why.
+        refused: Refused,
+    },
+    /// An account is not what its chain makes of it.
+    #[error("{address} has {found:?}, and after block {tip} it must have {expected:?}")]
+    Account {
+        /// Whose.
+        address: Address,
+        /// After which block.
+        tip: BlockId,
+        /// What the node has.
+        found: Account,
+        /// What the model has.
+        expected: Account,
+    },
+    /// Coins were made or lost.
+    #[error("there are {found} units at height {height}, and the subsidies so far are {expected}")]
+    Coins {
+        /// Of the tip.
+        height: Height,
+        /// The sum of all balances.
+        found: u128,
+        /// Heights times the subsidy.
+        expected: u128,
+    },
+    /// A transaction was acknowledged and is nowhere.
+    #[error("transaction {id} was acknowledged, is not in the chain and does not wait")]
+    TransactionLost {
+        /// Which.
+        id: TransactionId,
+    },
+    /// A block was acknowledged and is not stored.
+    #[error("block {} at height {} was acknowledged and is not stored", place.id, place.height)]
+    BlockLost {
+        /// Which.
+        place: Place,
+    },
+    /// A container holds more than it may.
+    #[error("{container} holds {found}, more than {most}")]
+    Overfull {
+        /// By its name in [`Engine::occupancy`](crate::engine::Engine::occupancy).
+        container: &'static str,
+        /// What it holds.
+        found: usize,
+        /// What it may hold.
+        most: usize,
+    },
+    /// It has cut off an honest node.
+    #[error("it has cut off node {peer}, which is honest: {fault:?}")]
+    Blamed {
+        /// Whom.
+        peer: NodeId,
+        /// Why.
+        fault: Fault,
+    },
+    /// Its tip is not that of the others.
+    #[error("{} after the last fault its tip is {} at {}, and another honest node has {} at {}",
+        .limit, .found.id, .found.height, .other.id, .other.height)]
+    Apart {
+        /// The time that all had.
+        limit: Millis,
+        /// Its tip.
+        found: Place,
+        /// Another's.
+        other: Place,
+    },
+    /// What it tells is not what it has stored.
+    #[error("it tells of block {} at {} and has stored {stored:?} as its tip", told.id, told.height)]
+    TellsOther {
+        /// What it tells.
+        told: Place,
+        /// What is on its disk.
+        stored: Option<Place>,
+    },
+    /// Something is still under way after a quiet time.
+    #[error("{container} still holds {found} after a quiet time")]
+    Unfinished {
+        /// What should be empty.
+        container: &'static str,
+        /// What it holds.
+        found: usize,
+    },
+}
+
+/// What a node has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    Transaction(TransactionId),
+    Block(Place),
+}
+
+/// Watches over a world.
+#[derive(Debug)]
+pub struct Judge {
+    model: Model,
+    /// How far a clock may be ahead, in the world that is judged: so much earlier than it should a block may come.
+    clocks_ahead: Millis,
+    /// Commands whose answers are promises.
+    asked: Vec<(NodeId, Ticket)>,
+    promised: Vec<(NodeId, Promise)>,
+    /// Sessions ended by engines that were looked at.
+    closed_seen: usize,
+}
+
+impl Judge {
+    /// A judge of a world in which no clock is ahead by more than this.
+    pub fn new(world: &World, clocks_ahead: Millis) -> Self {
+        Self {
+            model: Model::new(world.network().parameters()),
+            clocks_ahead,
+            asked: Vec::new(),
+            promised: Vec::new(),
+            closed_seen: 0,
+        }
+    }
+
+    /// Gives a command whose answer has to be kept from then on.
+    pub fn hold(&mut self, world: &mut World, node: NodeId, command: Command) {
+        let ticket = world.begin(node, command);
+        self.asked.push((node, ticket));
+    }
+
+    /// How many promises were made so far.
+    pub fn promises(&self) -> usize {
+        self.promised.len()
+    }
+
+    /// Checks all that must hold always.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not.
+    pub fn check(&mut self, world: &mut World) -> Result<(), Finding> {
+        self.take_promises(world);
+        for node in world.nodes().filter(|node| world.is_honest(*node)).collect::<Vec<_>>() {
+            let found = |what| finding(world, node, what);
+            self.check_chain(world, node).map_err(found)?;
+            self.check_promises(world, node).map_err(found)?;
+            check_bounds(world, node).map_err(|what| finding(world, node, what))?;
+        }
+        self.check_blame(world)
+    }
+
+    /// Runs the world until all honest nodes that run have the same tip.
+    ///
+    /// # Errors
+    ///
+    /// If they have not after `limit`, or if anything does not hold then.
+    pub fn await_agreement(&mut self, world: &mut World, limit: Millis) -> Result<(), Finding> {
+        let end = world.now() + limit;
+        while let Some((node, found, other)) = disagreement(world) {
+            if world.now() >= end {
+                let what = Wrong::Apart { limit, found, other };
+                return Err(finding(world, node, what));
+            }
+            world.run_for(Millis(500));
+        }
+        self.check(world)
+    }
+
+    /// Checks what must hold when nothing is under way any more: no fault, no block, no adversary.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not.
+    pub fn check_rest(&mut self, world: &mut World) -> Result<(), Finding> {
+        self.check(world)?;
+        let honest = |node: &NodeId| world.is_honest(*node) && world.is_running(*node);
+        for node in world.nodes().filter(honest).collect::<Vec<_>>() {
+            let checked = check_node_at_rest(world, node).and_then(|()| self.check_ledger(world, node));
+            checked.map_err(|what| finding(world, node, what))?;
+        }
+        Ok(())
+    }
+
+    fn take_promises(&mut self, world: &mut World) {
+        let mut kept = Vec::new();
+        for (node, ticket) in std::mem::take(&mut self.asked) {
+            match world.node_mut(node).answers.remove(&ticket) {
+                Some(Ok(Answer::Sent(id))) => self.promised.push((node, Promise::Transaction(id))),
+                Some(Ok(Answer::Mined(places))) => {
+                    self.promised.extend(places.into_iter().map(|place| (node, Promise::Block(place))));
+                }
+                Some(_) => {}
+                None => kept.push((node, ticket)),
+            }
+        }
+        self.asked = kept;
+    }
+
+    fn check_chain(&mut self, world: &World, node: NodeId) -> Result<(), Wrong> {
+        let now = START + world.now() + self.clocks_ahead;
+        let disk = world.disk(node);
+        for block in disk.chain().filter(|block| self.model.state(&block.id()).is_none()).cloned().collect::<Vec<_>>() {
+            let offered = self.model.offer(&encode(&block.to_block()), now);
+            offered.map_err(|refused| Wrong::Invalid { height: block.header().height, id: block.id(), refused })?;
+        }
+        let genesis = world.network().genesis_id();
+        let tip = disk.tip().map_or(genesis, |tip| tip.id);
+        let state = self.model.state(&tip).expect("the whole chain has joined");
+        let accounts = disk.accounts();
+        for address in accounts.keys().chain(state.accounts.keys()) {
+            let (found, expected) = (accounts.get(address).copied().unwrap_or_default(), state.account(address));
+            if found != expected {
+                return Err(Wrong::Account { address: *address, tip, found, expected });
+            }
+        }
+        let found = accounts.values().map(|account| u128::from(account.balance.units())).sum();
+        let height = disk.tip().map_or(Height::GENESIS, |tip| tip.height);
+        let expected = u128::from(height.0) * u128::from(world.network().parameters().subsidy.units());
+        if found == expected { Ok(()) } else { Err(Wrong::Coins { height, found, expected }) }
+    }
+
+    fn check_promises(&self, world: &World, node: NodeId) -> Result<(), Wrong> {
+        let disk = world.disk(node);
+        let stored = disk.stored();
+        let genesis = world.network().genesis_id();
+        let mined = disk.chain().flat_map(|block| block.transactions().iter().map(|mined| mined.id()));
+        let waiting = stored.pending.iter().map(|signed| signed.transaction.id(&genesis));
+        let transactions: BTreeSet<TransactionId> = mined.chain(waiting).collect();
+        let blocks: BTreeSet<BlockId> = stored.headers.iter().map(|header| header.id).collect();
+        for (_, promise) in self.promised.iter().filter(|(of, _)| *of == node) {
+            match promise {
+                Promise::Transaction(id) if !transactions.contains(id) => {
+                    return Err(Wrong::TransactionLost { id: *id });
+                }
+                Promise::Block(place) if !blocks.contains(&place.id) => {
+                    return Err(Wrong::BlockLost { place: *place });
+                }
+                Promise::Transaction(_) | Promise::Block(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_blame(&mut self, world: &World) -> Result<(), Finding> {
+        let closed = world.closed();
+        for (node, peer, fault) in &closed[self.closed_seen..] {
+            // Who is cut off from somebody finds it silent.
+            if *fault != Fault::Silent && world.is_honest(*node) && world.is_honest(*peer) {
+                let what = Wrong::Blamed { peer: *peer, fault: fault.clone() };
+                return Err(finding(world, *node, what));
+            }
+        }
+        self.closed_seen = closed.len();
+        Ok(())
+    }
+
+    /// What the engine has in memory, account by account.
+    fn check_ledger(&self, world: &mut World, node: NodeId) -> Result<(), Wrong> {
+        let tip = world.tip(node).id;
+        let state = self.model.state(&tip).expect("the whole chain has joined").clone();
+        for (address, expected) in &state.accounts {
+            let answer = world.command(node, Command::Account { address: *address });
+            let Ok(Answer::Account { account: found, .. }) = answer else { panic!("no account: {answer:?}") };
+            if found != *expected {
+                return Err(Wrong::Account { address: *address, tip, found, expected: *expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn finding(world: &World, node: NodeId, what: Wrong) -> Finding {
+    Finding { seed: world.seed(), at: world.now(), node, what: Box::new(what) }
+}
+
+fn check_bounds(world: &mut World, node: NodeId) -> Result<(), Wrong> {
+    if !world.is_running(node) {
+        return Ok(());
+    }
+    let links = world.node(node).links.len();
+    let engine = world.engine(node);
+    let bounds: BTreeMap<&str, usize> = engine.bounds().into_iter().chain([("peers", links + 1)]).collect();
+    for (container, found) in engine.occupancy() {
+        let most = bounds.get(container).copied().unwrap_or(usize::MAX);
+        if found > most {
+            return Err(Wrong::Overfull { container, found, most });
+        }
+    }
+    Ok(())
+}
+
+fn check_node_at_rest(world: &mut World, node: NodeId) -> Result<(), Wrong> {
+    let (told, stored) = (world.view(node).tip, world.disk(node).tip());
+    if stored.is_some_and(|stored| stored != told) || world.tip(node) != told {
+        return Err(Wrong::TellsOther { told, stored });
+    }
+    let open = world.node(node).open_tickets();
+    let peers = (world.node(node).links.len(), world.view(node).peers.len());
+    let of_engine = world.engine(node).occupancy().into_iter().filter(|(name, _)| EMPTY_AT_REST.contains(name));
+    let lost_sessions = ("sessions that are over", peers.1 - peers.0.min(peers.1));
+    let left = of_engine.chain([("what waits for a verdict, a reply or an answer", open), lost_sessions]);
+    match left.into_iter().find(|(_, found)| *found > 0) {
+        Some((container, found)) => Err(Wrong::Unfinished { container, found }),
+        None => Ok(()),
+    }
+}
+
+/// An honest node that runs and has another tip than one before it.
+fn disagreement(world: &World) -> Option<(NodeId, Place, Place)> {
+    let running = world.nodes().filter(|node| world.is_honest(*node) && world.is_running(*node));
+    let tips: Vec<(NodeId, Place)> = running.map(|node| (node, world.tip(node))).collect();
+    let other = tips.first()?.1;
+    tips.into_iter().find(|(_, tip)| *tip != other).map(|(node, found)| (node, found, other))
+}

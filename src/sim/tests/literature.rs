@@ -1,0 +1,137 @@
+//! The simulator against what others have found out. Each test prints both numbers.
+
+use super::seeds::from_environment;
+use crate::protocol::{Address, Millis, Network, Parameters};
+use crate::sim::adversary::Adversary;
+use crate::sim::adversary::selfish::Selfish;
+use crate::sim::random::Spread;
+use crate::sim::setup::{Links, Setup, Topology};
+use crate::sim::world::{NodeId, World};
+
+/// Mean time between two blocks of all miners together, in seconds: 250 times what a block takes to a neighbour where no
+/// delay is asked for.
+const INTERVAL_SECONDS: u64 = 5;
+/// Runs of each case, with different seeds: how much they differ says how far off their mean may be.
+const RUNS: u64 = 8;
+/// Blocks that are found in one run, on average, if `QUIPU_TEST_BLOCKS` says nothing else.
+const BLOCKS_DEFAULT: u64 = 400;
+/// A mean that is off by more standard errors than this is off. Of 7 degrees of freedom, one in 200 is by chance; the
+/// seeds are fixed.
+const ERRORS_MAX: f64 = 4.0;
+
+fn blocks() -> u64 {
+    from_environment("QUIPU_TEST_BLOCKS", BLOCKS_DEFAULT)
+}
+
+/// The mean of some numbers, and its standard error.
+fn mean(numbers: &[f64]) -> (f64, f64) {
+    let count = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    let variance = numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, (variance / count).sqrt())
+}
+
+/// Fixed difficulty, so that what a miner finds follows from its hash rate alone; links with little delay.
+fn setup(seed: u64, hash_shares: &[f64], pairs: &[(u32, u32)]) -> Setup {
+    let network = Network::new(Parameters::dev()).expect("a preset is valid");
+    let hashes_per_hour = 3_600.0 * network.parameters().easiest_target.work().0 as f64 / INTERVAL_SECONDS as f64;
+    // Hash rates are whole numbers.
+    let rate = |share: &f64| (share * hashes_per_hour).round() as u64;
+    Setup {
+        seed,
+        network,
+        topology: Topology::Given(pairs.to_vec()),
+        links: Links {
+            latency_millis: Spread::Constant(2),
+            jitter_millis: Spread::Constant(0),
+            bytes_per_second: None,
+        },
+        hash_rates: hash_shares.iter().map(rate).collect(),
+        transactions_per_hour: 0,
+        clock_offset_millis_max: 0,
+        clock_drift_ppm_max: 0,
+        ..Setup::lan(hash_shares.len())
+    }
+}
+
+/// The part of a node's chain that pays this address.
+fn share_of(world: &World, at: NodeId, address: Address) -> f64 {
+    let (mut all, mut own) = (0_u32, 0_u32);
+    for block in world.disk(at).chain() {
+        all += 1;
+        own += u32::from(block.reward().to == address);
+    }
+    f64::from(own) / f64::from(all)
+}
+
+/// Eyal and Sirer 2014, equation 8.
+fn selfish_revenue(alpha: f64, gamma: f64) -> f64 {
+    let numerator = alpha * (1.0 - alpha).powi(2) * (4.0 * alpha + gamma * (1.0 - 2.0 * alpha)) - alpha.powi(3);
+    numerator / (1.0 - alpha * (1.0 + (2.0 - alpha) * alpha))
+}
+
+/// With a gamma of 0, the honest are one node: who finds a block never works on another of the same height. With one of
+/// 1/2, they are two, of which each hears of the other through the selfish miner alone: that shows its block before it
+/// shows theirs, so the one who did not find theirs works on its block.
+fn selfish_run(seed: u64, alpha: f64, gamma: f64) -> f64 {
+    let honest = 1.0 - alpha;
+    let setup = match gamma {
+        0.0 => setup(seed, &[alpha, honest], &[(0, 1)]),
+        _ => setup(seed, &[alpha, honest / 2.0, honest / 2.0], &[(0, 1), (0, 2)]),
+    };
+    let mut world = setup.build().expect("a possible world");
+    world.corrupt(NodeId(0), Adversary::Selfish(Selfish::default()));
+    world.run(Millis::from_secs(blocks() * INTERVAL_SECONDS));
+    share_of(&world, NodeId(1), world.address(NodeId(0)))
+}
+
+#[test]
+fn selfish_mining_earns_what_eyal_and_sirer_say() {
+    for (alpha, gamma) in [(0.25, 0.0), (1.0 / 3.0, 0.0), (0.4, 0.0), (0.25, 0.5), (1.0 / 3.0, 0.5), (0.4, 0.5)] {
+        let shares: Vec<f64> = (1..=RUNS).map(|seed| selfish_run(seed, alpha, gamma)).collect();
+        let (found, error) = mean(&shares);
+        let said = selfish_revenue(alpha, gamma);
+        eprintln!(
+            "selfish mining, alpha {alpha:.3}, gamma {gamma}: revenue {found:.4} +- {error:.4}, by the formula {said:.4}"
+        );
+        assert!(error < 0.03, "too few blocks to tell: {error}");
+        assert!((found - said).abs() < ERRORS_MAX * error, "alpha {alpha}, gamma {gamma}: {found} is not {said}");
+    }
+}
+
+/// Miners in a full mesh, with a delay that is a part of the interval.
+fn stale_run(seed: u64, delay: Millis) -> (f64, f64) {
+    const MINERS: usize = 6;
+    let pairs: Vec<(u32, u32)> = (0..MINERS as u32).flat_map(|a| (a + 1..MINERS as u32).map(move |b| (a, b))).collect();
+    let mut setup = setup(seed, &[1.0 / MINERS as f64; MINERS], &pairs);
+    setup.links.latency_millis = Spread::Constant(delay.0);
+    let mut world = setup.build().expect("a possible world");
+    world.run(Millis::from_secs(blocks() * INTERVAL_SECONDS));
+    let summary = world.summary();
+    // While a block is on its way, the others search for one that will be stale: the sum of 1 - f(t), where all have the
+    // same hash rate.
+    let unaware_seconds = summary.propagation_ms.p50 as f64 / 1_000.0 * (MINERS as f64 - 1.0) / MINERS as f64;
+    let blocks_per_second = 1.0 / INTERVAL_SECONDS as f64;
+    // Their (1 - P)^n in steps of a second, in steps as short as one likes.
+    let forks = 1.0 - (-blocks_per_second * unaware_seconds).exp();
+    // For each block of the best chain; stale are so many of all.
+    (summary.stale_rate, forks / (1.0 + forks))
+}
+
+/// Decker and Wattenhofer 2013, "Information propagation in the Bitcoin network", equation 4: the chance of a fork while a
+/// block spreads. Each fork makes a block stale; forks of forks, which the equation leaves out, are within the error.
+#[test]
+fn stale_blocks_are_as_many_as_decker_and_wattenhofer_say() {
+    for delay in [Millis(50), Millis(200), Millis(400)] {
+        let runs: Vec<(f64, f64)> = (1..=RUNS).map(|seed| stale_run(seed, delay)).collect();
+        let (found, error) = mean(&runs.iter().map(|(found, _)| *found).collect::<Vec<_>>());
+        let (said, _) = mean(&runs.iter().map(|(_, said)| *said).collect::<Vec<_>>());
+        eprintln!(
+            "a delay of {delay} in {INTERVAL_SECONDS} s: {found:.4} +- {error:.4} stale, by the formula {said:.4}"
+        );
+        assert!(error < 0.015, "too few blocks to tell: {error}");
+        // Few stale blocks in few runs may happen to be alike, so that the runs say too little of their error.
+        let error = error.max((said * (1.0 - said) / (RUNS * blocks()) as f64).sqrt());
+        assert!((found - said).abs() < ERRORS_MAX * error, "{delay}: {found} is not {said}");
+    }
+}

@@ -1,0 +1,384 @@
+//! Worlds to which anything may happen, each from one seed, under the eyes of the judge.
+//!
+//! `QUIPU_TEST_SEEDS` says how many, `QUIPU_TEST_FIRST_SEED` from which on. A seed that fails is printed with what
+//! repeats it.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use crate::engine::event::{Command, MiningMode};
+use crate::protocol::{Action, Amount, Millis, Network, Parameters, Target, Work};
+use crate::sim::adversary::Adversary;
+use crate::sim::adversary::double_spend::DoubleSpend;
+use crate::sim::adversary::eclipse::Eclipse;
+use crate::sim::adversary::liar::Liar;
+use crate::sim::adversary::selfish::Selfish;
+use crate::sim::adversary::spam::Spam;
+use crate::sim::adversary::timestamp::Timestamp;
+use crate::sim::clock::Clock;
+use crate::sim::judge::{Finding, Judge};
+use crate::sim::miner::HashRate;
+use crate::sim::random::{Random, Spread};
+use crate::sim::setup::{Links, Setup, Topology};
+use crate::sim::world::{NodeId, World};
+
+/// Seeds without [`SEEDS`] in the environment.
+const SEEDS_DEFAULT: u64 = 300;
+const SEEDS: &str = "QUIPU_TEST_SEEDS";
+const FIRST_SEED: &str = "QUIPU_TEST_FIRST_SEED";
+
+/// After the last fault all honest nodes have the same tip within this time: bans for silence (30 s) have to end, blocks
+/// that were dated ahead (clock and rule together, 120 s) have to come of age, and the rest is synchronisation.
+const AGREEMENT_TIME: Millis = Millis::from_secs(180);
+/// In which all that was asked is answered or given up, and told.
+const QUIET_TIME: Millis = Millis::from_secs(20);
+/// How far a clock is off at most, in milliseconds.
+const CLOCK_ERROR_MILLIS_MAX: u64 = 60_000;
+/// About 16 hashes.
+const EASY_TARGET: Target = Target(0x200f_ffff);
+/// Nodes of a story, with those that join.
+const NODES_MAX: usize = 9;
+/// Blocks that each node mines before anything happens, so that it has coins that nothing takes away.
+const OWN_BLOCKS: u64 = 2;
+
+/// A number that may be set from outside.
+pub(super) fn from_environment(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
+        Err(_) => default,
+    }
+}
+
+/// Prints what repeats a seed if it panics.
+struct Repeat(u64);
+
+impl Drop for Repeat {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let seed = self.0;
+            eprintln!("to repeat it: {FIRST_SEED}={seed} {SEEDS}=1 cargo test --no-default-features --lib whatever");
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_the_judge_finds_nothing() {
+    let (first, count) = (from_environment(FIRST_SEED, 1), from_environment(SEEDS, SEEDS_DEFAULT));
+    let run = |offset: u64, step: usize| {
+        let mut told = Told::default();
+        for seed in (first + offset..first + count).step_by(step) {
+            let _repeat = Repeat(seed);
+            match Story::new(seed).run() {
+                Ok(of_one) => told.add(&of_one),
+                Err(finding) => panic!("{finding}"),
+            }
+        }
+        told
+    };
+    let told = thread::scope(|scope| {
+        let other = scope.spawn(|| run(1, 2));
+        let mut told = run(0, 2);
+        told.add(&other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        told
+    });
+    eprintln!("{count} seeds: {told:?}");
+    if count >= SEEDS_DEFAULT {
+        // Else they would show nothing.
+        assert!(told.blocks > 10 * count && told.reorganisations > count, "{told:?}");
+        assert!(told.promises > 5 * count && told.transactions > 5 * count, "{told:?}");
+    }
+}
+
+/// What all stories together were about.
+#[derive(Debug, Default)]
+struct Told {
+    blocks: u64,
+    reorganisations: u64,
+    promises: u64,
+    transactions: u64,
+    virtual_seconds: u64,
+}
+
+impl Told {
+    fn add(&mut self, other: &Self) {
+        self.blocks += other.blocks;
+        self.reorganisations += other.reorganisations;
+        self.promises += other.promises;
+        self.transactions += other.transactions;
+        self.virtual_seconds += other.virtual_seconds;
+    }
+}
+
+/// One seed.
+struct Story {
+    world: World,
+    judge: Judge,
+    random: Random,
+    /// How many were there at the start. Each has coins from then.
+    founders: u32,
+    /// Those that left.
+    gone: Vec<NodeId>,
+    /// The adversaries.
+    bad: Vec<NodeId>,
+    /// Whether they are there when all have to agree.
+    bad_may_stay: bool,
+}
+
+impl Story {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 0x5eed);
+        let world = setup(seed, &mut random).build().expect("a possible world");
+        let judge = Judge::new(&world, Millis(CLOCK_ERROR_MILLIS_MAX + 1_000));
+        let bad_may_stay = random.between(0, 1) == 0;
+        let founders = world.nodes().count() as u32;
+        Self { world, judge, random, founders, gone: Vec::new(), bad: Vec::new(), bad_may_stay }
+    }
+
+    fn run(mut self) -> Result<Told, Finding> {
+        self.give_everybody_coins()?;
+        self.corrupt_some();
+        self.start_miners();
+        for _ in 0..self.random.between(2, 5) {
+            for _ in 0..self.random.between(4, 12) {
+                self.disturb();
+                self.use_it();
+                let pause = self.random.between(1, 6_000);
+                self.world.run_for(Millis(pause));
+            }
+            self.judge.check(&mut self.world)?;
+        }
+        self.end_faults();
+        self.agree()
+    }
+
+    /// Each gets coins from blocks that all have agreed on.
+    fn give_everybody_coins(&mut self) -> Result<(), Finding> {
+        for node in self.nodes() {
+            self.world.set_hash_rate(node, HashRate::AtOnce);
+            self.judge.hold(&mut self.world, node, Command::Mine { count: OWN_BLOCKS, to: None });
+            self.world.run_for(Millis(1_000));
+            self.judge.await_agreement(&mut self.world, AGREEMENT_TIME)?;
+        }
+        Ok(())
+    }
+
+    /// In two of three stories.
+    fn corrupt_some(&mut self) {
+        let nodes = self.nodes();
+        let count = self.random.between(0, 2).min(nodes.len() as u64 - 2);
+        for node in nodes.into_iter().take(count as usize) {
+            let kind = self.random.between(0, 6);
+            let adversary = match kind {
+                0 => Adversary::Selfish(Selfish::default()),
+                1 => Adversary::DoubleSpend(DoubleSpend::new(self.world.address(NodeId(2)))),
+                2 => Adversary::Eclipse(Eclipse::default()),
+                3 => Adversary::Spam(Spam::default()),
+                4 => Adversary::Timestamp(Timestamp {
+                    ahead: Millis([59_000, 240_000][self.random.between(0, 1) as usize]),
+                }),
+                _ => Adversary::Liar(Liar::default()),
+            };
+            self.world.corrupt(node, adversary);
+            self.bad.push(node);
+            // Who keeps blocks back may leave the others with two chains of equal work.
+            self.bad_may_stay &= kind > 1;
+        }
+    }
+
+    /// All that have not left and are honest.
+    fn honest(&self) -> Vec<NodeId> {
+        self.nodes().into_iter().filter(|node| self.world.is_honest(*node)).collect()
+    }
+
+    fn dismiss_the_bad(&mut self) {
+        for node in std::mem::take(&mut self.bad) {
+            self.world.leave(node);
+            self.gone.push(node);
+        }
+    }
+
+    fn start_miners(&mut self) {
+        // A block every 2 to 20 seconds, by all together.
+        let nodes = self.nodes();
+        let work = self.world.network().parameters().easiest_target.work().0 as u64;
+        let all = 3_600 * work / self.random.between(2, 20);
+        for node in nodes.iter().copied() {
+            let rate = if self.random.between(0, 2) == 0 { 0 } else { all * 3 / (2 * nodes.len() as u64) };
+            self.world.set_hash_rate(node, HashRate::PerHour(rate));
+            self.world.node_mut(node).mining = MiningMode::On;
+            self.world.begin(node, Command::SetMining { mode: MiningMode::On, to: None });
+        }
+    }
+
+    /// All that have not left, running or not.
+    fn nodes(&self) -> Vec<NodeId> {
+        self.world.nodes().filter(|node| !self.gone.contains(node)).collect()
+    }
+
+    fn pick(&mut self) -> NodeId {
+        let nodes = self.nodes();
+        nodes[self.random.between(0, nodes.len() as u64 - 1) as usize]
+    }
+
+    /// Something befalls it.
+    fn disturb(&mut self) {
+        let (a, b) = (self.pick(), self.pick());
+        match self.random.between(0, 17) {
+            0 | 1 => {
+                let mut nodes = self.nodes();
+                let count = nodes.len();
+                self.random.choose(&mut nodes, count);
+                let other = nodes.split_off(self.random.between(1, count as u64 - 1) as usize);
+                self.world.partition(&[nodes, other]);
+            }
+            2 => {
+                let others: Vec<NodeId> = self.nodes().into_iter().filter(|node| *node != a).collect();
+                self.world.cut(&[a], &others);
+            }
+            3..=5 => self.world.heal(),
+            6 | 7 => self.world.crash(a),
+            8 => {
+                self.world.crash(a);
+                self.world.start(a);
+            }
+            9 | 10 => self.start_all(),
+            11 if a != b => self.world.disconnect(a, b),
+            12 if a != b => {
+                let span = Millis(self.random.between(100, 15_000));
+                self.world.stall(a, b, span);
+            }
+            13 => {
+                let offset = self.random.between(0, 2 * CLOCK_ERROR_MILLIS_MAX) as i64 - CLOCK_ERROR_MILLIS_MAX as i64;
+                self.world.set_clock(a, Clock { offset_millis: offset, drift_ppm: 0 });
+            }
+            14 => {
+                let rate = self.random.between(0, 1_000);
+                let work = self.world.network().parameters().easiest_target.work().0 as u64;
+                self.world.set_hash_rate(a, HashRate::PerHour(rate * work));
+            }
+            15 if self.world.nodes().count() < NODES_MAX => {
+                self.world.join(3);
+            }
+            16 if self.honest().len() > 2 && self.world.is_honest(a) => {
+                self.world.leave(a);
+                self.gone.push(a);
+            }
+            _ => {}
+        }
+    }
+
+    /// Its users do something.
+    fn use_it(&mut self) {
+        for _ in 0..self.random.between(0, 3) {
+            let (from, to) = (self.pick(), self.pick());
+            // Who joined later has no coins that nothing takes away, and so makes no promise.
+            if from.0 >= self.founders || !self.world.is_running(from) {
+                continue;
+            }
+            let action = match self.random.between(0, 3) {
+                0 => Action::Record { data: vec![7; self.random.between(0, 200) as usize].into() },
+                _ => {
+                    let amount = Amount::from_units(self.random.between(1, 100_000));
+                    Action::Transfer { to: self.world.address(to), amount }
+                }
+            };
+            let fee = Amount::from_units(self.random.between(0, 1_000));
+            let key = self.world.key(from);
+            self.judge.hold(&mut self.world, from, Command::Send { key, action, fee });
+        }
+        if self.random.between(0, 9) == 0 {
+            let node = self.pick();
+            if self.world.is_running(node) {
+                let count = self.random.between(1, 3);
+                self.judge.hold(&mut self.world, node, Command::Mine { count, to: None });
+            }
+        }
+    }
+
+    fn start_all(&mut self) {
+        for node in self.nodes() {
+            self.world.start(node);
+        }
+    }
+
+    fn end_faults(&mut self) {
+        self.world.heal();
+        self.start_all();
+        // Whoever left may have been the only way between others.
+        for pair in self.honest().windows(2) {
+            self.world.link(pair[0], pair[1]);
+        }
+        if !self.bad_may_stay {
+            self.dismiss_the_bad();
+        }
+        for node in self.nodes() {
+            self.world.set_clock(node, Clock::default());
+            self.world.set_hash_rate(node, HashRate::PerHour(0));
+        }
+    }
+
+    /// Chains of equal work may stay side by side, so all have to agree on one block more.
+    fn agree(mut self) -> Result<Told, Finding> {
+        let end = self.world.now() + AGREEMENT_TIME;
+        while self.works().len() > 1 && self.world.now() < end {
+            self.world.run_for(Millis(1_000));
+        }
+        let nodes = self.honest();
+        let best = nodes.into_iter().max_by_key(|node| self.world.view(*node).work).expect("some stay");
+        self.world.begin(best, Command::CancelMining);
+        for node in self.nodes() {
+            self.world.begin(node, Command::SetMining { mode: MiningMode::Off, to: None });
+        }
+        self.world.run_for(Millis(100));
+        self.world.set_hash_rate(best, HashRate::AtOnce);
+        self.judge.hold(&mut self.world, best, Command::Mine { count: 1, to: None });
+        self.world.run_for(Millis(100));
+        self.judge.await_agreement(&mut self.world, AGREEMENT_TIME)?;
+        self.dismiss_the_bad();
+        for node in self.nodes() {
+            self.world.begin(node, Command::CancelMining);
+        }
+        self.world.run_for(QUIET_TIME);
+        self.judge.check_rest(&mut self.world)?;
+        Ok(self.told())
+    }
+
+    /// The work of all chains.
+    fn works(&mut self) -> BTreeSet<Work> {
+        self.honest().into_iter().map(|node| self.world.view(node).work).collect()
+    }
+
+    fn told(mut self) -> Told {
+        let summary = self.world.summary();
+        Told {
+            blocks: summary.blocks,
+            reorganisations: summary.reorg_depths.values().sum(),
+            promises: self.judge.promises() as u64,
+            transactions: summary.transactions_mined,
+            virtual_seconds: summary.virtual_seconds as u64,
+        }
+    }
+}
+
+fn setup(seed: u64, random: &mut Random) -> Setup {
+    let nodes = random.between(3, 8) as usize;
+    let parameters = match random.between(0, 1) {
+        0 => Parameters::dev(),
+        _ => Parameters { name: "easy".to_owned(), easiest_target: EASY_TARGET, ..Parameters::lan() },
+    };
+    let latency = [5, 50, 800][random.between(0, 2) as usize];
+    let slow = (random.between(0, 3) == 0).then_some(Spread::Constant(20_000));
+    Setup {
+        seed,
+        network: Network::new(parameters).expect("valid parameters"),
+        topology: if nodes > 4 && random.between(0, 1) == 0 { Topology::Random { degree: 2 } } else { Topology::Full },
+        links: Links {
+            latency_millis: Spread::Uniform(1, latency),
+            jitter_millis: Spread::Uniform(0, latency / 4),
+            bytes_per_second: slow,
+        },
+        hash_rates: Vec::new(),
+        transactions_per_hour: 0,
+        ..Setup::lan(nodes)
+    }
+}
