@@ -195,6 +195,13 @@ impl Engine {
     /// Takes in one event, and adds to `effects` what is to be done, in order.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) -> Wake {
         // Between two chains there is no state to answer from.
+        // Nothing that these say changes what peers are to be asked.
+        let is_quiet = matches!(
+            event,
+            Event::Gossip { gossip: event::Gossip::Transaction(_), .. }
+                | Event::TransactionsChecked { .. }
+                | Event::HashRate(_)
+        );
         let needs_state = matches!(
             event,
             Event::Command { .. } | Event::Request { request: quipu_protocol::Request::Headers { .. }, .. }
@@ -206,7 +213,7 @@ impl Engine {
         }
         self.revisit_orphans(now, effects);
         self.check_transactions(effects);
-        self.plan(now, effects);
+        self.plan(is_quiet, now, effects);
         let unfinished = self.advance(effects);
         if !self.chain.is_reorganising() {
             for event in std::mem::take(&mut self.deferred) {
@@ -219,7 +226,7 @@ impl Engine {
         self.settle_resolving(now);
         self.flush(effects);
         self.view_is_old = true;
-        if unfinished { Wake::Now } else { Wake::At(self.next_wake(now)) }
+        if unfinished { Wake::Now } else { Wake::At(self.next_wake()) }
     }
 
     fn route(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
@@ -286,6 +293,9 @@ impl Engine {
             effects.push(Effect::Load { key, places: progress.wanted.clone() });
         }
         let unfinished = progress.unfinished;
+        if !progress.connected.is_empty() || !progress.undone.is_empty() || !progress.refused.is_empty() {
+            self.peers.note_changed();
+        }
         self.follow(progress, effects);
         let tip = self.chain.tip();
         if tip != tip_before {
@@ -369,14 +379,8 @@ impl Engine {
         }
     }
 
-    fn next_wake(&self, now: Now) -> Millis {
-        let deadlines = [
-            self.next_deadline(),
-            self.mining.deadline(),
-            self.announcer.due(),
-            self.resolve_deadline(),
-            Some(now.elapsed + TICK_INTERVAL),
-        ];
+    fn next_wake(&self) -> Millis {
+        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.announcer.due(), self.resolve_deadline()];
         deadlines.into_iter().flatten().min().expect("one of them is always there")
     }
 

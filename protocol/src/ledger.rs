@@ -164,13 +164,12 @@ impl<'a> Overlay<'a> {
 
     fn into_delta(self) -> Delta {
         let base = self.base;
-        let changes = self
-            .changed
-            .into_iter()
-            .map(|(address, after)| Change { address, before: base.account(&address), after })
-            .filter(|change| change.before != change.after)
-            .collect();
-        Delta { changes }
+        // Deltas are kept, so they have no room to spare.
+        let mut changes = Vec::with_capacity(self.changed.len());
+        let all =
+            self.changed.into_iter().map(|(address, after)| Change { address, before: base.account(&address), after });
+        changes.extend(all.filter(|change| change.before != change.after));
+        Delta { changes: changes.into() }
     }
 }
 

@@ -90,11 +90,7 @@ impl Engine {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let allowed = !self.peers.is_cut_off(peer)
-            && self.peers.get_mut(peer).is_some_and(|session| match gossip {
-                Gossip::Block(_) => session.gossip_blocks.take(1, now),
-                Gossip::Transaction(_) => session.gossip_transactions.take(1, now),
-            });
+        let allowed = self.peers.may_gossip(peer, &gossip, now);
         if !allowed {
             effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
             return;

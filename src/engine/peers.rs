@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quipu_protocol::{BlockId, Header, Millis, Status, TransactionId, UnixMillis, Work};
 
-use super::event::{Effect, Fault, Key, Now, PeerKey};
+use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey};
 use super::index::BlockRef;
 
 /// At this many points a peer is cut off.
@@ -113,8 +113,8 @@ pub(crate) struct Session {
     pub(crate) wanted_transactions: Vec<TransactionId>,
     pub(crate) pending_asked_at: Option<Millis>,
     pub(crate) requests: Bucket,
-    pub(crate) gossip_transactions: Bucket,
-    pub(crate) gossip_blocks: Bucket,
+    gossip_transactions: Bucket,
+    gossip_blocks: Bucket,
     points: u32,
 }
 
@@ -159,14 +159,28 @@ impl Session {
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     sessions: BTreeMap<PeerKey, Session>,
+    /// Whether a session may have changed since [`Peers::take_changed`].
+    changed: bool,
 }
 
 impl Peers {
+    /// Whether anything may have changed that decides what is to be asked, since the last call.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// What is to be asked depends on our chain too, and that has changed.
+    pub(crate) fn note_changed(&mut self) {
+        self.changed = true;
+    }
+
     pub(crate) fn connect(&mut self, peer: PeerKey, now: Now) {
+        self.changed = true;
         self.sessions.insert(peer, Session::new(now));
     }
 
     pub(crate) fn disconnect(&mut self, peer: PeerKey) -> Option<Session> {
+        self.changed = true;
         self.sessions.remove(&peer)
     }
 
@@ -175,6 +189,7 @@ impl Peers {
     }
 
     pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut Session> {
+        self.changed = true;
         self.sessions.get_mut(&peer)
     }
 
@@ -183,11 +198,21 @@ impl Peers {
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut Session)> {
+        self.changed = true;
         self.sessions.iter_mut().map(|(peer, session)| (*peer, session))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Whether one more transaction or block by gossip is within a peer's share.
+    pub(crate) fn may_gossip(&mut self, peer: PeerKey, gossip: &Gossip, now: Now) -> bool {
+        let session = self.sessions.get_mut(&peer).filter(|session| session.points < POINTS_MAX);
+        session.is_some_and(|session| match gossip {
+            Gossip::Block(_) => session.gossip_blocks.take(1, now),
+            Gossip::Transaction(_) => session.gossip_transactions.take(1, now),
+        })
     }
 
     /// Notes a fault, and cuts the peer off when it has too many. The shell then reports the end of the session.
@@ -200,6 +225,7 @@ impl Peers {
             Fault::Silent => (POINTS_MAX, SILENCE_BAN),
             Fault::Flood => (1, BAN),
         };
+        self.changed = true;
         let before = session.points;
         session.points = before.saturating_add(points);
         if before < POINTS_MAX && session.points >= POINTS_MAX {

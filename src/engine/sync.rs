@@ -11,13 +11,13 @@ mod headers;
 use std::collections::{HashSet, VecDeque};
 
 use quipu_protocol::message::{NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, Request, Status};
-use quipu_protocol::{Millis, TransactionId};
+use quipu_protocol::{BlockId, Millis, TransactionId};
 
-use super::Engine;
 use super::event::{Effect, Fault, Notice, Now, PeerKey, RequestFailure};
 use super::index::BlockRef;
 use super::peers::{Asked, Candidate, Flight, Session};
 use super::view::SyncView;
+use super::{Engine, TICK_INTERVAL};
 
 /// How often each peer is asked how far it is. Also the time in which lost gossip heals.
 pub const STATUS_INTERVAL: Millis = Millis(5_000);
@@ -37,7 +37,8 @@ const BLOCKS_PER_REQUEST_MAX: usize = 2_048;
 const UNPERSISTED_BATCHES_MAX: usize = 256;
 /// Likewise, the encoded length of their blocks, in bytes.
 const UNPERSISTED_BYTES_MAX: usize = 32 << 20;
-/// How often a peer's pending transactions are compared with ours, when it has more and when it has not.
+/// How often a peer's pending transactions are compared with ours: when it told of more at the tip that we have, and
+/// else. At another tip it says little: a block takes many at once.
 const PENDING_INTERVAL: (Millis, Millis) = (Millis(2_000), Millis(60_000));
 /// Steps that are walked back to find out where a peer's chain leaves our path.
 const FORK_STEPS_MAX: usize = 64;
@@ -55,11 +56,19 @@ pub(crate) struct Sync {
     body_bytes: usize,
     told_of_our_clock: bool,
     was_fetching: bool,
+    /// When there is something to plan although nothing has changed.
+    due: Millis,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { requested: HashSet::new(), body_bytes: 256, told_of_our_clock: false, was_fetching: false }
+        Self {
+            requested: HashSet::new(),
+            body_bytes: 256,
+            told_of_our_clock: false,
+            was_fetching: false,
+            due: Millis(0),
+        }
     }
 }
 
@@ -91,16 +100,33 @@ impl Session {
     }
 
     /// Whether it is time to compare its pending transactions with ours.
-    fn wants_pending(&self, ours: u64, now: Now) -> bool {
-        let theirs = self.status.as_ref().map_or(0, |status| status.pending);
-        let interval = if theirs > ours { PENDING_INTERVAL.0 } else { PENDING_INTERVAL.1 };
-        theirs > 0 && self.pending_asked_at.is_none_or(|at| now.elapsed >= at + interval)
+    fn wants_pending(&self, ours: u64, tip: BlockId, now: Now) -> bool {
+        let Some(status) = self.status.as_ref().filter(|status| status.pending > 0) else { return false };
+        let lacks_some = status.pending > ours && status.tip == tip;
+        let interval = if lacks_some { PENDING_INTERVAL.0 } else { PENDING_INTERVAL.1 };
+        self.pending_asked_at.is_none_or(|at| now.elapsed >= at + interval)
     }
 }
 
 impl Engine {
-    /// Asks for what is wanted and not in flight.
-    pub(super) fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    /// Asks for what is wanted and not in flight. After an event that changes neither the chain nor a session, that waits
+    /// for the next one that does, or until something is due.
+    pub(super) fn plan(&mut self, is_quiet: bool, now: Now, effects: &mut Vec<Effect>) {
+        if is_quiet && now.elapsed < self.sync.due && !self.peers.take_changed() {
+            return;
+        }
+        self.ask_for_what_is_wanted(now, effects);
+        self.peers.take_changed();
+        let latest = now.elapsed + TICK_INTERVAL;
+        self.sync.due = self.next_deadline().map_or(latest, |deadline| deadline.min(latest));
+    }
+
+    /// When to plan again, whatever happens.
+    pub(super) fn plan_due(&self) -> Millis {
+        self.sync.due
+    }
+
+    fn ask_for_what_is_wanted(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.expire(now, effects);
         self.choose_goal();
         self.note_end_of_sync();
@@ -125,11 +151,14 @@ impl Engine {
         }
     }
 
+    fn wants_pending(&self, session: &Session, now: Now) -> bool {
+        session.wants_pending(self.mempool.len() as u64, self.chain.index().id(self.chain.tip()), now)
+    }
+
     /// Whether a session may have something to be asked now. Never false if it has.
     fn may_ask(&self, session: &Session, now: Now) -> bool {
         let is_free = session.flight.is_none();
-        let wants_transactions =
-            || !session.wanted_transactions.is_empty() || session.wants_pending(self.mempool.len() as u64, now);
+        let wants_transactions = || !session.wanted_transactions.is_empty() || self.wants_pending(session, now);
         let wants_more = || wants_transactions() || self.chain.path_lacks_bodies() || self.wants_headers(session);
         session.wants_status(now) || (is_free && wants_more())
     }
@@ -184,14 +213,14 @@ impl Engine {
         if self.is_far_behind() {
             return None;
         }
-        let ours = self.mempool.len() as u64;
+        let wants_pending = self.wants_pending(self.peers.get(peer)?, now);
         let session = self.peers.get_mut(peer)?;
         if !session.wanted_transactions.is_empty() {
             let rest = session.wanted_transactions.len().min(REQUEST_IDS_MAX);
             let ids: Vec<TransactionId> = session.wanted_transactions.drain(..rest).collect();
             return Some((Request::Transactions { ids: ids.clone().into() }, Asked::Transactions(ids)));
         }
-        if !session.wants_pending(ours, now) {
+        if !wants_pending {
             return None;
         }
         session.pending_asked_at = Some(now.elapsed);
@@ -296,7 +325,7 @@ impl Engine {
     }
 
     /// The earliest time at which something here is due.
-    pub(super) fn next_deadline(&self) -> Option<Millis> {
+    fn next_deadline(&self) -> Option<Millis> {
         let of_session = |session: &Session| {
             let status = session.status_flight.as_ref().map(|flight| flight.deadline);
             let next_status = session.status_at.map(|at| at + STATUS_INTERVAL);

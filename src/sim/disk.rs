@@ -14,7 +14,6 @@ pub struct Disk {
     blocks: BTreeMap<Place, (Arc<CheckedBlock>, bool)>,
     deltas: BTreeMap<Place, Arc<Delta>>,
     best: BTreeMap<Height, BlockId>,
-    accounts: BTreeMap<Address, Account>,
     pending: Vec<CheckedTransaction>,
     ever_pending: BTreeSet<LeafHash>,
     checkpoint: Option<Place>,
@@ -34,17 +33,11 @@ impl Disk {
                     assert_eq!(place.height.0, self.best.len() as u64 + 1, "blocks are connected in order");
                     self.best.insert(place.height, place.id);
                     self.deltas.insert(*place, delta.clone());
-                    for change in delta.changes.iter() {
-                        self.set(change.address, change.before, change.after);
-                    }
                 }
                 Write::Disconnect { place, delta } => {
                     assert!(self.checkpoint != Some(*place), "the checkpoint is never left");
                     assert_eq!(self.best.pop_last(), Some((place.height, place.id)), "only the tip is taken off");
-                    self.deltas.remove(place);
-                    for change in delta.changes.iter() {
-                        self.set(change.address, change.after, change.before);
-                    }
+                    assert_eq!(self.deltas.remove(place).as_ref(), Some(delta), "what was done is undone");
                 }
                 Write::Condemn { place } => self.blocks.get_mut(place).expect("a stored block").1 = true,
                 Write::PutPending(transaction) => {
@@ -56,11 +49,6 @@ impl Disk {
                 Write::Checkpoint(checkpoint) => self.checkpoint = *checkpoint,
             }
         }
-    }
-
-    fn set(&mut self, address: Address, from: Account, to: Account) {
-        assert_eq!(self.account(&address), from, "a delta fits the accounts on disk");
-        self.accounts.insert(address, to);
     }
 
     fn drop_pending(&mut self, id: TransactionId) {
@@ -76,9 +64,17 @@ impl Disk {
         places.iter().map(load).collect()
     }
 
-    /// An account at the tip.
-    pub fn account(&self, address: &Address) -> Account {
-        self.accounts.get(address).copied().unwrap_or_default()
+    /// All accounts at the tip: what the blocks of the best chain have made of them. A thousand disks with all accounts
+    /// each would be most of a simulation's memory.
+    pub fn accounts(&self) -> BTreeMap<Address, Account> {
+        let mut accounts = BTreeMap::new();
+        for (height, id) in &self.best {
+            for change in self.deltas[&Place { height: *height, id: *id }].changes.iter() {
+                let before = accounts.insert(change.address, change.after).unwrap_or_default();
+                assert_eq!(before, change.before, "a delta fits the accounts before it");
+            }
+        }
+        accounts
     }
 
     /// The tip of the best chain; `None`: genesis.
@@ -117,7 +113,7 @@ impl Disk {
         Stored {
             headers: self.blocks.values().map(header).collect(),
             tip: self.best.last_key_value().map(|(_, id)| *id),
-            accounts: self.accounts.iter().map(|(address, account)| (*address, *account)).collect(),
+            accounts: self.accounts().into_iter().collect(),
             pending: self.pending.iter().map(|transaction| transaction.signed().clone()).collect(),
             checkpoint: self.checkpoint,
         }

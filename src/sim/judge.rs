@@ -256,9 +256,10 @@ impl Judge {
         let genesis = world.network().genesis_id();
         let tip = disk.tip().map_or(genesis, |tip| tip.id);
         let state = self.model.state(&tip).expect("the whole chain has joined");
-        let accounts: BTreeMap<Address, Account> = disk.stored().accounts.into_iter().collect();
+        let accounts = disk.accounts();
         for address in accounts.keys().chain(state.accounts.keys()) {
-            let (found, expected) = (disk.account(address), state.account(address));
+            let found = accounts.get(address).copied().unwrap_or_default();
+            let expected = state.account(address);
             if found != expected {
                 return Err(Wrong::Account { address: *address, tip, found, expected });
             }

@@ -75,7 +75,7 @@ pub(crate) struct Node {
     /// Who may not come back before when.
     pub(crate) banned: BTreeMap<NodeId, Millis>,
     /// Requests that wait for their reply: the session and the key of who asks.
-    asked: BTreeMap<Ticket, (PeerKey, Key)>,
+    asked: Vec<(Ticket, PeerKey, Key)>,
     /// Commands that wait for their answer, and whether anybody wants to know it.
     commanded: BTreeMap<Ticket, bool>,
     pub(crate) answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
@@ -111,7 +111,7 @@ impl Node {
             random,
             links: Vec::new(),
             banned: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            asked: Vec::new(),
             commanded: BTreeMap::new(),
             answers: BTreeMap::new(),
             notices: Vec::new(),
@@ -272,7 +272,7 @@ impl Node {
             Message::Prune => self.on_prune(at, around.now),
             Message::Request { key, request } => {
                 let ticket = self.new_ticket();
-                self.asked.insert(ticket, (session, key));
+                self.asked.push((ticket, session, key));
                 self.handle(Event::Request { peer: session, ticket, request: *request }, around);
             }
             Message::Response { key, result } => {
@@ -296,8 +296,8 @@ impl Node {
             self.handle(Event::Mined { key, nonce: header.nonce }, around);
         }
         if self.traffic.due().is_some_and(|due| due <= around.now) {
-            let account = self.storage.disk.account(&self.address());
-            if let Some(command) = self.traffic.take(&self.key, account, around.now, &mut self.random) {
+            let balance = self.engine.as_mut().map(|engine| engine.view().balance).unwrap_or_default();
+            if let Some(command) = self.traffic.take(&self.key, balance, around.now, &mut self.random) {
                 self.command(command, false, around);
             }
         }
@@ -456,10 +456,11 @@ impl Node {
     }
 
     fn reply(&mut self, ticket: Ticket, response: Option<Response>, around: &mut Surroundings<'_>) {
-        let Some((session, key)) = self.asked.remove(&ticket) else {
+        let Some(place) = self.asked.iter().position(|(asked, ..)| *asked == ticket) else {
             assert!(self.adversary.is_some(), "every request gets one reply");
             return;
         };
+        let (_, session, key) = self.asked.swap_remove(place);
         let Some(at) = self.link_at(session) else { return };
         let bytes = response.as_ref().map_or(FRAME_BYTES, response_bytes);
         let result = Box::new(response.ok_or(RequestFailure::Unreachable));

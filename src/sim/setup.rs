@@ -19,6 +19,8 @@ const EASIEST_TARGET: Target = Target(0x1f0f_ffff);
 const HARDER: u64 = 2;
 /// Miners of a [`Setup::lan`], at most.
 const MINERS_MAX: usize = 32;
+/// Nodes with a user, at most. Each of them has an account at every node.
+const USERS_MAX: usize = 1_000;
 /// An hour in milliseconds.
 const HOUR_MILLIS: u64 = 3_600_000;
 /// More threads than this do not make a simulation faster.
@@ -82,7 +84,7 @@ pub struct Setup {
     pub links: Links,
     /// In hashes per virtual hour, of the first nodes. The rest does not mine.
     pub hash_rates: Vec<u64>,
-    /// Sent in a virtual hour by all nodes together.
+    /// Sent in a virtual hour by the users of the first 1,000 nodes together, to each other.
     pub transactions_per_hour: u64,
     /// How far each clock is off at most, in milliseconds, in either direction.
     pub clock_offset_millis_max: u64,
@@ -214,8 +216,9 @@ impl Setup {
             shard.keeps_notices = false;
         }
         let nodes: Vec<NodeId> = (0..self.nodes).map(|_| world.add_stopped_node()).collect();
-        let addresses: Arc<[Address]> = nodes.iter().map(|node| world.address(*node)).collect();
-        let gap = (self.nodes as u64 * HOUR_MILLIS).checked_div(self.transactions_per_hour);
+        let users = self.nodes.min(USERS_MAX);
+        let addresses: Arc<[Address]> = nodes[..users].iter().map(|node| world.address(*node)).collect();
+        let gap = (users as u64 * HOUR_MILLIS).checked_div(self.transactions_per_hour);
         for node in &nodes {
             let rate = self.hash_rates.get(node.0 as usize).copied().unwrap_or_default();
             let clock = Clock {
@@ -226,7 +229,7 @@ impl Setup {
                 node.clock = clock;
                 node.miner.rate = HashRate::PerHour(rate);
                 node.mining = if rate > 0 { MiningMode::On } else { MiningMode::Off };
-                if let Some(gap) = gap {
+                if let Some(gap) = gap.filter(|_| (node.id.0 as usize) < users) {
                     node.traffic = Traffic::new(gap, addresses.clone(), around.now, &mut node.random);
                 }
                 node.start(around);

@@ -12,7 +12,7 @@ use super::wheel::Record;
 use crate::protocol::Millis;
 
 /// Looks at the others' progress before a thread gives up its core. A window takes microseconds.
-const SPINS_MAX: u32 = 4_000;
+const SPINS_MAX: u32 = 100;
 
 /// What was sent to one shard by another in one window.
 type Mailbox = Mutex<Vec<(Millis, Record)>>;

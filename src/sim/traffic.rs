@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::random::Random;
 use crate::engine::event::Command;
-use crate::protocol::{Account, Action, Address, Amount, Millis, SecretKey};
+use crate::protocol::{Action, Address, Amount, Millis, SecretKey};
 
 /// A transfer moves up to this, in units, and pays up to a hundredth of it.
 const AMOUNT_MAX: u64 = 10_000;
@@ -36,11 +36,11 @@ impl Traffic {
         self.due
     }
 
-    /// What is sent now, if anything is: half are records, half transfers, as far as the account has coins.
+    /// What is sent now, if anything is: half are records, half transfers, as far as there are coins.
     pub(crate) fn take(
         &mut self,
         key: &Arc<SecretKey>,
-        account: Account,
+        balance: Amount,
         now: Millis,
         random: &mut Random,
     ) -> Option<Command> {
@@ -48,7 +48,7 @@ impl Traffic {
         self.draw(now, random);
         let pays = random.bits() & 1 == 0 && !self.payees.is_empty();
         let units = random.between(1, AMOUNT_MAX);
-        let (action, fee) = if pays && account.balance.units() > 2 * AMOUNT_MAX {
+        let (action, fee) = if pays && balance.units() > 2 * AMOUNT_MAX {
             let to = self.payees[random.between(0, self.payees.len() as u64 - 1) as usize];
             (Action::Transfer { to, amount: Amount::from_units(units) }, units / 100)
         } else {
