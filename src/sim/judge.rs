@@ -258,7 +258,8 @@ impl Judge {
         let state = self.model.state(&tip).expect("the whole chain has joined");
         let accounts = disk.accounts();
         for address in accounts.keys().chain(state.accounts.keys()) {
-            let (found, expected) = (accounts.get(address).copied().unwrap_or_default(), state.account(address));
+            let found = accounts.get(address).copied().unwrap_or_default();
+            let expected = state.account(address);
             if found != expected {
                 return Err(Wrong::Account { address: *address, tip, found, expected });
             }

@@ -1,5 +1,6 @@
 //! Engines that talk to each other, as one story each.
 
+mod adversaries;
 mod literature;
 mod scale;
 mod seeds;

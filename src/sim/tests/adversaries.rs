@@ -1,0 +1,98 @@
+//! What each adversary gets, and what it does not.
+
+use crate::engine::event::{Fault, Notice};
+use crate::protocol::{Millis, Network, Parameters, Target};
+use crate::sim::adversary::Adversary;
+use crate::sim::adversary::double_spend::DoubleSpend;
+use crate::sim::adversary::eclipse::Eclipse;
+use crate::sim::adversary::liar::Liar;
+use crate::sim::adversary::spam::Spam;
+use crate::sim::adversary::timestamp::Timestamp;
+use crate::sim::judge::Judge;
+use crate::sim::setup::{Setup, Topology};
+use crate::sim::world::{NodeId, World};
+
+/// About 16 hashes.
+const EASY_TARGET: Target = Target(0x200f_ffff);
+
+/// A network with these shares of the hash rate, in percent, and a block every ten seconds.
+fn world(seed: u64, shares: &[u64], topology: Topology) -> World {
+    let parameters = Parameters { name: "easy".to_owned(), easiest_target: EASY_TARGET, ..Parameters::lan() };
+    // Blocks are eight times as hard as the easiest, so that an easier target is worth something.
+    let hashes_per_hour = 360 * 8 * EASY_TARGET.work().0 as u64;
+    let setup = Setup {
+        seed,
+        network: Network::new(parameters).expect("valid parameters"),
+        topology,
+        hash_rates: shares.iter().map(|share| hashes_per_hour * share / 100).collect(),
+        transactions_per_hour: 0,
+        ..Setup::lan(shares.len())
+    };
+    setup.build().expect("a possible world")
+}
+
+fn height(world: &World, node: u32) -> u64 {
+    world.tip(NodeId(node)).height.0
+}
+
+#[test]
+fn one_honest_link_is_enough_against_neighbours_that_stand_still() {
+    for (honest_links, keeps_up) in [(vec![(0, 6)], true), (vec![], false)] {
+        // Node 0 is the victim, node 6 mines, the rest hides it.
+        let pairs = (1..6).flat_map(|bad| [(0, bad), (bad, 6)]).chain(honest_links).collect();
+        let mut world = world(1, &[0, 0, 0, 0, 0, 0, 100], Topology::Given(pairs));
+        (1..6).for_each(|bad| world.corrupt(NodeId(bad), Adversary::Eclipse(Eclipse::default())));
+        world.run(Millis::from_secs(600));
+        assert!(height(&world, 6) > 30, "{}", height(&world, 6));
+        assert_eq!(height(&world, 0) + 2 > height(&world, 6), keeps_up, "{}", height(&world, 0));
+    }
+}
+
+#[test]
+fn who_floods_or_lies_is_cut_off_and_the_others_go_on() {
+    for (name, adversary) in [("spam", Adversary::Spam(Spam::default())), ("liar", Adversary::Liar(Liar::default()))] {
+        let mut world = world(2, &[10, 40, 50], Topology::Full);
+        world.corrupt(NodeId(0), adversary);
+        let mut judge = Judge::new(&world, Millis::from_secs(1));
+        world.run(Millis::from_secs(900));
+        judge.check(&mut world).unwrap_or_else(|finding| panic!("{name}: {finding}"));
+        let closed = world.closed();
+        let blamed = |(by, who, fault): &&(NodeId, NodeId, Fault)| {
+            *who == NodeId(0) && *by != NodeId(0) && *fault != Fault::Silent
+        };
+        assert!(closed.iter().any(|one| blamed(&one)), "{name}: {closed:?}");
+        assert!(height(&world, 1) > 50 && height(&world, 1).abs_diff(height(&world, 2)) <= 1, "{name}");
+    }
+}
+
+/// With more than half of the hash rate it works, as it has to; what the others have stays sound.
+#[test]
+fn a_double_spender_with_a_majority_takes_back_what_was_confirmed() {
+    let mut world = world(3, &[60, 40], Topology::Full);
+    world.shards.iter_mut().for_each(|shard| shard.keeps_notices = true);
+    world.corrupt(NodeId(0), Adversary::DoubleSpend(DoubleSpend::new(world.address(NodeId(1)))));
+    let mut judge = Judge::new(&world, Millis::from_secs(1));
+    world.run(Millis::from_secs(1_800));
+    judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
+    let taken_back =
+        |notice: &&Notice| matches!(notice, Notice::RolledBack { transactions, .. } if !transactions.is_empty());
+    assert!(world.notices(NodeId(1)).iter().filter(taken_back).count() > 0, "the payee is told");
+}
+
+/// `protocol/README.md`, section 6: a miner of 30 % that dates 60 s ahead gets under 33 % of the blocks.
+#[test]
+fn who_dates_ahead_gets_little_more_than_its_share() {
+    let (mut own, mut all) = (0, 0);
+    for seed in 1..=4 {
+        let mut world = world(seed, &[30, 35, 35], Topology::Full);
+        world.corrupt(NodeId(0), Adversary::Timestamp(Timestamp { ahead: Millis(59_500) }));
+        world.run(Millis::from_secs(5_000));
+        let cheat = world.address(NodeId(0));
+        let paid: Vec<bool> = world.disk(NodeId(1)).chain().map(|block| block.reward().to == cheat).collect();
+        own += paid.iter().filter(|paid| **paid).count();
+        all += paid.len();
+    }
+    let (share, error) = (own as f64 / all as f64, (0.3 * 0.7 / all as f64).sqrt());
+    eprintln!("30 % of the hash rate, dated 60 s ahead: {share:.4} +- {error:.4} of {all} blocks");
+    assert!(all > 1_200 && share < 0.33 + error && share > 0.30 - 2.0 * error, "{own} of {all}");
+}
