@@ -16,6 +16,7 @@
 //! | [`miner`] | when a block is found |
 //! | `traffic` | who sends transactions |
 //! | [`clock`] | what a node takes for the time |
+//! | `size` | how long messages are |
 //! | `checks` | the rules without state, applied once to what a thousand nodes check |
 //! | [`metrics`] | what is counted, and the summary |
 //! | `shard`, `wheel`, `threads` | whose turn it is, on one thread or several |
@@ -53,6 +54,7 @@ pub mod random;
 pub mod reference;
 pub mod setup;
 mod shard;
+mod size;
 mod storage;
 mod threads;
 mod traffic;

@@ -11,6 +11,7 @@ use super::link::Link;
 use super::metrics::{Counters, Metrics};
 use super::miner::Miner;
 use super::random::Random;
+use super::size::{FRAME_BYTES, request_bytes, response_bytes};
 use super::storage::{Job, Storage};
 use super::traffic::Traffic;
 use super::wheel::{Message, Record, What, Wheel};
@@ -20,13 +21,10 @@ use crate::engine::event::{
     Verdict, Wake, Write,
 };
 use crate::engine::{Engine, EngineConfig};
-use crate::protocol::encode::encode;
-use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey, Status};
+use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey};
 
 /// A check, in milliseconds.
 const CHECK_MILLIS: (u64, u64) = (1, 3);
-/// What a request or a response takes beside its content, in bytes.
-const FRAME_BYTES: u64 = 32;
 /// How long a dead connection is waited for.
 pub(crate) const DEAD_CONNECTION_TIME: Millis = Millis::from_secs(8);
 
@@ -465,44 +463,5 @@ impl Node {
         let bytes = response.as_ref().map_or(FRAME_BYTES, response_bytes);
         let result = Box::new(response.ok_or(RequestFailure::Unreachable));
         self.send(at, Message::Response { key, result }, bytes, around);
-    }
-}
-
-/// Length of the encoding, with the frame around it. Most are about the status, so that one is not encoded for it.
-fn request_bytes(request: &Request) -> u64 {
-    let content = match request {
-        Request::Status(status) => status_bytes(status),
-        other => encode(other).len(),
-    };
-    content as u64 + FRAME_BYTES
-}
-
-fn response_bytes(response: &Response) -> u64 {
-    let content = match response {
-        Response::Status(status) => status_bytes(status),
-        other => encode(other).len(),
-    };
-    content as u64 + FRAME_BYTES
-}
-
-/// Length of a status in a request or a response, in bytes.
-fn status_bytes(status: &Status) -> usize {
-    const FIXED: usize = 4 + 32 + 8 + 16 + 8 + 8 + 8;
-    FIXED + status.nickname.len()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::{BlockId, UnixMillis, Work};
-
-    #[test]
-    fn a_status_is_as_long_as_its_encoding() {
-        let (tip, height, clock) = (BlockId([1; 32]), Height(7), UnixMillis(9));
-        let nickname = b"node17".to_vec().into();
-        let status = Status { tip, height, work: Work(5), clock, pending: 3, nickname };
-        let (request, response) = (Request::Status(status.clone()), Response::Status(status));
-        assert_eq!(request_bytes(&request), encode(&request).len() as u64 + FRAME_BYTES);
-        assert_eq!(response_bytes(&response), encode(&response).len() as u64 + FRAME_BYTES);
     }
 }
