@@ -21,7 +21,7 @@
 //! | [`metrics`] | what is counted, and the summary |
 //! | `shard`, `wheel`, `threads` | whose turn it is, on one thread or several |
 //! | [`random`] | the only source of chance |
-//! | [`reference`] | a second opinion on every block, from the specification alone |
+//! | [`mod@reference`] | a second opinion on every block, from the specification alone |
 //! | [`judge`] | what must hold of every honest node, whatever befalls it |
 //! | [`adversary`] | nodes that do not keep to the rules of conduct |
 //!
