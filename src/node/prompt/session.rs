@@ -283,7 +283,9 @@ impl<'a> Session<'a> {
             self.leaving |= matches!(event, UserEvent::Fatal(_));
         }
         let Some(running) = self.running.take() else { return Ok(()) };
-        self.learn_names();
+        if result.as_ref().is_ok_and(Outcome::changes_names) {
+            self.learn_names();
+        }
         self.screen.progress(None)?;
         self.answer(&running.name, result)?;
         if self.leaving || matches!(result, Ok(Outcome::Quit {})) {
@@ -309,7 +311,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Names and wallets change by commands alone.
+    /// Reads each wallet's file, so not after every command.
     fn learn_names(&mut self) {
         self.identity.names = Names::of(self.handle);
         self.known.learn_names(&self.identity.names);

@@ -2,8 +2,20 @@
 
 use serde::Serialize;
 
+use super::Outcome;
 use crate::node::wallet::{Current, Listed};
 use crate::protocol::Address;
+
+impl Outcome {
+    /// Whether somebody may be called otherwise after it: names and wallets change by these commands, and a list of the
+    /// wallets shows what other programs have changed.
+    pub fn changes_names(&self) -> bool {
+        matches!(
+            self,
+            Self::AliasSet(_) | Self::AliasRemoved(_) | Self::Wallets(_) | Self::Wallet { .. } | Self::WalletMade(_)
+        )
+    }
+}
 
 /// A name of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
