@@ -9,6 +9,7 @@
 //! | [`index`] | one thread | where transactions and records are |
 //! | [`checker`] | a thread for each core | the rules that need no state |
 //! | [`miner`] | as many threads as wanted | nonces |
+//! | [`http`] | a runtime of its own | the API, events |
 //! | [`handle`] | any | what the node's user may do |
 //! | [`watch`] | one thread | follows transactions for the user |
 //! | [`aliases`] | any | names for addresses |
@@ -30,6 +31,7 @@ pub(crate) mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod handle;
+pub mod http;
 pub mod index;
 pub mod keys;
 pub mod loader;
@@ -60,8 +62,10 @@ use checker::Checker;
 use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
 use handle::{Handle, Profile, UserEvent, Users};
+use http::HttpError;
 use index::Index;
 use miner::Miner;
+use prompt::outcome::Identity;
 use store::{FolderLock, Reader, Store, StoreError, writer};
 use swarm::{SwarmConfig, SwarmHandle};
 use wallet::Wallets;
@@ -87,6 +91,9 @@ pub enum StartError {
     /// The network: an address that can't be listened on, or one that is none.
     #[error("{0:#}")]
     Swarm(anyhow::Error),
+    /// The API's address or token.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The system gives no threads or no random numbers.
     #[error("the system refuses what every node needs: {0}")]
     System(#[from] io::Error),
@@ -98,6 +105,7 @@ impl StartError {
         match self {
             Self::Store(error) => error.code(),
             Self::Aliases(error) => error.code(),
+            Self::Http(error) => error.code(),
             Self::Swarm(_) => "cannot_listen",
             Self::System(_) => "system",
         }
@@ -119,6 +127,7 @@ struct Running {
     loader: JoinHandle<()>,
     index: Option<(Index, JoinHandle<()>)>,
     watch: (Sender<()>, JoinHandle<()>),
+    http: Option<http::Server>,
     runtime: Runtime,
 }
 
@@ -152,7 +161,10 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
         .enable_all()
         .build()?;
     let peer_id = identity.public().to_peer_id();
-    let profile = Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases };
+    let bound = config.http.as_ref().map(|http| http::Bound::new(http, &config.data_dir)).transpose()?;
+    let (name, finds_peers) = (config.name.clone(), config.mdns);
+    let http = bound.as_ref().map(http::Bound::address);
+    let profile = Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases, http };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
     let swarm = start_swarm(config, identity, &runtime, &sender, &users)?;
@@ -184,11 +196,14 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
     let driver = Driver::new(engine, view, inputs, shells);
     let watch = handle.watch().start(handle.clone(), failed.clone())?;
-    let driver = thread::spawn("engine", failed, move || driver.run())?;
+    let driver = thread::spawn("engine", failed.clone(), move || driver.run())?;
 
     notes.listens(swarm.listen())?;
-    users.ready(swarm.listen());
-    let running = Running { stop, driver, swarm, writer: writer_thread, loader: loader_thread, index, watch, runtime };
+    let me = Identity::of(&handle, name, finds_peers);
+    let http = bound.map(|bound| http::Server::start(bound, handle.clone(), me, failed)).transpose()?;
+    users.ready(swarm.listen(), handle.http());
+    let (writer, loader) = (writer_thread, loader_thread);
+    let running = Running { stop, driver, swarm, writer, loader, index, watch, http, runtime };
     Ok(Node { handle, ended, running: Some(running) })
 }
 
@@ -273,7 +288,7 @@ impl Node {
     /// From those who ask to those who answer, so that nobody waits for somebody who has ended.
     fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };
-        let Running { stop, driver, swarm, writer, loader, index, watch: (watching, watch), runtime } = running;
+        let Running { stop, driver, swarm, writer, loader, index, watch: (watching, watch), http, runtime } = running;
         self.handle.refuse_commands();
         drop(watching);
         // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has told.
@@ -293,6 +308,7 @@ impl Node {
         // Whoever still waits for an answer hears that there will be none.
         self.handle.close();
         let _ = watch.join();
+        http.map(http::Server::stop);
         runtime.shutdown_timeout(RUNTIME_END_TIME);
     }
 }

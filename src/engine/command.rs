@@ -41,6 +41,10 @@ impl Engine {
                 let answer = self.send(&key, action, fee);
                 self.answer(ticket, answer);
             }
+            Command::Submit { transaction } => {
+                let answer = self.take_in(*transaction);
+                self.answer(ticket, answer);
+            }
             Command::Pending => {
                 let pending = self.mempool.list(self.chain.ledger());
                 self.answer(ticket, Ok(Answer::Pending(pending)));
@@ -76,16 +80,24 @@ impl Engine {
         let nonce = self.mempool.next_nonce(&sender.address(), self.chain.ledger());
         let transaction = Transaction { sender, nonce, fee, action };
         let checked = CheckedTransaction::sign(transaction, key, &self.network).map_err(CommandError::Invalid)?;
-        self.mempool.add(checked.clone(), None, true, self.chain.ledger()).map_err(|refusal| match refusal {
-            Refusal::InsufficientBalance { balance, spendable, needed } => {
-                CommandError::InsufficientBalance { balance, spendable, needed }
+        self.take_in(checked)
+    }
+
+    /// Takes a transaction of the node's user into the pool, and spreads it.
+    fn take_in(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
+        let (id, nonce) = (checked.id(), checked.signed().transaction.nonce);
+        let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
+        match self.mempool.add(checked.clone(), None, true, self.chain.ledger()) {
+            Ok(()) => {}
+            Err(Refusal::Known) => return Ok(Answer::Sent(id)),
+            Err(Refusal::InsufficientBalance { balance, spendable, needed }) => {
+                return Err(CommandError::InsufficientBalance { balance, spendable, needed });
             }
-            Refusal::Full | Refusal::ShareUsed => CommandError::PoolFull,
-            Refusal::Known | Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher => {
-                unreachable!("the nonce is the next one, which no transaction has")
+            Err(Refusal::Full | Refusal::ShareUsed) => return Err(CommandError::PoolFull),
+            Err(Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher) => {
+                return Err(CommandError::WrongNonce { nonce, next });
             }
-        })?;
-        let id = checked.id();
+        }
         self.writes.push(Write::PutPending(checked.clone()));
         self.publish(Gossip::Transaction(Box::new(checked.signed().clone())));
         self.notify(Notice::Transaction(checked));

@@ -16,6 +16,7 @@ use libp2p::Multiaddr;
 use self::arguments::{Arguments, Task, parse_name};
 pub use self::arguments::{parse_mode, parse_multiaddr};
 use self::network_file::load_network;
+use super::http::HttpConfig;
 use super::verify;
 use super::wallet::command::Request;
 use super::wallet::password::Sources;
@@ -46,6 +47,8 @@ pub struct Config {
     pub mdns: bool,
     /// Whether to keep an index of transactions and records.
     pub index: bool,
+    /// How to serve HTTP, if at all.
+    pub http: Option<HttpConfig>,
     /// When to mine.
     pub mine: MiningMode,
     /// Miner threads.
@@ -184,6 +187,8 @@ impl Config {
             peers: arguments.peer,
             mdns: !arguments.no_mdns,
             index: !arguments.no_index,
+            http: (!arguments.no_http)
+                .then_some(HttpConfig { address: arguments.http, read_only: arguments.http_read_only }),
             mine: arguments.mine,
             threads: arguments.threads.map_or_else(default_threads, |threads| threads as usize),
             json: arguments.json,

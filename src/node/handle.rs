@@ -1,6 +1,7 @@
 //! What the prompt, and anything else that serves the node's own user, may do with a running node.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -43,15 +44,19 @@ pub(super) struct Profile {
     pub(super) peer_id: PeerId,
     pub(super) wallets: Wallets,
     pub(super) aliases: Aliases,
+    pub(super) http: Option<SocketAddr>,
 }
 
 /// Commands that wait for their answer. Bounded by what users wait for.
 #[derive(Default)]
 struct Commands {
     last: u64,
-    open: BTreeMap<Ticket, Sender<Result<Answer, CommandError>>>,
+    open: BTreeMap<Ticket, Waiting>,
     is_closed: bool,
 }
+
+/// What is done with the answer to a command. Must not block.
+type Waiting = Box<dyn FnOnce(Result<Answer, CommandError>) + Send>;
 
 /// Something to show, in the order in which it happened.
 #[derive(Debug, Clone)]
@@ -60,6 +65,8 @@ pub enum UserEvent {
     Ready {
         /// Where it listens, with `/p2p/<peer id>` at the end.
         listen: Vec<Multiaddr>,
+        /// Where it serves HTTP.
+        http: Option<SocketAddr>,
     },
     /// A peer of our network is connected, and a transaction sent now reaches it.
     PeerConnected(PeerRow),
@@ -110,16 +117,24 @@ impl Handle {
     /// Gives a command to the engine; the receiver gets its one answer.
     pub fn command(&self, command: Command) -> Receiver<Result<Answer, CommandError>> {
         let (answer, answered) = bounded(1);
+        self.command_then(command, move |result| {
+            // Whoever asked may have left.
+            let _ = answer.send(result);
+        });
+        answered
+    }
+
+    /// Gives a command to the engine; `then` gets its one answer, on a thread of the node that it must not hold up.
+    pub fn command_then(&self, command: Command, then: impl FnOnce(Result<Answer, CommandError>) + Send + 'static) {
         let mut commands = self.commands();
         if commands.is_closed {
-            answer.send(Err(CommandError::Closing)).expect("its receiver is here, and it has room for one");
-            return answered;
+            drop(commands);
+            return then(Err(CommandError::Closing));
         }
         commands.last += 1;
         let ticket = Ticket(commands.last);
-        commands.open.insert(ticket, answer);
+        commands.open.insert(ticket, Box::new(then));
         self.0.engine.deliver(Event::Command { ticket, command });
-        answered
     }
 
     /// Reads what is durable.
@@ -157,6 +172,11 @@ impl Handle {
     /// Where the node listens.
     pub fn listen(&self) -> Vec<Multiaddr> {
         self.0.swarm.listen()
+    }
+
+    /// Where the node serves HTTP.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.0.profile.http
     }
 
     /// The network.
@@ -208,9 +228,9 @@ impl Handle {
 
     /// Answers a command.
     pub(super) fn answer(&self, ticket: Ticket, answer: Result<Answer, CommandError>) {
-        if let Some(waiting) = self.commands().open.remove(&ticket) {
-            // Whoever asked may have left.
-            let _ = waiting.send(answer);
+        let waiting = self.commands().open.remove(&ticket);
+        if let Some(then) = waiting {
+            then(answer);
         }
     }
 
@@ -234,8 +254,10 @@ impl Handle {
     pub(super) fn close(&self) {
         let mut commands = self.commands();
         commands.is_closed = true;
-        for (_, waiting) in std::mem::take(&mut commands.open) {
-            let _ = waiting.send(Err(CommandError::Closing));
+        let open = std::mem::take(&mut commands.open);
+        drop(commands);
+        for (_, then) in open {
+            then(Err(CommandError::Closing));
         }
     }
 
@@ -279,9 +301,9 @@ impl Users {
     }
 
     /// The node is ready: the first thing that anybody is told.
-    pub(super) fn ready(&self, listen: Vec<Multiaddr>) {
+    pub(super) fn ready(&self, listen: Vec<Multiaddr>, http: Option<SocketAddr>) {
         let mut state = self.state();
-        state.send(&UserEvent::Ready { listen });
+        state.send(&UserEvent::Ready { listen, http });
         for event in state.early.take().unwrap_or_default() {
             state.send(&event);
         }
@@ -348,7 +370,7 @@ mod tests {
     fn ready_comes_first_and_the_first_subscriber_misses_nothing() {
         let (users, _ended) = Users::new();
         warn(&users, "early");
-        users.ready(vec![]);
+        users.ready(vec![], None);
         warn(&users, "late");
         let first = users.subscribe();
         let second = users.subscribe();
@@ -360,7 +382,7 @@ mod tests {
     #[test]
     fn who_does_not_read_loses_events_but_not_the_last_one() {
         let (users, ended) = Users::new();
-        users.ready(vec![]);
+        users.ready(vec![], None);
         let (lazy, eager) = (users.subscribe(), users.subscribe());
         for _ in 0..SUBSCRIBER_EVENTS_MAX + 5 {
             warn(&users, "again");
@@ -376,7 +398,7 @@ mod tests {
     #[test]
     fn who_left_is_forgotten() {
         let (users, _ended) = Users::new();
-        users.ready(vec![]);
+        users.ready(vec![], None);
         drop((users.subscribe(), users.subscribe()));
         warn(&users, "nobody there");
         assert!(users.state().senders.is_empty());

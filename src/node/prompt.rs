@@ -7,10 +7,11 @@
 pub mod command;
 mod export;
 pub mod failure;
+pub(super) mod find;
 #[cfg(test)]
 mod fixture;
 mod input;
-mod job;
+pub(super) mod job;
 pub mod json;
 pub mod names;
 pub mod notice;
@@ -26,7 +27,6 @@ use std::io;
 use std::path::PathBuf;
 
 use self::input::Input;
-use self::names::Names;
 use self::outcome::Identity;
 use self::screen::Screen;
 use self::session::{Mode, Session};
@@ -73,14 +73,7 @@ impl Options {
 /// Serves the user until they leave, the input ends, a signal comes, or the node has stopped by itself. `events` is the
 /// first subscription to the node. The caller shuts the node down.
 pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log: &LogSink, signals: &Signals) {
-    let identity = Identity {
-        name: options.name.clone(),
-        peer_id: handle.peer_id(),
-        names: Names::of(handle),
-        network: handle.network().parameters().name.clone(),
-        genesis: handle.network().genesis_id(),
-        finds_peers: options.finds_peers,
-    };
+    let identity = Identity::of(handle, options.name.clone(), options.finds_peers);
     let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
     let known = KnownAddresses::default();
     known.learn(&identity.names.me);

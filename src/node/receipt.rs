@@ -3,9 +3,14 @@
 //! Reads one block, and of all that follow the headers alone. A receipt is made from one snapshot, so a reorganisation
 //! meanwhile can't put two chains into it. What a receipt is, and what it proves, is in [`crate::protocol::receipt`].
 
+use super::handle::Handle;
+use super::index::Location;
+use super::prompt::command::TransactionName;
+use super::prompt::failure::{Code, Failure};
+use super::prompt::find;
 use super::store::{Snapshot, StoreError};
 use crate::protocol::receipt::{RECEIPT_HEADERS_MAX, Receipt};
-use crate::protocol::{Height, Network, SignedTransaction, merkle};
+use crate::protocol::{Height, Network, SignedTransaction, TransactionId, merkle};
 
 /// Why there is no receipt.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +89,25 @@ pub fn make(
     });
     let headers = headers.collect::<Result<Vec<_>, MakeError>>()?;
     Ok(Receipt::new(network, transaction, path, headers))
+}
+
+/// A receipt for a transaction that a user names, and its id.
+pub(super) fn of(
+    handle: &Handle,
+    name: &TransactionName,
+    confirmations: Option<u64>,
+) -> Result<(TransactionId, Height, Receipt), Failure> {
+    let id = find::transaction(handle, name)?;
+    let location = find::index(handle)?.view()?.find(&id)?.ok_or_else(|| {
+        let message = format!("{} is in no block of the best chain yet: `watch {0}` tells when it is", id.short());
+        Failure::new(Code::NotFound, message)
+    })?;
+    let Location { place, position: Some(position) } = location else {
+        let message = "that is the reward of a block, which nobody has signed: receipts are for transactions";
+        return Err(Failure::new(Code::NotFound, message));
+    };
+    let (snapshot, network) = (handle.reader().snapshot()?, handle.network());
+    Ok((id, place.height, make(&snapshot, network, place.height, position as usize, confirmations)?))
 }
 
 fn count_confirmations(height: Height, tip: Height, wanted: Option<u64>) -> Result<u64, MakeError> {

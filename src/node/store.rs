@@ -27,7 +27,7 @@ use fold::Folded;
 
 pub use error::StoreError;
 pub use lock::{FolderLock, LockNotes};
-pub use read::{Reader, Snapshot};
+pub use read::{Reader, Snapshot, StoredHeader};
 
 /// The store, for the one thread that writes it. Closed when it is dropped; what reads it fails from then on.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ fn config(folder: &Path, peers: Vec<Multiaddr>) -> Config {
         peers,
         mdns: false,
         index: true,
+        http: None,
         mine: MiningMode::Off,
         threads: 1,
         json: false,
@@ -94,7 +95,7 @@ fn events_come_in_order_from_ready_on() {
     let node = node(folder.path());
     mine(&node, 5);
     let events: Vec<_> = node.handle().subscribe().try_iter().collect();
-    assert!(matches!(&events[0], UserEvent::Ready { listen } if !listen.is_empty()), "{events:?}");
+    assert!(matches!(&events[0], UserEvent::Ready { listen, .. } if !listen.is_empty()), "{events:?}");
     let heights = events.iter().filter_map(|event| match event {
         UserEvent::Notice(Notice::Tip { tip, ours: true, .. }) => Some(tip.height.0),
         _ => None,
@@ -127,6 +128,7 @@ fn an_address_that_cannot_be_listened_on() {
         peers: vec![],
         mdns: false,
         index: true,
+        http: None,
         mine: MiningMode::Off,
         threads: 1,
         json: false,

@@ -10,6 +10,7 @@ mod first_steps;
 mod gossip;
 mod harness;
 mod hostile;
+mod http;
 mod lan;
 mod partition;
 mod records;
@@ -60,6 +61,16 @@ fn main() -> ExitCode {
         bad_input::a_folder_of_another_network_ends_the_start,
         bad_input::truncated_files_end_the_start_and_stay_as_they_are,
         bad_input::wrong_arguments_end_the_start,
+        http::the_api_says_what_the_prompt_says,
+        http::a_transaction_that_was_signed_elsewhere_is_taken,
+        http::wrong_arguments_are_explained,
+        http::what_is_the_same_is_not_sent_again,
+        http::events_come_as_they_happen,
+        http::the_description_is_of_what_there_is,
+        http::a_node_that_ends_closes_its_streams,
+        http::foreign_pages_are_refused,
+        http::long_and_slow_requests_are_refused,
+        http::odd_paths_lead_nowhere,
         gossip::what_is_sent_at_peer_connected_arrives,
         gossip::a_block_crosses_a_line_of_five,
         partition::the_longer_chain_wins_and_transactions_return,

@@ -53,6 +53,12 @@ pub enum Command {
         /// For the miner.
         fee: Amount,
     },
+    /// Take a transaction that somebody has signed elsewhere, and spread it. Answered by [`Answer::Sent`] when it is
+    /// durable, also if it waits already.
+    Submit {
+        /// Which.
+        transaction: Box<CheckedTransaction>,
+    },
     /// What waits to be mined. Answered by [`Answer::Pending`].
     Pending,
     /// One account. Answered by [`Answer::Account`].
@@ -135,6 +141,14 @@ pub enum CommandError {
     /// A rule of the network forbids it.
     #[error("{0}")]
     Invalid(Violation),
+    /// Another nonce than the account's next one, or one that a pending transaction with at least this fee has.
+    #[error("the account's next nonce is {next}, not {nonce}: prepare and sign it again")]
+    WrongNonce {
+        /// The transaction's.
+        nonce: u64,
+        /// The account's, with those that wait.
+        next: u64,
+    },
     /// Too many of the account's transactions wait, or the pool is full of better paying ones.
     #[error("the memory pool has no room: mine first, or offer a higher fee")]
     PoolFull,
@@ -158,6 +172,7 @@ impl CommandError {
         match self {
             Self::InsufficientBalance { .. } => "insufficient_balance",
             Self::Invalid(_) => "invalid_transaction",
+            Self::WrongNonce { .. } => "wrong_nonce",
             Self::PoolFull => "pool_full",
             Self::Busy => "busy",
             Self::NoSuchHeight { .. } => "no_such_height",

@@ -60,6 +60,20 @@ pub(super) struct Arguments {
     #[arg(long, env = "QUIPU_NO_INDEX", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub(super) no_index: bool,
 
+    /// Where to serve the page and the API [default: port 7788 of 127.0.0.1, or the next free one]. Beyond this machine,
+    /// clients need the token in the data folder's file `http-token`
+    #[arg(long, value_name = "ADDRESS:PORT", env = "QUIPU_HTTP", value_parser = parse_socket)]
+    pub(super) http: Option<SocketAddr>,
+
+    /// Serve no page and no API
+    #[arg(long, env = "QUIPU_NO_HTTP", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(),
+        conflicts_with_all = ["http", "http_read_only"])]
+    pub(super) no_http: bool,
+
+    /// Let nobody change anything over HTTP; then no token is needed
+    #[arg(long, env = "QUIPU_HTTP_READ_ONLY", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(super) http_read_only: bool,
+
     /// Mine by itself: `on` always, `pending` only while transactions wait
     #[arg(long, value_name = "off|on|pending", env = "QUIPU_MINE", default_value = "off", value_parser = parse_mode)]
     pub(super) mine: MiningMode,
@@ -133,6 +147,11 @@ pub fn parse_multiaddr(text: &str) -> Result<Multiaddr, String> {
         Err(_) => "/ip4/192.168.1.5/tcp/7787".to_owned(),
     };
     Err(format!("not a multiaddress, write it like {example}"))
+}
+
+fn parse_socket(text: &str) -> Result<SocketAddr, String> {
+    let problem = || "an address and a port, such as 127.0.0.1:7788, [::1]:7788 or 0.0.0.0:7788".to_owned();
+    text.parse().map_err(|_| problem())
 }
 
 /// `off`, `on` or `pending`.

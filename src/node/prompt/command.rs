@@ -7,7 +7,7 @@ mod record;
 mod table;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(in crate::node) mod words;
 
 use std::path::PathBuf;
 

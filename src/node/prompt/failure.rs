@@ -58,6 +58,8 @@ pub enum Code {
     WalletLocked,
     /// A rule of the network forbids the transaction.
     InvalidTransaction,
+    /// A transaction that was signed elsewhere has not its account's next nonce.
+    WrongNonce,
     /// The memory pool has no room.
     PoolFull,
     /// A height above that of the best block.
@@ -97,6 +99,7 @@ impl Code {
             Self::InsufficientBalance => "insufficient_balance",
             Self::WalletLocked => "wallet_locked",
             Self::InvalidTransaction => "invalid_transaction",
+            Self::WrongNonce => "wrong_nonce",
             Self::PoolFull => "pool_full",
             Self::NoSuchHeight => "no_such_height",
             Self::Busy => "busy",
@@ -128,6 +131,7 @@ impl From<CommandError> for Failure {
         let code = match &error {
             CommandError::InsufficientBalance { .. } => Code::InsufficientBalance,
             CommandError::Invalid(_) => Code::InvalidTransaction,
+            CommandError::WrongNonce { .. } => Code::WrongNonce,
             CommandError::PoolFull => Code::PoolFull,
             CommandError::Busy => Code::Busy,
             CommandError::NoSuchHeight { .. } => Code::NoSuchHeight,

@@ -1,23 +1,22 @@
 //! Carries a command out on the running node. Blocks until it is done, so it runs on a thread of its own.
 
-mod ledger;
+pub(in crate::node) mod ledger;
 mod wallet;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use super::command::{BlockName, COMMANDS, Command, Who};
-use super::export;
+use super::command::{COMMANDS, Command, Who};
 use super::failure::{Code, Failure};
 use super::outcome::{BlockRow, Direction, HelpRow, Identity, Outcome, Peer, Status, TransactionRow};
-use super::text::{distance, grouped};
+use super::text::distance;
+use super::{export, find};
 use crate::engine::event::{self, Answer, CommandError};
 use crate::node::handle::Handle;
-use crate::node::store::Snapshot;
 use crate::node::swarm;
 use crate::node::wallet::password::Sources;
 use crate::protocol::encode::encode;
-use crate::protocol::{Action, Address, Amount, Block, Height, TransactionId, UnixMillis};
+use crate::protocol::{Action, Address, Amount, Height, TransactionId, UnixMillis};
 
 /// How many blocks `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
@@ -80,7 +79,10 @@ impl Job<'_> {
             Command::RemoveAlias(name) => self.remove_alias(name),
             Command::Wallet(command) => self.wallet(command),
             Command::Chain { from, count } => self.chain(*from, *count),
-            Command::Block(name) => self.block(*name),
+            Command::Block(name) => {
+                let (block, best_chain) = find::block(&handle.reader().snapshot()?, *name)?;
+                Ok(Outcome::Block { block: BlockRow::new(&block, handle.network()), best_chain })
+            }
             Command::Pending => self.ask(event::Command::Pending, |answer| match answer {
                 Answer::Pending(rows) => Some(Outcome::Pending(rows.iter().map(TransactionRow::from).collect())),
                 _ => None,
@@ -121,7 +123,7 @@ impl Job<'_> {
             Command::Save(file) => {
                 let snapshot = handle.reader().snapshot()?;
                 export::save(file, handle.network(), snapshot.tip().height, self.cancel, |height| {
-                    block_at(&snapshot, height)
+                    find::block_at(&snapshot, height)
                 })
             }
             Command::Status => Ok(Outcome::Status(Box::new(status(handle, self.identity)))),
@@ -182,7 +184,7 @@ impl Job<'_> {
         let default = if self.whole_chain { 0 } else { length.saturating_sub(CHAIN_SHOWN) };
         let first = from.map_or(default, |height| height.0);
         if first >= length {
-            return Err(above(Height(length - 1)));
+            return Err(find::above(Height(length - 1)));
         }
         let end = count.map_or(length, |count| first.saturating_add(count).min(length));
         let (mut blocks, mut bytes) = (Vec::new(), 0);
@@ -190,7 +192,7 @@ impl Job<'_> {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Failure::new(Code::Cancelled, "stopped"));
             }
-            let block = block_at(&snapshot, Height(height))?;
+            let block = find::block_at(&snapshot, Height(height))?;
             bytes += encode(&block).len();
             if bytes > CHAIN_BYTES_MAX {
                 let fits = height - first;
@@ -201,66 +203,23 @@ impl Job<'_> {
         }
         Ok(Outcome::Chain { length, blocks })
     }
-
-    fn block(&self, name: BlockName) -> Result<Outcome, Failure> {
-        let (snapshot, network) = (self.handle.reader().snapshot()?, self.handle.network());
-        let found = match name {
-            BlockName::Id(id) => snapshot.block(&id)?,
-            BlockName::Short(digits) => block_shown_as(&snapshot, digits)?,
-            BlockName::Height(height) => match (snapshot.block_at(height)?, as_short_id(height)) {
-                (Some(block), _) => Some((block, true)),
-                (None, digits) => digits.map(|digits| block_shown_as(&snapshot, digits)).transpose()?.flatten(),
-            },
-        };
-        let (block, best_chain) = found.ok_or_else(|| match name {
-            BlockName::Id(id) => Failure::new(Code::NotFound, format!("this node has no block {id}")),
-            BlockName::Short(digits) => Failure::new(Code::NotFound, format!("this node has no block {digits:08x}")),
-            BlockName::Height(_) => above(snapshot.tip().height),
-        })?;
-        Ok(Outcome::Block { block: BlockRow::new(&block, network), best_chain })
-    }
 }
 
-fn block_shown_as(snapshot: &Snapshot, digits: u32) -> Result<Option<(Block, bool)>, Failure> {
-    match snapshot.ids_shown_as(digits)?.as_slice() {
-        [] => Ok(None),
-        [id] => Ok(snapshot.block(id)?),
-        [one, other, ..] => {
-            let message = format!("{digits:08x} is short for {one} and for {other}: use the whole id");
-            Err(Failure::new(Code::BadId, message))
-        }
-    }
-}
-
-/// Eight digits may be a short id that happens to have no letters.
-fn as_short_id(height: Height) -> Option<u32> {
-    Some(height.0.to_string())
-        .filter(|digits| digits.len() == 8)
-        .and_then(|digits| u32::from_str_radix(&digits, 16).ok())
-}
-
-fn above(tip: Height) -> Failure {
-    Failure::new(Code::NotFound, format!("the chain ends at height {}: ask for one up to that", grouped(tip.0)))
-}
-
-fn block_at(snapshot: &Snapshot, height: Height) -> Result<Block, Failure> {
-    let gap = || Failure::new(Code::StoreUnreadable, format!("block {height} is missing from the store"));
-    snapshot.block_at(height)?.ok_or_else(gap)
-}
-
-fn peers(handle: &Handle) -> Vec<Peer> {
+/// Who is connected.
+pub(in crate::node) fn peers(handle: &Handle) -> Vec<Peer> {
     let view = handle.view();
     let told = |row: &swarm::PeerRow| view.peers.iter().find(|told| told.peer == row.peer);
     handle.peers().iter().map(|row| Peer::new(row, told(row))).collect()
 }
 
 /// How the node is now.
-pub(super) fn status(handle: &Handle, identity: &Identity) -> Status {
-    let (wallet, listen) = (handle.wallets().current(), swarm::for_others(&handle.listen()));
+pub(in crate::node) fn status(handle: &Handle, identity: &Identity) -> Status {
+    let (wallet, listen) = (handle.wallets().current(), (swarm::for_others(&handle.listen()), handle.http()));
     Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, now())
 }
 
-fn now() -> UnixMillis {
+/// The system's clock.
+pub(in crate::node) fn now() -> UnixMillis {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }

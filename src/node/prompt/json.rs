@@ -42,7 +42,7 @@
 //! | `connect` | `{peer_id, address, agent, direction}` |
 //! | `resolve` | `{replaced, answered, asked, height, tip}`: whether another chain took the place of ours, peers |
 //! | `save` | `{file, blocks, bytes}` |
-//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate}, syncing}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `syncing` is true or false |
+//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
 //! | `quit` | `{}`; the node stops after it |
 //!
@@ -78,7 +78,7 @@
 //!
 //! | event | fields |
 //! | --- | --- |
-//! | `ready` | `peer_id`, `address` (of the account), `listen` (multiaddresses), `network`, `genesis`; always the first line |
+//! | `ready` | `peer_id`, `address` (of the account), `listen` (multiaddresses), `http` (its address as a URL, or null), `network`, `genesis`; always the first line |
 //! | `peer_connected` | `peer_id`, `address`, `agent`, `direction`; a transaction sent now reaches this peer |
 //! | `peer_disconnected` | the same |
 //! | `tip` | `height`, `id`, `reorg_depth`: how many blocks left the best chain |
@@ -101,7 +101,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::notice::{self, Roster};
-use super::outcome::{Direction, Identity, LifeRow, Outcome, PlaceRow, TransactionRow};
+use super::outcome::{self, Direction, Identity, LifeRow, Outcome, PlaceRow, TransactionRow};
 use crate::engine::event::{Fate, Notice, RolledBack};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::PeerRow;
@@ -153,6 +153,7 @@ enum Event<'a> {
         peer_id: String,
         address: Address,
         listen: &'a [Multiaddr],
+        http: Option<String>,
         network: &'a str,
         genesis: BlockId,
     },
@@ -176,6 +177,23 @@ enum Event<'a> {
     Fatal {
         message: &'a str,
     },
+}
+
+impl Event<'_> {
+    /// As `event` says it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::PeerConnected(_) => "peer_connected",
+            Self::PeerDisconnected(_) => "peer_disconnected",
+            Self::Tip { .. } => "tip",
+            Self::Transaction(_) => "transaction",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Watch(_) => "watch",
+            Self::Warning { .. } => "warning",
+            Self::Fatal { .. } => "fatal",
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -214,11 +232,22 @@ impl From<&RolledBack> for RolledBackRow {
 
 /// The line for an event, if it is one for scripts.
 pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<String> {
-    let event = match event {
-        UserEvent::Ready { listen } => Event::Ready {
+    Some(line(&fields(event, identity, roster)?))
+}
+
+/// The name of an event and the object for it, which has the name too.
+pub fn named_event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<(&'static str, String)> {
+    let event = fields(event, identity, roster)?;
+    Some((event.name(), line(&event)))
+}
+
+fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> Option<Event<'a>> {
+    Some(match event {
+        UserEvent::Ready { listen, http } => Event::Ready {
             peer_id: identity.peer_id.to_string(),
             address: identity.names.me,
             listen,
+            http: http.map(outcome::url),
             network: &identity.network,
             genesis: identity.genesis,
         },
@@ -250,8 +279,7 @@ pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<
         UserEvent::Fatal(message) => Event::Fatal { message },
         // Nobody watches the index at work.
         UserEvent::Indexed(_) => return None,
-    };
-    Some(line(&event))
+    })
 }
 
 fn line(value: &impl Serialize) -> String {
@@ -415,9 +443,12 @@ mod tests {
         let place = Place { height: Height(7), id: BlockId([0xab; 32]) };
         let cases = [
             (
-                UserEvent::Ready { listen: vec!["/ip4/127.0.0.1/tcp/1".parse().expect("valid")] },
+                UserEvent::Ready {
+                    listen: vec!["/ip4/127.0.0.1/tcp/1".parse().expect("valid")],
+                    http: Some(([127, 0, 0, 1], 7788).into()),
+                },
                 format!(
-                    r#"{{"event":"ready","peer_id":"{peer_id}","address":"{ME}","listen":["/ip4/127.0.0.1/tcp/1"],"network":"dev","genesis":"{}"}}"#,
+                    r#"{{"event":"ready","peer_id":"{peer_id}","address":"{ME}","listen":["/ip4/127.0.0.1/tcp/1"],"http":"http://127.0.0.1:7788","network":"dev","genesis":"{}"}}"#,
                     identity.genesis
                 ),
             ),

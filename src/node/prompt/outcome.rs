@@ -6,14 +6,18 @@
 mod ledger;
 mod wallet;
 
+use std::net::SocketAddr;
+
 use libp2p::{Multiaddr, PeerId};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::command::Entry;
 use super::names::Names;
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
 use crate::engine::view::{MiningView, PeerView, SyncView};
+use crate::node::handle::Handle;
 use crate::node::swarm::PeerRow;
 use crate::node::wallet::Current;
 use crate::protocol::{
@@ -147,12 +151,28 @@ pub struct Identity {
     pub finds_peers: bool,
 }
 
+impl Identity {
+    /// Of a running node.
+    pub fn of(handle: &Handle, name: String, finds_peers: bool) -> Self {
+        Self {
+            name,
+            peer_id: handle.peer_id(),
+            names: Names::of(handle),
+            network: handle.network().parameters().name.clone(),
+            genesis: handle.network().genesis_id(),
+            finds_peers,
+        }
+    }
+}
+
 /// A block's height and id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlaceRow {
     /// Its height.
+    #[schema(value_type = u64)]
     pub height: Height,
     /// Its id.
+    #[schema(value_type = String)]
     pub id: BlockId,
 }
 
@@ -163,22 +183,28 @@ impl From<Place> for PlaceRow {
 }
 
 /// A block with all its transactions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BlockRow {
     /// Genesis has 0.
+    #[schema(value_type = u64)]
     pub height: Height,
     /// Its id.
+    #[schema(value_type = String)]
     pub id: BlockId,
     /// The id of the block below. In genesis: the hash of the network's parameters.
+    #[schema(value_type = String)]
     pub parent: BlockId,
     /// When it was made, in Unix milliseconds.
+    #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
     /// The bound of the id, compact.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub target: Target,
     /// 64 bits; the miner of this program stays far below 2^53.
     pub nonce: u64,
     /// Who got the reward.
+    #[schema(value_type = String)]
     pub miner: Address,
     /// The reward first.
     pub transactions: Vec<TransactionRow>,
@@ -211,30 +237,35 @@ impl BlockRow {
 }
 
 /// A transaction, or the reward of a block in the form of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TransactionRow {
     /// Its id.
+    #[schema(value_type = String)]
     pub id: TransactionId,
     /// What it does.
     #[serde(rename = "type")]
     pub kind: Kind,
     /// Who signed it; `None` (`"0"` in JSON): a reward, which nobody sends.
     #[serde(serialize_with = "sender")]
+    #[schema(value_type = String)]
     pub sender: Option<Address>,
     /// How many transactions the sender had made before; a reward has none.
     pub nonce: Option<u64>,
     /// For the miner.
+    #[schema(value_type = String)]
     pub fee: Amount,
     /// Who gets the coins.
+    #[schema(value_type = Option<String>)]
     pub to: Option<Address>,
     /// How many.
+    #[schema(value_type = Option<String>)]
     pub amount: Option<Amount>,
     /// What a record says.
     pub data: Option<Data>,
 }
 
 /// What a transaction does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Coins for the miner of a block.
@@ -246,7 +277,7 @@ pub enum Kind {
 }
 
 /// The bytes of a record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Data {
     /// They are UTF-8.
@@ -308,7 +339,7 @@ impl From<&CheckedTransaction> for TransactionRow {
 }
 
 /// Which side dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// The peer.
@@ -324,17 +355,19 @@ impl From<&PeerRow> for Direction {
 }
 
 /// A connected peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Peer {
     /// Who it is.
     pub peer_id: String,
     /// Where it is.
+    #[schema(value_type = String)]
     pub address: Multiaddr,
     /// What its owner calls it; empty if it has not told.
     pub name: String,
     /// Its software.
     pub agent: String,
     /// Its height, once it told.
+    #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
     /// Which side dialled.
     pub direction: Direction,
@@ -362,28 +395,34 @@ impl Peer {
 }
 
 /// How the node is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Status {
     /// What its owner calls it.
     pub name: String,
     /// The network's name.
     pub network: String,
     /// The network's genesis block.
+    #[schema(value_type = String)]
     pub genesis: BlockId,
     /// Of the best block.
+    #[schema(value_type = u64)]
     pub height: Height,
     /// The best block.
+    #[schema(value_type = String)]
     pub tip: BlockId,
     /// Of the best chain, in expected hashes; 128 bits, so as text.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub work: u128,
     /// How many are connected.
     pub peers: usize,
     /// How many transactions wait.
     pub pending: usize,
     /// Of the node's own account.
+    #[schema(value_type = String)]
     pub balance: Amount,
     /// The node's own account.
+    #[schema(value_type = String)]
     pub address: Address,
     /// The wallet with its key.
     pub wallet: String,
@@ -395,6 +434,8 @@ pub struct Status {
     pub mining: Mining,
     /// Whether a better chain is being fetched.
     pub syncing: bool,
+    /// Where its page and its API are.
+    pub http: Option<String>,
     /// Who it is to peers.
     #[serde(skip)]
     pub peer_id: PeerId,
@@ -410,9 +451,10 @@ pub struct Status {
 }
 
 /// What the miner is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mining {
     /// When the node mines by itself.
+    #[schema(value_type = String)]
     pub mode: MiningMode,
     /// Hashes per second, zero when the miner rests.
     pub hash_rate: u64,
@@ -431,7 +473,7 @@ impl Status {
         view: &View,
         wallet: &Current,
         peers: usize,
-        listen: Vec<Multiaddr>,
+        (listen, http): (Vec<Multiaddr>, Option<SocketAddr>),
         now: UnixMillis,
     ) -> Self {
         Self {
@@ -450,12 +492,18 @@ impl Status {
             checkpoint: view.checkpoint.map(Into::into),
             mining: view.mining.into(),
             syncing: view.syncing.is_some(),
+            http: http.map(url),
             peer_id: identity.peer_id,
             sync: view.syncing,
             listen,
             tip_age_millis: now.saturating_since(view.tip_timestamp).0,
         }
     }
+}
+
+/// The address of a server.
+pub(super) fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
 }
 
 /// A command, as help shows it.

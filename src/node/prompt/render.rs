@@ -70,6 +70,9 @@ impl Renderer<'_> {
         self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
         self.field(&mut text, "chain", &format!("height {}", grouped(status.height.0)));
         self.listens(&mut text, status);
+        if let Some(http) = &status.http {
+            self.field(&mut text, "page", http);
+        }
         let found = if id.finds_peers {
             "Nodes on this LAN find each other by themselves.\n"
         } else {

@@ -1,5 +1,6 @@
 //! Reading beside the writer. A read sees one commit, whatever is written meanwhile.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
@@ -14,7 +15,7 @@ use super::tables::{
 use super::{Files, StoreError};
 use crate::engine::event::{LoadedBlock, Place};
 use crate::protocol::block::HEADER_BYTES;
-use crate::protocol::encode::{DECODE_BYTES_MAX, decode};
+use crate::protocol::encode::{DECODE_BYTES_MAX, decode, encode};
 use crate::protocol::{Account, Address, Amount, Block, BlockId, CheckedBlock, Delta, Header, Height, Network};
 
 /// Reads what is durable, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
@@ -123,6 +124,17 @@ impl Blocks {
     }
 }
 
+/// A header that is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredHeader {
+    /// The header.
+    pub header: Header,
+    /// Whether its block is on the best chain.
+    pub is_best: bool,
+    /// Whether its block breaks a rule, or one below it does.
+    pub is_condemned: bool,
+}
+
 /// The chain at one moment. Takes memory for what is asked for only, so that a chain of any length can be walked
 /// through with [`Snapshot::block_at`].
 pub struct Snapshot {
@@ -172,6 +184,40 @@ impl Snapshot {
             let is_best = self.best.get(height)?.is_some_and(|best| best.value() == id.as_bytes());
             Ok(Some((block, is_best)))
         })
+    }
+
+    /// Any stored block as peers send it: the encoded header and body. Genesis has no form of its own, it is made from
+    /// the parameters.
+    pub fn encoded_block(&self, id: &BlockId) -> Result<Option<Vec<u8>>, StoreError> {
+        if *id == self.network.genesis_id() {
+            return Ok(Some(encode(self.network.genesis())));
+        }
+        guarded(&self.path, || {
+            let Some(height) = self.height_of(id)? else { return Ok(None) };
+            self.blocks.encoded(&Place { height: Height(height), id: *id })
+        })
+    }
+
+    /// All stored headers of these heights, on the best chain or not, the lowest first; at most `max` of them. Genesis is
+    /// among them.
+    pub fn headers(&self, heights: RangeInclusive<u64>, max: usize) -> Result<Vec<StoredHeader>, StoreError> {
+        let genesis = StoredHeader { header: self.network.genesis().header, is_best: true, is_condemned: false };
+        let mut found = Vec::from_iter(Some(genesis).filter(|_| heights.contains(&0) && max > 0));
+        let (first, last) = (BlockId([0; 32]), BlockId([0xff; 32]));
+        let first = place_key(&Place { height: Height(*heights.start()), id: first });
+        let last = place_key(&Place { height: Height(*heights.end()), id: last });
+        guarded(&self.path, || {
+            for row in self.blocks.headers.range::<&PlaceKey>(&first..=&last)?.take(max - found.len()) {
+                let (key, row) = row?;
+                let place = place_of(key.value());
+                let (header, is_condemned) = parse_header_row(&place, row.value())?;
+                let best = self.best.get(place.height.0)?;
+                let is_best = best.is_some_and(|best| best.value() == place.id.as_bytes());
+                found.push(StoredHeader { header, is_best, is_condemned });
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Stored blocks whose [`BlockId::short`] is these digits; two are all that anybody wants to know of.

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) peers: Vec<String>,
     /// Whether to look for peers on the LAN. Only inside a [`super::Lan`].
     pub(crate) mdns: bool,
+    /// Whether to serve HTTP, on a free port.
+    pub(crate) http: bool,
     /// The network namespace to run in.
     pub(crate) namespace: Option<String>,
     /// Where files go that commands name without a folder; `None`: where the tests run.
@@ -39,6 +41,7 @@ impl Default for Options {
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             peers: Vec::new(),
             mdns: false,
+            http: false,
             namespace: None,
             directory: None,
             arguments: Vec::new(),
@@ -62,6 +65,10 @@ impl Options {
         if !self.mdns {
             command.arg("--no-mdns");
         }
+        match self.http {
+            true => command.args(["--http", "127.0.0.1:0"]),
+            false => command.arg("--no-http"),
+        };
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

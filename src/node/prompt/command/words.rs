@@ -80,39 +80,39 @@ pub(super) fn who(word: &str) -> Result<Who, Failure> {
     address(word).map(Who::Address)
 }
 
-pub(super) fn address(word: &str) -> Result<Address, Failure> {
+pub(in crate::node) fn address(word: &str) -> Result<Address, Failure> {
     word.parse().map_err(|error: <Address as FromStr>::Err| bad(Code::BadAddress, word, &error.to_string()))
 }
 
-pub(super) fn amount(word: &str, what: &str) -> Result<Amount, Failure> {
+pub(in crate::node) fn amount(word: &str, what: &str) -> Result<Amount, Failure> {
     let result = word.parse::<Amount>();
     result.map_err(|error| bad(Code::BadAmount, word, &format!("not a valid {what}: {error}")))
 }
 
-pub(super) fn height(word: &str) -> Result<Height, Failure> {
+pub(in crate::node) fn height(word: &str) -> Result<Height, Failure> {
     let problem = "a height is a whole number, 0 for the first block";
     whole(word).map(Height).ok_or_else(|| bad(Code::BadNumber, word, problem))
 }
 
-pub(super) fn count(word: &str, what: &str) -> Result<u64, Failure> {
+pub(in crate::node) fn count(word: &str, what: &str) -> Result<u64, Failure> {
     let problem = format!("{what} is a whole number, at least 1");
     whole(word).filter(|count| *count > 0).ok_or_else(|| bad(Code::BadNumber, word, &problem))
 }
 
-pub(super) fn mine_count(word: &str) -> Result<u64, Failure> {
+pub(in crate::node) fn mine_count(word: &str) -> Result<u64, Failure> {
     let problem = format!("N is at most {}; `mine on` goes on without an end", grouped(MINE_COUNT_MAX));
     let count = count(word, "N")?;
     if count > MINE_COUNT_MAX { Err(bad(Code::BadNumber, word, &problem)) } else { Ok(count) }
 }
 
-pub(super) fn limit(word: &str) -> Result<usize, Failure> {
+pub(in crate::node) fn limit(word: &str) -> Result<usize, Failure> {
     let problem = format!("a list shows 1 to {LIMIT_MAX} rows");
     let limit = whole(word).filter(|limit| (1..=LIMIT_MAX).contains(limit));
     limit.map(|limit| limit as usize).ok_or_else(|| bad(Code::BadNumber, word, &problem))
 }
 
 /// Where a list ended.
-pub(super) fn cursor(word: &str) -> Result<Cursor, Failure> {
+pub(in crate::node) fn cursor(word: &str) -> Result<Cursor, Failure> {
     let problem = "a place in a list is what its last line names, such as 120.3";
     word.parse().map_err(|_| bad(Code::BadNumber, word, problem))
 }
@@ -123,7 +123,7 @@ fn whole(word: &str) -> Option<u64> {
     (!word.contains(',') || word == grouped(number)).then_some(number)
 }
 
-pub(super) fn block_name(word: &str) -> Result<BlockName, Failure> {
+pub(in crate::node) fn block_name(word: &str) -> Result<BlockName, Failure> {
     let short = || u32::from_str_radix(word, 16).ok().filter(|_| word.len() == SHORT_ID_DIGITS);
     let name = (word.parse().ok().map(BlockName::Id))
         .or_else(|| whole(word).map(|height| BlockName::Height(Height(height))))
@@ -132,7 +132,7 @@ pub(super) fn block_name(word: &str) -> Result<BlockName, Failure> {
     name.ok_or_else(|| bad(Code::BadId, word, problem))
 }
 
-pub(super) fn transaction_name(word: &str) -> Result<TransactionName, Failure> {
+pub(in crate::node) fn transaction_name(word: &str) -> Result<TransactionName, Failure> {
     let is_short = || word.len() >= SHORT_ID_DIGITS && word.len() < 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let name = (word.parse().ok().map(TransactionName::Id))
         .or_else(|| is_short().then(|| TransactionName::Short(word.to_lowercase())));
@@ -141,7 +141,7 @@ pub(super) fn transaction_name(word: &str) -> Result<TransactionName, Failure> {
 }
 
 /// A moment: a date in UTC, with or without a time, or a span back from now.
-pub(super) fn since(word: &str) -> Result<Since, Failure> {
+pub(in crate::node) fn since(word: &str) -> Result<Since, Failure> {
     let span = || {
         let unit = word.chars().next_back()?;
         let seconds = match unit {

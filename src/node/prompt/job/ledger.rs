@@ -4,21 +4,19 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::{Job, block_at, now};
-use crate::engine::event::{self, Answer};
+use super::{Job, now};
 use crate::node::files;
-use crate::node::index::{Index, IndexError, Item, Location, Query, RecordEntry, View};
+use crate::node::index::{Location, Query, RecordEntry, View};
 use crate::node::prompt::command::{Range, RecordFilter, Recorded, Recording, Since, TransactionName, Who};
 use crate::node::prompt::failure::{Code, Failure};
-use crate::node::prompt::outcome::{FileRow, HistoryRow, LifeRow, Outcome, RecordRow, TransactionRow};
+use crate::node::prompt::find;
+use crate::node::prompt::outcome::{FileRow, HistoryRow, LifeRow, Outcome, RecordRow};
 use crate::node::receipt;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, TransactionId, UnixMillis};
 
 /// Rows of a list whose length nobody asked for.
 const LIST_ROWS: usize = 20;
-/// An id is shown without its leading zeros; more of them than this nobody has seen.
-const SHORT_ID_ZEROS_MAX: usize = 4;
 
 impl Job<'_> {
     pub(super) fn record(&self, recording: &Recording) -> Result<Outcome, Failure> {
@@ -45,7 +43,7 @@ impl Job<'_> {
     }
 
     pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<Outcome, Failure> {
-        let view = self.index()?.view()?;
+        let view = find::index(self.handle)?.view()?;
         let since = filter.since.map(|since| match since {
             Since::At(at) => at,
             Since::Ago(span) => UnixMillis(now().0.saturating_sub(span.0)),
@@ -76,22 +74,14 @@ impl Job<'_> {
 
     pub(super) fn history(&self, of: Option<&Who>, range: &Range) -> Result<Outcome, Failure> {
         let address = self.maybe(of)?.unwrap_or_else(|| self.handle.address());
-        let page = self.index()?.view()?.history(&address, range.before, range.limit.unwrap_or(LIST_ROWS))?;
-        let entries = page.entries.iter().map(|entry| {
-            let transaction = match &entry.item {
-                Item::Transaction { signed, .. } => {
-                    TransactionRow::new(signed, entry.id, signed.transaction.sender.address())
-                }
-                Item::Reward(reward) => TransactionRow::reward(reward, entry.id),
-            };
-            HistoryRow::new(entry, transaction)
-        });
-        let entries = entries.collect();
+        let page =
+            find::index(self.handle)?.view()?.history(&address, range.before, range.limit.unwrap_or(LIST_ROWS))?;
+        let entries = page.entries.iter().map(HistoryRow::from).collect();
         Ok(Outcome::History { address, entries, next: page.next.map(|next| next.to_string()) })
     }
 
     pub(super) fn watch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
-        let id = self.transaction(name)?;
+        let id = find::transaction(self.handle, name)?;
         let life = self.handle.watch().add(self.handle, id)?;
         Ok(Outcome::Watched(LifeRow::new(id, &life)))
     }
@@ -118,60 +108,19 @@ impl Job<'_> {
         confirmations: Option<u64>,
         file: &Path,
     ) -> Result<Outcome, Failure> {
-        let id = self.transaction(name)?;
-        let location = self.index()?.view()?.find(&id)?.ok_or_else(|| {
-            let message = format!("{} is in no block of the best chain yet: `watch {0}` tells when it is", id.short());
-            Failure::new(Code::NotFound, message)
-        })?;
-        let Location { place, position: Some(position) } = location else {
-            let message = "that is the reward of a block, which nobody has signed: receipts are for transactions";
-            return Err(Failure::new(Code::NotFound, message));
-        };
-        let (snapshot, network) = (self.handle.reader().snapshot()?, self.handle.network());
-        let receipt = receipt::make(&snapshot, network, place.height, position as usize, confirmations)?;
+        let (id, height, receipt) = receipt::of(self.handle, name, confirmations)?;
         let text = receipt.to_json();
         write_new(file, text.as_bytes())?;
         // The first header is that of the parent.
         let confirmations = receipt.headers.len() as u64 - 1;
         let file = file.display().to_string();
-        Ok(Outcome::Receipt { file, id, height: place.height, confirmations, bytes: text.len() as u64 })
+        Ok(Outcome::Receipt { file, id, height, confirmations, bytes: text.len() as u64 })
     }
 
     pub(super) fn tip(&self) -> Result<Outcome, Failure> {
         let snapshot = self.handle.reader().snapshot()?;
-        let block = block_at(&snapshot, snapshot.tip().height)?;
+        let block = find::block_at(&snapshot, snapshot.tip().height)?;
         Ok(Outcome::Tip { height: block.header.height, id: block.header.id(), timestamp: block.header.timestamp })
-    }
-
-    fn index(&self) -> Result<&Index, Failure> {
-        Ok(self.handle.index().ok_or(IndexError::Off)?)
-    }
-
-    /// A transaction that waits, or is on the best chain, by what is shown of its id.
-    fn transaction(&self, name: &TransactionName) -> Result<TransactionId, Failure> {
-        let digits = match name {
-            TransactionName::Id(id) => return Ok(*id),
-            TransactionName::Short(digits) => digits,
-        };
-        let Answer::Pending(pending) = self.answer(event::Command::Pending)? else {
-            unreachable!("another command's answer")
-        };
-        let fits = |id: &TransactionId| id.to_string().trim_start_matches('0').starts_with(digits);
-        let mut found: Vec<_> = pending.iter().map(|transaction| transaction.id()).filter(fits).collect();
-        let view = self.index()?.view()?;
-        for zeros in 0..=SHORT_ID_ZEROS_MAX {
-            found.extend(view.find_prefix(&format!("{}{digits}", "0".repeat(zeros)))?);
-        }
-        found.sort_unstable();
-        found.dedup();
-        match found[..] {
-            [id] => Ok(id),
-            [] => Err(Failure::new(Code::NotFound, format!("this node knows no transaction {digits}"))),
-            [one, other, ..] => {
-                let message = format!("{digits} is short for {one} and for {other}: use the whole id");
-                Err(Failure::new(Code::BadId, message))
-            }
-        }
     }
 }
 
@@ -184,9 +133,9 @@ enum Wanted {
 }
 
 /// The record with this id, if it fits the rest of the query.
-fn record_of(view: &View, id: &TransactionId, query: &Query) -> Result<Option<RecordRow>, Failure> {
+pub(in crate::node) fn record_of(view: &View, id: &TransactionId, query: &Query) -> Result<Option<RecordRow>, Failure> {
     let Some(Location { place, position: Some(position) }) = view.find(id)? else { return Ok(None) };
-    let block = block_at(view.snapshot(), place.height)?;
+    let block = find::block_at(view.snapshot(), place.height)?;
     let Some(signed) = block.body.transactions.get(position as usize).cloned() else { return Ok(None) };
     let Action::Record { data } = &signed.transaction.action else { return Ok(None) };
     let (record, sender) = (Record::read(data), signed.transaction.sender.address());

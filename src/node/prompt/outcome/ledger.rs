@@ -1,28 +1,35 @@
 //! What the index gives back: records, histories, and the lives of transactions.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::TransactionRow;
 use crate::engine::event::Fate;
-use crate::node::index::{Entry, RecordEntry};
+use crate::node::index::{Entry, Item, RecordEntry};
 use crate::node::watch::Life;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
 
 /// A record on the best chain.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RecordRow {
     /// The transaction's id.
+    #[schema(value_type = String)]
     pub id: TransactionId,
     /// Of its block.
+    #[schema(value_type = u64)]
     pub height: Height,
     /// Its block.
+    #[schema(value_type = String)]
     pub block: BlockId,
     /// When the block was made.
+    #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
     /// Who signed it.
+    #[schema(value_type = String)]
     pub sender: Address,
     /// For the miner.
+    #[schema(value_type = String)]
     pub fee: Amount,
     /// By which it can be found.
     pub tags: Vec<String>,
@@ -31,6 +38,7 @@ pub struct RecordRow {
     /// What it says, if that is a file's fingerprint.
     pub file: Option<FileRow>,
     /// What it says, if that is JSON.
+    #[schema(value_type = Option<Object>)]
     pub json: Option<serde_json::Value>,
     /// What it says, if that is nothing of these: its bytes.
     pub hex: Option<String>,
@@ -40,7 +48,7 @@ pub struct RecordRow {
 }
 
 /// A file's fingerprint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FileRow {
     /// Of its content, in hex.
     pub sha256: String,
@@ -81,13 +89,16 @@ impl From<&RecordEntry> for RecordRow {
 }
 
 /// Something that an account did, or that happened to it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryRow {
     /// Of its block.
+    #[schema(value_type = u64)]
     pub height: Height,
     /// Its block.
+    #[schema(value_type = String)]
     pub block: BlockId,
     /// When the block was made.
+    #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
     /// What the account had to do with it: `sent`, `received`, `mined`, `recorded`.
     pub roles: Vec<&'static str>,
@@ -95,9 +106,14 @@ pub struct HistoryRow {
     pub transaction: TransactionRow,
 }
 
-impl HistoryRow {
-    /// With the words for its roles.
-    pub fn new(entry: &Entry, transaction: TransactionRow) -> Self {
+impl From<&Entry> for HistoryRow {
+    fn from(entry: &Entry) -> Self {
+        let transaction = match &entry.item {
+            Item::Transaction { signed, .. } => {
+                TransactionRow::new(signed, entry.id, signed.transaction.sender.address())
+            }
+            Item::Reward(reward) => TransactionRow::reward(reward, entry.id),
+        };
         let roles = &entry.roles;
         let words =
             [(roles.sent, "sent"), (roles.received, "received"), (roles.mined, "mined"), (roles.recorded, "recorded")];
@@ -112,15 +128,18 @@ impl HistoryRow {
 }
 
 /// Where a transaction is in its life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LifeRow {
     /// Which.
+    #[schema(value_type = String)]
     pub id: TransactionId,
     /// `unknown`, `pending`, `in_block`, `rolled_back`, `gone`.
     pub state: &'static str,
     /// Of its block, or of the one that was taken off.
+    #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
     /// That block.
+    #[schema(value_type = Option<String>)]
     pub block: Option<BlockId>,
     /// Blocks from its own on; zero if it is in none.
     pub confirmations: u64,

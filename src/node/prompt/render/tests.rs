@@ -141,10 +141,27 @@ fn the_banner_says_who_where_and_what_next() {
     let identity = fixture::identity();
     let renderer = Renderer { style: Style { colour: false }, identity: &identity };
     let listen = vec!["/ip4/192.168.100.100/tcp/7787".parse().expect("valid")];
-    let status = Status::new(&identity, &fixture::view(), &fixture::wallet(), 0, listen, UnixMillis(2_000));
+    let status = Status::new(
+        &identity,
+        &fixture::view(),
+        &fixture::wallet(),
+        0,
+        (listen, Some(([127, 0, 0, 1], 7788).into())),
+        UnixMillis(2_000),
+    );
     let text = renderer.banner(&status, CommandsFrom::Terminal);
     let place = "/ip4/192.168.100.100/tcp/7787";
-    for words in ["lab2", "network dev", "0x5aAeb6", "balance 2.5", "height 7", place, "on this LAN", "`help`"] {
+    for words in [
+        "lab2",
+        "network dev",
+        "0x5aAeb6",
+        "balance 2.5",
+        "height 7",
+        place,
+        "http://127.0.0.1:7788",
+        "on this LAN",
+        "`help`",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

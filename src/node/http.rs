@@ -1,0 +1,216 @@
+//! The node's face for programs and browsers on its own machine: a REST API, a stream of events, a page, metrics.
+//!
+//! Nodes speak with each other over libp2p alone; this is for whoever sits in front of one. What it answers has the same
+//! names, amounts and error codes as the prompt's JSON ([`json`](super::prompt::json)).
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `listen` | which address, and the next free port |
+//! | `serve` | connections: how many, how slow they may be, their end |
+//! | `guard` | who may ask: foreign pages, rebound names, strangers without the token |
+//! | `token` | the bearer token's file |
+//! | `problem`, `extract` | errors as problem documents (RFC 9457), arguments that become them |
+//! | `fresh` | entity tags: what is the same as last time is not sent again |
+//! | `api` | `/api/v1`, and its description `/api/openapi.json` |
+//! | `feed` | server-sent events |
+//!
+//! Always true: no request holds up the node. The server has a runtime of its own; what it reads is a snapshot, what it
+//! asks is a command like any other, and an event stream that is not read loses events, never the node its time.
+//!
+//! Not here: TLS (a reverse proxy's business), users and sessions.
+
+// The attributes that describe the API name types by their whole paths.
+#[allow(unused_qualifications, reason = "made by a macro")]
+mod api;
+mod extract;
+mod feed;
+mod fresh;
+mod guard;
+mod listen;
+mod problem;
+mod serve;
+mod token;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use crossbeam_channel::Sender;
+use tokio::sync::watch;
+
+use self::feed::Feed;
+use self::guard::Guard;
+use self::problem::Problem;
+use super::handle::Handle;
+use super::prompt::outcome::Identity;
+use super::thread;
+
+/// Threads that read the store and wait for the engine at once, for all requests together.
+const BLOCKING_THREADS_MAX: usize = 16;
+/// How long the end waits for what is being read.
+const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Where. `None`: [`DEFAULT_PORT`](listen::DEFAULT_PORT) of this machine's loopback, or the next free one.
+    pub address: Option<SocketAddr>,
+    /// Whether nothing may be changed, by nobody.
+    pub read_only: bool,
+}
+
+/// Why nothing is served. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The address that was asked for can't be had.
+    #[error("cannot serve HTTP on {address}: {error}; choose another address with --http, or --no-http")]
+    Address {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The token's file can't be read or written.
+    #[error("cannot keep the token for HTTP in {}: {error}; give permission, or use --http-read-only", file.display())]
+    Token {
+        /// Where.
+        file: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system gives no threads.
+    #[error("the system gives no thread for HTTP: {0}")]
+    System(#[from] io::Error),
+}
+
+impl HttpError {
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Address { .. } => "cannot_serve",
+            Self::Token { .. } => "cannot_keep_token",
+            Self::System(_) => "system",
+        }
+    }
+}
+
+/// A running server. It ends with [`Server::stop`].
+pub(super) struct Server {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+    feed: (Sender<()>, JoinHandle<()>),
+}
+
+/// A socket that is bound, so that others can be told where before anything is answered.
+pub(super) struct Bound {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    guard: Guard,
+}
+
+impl Bound {
+    /// Takes the address. `folder` is where the token is kept.
+    pub(super) fn new(config: &HttpConfig, folder: &Path) -> Result<Self, HttpError> {
+        let listener = listen::bind(config.address)?;
+        let address = listener.local_addr()?;
+        let needs_token = !address.ip().is_loopback() && !config.read_only;
+        let token = needs_token.then(|| token::load_or_create(folder)).transpose()?;
+        Ok(Self { listener, address, guard: Guard::new(address, token, config.read_only) })
+    }
+
+    /// Where.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Server {
+    /// Serves from now on. `failed` gets one line if the server panics.
+    pub(super) fn start(
+        bound: Bound,
+        handle: Handle,
+        identity: Identity,
+        failed: impl Fn(String) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let Bound { listener, guard, .. } = bound;
+        let (feed, feed_thread) = Feed::start(&handle, &identity, failed.clone())?;
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .thread_name("quipu-http")
+            .enable_all()
+            .build()?;
+        let app = App(Arc::new(Shared { handle, identity, guard, feed, stopped: stopped.clone() }));
+        let router = router(app);
+        let thread = thread::spawn("http", failed, move || {
+            if let Err(error) = runtime.block_on(serve::run(listener, router, stopped)) {
+                tracing::warn!(%error, "HTTP is no longer served, the node goes on without it");
+            }
+            runtime.shutdown_timeout(RUNTIME_END_TIME);
+        })?;
+        Ok(Self { stop, thread, feed: feed_thread })
+    }
+
+    /// Ends: requests that are being answered get a moment, streams are closed.
+    pub(super) fn stop(self) {
+        // The server may have ended by itself.
+        let _ = self.stop.send(true);
+        let _ = self.thread.join();
+        let (stop, feed) = self.feed;
+        drop(stop);
+        let _ = feed.join();
+    }
+}
+
+/// What all requests share. Cheap to clone.
+#[derive(Clone)]
+struct App(Arc<Shared>);
+
+struct Shared {
+    handle: Handle,
+    identity: Identity,
+    guard: Guard,
+    feed: Feed,
+    stopped: watch::Receiver<bool>,
+}
+
+impl App {
+    fn handle(&self) -> &Handle {
+        &self.0.handle
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// Does what takes its time (the store, the engine) where it holds up nobody.
+    async fn wait<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let app = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&app)).await;
+        done.unwrap_or_else(|_| Err(Problem::fault()))
+    }
+}
+
+/// All routes, behind the guard.
+fn router(app: App) -> Router {
+    let compression = tower_http::compression::CompressionLayer::new();
+    Router::new()
+        .merge(api::router())
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
+        .layer(compression)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
+        .with_state(app)
+}

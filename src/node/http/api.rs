@@ -1,0 +1,91 @@
+//! `/api/v1`, and what describes it.
+//!
+//! The description is made from the handlers themselves, so it can't tell of what is not there. Amounts are decimal
+//! strings of coins, ids 64 hex digits, addresses `0x…` with a checksum, times Unix milliseconds.
+
+mod accounts;
+mod chain;
+mod network;
+mod peers;
+mod records;
+mod transactions;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::sync::oneshot;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problem::Problem;
+use super::{App, feed};
+use crate::engine::event::{Answer, Command, CommandError};
+
+/// Where the API is.
+const PREFIX: &str = "/api/v1";
+/// Rows of a list whose length nobody asked for.
+const LIST_ROWS: usize = 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "quipu",
+        description = "A ledger node's own API, for programs and pages on its machine. Amounts are decimal strings of \
+            coins, ids are 64 hex digits, addresses `0x…` with a checksum, times are Unix milliseconds. Errors are problem \
+            documents (RFC 9457) with stable codes."
+    ),
+    tags(
+        (name = "chain", description = "Blocks of the best chain, and of others that are stored"),
+        (name = "transactions", description = "Find, prepare, submit, prove"),
+        (name = "accounts", description = "Balances and histories"),
+        (name = "records", description = "What was put on the chain"),
+        (name = "node", description = "The node itself, its peers, its miner, its wallets")
+    )
+)]
+struct Description;
+
+/// The API's routes and its description.
+pub(super) fn router() -> Router<App> {
+    let (router, description) = documented().split_for_parts();
+    let text: axum::body::Bytes = description.to_json().expect("strings and lists always serialise").into();
+    let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() };
+    router.route("/api/openapi.json", get(serve))
+}
+
+fn documented() -> OpenApiRouter<App> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(network::status))
+        .routes(routes!(network::parameters))
+        .routes(routes!(network::wallets))
+        .routes(routes!(network::mining, network::set_mining))
+        .routes(routes!(network::mine, network::stop_mining))
+        .routes(routes!(peers::list, peers::connect))
+        .routes(routes!(peers::resolve))
+        .routes(routes!(chain::blocks))
+        .routes(routes!(chain::block))
+        .routes(routes!(chain::encoded_block))
+        .routes(routes!(chain::headers))
+        .routes(routes!(transactions::pending, transactions::submit))
+        .routes(routes!(transactions::prepare))
+        .routes(routes!(transactions::one))
+        .routes(routes!(transactions::receipt))
+        .routes(routes!(accounts::account))
+        .routes(routes!(accounts::history))
+        .routes(routes!(records::list))
+        .routes(routes!(feed::stream));
+    OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, api)
+}
+
+impl App {
+    /// Asks the engine, without a thread that waits.
+    async fn ask(&self, command: Command) -> Result<Answer, Problem> {
+        let (done, answer) = oneshot::channel();
+        self.handle().command_then(command, move |result| {
+            // The client may have left.
+            let _ = done.send(result);
+        });
+        Ok(answer.await.unwrap_or(Err(CommandError::Closing))?)
+    }
+}

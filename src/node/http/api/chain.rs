@@ -1,0 +1,229 @@
+//! Blocks.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{App, LIST_ROWS};
+use crate::node::http::extract::{Path, Query, parsed};
+use crate::node::http::fresh::{self, OfTip};
+use crate::node::http::problem::Problem;
+use crate::node::prompt::command::words;
+use crate::node::prompt::failure::{Code, Failure};
+use crate::node::prompt::find;
+use crate::node::prompt::outcome::BlockRow;
+use crate::node::store::StoredHeader;
+use crate::protocol::encode::encode;
+use crate::protocol::{BlockId, Height};
+
+/// A page of blocks ends early at so many bytes of encoded blocks; their JSON is several times as long.
+const PAGE_BYTES_MAX: usize = 2 << 20;
+/// Headers on a page, those beside the best chain counted too.
+const HEADERS_MAX: usize = 2000;
+
+/// Which blocks.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BlocksQuery {
+    /// The height of the first one; the best block, or genesis if `order` is `oldest`, if nothing is said.
+    #[param(minimum = 0)]
+    from: Option<String>,
+    /// Blocks, at most 1000.
+    #[param(minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<String>,
+    /// Whether heights fall or rise.
+    #[serde(default)]
+    #[param(inline)]
+    order: Order,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    #[default]
+    Newest,
+    Oldest,
+}
+
+/// Blocks of the best chain.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BlockPage {
+    /// How many blocks the chain has, genesis counted.
+    length: u64,
+    /// Fewer than asked for if they are long.
+    blocks: Vec<BlockRow>,
+    /// The `from` of the next page; null if there is no more.
+    next: Option<u64>,
+}
+
+/// Blocks of the best chain, the newest first.
+#[utoipa::path(get, path = "/blocks", tag = "chain", params(BlocksQuery), responses(
+    (status = 200, body = BlockPage), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn blocks(
+    State(app): State<App>,
+    Query(query): Query<BlocksQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let from = parsed(query.from.as_deref(), words::height)?;
+    let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
+    let fresh = match OfTip::check(&app, &headers) {
+        Ok(fresh) => fresh,
+        Err(same) => return Ok(same),
+    };
+    let page = app.wait(move |app| block_page(app, from, limit, query.order)).await?;
+    Ok(fresh.on(axum::Json(page)))
+}
+
+fn block_page(app: &App, from: Option<Height>, limit: usize, order: Order) -> Result<BlockPage, Problem> {
+    let snapshot = app.handle().reader().snapshot()?;
+    let tip = snapshot.tip().height;
+    let oldest = order == Order::Oldest;
+    let first = from.unwrap_or(if oldest { Height::GENESIS } else { tip });
+    if first > tip {
+        return Err(find::above(tip).into());
+    }
+    let (mut blocks, mut bytes, mut next) = (Vec::new(), 0, Some(first.0));
+    while let Some(height) = next.filter(|height| *height <= tip.0 && blocks.len() < limit) {
+        let block = find::block_at(&snapshot, Height(height))?;
+        bytes += encode(&block).len();
+        if bytes > PAGE_BYTES_MAX && !blocks.is_empty() {
+            break;
+        }
+        blocks.push(BlockRow::new(&block, app.handle().network()));
+        next = if oldest { Some(height + 1) } else { height.checked_sub(1) };
+    }
+    Ok(BlockPage { length: tip.0 + 1, blocks, next: next.filter(|height| *height <= tip.0) })
+}
+
+/// A block, and where it stands.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OneBlock {
+    #[serde(flatten)]
+    block: BlockRow,
+    /// Whether it is on the best chain.
+    best_chain: bool,
+    /// The block and those on top of it; zero if it is not on the best chain.
+    confirmations: u64,
+    /// In bytes, as peers send it.
+    size: usize,
+}
+
+/// A block by its height, its id, or the eight digits of it that are shown.
+#[utoipa::path(get, path = "/blocks/{block}", tag = "chain", params(
+    ("block" = String, Path, description = "a height, 64 hex digits, or the 8 that are shown")
+), responses(
+    (status = 200, body = OneBlock), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn block(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = words::block_name(&name)?;
+    let fresh = match OfTip::check(&app, &headers) {
+        Ok(fresh) => fresh,
+        Err(same) => return Ok(same),
+    };
+    let found = app.wait(move |app| {
+        let snapshot = app.handle().reader().snapshot()?;
+        let (block, best_chain) = find::block(&snapshot, name)?;
+        let confirmations = if best_chain { snapshot.tip().height - block.header.height + 1 } else { 0 };
+        let size = encode(&block).len();
+        Ok(OneBlock { block: BlockRow::new(&block, app.handle().network()), best_chain, confirmations, size })
+    });
+    Ok(fresh.on(axum::Json(found.await?)))
+}
+
+/// A block as peers send it: the encoding of the specification. It never changes, so it may be kept.
+#[utoipa::path(get, path = "/blocks/{block}/encoded", tag = "chain", params(
+    ("block" = String, Path, description = "64 hex digits")
+), responses(
+    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn encoded_block(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let problem = "an encoded block is named by its id, 64 hex digits";
+    let id: BlockId = id.parse().map_err(|_| Problem::bad("bad_id", problem))?;
+    let found = app.wait(move |app| Ok(app.handle().reader().snapshot()?.encoded_block(&id)?)).await?;
+    let bytes = found.ok_or_else(|| Failure::new(Code::NotFound, format!("this node has no block {id}")))?;
+    let media = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok(fresh::immutable(&id, &headers, || (media, bytes).into_response()))
+}
+
+/// Which headers.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HeadersQuery {
+    /// The lowest height; if nothing is said, so that the best block is the last one.
+    #[param(minimum = 0)]
+    from: Option<String>,
+    /// Heights, at most 1000.
+    #[param(minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<String>,
+}
+
+/// A header, on the best chain or beside it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct HeaderRow {
+    /// Genesis has 0.
+    height: u64,
+    /// Its id.
+    id: String,
+    /// The id of the block below.
+    parent: String,
+    /// When it was made, in Unix milliseconds.
+    timestamp: u64,
+    /// The bound of the id, compact.
+    target: String,
+    /// How many hashes it takes on average to find such a block; 128 bits, so as text.
+    work: String,
+    /// Whether it is on the best chain.
+    best_chain: bool,
+    /// Whether its block breaks a rule, or one below it does.
+    condemned: bool,
+}
+
+impl From<&StoredHeader> for HeaderRow {
+    fn from(stored: &StoredHeader) -> Self {
+        let header = &stored.header;
+        Self {
+            height: header.height.0,
+            id: header.id().to_string(),
+            parent: header.parent.to_string(),
+            timestamp: header.timestamp.0,
+            target: header.target.to_string(),
+            work: header.target.work().0.to_string(),
+            best_chain: stored.is_best,
+            condemned: stored.is_condemned,
+        }
+    }
+}
+
+/// Headers of all stored blocks of some heights, those beside the best chain too, the lowest first.
+#[utoipa::path(get, path = "/headers", tag = "chain", params(HeadersQuery), responses(
+    (status = 200, body = [HeaderRow]), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn headers(
+    State(app): State<App>,
+    Query(query): Query<HeadersQuery>,
+) -> Result<axum::Json<Vec<HeaderRow>>, Problem> {
+    let from = parsed(query.from.as_deref(), words::height)?;
+    let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS) as u64;
+    // A block beside the best chain may come without a new tip, so this has no tag.
+    let rows = app.wait(move |app| {
+        let snapshot = app.handle().reader().snapshot()?;
+        let first = from.map_or((snapshot.tip().height.0 + 1).saturating_sub(limit), |from| from.0);
+        let last = first.saturating_add(limit - 1);
+        Ok(snapshot.headers(first..=last, HEADERS_MAX)?)
+    });
+    Ok(axum::Json(rows.await?.iter().map(HeaderRow::from).collect()))
+}

@@ -1,0 +1,182 @@
+//! The node itself: how it is, what it mines, with which wallets.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use crate::engine::event::{Answer, Command, MINE_COUNT_MAX, MiningMode};
+use crate::node::http::extract::{self, Json};
+use crate::node::http::problem::Problem;
+use crate::node::prompt::job;
+use crate::node::prompt::outcome::{Mining, PlaceRow, Status};
+use crate::protocol::Parameters;
+
+/// How the node is.
+#[utoipa::path(get, path = "/status", tag = "node", responses(
+    (status = 200, body = Status), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn status(State(app): State<App>) -> axum::Json<Status> {
+    axum::Json(job::status(app.handle(), app.identity()))
+}
+
+/// What all nodes of the network have in common.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Network {
+    /// The first block, which names the network.
+    genesis: String,
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    parameters: Parameters,
+}
+
+/// The network's parameters: what all its nodes have in common.
+#[utoipa::path(get, path = "/network", tag = "node", responses(
+    (status = 200, body = Network), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn parameters(State(app): State<App>) -> axum::Json<Network> {
+    let network = app.handle().network();
+    axum::Json(Network { genesis: network.genesis_id().to_string(), parameters: network.parameters().clone() })
+}
+
+/// A wallet's public side.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Wallet {
+    /// Its name.
+    name: String,
+    /// Its account; null if its file can't be read.
+    address: Option<String>,
+    /// Whether the node signs with it and mines for it.
+    current: bool,
+    /// Whether it has a password.
+    encrypted: bool,
+    /// Whether it can't sign now.
+    locked: bool,
+    /// Why its file can't be read.
+    problem: Option<String>,
+}
+
+/// The node's wallets. Their keys and passwords are never told.
+#[utoipa::path(get, path = "/wallets", tag = "node", responses(
+    (status = 200, body = [Wallet]), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn wallets(State(app): State<App>) -> Result<axum::Json<Vec<Wallet>>, Problem> {
+    let rows = app.wait(|app| {
+        let wallets = app.handle().wallets();
+        let (listed, current) = (wallets.list()?, wallets.current());
+        let rows = listed.into_iter().map(|one| {
+            let (address, encrypted, problem) = match one.state {
+                Ok((address, encrypted)) => (Some(address.to_string()), encrypted, None),
+                Err(error) => (None, false, Some(error.to_string())),
+            };
+            let locked = if one.is_current { current.is_locked } else { encrypted };
+            Wallet { name: one.name, address, current: one.is_current, encrypted, locked, problem }
+        });
+        Ok(rows.collect())
+    });
+    Ok(axum::Json(rows.await?))
+}
+
+/// What the miner is at.
+#[utoipa::path(get, path = "/mining", tag = "node", responses(
+    (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn mining(State(app): State<App>) -> axum::Json<Mining> {
+    axum::Json(app.handle().view().mining.into())
+}
+
+/// When to mine.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetMining {
+    /// `off`, `on`, or `pending`: while transactions wait.
+    #[schema(value_type = String, example = "pending")]
+    mode: MiningMode,
+    /// Who gets the rewards; the node's own account if nobody is named.
+    to: Option<String>,
+}
+
+/// Mine by itself, or no more.
+#[utoipa::path(put, path = "/mining", tag = "node", request_body = SetMining, responses(
+    (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn set_mining(
+    State(app): State<App>,
+    Json(wanted): Json<SetMining>,
+) -> Result<axum::Json<Mining>, Problem> {
+    let to = extract::address(wanted.to.as_deref())?;
+    app.ask(Command::SetMining { mode: wanted.mode, to }).await?;
+    let hash_rate = app.handle().view().mining.hash_rate;
+    Ok(axum::Json(Mining { mode: wanted.mode, hash_rate }))
+}
+
+/// How many blocks to mine now.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mine {
+    /// From 1 to 1,000,000.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 1)]
+    count: u64,
+    /// Who gets the rewards; the node's own account if nobody is named.
+    to: Option<String>,
+}
+
+/// Blocks that were mined.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Mined {
+    /// Oldest first; fewer than asked for if it was stopped.
+    blocks: Vec<PlaceRow>,
+}
+
+/// Mine some blocks now. Answered when they are durable; a client that leaves before stops it.
+#[utoipa::path(post, path = "/mining/blocks", tag = "node", request_body = Mine, responses(
+    (status = 200, body = Mined), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn mine(State(app): State<App>, Json(wanted): Json<Mine>) -> Result<axum::Json<Mined>, Problem> {
+    if !(1..=MINE_COUNT_MAX).contains(&wanted.count) {
+        return Err(Problem::bad("bad_number", format!("count is from 1 to {MINE_COUNT_MAX}")));
+    }
+    let to = extract::address(wanted.to.as_deref())?;
+    let blocks = app.mine(wanted.count, to).await?;
+    Ok(axum::Json(Mined { blocks: blocks.into_iter().map(Into::into).collect() }))
+}
+
+/// Stop mining the blocks that somebody asked for. Whoever asked gets those that there are.
+#[utoipa::path(delete, path = "/mining/blocks", tag = "node", responses(
+    (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn stop_mining(State(app): State<App>) -> Result<axum::Json<Mining>, Problem> {
+    app.ask(Command::CancelMining).await?;
+    Ok(mining(State(app)).await)
+}
+
+impl App {
+    /// Mines blocks; whoever drops this before it is done stops it.
+    pub(in crate::node::http) async fn mine(
+        &self,
+        count: u64,
+        to: Option<crate::protocol::Address>,
+    ) -> Result<Vec<crate::engine::event::Place>, Problem> {
+        let mut stop = StopMining { app: self, is_over: false };
+        let answer = self.ask(Command::Mine { count, to }).await;
+        stop.is_over = true;
+        match answer? {
+            Answer::Mined(places) => Ok(places),
+            other => unreachable!("{other:?} answers another command"),
+        }
+    }
+}
+
+/// Stops what nobody waits for any more.
+struct StopMining<'a> {
+    app: &'a App,
+    is_over: bool,
+}
+
+impl Drop for StopMining<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.app.handle().command_then(Command::CancelMining, |_| {});
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Find, prepare, submit, prove.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::App;
+use crate::engine::event::{Answer, Command};
+use crate::node::http::extract::{Json, Path, Query, parsed};
+use crate::node::http::fresh::OfTip;
+use crate::node::http::problem::Problem;
+use crate::node::index::Location;
+use crate::node::prompt::command::words;
+use crate::node::prompt::failure::{Code, Failure};
+use crate::node::prompt::find;
+use crate::node::prompt::outcome::TransactionRow;
+use crate::node::receipt;
+use crate::protocol::check::check_transaction;
+use crate::protocol::encode::{decode, encode};
+use crate::protocol::record::{Content, Record, Tag};
+use crate::protocol::{
+    Action, Address, Amount, CheckedTransaction, PublicKey, Signature, SignedTransaction, Transaction, TransactionId,
+    UnixMillis,
+};
+
+/// No transaction is longer, in bytes.
+const TRANSACTION_BYTES_MAX: usize = 8 * 1024;
+
+/// A transaction, or a reward, and where it is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OneTransaction {
+    #[serde(flatten)]
+    transaction: TransactionRow,
+    /// `pending` or `in_block`.
+    state: &'static str,
+    /// Of its block.
+    height: Option<u64>,
+    /// Its block.
+    block: Option<String>,
+    /// When the block was made.
+    timestamp: Option<u64>,
+    /// The block and those on top of it.
+    confirmations: u64,
+}
+
+/// A transaction that waits or is on the best chain, by its id or the beginning of it.
+#[utoipa::path(get, path = "/transactions/{id}", tag = "transactions", params(
+    ("id" = String, Path, description = "64 hex digits, or at least the 8 that are shown")
+), responses(
+    (status = 200, body = OneTransaction), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<OneTransaction>, Problem> {
+    let name = words::transaction_name(&id)?;
+    let id = app.wait(move |app| Ok(find::transaction(app.handle(), &name)?)).await?;
+    if let Some(found) = app.wait(move |app| in_block(app, &id)).await? {
+        return Ok(axum::Json(found));
+    }
+    if let Answer::Transaction(Some(waits)) = app.ask(Command::Transaction { id }).await? {
+        let transaction = TransactionRow::from(&waits);
+        let (height, block, timestamp) = (None, None, None);
+        let found = OneTransaction { transaction, state: "pending", height, block, timestamp, confirmations: 0 };
+        return Ok(axum::Json(found));
+    }
+    // It may have got into a block between both questions.
+    let found = app.wait(move |app| in_block(app, &id)).await?;
+    let none = || Failure::new(Code::NotFound, format!("this node knows no transaction {id}"));
+    Ok(axum::Json(found.ok_or_else(none)?))
+}
+
+fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Problem> {
+    let view = find::index(app.handle())?.view()?;
+    let Some(Location { place, position }) = view.find(id)? else { return Ok(None) };
+    let block = find::block_at(view.snapshot(), place.height)?;
+    let transaction = match position {
+        None => TransactionRow::reward(&block.body.reward, *id),
+        Some(position) => {
+            let Some(signed) = block.body.transactions.get(position as usize) else { return Ok(None) };
+            TransactionRow::new(signed, *id, signed.transaction.sender.address())
+        }
+    };
+    let confirmations = view.tip().height - place.height + 1;
+    let (height, UnixMillis(timestamp)) = (Some(place.height.0), block.header.timestamp);
+    let (state, block) = ("in_block", Some(place.id.to_string()));
+    Ok(Some(OneTransaction { transaction, state, height, block, timestamp: Some(timestamp), confirmations }))
+}
+
+/// What waits to be mined, in the order in which it would be mined now.
+#[utoipa::path(get, path = "/transactions", tag = "transactions", operation_id = "pending", responses(
+    (status = 200, body = [TransactionRow]),
+    (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn pending(State(app): State<App>) -> Result<axum::Json<Vec<TransactionRow>>, Problem> {
+    match app.ask(Command::Pending).await? {
+        Answer::Pending(rows) => Ok(axum::Json(rows.iter().map(TransactionRow::from).collect())),
+        other => unreachable!("{other:?} answers another command"),
+    }
+}
+
+/// What is to be signed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prepare {
+    /// The sender's Ed25519 public key, 64 hex digits.
+    #[schema(min_length = 64, max_length = 64)]
+    public_key: String,
+    /// How many transactions the sender has made before; the next one if nothing is said.
+    nonce: Option<u64>,
+    /// For the miner, in coins; the network's least if nothing is said.
+    fee: Option<String>,
+    /// Either this…
+    transfer: Option<PrepareTransfer>,
+    /// …or this.
+    record: Option<PrepareRecord>,
+}
+
+/// Coins for somebody.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrepareTransfer {
+    /// Their address.
+    to: String,
+    /// How many.
+    #[schema(example = "2.5")]
+    amount: String,
+}
+
+/// Data for the chain. One of `text`, `json` and `file`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrepareRecord {
+    /// By which it can be found.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// A text.
+    text: Option<String>,
+    /// Any JSON.
+    #[schema(value_type = Option<Object>)]
+    json: Option<serde_json::Value>,
+    /// A file's fingerprint.
+    file: Option<PrepareFile>,
+}
+
+/// A file's fingerprint; the file itself stays where it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrepareFile {
+    /// Of its content, 64 hex digits.
+    sha256: String,
+    /// What it is called, without its folder.
+    name: String,
+    /// In bytes.
+    size: u64,
+}
+
+/// What to sign, and what it means.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Prepared {
+    /// What the transaction will be called.
+    id: String,
+    /// The bytes to sign with Ed25519, in hex. They begin with a domain and the network's genesis block.
+    signing_bytes: String,
+    /// The encoded transaction without its signature, in hex.
+    transaction: String,
+    /// The transaction as it will be shown.
+    summary: TransactionRow,
+}
+
+/// The bytes to sign for a transaction. Nothing is sent: sign them, then submit both.
+#[utoipa::path(post, path = "/transactions/prepare", tag = "transactions", request_body = Prepare, responses(
+    (status = 200, body = Prepared), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn prepare(
+    State(app): State<App>,
+    Json(wanted): Json<Prepare>,
+) -> Result<axum::Json<Prepared>, Problem> {
+    let mut key = [0; 32];
+    let bad_key = |_| Problem::bad("bad_key", "public_key is an Ed25519 public key, 64 hex digits");
+    hex::decode_to_slice(&wanted.public_key, &mut key).map_err(bad_key)?;
+    let sender = PublicKey::Ed25519(key);
+    let fee = parsed(wanted.fee.as_deref(), |fee| words::amount(fee, "fee"))?;
+    let fee = fee.unwrap_or(app.handle().network().parameters().fee_min);
+    let action = match (wanted.transfer, wanted.record) {
+        (Some(transfer), None) => transfer.understood()?,
+        (None, Some(record)) => record.understood()?,
+        _ => return Err(Problem::bad("usage", "say either `transfer` or `record`")),
+    };
+    let nonce = match wanted.nonce {
+        Some(nonce) => nonce,
+        None => app.next_nonce(sender.address()).await?,
+    };
+    let (genesis, transaction) = (app.handle().network().genesis_id(), Transaction { sender, nonce, fee, action });
+    let id = transaction.id(&genesis);
+    let (signing_bytes, encoded) =
+        (hex::encode(transaction.signing_bytes(&genesis)), hex::encode(encode(&transaction)));
+    let unsigned = SignedTransaction { transaction, signature: Signature::Ed25519([0; 64]) };
+    let summary = TransactionRow::new(&unsigned, id, unsigned.transaction.sender.address());
+    Ok(axum::Json(Prepared { id: id.to_string(), signing_bytes, transaction: encoded, summary }))
+}
+
+impl PrepareTransfer {
+    fn understood(&self) -> Result<Action, Problem> {
+        let amount: Amount = words::amount(&self.amount, "amount")?;
+        Ok(Action::Transfer { to: words::address(&self.to)?, amount })
+    }
+}
+
+impl PrepareRecord {
+    fn understood(self) -> Result<Action, Problem> {
+        let bad_tag = |error: crate::protocol::record::TagError| Problem::bad("bad_tag", error.to_string());
+        let tags = self.tags.iter().map(|tag| tag.parse::<Tag>().map_err(bad_tag)).collect::<Result<_, _>>()?;
+        let content = match (self.text, self.json, self.file) {
+            (Some(text), None, None) => Content::Text(text),
+            (None, Some(json), None) => Content::Json(json.to_string()),
+            (None, None, Some(file)) => {
+                let mut sha256 = [0; 32];
+                let problem = "sha256 is 64 hex digits, as `sha256sum` prints them";
+                hex::decode_to_slice(&file.sha256, &mut sha256).map_err(|_| Problem::bad("bad_record", problem))?;
+                Content::File { sha256, name: file.name, size: file.size }
+            }
+            _ => return Err(Problem::bad("bad_record", "say one of `text`, `json` and `file`")),
+        };
+        Ok(Action::Record { data: Record { tags, content }.to_data()?.into() })
+    }
+}
+
+/// A signed transaction: all of it in one piece, or what was prepared and its signature.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Submit {
+    /// An encoded transaction in hex; with its signature, unless that is given apart.
+    transaction: String,
+    /// The Ed25519 signature of the bytes that were prepared, 128 hex digits.
+    signature: Option<String>,
+}
+
+/// A transaction that was taken.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Sent {
+    /// What it is called.
+    id: String,
+}
+
+/// Submit a signed transaction. Answered when it is durable; submitting it twice changes nothing.
+#[utoipa::path(post, path = "/transactions", tag = "transactions", request_body = Submit, responses(
+    (status = 200, body = Sent), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn submit(State(app): State<App>, Json(given): Json<Submit>) -> Result<axum::Json<Sent>, Problem> {
+    let signed = given.understood()?;
+    let checked = app.wait(move |app| {
+        let checked = check_transaction(signed, app.handle().network());
+        checked.map_err(|violation| Failure::new(Code::InvalidTransaction, violation.to_string()).into())
+    });
+    let id = app.submit(checked.await?).await?;
+    Ok(axum::Json(Sent { id: id.to_string() }))
+}
+
+impl Submit {
+    fn understood(&self) -> Result<SignedTransaction, Problem> {
+        let bad = |problem: String| Problem::bad("bad_transaction", problem);
+        let bytes = hex::decode(&self.transaction).map_err(|error| bad(format!("transaction is no hex: {error}")))?;
+        let Some(signature) = &self.signature else {
+            return decode(&bytes, TRANSACTION_BYTES_MAX).map_err(|error| bad(format!("transaction: {error}")));
+        };
+        let transaction =
+            decode(&bytes, TRANSACTION_BYTES_MAX).map_err(|error| bad(format!("transaction: {error}")))?;
+        let mut content = [0; 64];
+        let problem = "signature is an Ed25519 signature, 128 hex digits";
+        hex::decode_to_slice(signature, &mut content).map_err(|_| bad(problem.to_owned()))?;
+        Ok(SignedTransaction { transaction, signature: Signature::Ed25519(content) })
+    }
+}
+
+impl App {
+    /// The nonce of an account's next transaction.
+    async fn next_nonce(&self, address: Address) -> Result<u64, Problem> {
+        match self.ask(Command::Account { address }).await? {
+            Answer::Account { account, pending, .. } => Ok(account.nonce.saturating_add(pending)),
+            other => unreachable!("{other:?} answers another command"),
+        }
+    }
+
+    async fn submit(&self, transaction: CheckedTransaction) -> Result<TransactionId, Problem> {
+        match self.ask(Command::Submit { transaction: Box::new(transaction) }).await? {
+            Answer::Sent(id) => Ok(id),
+            other => unreachable!("{other:?} answers another command"),
+        }
+    }
+}
+
+/// How much a receipt proves.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReceiptQuery {
+    /// Blocks from its own on; up to the best one if nothing is said.
+    #[param(minimum = 1)]
+    confirmations: Option<String>,
+}
+
+/// The receipt of a transaction: a file that proves, without a node, who signed it and under how much work it lies.
+#[utoipa::path(get, path = "/transactions/{id}/receipt", tag = "transactions", params(
+    ("id" = String, Path, description = "64 hex digits, or at least the 8 that are shown"), ReceiptQuery
+), responses(
+    (status = 200, body = Object), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn receipt(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<ReceiptQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = words::transaction_name(&id)?;
+    let confirmations = parsed(query.confirmations.as_deref(), |word| words::count(word, "confirmations"))?;
+    let fresh = match OfTip::check(&app, &headers) {
+        Ok(fresh) => fresh,
+        Err(same) => return Ok(same),
+    };
+    let made = app.wait(move |app| {
+        let (id, _, receipt) = receipt::of(app.handle(), &name, confirmations)?;
+        Ok((id, receipt.to_json()))
+    });
+    let (id, text) = made.await?;
+    let file = format!("attachment; filename=\"receipt-{}.json\"", id.short());
+    let media = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, file)];
+    Ok(fresh.on((media, text).into_response()))
+}

@@ -1,0 +1,82 @@
+//! Arguments of requests: those that can't be understood become problem documents.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::App;
+use super::problem::Problem;
+use crate::node::prompt::command::words;
+use crate::protocol::Address;
+
+/// What a body may have where nothing else is said, in bytes: the largest record in hex, with room.
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What follows the question mark. Names that the route does not know are refused.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let query = axum::extract::Query::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|error| Problem::bad("bad_query", error.body_text()))
+    }
+}
+
+/// The variable parts of a path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path = axum::extract::Path::from_request_parts(parts, app).await;
+        path.map(|path| Self(path.0)).map_err(|error| Problem::bad("bad_path", error.body_text()))
+    }
+}
+
+/// A body in JSON. The content type must say so: a web page can't send that to a foreign server unasked.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let detail = "the body must be JSON: send it with the header `Content-Type: application/json`";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_json", detail));
+        }
+        let body = body(request, app).await?;
+        let value = serde_json::from_slice(&body);
+        value.map(Self).map_err(|error| Problem::bad("bad_body", format!("the body is not what is expected: {error}")))
+    }
+}
+
+/// All of a body, up to what the route allows.
+pub(super) async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, app).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is longer than this route takes")
+        }
+        error => Problem::bad("bad_body", error.body_text()),
+    })
+}
+
+/// A value as the prompt reads it, with the prompt's error.
+pub(super) fn parsed<T, E: Into<Problem>>(
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, Problem> {
+    text.map(parse).transpose().map_err(Into::into)
+}
+
+/// An address, if there is one.
+pub(super) fn address(text: Option<&str>) -> Result<Option<Address>, Problem> {
+    parsed(text, words::address)
+}

@@ -1,0 +1,249 @@
+//! What happens, as server-sent events: `GET /api/v1/events`.
+//!
+//! A thread turns the node's events into lines once, for all clients, and keeps the newest. Each client has a place in
+//! that list and nothing else, so five hundred of them cost five hundred numbers. Whoever is too slow, or comes back
+//! too late, hears `reset` and asks for the state anew.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use crossbeam_channel::{Sender, bounded, select};
+use futures::{Stream, StreamExt};
+use tokio::sync::watch;
+
+use super::App;
+use crate::node::handle::{Handle, UserEvent};
+use crate::node::prompt::json;
+use crate::node::prompt::notice::Roster;
+use crate::node::prompt::outcome::Identity;
+use crate::node::thread;
+
+/// Events that can be asked for again; at a thousand a second those of four seconds, on a quiet network those of hours.
+const KEPT_EVENTS_MAX: usize = 4096;
+/// Events that one piece of a stream has at most.
+const EVENTS_AT_ONCE_MAX: usize = 64;
+/// A line that says nothing, so that both sides notice when the other is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The newest events. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Feed {
+    kept: Arc<Mutex<Kept>>,
+    /// The number of the newest event; closed when there will be no more.
+    newest: watch::Receiver<u64>,
+    /// Tells this run of the node from others.
+    run: u32,
+}
+
+#[derive(Default)]
+struct Kept {
+    events: VecDeque<Arc<Line>>,
+    /// The number of the first one that is kept.
+    first: u64,
+}
+
+/// An event, ready to be sent.
+struct Line {
+    number: u64,
+    kind: &'static str,
+    data: String,
+}
+
+/// What a client gets next.
+enum Next {
+    Lines(Vec<Arc<Line>>),
+    /// Some are lost: go on at this number.
+    Reset(u64),
+}
+
+impl Feed {
+    /// Follows the node's events. Ends when the sender is dropped.
+    pub(super) fn start(
+        handle: &Handle,
+        identity: &Identity,
+        failed: impl FnOnce(String) + Send + 'static,
+    ) -> io::Result<(Self, (Sender<()>, JoinHandle<()>))> {
+        let (sender, newest) = watch::channel(0);
+        let run = getrandom::u32().map_err(io::Error::from)?;
+        let feed = Self { kept: Arc::new(Mutex::new(Kept { events: VecDeque::new(), first: 1 })), newest, run };
+        let (stop, stopped) = bounded(0);
+        let (kept, events, identity) = (Arc::clone(&feed.kept), handle.overhear(), identity.clone());
+        let thread = thread::spawn("feed", failed, move || {
+            let mut roster = Roster::default();
+            loop {
+                let event = select! {
+                    recv(stopped) -> _ => return,
+                    recv(events) -> event => event,
+                };
+                let Ok(event) = event else { return };
+                roster.learn(&event);
+                if let Some((kind, data)) = told(&event, &identity, &roster) {
+                    let number = *sender.borrow() + 1;
+                    lock(&kept).push(Line { number, kind, data });
+                    // Nobody may be listening.
+                    let _ = sender.send(number);
+                }
+                roster.forget(&event);
+            }
+        })?;
+        Ok((feed, (stop, thread)))
+    }
+
+    /// What comes after this number.
+    fn after(&self, number: u64) -> Next {
+        let kept = lock(&self.kept);
+        if number + 1 < kept.first {
+            return Next::Reset(kept.first + kept.events.len() as u64 - 1);
+        }
+        let skip = usize::try_from(number + 1 - kept.first).unwrap_or(usize::MAX);
+        Next::Lines(kept.events.iter().skip(skip).take(EVENTS_AT_ONCE_MAX).cloned().collect())
+    }
+
+    /// The id of an event on the wire: the run and the number.
+    fn id(&self, number: u64) -> String {
+        format!("{:08x}-{number}", self.run)
+    }
+
+    /// The number in an id, if it is one of this run.
+    fn number(&self, id: &str) -> Option<u64> {
+        let (run, number) = id.split_once('-')?;
+        let number = number.parse().ok().filter(|number| *number <= *self.newest.borrow())?;
+        (u32::from_str_radix(run, 16) == Ok(self.run)).then_some(number)
+    }
+}
+
+impl Kept {
+    fn push(&mut self, line: Line) {
+        if self.events.len() == KEPT_EVENTS_MAX {
+            self.events.pop_front();
+            self.first += 1;
+        }
+        self.events.push_back(Arc::new(line));
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    // Each change is a single step, so a lock that a panic left behind guards a whole value.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The kind and the data of what is told; the same as scripts get.
+fn told(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<(&'static str, String)> {
+    // Who listens here knows where the node is.
+    if matches!(event, UserEvent::Ready { .. }) {
+        return None;
+    }
+    json::named_event(event, identity, roster)
+}
+
+/// Events from now on, or after the one that `Last-Event-ID` names.
+#[utoipa::path(get, path = "/events", tag = "node", operation_id = "events", params(
+    ("Last-Event-ID" = Option<String>, Header, description = "the id of the last event that was received")
+), responses(
+    (status = 200, content_type = "text/event-stream", body = String, description = "Events `tip`, `transaction`, \
+        `rolled_back`, `peer_connected`, `peer_disconnected`, `watch`, `warning` as the prompt's JSON has them; `hello` \
+        first, and `reset` if some were lost: then ask for the state anew.")
+))]
+pub(super) async fn stream(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
+    let asked = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+    let feed = app.0.feed.clone();
+    let newest = *feed.newest.borrow();
+    let (start, greeting) = match asked.map(|id| feed.number(id)) {
+        None => (newest, "hello"),
+        Some(Some(number)) => (number, "hello"),
+        Some(None) => (newest, "reset"),
+    };
+    let stream = events(feed, start, greeting, app.0.stopped.clone());
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// All events after a number, as they come. Ends with the node.
+fn events(
+    feed: Feed,
+    start: u64,
+    greeting: &'static str,
+    stopped: watch::Receiver<bool>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let first = Event::default().event(greeting).id(feed.id(start)).data("{}");
+    let newest = feed.newest.clone();
+    let pieces = futures::stream::unfold((start, Some(first)), move |(at, first)| {
+        let feed = feed.clone();
+        let (mut newest, mut stopped) = (newest.clone(), stopped.clone());
+        async move {
+            if let Some(first) = first {
+                return Some((vec![first], (at, None)));
+            }
+            tokio::select! {
+                news = newest.wait_for(|newest| *newest > at) => news.map(|_| ()).ok()?,
+                _ = stopped.wait_for(|stopped| *stopped) => return None,
+            }
+            Some(match feed.after(at) {
+                Next::Reset(number) => {
+                    (vec![Event::default().event("reset").id(feed.id(number)).data("{}")], (number, None))
+                }
+                Next::Lines(lines) => {
+                    let last = lines.last().map_or(at, |line| line.number);
+                    let event =
+                        |line: &Arc<Line>| Event::default().event(line.kind).id(feed.id(line.number)).data(&line.data);
+                    (lines.iter().map(event).collect(), (last, None))
+                }
+            })
+        }
+    });
+    pieces.map(|events| futures::stream::iter(events.into_iter().map(Ok))).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(events: u64) -> Feed {
+        let (sender, newest) = watch::channel(events);
+        // The test needs no more of them.
+        drop(sender);
+        let mut kept = Kept { events: VecDeque::new(), first: 1 };
+        for number in 1..=events {
+            kept.push(Line { number, kind: "tip", data: number.to_string() });
+        }
+        Feed { kept: Arc::new(Mutex::new(kept)), newest, run: 0xabc }
+    }
+
+    fn numbers(next: &Next) -> Vec<u64> {
+        match next {
+            Next::Lines(lines) => lines.iter().map(|line| line.number).collect(),
+            Next::Reset(_) => panic!("a reset"),
+        }
+    }
+
+    #[test]
+    fn a_stream_goes_on_where_it_was() {
+        let feed = feed(10);
+        assert_eq!(numbers(&feed.after(7)), [8, 9, 10]);
+        assert_eq!(numbers(&feed.after(0)).len(), 10);
+        assert_eq!(numbers(&feed.after(10)), []);
+        assert_eq!(feed.number(&feed.id(7)), Some(7));
+    }
+
+    #[test]
+    fn who_comes_too_late_hears_of_it() {
+        let feed = feed(KEPT_EVENTS_MAX as u64 + 5);
+        assert!(matches!(feed.after(4), Next::Reset(number) if number == KEPT_EVENTS_MAX as u64 + 5));
+        assert_eq!(numbers(&feed.after(5))[0], 6);
+    }
+
+    #[test]
+    fn ids_of_other_runs_and_from_the_future_are_none() {
+        let feed = feed(10);
+        for id in ["", "7", "abc", "00000abd-7", "00000abc-11", "00000abc-x", "zz-7"] {
+            assert_eq!(feed.number(id), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Entity tags (RFC 9110, section 8.8.3): whoever has what we would send gets 304 and nothing else.
+//!
+//! What is on the chain is the same as long as the best block is, so its id is the tag of all that is read off it.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use crate::protocol::BlockId;
+
+/// What never changes may be kept for a year, the longest that caches honour.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// May be kept, and must be asked for each time.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// The tag of all that one best chain says.
+pub(super) struct OfTip(HeaderValue);
+
+impl OfTip {
+    /// The tag now, or the whole answer if the other side has what we would say. Taken before anything is read: what is
+    /// read may be newer than its tag, never older.
+    pub(super) fn check(app: &App, request: &HeaderMap) -> Result<Self, Response> {
+        let tag = tag(&app.handle().view().tip.id, "W/");
+        if is_known(request, &tag) { Err(not_modified(tag, REVALIDATE)) } else { Ok(Self(tag)) }
+    }
+
+    /// With the tag.
+    pub(super) fn on(self, response: impl IntoResponse) -> Response {
+        marked(response, self.0, REVALIDATE)
+    }
+}
+
+/// Something that is named by its own hash.
+pub(super) fn immutable(id: &BlockId, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
+    let tag = tag(id, "");
+    if is_known(request, &tag) { not_modified(tag, IMMUTABLE) } else { marked(make(), tag, IMMUTABLE) }
+}
+
+fn tag(id: &BlockId, prefix: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("{prefix}\"{id}\"")).expect("hex digits and quotation marks are visible")
+}
+
+/// Compression makes a tag weak, so the prefix does not count.
+fn is_known(request: &HeaderMap, tag: &HeaderValue) -> bool {
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let tag = tag.to_str().map(strong).unwrap_or_default();
+    let given = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    given.flat_map(|list| list.split(',')).any(|one| strong(one) == tag)
+}
+
+fn not_modified(tag: HeaderValue, cache: HeaderValue) -> Response {
+    marked(StatusCode::NOT_MODIFIED, tag, cache)
+}
+
+fn marked(response: impl IntoResponse, tag: HeaderValue, cache: HeaderValue) -> Response {
+    let mut response = response.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, tag);
+    headers.insert(header::CACHE_CONTROL, cache);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_known_whatever_compression_has_made_of_it() {
+        let ours = tag(&BlockId([7; 32]), "W/");
+        let (id, other) = (BlockId([7; 32]), BlockId([8; 32]));
+        let cases = [
+            (format!("\"{id}\""), true),
+            (format!("W/\"{id}\""), true),
+            (format!("\"{other}\", W/\"{id}\""), true),
+            (format!("\"{other}\""), false),
+            (String::new(), false),
+        ];
+        for (given, known) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, given.parse().expect("visible"));
+            assert_eq!(is_known(&headers, &ours), known, "{given}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Who may ask.
+//!
+//! A browser on this machine sends requests here for any page that it shows, so three things are looked at before a route
+//! is: the name in `Host` (a name that somebody else can point at this machine would make their page one of ours: DNS
+//! rebinding), `Origin`, and what the browser says in `Sec-Fetch-Site`. Whoever is not on this machine needs the token,
+//! unless nothing can be changed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::problem::Problem;
+use super::token::Token;
+
+/// Paths that everybody may read: they hold nothing of the node, and the page needs them to ask for the token.
+const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/"];
+/// Likewise, whatever is in that folder.
+const OPEN_FOLDER: &str = "/page/";
+/// The classic routes that change something although they are asked for with GET.
+const CHANGING_GETS: [&str; 4] = ["/mine", "/save", "/nodes/resolve", "/miner/nodes/resolve"];
+
+/// Scripts, styles and pictures come from this server alone, and no page may put this one into a frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+/// Headers of every answer.
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// What this server lets in.
+#[derive(Debug)]
+pub(super) struct Guard {
+    address: SocketAddr,
+    token: Option<Token>,
+    read_only: bool,
+}
+
+impl Guard {
+    /// For a server at this address.
+    pub(super) fn new(address: SocketAddr, token: Option<Token>, read_only: bool) -> Self {
+        Self { address, token, read_only }
+    }
+
+    fn judge(
+        &self,
+        method: &Method,
+        path: &str,
+        target: Option<&Authority>,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let refuse = |code, detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, detail));
+        let Some(host) = one(headers, &header::HOST) else {
+            return Err(Problem::bad("bad_host", "a request has exactly one Host header"));
+        };
+        let is_plain = target.is_none_or(|target| target.as_str() == host) && !host.contains('@');
+        if !is_plain || !host.parse().is_ok_and(|host: Authority| self.is_ours(host.host())) {
+            return refuse("foreign_host", "that name is not this node's: use its IP address, or localhost");
+        }
+        if headers.contains_key(header::ORIGIN) {
+            let origin = one(headers, &header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
+            if !origin.is_some_and(|origin| origin.eq_ignore_ascii_case(host)) {
+                return refuse("foreign_origin", "requests of other web pages are refused");
+            }
+        }
+        if let Some(site) = headers.get("sec-fetch-site")
+            && site != "same-origin"
+            && site != "none"
+        {
+            return refuse("cross_site", "requests of other web pages are refused: open the address by itself");
+        }
+        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || CHANGING_GETS.contains(&path);
+        if self.read_only && changes {
+            return refuse(
+                "read_only",
+                "this node was started with --http-read-only: nothing can be changed over HTTP",
+            );
+        }
+        let is_open = OPEN_PATHS.contains(&path) || path.starts_with(OPEN_FOLDER);
+        match &self.token {
+            Some(token) if !is_open && !bearer(headers).is_some_and(|offered| token.is(offered)) => {
+                let detail =
+                    "send `Authorization: Bearer TOKEN` with the token in the file http-token of the data folder";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, "no_token", detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a name can only mean this machine. A foreign page is never at an address: it would have to be served by
+    /// us.
+    fn is_ours(&self, host: &str) -> bool {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        match host.parse::<IpAddr>() {
+            Ok(ip) if self.address.ip().is_loopback() => ip.is_loopback(),
+            Ok(_) => true,
+            Err(_) => host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+}
+
+/// The one value of a header.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = one(headers, &header::AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Refuses what must not be answered, and marks every answer.
+pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (uri, method) = (request.uri(), request.method());
+    let judged = app.0.guard.judge(method, uri.path(), uri.authority(), request.headers());
+    let mut response = match judged {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, value);
+    }
+    // What nobody has marked is a moment's truth.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(address: &str, token: Option<Token>, read_only: bool) -> Guard {
+        Guard::new(address.parse().expect("an address"), token, read_only)
+    }
+
+    fn judge(guard: &Guard, method: Method, path: &str, given: &[(&'static str, &str)]) -> &'static str {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(*name, value.parse().expect("visible"));
+        }
+        guard.judge(&method, path, None, &headers).map_or_else(|problem| problem.code(), |()| "let in")
+    }
+
+    /// What a page elsewhere can make a browser send.
+    #[test]
+    fn foreign_pages_are_refused() {
+        let guard = guard("127.0.0.1:7788", None, false);
+        let (ours, good) = (("host", "127.0.0.1:7788"), "let in");
+        let cases: [(&[(&'static str, &str)], &str); 18] = [
+            (&[ours], good),
+            (&[("host", "localhost:7788")], good),
+            (&[("host", "LOCALHOST")], good),
+            (&[("host", "[::1]:7788")], good),
+            (&[], "bad_host"),
+            (&[ours, ours], "bad_host"),
+            (&[("host", "")], "foreign_host"),
+            (&[("host", "evil.example:7788")], "foreign_host"),
+            (&[("host", "127.0.0.1.evil.example")], "foreign_host"),
+            (&[("host", "localhost.evil.example")], "foreign_host"),
+            (&[("host", "evil@127.0.0.1")], "foreign_host"),
+            (&[("host", "192.168.1.5:7788")], "foreign_host"),
+            (&[ours, ("origin", "http://127.0.0.1:7788")], good),
+            (&[ours, ("origin", "http://127.0.0.1:9999")], "foreign_origin"),
+            (&[ours, ("origin", "https://evil.example")], "foreign_origin"),
+            (&[ours, ("origin", "null")], "foreign_origin"),
+            (&[ours, ("sec-fetch-site", "cross-site")], "cross_site"),
+            (&[ours, ("sec-fetch-site", "same-site")], "cross_site"),
+        ];
+        for (headers, wanted) in cases {
+            assert_eq!(judge(&guard, Method::GET, "/mine", headers), wanted, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_elsewhere_needs_the_token() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let token = super::super::token::load_or_create(folder.path()).expect("a new file");
+        let text = std::fs::read_to_string(folder.path().join("http-token")).expect("it is there");
+        let guard = guard("0.0.0.0:7788", Some(token), false);
+        let (host, bearer) = (("host", "192.168.1.5:7788"), format!("Bearer {}", text.trim()));
+        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host]), "no_token");
+        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, ("authorization", "Bearer x")]), "no_token");
+        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, ("authorization", &bearer)]), "let in");
+        assert_eq!(judge(&guard, Method::GET, "/page/style.css", &[host]), "let in");
+        assert_eq!(judge(&guard, Method::GET, "/healthz", &[host]), "let in");
+    }
+
+    #[test]
+    fn a_server_for_readers_changes_nothing() {
+        let guard = guard("0.0.0.0:7788", None, true);
+        let host = ("host", "192.168.1.5:7788");
+        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host]), "let in");
+        assert_eq!(judge(&guard, Method::POST, "/api/v1/transactions", &[host]), "read_only");
+        for path in CHANGING_GETS {
+            assert_eq!(judge(&guard, Method::GET, path, &[host]), "read_only", "{path}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Finds what a user names: blocks and transactions, by all that is shown of them.
+
+use super::command::{BlockName, TransactionName};
+use super::failure::{Code, Failure};
+use super::text::grouped;
+use crate::engine::event::{Answer, Command, CommandError};
+use crate::node::handle::Handle;
+use crate::node::index::{Index, IndexError};
+use crate::node::store::Snapshot;
+use crate::protocol::{Block, Height, TransactionId};
+
+/// An id is shown without its leading zeros; more of them than this nobody has seen.
+const SHORT_ID_ZEROS_MAX: usize = 4;
+
+/// The index, if the node keeps one.
+pub(in crate::node) fn index(handle: &Handle) -> Result<&Index, Failure> {
+    Ok(handle.index().ok_or(IndexError::Off)?)
+}
+
+/// A block, and whether it is on the best chain.
+pub(in crate::node) fn block(snapshot: &Snapshot, name: BlockName) -> Result<(Block, bool), Failure> {
+    let found = match name {
+        BlockName::Id(id) => snapshot.block(&id)?,
+        BlockName::Short(digits) => block_shown_as(snapshot, digits)?,
+        BlockName::Height(height) => match (snapshot.block_at(height)?, as_short_id(height)) {
+            (Some(block), _) => Some((block, true)),
+            (None, digits) => digits.map(|digits| block_shown_as(snapshot, digits)).transpose()?.flatten(),
+        },
+    };
+    found.ok_or_else(|| match name {
+        BlockName::Id(id) => Failure::new(Code::NotFound, format!("this node has no block {id}")),
+        BlockName::Short(digits) => Failure::new(Code::NotFound, format!("this node has no block {digits:08x}")),
+        BlockName::Height(_) => above(snapshot.tip().height),
+    })
+}
+
+fn block_shown_as(snapshot: &Snapshot, digits: u32) -> Result<Option<(Block, bool)>, Failure> {
+    match snapshot.ids_shown_as(digits)?.as_slice() {
+        [] => Ok(None),
+        [id] => Ok(snapshot.block(id)?),
+        [one, other, ..] => {
+            let message = format!("{digits:08x} is short for {one} and for {other}: use the whole id");
+            Err(Failure::new(Code::BadId, message))
+        }
+    }
+}
+
+/// Eight digits may be a short id that happens to have no letters.
+fn as_short_id(height: Height) -> Option<u32> {
+    Some(height.0.to_string())
+        .filter(|digits| digits.len() == 8)
+        .and_then(|digits| u32::from_str_radix(&digits, 16).ok())
+}
+
+/// For heights that there are none of.
+pub(in crate::node) fn above(tip: Height) -> Failure {
+    Failure::new(Code::NotFound, format!("the chain ends at height {}: ask for one up to that", grouped(tip.0)))
+}
+
+/// A block of the best chain that must be there.
+pub(in crate::node) fn block_at(snapshot: &Snapshot, height: Height) -> Result<Block, Failure> {
+    let gap = || Failure::new(Code::StoreUnreadable, format!("block {height} is missing from the store"));
+    snapshot.block_at(height)?.ok_or_else(gap)
+}
+
+/// A transaction that waits, or is on the best chain, by what is shown of its id.
+pub(in crate::node) fn transaction(handle: &Handle, name: &TransactionName) -> Result<TransactionId, Failure> {
+    let digits = match name {
+        TransactionName::Id(id) => return Ok(*id),
+        TransactionName::Short(digits) => digits,
+    };
+    let Answer::Pending(pending) = handle.command(Command::Pending).recv().map_err(|_| CommandError::Closing)?? else {
+        unreachable!("another command's answer")
+    };
+    let fits = |id: &TransactionId| id.to_string().trim_start_matches('0').starts_with(digits);
+    let mut found: Vec<_> = pending.iter().map(|transaction| transaction.id()).filter(fits).collect();
+    let view = index(handle)?.view()?;
+    for zeros in 0..=SHORT_ID_ZEROS_MAX {
+        found.extend(view.find_prefix(&format!("{}{digits}", "0".repeat(zeros)))?);
+    }
+    found.sort_unstable();
+    found.dedup();
+    match found[..] {
+        [id] => Ok(id),
+        [] => Err(Failure::new(Code::NotFound, format!("this node knows no transaction {digits}"))),
+        [one, other, ..] => {
+            let message = format!("{digits} is short for {one} and for {other}: use the whole id");
+            Err(Failure::new(Code::BadId, message))
+        }
+    }
+}

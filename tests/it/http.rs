@@ -1,0 +1,214 @@
+//! The API over HTTP, asked as a stranger's program would ask it.
+
+mod client;
+mod rude;
+
+use serde_json::{Value, json};
+
+use self::client::{Client, Response};
+use crate::harness::{Node, Options, agree, number, text};
+use quipu::protocol::{Network, Parameters, SecretKey};
+
+pub(crate) use self::rude::{foreign_pages_are_refused, long_and_slow_requests_are_refused, odd_paths_lead_nowhere};
+
+/// Of `hello`.
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+fn node() -> (Node, Client) {
+    let node = Node::start(Options { http: true, ..Options::default() });
+    let client = Client::of(&node);
+    (node, client)
+}
+
+/// What the API says of a chain is what the prompt says of it.
+pub(crate) fn the_api_says_what_the_prompt_says() {
+    let (node, api) = node();
+    node.run("mine 3");
+    let sent = text(&node.run("tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 0.5 --fee 0.1"), "id");
+    assert_eq!(api.get("/api/v1/transactions").json(), node.run("pending"));
+    assert_eq!(text(&api.get(&format!("/api/v1/transactions/{sent}")).json(), "state"), "pending");
+    node.run("record --tag t hello");
+    node.run("mine 1");
+
+    let mut status = api.get("/api/v1/status").json();
+    let mut typed = node.run("status");
+    for one in [&mut status, &mut typed] {
+        // They are of different moments.
+        one["mining"]["hash_rate"].take();
+    }
+    assert_eq!(status, typed);
+    let page = api.get("/api/v1/blocks?order=oldest").json();
+    let chain = node.run("chain");
+    assert_eq!((&page["blocks"], &page["length"], &page["next"]), (&chain["blocks"], &chain["length"], &Value::Null));
+    let newest = api.get("/api/v1/blocks?limit=2").json();
+    assert_eq!((number(&newest["blocks"][0], "height"), number(&newest, "next")), (4, 2));
+    let rest = api.get("/api/v1/blocks?limit=9&from=2").json();
+    assert_eq!((rest["blocks"].as_array().map(Vec::len), &rest["next"]), (Some(3), &Value::Null));
+    let block = api.get("/api/v1/blocks/4").json();
+    assert_eq!((&block["id"], number(&block, "confirmations")), (&chain["blocks"][4]["id"], 1));
+    let id = text(&block, "id");
+    assert_eq!(api.get(&format!("/api/v1/blocks/{id}")).json(), block);
+    let encoded = api.get(&format!("/api/v1/blocks/{id}/encoded"));
+    assert_eq!(encoded.body.len() as u64, number(&block, "size"));
+    let headers = api.get("/api/v1/headers?from=0").json();
+    assert_eq!(headers.as_array().map(Vec::len), Some(5));
+    assert_eq!((&headers[4]["id"], &headers[4]["best_chain"]), (&block["id"], &Value::Bool(true)));
+
+    let me = node.address();
+    let account = api.get(&format!("/api/v1/accounts/{me}")).json();
+    assert_eq!((text(&account, "balance"), number(&account, "nonce")), (node.balance(&me), 2));
+    assert_eq!(api.get(&format!("/api/v1/accounts/{me}/history")).json(), node.run("history"));
+    assert_eq!(api.get("/api/v1/records?tag=t").json(), node.run("records --tag t"));
+    let found = api.get(&format!("/api/v1/records?sha256={HELLO}")).json();
+    assert_eq!(found["records"].as_array().map(Vec::len), Some(1));
+    assert_eq!(api.get("/api/v1/peers").json(), json!([]));
+    let wallets = api.get("/api/v1/wallets").json();
+    assert_eq!((text(&wallets[0], "name"), text(&wallets[0], "address")), ("default".to_owned(), me));
+    let network = api.get("/api/v1/network").json();
+    assert_eq!((text(&network, "name"), &network["genesis"]), ("dev".to_owned(), &node.ready()["genesis"]));
+}
+
+/// Prepared by the node, signed elsewhere, submitted, mined, proven.
+pub(crate) fn a_transaction_that_was_signed_elsewhere_is_taken() {
+    let (node, api) = node();
+    let (key, network) = (SecretKey::from_seed([9; 32]), Network::new(Parameters::dev()).expect("a preset is valid"));
+    let quipu::protocol::PublicKey::Ed25519(public) = key.public_key();
+    let public = hex::encode(public);
+    let wanted = json!({"public_key": public, "record": {"text": "from a browser", "tags": ["web"]}});
+    let prepared = api.post("/api/v1/transactions/prepare", &wanted).json();
+    let bytes = hex::decode(text(&prepared, "signing_bytes")).expect("hex");
+    assert!(bytes.windows(32).any(|window| window == network.genesis_id().as_bytes()), "bound to the network");
+    assert_eq!((text(&prepared["summary"], "type"), number(&prepared["summary"], "nonce")), ("record".to_owned(), 0));
+    let quipu::protocol::Signature::Ed25519(signature) = key.sign(&bytes);
+    let signed = json!({"transaction": prepared["transaction"], "signature": hex::encode(signature)});
+    for _ in 0..2 {
+        // Once more changes nothing.
+        assert_eq!(api.post("/api/v1/transactions", &signed).json()["id"], prepared["id"]);
+    }
+    assert_eq!(node.run("pending").as_array().map(Vec::len), Some(1));
+    let forged = json!({"transaction": prepared["transaction"], "signature": hex::encode([7; 64])});
+    assert_eq!(api.post("/api/v1/transactions", &forged).problem(422), "invalid_transaction");
+    let mined = api.post("/api/v1/mining/blocks", &json!({"count": 1})).json();
+    assert_eq!(number(&mined["blocks"][0], "height"), 1);
+    let found = api.get("/api/v1/records?tag=web").json();
+    assert_eq!(text(&found["records"][0], "text"), "from a browser");
+    assert_eq!(api.post("/api/v1/transactions", &signed).problem(409), "wrong_nonce");
+
+    let receipt = api.get(&format!("/api/v1/transactions/{}/receipt", text(&prepared, "id")));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("receipt.json");
+    std::fs::write(&file, &receipt.body).expect("our own folder");
+    let verified = crate::harness::quipu(None).arg("verify").arg(&file).output().expect("it starts");
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+/// Each wrong argument gets its own code, and nothing is done.
+pub(crate) fn wrong_arguments_are_explained() {
+    let (node, api) = node();
+    let cases = [
+        ("/api/v1/nothing", 404, "no_such_route"),
+        ("/api/v1/blocks/77", 404, "not_found"),
+        ("/api/v1/blocks/x", 400, "bad_id"),
+        ("/api/v1/blocks?from=-1", 400, "bad_number"),
+        ("/api/v1/blocks?from=1", 404, "not_found"),
+        ("/api/v1/blocks?limit=0", 400, "bad_number"),
+        ("/api/v1/blocks?limit=1001", 400, "bad_number"),
+        ("/api/v1/blocks?order=sideways", 400, "bad_query"),
+        ("/api/v1/blocks?form=1", 400, "bad_query"),
+        ("/api/v1/accounts/0x12", 400, "bad_address"),
+        ("/api/v1/transactions/123", 400, "bad_id"),
+        ("/api/v1/transactions/12345678", 404, "not_found"),
+        ("/api/v1/records?since=yesterday", 400, "bad_number"),
+        ("/api/v1/records?before=7", 400, "bad_number"),
+        ("/api/v1/records?sha256=zz", 400, "bad_id"),
+    ];
+    for (path, status, code) in cases {
+        assert_eq!(api.get(path).problem(status), code, "{path}");
+    }
+    let key = "00".repeat(32);
+    let posts = [
+        ("/api/v1/peers", json!({"address": "10.0.0.1:7"}), 400, "bad_multiaddr"),
+        ("/api/v1/mining/blocks", json!({"count": 0}), 400, "bad_number"),
+        ("/api/v1/mining/blocks", json!({"count": 1, "too": "me"}), 400, "bad_body"),
+        ("/api/v1/transactions", json!({"transaction": "zz"}), 400, "bad_transaction"),
+        ("/api/v1/transactions", json!({"transaction": ""}), 400, "bad_transaction"),
+        ("/api/v1/transactions/prepare", json!({"public_key": "7"}), 400, "bad_key"),
+        ("/api/v1/transactions/prepare", json!({"public_key": key}), 400, "usage"),
+        ("/api/v1/status", json!({}), 405, "no_such_method"),
+    ];
+    for (path, body, status, code) in posts {
+        assert_eq!(api.post(path, &body).problem(status), code, "{path} {body}");
+    }
+    assert_eq!(api.send("POST", "/api/v1/resolve", &[], b"").status, 200);
+    let unmarked = api.send("POST", "/api/v1/mining/blocks", &[("content-type", "text/plain")], b"{\"count\":1}");
+    assert_eq!(unmarked.problem(415), "no_json");
+    assert_eq!(node.height(), 0);
+}
+
+/// Whoever has what the node would say gets nothing twice.
+pub(crate) fn what_is_the_same_is_not_sent_again() {
+    let (node, api) = node();
+    node.run("mine 1");
+    let first = api.get("/api/v1/blocks");
+    let tag = first.header("etag").expect("a tag").to_owned();
+    let again = |path: &str, tag: &str| api.send("GET", path, &[("if-none-match", tag)], b"");
+    let same = again("/api/v1/blocks", &tag);
+    assert_eq!((same.status, same.body.len()), (304, 0));
+    node.run("mine 1");
+    assert_eq!(again("/api/v1/blocks", &tag).status, 200);
+    let encoded = format!("/api/v1/blocks/{}/encoded", node.tip());
+    let kept = api.get(&encoded);
+    assert!(kept.header("cache-control").is_some_and(|cache| cache.contains("immutable")));
+    assert_eq!(again(&encoded, kept.header("etag").expect("a tag")).status, 304);
+    let packed = api.send("GET", "/api/v1/blocks", &[("accept-encoding", "gzip")], b"");
+    assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")));
+}
+
+/// Events come as they happen; a client that comes back gets what it missed; two nodes tell each other.
+pub(crate) fn events_come_as_they_happen() {
+    let (node, api) = node();
+    let mut stream = api.events(None);
+    assert_eq!(stream.next().kind, "hello");
+    node.run("mine 1");
+    let tip = stream.next_of("tip");
+    assert_eq!((number(&tip.data, "height"), text(&tip.data, "id")), (1, node.tip()));
+    drop(stream);
+    let other = Node::new();
+    other.connect(&node);
+    agree(&[&node, &other]);
+    let sent = text(&node.run("record hello"), "id");
+    node.run("mine 1");
+
+    let mut back = api.events(Some(&tip.id));
+    assert_eq!(back.next().kind, "hello");
+    assert_eq!(text(&back.next_of("peer_connected").data, "peer_id"), other.peer_id());
+    assert_eq!(text(&back.next_of("transaction").data, "id"), sent);
+    assert_eq!(number(&back.next_of("tip").data, "height"), 2);
+    let mut lost = api.events(Some("00000000-7"));
+    assert_eq!(lost.next().kind, "reset");
+}
+
+/// The description tells of every route, and each that needs nothing answers.
+pub(crate) fn the_description_is_of_what_there_is() {
+    let (node, api) = node();
+    node.run("mine 1");
+    let description = api.get("/api/openapi.json").json();
+    let paths = description["paths"].as_object().expect("paths").clone();
+    assert!(paths.len() >= 15, "{paths:?}");
+    for (path, methods) in &paths {
+        if methods["get"].is_object() && !path.contains('{') && !path.ends_with("/events") {
+            let answer: Response = api.get(path);
+            assert_eq!(answer.status, 200, "{path}");
+            answer.json();
+        }
+    }
+}
+
+/// A node that ends while it is asked ends, and says so.
+pub(crate) fn a_node_that_ends_closes_its_streams() {
+    let (mut node, api) = node();
+    let mut stream = api.events(None);
+    assert_eq!(stream.next().kind, "hello");
+    node.stop();
+    assert!(stream.is_over());
+}
