@@ -10,6 +10,7 @@
 //! | [`checker`] | a thread for each core | the rules that need no state |
 //! | [`miner`] | as many threads as wanted | nonces |
 //! | [`handle`] | any | what the node's user may do |
+//! | [`front`] | any | the same over an engine that lives elsewhere |
 //! | [`watch`] | one thread | follows transactions for the user |
 //! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that is signed with |
@@ -29,6 +30,7 @@ pub mod driver;
 pub(crate) mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod front;
 pub mod handle;
 pub mod index;
 pub mod keys;
@@ -59,7 +61,7 @@ use aliases::{AliasError, Aliases};
 use checker::Checker;
 use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
-use handle::{Handle, Profile, UserEvent, Users};
+use handle::{Clock, Handle, Profile, UserEvent, Users};
 use index::Index;
 use miner::Miner;
 use store::{FolderLock, Reader, Store, StoreError, writer};
@@ -152,7 +154,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
         .enable_all()
         .build()?;
     let peer_id = identity.public().to_peer_id();
-    let profile = Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases };
+    let profile = Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases, clock: Clock::Machine };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
     let swarm = start_swarm(config, identity, &runtime, &sender, &users)?;

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the one place where events, log lines, typed lines, answers and signals meet, so everything is written in
 //! the order in which it happened. It never blocks on the node: commands run on a thread of their own, one at a time.
+//! [`Typist`] is a user for whom none of that is needed: a line, its answer, and what happened, as values.
 //! How things look is in [`render`], [`notice`] and [`json`]; what they are is in [`outcome`].
 
 pub mod command;
@@ -21,6 +22,7 @@ mod session;
 pub mod signal;
 mod terminal;
 pub mod text;
+mod typist;
 
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ use self::session::{Mode, Session};
 use self::signal::Signals;
 use self::terminal::KnownAddresses;
 use self::text::Style;
+pub use self::typist::Typist;
 use super::config::Config;
 use super::handle::{Handle, UserEvent};
 use super::telemetry::{self, LogSink};
@@ -73,14 +76,7 @@ impl Options {
 /// Serves the user until they leave, the input ends, a signal comes, or the node has stopped by itself. `events` is the
 /// first subscription to the node. The caller shuts the node down.
 pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log: &LogSink, signals: &Signals) {
-    let identity = Identity {
-        name: options.name.clone(),
-        peer_id: handle.peer_id(),
-        names: Names::of(handle),
-        network: handle.network().parameters().name.clone(),
-        genesis: handle.network().genesis_id(),
-        finds_peers: options.finds_peers,
-    };
+    let identity = identity(handle, &options.name, options.finds_peers);
     let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
     let known = KnownAddresses::default();
     known.learn(&identity.names.me);
@@ -93,6 +89,17 @@ pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log:
     };
     Session::new(handle, identity, options.passwords.clone(), mode, style, screen, known)
         .run(input, &events, &logs, signals, log);
+}
+
+fn identity(handle: &Handle, name: &str, finds_peers: bool) -> Identity {
+    Identity {
+        name: name.to_owned(),
+        peer_id: handle.peer_id(),
+        names: Names::of(handle),
+        network: handle.network().parameters().name.clone(),
+        genesis: handle.network().genesis_id(),
+        finds_peers,
+    }
 }
 
 /// A terminal gets the line editor, unless it can't have one; then its lines are read like those of a file.

@@ -3,8 +3,8 @@
 mod ledger;
 mod wallet;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use super::command::{BlockName, COMMANDS, Command, Who};
 use super::export;
@@ -17,7 +17,7 @@ use crate::node::store::Snapshot;
 use crate::node::swarm;
 use crate::node::wallet::password::Sources;
 use crate::protocol::encode::encode;
-use crate::protocol::{Action, Address, Amount, Block, Height, TransactionId, UnixMillis};
+use crate::protocol::{Action, Address, Amount, Block, Height, TransactionId};
 
 /// How many blocks `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
@@ -32,6 +32,8 @@ pub(super) struct Job<'a> {
     pub(super) identity: &'a Identity,
     /// Where passwords come from.
     pub(super) passwords: &'a Sources,
+    /// Where the names of files begin that are not absolute; empty: where the process works.
+    pub(super) folder: &'a Path,
     /// Whether `chain` alone means all of it.
     pub(super) whole_chain: bool,
     /// Set when the user wants no answer any more.
@@ -120,7 +122,7 @@ impl Job<'_> {
             }),
             Command::Save(file) => {
                 let snapshot = handle.reader().snapshot()?;
-                export::save(file, handle.network(), snapshot.tip().height, self.cancel, |height| {
+                export::save(&self.file(file), handle.network(), snapshot.tip().height, self.cancel, |height| {
                     block_at(&snapshot, height)
                 })
             }
@@ -132,6 +134,10 @@ impl Job<'_> {
             }
             Command::Quit => Ok(Outcome::Quit {}),
         }
+    }
+
+    fn file(&self, name: &Path) -> PathBuf {
+        self.folder.join(name)
     }
 
     fn answer(&self, command: event::Command) -> Result<Answer, Failure> {
@@ -257,10 +263,5 @@ fn peers(handle: &Handle) -> Vec<Peer> {
 /// How the node is now.
 pub(super) fn status(handle: &Handle, identity: &Identity) -> Status {
     let (wallet, listen) = (handle.wallets().current(), swarm::for_others(&handle.listen()));
-    Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, now())
-}
-
-fn now() -> UnixMillis {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, handle.now())
 }

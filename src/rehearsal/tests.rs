@@ -1,0 +1,1 @@
+//! A rehearsal by itself.
