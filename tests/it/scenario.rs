@@ -1,4 +1,4 @@
-//! Scenario scripts: plain text, one step a line, on real nodes. The language is in `tests/scenarios/README.md`.
+//! Scenario scripts: plain text, one step a line, on real nodes and on the simulator. The language is in `tests/scenarios/README.md`.
 //!
 //! # The seam
 //!
@@ -59,7 +59,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             trials.push(privileged(&format!("scenario::{name}::on_a_lan"), move || test(&file, Place::Lan)));
         }
         let simulated = file.clone();
-        trials.push(plain(&format!("scenario::{name}::simulated"), move || test(&simulated, Place::Simulator)));
+        trials.push(plain(&format!("scenario::{name}::simulated"), move || test(&simulated, Place::Simulated)));
         trials.push(plain(&format!("scenario::{name}"), move || test(&file, Place::Loopback)));
     }
     trials
@@ -70,7 +70,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 enum Place {
     Loopback,
     Lan,
-    Simulator,
+    Simulated,
 }
 
 /// Why a script did not run to its end.
@@ -85,7 +85,7 @@ fn run(script: &Script, place: Place, watch: &mut dyn FnMut(&Line, bool)) -> Res
     let ground = match place {
         Place::Loopback => Ground::loopback(),
         Place::Lan => Ground::lan(&script.nodes),
-        Place::Simulator => {
+        Place::Simulated => {
             let stage = Simulated::new(script).map_err(Broken::Unusable)?;
             return runner::run(script, stage, watch).map(drop).map_err(Broken::Failed);
         }
@@ -108,7 +108,7 @@ pub(crate) fn asked_for() -> Option<ExitCode> {
     let file = PathBuf::from(std::env::var_os("QUIPU_SCENARIO")?);
     let place = match std::env::var("QUIPU_SCENARIO_PLACE").as_deref() {
         Ok("lan") => Place::Lan,
-        Ok("simulator") => Place::Simulator,
+        Ok("simulated") => Place::Simulated,
         _ => Place::Loopback,
     };
     let script = match Script::open(&file) {
