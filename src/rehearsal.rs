@@ -40,6 +40,8 @@ use crate::sim::world::{NodeId, World};
 const HASHES_PER_SECOND: u64 = 4 << 20;
 /// All clocks begin so long after the genesis of their network.
 const CLOCK_START: Millis = Millis::from_secs(3600);
+/// What nodes do in this time is kept in memory until prompts see it.
+const STEP: Millis = Millis(100);
 /// Batches that wait to be written to a real store until somebody looks at it.
 const BATCHES_MAX: usize = 256;
 
@@ -233,8 +235,12 @@ impl Rehearsal {
 
     /// Lets time go on.
     pub fn run(&mut self, span: Millis) -> Result<(), RehearsalError> {
-        self.world.run_for(span);
-        self.catch_up()
+        let end = self.world.now() + span;
+        while self.world.now() < end {
+            self.world.run_for(STEP.min(end - self.world.now()));
+            self.catch_up()?;
+        }
+        Ok(())
     }
 
     /// Copies a running node's chain to another folder, as a power cut would leave it now.
