@@ -13,7 +13,7 @@ const MINUTE: Millis = Millis::from_secs(60);
 struct Two {
     rehearsal: Rehearsal,
     nodes: [NodeId; 2],
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Two {
@@ -27,7 +27,7 @@ impl Two {
             node
         });
         rehearsal.world().link_with(nodes[0], nodes[1], Quality::default());
-        let mut two = Self { rehearsal, nodes, _folder: folder };
+        let mut two = Self { rehearsal, nodes, folder };
         two.run(Millis::from_secs(1));
         two
     }
@@ -71,7 +71,7 @@ fn what_is_typed_goes_through_the_nodes_own_prompt() {
 
 /// An hour after the genesis, whatever the machine's clock says; files are where the caller says.
 #[test]
-fn the_prompt_has_the_virtual_clock_and_a_folder_for_its_files() {
+fn the_prompt_has_the_virtual_clock_and_afolder_for_its_files() {
     let mut two = Two::new();
     let [a, _] = two.nodes;
     let noon = two.rehearsal.world().time_of_day(a);
@@ -84,12 +84,12 @@ fn the_prompt_has_the_virtual_clock_and_a_folder_for_its_files() {
     let lately = two.type_line(a, "records --since 1h");
     assert_eq!(lately["result"]["records"].as_array().map(Vec::len), Some(1), "{lately}");
     assert_eq!(two.type_line(a, &format!("receipt {id} proof.json"))["ok"], true);
-    assert!(two._folder.path().join("proof.json").is_file());
+    assert!(two.folder.path().join("proof.json").is_file());
 }
 
 /// What was answered is there after the power was cut; a node that stops writes all that it has.
 #[test]
-fn a_node_starts_again_from_its_folder() {
+fn a_node_starts_again_from_itsfolder() {
     let mut two = Two::new();
     let [a, b] = two.nodes;
     let tip = two.type_line(a, "mine 5")["result"]["blocks"][4]["id"].clone();

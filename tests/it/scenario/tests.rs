@@ -277,7 +277,7 @@ fn facts<S: Stage>(runner: &mut Runner<S>, lines: impl Fn(&Value) -> Vec<String>
 fn a_command_that_takes_too_long_is_told_of() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let hard = std::fs::read_to_string(Path::new(super::FOLDER).join("class.toml")).expect("it is shipped");
-    let hard = hard.replace("0x1e1fffff", "0x147fffff");
+    let hard = hard.replace("0x1e1fffff", "0x15010000");
     std::fs::write(folder.path().join("hard.toml"), hard).expect("a new folder takes a file");
     let script =
         Script::parse(&folder.path().join("x.scn"), "network hard.toml\nstart a\na: mine").expect("a good script");
