@@ -40,6 +40,7 @@ mod orphans;
 pub mod peers;
 mod rollback;
 mod serve;
+mod submit;
 pub mod sync;
 pub mod view;
 
@@ -59,6 +60,7 @@ use mempool::Mempool;
 use mining::Mining;
 use orphans::Orphans;
 use peers::Peers;
+use submit::Submitted;
 use view::PeerView;
 
 /// How long the engine may go without being called.
@@ -114,6 +116,8 @@ pub struct Engine {
     checks: BTreeMap<Key, Check>,
     unchecked: Vec<(SignedTransaction, Origin)>,
     awaiting_verdict: Vec<(PeerKey, Ticket, BlockRef)>,
+    /// Blocks of the node's user that were not connected yet.
+    submitted: Submitted,
     /// Blocks that were mined here and are not connected yet.
     mined_here: BTreeSet<BlockId>,
     loading: Option<Key>,
@@ -172,6 +176,7 @@ impl Engine {
             checks: BTreeMap::new(),
             unchecked: Vec::new(),
             awaiting_verdict: Vec::new(),
+            submitted: Submitted::default(),
             mined_here: BTreeSet::new(),
             loading: None,
             last_key: 0,
@@ -215,6 +220,8 @@ impl Engine {
         self.check_transactions(effects);
         self.plan(is_quiet, now, effects);
         let unfinished = self.advance(effects);
+        // Before what was deferred is routed: that has not had its chance yet.
+        self.settle_submitted();
         if !self.chain.is_reorganising() {
             for event in std::mem::take(&mut self.deferred) {
                 self.route(now, event, effects);

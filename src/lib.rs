@@ -7,6 +7,7 @@
 //!   protocol  <-  engine  <-  sim     a virtual network that drives many engines in virtual time
 //!                         <-  node    the real thing: sockets, files, threads, clocks, the prompt
 //!   sim  <-  simulate                 the command that runs scenarios, with summaries and reports
+//!   sim, node  <-  rehearsal          real prompts over a virtual network, for scenario scripts
 //! ```
 //!
 //! - [`protocol`] (a crate of its own, `protocol/`) is what peers must agree on: types, their bytes, the rules of
@@ -19,6 +20,8 @@
 //! - [`node`] surrounds one engine with the real world. Its parts are thin: they carry out effects and report events.
 //! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts. It takes texts and files from
 //!   [`node`], which only carries its arguments.
+//! - [`rehearsal`] puts the prompt, the store and the wallets of `node` in front of engines in a world of `sim`. Nobody
+//!   imports it but tests.
 //!
 //! The engine knows no clock, no file, no thread and no network; `sim` and `node` never see each other. The compiler
 //! holds this: the feature `node` (on by default) brings tokio, libp2p and redb, and
@@ -63,6 +66,8 @@ pub use quipu_protocol as protocol;
 pub mod engine;
 #[cfg(feature = "node")]
 pub mod node;
+#[cfg(feature = "node")]
+pub mod rehearsal;
 pub mod sim;
 #[cfg(feature = "node")]
 pub mod simulate;

@@ -11,6 +11,7 @@
 //! | [`miner`] | as many threads as wanted | nonces |
 //! | [`http`] | a runtime of its own | the API, events |
 //! | [`handle`] | any | what the node's user may do |
+//! | [`front`] | any | the same over an engine that lives elsewhere |
 //! | [`watch`] | one thread | follows transactions for the user |
 //! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that is signed with |
@@ -30,6 +31,7 @@ pub mod driver;
 pub(crate) mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod front;
 pub mod handle;
 pub mod http;
 pub mod index;
@@ -61,7 +63,7 @@ use aliases::{AliasError, Aliases};
 use checker::Checker;
 use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
-use handle::{Handle, Profile, UserEvent, Users};
+use handle::{Clock, Handle, Profile, UserEvent, Users};
 use http::HttpError;
 use index::Index;
 use miner::Miner;
@@ -164,7 +166,8 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let bound = config.http.as_ref().map(|http| http::Bound::new(http, &config.data_dir)).transpose()?;
     let (name, finds_peers) = (config.name.clone(), config.mdns);
     let http = bound.as_ref().map(http::Bound::address);
-    let profile = Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases, http };
+    let profile =
+        Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases, http, clock: Clock::Machine };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
     let swarm = start_swarm(config, identity, &runtime, &sender, &users)?;

@@ -10,7 +10,7 @@
 //! | [`world`] | all nodes, and the loop that moves time |
 //! | [`change`] | what befalls them: cuts, resets, stalls, crashes, clocks, joins and leaves |
 //! | `node` | one engine and the shell around it |
-//! | `link` | one direction of a connection: latency, bandwidth, order |
+//! | [`link`] | one direction of a connection: latency, bandwidth, order |
 //! | `gossip` | the mesh in which messages spread |
 //! | `storage`, [`disk`] | what waits to be written, and what survives a crash |
 //! | [`miner`] | when a block is found |
@@ -24,6 +24,7 @@
 //! | [`mod@reference`] | a second opinion on every block, from the specification alone |
 //! | [`judge`] | what must hold of every honest node, whatever befalls it |
 //! | [`adversary`] | nodes that do not keep to the rules of conduct |
+//! | [`journal`] | what a node's user may know of, for somebody who plays that user |
 //!
 //! # How time moves
 //!
@@ -45,8 +46,9 @@ mod checks;
 pub mod clock;
 pub mod disk;
 mod gossip;
+pub mod journal;
 pub mod judge;
-mod link;
+pub mod link;
 pub mod metrics;
 pub mod miner;
 mod node;

@@ -1,5 +1,5 @@
 //! The one rule of dependencies: `protocol <- engine <- {sim, node}`, and only `node` touches the world. (`simulate` is the
-//! one part above `sim`.)
+//! one part above `sim`, `rehearsal` the one above `sim` and `node`.)
 //!
 //! A build without the feature `node` proves the half of it that is about libraries. This proves the rest: nothing
 //! below `node` names a clock, a thread, a file, a socket or a source of randomness, and no module looks up or aside.
@@ -80,6 +80,18 @@ fn simulate_and_node_hardly_know_each_other() {
                 ["crate::node::files", "crate::node::prompt::text"].iter().any(|name| is_named(name, line));
             assert!(is_allowed, "{}: {line}", file.display());
         }
+    }
+}
+
+/// A rehearsal sees both, through what they show everybody, and nothing sees it.
+#[test]
+fn rehearsal_is_on_top() {
+    let tops = sources("src/rehearsal");
+    assert!(!tops.is_empty(), "has it moved?");
+    tops.iter()
+        .for_each(|file| check(file, &["tokio", "libp2p", "redb", "Instant", "SystemTime", "OsRng", "getrandom"]));
+    for place in ["src/engine", "src/sim", "src/node", "src/simulate", "src/main"] {
+        sources(place).iter().for_each(|file| check(file, &["crate::rehearsal", "quipu::rehearsal"]));
     }
 }
 

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use quipu_protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction};
 
 use super::Engine;
-use super::event::{Answer, Command, CommandError, Gossip, Notice, Now, PeerKey, Ticket, Write};
+use super::event::{Answer, Command, CommandError, Now, PeerKey, Ticket};
 use super::index::BlockRef;
-use super::mempool::Refusal;
 
 /// How long `resolve` waits for peers, and for the better chain that one of them may have.
 const RESOLVE_TIMEOUT: Millis = Millis(30_000);
@@ -45,6 +44,7 @@ impl Engine {
                 let answer = self.take_in(*transaction);
                 self.answer(ticket, answer);
             }
+            Command::SubmitBlock { block } => self.on_submitted_block(ticket, *block, now),
             Command::Pending => {
                 let pending = self.mempool.list(self.chain.ledger());
                 self.answer(ticket, Ok(Answer::Pending(pending)));
@@ -81,27 +81,6 @@ impl Engine {
         let transaction = Transaction { sender, nonce, fee, action };
         let checked = CheckedTransaction::sign(transaction, key, &self.network).map_err(CommandError::Invalid)?;
         self.take_in(checked)
-    }
-
-    /// Takes a transaction of the node's user into the pool, and spreads it.
-    fn take_in(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
-        let (id, nonce) = (checked.id(), checked.signed().transaction.nonce);
-        let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
-        match self.mempool.add(checked.clone(), None, true, self.chain.ledger()) {
-            Ok(()) => {}
-            Err(Refusal::Known) => return Ok(Answer::Sent(id)),
-            Err(Refusal::InsufficientBalance { balance, spendable, needed }) => {
-                return Err(CommandError::InsufficientBalance { balance, spendable, needed });
-            }
-            Err(Refusal::Full | Refusal::ShareUsed) => return Err(CommandError::PoolFull),
-            Err(Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher) => {
-                return Err(CommandError::WrongNonce { nonce, next });
-            }
-        }
-        self.writes.push(Write::PutPending(checked.clone()));
-        self.publish(Gossip::Transaction(Box::new(checked.signed().clone())));
-        self.notify(Notice::Transaction(checked));
-        Ok(Answer::Sent(id))
     }
 
     fn on_resolve(&mut self, ticket: Ticket, now: Now) {

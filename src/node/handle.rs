@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -17,7 +19,7 @@ use super::wallet::{WalletError, Wallets};
 use super::watch::{Life, Watch};
 use crate::engine::event::{Answer, Command, CommandError, Notice, Place, Ticket};
 use crate::engine::{Event, View};
-use crate::protocol::{Address, Network, SecretKey, TransactionId};
+use crate::protocol::{Address, Network, SecretKey, TransactionId, UnixMillis};
 
 /// Events that wait for a subscriber that does not read. It loses what comes then.
 const SUBSCRIBER_EVENTS_MAX: usize = 16_384;
@@ -45,6 +47,15 @@ pub(super) struct Profile {
     pub(super) wallets: Wallets,
     pub(super) aliases: Aliases,
     pub(super) http: Option<SocketAddr>,
+    pub(super) clock: Clock,
+}
+
+/// What the user takes for the time of day.
+pub(super) enum Clock {
+    /// The machine's.
+    Machine,
+    /// One that somebody else sets, in Unix milliseconds.
+    Set(Arc<AtomicU64>),
 }
 
 /// Commands that wait for their answer. Bounded by what users wait for.
@@ -187,6 +198,17 @@ impl Handle {
     /// Who we are to peers.
     pub fn peer_id(&self) -> PeerId {
         self.0.profile.peer_id
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> UnixMillis {
+        match &self.0.profile.clock {
+            Clock::Machine => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+            }
+            Clock::Set(millis) => UnixMillis(millis.load(Ordering::Relaxed)),
+        }
     }
 
     /// The wallets, and which of them is in use.

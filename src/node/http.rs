@@ -13,6 +13,7 @@
 //! | `fresh` | entity tags: what is the same as last time is not sent again |
 //! | `api` | `/api/v1`, and its description `/api/openapi.json` |
 //! | `feed` | server-sent events |
+//! | `classic` | the routes that tutorials teach |
 //!
 //! Always true: no request holds up the node. The server has a runtime of its own; what it reads is a snapshot, what it
 //! asks is a command like any other, and an event stream that is not read loses events, never the node its time.
@@ -22,6 +23,7 @@
 // The attributes that describe the API name types by their whole paths.
 #[allow(unused_qualifications, reason = "made by a macro")]
 mod api;
+mod classic;
 mod extract;
 mod feed;
 mod fresh;
@@ -42,7 +44,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use crossbeam_channel::Sender;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::feed::Feed;
 use self::guard::Guard;
@@ -113,6 +115,7 @@ pub(super) struct Bound {
     listener: std::net::TcpListener,
     address: SocketAddr,
     guard: Guard,
+    folder: PathBuf,
 }
 
 impl Bound {
@@ -122,7 +125,8 @@ impl Bound {
         let address = listener.local_addr()?;
         let needs_token = !address.ip().is_loopback() && !config.read_only;
         let token = needs_token.then(|| token::load_or_create(folder)).transpose()?;
-        Ok(Self { listener, address, guard: Guard::new(address, token, config.read_only) })
+        let guard = Guard::new(address, token, config.read_only);
+        Ok(Self { listener, address, guard, folder: folder.to_owned() })
     }
 
     /// Where.
@@ -139,7 +143,7 @@ impl Server {
         identity: Identity,
         failed: impl Fn(String) + Clone + Send + 'static,
     ) -> io::Result<Self> {
-        let Bound { listener, guard, .. } = bound;
+        let Bound { listener, guard, folder, .. } = bound;
         let (feed, feed_thread) = Feed::start(&handle, &identity, failed.clone())?;
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -148,7 +152,8 @@ impl Server {
             .thread_name("quipu-http")
             .enable_all()
             .build()?;
-        let app = App(Arc::new(Shared { handle, identity, guard, feed, stopped: stopped.clone() }));
+        let (streams, stopped) = (classic::places(), stopped.clone());
+        let app = App(Arc::new(Shared { handle, identity, guard, feed, streams, folder, stopped: stopped.clone() }));
         let router = router(app);
         let thread = thread::spawn("http", failed, move || {
             if let Err(error) = runtime.block_on(serve::run(listener, router, stopped)) {
@@ -179,6 +184,10 @@ struct Shared {
     identity: Identity,
     guard: Guard,
     feed: Feed,
+    /// For whole chains.
+    streams: Arc<Semaphore>,
+    /// The data folder.
+    folder: PathBuf,
     stopped: watch::Receiver<bool>,
 }
 
@@ -207,6 +216,7 @@ fn router(app: App) -> Router {
     let compression = tower_http::compression::CompressionLayer::new();
     Router::new()
         .merge(api::router())
+        .merge(classic::router())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))

@@ -74,6 +74,11 @@ pub fn load_or_create_identity(folder: &Path) -> Result<Keypair, KeyError> {
     Ok(Keypair::ed25519_from_bytes(&mut *seed).expect("any 32 bytes are an Ed25519 key"))
 }
 
+/// The identity of this seed, in no file. For nodes that must be the same in each run.
+pub fn identity_of(mut seed: [u8; 32]) -> Keypair {
+    Keypair::ed25519_from_bytes(&mut seed).expect("any 32 bytes are an Ed25519 key")
+}
+
 type Seed = Zeroizing<[u8; 32]>;
 
 fn load_or_create_seed(file: &Path) -> Result<Seed, KeyError> {

@@ -2,10 +2,11 @@
 //!
 //! [`run`] is the one place where events, log lines, typed lines, answers and signals meet, so everything is written in
 //! the order in which it happened. It never blocks on the node: commands run on a thread of their own, one at a time.
+//! [`Typist`] is a user for whom none of that is needed: a line, its answer, and what happened, as values.
 //! How things look is in [`render`], [`notice`] and [`json`]; what they are is in [`outcome`].
 
 pub mod command;
-mod export;
+pub(super) mod export;
 pub mod failure;
 pub(super) mod find;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod session;
 pub mod signal;
 mod terminal;
 pub mod text;
+mod typist;
 
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ use self::session::{Mode, Session};
 use self::signal::Signals;
 use self::terminal::KnownAddresses;
 use self::text::Style;
+pub use self::typist::Typist;
 use super::config::Config;
 use super::handle::{Handle, UserEvent};
 use super::telemetry::{self, LogSink};

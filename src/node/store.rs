@@ -91,6 +91,12 @@ impl Store {
         Ok(())
     }
 
+    /// Copies the database to another folder, as a power cut would leave it now.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        let to = folder.join(open::FILE);
+        std::fs::copy(&self.files.path, &to).map(drop).map_err(|error| StoreError::from_io(&to, &error))
+    }
+
     /// For reading beside the writer.
     pub fn reader(&self) -> Reader {
         Reader::new(&self.files, Arc::clone(&self.network))

@@ -27,6 +27,7 @@ use crossbeam_channel::Receiver;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 
 use super::driver::EngineSender;
 use super::handle::{ConnectError, UserEvent};
@@ -218,11 +219,35 @@ pub fn start(
 }
 
 impl SwarmHandle {
+    /// Of no swarm: it does nothing, and shows what it is told to show.
+    pub(super) fn absent(local: PeerId, listen: Multiaddr) -> Self {
+        let board = Arc::new(Board::default());
+        board.set_listen(vec![listen]);
+        let (commands, _) = mpsc::channel(1);
+        let (_, ended) = crossbeam_channel::bounded(0);
+        Self { local, commands, board, ended }
+    }
+
+    /// Shows a peer as connected.
+    pub(super) fn show_peer(&self, row: PeerRow) {
+        self.board.write_peers(|peers| drop(peers.insert(row.peer, row)));
+    }
+
+    /// Shows a peer no more.
+    pub(super) fn hide_peer(&self, peer: PeerKey) -> Option<PeerRow> {
+        let mut row = None;
+        self.board.write_peers(|peers| row = peers.remove(&peer));
+        row
+    }
+
     /// Hands over a command; blocks while the queue is full (the swarm never waits for anybody, so not for long). Not
     /// for async code.
     pub fn command(&self, command: SwarmCommand) {
         // A swarm that has ended does nothing more; what waits for an answer sees its sender dropped.
-        let _ = self.commands.blocking_send(command);
+        if let Err(SendError(SwarmCommand::Connect { done, .. })) = self.commands.blocking_send(command) {
+            // Whoever asked may have left.
+            let _ = done.send(Err(ConnectError("this node has no network to dial through (any more)".to_owned())));
+        }
     }
 
     /// The connected peers of our network.

@@ -212,6 +212,11 @@ pub fn run(arguments: &Arguments, place: Place<'_>, json: bool) -> u8 {
     status
 }
 
+/// Verifies as [`run`] does, and says nothing.
+pub fn judge(arguments: &Arguments, place: Place<'_>) -> Result<(), VerifyError> {
+    verify(arguments, place).map(drop)
+}
+
 /// What holds, everything that was asked for included.
 #[derive(Debug)]
 struct Verified {

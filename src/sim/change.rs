@@ -113,12 +113,37 @@ impl World {
     /// Ends all cuts. What has waited goes on.
     pub fn heal(&mut self) {
         self.cuts.clear();
+        self.release_what_is_free();
+    }
+
+    /// Ends the cuts between these nodes alone. What has waited there goes on, unless another cut holds it.
+    pub fn mend(&mut self, from: &[NodeId], to: &[NodeId]) {
+        let (from, to): (BTreeSet<_>, BTreeSet<_>) = (from.iter().copied().collect(), to.iter().copied().collect());
+        self.cuts.retain(|cut| *cut != (from.clone(), to.clone()));
+        self.release_what_is_free();
+    }
+
+    fn release_what_is_free(&mut self) {
         for node in self.nodes() {
             for at in 0..self.node(node).links.len() {
-                if self.node(node).links[at].held.is_some() {
+                let link = &self.node(node).links[at];
+                if link.held.is_some() && !self.is_cut(node, link.peer) {
                     self.turn(node, |node, around| node.release(at, around));
                 }
             }
+        }
+    }
+
+    /// Changes what the link between two nodes is like, for what is sent from now on and when it is dialled again.
+    pub fn set_quality(&mut self, a: NodeId, b: NodeId, quality: Quality) {
+        // No other shard may hear of a node earlier than it reckons with.
+        assert!(self.shards.len() == 1, "only a world on one thread changes its links");
+        if let Some(wanted) = self.wanted.get_mut(&(a.min(b), a.max(b))) {
+            *wanted = quality;
+        }
+        for (from, to) in [(a, b), (b, a)] {
+            let links = self.node_mut(from).links.iter_mut().filter(|link| link.peer == to);
+            links.for_each(|link| link.quality = quality);
         }
     }
 
@@ -161,6 +186,12 @@ impl World {
             self.disconnect(node, neighbour);
         }
         self.node_mut(node).crash();
+    }
+
+    /// Ends a node in order: what its disk was given is written first.
+    pub fn stop(&mut self, node: NodeId) {
+        self.node_mut(node).write_all();
+        self.crash(node);
     }
 
     /// Adds a node that has nothing stored, with links to so many running nodes chosen by chance.

@@ -7,6 +7,7 @@ use super::adversary::{Adversary, Hands};
 use super::checks::Checks;
 use super::clock::Clock;
 use super::gossip::Memory;
+use super::journal::{Entry, Journal};
 use super::link::Link;
 use super::metrics::{Counters, Metrics};
 use super::miner::Miner;
@@ -62,6 +63,9 @@ pub(crate) struct Node {
     pub(crate) adversary: Option<Adversary>,
     pub(crate) storage: Storage,
     pub(crate) key: Arc<SecretKey>,
+    /// Who is paid for blocks from the next start on, and what its owner calls it.
+    pub(crate) account: Address,
+    pub(crate) nickname: String,
     pub(crate) clock: Clock,
     pub(crate) mining: MiningMode,
     pub(crate) miner: Miner,
@@ -78,6 +82,7 @@ pub(crate) struct Node {
     commanded: BTreeMap<Ticket, bool>,
     pub(crate) answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) journal: Journal,
     pub(crate) counters: Counters,
     /// The best block, as the node's user was told.
     pub(crate) tip: Place,
@@ -95,12 +100,15 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(id: NodeId, seed: u64, network: &Network) -> Self {
         let mut random = Random::new(seed);
+        let key = Arc::new(SecretKey::from_seed(random.bytes()));
         Self {
             id,
             engine: None,
             adversary: None,
             storage: Storage::default(),
-            key: Arc::new(SecretKey::from_seed(random.bytes())),
+            account: key.public_key().address(),
+            key,
+            nickname: format!("node{}", id.0),
             clock: Clock::default(),
             mining: MiningMode::Off,
             miner: Miner::default(),
@@ -113,6 +121,7 @@ impl Node {
             commanded: BTreeMap::new(),
             answers: BTreeMap::new(),
             notices: Vec::new(),
+            journal: Journal::default(),
             counters: Counters::default(),
             tip: Place { height: Height::GENESIS, id: network.genesis_id() },
             life: 0,
@@ -125,16 +134,12 @@ impl Node {
         }
     }
 
-    pub(crate) fn address(&self) -> Address {
-        self.key.public_key().address()
-    }
-
     /// Starts from what was persisted.
     pub(crate) fn start(&mut self, around: &mut Surroundings<'_>) {
         let config = EngineConfig {
             network: around.network.clone(),
-            account: self.address(),
-            nickname: format!("node{}", self.id.0),
+            account: self.account,
+            nickname: self.nickname.clone(),
             seed: self.random.bytes(),
             mining: self.mining,
         };
@@ -156,6 +161,13 @@ impl Node {
         self.gossip = Memory::default();
         self.asked.clear();
         self.commanded.clear();
+    }
+
+    /// Writes at once what was given to the disk.
+    pub(crate) fn write_all(&mut self) {
+        for batch in self.storage.write_all() {
+            self.journal.note(|| Entry::Written(batch));
+        }
     }
 
     /// An event that the engine gets at once.
@@ -198,6 +210,7 @@ impl Node {
     /// Begins a session.
     pub(crate) fn open(&mut self, link: Link, around: &mut Surroundings<'_>) {
         self.deliver(Event::PeerConnected { peer: link.session }, around);
+        self.journal.note(|| Entry::Joined { session: link.session, peer: link.peer });
         self.links.push(link);
         self.welcome(self.links.len() - 1, around);
     }
@@ -207,6 +220,7 @@ impl Node {
         let Some(at) = self.link_at(session) else { return };
         let link = self.links.remove(at);
         around.metrics.broken.push((self.id, link.peer));
+        self.journal.note(|| Entry::Left { session });
         self.deliver(Event::PeerDisconnected { peer: session }, around);
     }
 
@@ -335,6 +349,10 @@ impl Node {
             self.carry_out(effect, around);
         }
         *around.effects = effects;
+        if self.journal.is_kept() {
+            let view = self.engine.as_mut().expect("it runs").view();
+            self.queue(Job::Show(view), around);
+        }
     }
 
     fn carry_out(&mut self, effect: Effect, around: &mut Surroundings<'_>) {
@@ -421,7 +439,9 @@ impl Node {
         match job {
             Job::Write(batch) => {
                 self.storage.disk.write(&batch);
-                self.handle(Event::Persisted { sequence: batch.sequence }, around);
+                let sequence = batch.sequence;
+                self.journal.note(|| Entry::Written(batch));
+                self.handle(Event::Persisted { sequence }, around);
             }
             Job::Load { key, places } => {
                 let blocks = self.storage.disk.load(&places);
@@ -449,7 +469,11 @@ impl Node {
                     around.metrics.transactions_sent += 1;
                 }
             }
-            Job::Notice(notice) => self.notices.push(notice),
+            Job::Notice(notice) => {
+                self.journal.note(|| Entry::Told(notice.clone()));
+                self.notices.push(notice);
+            }
+            Job::Show(view) => self.journal.show(view),
         }
     }
 

@@ -4,9 +4,11 @@
 //! before it is written. What needs no disk only waits for its turn. A crash forgets all that waits.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::disk::Disk;
 use super::random::Random;
+use crate::engine::View;
 use crate::engine::event::{Answer, Batch, CommandError, Gossip, Key, Notice, Place, Ticket};
 use crate::protocol::{Millis, Response};
 
@@ -22,6 +24,7 @@ pub(crate) enum Job {
     Reply { ticket: Ticket, response: Option<Response> },
     Answer { ticket: Ticket, answer: Result<Answer, CommandError> },
     Notice(Notice),
+    Show(Arc<View>),
 }
 
 impl Job {
@@ -63,6 +66,13 @@ impl Storage {
     /// When there is something to take.
     pub(crate) fn due(&self) -> Option<Millis> {
         self.jobs.front().map(|(due, _)| *due)
+    }
+
+    /// Writes all that waits to be written, and forgets the rest.
+    pub(crate) fn write_all(&mut self) -> Vec<Batch> {
+        let jobs = std::mem::take(&mut self.jobs).into_iter();
+        let batches = jobs.filter_map(|(_, job)| if let Job::Write(batch) = job { Some(batch) } else { None });
+        batches.inspect(|batch| self.disk.write(batch)).collect()
     }
 
     /// What was not written yet is lost.

@@ -1,6 +1,7 @@
 //! Engines that talk to each other, as one story each.
 
 mod adversaries;
+mod hosted;
 mod literature;
 mod scale;
 mod seeds;

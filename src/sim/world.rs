@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::change::Change;
 use super::disk::Disk;
+use super::journal::Entry;
 use super::link::{Link, Quality};
 use super::metrics::{Facts, Made, Metrics, Summary, made, propagation};
 use super::miner::HashRate;
@@ -22,7 +23,7 @@ use super::threads;
 use crate::engine::event::{Answer, Command, CommandError, Event, Fault, Notice, Place, Ticket};
 use crate::engine::{Engine, View};
 use crate::protocol::hash::tagged_hash;
-use crate::protocol::{Address, BlockId, Millis, Network, SecretKey};
+use crate::protocol::{Address, BlockId, Millis, Network, SecretKey, UnixMillis};
 
 /// How often the world looks after broken links.
 const ROUND: Millis = Millis::from_secs(1);
@@ -109,6 +110,16 @@ impl World {
         node
     }
 
+    /// Adds a node with nothing stored and no neighbours that keeps a journal and does not run yet, and says what its
+    /// owner calls it.
+    pub fn add_named_node(&mut self, nickname: &str) -> NodeId {
+        let id = self.add_stopped_node();
+        let node = self.node_mut(id);
+        nickname.clone_into(&mut node.nickname);
+        node.journal.begin();
+        id
+    }
+
     pub(super) fn add_stopped_node(&mut self) -> NodeId {
         let id = NodeId(self.nodes);
         self.nodes += 1;
@@ -151,7 +162,22 @@ impl World {
 
     /// The node's own account.
     pub fn address(&self, node: NodeId) -> Address {
-        self.node(node).address()
+        self.node(node).account
+    }
+
+    /// Has a node start with another account from its next start on.
+    pub fn set_address(&mut self, node: NodeId, account: Address) {
+        self.node_mut(node).account = account;
+    }
+
+    /// What a node takes for the time of day.
+    pub fn time_of_day(&self, node: NodeId) -> UnixMillis {
+        self.node(node).clock.read(self.now)
+    }
+
+    /// Whether two nodes have a session that both know of.
+    pub fn are_linked(&self, a: NodeId, b: NodeId) -> bool {
+        [(a, b), (b, a)].into_iter().all(|(from, to)| self.node(from).links.iter().any(|link| link.peer == to))
     }
 
     /// The key of the node's own account.
@@ -163,6 +189,11 @@ impl World {
     /// are told a lot.
     pub fn notices(&self, node: NodeId) -> &[Notice] {
         &self.node(node).notices
+    }
+
+    /// What has come into the journal of a node from [`World::add_named_node`] since this was last asked.
+    pub fn take_journal(&mut self, node: NodeId) -> Vec<Entry> {
+        self.node_mut(node).journal.take()
     }
 
     /// What the node has persisted.
@@ -231,6 +262,11 @@ impl World {
     /// Gives a command, to be answered while the world runs.
     pub fn begin(&mut self, node: NodeId, command: Command) -> Ticket {
         self.turn(node, |node, around| node.command(command, true, around))
+    }
+
+    /// The answer to a command that was begun, once there is one.
+    pub fn take_answer(&mut self, node: NodeId, ticket: Ticket) -> Option<Result<Answer, CommandError>> {
+        self.node_mut(node).answers.remove(&ticket)
     }
 
     /// Has something happen later.

@@ -1,5 +1,6 @@
 //! The API over HTTP, asked as a stranger's program would ask it.
 
+mod classic;
 mod client;
 mod rude;
 
@@ -9,6 +10,10 @@ use self::client::{Client, Response};
 use crate::harness::{Node, Options, agree, number, text};
 use quipu::protocol::{Network, Parameters, SecretKey};
 
+pub(crate) use self::classic::{
+    a_block_is_handed_over, classic_mistakes_are_explained, nodes_are_registered_by_either_address,
+    the_lines_of_tutorials_work,
+};
 pub(crate) use self::rude::{foreign_pages_are_refused, long_and_slow_requests_are_refused, odd_paths_lead_nowhere};
 
 /// Of `hello`.

@@ -1,31 +1,31 @@
-//! Scenario scripts: plain text, one step a line, on real nodes. The language is in `tests/scenarios/README.md`.
+//! Scenario scripts: plain text, one step a line, on real nodes and on the simulator. The language is in `tests/scenarios/README.md`.
 //!
 //! # The seam
 //!
 //! ```text
-//!   parse ──> script::Script { nodes, lines: [Line { number, text, step: Step }] }
+//!   language::parse ──> script::Script { nodes, lines: [Line { number, text, step: Step }] }
 //!                                 │
-//!                      a runner: fn run(&Script, …) -> Result<(), Box<outcome::Failure>>
-//!                                 │ real::Runner: processes, on loopback or on a LAN
+//!                      runner::run(&Script, impl Stage, …) -> Result<…, Box<outcome::Failure>>
+//!                                 │
+//!                real::Processes, on loopback or on a LAN      simulated::Simulated, in virtual time
 //! ```
 //!
-//! - Above the runner nothing knows how a step is carried out: [`script`] is data, [`parse`] makes it (names checked,
-//!   `repeat` written out), [`question`] says what can be asked and compares answers, [`values`] puts in what `let` has
-//!   kept, [`outcome`] is how a failure is told.
-//! - A runner is one `match` on [`Step`](script::Step), whose documentation is the contract: when a step is over, what it
-//!   says is so. Answers of commands are JSON as `src/node/prompt/json.rs` documents it. It refuses a step that
-//!   it can't carry out, with a [`Trouble`](outcome::Trouble), and never passes it by.
-//!
-//! There is no trait between the two: a runner calls what it needs from above.
+//! - Above the runner nothing knows how a step is carried out: [`language`] makes data of a text, [`outcome`] is how a failure
+//!   is told.
+//! - The [`runner`] is one `match` on [`Step`](script::Step), whose documentation is the contract: when a step is over, what
+//!   it says is so. Answers of commands are JSON as `src/node/prompt/json.rs` documents it; [`ask`] knows which command
+//!   answers which question.
+//! - A [`Stage`](runner::Stage) is nodes and what is between them. It refuses a step that it can't carry out, with a
+//!   [`Trouble`](outcome::Trouble), and never passes it by.
 
+mod ask;
+mod language;
 mod outcome;
-mod parse;
-mod question;
 mod real;
-mod script;
+mod runner;
+mod set;
+mod simulated;
 mod tests;
-mod values;
-mod words;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -33,8 +33,11 @@ use std::process::ExitCode;
 
 use libtest_mimic::Trial;
 
-use self::real::{Ground, Runner};
-use self::script::{Line, Script};
+use self::language::script::{Line, Script};
+use self::language::{question, script, values};
+use self::outcome::Failure;
+use self::real::{Ground, Processes};
+use self::simulated::Simulated;
 use crate::harness::{Ability, ability};
 use crate::{plain, privileged};
 
@@ -53,18 +56,49 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = file.file_stem().expect("it has an extension").to_string_lossy().into_owned();
         if ON_A_LAN.contains(&&*name) {
             let file = file.clone();
-            trials.push(privileged(&format!("scenario::{name}::on_a_lan"), move || test(&file, true)));
+            trials.push(privileged(&format!("scenario::{name}::on_a_lan"), move || test(&file, Place::Lan)));
         }
-        trials.push(plain(&format!("scenario::{name}"), move || test(&file, false)));
+        let simulated = file.clone();
+        trials.push(plain(&format!("scenario::{name}::simulated"), move || test(&simulated, Place::Simulated)));
+        trials.push(plain(&format!("scenario::{name}"), move || test(&file, Place::Loopback)));
     }
     trials
 }
 
-fn test(file: &Path, on_a_lan: bool) {
+/// Where a script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Loopback,
+    Lan,
+    Simulated,
+}
+
+/// Why a script did not run to its end.
+enum Broken {
+    /// It can't be run at all.
+    Unusable(String),
+    /// A step failed.
+    Failed(Box<Failure>),
+}
+
+fn run(script: &Script, place: Place, watch: &mut dyn FnMut(&Line, bool)) -> Result<(), Broken> {
+    let ground = match place {
+        Place::Loopback => Ground::loopback(),
+        Place::Lan => Ground::lan(&script.nodes),
+        Place::Simulated => {
+            let stage = Simulated::new(script).map_err(Broken::Unusable)?;
+            return runner::run(script, stage, watch).map(drop).map_err(Broken::Failed);
+        }
+    };
+    runner::run(script, Processes::new(script, ground), watch).map(drop).map_err(Broken::Failed)
+}
+
+fn test(file: &Path, place: Place) {
     let script = Script::open(file).unwrap_or_else(|error| panic!("{error}"));
-    let ground = if on_a_lan { Ground::lan(&script.nodes) } else { Ground::loopback() };
-    if let Err(failure) = Runner::run(&script, ground, &mut |_, _| {}) {
-        panic!("{failure}");
+    match run(&script, place, &mut |_, _| {}) {
+        Ok(()) => {}
+        Err(Broken::Failed(failure)) => panic!("{failure}"),
+        Err(Broken::Unusable(why)) => panic!("{}: {why}", file.display()),
     }
 }
 
@@ -72,7 +106,11 @@ fn test(file: &Path, on_a_lan: bool) {
 /// the script can't be read, or this machine can't run it.
 pub(crate) fn asked_for() -> Option<ExitCode> {
     let file = PathBuf::from(std::env::var_os("QUIPU_SCENARIO")?);
-    let on_a_lan = std::env::var_os("QUIPU_SCENARIO_LAN").is_some();
+    let place = match std::env::var("QUIPU_SCENARIO_PLACE").as_deref() {
+        Ok("lan") => Place::Lan,
+        Ok("simulated") => Place::Simulated,
+        _ => Place::Loopback,
+    };
     let script = match Script::open(&file) {
         Ok(script) => script,
         Err(error) => {
@@ -80,11 +118,10 @@ pub(crate) fn asked_for() -> Option<ExitCode> {
             return Some(ExitCode::from(2));
         }
     };
-    if on_a_lan && *ability() != Ability::Here {
+    if place == Place::Lan && *ability() != Ability::Here {
         eprintln!("--lan needs network namespaces; `scripts/lan check` tells why there are none");
         return Some(ExitCode::from(2));
     }
-    let ground = if on_a_lan { Ground::lan(&script.nodes) } else { Ground::loopback() };
     let is_terminal = std::io::stdout().is_terminal();
     let mut watch = |line: &Line, is_over: bool| {
         // On a terminal the tick takes the place of the dots when the step is over.
@@ -98,12 +135,16 @@ pub(crate) fn asked_for() -> Option<ExitCode> {
         // Nobody reads on: the exit status tells all the same.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     };
-    match Runner::run(&script, ground, &mut watch) {
+    match run(&script, place, &mut watch) {
         Ok(()) => {
             println!("{}: {} steps, all as expected", file.display(), script.lines.len());
             Some(ExitCode::SUCCESS)
         }
-        Err(failure) => {
+        Err(Broken::Unusable(why)) => {
+            eprintln!("{}: {why}", file.display());
+            Some(ExitCode::from(2))
+        }
+        Err(Broken::Failed(failure)) => {
             println!("{}✗ {:4}  {}", if is_terminal { "\r" } else { "" }, failure.line, failure.step);
             eprintln!("{failure}");
             Some(ExitCode::FAILURE)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quipu_protocol::{
-    Account, Action, Address, Amount, CheckedTransaction, Height, SecretKey, TransactionId, Violation,
+    Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, SecretKey, TransactionId, Violation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,11 @@ pub enum Command {
         /// Which.
         transaction: Box<CheckedTransaction>,
     },
+    /// Take in a block that somebody has found elsewhere. Answered by [`Answer::Added`] when it is durable.
+    SubmitBlock {
+        /// Which.
+        block: Box<CheckedBlock>,
+    },
     /// What waits to be mined. Answered by [`Answer::Pending`].
     Pending,
     /// One account. Answered by [`Answer::Account`].
@@ -94,6 +99,13 @@ pub enum Answer {
     Mined(Vec<Place>),
     /// The transaction's id.
     Sent(TransactionId),
+    /// A block is stored.
+    Added {
+        /// Which.
+        place: Place,
+        /// Whether it is on the best chain.
+        is_best: bool,
+    },
     /// In the order in which they would be mined now.
     Pending(Vec<CheckedTransaction>),
     /// An account.
@@ -152,6 +164,9 @@ pub enum CommandError {
     /// Too many of the account's transactions wait, or the pool is full of better paying ones.
     #[error("the memory pool has no room: mine first, or offer a higher fee")]
     PoolFull,
+    /// A block can't be taken in, and why.
+    #[error("the block is refused: {0}")]
+    BlockRefused(String),
     /// Another `mine N` is running.
     #[error("already mining the blocks of another command: wait for it, or stop it")]
     Busy,
@@ -174,6 +189,7 @@ impl CommandError {
             Self::Invalid(_) => "invalid_transaction",
             Self::WrongNonce { .. } => "wrong_nonce",
             Self::PoolFull => "pool_full",
+            Self::BlockRefused(_) => "block_refused",
             Self::Busy => "busy",
             Self::NoSuchHeight { .. } => "no_such_height",
             Self::Closing => "closing",

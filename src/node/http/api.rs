@@ -25,6 +25,8 @@ use crate::engine::event::{Answer, Command, CommandError};
 
 /// Where the API is.
 const PREFIX: &str = "/api/v1";
+/// Who a node is and where it listens: what other nodes ask.
+pub(super) const NODE_PATH: &str = "/api/v1/node";
 /// Rows of a list whose length nobody asked for.
 const LIST_ROWS: usize = 20;
 
@@ -57,6 +59,7 @@ pub(super) fn router() -> Router<App> {
 fn documented() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .routes(routes!(network::status))
+        .routes(routes!(network::node))
         .routes(routes!(network::parameters))
         .routes(routes!(network::wallets))
         .routes(routes!(network::mining, network::set_mining))
@@ -80,7 +83,7 @@ fn documented() -> OpenApiRouter<App> {
 
 impl App {
     /// Asks the engine, without a thread that waits.
-    async fn ask(&self, command: Command) -> Result<Answer, Problem> {
+    pub(super) async fn ask(&self, command: Command) -> Result<Answer, Problem> {
         let (done, answer) = oneshot::channel();
         self.handle().command_then(command, move |result| {
             // The client may have left.

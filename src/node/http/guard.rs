@@ -14,11 +14,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
+use super::api::NODE_PATH;
 use super::problem::Problem;
 use super::token::Token;
 
-/// Paths that everybody may read: they hold nothing of the node, and the page needs them to ask for the token.
-const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/"];
+/// Paths that everybody may read: they hold nothing that the node does not tell its peers.
+const OPEN_PATHS: [&str; 4] = ["/", "/healthz", "/readyz", NODE_PATH];
 /// Likewise, whatever is in that folder.
 const OPEN_FOLDER: &str = "/page/";
 /// The classic routes that change something although they are asked for with GET.

@@ -57,6 +57,16 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    /// Whether it has this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
+    /// The line for people.
+    pub(super) fn into_detail(self) -> String {
+        self.detail
+    }
+
     /// The code.
     #[cfg(test)]
     pub(super) fn code(&self) -> &'static str {
@@ -92,7 +102,9 @@ impl From<Failure> for Problem {
                 StatusCode::CONFLICT
             }
             Code::WalletLocked => StatusCode::LOCKED,
-            Code::InsufficientBalance | Code::InvalidTransaction => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::InsufficientBalance | Code::InvalidTransaction | Code::BlockRefused => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Code::ConnectFailed => StatusCode::BAD_GATEWAY,
             Code::PoolFull | Code::Closing => StatusCode::SERVICE_UNAVAILABLE,
             Code::StoreUnreadable | Code::FileUnreadable | Code::WriteFailed => StatusCode::INTERNAL_SERVER_ERROR,

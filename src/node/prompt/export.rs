@@ -10,12 +10,21 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure::{Code, Failure};
+use super::find;
 use super::outcome::{BlockRow, Outcome};
 use crate::node::files::Temporary;
+use crate::node::handle::Handle;
 use crate::protocol::{Block, Height, Network};
 
 /// How every saved chain begins.
 const BEGINNING: &[u8] = b"{\"network\":";
+
+/// Writes the chain of a node to a file.
+pub(in crate::node) fn save_chain(handle: &Handle, file: &Path) -> Result<Outcome, Failure> {
+    let snapshot = handle.reader().snapshot()?;
+    let is_over = AtomicBool::new(false);
+    save(file, handle.network(), snapshot.tip().height, &is_over, |height| find::block_at(&snapshot, height))
+}
 
 /// Writes blocks 0 to `tip` of `network`, as `block_at` gives them, to `file`.
 pub(super) fn save(

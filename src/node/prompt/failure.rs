@@ -60,6 +60,8 @@ pub enum Code {
     InvalidTransaction,
     /// A transaction that was signed elsewhere has not its account's next nonce.
     WrongNonce,
+    /// A block that was found elsewhere can't be taken in.
+    BlockRefused,
     /// The memory pool has no room.
     PoolFull,
     /// A height above that of the best block.
@@ -100,6 +102,7 @@ impl Code {
             Self::WalletLocked => "wallet_locked",
             Self::InvalidTransaction => "invalid_transaction",
             Self::WrongNonce => "wrong_nonce",
+            Self::BlockRefused => "block_refused",
             Self::PoolFull => "pool_full",
             Self::NoSuchHeight => "no_such_height",
             Self::Busy => "busy",
@@ -132,6 +135,7 @@ impl From<CommandError> for Failure {
             CommandError::InsufficientBalance { .. } => Code::InsufficientBalance,
             CommandError::Invalid(_) => Code::InvalidTransaction,
             CommandError::WrongNonce { .. } => Code::WrongNonce,
+            CommandError::BlockRefused(_) => Code::BlockRefused,
             CommandError::PoolFull => Code::PoolFull,
             CommandError::Busy => Code::Busy,
             CommandError::NoSuchHeight { .. } => Code::NoSuchHeight,

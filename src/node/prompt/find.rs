@@ -1,13 +1,13 @@
 //! Finds what a user names: blocks and transactions, by all that is shown of them.
 
-use super::command::{BlockName, TransactionName};
+use super::command::{BlockName, TransactionName, Who};
 use super::failure::{Code, Failure};
-use super::text::grouped;
+use super::text::{distance, grouped};
 use crate::engine::event::{Answer, Command, CommandError};
 use crate::node::handle::Handle;
 use crate::node::index::{Index, IndexError};
 use crate::node::store::Snapshot;
-use crate::protocol::{Block, Height, TransactionId};
+use crate::protocol::{Address, Block, Height, TransactionId};
 
 /// An id is shown without its leading zeros; more of them than this nobody has seen.
 const SHORT_ID_ZEROS_MAX: usize = 4;
@@ -61,6 +61,25 @@ pub(in crate::node) fn above(tip: Height) -> Failure {
 pub(in crate::node) fn block_at(snapshot: &Snapshot, height: Height) -> Result<Block, Failure> {
     let gap = || Failure::new(Code::StoreUnreadable, format!("block {height} is missing from the store"));
     snapshot.block_at(height)?.ok_or_else(gap)
+}
+
+/// Whose account is meant.
+pub(in crate::node) fn address(handle: &Handle, who: &Who) -> Result<Address, Failure> {
+    let name = match who {
+        Who::Address(address) => return Ok(*address),
+        Who::Name(name) => name,
+    };
+    let (aliases, wallets) = (handle.aliases(), handle.wallets().list()?);
+    let own = wallets.iter().find(|wallet| wallet.name == *name);
+    let wallet = || own.and_then(|wallet| wallet.state.as_ref().ok()).map(|(address, _)| *address);
+    aliases.find(name).or_else(wallet).ok_or_else(|| {
+        let known = aliases.list().into_iter().map(|(name, _)| name).chain(wallets.iter().map(|w| w.name.clone()));
+        let near = known.map(|known| (distance(name, &known), known)).min().filter(|(distance, _)| *distance <= 2);
+        let hint =
+            near.map_or_else(|| "give it one with `alias`".to_owned(), |(_, known)| format!("did you mean {known}?"));
+        let message = format!("{name}: neither an address (0x and 40 hex digits) nor a name; {hint}");
+        Failure::new(Code::BadAddress, message)
+    })
 }
 
 /// A transaction that waits, or is on the best chain, by what is shown of its id.

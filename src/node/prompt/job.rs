@@ -3,20 +3,19 @@
 pub(in crate::node) mod ledger;
 mod wallet;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use super::command::{COMMANDS, Command, Who};
 use super::failure::{Code, Failure};
 use super::outcome::{BlockRow, Direction, HelpRow, Identity, Outcome, Peer, Status, TransactionRow};
-use super::text::distance;
 use super::{export, find};
 use crate::engine::event::{self, Answer, CommandError};
 use crate::node::handle::Handle;
 use crate::node::swarm;
 use crate::node::wallet::password::Sources;
 use crate::protocol::encode::encode;
-use crate::protocol::{Action, Address, Amount, Height, TransactionId, UnixMillis};
+use crate::protocol::{Action, Address, Amount, Height, TransactionId};
 
 /// How many blocks `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
@@ -31,6 +30,8 @@ pub(super) struct Job<'a> {
     pub(super) identity: &'a Identity,
     /// Where passwords come from.
     pub(super) passwords: &'a Sources,
+    /// Where the names of files begin that are not absolute; empty: where the process works.
+    pub(super) folder: &'a Path,
     /// Whether `chain` alone means all of it.
     pub(super) whole_chain: bool,
     /// Set when the user wants no answer any more.
@@ -56,7 +57,7 @@ impl Job<'_> {
                 self.ask(event::Command::SetMining { mode: *mode, to }, |_| Some(Outcome::MiningSet { mode: *mode }))
             }
             Command::Tx { to, amount, fee } => {
-                let id = self.send(Action::Transfer { to: self.address_of(to)?, amount: *amount }, *fee)?;
+                let id = self.send(Action::Transfer { to: find::address(self.handle, to)?, amount: *amount }, *fee)?;
                 Ok(Outcome::Sent { id, file: None })
             }
             Command::Record(recording) => self.record(recording),
@@ -122,7 +123,7 @@ impl Job<'_> {
             }),
             Command::Save(file) => {
                 let snapshot = handle.reader().snapshot()?;
-                export::save(file, handle.network(), snapshot.tip().height, self.cancel, |height| {
+                export::save(&self.file(file), handle.network(), snapshot.tip().height, self.cancel, |height| {
                     find::block_at(&snapshot, height)
                 })
             }
@@ -134,6 +135,10 @@ impl Job<'_> {
             }
             Command::Quit => Ok(Outcome::Quit {}),
         }
+    }
+
+    fn file(&self, name: &Path) -> PathBuf {
+        self.folder.join(name)
     }
 
     fn answer(&self, command: event::Command) -> Result<Answer, Failure> {
@@ -155,27 +160,8 @@ impl Job<'_> {
         }
     }
 
-    /// Whose account is meant.
-    fn address_of(&self, who: &Who) -> Result<Address, Failure> {
-        let name = match who {
-            Who::Address(address) => return Ok(*address),
-            Who::Name(name) => name,
-        };
-        let (aliases, wallets) = (self.handle.aliases(), self.handle.wallets().list()?);
-        let own = wallets.iter().find(|wallet| wallet.name == *name);
-        let wallet = || own.and_then(|wallet| wallet.state.as_ref().ok()).map(|(address, _)| *address);
-        aliases.find(name).or_else(wallet).ok_or_else(|| {
-            let known = aliases.list().into_iter().map(|(name, _)| name).chain(wallets.iter().map(|w| w.name.clone()));
-            let near = known.map(|known| (distance(name, &known), known)).min().filter(|(distance, _)| *distance <= 2);
-            let hint = near
-                .map_or_else(|| "give it one with `alias`".to_owned(), |(_, known)| format!("did you mean {known}?"));
-            let message = format!("{name}: neither an address (0x and 40 hex digits) nor a name; {hint}");
-            Failure::new(Code::BadAddress, message)
-        })
-    }
-
     fn maybe(&self, who: Option<&Who>) -> Result<Option<Address>, Failure> {
-        who.map(|who| self.address_of(who)).transpose()
+        who.map(|who| find::address(self.handle, who)).transpose()
     }
 
     fn chain(&self, from: Option<Height>, count: Option<u64>) -> Result<Outcome, Failure> {
@@ -215,11 +201,5 @@ pub(in crate::node) fn peers(handle: &Handle) -> Vec<Peer> {
 /// How the node is now.
 pub(in crate::node) fn status(handle: &Handle, identity: &Identity) -> Status {
     let (wallet, listen) = (handle.wallets().current(), (swarm::for_others(&handle.listen()), handle.http()));
-    Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, now())
-}
-
-/// The system's clock.
-pub(in crate::node) fn now() -> UnixMillis {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, handle.now())
 }

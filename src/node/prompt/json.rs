@@ -380,13 +380,19 @@ mod tests {
 
     #[test]
     fn status() {
-        let status =
-            Status::new(&fixture::identity(), &fixture::view(), &fixture::wallet(), 3, Vec::new(), UnixMillis(2_000));
+        let status = Status::new(
+            &fixture::identity(),
+            &fixture::view(),
+            &fixture::wallet(),
+            3,
+            (Vec::new(), None),
+            UnixMillis(2_000),
+        );
         let genesis = fixture::identity().genesis;
         assert_eq!(
             result(Outcome::Status(Box::new(status))),
             format!(
-                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000}},"syncing":true}}"#,
+                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000}},"syncing":true,"http":null}}"#,
                 work = u128::MAX,
             )
         );

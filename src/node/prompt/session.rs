@@ -1,6 +1,7 @@
 //! The loop that serves one user.
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -172,7 +173,14 @@ impl<'a> Session<'a> {
         let passwords = self.passwords.clone();
         let whole_chain = self.mode == Mode::Json;
         std::thread::Builder::new().name("commands".to_owned()).spawn(move || {
-            let job = Job { handle: &handle, identity: &identity, passwords: &passwords, whole_chain, cancel: &cancel };
+            let job = Job {
+                handle: &handle,
+                identity: &identity,
+                passwords: &passwords,
+                folder: Path::new(""),
+                whole_chain,
+                cancel: &cancel,
+            };
             for command in todo {
                 if done.send(job.run(&command)).is_err() {
                     break;

@@ -12,7 +12,7 @@ use super::foreign::KeyFile;
 use super::name::WalletName;
 use super::password::Password;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
-use super::words::{Words, random};
+use super::words::{Seed, Words, random};
 use crate::node::files::make_folder;
 use crate::node::private_file;
 use crate::protocol::{Address, SecretKey};
@@ -83,11 +83,7 @@ impl Wallets {
         let asked = name.map(str::parse::<WalletName>).transpose()?;
         let default = WalletName::default_name();
         if asked.as_ref().is_none_or(|name| name.is_same(&default)) && folder.names()?.is_empty() {
-            match folder.add(&default, &WalletFile::seal(&random()?, None, ITERATIONS)?) {
-                // Another process was first: its key counts.
-                Ok(()) | Err(WalletError::NameTaken { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            make_default(&folder, &random()?)?;
         }
         let name = match asked {
             Some(name) => folder.find(&name)?,
@@ -95,6 +91,17 @@ impl Wallets {
         };
         let active = Active::read(&folder, name, password.as_ref())?;
         Ok(Self(Arc::new(Inner { folder, active: Mutex::new(active) })))
+    }
+
+    /// The wallets of a folder in which the first one has the key of this seed, and no password; else as
+    /// [`Wallets::open`]. For nodes that must be the same in each run: whoever knows the seed has the coins.
+    pub fn open_seeded(data_dir: &Path, seed: [u8; 32], password: Option<Password>) -> Result<Self, WalletError> {
+        make_folder(data_dir, true).map_err(|source| unusable("write", data_dir, source))?;
+        let folder = Folder::new(data_dir);
+        if folder.names()?.is_empty() {
+            make_default(&folder, &Seed::new(seed))?;
+        }
+        Self::open(data_dir, None, password)
     }
 
     /// The wallet in use.
@@ -119,6 +126,18 @@ impl Wallets {
         let mut active = self.active();
         active.lock_if_due(Instant::now());
         active.key.clone().ok_or_else(|| WalletError::Locked { name: active.name.to_string() })
+    }
+
+    /// The key of any wallet that needs no password now: the one in use, or one that has none.
+    pub fn key_of(&self, address: &Address) -> Result<Arc<SecretKey>, WalletError> {
+        if self.address() == *address {
+            return self.key();
+        }
+        let folder = &self.0.folder;
+        let none = || WalletError::NotFound { name: address.to_string() };
+        let name = folder.with_address(address)?.ok_or_else(none)?;
+        let read = Active::read(folder, name, None)?;
+        read.key.ok_or_else(|| WalletError::Locked { name: read.name.to_string() })
     }
 
     /// Unlocks it, until it is locked or for so long. Blocks for as long as a password takes to try.
@@ -207,6 +226,15 @@ impl Active {
             (self.key, self.locks_at) = (None, None);
         }
         is_due
+    }
+}
+
+/// Makes the first wallet of a folder.
+fn make_default(folder: &Folder, seed: &Seed) -> Result<(), WalletError> {
+    match folder.add(&WalletName::default_name(), &WalletFile::seal(seed, None, ITERATIONS)?) {
+        // Another process was first: its key counts.
+        Ok(()) | Err(WalletError::NameTaken { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

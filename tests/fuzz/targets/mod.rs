@@ -6,6 +6,7 @@ mod decoders;
 mod engine;
 #[cfg(feature = "node")]
 mod files;
+mod scenarios;
 mod texts;
 
 /// A name, which is that of the folder in the corpus too, and what runs an input.
@@ -21,6 +22,7 @@ pub(crate) const ALL: &[Target] = &[
     ("records", texts::records),
     ("receipts", texts::receipts),
     ("values", texts::values),
+    ("scenarios", scenarios::scenarios),
     #[cfg(feature = "node")]
     ("commands", files::commands),
     #[cfg(feature = "node")]

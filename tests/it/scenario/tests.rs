@@ -1,23 +1,29 @@
-//! The language by itself, and failures as a person gets them.
+//! The language by itself, failures as a person gets them, and that all stages agree.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::question::Comparison;
-use super::real::{Ground, Runner};
+use super::real::{Ground, Processes};
+use super::runner::{Runner, Stage, run};
 use super::script::{Answer, Expectation, Script, Step, Who};
+use super::simulated::Simulated;
 use super::values::Values;
 
 /// All tests in here by name.
-pub(super) const ALL: [(&str, fn()); 6] = [
+pub(super) const ALL: [(&str, fn()); 9] = [
     ("a_script_is_read", a_script_is_read),
     ("bad_lines_are_refused_in_words", bad_lines_are_refused_in_words),
     ("what_was_kept_is_put_in", what_was_kept_is_put_in),
     ("answers_are_compared_as_what_they_are", answers_are_compared_as_what_they_are),
     ("a_failure_says_what_was_expected_and_seen", a_failure_says_what_was_expected_and_seen),
     ("a_slow_a_stalled_and_a_one_way_link", a_slow_a_stalled_and_a_one_way_link),
+    ("a_simulated_script_is_the_same_each_time", a_simulated_script_is_the_same_each_time),
+    ("both_stages_come_to_the_same", both_stages_come_to_the_same),
+    ("a_command_that_takes_too_long_is_told_of", a_command_that_takes_too_long_is_told_of),
 ];
 
 fn parse(text: &str) -> Result<Script, String> {
@@ -93,6 +99,8 @@ fn bad_lines_are_refused_in_words() {
         ("end", "no repeat that could end here"),
         ("start a\nrepeat 2\nrepeat 2\nend\nend", "can't stand in another one"),
         ("start a\nrepeat 20000\na: mine\nend", "more than 10000 steps"),
+        ("repeat 18446744073709551615\nnetwork dev\nend", "more than 10000 steps"),
+        ("start a\nlet x\u{1b}[2J = a: mine", "`x\\u{1b}[2J` can't be kept under"),
     ];
     for (text, wanted) in cases {
         let problem = parse(text).expect_err(text);
@@ -146,23 +154,36 @@ fn answers_are_compared_as_what_they_are() {
     }
 }
 
-fn fails(text: &str) -> String {
+/// What a person reads when the script fails, on each stage.
+fn fails(text: &str) -> [String; 2] {
+    fn failure<S: Stage>(script: &Script, stage: S) -> String {
+        run(script, stage, &mut |_, _| {}).err().expect("the script is wrong").to_string()
+    }
     let script = parse(text).unwrap_or_else(|problem| panic!("{problem}"));
-    let failure = Runner::run(&script, Ground::loopback(), &mut |_, _| {}).expect_err("the script is wrong");
-    failure.to_string()
+    [failure(&script, Processes::new(&script, Ground::loopback())), failure(&script, simulated(&script))]
+}
+
+fn simulated(script: &Script) -> Simulated {
+    Simulated::new(script).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// Runs a script that must end well.
+fn play<S: Stage>(script: &Script, stage: S) -> Runner<S> {
+    run(script, stage, &mut |_, _| {}).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 /// File, line, step, what was expected, what was seen, and the nodes' last events.
 fn a_failure_says_what_was_expected_and_seen() {
-    let seen = fails("start a b\n\na: mine 2\nexpect b height = 3 within 300ms");
-    for part in [
-        "test.scn:4: expect b height = 3 within 300ms",
-        "expected: height = 3, within 300ms",
-        "seen:     b: 2",
-        "node b:",
-        "\"event\":\"tip\"",
-    ] {
-        assert!(seen.contains(part), "{part}: {seen}");
+    for seen in fails("start a b\n\na: mine 2\nexpect b height = 3 within 300ms") {
+        for part in [
+            "test.scn:4: expect b height = 3 within 300ms",
+            "expected: height = 3, within 300ms",
+            "seen:     b: 2",
+            "node b:",
+            "\"event\":\"tip\"",
+        ] {
+            assert!(seen.contains(part), "{part}: {seen}");
+        }
     }
     let cases = [
         ("a: tx b 5", "refused with insufficient_balance"),
@@ -174,24 +195,95 @@ fn a_failure_says_what_was_expected_and_seen() {
         ("cut a | b\nstart c", "on no side"),
         ("cut a | b\na: mine\nexpect all agree within 200ms", "b: 0 "),
         ("connect a b", "they have one"),
+        ("start c apart\nstall a | c", "there is none"),
         ("let x = a: status\nb: record $x", "$x has no `id`"),
         ("expect receipt none.json holds", "none.json cannot be read"),
     ];
     for (lines, wanted) in cases {
-        let seen = fails(&format!("start a b\n{lines}"));
-        assert!(seen.contains(wanted), "{lines}: {seen}");
+        for seen in fails(&format!("start a b\n{lines}")) {
+            assert!(seen.contains(wanted), "{lines}: {seen}");
+        }
     }
 }
 
-/// What is held back does not arrive, what is slow does, and after `heal` all is as before.
+/// What is held back does not arrive, what is slow does, and after `heal` all is as before. A fault outlives a new cut.
 fn a_slow_a_stalled_and_a_one_way_link() {
     let script = parse(
         "start a b\nslow a | b by 20ms\na: mine 2\nexpect all agree\nheal\n\
          stall a | b\nb: mine\nheal\nexpect a height = 3\n\
-         cut a -> b\na: mine\nexpect a b peers = 0\nexpect b height = 3\nheal\nexpect b height = 4",
+         cut a -> b\na: mine\nexpect a b peers = 0\nexpect b height = 3\nheal\nexpect b height = 4\n\
+         start c\nstall a | b\ncut a b | c\na: mine\nexpect b height = 4\ncut a | b c\nexpect b height = 4\nheal\n\
+         expect all height = 5",
     );
     let script = script.unwrap_or_else(|problem| panic!("{problem}"));
-    if let Err(failure) = Runner::run(&script, Ground::loopback(), &mut |_, _| {}) {
-        panic!("{failure}");
+    play(&script, Processes::new(&script, Ground::loopback()));
+    play(&script, simulated(&script));
+}
+
+fn shipped(name: &str) -> Script {
+    Script::open(&Path::new(super::FOLDER).join(format!("{name}.scn"))).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// To the last message: the same ids in all answers, and the same trace.
+fn a_simulated_script_is_the_same_each_time() {
+    for name in ["crash-while-mining", "double-spend", "free-under-load"] {
+        let script = shipped(name);
+        let once = || {
+            let mut runner = play(&script, simulated(&script));
+            (runner.stage.trace_hash(), facts(&mut runner, |node| vec![format!("block {}", node["height"])]))
+        };
+        assert_eq!(once(), once(), "{name}");
     }
+}
+
+/// What all nodes say in the end of the chain and of everybody, as far as it does not depend on the time of day.
+fn both_stages_come_to_the_same() {
+    for name in ["chain-of-custody", "double-spend", "fork-and-heal", "kill-all", "wallets-and-names"] {
+        let script = shipped(name);
+        let real = told(&mut play(&script, Processes::new(&script, Ground::loopback())));
+        assert_eq!(told(&mut play(&script, simulated(&script))), real, "{name}");
+    }
+}
+
+/// Heights, what waits, balances and nonces of all, texts and tags of all records.
+fn told<S: Stage>(runner: &mut Runner<S>) -> BTreeMap<String, Vec<String>> {
+    let names: Vec<_> = runner.accounts.keys().cloned().collect();
+    let told =
+        facts(runner, |_| names.iter().map(|name| format!("balance {name}")).chain(["records".to_owned()]).collect());
+    let kept = |answer: &Value| {
+        let records = answer["records"].as_array().into_iter().flatten();
+        let records: Vec<_> = records.map(|record| json!([record["text"], record["json"], record["tags"]])).collect();
+        let fields = ["height", "pending", "peers", "wallet", "locked", "balance", "nonce"].map(|field| &answer[field]);
+        format!("{} {}", json!(fields), json!(records))
+    };
+    told.into_iter().map(|(name, answers)| (name, answers.iter().map(kept).collect())).collect()
+}
+
+/// The status of each node, and what it answers to the lines that are made of it.
+fn facts<S: Stage>(runner: &mut Runner<S>, lines: impl Fn(&Value) -> Vec<String>) -> BTreeMap<String, Vec<Value>> {
+    let mut facts = BTreeMap::new();
+    for name in runner.stage.running() {
+        let mut ask = |line: &str| runner.tell(&name, line).unwrap_or_else(|trouble| panic!("{trouble:?}"));
+        let mut answers = vec![ask("status")];
+        for line in lines(&answers[0]) {
+            answers.push(ask(&line));
+        }
+        facts.insert(name, answers);
+    }
+    facts
+}
+
+/// On a network with much too hard a target nothing is mined, and virtual time does not go on for ever.
+fn a_command_that_takes_too_long_is_told_of() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let hard = std::fs::read_to_string(Path::new(super::FOLDER).join("class.toml")).expect("it is shipped");
+    let hard = hard.replace("0x1e1fffff", "0x15010000");
+    std::fs::write(folder.path().join("hard.toml"), hard).expect("a new folder takes a file");
+    let script =
+        Script::parse(&folder.path().join("x.scn"), "network hard.toml\nstart a\na: mine").expect("a good script");
+    let failure = run(&script, simulated(&script), &mut |_, _| {}).err().expect("it takes ages").to_string();
+    assert!(
+        failure.contains("an answer to `mine` at a, within 300s") && failure.contains("no answer at all"),
+        "{failure}"
+    );
 }

@@ -20,6 +20,36 @@ pub(super) async fn status(State(app): State<App>) -> axum::Json<Status> {
     axum::Json(job::status(app.handle(), app.identity()))
 }
 
+/// Who the node is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Node {
+    /// What its owner calls it.
+    name: String,
+    /// Who it is to peers.
+    peer_id: String,
+    /// The network's genesis block.
+    genesis: String,
+    /// Where it listens to peers: multiaddresses.
+    listen: Vec<String>,
+    /// Its software.
+    version: &'static str,
+}
+
+/// Who the node is, and where other nodes reach it. Needs no token.
+#[utoipa::path(get, path = "/node", tag = "node", responses(
+    (status = 200, body = Node), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn node(State(app): State<App>) -> axum::Json<Node> {
+    let (identity, listen) = (app.identity(), app.handle().listen());
+    axum::Json(Node {
+        name: identity.name.clone(),
+        peer_id: identity.peer_id.to_string(),
+        genesis: identity.genesis.to_string(),
+        listen: listen.iter().map(ToString::to_string).collect(),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
 /// What all nodes of the network have in common.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Network {

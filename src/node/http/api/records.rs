@@ -12,8 +12,8 @@ use crate::node::http::fresh::OfTip;
 use crate::node::http::problem::Problem;
 use crate::node::index;
 use crate::node::prompt::command::{Since, words};
+use crate::node::prompt::find;
 use crate::node::prompt::outcome::RecordRow;
-use crate::node::prompt::{find, job};
 use crate::protocol::UnixMillis;
 use crate::protocol::record::Tag;
 
@@ -47,12 +47,12 @@ pub(super) struct Records {
 }
 
 impl RecordsQuery {
-    fn understood(&self) -> Result<index::Query, Problem> {
+    fn understood(&self, now: UnixMillis) -> Result<index::Query, Problem> {
         let bad_tag = |error: crate::protocol::record::TagError| Problem::bad("bad_tag", error.to_string());
         let tag = parsed(self.tag.as_deref(), |tag| tag.parse::<Tag>().map_err(bad_tag))?;
         let since = parsed(self.since.as_deref(), words::since)?.map(|since| match since {
             Since::At(at) => at,
-            Since::Ago(span) => UnixMillis(job::now().0.saturating_sub(span.0)),
+            Since::Ago(span) => UnixMillis(now.0.saturating_sub(span.0)),
         });
         let find = parsed(self.sha256.as_deref(), |text| {
             let mut hash = [0; 32];
@@ -72,7 +72,7 @@ pub(super) async fn list(
     Query(query): Query<RecordsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wanted = query.understood()?;
+    let wanted = query.understood(app.handle().now())?;
     let before = parsed(query.before.as_deref(), words::cursor)?;
     let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
     let fresh = match OfTip::check(&app, &headers) {

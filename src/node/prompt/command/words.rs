@@ -73,7 +73,7 @@ pub(super) fn bad(code: Code, word: &str, problem: &str) -> Failure {
 }
 
 /// An address, or a name whose owner is looked up later.
-pub(super) fn who(word: &str) -> Result<Who, Failure> {
+pub(in crate::node) fn who(word: &str) -> Result<Who, Failure> {
     if aliases::check_name(word).is_ok() {
         return Ok(Who::Name(word.to_owned()));
     }

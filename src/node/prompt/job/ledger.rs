@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::{Job, now};
+use super::Job;
 use crate::node::files;
 use crate::node::index::{Location, Query, RecordEntry, View};
 use crate::node::prompt::command::{Range, RecordFilter, Recorded, Recording, Since, TransactionName, Who};
@@ -37,7 +37,7 @@ impl Job<'_> {
 
     /// The SHA-256 and the length of a file.
     fn fingerprint(&self, file: &Path) -> Result<([u8; 32], u64), Failure> {
-        let found = files::fingerprint(file, || self.cancel.load(Ordering::Relaxed))
+        let found = files::fingerprint(&self.file(file), || self.cancel.load(Ordering::Relaxed))
             .map_err(|error| Failure::new(Code::FileUnreadable, format!("cannot read {}: {error}", file.display())))?;
         found.ok_or_else(|| Failure::new(Code::Cancelled, "stopped; nothing was recorded"))
     }
@@ -46,7 +46,7 @@ impl Job<'_> {
         let view = find::index(self.handle)?.view()?;
         let since = filter.since.map(|since| match since {
             Since::At(at) => at,
-            Since::Ago(span) => UnixMillis(now().0.saturating_sub(span.0)),
+            Since::Ago(span) => UnixMillis(self.handle.now().0.saturating_sub(span.0)),
         });
         let from = self.maybe(filter.from.as_ref())?;
         let mut query = Query { tag: filter.tag.clone(), from, since, find: None };
@@ -110,7 +110,7 @@ impl Job<'_> {
     ) -> Result<Outcome, Failure> {
         let (id, height, receipt) = receipt::of(self.handle, name, confirmations)?;
         let text = receipt.to_json();
-        write_new(file, text.as_bytes())?;
+        write_new(&self.file(file), text.as_bytes())?;
         // The first header is that of the parent.
         let confirmations = receipt.headers.len() as u64 - 1;
         let file = file.display().to_string();

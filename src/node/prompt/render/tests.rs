@@ -101,8 +101,14 @@ fn balances_and_status() {
     let spent = "1 of it can still be spent, beside";
     assert_eq!(balance(1), format!("2.5 {end}\n{spent} 1 pending transaction"));
     assert_eq!(balance(2), format!("2.5 {end}\n{spent} 2 pending transactions"));
-    let status =
-        Status::new(&fixture::identity(), &fixture::view(), &fixture::wallet(), 3, Vec::new(), UnixMillis(13_000));
+    let status = Status::new(
+        &fixture::identity(),
+        &fixture::view(),
+        &fixture::wallet(),
+        3,
+        (Vec::new(), None),
+        UnixMillis(13_000),
+    );
     let text = shown(&Ok(Outcome::Status(Box::new(status))));
     for words in ["lab2", "made 12 s ago", "on, 4.2 MH/s", "12,000 / 20,000 (60 %)", "balance 2.5"] {
         assert!(text.contains(words), "{words}: {text}");

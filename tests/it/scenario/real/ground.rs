@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::Member;
 use super::link::Link;
-use super::{COMMAND_TIME, Member};
 use crate::harness::{Lan, Node, Options};
 use crate::scenario::outcome::Trouble;
+use crate::scenario::runner::COMMAND_TIME;
 use crate::scenario::script::{Fault, WITHIN};
 
 /// How long it takes at most to look at a connection again.
@@ -58,10 +59,6 @@ impl Ground {
     pub(super) fn joined(&mut self, members: &Members, names: &[String], apart: bool) -> Result<(), Trouble> {
         if apart {
             return self.loopback_only("start … apart").map(drop);
-        }
-        if !self.sides.is_empty() {
-            let seen = "it is, and the new one is on no side: `heal` first, or `start … apart` and `connect`";
-            return Err(Trouble::new("a network that is not cut when a node joins", seen, &[]));
         }
         if let Kind::Loopback(links) = &mut self.kind {
             for name in names {

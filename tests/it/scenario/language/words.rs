@@ -1,9 +1,14 @@
 //! Guesses what a person meant.
 
+/// No slip of the finger is in a longer word.
+const WORD_BYTES_MAX: usize = 64;
+
 /// The known word that differs from this one in a letter or two.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let within = if word.chars().count() <= 3 { 1 } else { 2 };
-    let distances = known.into_iter().map(|known| (distance(word, known), known));
+    let is_short = |word: &str| word.len() <= WORD_BYTES_MAX;
+    let known = known.into_iter().filter(|known| is_short(word) && is_short(known));
+    let distances = known.map(|known| (distance(word, known), known));
     distances.filter(|(distance, _)| *distance <= within).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 

@@ -1,6 +1,7 @@
 //! Reads a script. What it accepts is in `tests/scenarios/README.md`; what it refuses, it refuses with the line, what is
 //! wrong there, and what was probably meant.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use super::words::nearest;
 const SCRIPT_BYTES_MAX: usize = 1 << 20;
 /// Steps with all repetitions written out.
 const STEPS_MAX: usize = 10_000;
+/// And their text.
+const STEPS_BYTES_MAX: usize = 16 << 20;
 /// Each is a process, and each pair is a link.
 const NODES_MAX: usize = 12;
 /// As long as a node's own names may be.
@@ -38,7 +41,11 @@ pub(crate) struct ScriptError {
 impl fmt::Display for ScriptError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.line.map_or(String::new(), |line| format!(":{line}"));
-        write!(to, "{}{line}: {}", self.file.display(), self.problem)
+        write!(to, "{}{line}: ", self.file.display())?;
+        // What the script has in it must not write over what is on the screen.
+        self.problem
+            .chars()
+            .try_for_each(|c| if c.is_control() { write!(to, "{}", c.escape_default()) } else { write!(to, "{c}") })
     }
 }
 
@@ -57,7 +64,7 @@ impl Script {
     /// Reads a script.
     pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, ScriptError> {
         let script = Self { file: file.to_owned(), network: "dev".to_owned(), nodes: Vec::new(), lines: Vec::new() };
-        let mut parser = Parser { script, kept: Vec::new(), at: 0 };
+        let mut parser = Parser { script, kept: BTreeSet::new(), bytes: 0, at: 0 };
         let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
         let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect();
         match parser.lines(&lines) {
@@ -70,7 +77,9 @@ impl Script {
 struct Parser {
     script: Script,
     /// Names that `let` has given.
-    kept: Vec<String>,
+    kept: BTreeSet<String>,
+    /// Of all steps so far.
+    bytes: usize,
     /// The line that is being read.
     at: usize,
 }
@@ -87,6 +96,10 @@ impl Parser {
                     let ends = |(_, line): &(usize, &str)| without_comment(line).trim() == "end";
                     let length = lines[next..].iter().position(ends).ok_or("this repeat has no `end`")?;
                     let times = times.parse::<usize>().map_err(|_| format!("`{times}` is no number of times"))?;
+                    // A body without a step would be gone through for ever.
+                    if times > STEPS_MAX {
+                        return Err(format!("more than {STEPS_MAX} steps, repetitions included"));
+                    }
                     self.repeat(times, &lines[next..next + length])?;
                     next += length + 1;
                 }
@@ -116,6 +129,10 @@ impl Parser {
     fn line(&mut self, line: &str) -> Result<(), String> {
         if self.script.lines.len() == STEPS_MAX {
             return Err(format!("more than {STEPS_MAX} steps, repetitions included"));
+        }
+        self.bytes += line.len();
+        if self.bytes > STEPS_BYTES_MAX {
+            return Err(format!("more than {STEPS_BYTES_MAX} bytes of steps, repetitions included"));
         }
         if let Some(step) = self.step(line)? {
             self.script.lines.push(Line { number: self.at, text: line.to_owned(), step });
@@ -224,7 +241,7 @@ impl Parser {
                 Step::Keep { node: self.name(node)?, question, name: name.to_owned() }
             }
         };
-        self.kept.push(name.to_owned());
+        self.kept.insert(name.to_owned());
         Ok(step)
     }
 
@@ -409,7 +426,7 @@ impl Parser {
     fn check_kept(&self, text: &str) -> Result<(), String> {
         for piece in pieces(text) {
             if let Piece::Kept { name, .. } = piece
-                && !self.kept.iter().any(|kept| kept == name)
+                && !self.kept.contains(name)
             {
                 return Err(match (name, nearest(name, self.kept.iter().map(String::as_str))) {
                     ("round", _) => "$round stands only between `repeat` and `end`".to_owned(),

@@ -1,0 +1,85 @@
+//! What the node's user brings from elsewhere: signed transactions, and blocks.
+
+use std::sync::Arc;
+
+use quipu_protocol::{CheckedBlock, CheckedTransaction};
+
+use super::Engine;
+use super::chain::Insertion;
+use super::event::{Answer, CommandError, Gossip, Notice, Now, Ticket, Write};
+use super::index::BlockRef;
+use super::mempool::Refusal;
+
+/// Blocks that wait for what the accounts say. More are refused; one call of the engine settles most of them.
+const SUBMITTED_MAX: usize = 64;
+
+/// Who waits to hear what became of a block.
+#[derive(Debug, Default)]
+pub(crate) struct Submitted(Vec<(Ticket, BlockRef)>);
+
+impl Submitted {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Engine {
+    /// Takes a transaction into the pool, and spreads it.
+    pub(super) fn take_in(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
+        let (id, nonce) = (checked.id(), checked.signed().transaction.nonce);
+        let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
+        match self.mempool.add(checked.clone(), None, true, self.chain.ledger()) {
+            Ok(()) => {}
+            Err(Refusal::Known) => return Ok(Answer::Sent(id)),
+            Err(Refusal::InsufficientBalance { balance, spendable, needed }) => {
+                return Err(CommandError::InsufficientBalance { balance, spendable, needed });
+            }
+            Err(Refusal::Full | Refusal::ShareUsed) => return Err(CommandError::PoolFull),
+            Err(Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher) => {
+                return Err(CommandError::WrongNonce { nonce, next });
+            }
+        }
+        self.writes.push(Write::PutPending(checked.clone()));
+        self.publish(Gossip::Transaction(Box::new(checked.signed().clone())));
+        self.notify(Notice::Transaction(checked));
+        Ok(Answer::Sent(id))
+    }
+
+    /// Takes in a block as if a peer had sent it, but nobody is to blame for it. The answer waits for what the accounts
+    /// say.
+    pub(super) fn on_submitted_block(&mut self, ticket: Ticket, block: CheckedBlock, now: Now) {
+        let refuse = |why| Err(CommandError::BlockRefused(why));
+        let answer = match self.chain.insert_header(block.header(), now.unix) {
+            Insertion::Known(_) if self.submitted.len() >= SUBMITTED_MAX => Err(CommandError::Busy),
+            Insertion::Known(found) => {
+                if !self.chain.index().has_body(found) {
+                    self.chain.insert_body(found, Arc::new(block));
+                }
+                self.submitted.0.push((ticket, found));
+                return;
+            }
+            Insertion::Orphan => refuse("this node does not have the block below it".to_owned()),
+            Insertion::Condemned => refuse("it, or a block below it, breaks a rule".to_owned()),
+            Insertion::Weak => refuse("its branch is too far behind the best chain".to_owned()),
+            Insertion::Barred(_) => refuse("its branch leaves out the checkpoint".to_owned()),
+            Insertion::Early(violation) | Insertion::Invalid(violation) => refuse(violation.to_string()),
+        };
+        self.answer(ticket, answer);
+    }
+
+    /// Answers for the blocks that have had their chance to be connected.
+    pub(super) fn settle_submitted(&mut self) {
+        if self.chain.is_reorganising() {
+            return;
+        }
+        for (ticket, block) in std::mem::take(&mut self.submitted.0) {
+            let answer = if self.chain.index().is_condemned(block) {
+                Err(CommandError::BlockRefused("it, or a block below it, breaks a rule".to_owned()))
+            } else {
+                Ok(Answer::Added { place: self.chain.index().place(block), is_best: self.chain.is_best(block) })
+            };
+            self.answer(ticket, answer);
+        }
+    }
+}

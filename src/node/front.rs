@@ -1,0 +1,174 @@
+//! What the user of a node touches, over an engine that lives elsewhere: a [`Handle`] with a real store, index, wallets and
+//! names, and neither a network nor an engine, a clock nor a miner behind it.
+//!
+//! Whoever has the engine takes the commands from [`Front::commands`] and says what came of them. It is for them to keep
+//! the promise that nobody sees what is not durable: [`Front::write`] before [`Front::answer`], [`Front::tell`] and
+//! [`Front::show`]. Nothing in here moves by itself but the index, which follows what was written.
+//!
+//! Not here: following transactions ([`watch`](super::watch) asks the engine of its own accord, so when it does would
+//! depend on threads). `watch ID` answers; nothing is told afterwards.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::Receiver;
+use libp2p::Multiaddr;
+use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
+
+use super::aliases::Aliases;
+use super::driver::EngineSender;
+use super::handle::{Clock, Handle, Profile, UserEvent, Users};
+use super::index::Index;
+use super::store::{FolderLock, Store, StoreError};
+use super::swarm::{PeerRow, SwarmHandle};
+use super::wallet::Wallets;
+use super::{StartError, start_index};
+use crate::engine::event::{Answer, Batch, CommandError, PeerKey, Stored, Ticket};
+use crate::engine::{Event, View};
+use crate::protocol::{Network, UnixMillis};
+
+/// Its folder, and what stands behind its user's handle. Dropping it ends it: the store is closed, the folder unlocked.
+pub struct Front {
+    handle: Handle,
+    commands: Receiver<Event>,
+    swarm: Arc<SwarmHandle>,
+    clock: Arc<AtomicU64>,
+    /// `None` when it ends.
+    store: Option<Store>,
+    index: Option<(Index, JoinHandle<()>)>,
+}
+
+/// What a front begins with.
+pub struct Beginning<'a> {
+    /// Its data folder.
+    pub folder: &'a Path,
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// Tells it from others that it is shown to as a peer: its address is `/memory/NUMBER`.
+    pub number: u64,
+    /// The network of its chain.
+    pub network: &'a Arc<Network>,
+    /// Who it is to peers.
+    pub identity: &'a Keypair,
+    /// What its user signs with.
+    pub wallets: Wallets,
+    /// What its user sees at first.
+    pub view: Arc<View>,
+}
+
+impl Front {
+    /// Opens its folder, or makes it. Gives what is stored there, from which its engine must have started.
+    pub fn open(beginning: Beginning<'_>) -> Result<(Self, Stored), StartError> {
+        let Beginning { folder, name, number, network, identity, wallets, view } = beginning;
+        let lock = FolderLock::acquire(folder, name)?;
+        let aliases = Aliases::open(folder)?;
+        let (store, stored) = Store::open(lock, network)?;
+        let (engine, _, commands) = EngineSender::new();
+        let (users, _) = Users::new();
+        let users = Arc::new(users);
+        let listen = Multiaddr::empty().with(Protocol::Memory(number));
+        let (peer_id, clock) = (identity.public().to_peer_id(), Arc::new(AtomicU64::new(0)));
+        let swarm = Arc::new(SwarmHandle::absent(peer_id, listen));
+        let reader = store.reader();
+        let index = start_index(folder, &reader, network, &users)?;
+        let (network, set) = (Arc::clone(network), Clock::Set(Arc::clone(&clock)));
+        let profile = Profile { network, peer_id, wallets, aliases, http: None, clock: set };
+        let user_index = Some(index.0.clone());
+        let handle = Handle::new(profile, engine, reader, user_index, Arc::clone(&swarm), view, Arc::clone(&users));
+        users.ready(handle.listen(), None);
+        Ok((Self { handle, commands, swarm, clock, store: Some(store), index: Some(index) }, stored))
+    }
+
+    /// For the user.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// [`Event::Command`]s of the user, each to be answered once.
+    pub fn commands(&self) -> &Receiver<Event> {
+        &self.commands
+    }
+
+    /// Writes batches in their order, in one durable commit.
+    pub fn write(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
+        if !batches.is_empty() {
+            self.store.as_mut().expect("it is taken by the end alone").write(batches)?;
+            self.index.iter().for_each(|(index, _)| index.nudge());
+        }
+        Ok(())
+    }
+
+    /// Copies the chain to another folder, as a power cut would leave it now.
+    pub fn copy_chain(&self, folder: &Path) -> Result<(), StoreError> {
+        self.store.as_ref().expect("it is taken by the end alone").copy_to(folder)
+    }
+
+    /// Answers a command.
+    pub fn answer(&self, ticket: Ticket, answer: Result<Answer, CommandError>) {
+        self.handle.answer(ticket, answer);
+    }
+
+    /// Refuses all commands, open ones and those to come.
+    pub fn close(&self) {
+        self.handle.close();
+    }
+
+    /// Tells the user something.
+    pub fn tell(&self, event: UserEvent) {
+        self.handle.tell(event);
+    }
+
+    /// Shows the user this state.
+    pub fn show(&self, view: Arc<View>) {
+        self.handle.show(view);
+    }
+
+    /// Sets what the user takes for the time of day.
+    pub fn set_clock(&self, now: UnixMillis) {
+        self.clock.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Shows the user a peer, and says so. The lower number has dialled.
+    pub fn meet(&self, session: PeerKey, other: &Handle) {
+        let (Some(address), Some(own)) = (number_of(other), number_of(&self.handle)) else { return };
+        let row = PeerRow {
+            peer: session,
+            peer_id: other.peer_id(),
+            address: Multiaddr::empty().with(Protocol::Memory(address)),
+            agent: concat!("quipu/", env!("CARGO_PKG_VERSION")).to_owned(),
+            outbound: own < address,
+            ping_millis: None,
+        };
+        self.swarm.show_peer(row.clone());
+        self.tell(UserEvent::PeerConnected(row));
+    }
+
+    /// Shows a peer no more, and says so.
+    pub fn part(&self, session: PeerKey) {
+        if let Some(row) = self.swarm.hide_peer(session) {
+            self.tell(UserEvent::PeerDisconnected(row));
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        // The store takes its readers with it, and the index reads to its end.
+        if let Some((index, thread)) = self.index.take() {
+            index.stop();
+            // A thread that panicked has told.
+            let _ = thread.join();
+        }
+        drop(self.store.take());
+        self.close();
+    }
+}
+
+/// The number in the only address of a front.
+fn number_of(handle: &Handle) -> Option<u64> {
+    let listen = handle.listen();
+    listen.first()?.iter().find_map(|part| if let Protocol::Memory(number) = part { Some(number) } else { None })
+}

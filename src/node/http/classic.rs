@@ -1,0 +1,168 @@
+//! The routes that tutorials of small blockchains teach, at the root, with the JSON that they show.
+//!
+//! | route | answer |
+//! | --- | --- |
+//! | `GET /chain` | `{chain: [block], length}`, streamed |
+//! | `GET /mine[?miner_address=0x…]` | `{message, index, transactions, proof, previous_hash}` when a block is found |
+//! | `POST /transactions/new` | `{sender, recipient, amount}` is signed by one of the node's unlocked wallets: `{message, id}` |
+//! | `GET /pending_tx` | `[transaction]` |
+//! | `POST /nodes/register`, `/miner/register` | `{nodes: [multiaddr or http://host:port]}`: `{message, total_nodes}` |
+//! | `POST /register_with` | `{node_address}`: the same for one node, then its chain is asked for |
+//! | `GET`, `POST /nodes/resolve`, `/miner/nodes/resolve` | `{message, new_chain or chain}` |
+//! | `POST /add_block` | a block as `/chain` shows it: `{message}` |
+//! | `GET /save` | `{message, file, blocks, bytes}`: the chain is written to `chain.json` in the data folder |
+//!
+//! Blocks and transactions have all the fields that the tutorials show, and those that are needed to make the block again:
+//! see [`block`]. What differs: the chain's first block has the index 0, amounts may have eight decimals, and nobody can
+//! send for an account without its key. Errors are problem documents like everywhere.
+
+mod block;
+mod chain;
+mod nodes;
+
+pub(super) use self::chain::places;
+
+use std::collections::HashMap;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::block::BlockJson;
+use super::App;
+use super::extract::{self, Query};
+use super::problem::Problem;
+use crate::engine::event::{Answer, Command};
+use crate::node::prompt::command::words;
+use crate::node::prompt::failure::{Code, Failure};
+use crate::node::prompt::outcome::Outcome;
+use crate::node::prompt::{export, find};
+use crate::protocol::check::check_block;
+use crate::protocol::{Action, Address};
+
+/// A block in JSON is several times as long as encoded, in bytes.
+const BLOCK_JSON_BYTES_MAX: usize = 8 << 20;
+/// Where `/save` writes to, in the data folder.
+const SAVE_FILE: &str = "chain.json";
+
+/// The routes.
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/chain", get(chain::chain))
+        .route("/mine", get(mine))
+        .route("/transactions/new", post(new_transaction))
+        .route("/pending_tx", get(pending))
+        .route("/nodes/register", post(nodes::register))
+        .route("/miner/register", post(nodes::register))
+        .route("/register_with", post(nodes::register_with))
+        .route("/nodes/resolve", get(nodes::resolve).post(nodes::resolve))
+        .route("/miner/nodes/resolve", get(nodes::resolve).post(nodes::resolve))
+        .route("/add_block", post(add_block).layer(DefaultBodyLimit::max(BLOCK_JSON_BYTES_MAX)))
+        .route("/save", get(save))
+}
+
+#[derive(Deserialize)]
+struct MineQuery {
+    miner_address: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Mined {
+    message: &'static str,
+    #[serde(flatten)]
+    block: BlockJson,
+}
+
+async fn mine(State(app): State<App>, Query(query): Query<MineQuery>) -> Result<Json<Mined>, Problem> {
+    let to = extract::address(query.miner_address.as_deref())?;
+    let mined = app.mine(1, to).await?;
+    let Some(place) = mined.first().copied() else {
+        return Err(Failure::new(Code::Cancelled, "somebody has stopped the miner").into());
+    };
+    let block = app.wait(move |app| {
+        let found = app.handle().reader().snapshot()?.block(&place.id)?;
+        let missing = || Failure::new(Code::StoreUnreadable, format!("block {} is missing from the store", place.id));
+        Ok(found.ok_or_else(missing)?.0)
+    });
+    let block = BlockJson::new(&block.await?, app.handle().network());
+    Ok(Json(Mined { message: "New Block Forged", block }))
+}
+
+/// A transaction of one of the node's wallets. A value is a text or a number.
+async fn new_transaction(
+    State(app): State<App>,
+    extract::Json(given): extract::Json<HashMap<String, Value>>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let value = |name: &str| match given.get(name) {
+        Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let names = ["sender", "recipient", "amount"];
+    let missing: Vec<_> = names.into_iter().filter(|name| value(name).is_none()).collect();
+    let (Some(sender), Some(recipient), Some(amount)) = (value("sender"), value("recipient"), value("amount")) else {
+        return Err(Problem::bad("missing_values", format!("Missing values: {}", missing.join(", "))));
+    };
+    let amount = words::amount(&amount, "amount")?;
+    let fee = value("fee").map(|fee| words::amount(&fee, "fee")).transpose()?;
+    let fee = fee.unwrap_or(app.handle().network().parameters().fee_min);
+    let key = app.wait(move |app| {
+        let [sender, to] = [&sender, &recipient].map(|who| app.address_of(who));
+        Ok((app.handle().wallets().key_of(&sender?)?, to?))
+    });
+    let (key, to) = key.await?;
+    let answer = app.ask(Command::Send { key, action: Action::Transfer { to, amount }, fee }).await?;
+    let Answer::Sent(id) = answer else { unreachable!("{answer:?} answers another command") };
+    let next = app.handle().view().tip.height.next();
+    let message = format!("Transaction will be added to Block {next}");
+    Ok((StatusCode::CREATED, Json(json!({"message": message, "id": id}))))
+}
+
+impl App {
+    /// An address, or a name that this node knows.
+    fn address_of(&self, text: &str) -> Result<Address, Problem> {
+        Ok(find::address(self.handle(), &words::who(text)?)?)
+    }
+}
+
+async fn pending(State(app): State<App>) -> Result<Json<Vec<block::TransactionJson>>, Problem> {
+    let answer = app.ask(Command::Pending).await?;
+    let Answer::Pending(waiting) = answer else { unreachable!("{answer:?} answers another command") };
+    let network = app.handle().network();
+    Ok(Json(waiting.iter().map(|one| block::TransactionJson::new(one.signed(), network)).collect()))
+}
+
+/// Takes in a block as `/chain` shows it, and says what became of it.
+async fn add_block(
+    State(app): State<App>,
+    extract::Json(given): extract::Json<BlockJson>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let discarded =
+        |detail: String| Problem::bad("block_refused", format!("The block was discarded by the node: {detail}"));
+    let block = given.understood().map_err(discarded)?;
+    let checked = app.wait(move |app| {
+        check_block(block, app.handle().network()).map_err(|violation| discarded(violation.to_string()))
+    });
+    let answer = app.ask(Command::SubmitBlock { block: Box::new(checked.await?) }).await;
+    match answer {
+        Ok(Answer::Added { is_best: true, .. }) => {
+            Ok((StatusCode::CREATED, Json(json!({"message": "Block added to the chain"}))))
+        }
+        Ok(Answer::Added { .. }) => {
+            let message = "Block stored beside the chain: another one has more work";
+            Ok((StatusCode::OK, Json(json!({"message": message}))))
+        }
+        Ok(other) => unreachable!("{other:?} answers another command"),
+        Err(problem) if problem.is("block_refused") => Err(discarded(problem.into_detail())),
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn save(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    let saved = app.wait(|app| Ok(export::save_chain(app.handle(), &app.0.folder.join(SAVE_FILE))?)).await?;
+    let Outcome::Saved { file, blocks, bytes } = saved else { unreachable!("saving gives nothing else") };
+    Ok(Json(json!({"message": "Chain saved", "file": file, "blocks": blocks, "bytes": bytes})))
+}

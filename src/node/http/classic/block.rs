@@ -1,0 +1,261 @@
+//! Blocks as tutorials show them, with all that is needed to make them again.
+//!
+//! A block is `{index, timestamp, transactions, proof, previous_hash}`: its height, when it was made (in Unix seconds),
+//! the reward and the transactions, the nonce, the id of the block below; and `hash` (its id), `version`, `target`. A
+//! transaction is `{sender, recipient, amount}`, and `id`, `fee`, `nonce`, `public_key`, `signature`, `data` (the bytes of a
+//! record, in hex; null in a transfer). The reward comes first, its sender is `"0"`, and it has none of these but `id`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+use crate::protocol::{
+    Action, Address, Amount, Block, BlockId, Body, Header, Height, Network, PublicKey, Reward, Signature,
+    SignedTransaction, Target, Transaction, UnixMillis,
+};
+
+/// The sender of a reward.
+const NOBODY: &str = "0";
+
+/// A block.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct BlockJson {
+    index: u64,
+    timestamp: f64,
+    transactions: Vec<TransactionJson>,
+    proof: u64,
+    previous_hash: BlockId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<BlockId>,
+    #[serde(default = "first_version")]
+    version: u32,
+    target: String,
+}
+
+/// A transaction, or a reward.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct TransactionJson {
+    sender: String,
+    recipient: Option<Address>,
+    amount: Number,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fee: Option<Number>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonce: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+impl BlockJson {
+    /// As it is shown.
+    pub(super) fn new(block: &Block, network: &Network) -> Self {
+        let Block { header, body } = block;
+        let others = body.transactions.iter().map(|signed| TransactionJson::new(signed, network));
+        let reward = TransactionJson::reward(&body.reward, header);
+        Self {
+            index: header.height.0,
+            // Milliseconds have an exact form in seconds for longer than anybody will look at this.
+            timestamp: header.timestamp.0 as f64 / 1000.0,
+            transactions: std::iter::once(reward).chain(others).collect(),
+            proof: header.nonce,
+            previous_hash: header.parent,
+            hash: Some(header.id()),
+            version: header.version,
+            target: header.target.to_string(),
+        }
+    }
+
+    /// The block that is shown, or why there is none. Its rules are not checked.
+    pub(super) fn understood(&self) -> Result<Block, String> {
+        let Some((reward, others)) = self.transactions.split_first() else {
+            return Err("its first transaction is the reward, and it has none".to_owned());
+        };
+        let body = Body { reward: reward.as_reward()?, transactions: signed(others)?.into() };
+        let millis = (self.timestamp * 1000.0).round();
+        if !(0.0..9e15).contains(&millis) {
+            return Err("timestamp: Unix time in seconds".to_owned());
+        }
+        let header = Header {
+            version: self.version,
+            height: Height(self.index),
+            parent: self.previous_hash,
+            body_root: body.root(),
+            timestamp: UnixMillis(millis as u64),
+            target: target(&self.target)?,
+            nonce: self.proof,
+        };
+        let id = header.id();
+        match self.hash {
+            Some(hash) if hash != id => Err(format!("what it says has the hash {id}")),
+            _ => Ok(Block { header, body }),
+        }
+    }
+}
+
+fn signed(transactions: &[TransactionJson]) -> Result<Vec<SignedTransaction>, String> {
+    let one = |(at, transaction): (usize, &TransactionJson)| {
+        transaction.as_signed().map_err(|problem| format!("transaction {}: {problem}", at + 1))
+    };
+    transactions.iter().enumerate().map(one).collect()
+}
+
+impl TransactionJson {
+    /// As it is shown.
+    pub(super) fn new(signed: &SignedTransaction, network: &Network) -> Self {
+        let SignedTransaction { transaction, signature } = signed;
+        let (recipient, amount, data) = match &transaction.action {
+            Action::Transfer { to, amount } => (Some(*to), *amount, None),
+            Action::Record { data } => (None, Amount::ZERO, Some(hex::encode(&**data))),
+        };
+        let (PublicKey::Ed25519(key), Signature::Ed25519(signature)) = (&transaction.sender, signature);
+        Self {
+            sender: transaction.sender.address().to_string(),
+            recipient,
+            amount: number(amount),
+            id: Some(transaction.id(&network.genesis_id()).to_string()),
+            fee: Some(number(transaction.fee)),
+            nonce: Some(transaction.nonce),
+            public_key: Some(hex::encode(key)),
+            signature: Some(hex::encode(signature)),
+            data,
+        }
+    }
+
+    fn reward(reward: &Reward, header: &Header) -> Self {
+        Self {
+            sender: NOBODY.to_owned(),
+            recipient: Some(reward.to),
+            amount: number(reward.amount),
+            id: Some(reward.id(&header.parent).to_string()),
+            fee: None,
+            nonce: None,
+            public_key: None,
+            signature: None,
+            data: None,
+        }
+    }
+
+    fn as_reward(&self) -> Result<Reward, String> {
+        match self.recipient {
+            Some(to) if self.sender == NOBODY => Ok(Reward { to, amount: amount("amount", &self.amount)? }),
+            _ => Err("its first transaction is the reward: the sender is \"0\", and it has a recipient".to_owned()),
+        }
+    }
+
+    fn as_signed(&self) -> Result<SignedTransaction, String> {
+        let public_key = PublicKey::Ed25519(bytes("public_key", self.public_key.as_deref())?);
+        let action = match (&self.data, self.recipient) {
+            (Some(data), None) => {
+                let data = hex::decode(data).map_err(|_| "data: the record's bytes in hex".to_owned())?;
+                Action::Record { data: data.into() }
+            }
+            (None, Some(to)) => Action::Transfer { to, amount: amount("amount", &self.amount)? },
+            _ => return Err("it has either a recipient or data".to_owned()),
+        };
+        let fee = self.fee.as_ref().map_or(Ok(Amount::ZERO), |fee| amount("fee", fee))?;
+        let nonce = self.nonce.ok_or("nonce: is missing")?;
+        let transaction = Transaction { sender: public_key, nonce, fee, action };
+        if self.sender != transaction.sender.address().to_string() {
+            return Err("sender: is not the address of public_key".to_owned());
+        }
+        let signature = Signature::Ed25519(bytes("signature", self.signature.as_deref())?);
+        Ok(SignedTransaction { transaction, signature })
+    }
+}
+
+/// Coins as a number. Its shortest form has all decimals of less than 90 million coins.
+fn number(amount: Amount) -> Number {
+    let text = amount.to_string();
+    let whole = text.parse::<u64>().ok().map(Number::from);
+    let decimal = || text.parse::<f64>().ok().and_then(Number::from_f64);
+    whole.or_else(decimal).unwrap_or_else(|| Number::from(0))
+}
+
+fn amount(name: &str, number: &Number) -> Result<Amount, String> {
+    number.to_string().parse().map_err(|error| format!("{name}: {error}"))
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let problem = |_| "target: a compact target such as 0x1e03ffff".to_owned();
+    u32::from_str_radix(digits, 16).map(Target).map_err(problem)
+}
+
+fn bytes<const N: usize>(name: &str, text: Option<&str>) -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
+    let problem = || format!("{name}: {} hex digits", 2 * N);
+    hex::decode_to_slice(text.ok_or_else(problem)?, &mut bytes).map_err(|_| problem())?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::fixture::Chain;
+
+    fn chain() -> Chain {
+        let mut chain = Chain::new(1);
+        chain.mine(vec![]);
+        let record = Action::Record { data: b"a record".to_vec().into() };
+        let (transfer, record) = (chain.transfer(0), chain.signed(&chain.key, 1, record));
+        chain.mine(vec![transfer, record]);
+        chain
+    }
+
+    #[test]
+    fn what_is_shown_is_enough_to_make_the_block_again() {
+        let chain = chain();
+        for (block, _) in &chain.blocks {
+            let block = block.to_block();
+            let text = serde_json::to_string(&BlockJson::new(&block, &chain.network)).expect("numbers and texts");
+            let read: BlockJson = serde_json::from_str(&text).expect("our own form");
+            assert_eq!(read.understood(), Ok(block));
+        }
+    }
+
+    #[test]
+    fn what_tutorials_show_is_there() {
+        let chain = chain();
+        let block = chain.blocks[1].0.to_block();
+        let shown = serde_json::to_value(BlockJson::new(&block, &chain.network)).expect("numbers and texts");
+        assert_eq!((&shown["index"], &shown["previous_hash"]), (&2.into(), &block.header.parent.to_string().into()));
+        assert_eq!(shown["timestamp"].as_f64(), Some(block.header.timestamp.0 as f64 / 1000.0));
+        let (reward, transfer) = (&shown["transactions"][0], &shown["transactions"][1]);
+        assert_eq!((&reward["sender"], &reward["amount"]), (&"0".into(), &1.into()));
+        assert_eq!((&transfer["sender"], &transfer["amount"]), (&chain.address().to_string().into(), &1.into()));
+    }
+
+    #[test]
+    fn a_block_that_was_changed_is_not_the_one_it_says() {
+        let chain = chain();
+        let shown = BlockJson::new(&chain.blocks[1].0.to_block(), &chain.network);
+        let mut proof = shown.clone();
+        proof.proof += 1;
+        let mut amount = shown.clone();
+        amount.transactions[1].amount = Number::from(2);
+        let mut nobody = shown.clone();
+        nobody.transactions.remove(0);
+        let mut thief = shown.clone();
+        thief.transactions[1].sender = Address([7; 20]).to_string();
+        for changed in [proof, amount, nobody, thief] {
+            assert!(changed.understood().is_err(), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_keep_their_decimals() {
+        for text in ["0", "1", "2.5", "0.00000001", "89999999.99999999", "12345678.87654321"] {
+            let wanted: Amount = text.parse().expect("an amount");
+            assert_eq!(amount("amount", &number(wanted)), Ok(wanted), "{text}");
+        }
+    }
+}

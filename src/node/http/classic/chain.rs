@@ -1,0 +1,98 @@
+//! The whole chain as one JSON document, in constant memory.
+//!
+//! Pieces are made as the client reads them, each on a thread that may wait for the disk, so a client that reads slowly
+//! holds up nobody. All are of one snapshot: a reorganisation meanwhile does not put two chains into one answer.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::BlockJson;
+use crate::node::http::App;
+use crate::node::http::fresh::OfTip;
+use crate::node::http::problem::Problem;
+use crate::node::prompt::find;
+use crate::node::store::Snapshot;
+use crate::protocol::Height;
+
+/// Whole chains that are sent at once. Each keeps the store from using its old pages again.
+pub(in crate::node::http) const STREAMS_MAX: usize = 8;
+/// A piece is sent when it is so long, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// `GET /chain`.
+pub(super) async fn chain(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    let fresh = match OfTip::check(&app, &headers) {
+        Ok(fresh) => fresh,
+        Err(same) => return Ok(same),
+    };
+    Ok(fresh.on(document(&app, "{\"chain\":[".to_owned()).await?))
+}
+
+/// A document with all blocks: the beginning up to their list, then the list and their number.
+pub(super) async fn document(app: &App, beginning: String) -> Result<Response, Problem> {
+    let place = Arc::clone(&app.0.streams).try_acquire_owned().map_err(|_| {
+        let detail = "too many whole chains are being sent: try again, or ask /api/v1/blocks for parts";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+    })?;
+    let snapshot = app.wait(|app| Ok(app.handle().reader().snapshot()?)).await?;
+    let writer = Writer { app: app.clone(), snapshot, next: 0, text: beginning.into_bytes(), _place: place };
+    let pieces = stream::try_unfold(Some(writer), |writer| async move {
+        let Some(writer) = writer else { return Ok(None) };
+        let piece = tokio::task::spawn_blocking(move || writer.piece()).await;
+        // An answer that breaks off is all that can be said once it has begun.
+        piece
+            .map_err(|_| Problem::fault())
+            .flatten()
+            .map(Some)
+            .map_err(|problem| std::io::Error::other(problem.into_detail()))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response())
+}
+
+struct Writer {
+    app: App,
+    snapshot: Snapshot,
+    /// The next height.
+    next: u64,
+    text: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Writer {
+    /// The next piece, and itself if there are more.
+    fn piece(mut self) -> Result<(Bytes, Option<Self>), Problem> {
+        let tip = self.snapshot.tip().height.0;
+        while self.next <= tip && self.text.len() < PIECE_BYTES {
+            let block = find::block_at(&self.snapshot, Height(self.next))?;
+            if self.next > 0 {
+                self.text.push(b',');
+            }
+            let block = BlockJson::new(&block, self.app.handle().network());
+            serde_json::to_writer(&mut self.text, &block).expect("numbers and texts always serialise");
+            self.next += 1;
+        }
+        let is_last = self.next > tip;
+        if is_last {
+            self.text.extend_from_slice(format!("],\"length\":{}}}", tip + 1).as_bytes());
+        }
+        let piece = Bytes::from(std::mem::take(&mut self.text));
+        Ok((piece, (!is_last).then_some(self)))
+    }
+}
+
+/// The beginning of a document with a message.
+pub(super) fn with_message(message: &str, list: &str) -> String {
+    format!("{{\"message\":{},\"{list}\":[", json!(message))
+}
+
+/// Room for [`STREAMS_MAX`] chains.
+pub(in crate::node::http) fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(STREAMS_MAX))
+}

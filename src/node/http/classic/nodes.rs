@@ -1,0 +1,148 @@
+//! Other nodes: registering them, and asking them for their chains.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, StatusCode, Uri, header};
+use axum::response::Response;
+use http_body_util::{BodyExt, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use libp2p::Multiaddr;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::chain;
+use crate::engine::event::{Answer, Command};
+use crate::node::config::parse_multiaddr;
+use crate::node::http::App;
+use crate::node::http::api::NODE_PATH;
+use crate::node::http::extract;
+use crate::node::http::problem::Problem;
+use crate::node::prompt::job;
+
+/// Nodes that one request may name.
+const NODES_MAX: usize = 64;
+/// What another node says of itself is no longer, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How long another node may take to say it.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// Addresses of another node that are tried.
+const ADDRESSES_TRIED: usize = 8;
+
+#[derive(Deserialize)]
+pub(super) struct Nodes {
+    nodes: Option<Vec<String>>,
+}
+
+/// `POST /nodes/register`: connects to each of them.
+pub(super) async fn register(
+    State(app): State<App>,
+    extract::Json(given): extract::Json<Nodes>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let Some(nodes) = given.nodes.filter(|nodes| !nodes.is_empty() && nodes.len() <= NODES_MAX) else {
+        let detail = format!("Error: Please supply a valid list of nodes: 1 to {NODES_MAX} in `nodes`");
+        return Err(Problem::bad("missing_values", detail));
+    };
+    for node in &nodes {
+        app.meet(node).await?;
+    }
+    Ok((StatusCode::CREATED, Json(json!({"message": "New nodes have been added", "total_nodes": app.nodes()}))))
+}
+
+#[derive(Deserialize)]
+pub(super) struct NodeAddress {
+    node_address: Option<String>,
+}
+
+/// `POST /register_with`: connects to one node, and takes over its chain if that has more work.
+pub(super) async fn register_with(
+    State(app): State<App>,
+    extract::Json(given): extract::Json<NodeAddress>,
+) -> Result<Json<Value>, Problem> {
+    let Some(node) = given.node_address.filter(|node| !node.is_empty()) else {
+        return Err(Problem::bad("missing_values", "Missing values: node_address"));
+    };
+    app.meet(&node).await?;
+    app.ask(Command::Resolve).await?;
+    Ok(Json(json!({"message": "Registration successful", "total_nodes": app.nodes()})))
+}
+
+/// `/nodes/resolve`: asks all peers, and says which chain it is now.
+pub(super) async fn resolve(State(app): State<App>) -> Result<Response, Problem> {
+    let answer = app.ask(Command::Resolve).await?;
+    let Answer::Resolved { replaced, .. } = answer else { unreachable!("{answer:?} answers another command") };
+    let (message, list) =
+        if replaced { ("Our chain was replaced", "new_chain") } else { ("Our chain is authoritative", "chain") };
+    chain::document(&app, chain::with_message(message, list)).await
+}
+
+impl App {
+    /// The addresses of all that are connected.
+    fn nodes(&self) -> Vec<String> {
+        job::peers(self.handle()).into_iter().map(|peer| format!("{}/p2p/{}", peer.address, peer.peer_id)).collect()
+    }
+
+    /// Connects to a node that is named by a multiaddress, or by where it serves HTTP.
+    async fn meet(&self, node: &str) -> Result<(), Problem> {
+        let addresses = match node.parse::<Uri>() {
+            Ok(uri) if uri.scheme_str() == Some("http") => ask_for_addresses(node, &uri).await?,
+            _ => vec![parse_multiaddr(node).map_err(|problem| {
+                Problem::bad("bad_multiaddr", format!("{}: {problem}, or like http://192.168.1.5:7788", shown(node)))
+            })?],
+        };
+        let mut last = format!("{}: it listens nowhere", shown(node));
+        for address in addresses.into_iter().take(ADDRESSES_TRIED) {
+            match self.wait(move |app| Ok(app.handle().connect(address))).await? {
+                Ok(_) => return Ok(()),
+                Err(error) => last = format!("{}: {error}", shown(node)),
+            }
+        }
+        Err(Problem::new(StatusCode::BAD_GATEWAY, "connect_failed", last))
+    }
+}
+
+/// Where a node listens that serves HTTP there: those of the same machine as its address first.
+async fn ask_for_addresses(node: &str, uri: &Uri) -> Result<Vec<Multiaddr>, Problem> {
+    let failed = |problem: String| {
+        let detail = format!("{}: {problem}; name it by its multiaddress instead", shown(node));
+        Problem::new(StatusCode::BAD_GATEWAY, "connect_failed", detail)
+    };
+    let asked = timeout(ANSWER_TIME, fetch(uri)).await.map_err(|_| failed("it does not answer".to_owned()))?;
+    let (address, body) = asked.map_err(failed)?;
+    let answer: Value = serde_json::from_slice(&body).map_err(|_| failed("that is no node of this kind".to_owned()))?;
+    let listen = answer["listen"].as_array().ok_or_else(|| failed("that is no node of this kind".to_owned()))?;
+    let mut found: Vec<Multiaddr> = listen.iter().filter_map(|one| one.as_str()?.parse().ok()).collect();
+    let here = format!("/{}/", address.ip());
+    found.sort_by_key(|one| !one.to_string().contains(&here));
+    Ok(found)
+}
+
+async fn fetch(uri: &Uri) -> Result<(SocketAddr, Vec<u8>), String> {
+    let host = uri.host().ok_or("it has no host")?.trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(80);
+    let mut found = lookup_host((host, port)).await.map_err(|error| error.to_string())?;
+    let address = found.next().ok_or("its name has no address")?;
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    // It ends with the request: the sender is dropped.
+    tokio::spawn(connection);
+    let request = Request::get(NODE_PATH).header(header::HOST, address.to_string()).body(Body::empty());
+    let request = request.map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    if response.status() != StatusCode::OK {
+        return Err(format!("it says {}", response.status()));
+    }
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    Ok((address, body.map_err(|error| error.to_string())?.to_bytes().to_vec()))
+}
+
+/// The beginning of what somebody sent.
+fn shown(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,97 @@
+//! Scenario scripts: what a person writes for `scripts/scenario`.
+
+#[path = "../../it/scenario/language/mod.rs"]
+mod language;
+
+use std::io::Write;
+
+use self::language::question::{Comparison, Question};
+use self::language::script::{Answer, Expectation, Script, Step, Who};
+use self::language::values::Values;
+use super::texts::one_line;
+
+/// As the language says.
+const NODES_MAX: usize = 12;
+const STEPS_MAX: usize = 10_000;
+
+/// A script is understood, with every name known and everything in its bounds, or refused in one line that begins with the
+/// file.
+pub(crate) fn scenarios(data: &[u8]) {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(data).expect("a new file takes what is written");
+    match Script::open(file.path()) {
+        Ok(script) => check(&script, std::str::from_utf8(data).expect("a script is text")),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(error.starts_with(&file.path().display().to_string()), "it says where: {error:?}");
+            one_line(&error);
+        }
+    }
+}
+
+fn check(script: &Script, text: &str) {
+    assert!(script.nodes.len() <= NODES_MAX && script.lines.len() <= STEPS_MAX);
+    let mut values = Values::default();
+    let mut started = Vec::new();
+    for line in &script.lines {
+        assert!(line.number <= text.lines().count() && line.number > 0, "the line is there");
+        if let Step::Start { nodes, .. } = &line.step {
+            started.extend(nodes.clone());
+        }
+        for node in named(&line.step) {
+            assert!(started.contains(node), "{node} is named and not started: {line:?}");
+        }
+        check_step(&line.step, &mut values);
+    }
+    assert_eq!(started, script.nodes, "nodes start in this order");
+}
+
+/// The nodes that a step is about.
+fn named(step: &Step) -> Vec<&String> {
+    match step {
+        Step::Start { nodes, key_of, .. } => nodes.iter().chain(key_of).collect(),
+        Step::Connect(from, to) | Step::Hamper { from, to, .. } => vec![from, to],
+        Step::Type { node, .. } | Step::Keep { node, .. } => vec![node],
+        Step::Cut(sides) => sides.iter().flatten().collect(),
+        Step::Kill(nodes) | Step::Stop(nodes) | Step::Restart(nodes) => nodes.iter().collect(),
+        Step::Expect { who: Who::Some(nodes), .. } => nodes.iter().collect(),
+        Step::Expect { who: Who::All, .. } | Step::Heal | Step::WaitBlocks { .. } => Vec::new(),
+    }
+}
+
+/// What is put in for `$NAME` was kept before, and what is asked reads again as what it is.
+fn check_step(step: &Step, values: &mut Values) {
+    match step {
+        Step::Type { command, answer, .. } => {
+            assert!(!command.is_empty());
+            fill(values, command);
+            if let Answer::Kept(name) = answer {
+                values.keep(name, serde_json::json!({ "id": "1" }));
+            }
+        }
+        Step::Keep { question, name, .. } => {
+            check_question(question, values);
+            values.keep(name, "1".into());
+        }
+        Step::Expect { what: Expectation::Says { question, comparison, value }, .. } => {
+            check_question(question, values);
+            fill(values, value);
+            assert_eq!(Comparison::split(&format!("a {} b", comparison.sign())), Some(("a", *comparison, "b")));
+            assert!(Comparison::Equal.holds(value, value), "{value:?} is itself");
+        }
+        _ => {}
+    }
+}
+
+fn check_question(question: &Question, values: &Values) {
+    assert_eq!(Question::parse(&question.text()).as_ref(), Ok(question), "a question reads as what it shows");
+    fill(values, &question.argument);
+}
+
+fn fill(values: &Values, text: &str) {
+    // A field that is not there is known only when it is looked for.
+    if let Err(problem) = values.fill(text) {
+        assert!(problem.contains(" has no `"), "it was kept before: {problem}");
+        one_line(&problem);
+    }
+}
