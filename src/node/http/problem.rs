@@ -102,10 +102,9 @@ impl From<Failure> for Problem {
                 StatusCode::CONFLICT
             }
             Code::WalletLocked => StatusCode::LOCKED,
-            Code::InsufficientBalance | Code::InvalidTransaction | Code::BlockRefused => {
+            Code::InsufficientBalance | Code::InvalidTransaction | Code::BlockRefused | Code::ConnectFailed => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Code::ConnectFailed => StatusCode::BAD_GATEWAY,
             Code::PoolFull | Code::Closing => StatusCode::SERVICE_UNAVAILABLE,
             Code::StoreUnreadable | Code::FileUnreadable | Code::WriteFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Code::Of(word) => status_of(word),

@@ -128,8 +128,8 @@ pub(crate) fn classic_mistakes_are_explained() {
         ("/nodes/register", json!({}), 400, "missing_values"),
         ("/nodes/register", json!({"nodes": []}), 400, "missing_values"),
         ("/nodes/register", json!({"nodes": ["nonsense"]}), 400, "bad_multiaddr"),
-        ("/nodes/register", json!({"nodes": ["http://127.0.0.1:1"]}), 502, "connect_failed"),
-        ("/nodes/register", json!({"nodes": ["/ip4/127.0.0.1/tcp/1"]}), 502, "connect_failed"),
+        ("/nodes/register", json!({"nodes": ["http://127.0.0.1:1"]}), 422, "connect_failed"),
+        ("/nodes/register", json!({"nodes": ["/ip4/127.0.0.1/tcp/1"]}), 422, "connect_failed"),
         ("/register_with", json!({}), 400, "missing_values"),
         ("/add_block", json!({"index": 2}), 400, "bad_body"),
     ];

@@ -34,7 +34,7 @@ pub(super) struct AccountRow {
 
 /// An account. One that nothing has happened to has no coins.
 #[utoipa::path(get, path = "/accounts/{address}", tag = "accounts", params(
-    ("address" = String, Path, description = "`0x` and 40 hex digits")
+    ("address" = String, Path, pattern = "^0x[0-9a-fA-F]{40}$", description = "`0x` and 40 hex digits")
 ), responses(
     (status = 200, body = AccountRow), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -64,9 +64,10 @@ pub(super) async fn account(
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
     /// What the page before has as `next`.
+    #[param(pattern = "^[0-9]{1,12}[.][0-9]{1,6}$")]
     before: Option<String>,
     /// Rows, at most 1000.
-    #[param(minimum = 1, maximum = 1000, default = 20)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
     limit: Option<String>,
 }
 
@@ -83,7 +84,7 @@ pub(super) struct History {
 
 /// The history of an account, the newest first.
 #[utoipa::path(get, path = "/accounts/{address}/history", tag = "accounts", params(
-    ("address" = String, Path, description = "`0x` and 40 hex digits"), HistoryQuery
+    ("address" = String, Path, pattern = "^0x[0-9a-fA-F]{40}$", description = "`0x` and 40 hex digits"), HistoryQuery
 ), responses(
     (status = 200, body = History), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]

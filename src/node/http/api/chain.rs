@@ -29,10 +29,10 @@ const HEADERS_MAX: usize = 2000;
 #[into_params(parameter_in = Query)]
 pub(super) struct BlocksQuery {
     /// The height of the first one; the best block, or genesis if `order` is `oldest`, if nothing is said.
-    #[param(minimum = 0)]
+    #[param(value_type = Option<u64>)]
     from: Option<String>,
     /// Blocks, at most 1000.
-    #[param(minimum = 1, maximum = 1000, default = 20)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
     limit: Option<String>,
     /// Whether heights fall or rise.
     #[serde(default)]
@@ -114,7 +114,7 @@ pub(super) struct OneBlock {
 
 /// A block by its height, its id, or the eight digits of it that are shown.
 #[utoipa::path(get, path = "/blocks/{block}", tag = "chain", params(
-    ("block" = String, Path, description = "a height, 64 hex digits, or the 8 that are shown")
+    ("block" = String, Path, pattern = "^([0-9]{1,12}|[0-9a-f]{8}|[0-9a-f]{64})$", description = "a height, 64 hex digits, or the 8 that are shown")
 ), responses(
     (status = 200, body = OneBlock), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -140,7 +140,7 @@ pub(super) async fn block(
 
 /// A block as peers send it: the encoding of the specification. It never changes, so it may be kept.
 #[utoipa::path(get, path = "/blocks/{block}/encoded", tag = "chain", params(
-    ("block" = String, Path, description = "64 hex digits")
+    ("block" = String, Path, pattern = "^[0-9a-f]{64}$", description = "64 hex digits")
 ), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
     (status = "default", body = Problem, content_type = "application/problem+json")
@@ -164,10 +164,10 @@ pub(super) async fn encoded_block(
 #[into_params(parameter_in = Query)]
 pub(super) struct HeadersQuery {
     /// The lowest height; if nothing is said, so that the best block is the last one.
-    #[param(minimum = 0)]
+    #[param(value_type = Option<u64>)]
     from: Option<String>,
     /// Heights, at most 1000.
-    #[param(minimum = 1, maximum = 1000, default = 20)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
     limit: Option<String>,
 }
 

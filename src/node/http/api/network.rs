@@ -123,6 +123,7 @@ pub(super) struct SetMining {
     #[schema(value_type = String, example = "pending")]
     mode: MiningMode,
     /// Who gets the rewards; the node's own account if nobody is named.
+    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
     to: Option<String>,
 }
 
@@ -148,6 +149,7 @@ pub(super) struct Mine {
     #[schema(minimum = 1, maximum = 1_000_000, example = 1)]
     count: u64,
     /// Who gets the rewards; the node's own account if nobody is named.
+    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
     to: Option<String>,
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn list(State(app): State<App>) -> axum::Json<Vec<Peer>> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Connect {
     /// A libp2p multiaddress.
-    #[schema(example = "/ip4/192.168.1.5/tcp/7787")]
+    #[schema(example = "/ip4/127.0.0.1/tcp/7787")]
     address: String,
 }
 

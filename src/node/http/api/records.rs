@@ -25,15 +25,18 @@ pub(super) struct RecordsQuery {
     /// With this tag.
     tag: Option<String>,
     /// Signed by this account.
+    #[param(pattern = "^0x[0-9a-fA-F]{40}$")]
     from: Option<String>,
     /// In blocks of this time or later: a date (`2026-11-21`, UTC), or a span back from now (`30m`, `12h`, `7d`).
     since: Option<String>,
     /// Whose content, or the file it is about, has this SHA-256 (64 hex digits).
+    #[param(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
     /// What the page before has as `next`.
+    #[param(pattern = "^[0-9]{1,12}[.][0-9]{1,6}$")]
     before: Option<String>,
     /// Rows, at most 1000.
-    #[param(minimum = 1, maximum = 1000, default = 20)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
     limit: Option<String>,
 }
 
@@ -70,11 +73,15 @@ impl RecordsQuery {
 pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<RecordsQuery>,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = query.understood(app.handle().now())?;
     let before = parsed(query.before.as_deref(), words::cursor)?;
     let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
+    if query.since.is_some() {
+        // What is young enough changes with the clock, too.
+        headers.clear();
+    }
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
         Err(same) => return Ok(same),

@@ -47,7 +47,7 @@ pub(super) struct OneTransaction {
 
 /// A transaction that waits or is on the best chain, by its id or the beginning of it.
 #[utoipa::path(get, path = "/transactions/{id}", tag = "transactions", params(
-    ("id" = String, Path, description = "64 hex digits, or at least the 8 that are shown")
+    ("id" = String, Path, pattern = "^[0-9a-f]{8,64}$", description = "64 hex digits, or at least the 8 that are shown")
 ), responses(
     (status = 200, body = OneTransaction), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -103,7 +103,7 @@ pub(super) async fn pending(State(app): State<App>) -> Result<axum::Json<Vec<Tra
 #[serde(deny_unknown_fields)]
 pub(super) struct Prepare {
     /// The sender's Ed25519 public key, 64 hex digits.
-    #[schema(min_length = 64, max_length = 64)]
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     public_key: String,
     /// How many transactions the sender has made before; the next one if nothing is said.
     nonce: Option<u64>,
@@ -120,6 +120,7 @@ pub(super) struct Prepare {
 #[serde(deny_unknown_fields)]
 pub(super) struct PrepareTransfer {
     /// Their address.
+    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
     to: String,
     /// How many.
     #[schema(example = "2.5")]
@@ -136,7 +137,6 @@ pub(super) struct PrepareRecord {
     /// A text.
     text: Option<String>,
     /// Any JSON.
-    #[schema(value_type = Option<Object>)]
     json: Option<serde_json::Value>,
     /// A file's fingerprint.
     file: Option<PrepareFile>,
@@ -147,6 +147,7 @@ pub(super) struct PrepareRecord {
 #[serde(deny_unknown_fields)]
 pub(super) struct PrepareFile {
     /// Of its content, 64 hex digits.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: String,
     /// What it is called, without its folder.
     name: String,
@@ -230,8 +231,10 @@ impl PrepareRecord {
 #[serde(deny_unknown_fields)]
 pub(super) struct Submit {
     /// An encoded transaction in hex; with its signature, unless that is given apart.
+    #[schema(pattern = "^([0-9a-fA-F]{2})+$")]
     transaction: String,
     /// The Ed25519 signature of the bytes that were prepared, 128 hex digits.
+    #[schema(pattern = "^[0-9a-fA-F]{128}$")]
     signature: Option<String>,
 }
 
@@ -295,13 +298,13 @@ impl App {
 #[into_params(parameter_in = Query)]
 pub(super) struct ReceiptQuery {
     /// Blocks from its own on; up to the best one if nothing is said.
-    #[param(minimum = 1)]
+    #[param(value_type = Option<u64>, minimum = 1)]
     confirmations: Option<String>,
 }
 
 /// The receipt of a transaction: a file that proves, without a node, who signed it and under how much work it lies.
 #[utoipa::path(get, path = "/transactions/{id}/receipt", tag = "transactions", params(
-    ("id" = String, Path, description = "64 hex digits, or at least the 8 that are shown"), ReceiptQuery
+    ("id" = String, Path, pattern = "^[0-9a-f]{8,64}$", description = "64 hex digits, or at least the 8 that are shown"), ReceiptQuery
 ), responses(
     (status = 200, body = Object), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]

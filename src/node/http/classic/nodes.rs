@@ -103,7 +103,7 @@ impl App {
                 Err(error) => last = format!("{}: {error}", shown(node)),
             }
         }
-        Err(Problem::new(StatusCode::BAD_GATEWAY, "connect_failed", last))
+        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "connect_failed", last))
     }
 }
 
@@ -111,7 +111,7 @@ impl App {
 async fn ask_for_addresses(node: &str, uri: &Uri) -> Result<Vec<Multiaddr>, Problem> {
     let failed = |problem: String| {
         let detail = format!("{}: {problem}; name it by its multiaddress instead", shown(node));
-        Problem::new(StatusCode::BAD_GATEWAY, "connect_failed", detail)
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "connect_failed", detail)
     };
     let asked = timeout(ANSWER_TIME, fetch(uri)).await.map_err(|_| failed("it does not answer".to_owned()))?;
     let (address, body) = asked.map_err(failed)?;
