@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::adversary::Role;
 use super::clock::Clock;
 use super::link::Quality;
 use super::miner::HashRate;
@@ -52,6 +53,8 @@ pub enum Change {
     HashRate(NodeId, HashRate),
     /// [`World::set_clock`].
     Clock(NodeId, Clock),
+    /// [`World::corrupt_to`].
+    Corrupt(NodeId, Role),
 }
 
 impl World {
@@ -71,6 +74,7 @@ impl World {
             Change::Leave(node) => self.leave(node),
             Change::HashRate(node, rate) => self.set_hash_rate(node, rate),
             Change::Clock(node, clock) => self.set_clock(node, clock),
+            Change::Corrupt(node, role) => self.corrupt_to(node, role),
         }
     }
 

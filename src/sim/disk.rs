@@ -55,6 +55,17 @@ impl Disk {
         self.pending.retain(|transaction| transaction.id() != id);
     }
 
+    /// A transaction that waits to be mined and was written because its sender was told so.
+    pub fn pending(&self, id: &TransactionId) -> Option<&CheckedTransaction> {
+        self.pending.iter().find(|transaction| transaction.id() == *id)
+    }
+
+    /// Whether the best chain is the same, and each of its blocks has changed the same: then so are the accounts.
+    pub fn has_same_accounts(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&Arc<Delta>, &Arc<Delta>)| Arc::ptr_eq(one, other) || one == other;
+        self.best == other.best && self.deltas.values().zip(other.deltas.values()).all(is_same)
+    }
+
     /// Blocks at these places.
     pub fn load(&self, places: &[Place]) -> Vec<LoadedBlock> {
         let load = |place: &Place| {

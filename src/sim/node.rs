@@ -78,6 +78,8 @@ pub(crate) struct Node {
     commanded: BTreeMap<Ticket, bool>,
     pub(crate) answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
     pub(crate) notices: Vec<Notice>,
+    /// Whether its chain was ever replaced.
+    pub(crate) was_reorganised: bool,
     pub(crate) counters: Counters,
     /// The best block, as the node's user was told.
     pub(crate) tip: Place,
@@ -113,6 +115,7 @@ impl Node {
             commanded: BTreeMap::new(),
             answers: BTreeMap::new(),
             notices: Vec::new(),
+            was_reorganised: false,
             counters: Counters::default(),
             tip: Place { height: Height::GENESIS, id: network.genesis_id() },
             life: 0,
@@ -377,6 +380,7 @@ impl Node {
                     self.tip = *tip;
                     self.counters.note_tip(tip, around.now);
                     around.metrics.note_reorganisation(*reorg_depth);
+                    self.was_reorganised |= *reorg_depth > 0;
                 }
                 if around.keeps_notices {
                     self.queue(Job::Notice(notice), around);
@@ -445,8 +449,12 @@ impl Node {
             Job::Answer { ticket, answer } => {
                 if self.commanded.remove(&ticket).expect("every command gets one answer") {
                     self.answers.insert(ticket, answer);
-                } else if let Ok(Answer::Sent(_)) = answer {
+                } else if let Ok(Answer::Sent(id)) = answer {
                     around.metrics.transactions_sent += 1;
+                    // One that was mined in the same moment does not wait any more.
+                    if let Some(waiting) = self.storage.disk.pending(&id) {
+                        self.traffic.note_acknowledged(waiting);
+                    }
                 }
             }
             Job::Notice(notice) => self.notices.push(notice),
