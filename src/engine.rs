@@ -422,6 +422,12 @@ impl Engine {
         }
     }
 
+    /// How many bytes of encoded blocks, with what undoes them, are kept in memory beside the store: less than the default
+    /// where many engines share one memory. It only changes how often [`Effect::Load`] asks for some.
+    pub fn set_cached_bytes_max(&mut self, bytes_max: usize) {
+        self.chain.set_cached_bytes_max(bytes_max);
+    }
+
     /// All accounts after the tip; in the middle of a reorganisation, after a block on the way.
     pub fn ledger(&self) -> &Ledger {
         self.chain.ledger()

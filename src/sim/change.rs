@@ -80,7 +80,7 @@ impl World {
 
     /// Connects two nodes, now and again whenever the link breaks and both run, until one of them leaves.
     pub fn link(&mut self, a: NodeId, b: NodeId) {
-        let quality = self.links.draw(&mut self.random);
+        let quality = self.links.draw(a, b, &mut self.random);
         self.link_with(a, b, quality);
     }
 

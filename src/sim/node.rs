@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::adversary::{Adversary, Hands};
 use super::checks::Checks;
 use super::clock::Clock;
+use super::disk::Deltas;
 use super::gossip::Memory;
 use super::link::Link;
 use super::metrics::{Counters, Metrics};
@@ -25,6 +26,9 @@ use crate::protocol::{Address, Height, Millis, Network, Request, Response, Secre
 
 /// A check, in milliseconds.
 const CHECK_MILLIS: (u64, u64) = (1, 3);
+/// Bodies that an engine keeps in memory beside its disk, in bytes. Each keeps what undoes its blocks apart from all others,
+/// which disks share.
+const CACHED_BYTES_MAX: usize = 128 << 10;
 /// How long a dead connection is waited for.
 pub(crate) const DEAD_CONNECTION_TIME: Millis = Millis::from_secs(8);
 
@@ -37,6 +41,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) outboxes: &'a mut [Vec<(Millis, Record)>],
     pub(crate) shard: usize,
     pub(crate) checks: &'a mut Checks,
+    pub(crate) deltas: &'a mut Deltas,
     pub(crate) metrics: &'a mut Metrics,
     /// Empty between two turns.
     pub(crate) effects: &'a mut Vec<Effect>,
@@ -141,7 +146,8 @@ impl Node {
             seed: self.random.bytes(),
             mining: self.mining,
         };
-        let engine = Engine::new(config, self.storage.disk.stored());
+        let mut engine = Engine::new(config, self.storage.disk.stored());
+        engine.set_cached_bytes_max(CACHED_BYTES_MAX);
         let genesis = Place { height: Height::GENESIS, id: around.network.genesis_id() };
         self.tip = self.storage.disk.tip().unwrap_or(genesis);
         self.engine = Some(engine);
@@ -423,7 +429,8 @@ impl Node {
 
     fn finish(&mut self, job: Job, around: &mut Surroundings<'_>) {
         match job {
-            Job::Write(batch) => {
+            Job::Write(mut batch) => {
+                around.deltas.share_in(&mut batch);
                 self.storage.disk.write(&batch);
                 self.handle(Event::Persisted { sequence: batch.sequence }, around);
             }

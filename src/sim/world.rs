@@ -199,7 +199,7 @@ impl World {
 
     /// Begins a session between two nodes that run and have none. It is not dialled again when it breaks.
     pub fn connect(&mut self, a: NodeId, b: NodeId) {
-        let quality = self.links.draw(&mut self.random);
+        let quality = self.links.draw(a, b, &mut self.random);
         self.connect_with(a, b, quality);
     }
 

@@ -45,6 +45,7 @@ fn setup(seed: u64, hash_shares: &[f64], pairs: &[(u32, u32)]) -> Setup {
             latency_millis: Spread::Constant(2),
             jitter_millis: Spread::Constant(0),
             bytes_per_second: None,
+            regions: None,
         },
         hash_rates: hash_shares.iter().map(rate).collect(),
         transactions_per_hour: 0,

@@ -400,6 +400,7 @@ fn setup(seed: u64, random: &mut Random) -> Setup {
             latency_millis: Spread::Uniform(1, latency),
             jitter_millis: Spread::Uniform(0, latency / 4),
             bytes_per_second: slow,
+            regions: None,
         },
         hash_rates: Vec::new(),
         transactions_per_hour: 0,
