@@ -95,7 +95,6 @@ pub struct CheckedBlock {
     id: BlockId,
     header: Header,
     reward: Reward,
-    /// Shared by all copies.
     transactions: Arc<[CheckedTransaction]>,
     length: usize,
 }

@@ -136,9 +136,7 @@ impl World {
     pub fn corrupt_to(&mut self, node: NodeId, role: Role) {
         let adversary = match role {
             Role::Selfish => Adversary::Selfish(selfish::Selfish::default()),
-            Role::DoubleSpend { payee } => {
-                Adversary::DoubleSpend(double_spend::DoubleSpend::new(self.address(payee)))
-            }
+            Role::DoubleSpend { payee } => Adversary::DoubleSpend(double_spend::DoubleSpend::new(self.address(payee))),
             Role::Eclipse => Adversary::Eclipse(eclipse::Eclipse::default()),
             Role::Spam(floods) => Adversary::Spam(spam::Spam::new(floods)),
             Role::Timestamp { ahead } => Adversary::Timestamp(timestamp::Timestamp { ahead }),

@@ -243,18 +243,15 @@ impl Judge {
         for node in world.nodes().filter(honest).collect::<Vec<_>>() {
             let tip = world.view(node).tip.id;
             // Else something is being written, and there is no state to compare with.
-            let Some(state) = world.disk(node).tip().filter(|stored| stored.id == tip).and(self.states.get(&tip)) else {
+            let Some(state) = world.disk(node).tip().filter(|stored| stored.id == tip).and(self.states.get(&tip))
+            else {
                 continue;
             };
             let ledger = world.engine(node).ledger();
             let wrong = state.accounts.iter().find(|(address, account)| ledger.account(address) != **account);
             if let Some((address, expected)) = wrong {
-                let what = Wrong::Account {
-                    address: *address,
-                    tip,
-                    found: ledger.account(address),
-                    expected: *expected,
-                };
+                let what =
+                    Wrong::Account { address: *address, tip, found: ledger.account(address), expected: *expected };
                 return Err(finding(world, node, what));
             }
         }
@@ -317,11 +314,8 @@ impl Judge {
         let mut state = known_state.unwrap_or_else(|| self.model.best().clone());
         for block in &chain[known.map_or(0, |at| at + 1)..] {
             let next = self.model.next(&state, &encode(block.as_ref()), now);
-            state = next.map_err(|refused| Wrong::Invalid {
-                height: block.header().height,
-                id: block.id(),
-                refused,
-            })?;
+            state =
+                next.map_err(|refused| Wrong::Invalid { height: block.header().height, id: block.id(), refused })?;
             self.judged.insert(block.id());
             if state.height.is_multiple_of(MARK_BLOCKS) {
                 self.states.insert(state.tip, state.clone());
@@ -415,9 +409,7 @@ fn check_acknowledged(world: &World, node: NodeId, tip: &mut Tip) -> Result<(), 
     let ids = || disk.chain().flat_map(|block| block.transactions().iter().map(|mined| mined.id())).collect();
     let mined = tip.mined.get_or_insert_with(ids);
     match sent.find(|one| !mined.contains(&one.id) && disk.pending(&one.id).is_none()) {
-        Some(lost) if lost.is_free || !world.node(node).was_reorganised => {
-            Err(Wrong::TransactionLost { id: lost.id })
-        }
+        Some(lost) if lost.is_free || !world.node(node).was_reorganised => Err(Wrong::TransactionLost { id: lost.id }),
         _ => Ok(()),
     }
 }

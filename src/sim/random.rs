@@ -185,7 +185,10 @@ mod tests {
         let spread = Spread::Quantiles(vec![(0, 10_000), (500_000, 30_000), (1_000_000, 130_000)]);
         assert!(spread.is_possible());
         let (tenth, median, ninth) = quantiles(|random| spread.draw(random));
-        assert!(is_near(tenth, 14_000) && is_near(median, 30_000) && is_near(ninth, 110_000), "{tenth} {median} {ninth}");
+        assert!(
+            is_near(tenth, 14_000) && is_near(median, 30_000) && is_near(ninth, 110_000),
+            "{tenth} {median} {ninth}"
+        );
         for bad in [vec![], vec![(0, 1)], vec![(0, 5), (MILLION, 4)], vec![(0, 1), (0, 1), (MILLION, 4)]] {
             assert!(!Spread::Quantiles(bad).is_possible());
         }

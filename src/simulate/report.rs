@@ -62,7 +62,8 @@ fn page(scenario: &Scenario, facts: &Facts) -> String {
         figure(&mut page, "Who found the blocks", key, "", &chart);
     }
     if let Some(chart) = charts::selfish(facts) {
-        let key = "<span class=\"key\"></span>by the formula<span class=\"key other\"></span>the share of the hash rate";
+        let key =
+            "<span class=\"key\"></span>by the formula<span class=\"key other\"></span>the share of the hash rate";
         figure(&mut page, "Selfish mining", key, "selfish", &chart);
         page += &selfish_table(facts);
     }

@@ -1,7 +1,7 @@
 //! What a simulated node costs: `cargo bench --bench simulation`.
 //!
-//! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, and
-//! prints for each
+//! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, with the
+//! judge looking at all of it every ten minutes, and prints for each
 //!
 //! - the real time, the processor's time, and the most memory that was taken;
 //! - the processor's time by node and virtual second, and by event that an engine handled;
@@ -17,12 +17,15 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use quipu::protocol::Millis;
+use quipu::sim::judge::Judge;
 use quipu::sim::setup::Setup;
 use rustix::time::{ClockId, clock_gettime};
 
 /// A virtual hour of 1,000 nodes may take this much of real time, and of memory.
 const TIME_MAX: Duration = Duration::from_secs(60);
 const MEMORY_MIB_MAX: u64 = 4096;
+/// The judge looks so often, in virtual time.
+const CHECK_TIME: Millis = Millis::from_secs(600);
 
 fn main() -> ExitCode {
     if let Ok(run) = std::env::var("QUIPU_BENCH_RUN") {
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
             let run = format!("{nodes},{rate},{seconds},{threads}");
             let program = std::env::current_exe().expect("a running program has a path");
             let mut command = Command::new(program);
-            command.env("QUIPU_BENCH_RUN", run).env("QUIPU_BENCH_BEFORE", &before).stdout(Stdio::piped());
+            command.env("QUIPU_BENCH_RUN", run).env("QUIPU_BENCH_BEFORE", &before).stdout(Stdio::piped()).stderr(Stdio::inherit());
             let output = command.output().expect("it starts once more");
             is_good &= output.status.success();
             // The row, and below it what the next one grows from.
@@ -77,7 +80,14 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
     let began = Instant::now();
     let setup = Setup { transactions_per_hour: 3_600 * rate, threads: threads as usize, ..Setup::lan(nodes as usize) };
     let mut world = setup.build().expect("a possible setup");
-    world.run(Millis::from_secs(seconds));
+    // The clocks of this setup are off by less.
+    let mut judge = Judge::new(&world, Millis::from_secs(1));
+    let end = Millis::from_secs(seconds);
+    while world.now() < end {
+        world.run((end - world.now()).min(CHECK_TIME));
+        judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
+    }
+    judge.check_memory(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
     let (real, cpu) = (began.elapsed(), processor_time());
     let summary = world.summary();
     let memory = peak_memory_mib();

@@ -12,8 +12,10 @@ use crate::protocol::{Action, Address, Amount, Block, BlockId, Header, Millis, R
 const PAUSE: Millis = Millis::from_secs(10);
 /// Given to a command of its own; the shell counts from 1.
 const TICKET: Ticket = Ticket(u64::MAX);
-/// What each of the two transactions moves, in units.
+/// What one of the two transactions moves, in units; the other is a record.
 const UNITS: u64 = 10_000;
+/// Pairs that are remembered until they are published: one waits for the disk for some milliseconds. The oldest leave first.
+const TWINS_MAX: usize = 8;
 
 /// An equivocator.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ impl Equivocator {
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
         let asker = match &event {
             Event::Request { peer, ticket, request } => {
-                if let (Some(block), Request::Blocks { ids }) = (self.twin_of_tip(), request)
+                if let (Some(block), Request::Blocks { ids }) = (self.twin(), request)
                     && ids.contains(&block.header.id())
                 {
                     let response = Some(Response::Blocks(vec![block.clone()].into()));
@@ -55,7 +57,7 @@ impl Equivocator {
         self.twins.iter().find(|(one, _)| one == gossip).map(|(_, other)| other)
     }
 
-    fn twin_of_tip(&self) -> Option<&Block> {
+    fn twin(&self) -> Option<&Block> {
         self.blocks.as_ref().map(|(_, block)| block)
     }
 
@@ -77,9 +79,8 @@ impl Equivocator {
         let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
-        let is_sent = |effect: &Effect| {
-            matches!(effect, Effect::Answer { ticket: TICKET, answer: Ok(Answer::Sent(_)) })
-        };
+        let is_sent =
+            |effect: &Effect| matches!(effect, Effect::Answer { ticket: TICKET, answer: Ok(Answer::Sent(_)) });
         if own.iter().any(is_sent) {
             for effect in &own {
                 if let Effect::Publish(Gossip::Transaction(signed)) = effect {
@@ -97,7 +98,6 @@ impl Equivocator {
     }
 
     fn note_twins(&mut self, one: Gossip, other: Gossip) {
-        // What waits to be published is little: a block and a payment.
         if self.twins.len() == TWINS_MAX {
             self.twins.remove(0);
         }
@@ -129,9 +129,6 @@ impl Equivocator {
         }
     }
 }
-
-/// Pairs that are remembered until they are published. The oldest leave first.
-const TWINS_MAX: usize = 8;
 
 /// Every second session.
 pub(super) fn is_in_other_half(session: PeerKey) -> bool {

@@ -66,11 +66,7 @@ fn whatever_happens_the_judge_finds_nothing_second_half() {
 /// the others have got another of the same height.
 #[test]
 fn seed_2082_a_block_that_only_a_liar_shows_is_no_second_chain() {
-    run_one(2082);
-}
-
-fn run_one(seed: u64) {
-    Story::new(seed).run().unwrap_or_else(|finding| panic!("{finding}"));
+    Story::new(2082).run().unwrap_or_else(|finding| panic!("{finding}"));
 }
 
 /// Two halves, so that two processors have something to do.

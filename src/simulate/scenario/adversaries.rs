@@ -128,9 +128,5 @@ fn floods(named: &[Flood]) -> Result<Floods, String> {
     if named.is_empty() {
         return Err("floods: name at least one of transactions, orphans, headers".to_owned());
     }
-    Ok(Floods {
-        transactions: has(Flood::Transactions),
-        orphans: has(Flood::Orphans),
-        headers: has(Flood::Headers),
-    })
+    Ok(Floods { transactions: has(Flood::Transactions), orphans: has(Flood::Orphans), headers: has(Flood::Headers) })
 }

@@ -154,8 +154,7 @@ fn parse_quantiles(text: &str) -> Result<Spread, String> {
     let mut quantiles = Vec::new();
     for (number, line) in (1..).zip(text.lines()).skip(1) {
         let line = line.split('#').next().unwrap_or_default();
-        let words: Vec<&str> =
-            line.split([',', ';', ' ', '\t', '\r']).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = line.split([',', ';', ' ', '\t', '\r']).filter(|word| !word.is_empty()).collect();
         match words[..] {
             [] => {}
             [part, value] => match (part.parse(), value.parse()) {
@@ -174,7 +173,10 @@ mod tests {
 
     #[test]
     fn tables_have_numbers_headings_and_comments() {
-        assert_eq!(parse_table("latency (ms)\n12, 30\n# far away\n200 # Lima\n\n7;8\r\n"), Ok(Spread::Table(vec![12, 30, 200, 7, 8])));
+        assert_eq!(
+            parse_table("latency (ms)\n12, 30\n# far away\n200 # Lima\n\n7;8\r\n"),
+            Ok(Spread::Table(vec![12, 30, 200, 7, 8]))
+        );
         assert_eq!(parse_table("1\n2\nabc"), Err("line 3: \"abc\" is no whole number".to_owned()));
         let quantiles = Spread::Quantiles(vec![(0, 5), (500_000, 40), (MILLION, 900)]);
         assert_eq!(parse_table("quantile,ms\n0, 5\n0.5;40 # half\n\n1 900\n"), Ok(quantiles));

@@ -188,7 +188,10 @@ fn what_is_wrong_is_said_in_one_line() {
         ("[[events]]\nat = \"1m\"\ncrash = \"most\"", &["line 10: crash:", "\"all\""]),
         ("[[events]]\nat = \"1m\"\nexplode = true", &["unknown field `explode`", "`crash`"]),
         ("[[events]]\nat = \"1m\"\nhash_rate = { nodes = 0, times = -1 }", &["event: hash_rate: -1 times"]),
-        ("[[events]]\nat = \"1m\"\nhash_rate = { nodes = 0 }", &["event: hash_rate: say how many times, or which share"]),
+        (
+            "[[events]]\nat = \"1m\"\nhash_rate = { nodes = 0 }",
+            &["event: hash_rate: say how many times, or which share"],
+        ),
         ("[[events]]\nat = \"1m\"\nhash_rate = { nodes = 0, share = 2 }", &["a share of 2 is out of range"]),
         ("[[events]]\nat = \"1m\"\nhash_rate = { nodes = \"all\", share = 0.5 }", &["and among the others"]),
         ("[links]\nlatency_ms = { quantiles = [[0, 5], [0.9, 7]] }", &["latency_ms: quantiles go from 0 to 1"]),
