@@ -185,8 +185,8 @@ impl Story {
                 2 => Adversary::Eclipse(Eclipse::default()),
                 3 => Adversary::Spam(Spam::default()),
                 4 => Adversary::Timestamp(Timestamp { ahead: Millis(ahead) }),
-                5 => Adversary::Liar(Liar::default()),
-                _ => Adversary::Equivocator(Equivocator::default()),
+                5 => Adversary::Equivocator(Equivocator::default()),
+                _ => Adversary::Liar(Liar::default()),
             };
             self.world.corrupt(node, adversary);
             self.bad.push(node);
