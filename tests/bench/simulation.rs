@@ -58,7 +58,11 @@ fn main() -> ExitCode {
             let run = format!("{nodes},{rate},{seconds},{threads}");
             let program = std::env::current_exe().expect("a running program has a path");
             let mut command = Command::new(program);
-            command.env("QUIPU_BENCH_RUN", run).env("QUIPU_BENCH_BEFORE", &before).stdout(Stdio::piped()).stderr(Stdio::inherit());
+            command
+                .env("QUIPU_BENCH_RUN", run)
+                .env("QUIPU_BENCH_BEFORE", &before)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit());
             let output = command.output().expect("it starts once more");
             is_good &= output.status.success();
             // The row, and below it what the next one grows from.
