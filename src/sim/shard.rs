@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::checks::Checks;
+use super::disk::Deltas;
 use super::metrics::Metrics;
 use super::node::{Node, Surroundings};
 use super::wheel::{Record, Wheel};
@@ -21,6 +22,7 @@ pub(crate) struct Shard {
     pub(crate) keeps_notices: bool,
     network: Arc<Network>,
     checks: Checks,
+    deltas: Deltas,
     effects: Vec<Effect>,
     records: Vec<Record>,
 }
@@ -36,6 +38,7 @@ impl Shard {
             keeps_notices: true,
             network,
             checks: Checks::default(),
+            deltas: Deltas::default(),
             effects: Vec::new(),
             records: Vec::new(),
         }
@@ -73,6 +76,7 @@ impl Shard {
             outboxes: &mut self.outboxes,
             shard: self.number,
             checks: &mut self.checks,
+            deltas: &mut self.deltas,
             metrics: &mut self.metrics,
             effects: &mut self.effects,
             keeps_notices: self.keeps_notices,
