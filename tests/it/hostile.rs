@@ -19,6 +19,8 @@
 //! | subscriptions to unknown topics, IHAVE, IWANT, GRAFT, PRUNE, empty messages: 5,000 each | 29 MiB | 0.5, 5 ms | hung up on |
 
 mod attacker;
+pub(crate) mod comebacks;
+mod elsewhere;
 pub(crate) mod floods;
 pub(crate) mod frames;
 mod raw;

@@ -39,6 +39,20 @@ impl Siege {
         Self { node, honest }
     }
 
+    /// It sends a block that becomes the node's tip.
+    pub(crate) fn honest_peer_proves_itself(&self) {
+        self.honest.run("mine 1");
+        agree(&[&self.honest, &self.node]);
+    }
+
+    /// It leaves, and calls the node again.
+    pub(crate) fn honest_peer_comes_back(&mut self) {
+        self.honest.stop();
+        self.honest.restart();
+        self.honest.connect(&self.node);
+        agree(&[&self.honest, &self.node]);
+    }
+
     /// Where the node listens.
     pub(crate) fn address(&self) -> SocketAddr {
         let port = self.node.listen().split('/').nth(4).and_then(|port| port.parse().ok()).expect("/ip4/…/tcp/PORT");
