@@ -246,7 +246,9 @@ mod tests {
     fn faults_are_forgotten_one_by_one() {
         let mut probation = Probation::default();
         let start = Instant::now();
-        (0..10).for_each(|_| drop(probation.offended(&PeerId::random(), ip("10.0.0.1"), start)));
+        for _ in 0..10 {
+            probation.offended(&PeerId::random(), ip("10.0.0.1"), start);
+        }
         let mut wait = |times| {
             // The first one is let in and keeps the second waiting.
             let now = start + FORGET_TIME * times;

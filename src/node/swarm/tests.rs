@@ -8,7 +8,7 @@ use libp2p::identity::Keypair;
 use super::*;
 use crate::engine::Event;
 use crate::engine::event::RequestFailure;
-use crate::node::driver::OFFERED_EVENTS_MAX;
+use crate::node::driver::{OFFERED_EVENTS_MAX, Queues};
 use crate::protocol::encode::encode;
 use crate::protocol::{Action, Address, Amount, Block, Parameters, SecretKey, Transaction};
 
@@ -49,7 +49,7 @@ impl Node {
         listen: Multiaddr,
         peers: &[Multiaddr],
     ) -> Self {
-        let (engine, offered, results) = EngineSender::new();
+        let (engine, Queues { offered, results, .. }) = EngineSender::new();
         let (tell, user) = unbounded();
         let config = SwarmConfig {
             keypair: keypair.clone(),
@@ -318,7 +318,7 @@ fn a_busy_port_is_a_clear_error() {
     let runtime = runtime();
     let network = network("test");
     let a = Node::start(&runtime, &network);
-    let (engine, _offered, _results) = EngineSender::new();
+    let (engine, _queues) = EngineSender::new();
     let config = SwarmConfig {
         keypair: Keypair::generate_ed25519(),
         network,

@@ -19,7 +19,8 @@ const WAIT_MIN: Duration = Duration::from_secs(10);
 fn attack(node: &Node, from: Ipv4Addr, keypair: &Keypair) -> bool {
     let attacker = Attacker::connect_from(node, from, keypair, Pace::default(), honest_answers());
     attacker.is_some_and(|attacker| {
-        attacker.publish("blocks", vec![1; 100]);
+        // A message that it has seen before, the node does not look at.
+        attacker.publish("blocks", keypair.public().to_peer_id().to_bytes());
         attacker.wait_closed(node);
         true
     })
