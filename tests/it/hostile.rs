@@ -23,6 +23,7 @@ pub(crate) mod comebacks;
 mod elsewhere;
 pub(crate) mod floods;
 pub(crate) mod frames;
+pub(crate) mod nonsense;
 mod raw;
 mod siege;
 pub(crate) mod slow;

@@ -22,7 +22,7 @@ mod wallet;
 use std::process::{Command, ExitCode};
 
 use harness::{Ability, ability};
-use hostile::{comebacks, floods, frames, slow};
+use hostile::{comebacks, floods, frames, nonsense, slow};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The named functions as tests.
@@ -103,6 +103,9 @@ fn main() -> ExitCode {
         frames::frames_at_and_over_their_limits,
         comebacks::the_same_identity_stays_out,
         comebacks::new_names_from_one_address_stay_out,
+        nonsense::statuses_that_mean_nothing,
+        nonsense::requests_that_mean_nothing,
+        nonsense::gossip_that_means_nothing,
         slow::half_open_connections,
         slow::slow_readers,
         slow::slow_writers,

@@ -72,14 +72,10 @@ impl Siege {
             let mut waited = Vec::new();
             while waited.len() < ANSWERS_LEAST || !over.load(Ordering::Relaxed) && !attack.is_finished() {
                 let begin = Instant::now();
-                let mark = self.node.mark();
                 // One is answered from a snapshot, the other by the engine.
                 let question = ["status", "balance"][waited.len() % 2];
                 self.node.run(question);
                 waited.push(begin.elapsed());
-                if begin.elapsed() > Duration::from_millis(15) {
-                    eprintln!("slow {question} {:.1?}: {} events before it", begin.elapsed(), self.node.mark() - mark);
-                }
                 if waited.len() % ANSWERS_PER_BLOCK == 0 && waited.len() <= ANSWERS_LEAST {
                     self.node.run("mine 1");
                     agree(&[&self.node, &self.honest]);
