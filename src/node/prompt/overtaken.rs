@@ -8,8 +8,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::engine::event::Notice;
 use crate::node::handle::UserEvent;
 
-/// Transactions that are told before an answer that they came before.
-const TRANSACTIONS_BEFORE_ANSWER_MAX: usize = 32;
+/// Transactions that are told before an answer that they came before: enough for those of the command itself.
+const TRANSACTIONS_BEFORE_ANSWER_MAX: usize = 8;
 /// Transactions that wait. More of them are never told.
 const OVERTAKEN_EVENTS_MAX: usize = 8192;
 
