@@ -14,8 +14,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::link::Link;
-use super::node::{Node, Surroundings};
+use super::node::Node;
 use super::random::Random;
+use super::surroundings::Surroundings;
 use super::wheel::Message;
 use crate::engine::event::{Event, Gossip, PeerKey, Ticket};
 use crate::protocol::Millis;

@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adversary::{Adversary, Hands};
-use super::checks::Checks;
 use super::clock::Clock;
-use super::disk::Deltas;
 use super::gossip::Memory;
 use super::journal::{Entry, Journal};
 use super::link::Link;
-use super::metrics::{Counters, Metrics};
+use super::metrics::Counters;
 use super::miner::Miner;
 use super::random::Random;
 use super::size::{FRAME_BYTES, request_bytes, response_bytes};
 use super::storage::{Job, Storage};
+use super::surroundings::Surroundings;
 use super::traffic::Traffic;
-use super::wheel::{Message, Record, What, Wheel};
+use super::wheel::{Message, Record, What};
 use super::world::NodeId;
 use crate::engine::event::{
     Answer, Command, CommandError, Effect, Event, Key, MiningMode, Notice, Now, PeerKey, Place, RequestFailure, Ticket,
@@ -32,33 +31,6 @@ const CHECK_MILLIS: (u64, u64) = (1, 3);
 const CACHED_BYTES_MAX: usize = 128 << 10;
 /// How long a dead connection is waited for.
 pub(crate) const DEAD_CONNECTION_TIME: Millis = Millis::from_secs(8);
-
-/// What a node finds around itself while it has its turn.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) now: Millis,
-    pub(crate) network: &'a Arc<Network>,
-    pub(crate) wheel: &'a mut Wheel,
-    /// For the nodes of each shard; the own one's is not used.
-    pub(crate) outboxes: &'a mut [Vec<(Millis, Record)>],
-    pub(crate) shard: usize,
-    pub(crate) checks: &'a mut Checks,
-    pub(crate) deltas: &'a mut Deltas,
-    pub(crate) metrics: &'a mut Metrics,
-    /// Empty between two turns.
-    pub(crate) effects: &'a mut Vec<Effect>,
-    pub(crate) keeps_notices: bool,
-}
-
-impl Surroundings<'_> {
-    fn post(&mut self, at: Millis, record: Record) {
-        let shard = record.to.0 as usize % self.outboxes.len();
-        if shard == self.shard {
-            self.wheel.push(at, record);
-        } else {
-            self.outboxes[shard].push((at, record));
-        }
-    }
-}
 
 /// A virtual node.
 pub(crate) struct Node {
