@@ -47,7 +47,7 @@ pub mod view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use quipu_protocol::{Address, BlockId, CheckedTransaction, Millis, Network, SignedTransaction};
+use quipu_protocol::{Address, BlockId, CheckedTransaction, Ledger, Millis, Network, SignedTransaction};
 
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
@@ -427,6 +427,17 @@ impl Engine {
             syncing: self.sync_view(),
             peers: peers.collect(),
         }
+    }
+
+    /// How many bytes of encoded blocks, with what undoes them, are kept in memory beside the store: less than the default
+    /// where many engines share one memory. It only changes how often [`Effect::Load`] asks for some.
+    pub fn set_cached_bytes_max(&mut self, bytes_max: usize) {
+        self.chain.set_cached_bytes_max(bytes_max);
+    }
+
+    /// All accounts after the tip; in the middle of a reorganisation, after a block on the way.
+    pub fn ledger(&self) -> &Ledger {
+        self.chain.ledger()
     }
 
     /// The most that containers of [`Engine::occupancy`] may hold now, by name. Those that are not named are bounded by

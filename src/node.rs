@@ -154,7 +154,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     );
     let view = engine.view();
 
-    let (sender, offered, results) = EngineSender::new();
+    let (sender, queues) = EngineSender::new();
     let (users, ended) = Users::new();
     let users = Arc::new(users);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -195,7 +195,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let checker = Checker::start(cores, &network, sender.clone(), failed.clone())?;
     let miner = Miner::start(threads, sender, failed.clone())?;
     let (stop, stopped) = bounded(0);
-    let inputs = Inputs { offered, results, stop: stopped };
+    let inputs = Inputs { queues, stop: stopped };
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
     let driver = Driver::new(engine, view, inputs, shells);
     let watch = handle.watch().start(handle.clone(), failed.clone())?;

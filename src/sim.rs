@@ -9,7 +9,7 @@
 //! | [`setup`] | what a world is made of: how many nodes, which links, whose hash rate, which faults |
 //! | [`world`] | all nodes, and the loop that moves time |
 //! | [`change`] | what befalls them: cuts, resets, stalls, crashes, clocks, joins and leaves |
-//! | `node` | one engine and the shell around it |
+//! | `node`, `surroundings` | one engine and the shell around it, and what they may touch |
 //! | [`link`] | one direction of a connection: latency, bandwidth, order |
 //! | `gossip` | the mesh in which messages spread |
 //! | `storage`, [`disk`] | what waits to be written, and what survives a crash |
@@ -58,6 +58,7 @@ pub mod setup;
 mod shard;
 mod size;
 mod storage;
+mod surroundings;
 mod threads;
 mod traffic;
 mod wheel;

@@ -6,10 +6,14 @@
 //! most ten minutes (`SETTLE_TIME_MAX`). Meanwhile miners are slowed down (`SETTLE_SLOWDOWN`): not stopped, since a tie
 //! only ends with the next block.
 //!
+//! A [judge](crate::sim::judge) looks at all honest nodes now and then (`CHECK_TIME`), and at the end: no chain breaks a rule,
+//! by a second implementation of them; accounts are what their chains make of them, and coins are subsidies; what was
+//! acknowledged is there; containers stay in their bounds; nobody honest is blamed. What does not hold ends the run.
+//!
 //! | exit status | |
 //! | --- | --- |
 //! | 0 | it ran, and all running nodes agree at the end |
-//! | 1 | they do not |
+//! | 1 | they do not, or something does not hold that must: it is told with the seed |
 //! | 2 | it did not run: the arguments, the scenario or the report's file can't be used |
 //! | 130 | Ctrl-C ended it early, and what had happened so far was told |
 //!
@@ -18,7 +22,8 @@
 //! With `--json`, stdout has one line, the object
 //! `{scenario, interrupted, seed, nodes, virtual_seconds, trace_hash, agreed, height, blocks, stale_rate, propagation_ms:
 //! {p50, p95, p99}, reorg_depths, messages, bytes, messages_per_node_second, bytes_per_node_second, events,
-//! transactions_sent, transactions_mined, miners: [{node, hash_rate, chain, blocks}], wall_seconds}`:
+//! transactions_sent, transactions_mined, miners: [{node, hash_rate, chain, blocks}], selfish: [{node, from_seconds,
+//! to_seconds, hash_rate, chain, chain_error, gamma, formula}], checks: {blocks, broken}, wall_seconds}`:
 //!
 //! - all but `wall_seconds` depends on the scenario and the seed alone, unless `interrupted`; `trace_hash` is a digest of
 //!   everything that happened to every node;
@@ -26,7 +31,11 @@
 //! - `stale_rate` and the shares of `miners` are parts of 1; `hash_rate` is the one at the end;
 //! - `propagation_ms` is from a block's being found to its being accepted by another node;
 //! - `reorg_depths` maps a number of blocks to how often a node took so many off its chain;
-//! - `messages`, `bytes` and `events` are of all nodes together.
+//! - `messages`, `bytes` and `events` are of all nodes together;
+//! - `selfish` has a line for each selfish miner and each span in which hash rates stay: its part of them and of the
+//!   chain, with its standard error (null: too few blocks), and what the formula gives for the `gamma` of that span (null if
+//!   there are several selfish miners);
+//! - `checks` says how many different blocks were judged; `broken` is what does not hold, in words, or null.
 //!
 //! `--list --json` gives a list of `{name, description, nodes, hours}`. Errors are as of the other commands:
 //! `{"ok":false,"command":"simulate","error":{code, message}}` with the codes `bad_scenario`, `file_exists` and
@@ -40,6 +49,7 @@ mod charts;
 mod facts;
 mod report;
 mod scenario;
+mod selfish;
 mod shipped;
 mod summary;
 mod svg;
@@ -50,11 +60,12 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use self::facts::Facts;
+use self::facts::{Checks, Facts};
 use self::scenario::{Overrides, Scenario};
 use crate::node::prompt::text::{counted, grouped};
 use crate::protocol::Millis;
 use crate::sim::change::Change;
+use crate::sim::judge::{Finding, Judge};
 use crate::sim::miner::HashRate;
 use crate::sim::setup::Setup;
 use crate::sim::world::{NodeId, World};
@@ -67,6 +78,10 @@ const SETTLE_TIME_MAX: Millis = Millis::from_secs(600);
 const SETTLE_SLOWDOWN: u64 = 10;
 /// How much virtual time passes between two looks at the signals.
 const STEP: Millis = Millis::from_secs(1);
+/// The judge looks for the first time after so much virtual time, and then whenever the run has become longer by a part,
+/// since it looks at whole chains.
+const CHECK_TIME: Millis = Millis::from_secs(300);
+const CHECK_PART: u64 = 8;
 /// How often the progress line changes.
 const PROGRESS_TIME: Duration = Duration::from_millis(200);
 /// With fewer nodes, threads wait for each other longer than they work.
@@ -123,7 +138,8 @@ Examples:
   quipu simulate internet --nodes 200 --hours 0.2   a smaller one
   quipu simulate --show slow > mine.toml            a scenario to change; run it as `quipu simulate mine.toml`
 
-The exit status is 0 if all nodes agree at the end, 1 if not, 2 if it could not run, 130 after Ctrl-C.";
+The exit status is 0 if all honest nodes agree at the end and all checks hold, 1 if not, 2 if it could not run, 130 after \
+Ctrl-C.";
 
 /// Why nothing was simulated, or not told.
 #[derive(Debug, thiserror::Error)]
@@ -199,7 +215,11 @@ pub fn run(arguments: &Arguments, json: bool, interrupted: impl Fn() -> bool) ->
         report::write(file, &scenario, &facts)?;
         eprintln!("quipu: wrote the report {}", file.display());
     }
+    if let Some(finding) = &facts.checks.broken {
+        eprintln!("quipu: a check is broken, which is a bug in this program: {finding}");
+    }
     Ok(match facts.summary.agreed {
+        _ if facts.checks.broken.is_some() => NOT_AGREED,
         _ if facts.interrupted => INTERRUPTED,
         true => AGREED,
         false => NOT_AGREED,
@@ -211,13 +231,16 @@ fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Fact
     let began = Instant::now();
     let mut world = scenario.setup.clone().build().map_err(|error| error.to_string())?;
     let mut progress = Progress::new(scenario);
+    let mut watch = Watch::new(scenario, &world);
     let mut stopped = false;
-    while world.now() < scenario.span && !stopped {
+    while world.now() < scenario.span && !stopped && watch.broken.is_none() {
         let rest = scenario.span - world.now();
         world.run(rest.min(STEP));
+        watch.look_if_due(&mut world);
         progress.show(&world);
         stopped = interrupted();
     }
+    stopped |= watch.broken.is_some();
     if !stopped && !world.agree() {
         for (node, rate) in hash_rates(scenario) {
             world.set_hash_rate(node, HashRate::PerHour(rate / SETTLE_SLOWDOWN));
@@ -229,8 +252,36 @@ fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Fact
         progress.show(&world);
         stopped = interrupted();
     }
+    watch.look(&mut world);
     progress.clear();
-    Ok(Facts::of(&mut world, began.elapsed(), stopped))
+    let checks = Checks { blocks: watch.judge.blocks(), broken: watch.broken };
+    Ok(Facts::of(scenario, &mut world, checks, began.elapsed(), stopped))
+}
+
+/// The judge, and when it looks.
+struct Watch {
+    judge: Judge,
+    next: Millis,
+    broken: Option<Finding>,
+}
+
+impl Watch {
+    fn new(scenario: &Scenario, world: &World) -> Self {
+        Self { judge: Judge::new(world, scenario.clocks_ahead()), next: CHECK_TIME, broken: None }
+    }
+
+    fn look_if_due(&mut self, world: &mut World) {
+        if world.now() >= self.next {
+            self.look(world);
+            self.next = world.now() + CHECK_TIME.max(Millis(world.now().0 / CHECK_PART));
+        }
+    }
+
+    fn look(&mut self, world: &mut World) {
+        if self.broken.is_none() {
+            self.broken = self.judge.check(world).and_then(|()| self.judge.check_memory(world)).err();
+        }
+    }
 }
 
 /// Those of all miners at the end of a scenario's hours.

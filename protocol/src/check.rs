@@ -95,7 +95,7 @@ pub struct CheckedBlock {
     id: BlockId,
     header: Header,
     reward: Reward,
-    transactions: Vec<CheckedTransaction>,
+    transactions: Arc<[CheckedTransaction]>,
     length: usize,
 }
 
@@ -158,7 +158,7 @@ impl CheckedBlock {
         let length = Self::length_of(&transactions);
         check_length(length, network)?;
         check_root(&header, &reward, &transactions)?;
-        Ok(Self { id, header, reward, transactions, length })
+        Ok(Self { id, header, reward, transactions: transactions.into(), length })
     }
 
     /// The length in bytes of a block with these transactions.
@@ -261,7 +261,7 @@ pub fn check_block(block: Block, network: &Network) -> Result<CheckedBlock, Viol
     if let Some(at) = first_bad_signature(&transactions, network) {
         return Err(Violation::Signature { id: transactions[at].id() });
     }
-    Ok(CheckedBlock { id, header, reward, transactions, length })
+    Ok(CheckedBlock { id, header, reward, transactions: transactions.into(), length })
 }
 
 /// Decodes a transaction and applies every rule that needs no accounts: R1, R3, R8, R9, R10.

@@ -7,7 +7,7 @@ use quipu_protocol::{CheckedBlock, Delta};
 
 use super::index::BlockRef;
 
-/// Encoded length of the cached blocks, in bytes. The ones that were put in first leave first.
+/// Encoded length of the cached blocks, in bytes, unless the shell sets another. The ones that were put in first leave first.
 pub(crate) const BODY_CACHE_BYTES_MAX: usize = 32 << 20;
 
 /// A block, and what connecting it changed if it was connected.
@@ -18,11 +18,18 @@ pub(crate) struct Cached {
 }
 
 /// The cache.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bodies {
     cached: HashMap<BlockRef, Cached>,
     order: VecDeque<BlockRef>,
     bytes: usize,
+    bytes_max: usize,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self { cached: HashMap::new(), order: VecDeque::new(), bytes: 0, bytes_max: BODY_CACHE_BYTES_MAX }
+    }
 }
 
 impl Bodies {
@@ -37,11 +44,16 @@ impl Bodies {
             self.order.push_back(block);
             self.bytes += length;
         }
-        while self.bytes > BODY_CACHE_BYTES_MAX && self.order.len() > 1 {
+        while self.bytes > self.bytes_max && self.order.len() > 1 {
             let oldest = self.order.pop_front().expect("more than one is there");
             let left = self.cached.remove(&oldest).expect("the order names what is cached");
             self.bytes -= left.block.length();
         }
+    }
+
+    /// Changes the bound for what comes from now on.
+    pub(crate) fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
     }
 
     /// Encoded length of what is cached, in bytes.

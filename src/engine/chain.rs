@@ -106,6 +106,11 @@ impl Chain {
         &self.index
     }
 
+    /// Bounds the bodies that are kept in memory, in bytes.
+    pub(crate) fn set_cached_bytes_max(&mut self, bytes_max: usize) {
+        self.bodies.set_bytes_max(bytes_max);
+    }
+
     /// The accounts at the tip.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger

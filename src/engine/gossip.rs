@@ -20,8 +20,9 @@ use super::{Check, Engine, Origin};
 pub(crate) const REFUSED_MAX: usize = 16_384;
 /// Transactions that wait to be checked. More are ignored; they can be pulled later.
 pub(crate) const UNCHECKED_MAX: usize = 65_536;
-/// Transactions in one check, so that results keep coming.
-const CHECK_BATCH_MAX: usize = 1_024;
+/// Transactions in one check: enough for verifying their signatures together to pay, few enough that taking in the
+/// results does not keep a user's command waiting.
+const CHECK_BATCH_MAX: usize = 256;
 /// Checks of transactions that run at the same time. While they do, the next batch gathers.
 const CHECKS_MAX: usize = 4;
 /// Least time between two announcements of a tip. Blocks that are mined faster are announced by the last of them.

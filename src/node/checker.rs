@@ -163,11 +163,12 @@ impl<R> Results<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::driver::Queues;
     use crate::node::fixture::Chain;
     use crate::protocol::Violation;
 
     fn checker(chain: &Chain) -> (Checker, Receiver<Event>) {
-        let (engine, _, results) = EngineSender::new();
+        let (engine, Queues { results, .. }) = EngineSender::new();
         let checker = Checker::start(3, &chain.network, engine, |line| panic!("{line}")).expect("threads");
         (checker, results)
     }

@@ -15,7 +15,7 @@ use super::loader::Load;
 use super::miner::Miner;
 use super::store::writer::Job;
 use super::swarm::{Reply, SwarmCommand, SwarmHandle};
-use crate::engine::event::{Answer, CommandError, Notice, Ticket};
+use crate::engine::event::{Answer, Command, CommandError, Notice, Ticket};
 use crate::engine::{Effect, Engine, Event, Now, View, Wake};
 use crate::protocol::{Millis, UnixMillis};
 
@@ -31,17 +31,36 @@ const VIEW_AGE_MAX: Duration = Duration::from_millis(20);
 /// The way into the engine, for all shells.
 #[derive(Debug, Clone)]
 pub struct EngineSender {
-    offered: Sender<Event>,
+    commands: Sender<Event>,
     results: Sender<Event>,
+    offered: Sender<Event>,
+}
+
+/// The other end: what waits for the engine.
+#[derive(Debug)]
+pub struct Queues {
+    /// From the user; bounded by the users, who wait for their answers.
+    pub commands: Receiver<Event>,
+    /// What answers the engine's own effects; bounded by what the engine has in flight.
+    pub results: Receiver<Event>,
+    /// From peers; bounded by [`OFFERED_EVENTS_MAX`] and the number of sessions.
+    pub offered: Receiver<Event>,
 }
 
 impl EngineSender {
-    /// Both ends: what comes from peers (bounded by [`OFFERED_EVENTS_MAX`] and the number of sessions), and what answers
-    /// the engine's own effects (bounded by what the engine has in flight).
-    pub fn new() -> (Self, Receiver<Event>, Receiver<Event>) {
-        let (offered, offered_receiver) = crossbeam_channel::unbounded();
+    /// Both ends.
+    pub fn new() -> (Self, Queues) {
+        let (commands, commands_receiver) = crossbeam_channel::unbounded();
         let (results, results_receiver) = crossbeam_channel::unbounded();
-        (Self { offered, results }, offered_receiver, results_receiver)
+        let (offered, offered_receiver) = crossbeam_channel::unbounded();
+        let queues = Queues { commands: commands_receiver, results: results_receiver, offered: offered_receiver };
+        (Self { commands, results, offered }, queues)
+    }
+
+    /// For the node's own user. Never refused, and next in turn.
+    pub fn command(&self, ticket: Ticket, command: Command) {
+        // An engine that is gone answers nobody; whoever waits is told so.
+        let _ = self.commands.send(Event::Command { ticket, command });
     }
 
     /// For what a peer sends of its own accord (gossip, requests). Gives it back if the engine is too busy.
@@ -59,10 +78,21 @@ impl EngineSender {
         let _ = self.offered.send(event);
     }
 
-    /// For what must not be lost: results of effects, commands. Never blocks.
+    /// For what must not be lost: results of effects. Never blocks.
     pub fn deliver(&self, event: Event) {
         // An engine that is gone needs no results.
         let _ = self.results.send(event);
+    }
+}
+
+impl Queues {
+    /// An event that waits, `handled` others after the last tick. The user's commands overtake everything: somebody waits
+    /// for the answer. The node's own results go before peers, so that peers don't hold up what was begun; but a miner on
+    /// an easy network always has a result, so peers have their turn too.
+    fn waiting(&self, handled: u32) -> Option<Event> {
+        let peers_turn = handled.is_multiple_of(RESULTS_PER_OFFERED);
+        let (first, second) = if peers_turn { (&self.offered, &self.results) } else { (&self.results, &self.offered) };
+        [&self.commands, first, second].into_iter().find_map(|queue| queue.try_recv().ok())
     }
 }
 
@@ -85,9 +115,7 @@ pub struct Driver {
 /// Where events come from.
 pub struct Inputs {
     /// From [`EngineSender::new`].
-    pub offered: Receiver<Event>,
-    /// From [`EngineSender::new`].
-    pub results: Receiver<Event>,
+    pub queues: Queues,
     /// The driver ends when the sender is gone.
     pub stop: Receiver<()>,
 }
@@ -241,7 +269,7 @@ impl Driver {
                 self.publish(Vec::new());
             }
             if (now < due || self.events < EVENTS_BEFORE_TICK)
-                && let Some(event) = self.waiting()
+                && let Some(event) = self.inputs.queues.waiting(self.events)
             {
                 self.events += 1;
                 return Some(event);
@@ -258,20 +286,12 @@ impl Driver {
         }
     }
 
-    /// An event that waits. The node's own results go first, so that peers don't hold up what was begun; but a miner
-    /// on an easy network always has a result, so peers have their turn too.
-    fn waiting(&self) -> Option<Event> {
-        let Inputs { results, offered, .. } = &self.inputs;
-        let peers_turn = self.events.is_multiple_of(RESULTS_PER_OFFERED);
-        let (first, second) = if peers_turn { (offered, results) } else { (results, offered) };
-        first.try_recv().or_else(|_| second.try_recv()).ok()
-    }
-
     /// The first event to come, `None` at the deadline or when the driver is stopped.
     fn wait_until(&self, deadline: Instant) -> Option<Event> {
         select! {
-            recv(self.inputs.results) -> event => event.ok(),
-            recv(self.inputs.offered) -> event => event.ok(),
+            recv(self.inputs.queues.commands) -> event => event.ok(),
+            recv(self.inputs.queues.results) -> event => event.ok(),
+            recv(self.inputs.queues.offered) -> event => event.ok(),
             recv(self.inputs.stop) -> _ => None,
             default(deadline.saturating_duration_since(Instant::now())) => None,
         }
@@ -289,15 +309,43 @@ mod tests {
 
     #[test]
     fn a_session_begins_before_its_peer_is_heard_and_when_nobody_else_is() {
-        let (sender, offered, _results) = EngineSender::new();
+        let (sender, queues) = EngineSender::new();
         let peer = PeerKey(1);
         sender.offer_session(Event::PeerConnected { peer });
         while sender.offer(Event::Tick).is_ok() {}
         sender.offer_session(Event::PeerDisconnected { peer });
         assert!(sender.offer(Event::Tick).is_err());
-        let events: Vec<Event> = offered.try_iter().collect();
+        let events: Vec<Event> = queues.offered.try_iter().collect();
         assert_eq!(events.len(), OFFERED_EVENTS_MAX + 1);
         assert!(matches!(events.first(), Some(Event::PeerConnected { .. })));
         assert!(matches!(events.last(), Some(Event::PeerDisconnected { .. })));
+    }
+    /// The next so many events, by who sent them.
+    fn next(queues: &Queues, from: u32, count: u32) -> String {
+        let turn = |handled| match queues.waiting(handled) {
+            Some(Event::Command { .. }) => 'c',
+            Some(Event::Persisted { .. }) => 'r',
+            Some(Event::PeerConnected { .. }) => 'p',
+            Some(other) => panic!("{other:?} was never sent"),
+            None => '.',
+        };
+        (from..from + count).map(turn).collect()
+    }
+
+    #[test]
+    fn commands_overtake_a_flood_and_peers_have_their_turn() {
+        let (sender, queues) = EngineSender::new();
+        for number in 0..OFFERED_EVENTS_MAX as u64 {
+            assert!(sender.offer(Event::PeerConnected { peer: PeerKey(number) }).is_ok());
+            sender.deliver(Event::Persisted { sequence: number });
+        }
+        assert_eq!(next(&queues, 0, 9), "prrrprrrp");
+        sender.command(Ticket(1), Command::Pending);
+        sender.command(Ticket(2), Command::Pending);
+        assert_eq!(next(&queues, 9, 4), "ccrp", "at once, whose turn it ever is");
+        queues.results.try_iter().for_each(drop);
+        assert_eq!(next(&queues, 13, 3), "ppp");
+        queues.offered.try_iter().for_each(drop);
+        assert_eq!(next(&queues, 16, 1), ".");
     }
 }

@@ -19,7 +19,7 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 
 use super::aliases::Aliases;
-use super::driver::EngineSender;
+use super::driver::{EngineSender, Queues};
 use super::handle::{Clock, Handle, Profile, UserEvent, Users};
 use super::index::Index;
 use super::store::{FolderLock, Store, StoreError};
@@ -66,7 +66,7 @@ impl Front {
         let lock = FolderLock::acquire(folder, name)?;
         let aliases = Aliases::open(folder)?;
         let (store, stored) = Store::open(lock, network)?;
-        let (engine, _, commands) = EngineSender::new();
+        let (engine, Queues { commands, .. }) = EngineSender::new();
         let (users, _) = Users::new();
         let users = Arc::new(users);
         let listen = Multiaddr::empty().with(Protocol::Memory(number));

@@ -17,8 +17,8 @@ use super::store::Reader;
 use super::swarm::{PeerRow, SwarmCommand, SwarmHandle};
 use super::wallet::{WalletError, Wallets};
 use super::watch::{Life, Watch};
+use crate::engine::View;
 use crate::engine::event::{Answer, Command, CommandError, Notice, Place, Ticket};
-use crate::engine::{Event, View};
 use crate::protocol::{Address, Network, SecretKey, TransactionId, UnixMillis};
 
 /// Events that wait for a subscriber that does not read. It loses what comes then.
@@ -145,7 +145,7 @@ impl Handle {
         commands.last += 1;
         let ticket = Ticket(commands.last);
         commands.open.insert(ticket, Box::new(then));
-        self.0.engine.deliver(Event::Command { ticket, command });
+        self.0.engine.command(ticket, command);
     }
 
     /// Reads what is durable.

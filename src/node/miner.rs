@@ -278,6 +278,7 @@ mod tests {
     use crossbeam_channel::Receiver;
 
     use super::*;
+    use crate::node::driver::Queues;
     use crate::protocol::check::check_header;
     use crate::protocol::{Network, Parameters};
 
@@ -294,7 +295,7 @@ mod tests {
     }
 
     fn miner(threads: usize) -> (Miner, Receiver<Event>) {
-        let (engine, _, results) = EngineSender::new();
+        let (engine, Queues { results, .. }) = EngineSender::new();
         (Miner::start(threads, engine, |line| panic!("{line}")).expect("threads"), results)
     }
 

@@ -17,6 +17,7 @@ pub mod json;
 pub mod names;
 pub mod notice;
 pub mod outcome;
+mod overtaken;
 pub mod render;
 mod screen;
 mod session;

@@ -15,7 +15,8 @@
 //! | `remembered` | peers of earlier runs |
 //! | `translate` | bytes and the engine's words |
 //! | `codec` | requests and responses on a stream |
-//! | `per_ip`, `address`, `failure` | a limit, what addresses say, what failed dials are called |
+//! | `per_ip`, `probation` | limits on what comes from one address |
+//! | `address`, `failure` | what addresses say, what failed dials are called |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ mod dial;
 mod failure;
 mod listen;
 mod per_ip;
+mod probation;
 mod remembered;
 mod serving;
 mod sessions;

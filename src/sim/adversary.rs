@@ -12,10 +12,12 @@
 //! | [`spam`] | floods with transactions, orphans, and headers of little work |
 //! | [`timestamp`] | dates its blocks ahead, for an easier target |
 //! | [`liar`] | stalls, lies, answers late, answers something else, says one thing and its opposite |
+//! | [`equivocate`] | tells half of its peers one thing and the others another |
 //! | `withheld` | what the first two keep back, and how |
 
 pub mod double_spend;
 pub mod eclipse;
+pub mod equivocate;
 pub mod liar;
 pub mod selfish;
 pub mod spam;
@@ -26,9 +28,9 @@ use std::sync::Arc;
 
 use super::random::Random;
 use super::world::{NodeId, World};
-use crate::engine::event::{Effect, Event, Now, Wake, Write};
+use crate::engine::event::{Effect, Event, Gossip, Now, PeerKey, Wake, Write};
 use crate::engine::{Engine, View};
-use crate::protocol::{Address, CheckedBlock, Network, Request, Response, SecretKey, Status};
+use crate::protocol::{Address, Block, CheckedBlock, Millis, Network, Request, Response, SecretKey, Status};
 
 /// What an adversary does.
 #[derive(Debug)]
@@ -45,6 +47,33 @@ pub enum Adversary {
     Timestamp(timestamp::Timestamp),
     /// [`liar`].
     Liar(liar::Liar),
+    /// [`equivocate`].
+    Equivocator(equivocate::Equivocator),
+}
+
+/// What a node is to become: the plain data from which [`World::corrupt_to`] makes an [`Adversary`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// [`selfish`].
+    Selfish,
+    /// [`double_spend`].
+    DoubleSpend {
+        /// Who is paid, and not paid after all.
+        payee: NodeId,
+    },
+    /// [`eclipse`].
+    Eclipse,
+    /// [`spam`].
+    Spam(spam::Floods),
+    /// [`timestamp`].
+    Timestamp {
+        /// By how much.
+        ahead: Millis,
+    },
+    /// [`liar`].
+    Liar,
+    /// [`equivocate`].
+    Equivocator,
 }
 
 /// What an adversary has at hand.
@@ -82,6 +111,17 @@ impl Adversary {
             Self::Spam(spam) => spam.handle(hands, event, effects),
             Self::Timestamp(timestamp) => timestamp.handle(hands, event, effects),
             Self::Liar(liar) => liar.handle(hands, event, effects),
+            Self::Equivocator(equivocator) => equivocator.handle(hands, event, effects),
+        }
+    }
+
+    /// What this session is shown in place of something that the node publishes.
+    pub(crate) fn instead(&self, gossip: &Gossip, session: PeerKey) -> Option<Gossip> {
+        match self {
+            Self::Equivocator(equivocator) if equivocate::is_in_other_half(session) => {
+                equivocator.instead(gossip).cloned()
+            }
+            _ => None,
         }
     }
 }
@@ -90,6 +130,20 @@ impl World {
     /// From now on, the node does not keep to the rules of conduct.
     pub fn corrupt(&mut self, node: NodeId, adversary: Adversary) {
         self.node_mut(node).adversary = Some(adversary);
+    }
+
+    /// [`World::corrupt`], by plain data.
+    pub fn corrupt_to(&mut self, node: NodeId, role: Role) {
+        let adversary = match role {
+            Role::Selfish => Adversary::Selfish(selfish::Selfish::default()),
+            Role::DoubleSpend { payee } => Adversary::DoubleSpend(double_spend::DoubleSpend::new(self.address(payee))),
+            Role::Eclipse => Adversary::Eclipse(eclipse::Eclipse::default()),
+            Role::Spam(floods) => Adversary::Spam(spam::Spam::new(floods)),
+            Role::Timestamp { ahead } => Adversary::Timestamp(timestamp::Timestamp { ahead }),
+            Role::Liar => Adversary::Liar(liar::Liar::default()),
+            Role::Equivocator => Adversary::Equivocator(equivocate::Equivocator::default()),
+        };
+        self.corrupt(node, adversary);
     }
 }
 
@@ -113,4 +167,15 @@ fn new_blocks(effects: &[Effect]) -> Vec<Arc<CheckedBlock>> {
         _ => None,
     };
     batches.flatten().filter_map(block).collect()
+}
+
+/// Commits a changed block's header to its body, and makes it have the work that it claims.
+fn seal(block: &mut Block) {
+    block.header.body_root = block.body.root();
+    loop {
+        block.header.nonce = block.header.nonce.wrapping_add(1);
+        if block.header.target.is_met_by(&block.header.id()) {
+            return;
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::adversary::Role;
 use super::clock::Clock;
 use super::link::Quality;
 use super::miner::HashRate;
@@ -52,6 +53,8 @@ pub enum Change {
     HashRate(NodeId, HashRate),
     /// [`World::set_clock`].
     Clock(NodeId, Clock),
+    /// [`World::corrupt_to`].
+    Corrupt(NodeId, Role),
 }
 
 impl World {
@@ -71,12 +74,13 @@ impl World {
             Change::Leave(node) => self.leave(node),
             Change::HashRate(node, rate) => self.set_hash_rate(node, rate),
             Change::Clock(node, clock) => self.set_clock(node, clock),
+            Change::Corrupt(node, role) => self.corrupt_to(node, role),
         }
     }
 
     /// Connects two nodes, now and again whenever the link breaks and both run, until one of them leaves.
     pub fn link(&mut self, a: NodeId, b: NodeId) {
-        let quality = self.links.draw(&mut self.random);
+        let quality = self.links.draw(a, b, &mut self.random);
         self.link_with(a, b, quality);
     }
 

@@ -1,7 +1,7 @@
 //! What a virtual node has persisted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::engine::event::{Batch, Gossip, LoadedBlock, Place, Stored, StoredHeader, Write};
 use crate::protocol::{
@@ -17,6 +17,31 @@ pub struct Disk {
     pending: Vec<CheckedTransaction>,
     ever_pending: BTreeSet<LeafHash>,
     checkpoint: Option<Place>,
+}
+
+/// What blocks have changed, shared by all disks that hold the same: a thousand nodes each have made it for themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Deltas {
+    by_block: BTreeMap<Place, Weak<Delta>>,
+}
+
+impl Deltas {
+    /// Puts what is shared into a batch, where it is the same.
+    pub(crate) fn share_in(&mut self, batch: &mut Batch) {
+        for write in &mut batch.writes {
+            if let Write::Connect { place, delta } = write {
+                *delta = self.share(*place, delta);
+            }
+        }
+    }
+
+    fn share(&mut self, place: Place, delta: &Arc<Delta>) -> Arc<Delta> {
+        let shared = self.by_block.get(&place).and_then(Weak::upgrade).filter(|shared| shared == delta);
+        shared.unwrap_or_else(|| {
+            self.by_block.insert(place, Arc::downgrade(delta));
+            delta.clone()
+        })
+    }
 }
 
 impl Disk {
@@ -53,6 +78,17 @@ impl Disk {
 
     fn drop_pending(&mut self, id: TransactionId) {
         self.pending.retain(|transaction| transaction.id() != id);
+    }
+
+    /// A transaction that waits to be mined and was written because its sender was told so.
+    pub fn pending(&self, id: &TransactionId) -> Option<&CheckedTransaction> {
+        self.pending.iter().find(|transaction| transaction.id() == *id)
+    }
+
+    /// Whether the best chain is the same, and each of its blocks has changed the same: then so are the accounts.
+    pub fn has_same_accounts(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&Arc<Delta>, &Arc<Delta>)| Arc::ptr_eq(one, other) || one == other;
+        self.best == other.best && self.deltas.values().zip(other.deltas.values()).all(is_same)
     }
 
     /// Blocks at these places.

@@ -14,8 +14,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::link::Link;
-use super::node::{Node, Surroundings};
+use super::node::Node;
 use super::random::Random;
+use super::surroundings::Surroundings;
 use super::wheel::Message;
 use crate::engine::event::{Event, Gossip, PeerKey, Ticket};
 use crate::protocol::Millis;
@@ -149,9 +150,17 @@ impl Node {
         if self.gossip.note(published.id) {
             self.gossip.keep(published.clone());
             for at in 0..self.links.len() {
-                self.send(at, Message::Gossip(published.clone()), published.bytes, around);
+                let shown = self.version_for(self.links[at].session, &published);
+                let bytes = shown.bytes;
+                self.send(at, Message::Gossip(shown), bytes, around);
             }
         }
+    }
+
+    /// An adversary may show each session something else.
+    fn version_for(&self, session: PeerKey, published: &Arc<Published>) -> Arc<Published> {
+        let other = self.adversary.as_ref().and_then(|adversary| adversary.instead(&published.gossip, session));
+        other.map_or_else(|| published.clone(), |gossip| Arc::new(Published::new(gossip)))
     }
 
     pub(crate) fn on_gossip(&mut self, session: PeerKey, published: Arc<Published>, around: &mut Surroundings<'_>) {

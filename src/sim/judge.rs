@@ -5,26 +5,36 @@
 //! | its chain breaks no rule, by the [reference model](super::reference) | always |
 //! | its accounts are those of the model after that chain, and its coins are the subsidies | always |
 //! | a transaction that was acknowledged is in its chain, or waits; a block that was acknowledged is stored | always |
+//! | the same of what users of a [`Setup`](super::setup::Setup) sent, unless a reorganisation took the coins for it | always |
 //! | no container is fuller than its bound | always |
 //! | it blames no honest node, but for silence | always |
 //! | all have the same tip | a stated time after the last fault |
 //! | nothing waits for an answer; what it tells its user is what is on its disk | some quiet seconds after that |
+//!
+//! A run of thousands of nodes can be judged as it goes: each block is judged once, and nodes at the same tip are compared
+//! with the first of them by what their blocks have changed. The model's states are forgotten but for tips and for some on
+//! the way to them (one in [`MARK_BLOCKS`]), so that after a reorganisation not all is judged again.
 //!
 //! It looks and changes nothing. What an account spends beyond its coins is not its affair: whoever wants promises kept
 //! has to send from accounts whose coins no reorganisation takes away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use super::clock::START;
-use super::reference::{Model, Refused};
+use super::reference::{Model, Refused, State};
 use super::world::{NodeId, World};
 use crate::engine::event::{Answer, Command, Fault, Place, Ticket};
 use crate::protocol::encode::encode;
-use crate::protocol::{Account, Address, BlockId, Height, Millis, TransactionId};
+use crate::protocol::{Account, Address, BlockId, CheckedBlock, Height, Millis, TransactionId};
 
 /// Containers that are empty when nothing is under way.
 const EMPTY_AT_REST: [&str; 3] = ["requested_blocks", "unchecked_transactions", "checks"];
+
+/// The state after one block in so many is kept, and how many of those there are below the highest tip.
+const MARK_BLOCKS: u64 = 64;
+const MARKS_KEPT: u64 = 8;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +161,9 @@ enum Promise {
 #[derive(Debug)]
 pub struct Judge {
     model: Model,
+    /// After tips, and some blocks below them.
+    states: BTreeMap<BlockId, State>,
+    judged: BTreeSet<BlockId>,
     /// How far a clock may be ahead, in the world that is judged: so much earlier than it should a block may come.
     clocks_ahead: Millis,
     /// Commands whose answers are promises.
@@ -165,6 +178,8 @@ impl Judge {
     pub fn new(world: &World, clocks_ahead: Millis) -> Self {
         Self {
             model: Model::new(world.network().parameters()),
+            states: BTreeMap::new(),
+            judged: BTreeSet::new(),
             clocks_ahead,
             asked: Vec::new(),
             promised: Vec::new(),
@@ -183,6 +198,11 @@ impl Judge {
         self.promised.len()
     }
 
+    /// How many different blocks were judged by the reference model so far.
+    pub fn blocks(&self) -> usize {
+        self.judged.len()
+    }
+
     /// Checks all that must hold always.
     ///
     /// # Errors
@@ -190,13 +210,52 @@ impl Judge {
     /// The first that does not.
     pub fn check(&mut self, world: &mut World) -> Result<(), Finding> {
         self.take_promises(world);
+        let mut tips: BTreeMap<BlockId, Tip> = BTreeMap::new();
         for node in world.nodes().filter(|node| world.is_honest(*node)).collect::<Vec<_>>() {
             let found = |what| finding(world, node, what);
-            self.check_chain(world, node).map_err(found)?;
+            let disk = world.disk(node);
+            let id = disk.tip().map_or(world.network().genesis_id(), |tip| tip.id);
+            let judged = tips.get(&id).is_some_and(|tip| world.disk(tip.first).has_same_accounts(disk));
+            if !judged {
+                self.check_chain(world, node).map_err(found)?;
+            }
+            let tip = tips.entry(id).or_insert_with(|| Tip { first: node, mined: None });
+            check_acknowledged(world, node, tip).map_err(found)?;
             self.check_promises(world, node).map_err(found)?;
             check_bounds(world, node).map_err(|what| finding(world, node, what))?;
         }
+        let highest = self.states.values().map(|state| state.height).max().unwrap_or_default();
+        self.states.retain(|id, state| {
+            let is_mark = state.height.is_multiple_of(MARK_BLOCKS);
+            tips.contains_key(id) || is_mark && state.height + MARKS_KEPT * MARK_BLOCKS > highest
+        });
         self.check_blame(world)
+    }
+
+    /// Checks that what each honest engine has in memory is what is on its disk, account by account. To be called after
+    /// [`Judge::check`], before anything has happened.
+    ///
+    /// # Errors
+    ///
+    /// The first account that is another.
+    pub fn check_memory(&self, world: &mut World) -> Result<(), Finding> {
+        let honest = |node: &NodeId| world.is_honest(*node) && world.is_running(*node);
+        for node in world.nodes().filter(honest).collect::<Vec<_>>() {
+            let tip = world.view(node).tip.id;
+            // Else something is being written, and there is no state to compare with.
+            let Some(state) = world.disk(node).tip().filter(|stored| stored.id == tip).and(self.states.get(&tip))
+            else {
+                continue;
+            };
+            let ledger = world.engine(node).ledger();
+            let wrong = state.accounts.iter().find(|(address, account)| ledger.account(address) != **account);
+            if let Some((address, expected)) = wrong {
+                let what =
+                    Wrong::Account { address: *address, tip, found: ledger.account(address), expected: *expected };
+                return Err(finding(world, node, what));
+            }
+        }
+        Ok(())
     }
 
     /// Runs the world until all honest nodes that run have the same tip.
@@ -249,13 +308,21 @@ impl Judge {
     fn check_chain(&mut self, world: &World, node: NodeId) -> Result<(), Wrong> {
         let now = START + world.now() + self.clocks_ahead;
         let disk = world.disk(node);
-        for block in disk.chain().filter(|block| self.model.state(&block.id()).is_none()).cloned().collect::<Vec<_>>() {
-            let offered = self.model.offer(&encode(&block.to_block()), now);
-            offered.map_err(|refused| Wrong::Invalid { height: block.header().height, id: block.id(), refused })?;
+        let chain: Vec<&Arc<CheckedBlock>> = disk.chain().collect();
+        let known = chain.iter().rposition(|block| self.states.contains_key(&block.id()));
+        let known_state = known.map(|at| self.states[&chain[at].id()].clone());
+        let mut state = known_state.unwrap_or_else(|| self.model.best().clone());
+        for block in &chain[known.map_or(0, |at| at + 1)..] {
+            let next = self.model.next(&state, &encode(block.as_ref()), now);
+            state =
+                next.map_err(|refused| Wrong::Invalid { height: block.header().height, id: block.id(), refused })?;
+            self.judged.insert(block.id());
+            if state.height.is_multiple_of(MARK_BLOCKS) {
+                self.states.insert(state.tip, state.clone());
+            }
         }
-        let genesis = world.network().genesis_id();
-        let tip = disk.tip().map_or(genesis, |tip| tip.id);
-        let state = self.model.state(&tip).expect("the whole chain has joined");
+        let tip = state.tip;
+        let state = self.states.entry(tip).or_insert(state);
         let accounts = disk.accounts();
         for address in accounts.keys().chain(state.accounts.keys()) {
             let found = accounts.get(address).copied().unwrap_or_default();
@@ -271,6 +338,9 @@ impl Judge {
     }
 
     fn check_promises(&self, world: &World, node: NodeId) -> Result<(), Wrong> {
+        if self.promised.iter().all(|(of, _)| *of != node) {
+            return Ok(());
+        }
         let disk = world.disk(node);
         let stored = disk.stored();
         let genesis = world.network().genesis_id();
@@ -308,7 +378,7 @@ impl Judge {
     /// What the engine has in memory, account by account.
     fn check_ledger(&self, world: &mut World, node: NodeId) -> Result<(), Wrong> {
         let tip = world.tip(node).id;
-        let state = self.model.state(&tip).expect("the whole chain has joined").clone();
+        let state = &self.states[&tip];
         for (address, expected) in &state.accounts {
             let answer = world.command(node, Command::Account { address: *address });
             let Ok(Answer::Account { account: found, .. }) = answer else { panic!("no account: {answer:?}") };
@@ -317,6 +387,30 @@ impl Judge {
             }
         }
         Ok(())
+    }
+}
+
+/// A tip that honest nodes have.
+struct Tip {
+    /// Whose chain was judged.
+    first: NodeId,
+    /// All transactions of that chain, once somebody asks.
+    mined: Option<BTreeSet<TransactionId>>,
+}
+
+/// That what a node's user was told to be sent is in its chain or waits. What costs coins may have lost them to a
+/// reorganisation, and what came after that waits for nothing any more.
+fn check_acknowledged(world: &World, node: NodeId, tip: &mut Tip) -> Result<(), Wrong> {
+    let mut sent = world.node(node).traffic.acknowledged();
+    if sent.len() == 0 {
+        return Ok(());
+    }
+    let disk = world.disk(node);
+    let ids = || disk.chain().flat_map(|block| block.transactions().iter().map(|mined| mined.id())).collect();
+    let mined = tip.mined.get_or_insert_with(ids);
+    match sent.find(|one| !mined.contains(&one.id) && disk.pending(&one.id).is_none()) {
+        Some(lost) if lost.is_free || !world.node(node).was_reorganised => Err(Wrong::TransactionLost { id: lost.id }),
+        _ => Ok(()),
     }
 }
 

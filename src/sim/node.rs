@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adversary::{Adversary, Hands};
-use super::checks::Checks;
 use super::clock::Clock;
 use super::gossip::Memory;
 use super::journal::{Entry, Journal};
 use super::link::Link;
-use super::metrics::{Counters, Metrics};
+use super::metrics::Counters;
 use super::miner::Miner;
 use super::random::Random;
 use super::size::{FRAME_BYTES, request_bytes, response_bytes};
 use super::storage::{Job, Storage};
+use super::surroundings::Surroundings;
 use super::traffic::Traffic;
-use super::wheel::{Message, Record, What, Wheel};
+use super::wheel::{Message, Record, What};
 use super::world::NodeId;
 use crate::engine::event::{
     Answer, Command, CommandError, Effect, Event, Key, MiningMode, Notice, Now, PeerKey, Place, RequestFailure, Ticket,
@@ -26,34 +26,11 @@ use crate::protocol::{Address, Height, Millis, Network, Request, Response, Secre
 
 /// A check, in milliseconds.
 const CHECK_MILLIS: (u64, u64) = (1, 3);
+/// Bodies that an engine keeps in memory beside its disk, in bytes. Each keeps what undoes its blocks apart from all others,
+/// which disks share.
+const CACHED_BYTES_MAX: usize = 128 << 10;
 /// How long a dead connection is waited for.
 pub(crate) const DEAD_CONNECTION_TIME: Millis = Millis::from_secs(8);
-
-/// What a node finds around itself while it has its turn.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) now: Millis,
-    pub(crate) network: &'a Arc<Network>,
-    pub(crate) wheel: &'a mut Wheel,
-    /// For the nodes of each shard; the own one's is not used.
-    pub(crate) outboxes: &'a mut [Vec<(Millis, Record)>],
-    pub(crate) shard: usize,
-    pub(crate) checks: &'a mut Checks,
-    pub(crate) metrics: &'a mut Metrics,
-    /// Empty between two turns.
-    pub(crate) effects: &'a mut Vec<Effect>,
-    pub(crate) keeps_notices: bool,
-}
-
-impl Surroundings<'_> {
-    fn post(&mut self, at: Millis, record: Record) {
-        let shard = record.to.0 as usize % self.outboxes.len();
-        if shard == self.shard {
-            self.wheel.push(at, record);
-        } else {
-            self.outboxes[shard].push((at, record));
-        }
-    }
-}
 
 /// A virtual node.
 pub(crate) struct Node {
@@ -83,6 +60,8 @@ pub(crate) struct Node {
     pub(crate) answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) journal: Journal,
+    /// Whether its chain was ever replaced.
+    pub(crate) was_reorganised: bool,
     pub(crate) counters: Counters,
     /// The best block, as the node's user was told.
     pub(crate) tip: Place,
@@ -122,6 +101,7 @@ impl Node {
             answers: BTreeMap::new(),
             notices: Vec::new(),
             journal: Journal::default(),
+            was_reorganised: false,
             counters: Counters::default(),
             tip: Place { height: Height::GENESIS, id: network.genesis_id() },
             life: 0,
@@ -143,7 +123,8 @@ impl Node {
             seed: self.random.bytes(),
             mining: self.mining,
         };
-        let engine = Engine::new(config, self.storage.disk.stored());
+        let mut engine = Engine::new(config, self.storage.disk.stored());
+        engine.set_cached_bytes_max(CACHED_BYTES_MAX);
         let genesis = Place { height: Height::GENESIS, id: around.network.genesis_id() };
         self.tip = self.storage.disk.tip().unwrap_or(genesis);
         self.engine = Some(engine);
@@ -395,6 +376,7 @@ impl Node {
                     self.tip = *tip;
                     self.counters.note_tip(tip, around.now);
                     around.metrics.note_reorganisation(*reorg_depth);
+                    self.was_reorganised |= *reorg_depth > 0;
                 }
                 if around.keeps_notices {
                     self.queue(Job::Notice(notice), around);
@@ -437,7 +419,8 @@ impl Node {
 
     fn finish(&mut self, job: Job, around: &mut Surroundings<'_>) {
         match job {
-            Job::Write(batch) => {
+            Job::Write(mut batch) => {
+                around.deltas.share_in(&mut batch);
                 self.storage.disk.write(&batch);
                 let sequence = batch.sequence;
                 self.journal.note(|| Entry::Written(batch));
@@ -465,8 +448,12 @@ impl Node {
             Job::Answer { ticket, answer } => {
                 if self.commanded.remove(&ticket).expect("every command gets one answer") {
                     self.answers.insert(ticket, answer);
-                } else if let Ok(Answer::Sent(_)) = answer {
+                } else if let Ok(Answer::Sent(id)) = answer {
                     around.metrics.transactions_sent += 1;
+                    // One that was mined in the same moment does not wait any more.
+                    if let Some(waiting) = self.storage.disk.pending(&id) {
+                        self.traffic.note_acknowledged(waiting);
+                    }
                 }
             }
             Job::Notice(notice) => {

@@ -87,6 +87,9 @@ fn log2(number: u64) -> u64 {
     log
 }
 
+/// Quantiles are in parts of it.
+pub const MILLION: u64 = 1_000_000;
+
 /// How something varies from one to the next, in whole units of what it measures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spread {
@@ -103,6 +106,8 @@ pub enum Spread {
     },
     /// Any of these, each as likely as the others: what was measured somewhere.
     Table(Vec<u64>),
+    /// Parts in millionths, from 0 to a million, and what so many are below; between two of them every value is as likely.
+    Quantiles(Vec<(u64, u64)>),
 }
 
 impl Spread {
@@ -116,6 +121,13 @@ impl Spread {
             Self::Uniform(low, high) => random.between(*low, *high),
             Self::LogNormal { median, deviation } => random.log_normal(*median, *deviation),
             Self::Table(values) => values[random.between(0, values.len() as u64 - 1) as usize],
+            Self::Quantiles(points) => {
+                let part = random.between(0, MILLION);
+                let above = points.partition_point(|(quantile, _)| *quantile < part).max(1);
+                let ((from, low), (to, high)) = (points[above - 1], points[above]);
+                let value = u128::from(high - low) * u128::from(part - from) / u128::from(to - from);
+                low + value as u64
+            }
         }
     }
 
@@ -125,6 +137,11 @@ impl Spread {
             Self::Constant(_) | Self::LogNormal { .. } => true,
             Self::Uniform(low, high) => low <= high,
             Self::Table(values) => !values.is_empty(),
+            Self::Quantiles(points) => {
+                let ends = (points.first().map(|(first, _)| *first), points.last().map(|(last, _)| *last));
+                let rises = |pair: &[(u64, u64)]| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1;
+                ends == (Some(0), Some(MILLION)) && points.windows(2).all(rises)
+            }
         }
     }
 }
@@ -161,6 +178,20 @@ mod tests {
             is_near(tenth, 41_135) && is_near(median, 100_000) && is_near(ninth, 243_100),
             "{tenth} {median} {ninth}"
         );
+    }
+
+    #[test]
+    fn quantiles_are_met_and_joined_by_lines() {
+        let spread = Spread::Quantiles(vec![(0, 10_000), (500_000, 30_000), (1_000_000, 130_000)]);
+        assert!(spread.is_possible());
+        let (tenth, median, ninth) = quantiles(|random| spread.draw(random));
+        assert!(
+            is_near(tenth, 14_000) && is_near(median, 30_000) && is_near(ninth, 110_000),
+            "{tenth} {median} {ninth}"
+        );
+        for bad in [vec![], vec![(0, 1)], vec![(0, 5), (MILLION, 4)], vec![(0, 1), (0, 1), (MILLION, 4)]] {
+            assert!(!Spread::Quantiles(bad).is_possible());
+        }
     }
 
     #[test]

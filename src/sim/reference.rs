@@ -147,6 +147,16 @@ impl Model {
         Ok(id)
     }
 
+    /// The state that an encoded block makes of the one below it. The model keeps neither.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks, or that its parent is another.
+    pub fn next(&self, parent: &State, bytes: &[u8], now: UnixMillis) -> Result<State, Refused> {
+        let block = self.rules.open(bytes)?;
+        if block.parent == parent.tip.0 { self.rules.join(parent, &block, now) } else { Err(Refused::NoParent) }
+    }
+
     /// The state after a block that has joined.
     pub fn state(&self, id: &BlockId) -> Option<&State> {
         self.states.get(id)

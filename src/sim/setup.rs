@@ -35,20 +35,50 @@ pub struct Links {
     pub jitter_millis: Spread,
     /// In each direction. `None`: no limit.
     pub bytes_per_second: Option<Spread>,
+    /// Where nodes are; the way between them comes on top of the latency. `None`: all in one place.
+    pub regions: Option<Regions>,
+}
+
+/// Places, and the ways between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regions {
+    /// The place of each node, from 0. Nodes beyond the last are dealt out from the first on again.
+    pub of: Vec<usize>,
+    /// From each place to each, one way, in milliseconds; the same back.
+    pub latency_millis: Vec<Vec<u64>>,
+}
+
+impl Regions {
+    fn latency_millis(&self, a: NodeId, b: NodeId) -> u64 {
+        let of = |node: NodeId| self.of[node.0 as usize % self.of.len()];
+        self.latency_millis[of(a)][of(b)]
+    }
+
+    fn is_possible(&self) -> bool {
+        let places = self.latency_millis.len();
+        let is_square = self.latency_millis.iter().all(|row| row.len() == places);
+        is_square && !self.of.is_empty() && self.of.iter().all(|place| *place < places)
+    }
 }
 
 impl Default for Links {
     /// A local network with some wireless parts.
     fn default() -> Self {
-        Self { latency_millis: Spread::Constant(1), jitter_millis: Spread::Constant(19), bytes_per_second: None }
+        Self {
+            latency_millis: Spread::Constant(1),
+            jitter_millis: Spread::Constant(19),
+            bytes_per_second: None,
+            regions: None,
+        }
     }
 }
 
 impl Links {
-    /// A link.
-    pub(crate) fn draw(&self, random: &mut Random) -> Quality {
+    /// A link between these.
+    pub(crate) fn draw(&self, a: NodeId, b: NodeId, random: &mut Random) -> Quality {
+        let way = self.regions.as_ref().map_or(0, |regions| regions.latency_millis(a, b));
         Quality {
-            latency_millis: self.latency_millis.draw(random).max(1),
+            latency_millis: (self.latency_millis.draw(random) + way).max(1),
             jitter_millis: self.jitter_millis.draw(random),
             bytes_per_second: self.bytes_per_second.as_ref().map(|spread| spread.draw(random).max(1)),
         }
@@ -136,6 +166,9 @@ pub enum SetupError {
         /// Which.
         field: &'static str,
     },
+    /// Nodes in places that no way leads to.
+    #[error("regions must be a square of latencies, with a place in it for every node")]
+    Regions,
     /// No threads, or far too many.
     #[error("{threads} threads cannot run a simulation: choose from 1 to {THREADS_MAX}")]
     Threads {
@@ -184,7 +217,10 @@ impl Setup {
         if self.hash_rates.len() > nodes {
             return Err(SetupError::Miners { miners: self.hash_rates.len(), nodes });
         }
-        let Links { latency_millis, jitter_millis, bytes_per_second } = &self.links;
+        let Links { latency_millis, jitter_millis, bytes_per_second, regions } = &self.links;
+        if regions.as_ref().is_some_and(|regions| !regions.is_possible()) {
+            return Err(SetupError::Regions);
+        }
         let spreads = [
             ("latency", Some(latency_millis)),
             ("jitter", Some(jitter_millis)),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::checks::Checks;
+use super::disk::Deltas;
 use super::metrics::Metrics;
-use super::node::{Node, Surroundings};
+use super::node::Node;
+use super::surroundings::Surroundings;
 use super::wheel::{Record, Wheel};
 use super::world::NodeId;
 use crate::engine::Effect;
@@ -21,6 +23,7 @@ pub(crate) struct Shard {
     pub(crate) keeps_notices: bool,
     network: Arc<Network>,
     checks: Checks,
+    deltas: Deltas,
     effects: Vec<Effect>,
     records: Vec<Record>,
 }
@@ -36,6 +39,7 @@ impl Shard {
             keeps_notices: true,
             network,
             checks: Checks::default(),
+            deltas: Deltas::default(),
             effects: Vec::new(),
             records: Vec::new(),
         }
@@ -73,6 +77,7 @@ impl Shard {
             outboxes: &mut self.outboxes,
             shard: self.number,
             checks: &mut self.checks,
+            deltas: &mut self.deltas,
             metrics: &mut self.metrics,
             effects: &mut self.effects,
             keeps_notices: self.keeps_notices,

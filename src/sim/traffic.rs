@@ -1,15 +1,24 @@
 //! Who sends transactions, and what they say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::random::Random;
 use crate::engine::event::Command;
-use crate::protocol::{Action, Address, Amount, Millis, SecretKey};
+use crate::protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction, TransactionId};
 
 /// A transfer moves up to this, in units, and pays up to a hundredth of it.
 const AMOUNT_MAX: u64 = 10_000;
 /// A record is this long, in bytes.
 const RECORD_BYTES: usize = 32;
+
+/// A transaction that the user was told to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    pub(crate) id: TransactionId,
+    /// It needs no coins, so nothing can take them away.
+    pub(crate) is_free: bool,
+}
 
 /// A node's user: sends something at any moment with the same chance (a Poisson process).
 #[derive(Debug, Default)]
@@ -19,17 +28,32 @@ pub(crate) struct Traffic {
     /// Whom it pays.
     payees: Arc<[Address]>,
     due: Option<Millis>,
+    /// By nonce.
+    acknowledged: BTreeMap<u64, Acknowledged>,
 }
 
 impl Traffic {
     pub(crate) fn new(gap_millis: u64, payees: Arc<[Address]>, now: Millis, random: &mut Random) -> Self {
-        let mut traffic = Self { gap_millis: Some(gap_millis), payees, due: None };
+        let mut traffic = Self { gap_millis: Some(gap_millis), payees, due: None, ..Self::default() };
         traffic.draw(now, random);
         traffic
     }
 
     fn draw(&mut self, now: Millis, random: &mut Random) {
         self.due = self.gap_millis.map(|gap| now + Millis(random.exponential(gap).max(1)));
+    }
+
+    /// Notes what the user was told to be sent. A nonce that is used again was given up, with all that came after it.
+    pub(crate) fn note_acknowledged(&mut self, sent: &CheckedTransaction) {
+        let Transaction { nonce, fee, action, .. } = &sent.signed().transaction;
+        let is_free = *fee == Amount::ZERO && matches!(action, Action::Record { .. });
+        self.acknowledged.split_off(nonce);
+        self.acknowledged.insert(*nonce, Acknowledged { id: sent.id(), is_free });
+    }
+
+    /// In the order of nonces.
+    pub(crate) fn acknowledged(&self) -> impl ExactSizeIterator<Item = Acknowledged> {
+        self.acknowledged.values().copied()
     }
 
     pub(crate) fn due(&self) -> Option<Millis> {

@@ -15,10 +15,11 @@ use super::journal::Entry;
 use super::link::{Link, Quality};
 use super::metrics::{Facts, Made, Metrics, Summary, made, propagation};
 use super::miner::HashRate;
-use super::node::{Node, Surroundings};
+use super::node::Node;
 use super::random::Random;
 use super::setup::Links;
 use super::shard::Shard;
+use super::surroundings::Surroundings;
 use super::threads;
 use crate::engine::event::{Answer, Command, CommandError, Event, Fault, Notice, Place, Ticket};
 use crate::engine::{Engine, View};
@@ -230,7 +231,7 @@ impl World {
 
     /// Begins a session between two nodes that run and have none. It is not dialled again when it breaks.
     pub fn connect(&mut self, a: NodeId, b: NodeId) {
-        let quality = self.links.draw(&mut self.random);
+        let quality = self.links.draw(a, b, &mut self.random);
         self.connect_with(a, b, quality);
     }
 
@@ -334,10 +335,10 @@ impl World {
         threads::hand_over(&mut self.shards);
     }
 
-    /// Whether all running nodes have the same tip.
+    /// Whether all honest nodes that run have the same tip.
     pub fn agree(&self) -> bool {
-        let running = self.nodes().filter(|node| self.is_running(*node));
-        let tips: BTreeSet<BlockId> = running.map(|node| self.tip(node).id).collect();
+        let honest = self.nodes().filter(|node| self.is_running(*node) && self.is_honest(*node));
+        let tips: BTreeSet<BlockId> = honest.map(|node| self.tip(node).id).collect();
         tips.len() <= 1
     }
 
@@ -350,10 +351,11 @@ impl World {
         self.shards.iter().map(|shard| &shard.metrics)
     }
 
-    /// The running node whose chain has the most work.
+    /// The honest running node whose chain has the most work.
     pub fn best_node(&mut self) -> Option<NodeId> {
-        let running: Vec<NodeId> = self.nodes().filter(|node| self.is_running(*node)).collect();
-        running.into_iter().rev().max_by_key(|node| self.view(*node).work)
+        let honest = |node: &NodeId| self.is_running(*node) && self.is_honest(*node);
+        let honest: Vec<NodeId> = self.nodes().filter(honest).collect();
+        honest.into_iter().rev().max_by_key(|node| self.view(*node).work)
     }
 
     /// All blocks that were found by miners, in the order in which they were: the block tree.

@@ -9,6 +9,7 @@ use super::summary::{self, Share};
 use super::svg::{self, Axis, Plot, escape, short};
 use crate::node::prompt::text::{counted, grouped};
 use crate::protocol::Millis;
+use crate::sim::adversary::selfish::revenue;
 
 /// The most dots in a chart; more are drawn as means of neighbours.
 const DOTS_MAX: usize = 1_200;
@@ -141,6 +142,32 @@ pub(super) fn miners(facts: &Facts) -> Option<Chart> {
     });
     let caption = format!("By chance the two differ: of a few hundred blocks, by a few percent.{rest}");
     Some(Chart { svg, caption })
+}
+
+/// What selfish miners got for their hash rates, and what the formula says for the mean of their gammas.
+pub(super) fn selfish(facts: &Facts) -> Option<Chart> {
+    const STEPS: usize = 48;
+    let phases = &facts.selfish;
+    if phases.is_empty() {
+        return None;
+    }
+    let gamma = phases.iter().map(|phase| phase.gamma).sum::<f64>() / phases.len() as f64;
+    let most = phases.iter().map(|phase| phase.chain * 100.0).fold(60.0, f64::max);
+    let x = Axis { label: "% of the hash rate", from: 0.0, to: 50.0 };
+    let mut plot = Plot::new(x, Axis { label: "% of the best chain", from: 0.0, to: most });
+    let at = |step: usize| step as f64 / STEPS as f64 * 0.48;
+    let curve: Vec<(f64, f64)> = (0..=STEPS).map(at).map(|a| (a * 100.0, revenue(a, gamma).max(0.0) * 100.0)).collect();
+    plot.other_line(&[(0.0, 0.0), (50.0, 50.0)]);
+    plot.line(&curve);
+    for phase in phases {
+        let [who, rate, chain, ..] = summary::selfish_row(phase);
+        plot.point(phase.hash_rate * 100.0, phase.chain * 100.0, &format!("{who}: {chain} of the chain for {rate}"));
+    }
+    let caption = format!(
+        "Dots are what came out. The line is Eyal and Sirer's formula for a gamma of {gamma:.2}, the mean of what was \
+         measured: where it is above the straight one, keeping blocks back pays."
+    );
+    Some(Chart { svg: plot.finish("Share of the best chain against share of the hash rate"), caption })
 }
 
 fn draw_miner(rows: &mut String, share: &Share, top: f64, most: f64) {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::scenario::Scenario;
+use super::selfish::{self, Phase};
 use crate::protocol::{BlockId, Height, Millis};
+use crate::sim::judge::Finding;
 use crate::sim::metrics::{Made, Summary};
 use crate::sim::world::World;
 
@@ -22,6 +25,19 @@ pub(super) struct Facts {
     pub(super) delays: Vec<u64>,
     /// Sent by each node.
     pub(super) messages: Vec<u64>,
+    /// What selfish miners got.
+    pub(super) selfish: Vec<Phase>,
+    /// What the judge says.
+    pub(super) checks: Checks,
+}
+
+/// What the judge of a run has found.
+#[derive(Debug)]
+pub(super) struct Checks {
+    /// Different blocks of honest nodes' best chains that the reference model has judged.
+    pub(super) blocks: usize,
+    /// What does not hold.
+    pub(super) broken: Option<Finding>,
 }
 
 /// A block of the best chain.
@@ -35,7 +51,13 @@ pub(super) struct ChainBlock {
 }
 
 impl Facts {
-    pub(super) fn of(world: &mut World, wall: Duration, interrupted: bool) -> Self {
+    pub(super) fn of(
+        scenario: &Scenario,
+        world: &mut World,
+        checks: Checks,
+        wall: Duration,
+        interrupted: bool,
+    ) -> Self {
         let blocks = world.blocks();
         let found: BTreeMap<BlockId, Millis> = blocks.iter().map(|made| (made.id, made.at)).collect();
         let best = world.best_node();
@@ -45,6 +67,7 @@ impl Facts {
         });
         let chain = chain.collect();
         let (delays, messages) = (world.propagation(), world.messages());
-        Self { summary: world.summary(), wall, interrupted, blocks, chain, delays, messages }
+        let selfish = selfish::phases(scenario, &blocks);
+        Self { summary: world.summary(), wall, interrupted, blocks, chain, delays, messages, selfish, checks }
     }
 }

@@ -61,6 +61,12 @@ fn page(scenario: &Scenario, facts: &Facts) -> String {
             "<span class=\"key other\"></span>share of the hash rate<span class=\"key\"></span>share of the best chain";
         figure(&mut page, "Who found the blocks", key, "", &chart);
     }
+    if let Some(chart) = charts::selfish(facts) {
+        let key =
+            "<span class=\"key\"></span>by the formula<span class=\"key other\"></span>the share of the hash rate";
+        figure(&mut page, "Selfish mining", key, "selfish", &chart);
+        page += &selfish_table(facts);
+    }
     if let Some(chart) = charts::reorganisations(facts) {
         figure(&mut page, "Reorganisations", "", "", &chart);
     }
@@ -82,6 +88,16 @@ fn page(scenario: &Scenario, facts: &Facts) -> String {
     page
 }
 
+fn selfish_table(facts: &Facts) -> String {
+    let row = |cells: &[String; 5], tag: &str| {
+        let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+        format!("<tr>{cells}</tr>\n")
+    };
+    let head = row(&summary::SELFISH_COLUMNS.map(str::to_owned), "th");
+    let rows: String = facts.selfish.iter().map(|phase| row(&summary::selfish_row(phase), "td")).collect();
+    format!("<table>\n{head}{rows}</table>\n")
+}
+
 /// What the command line said otherwise than the file, or may have.
 fn again(scenario: &Scenario) -> String {
     let hours = scenario.span.0 as f64 / 3_600_000.0;
@@ -91,9 +107,11 @@ fn again(scenario: &Scenario) -> String {
 fn tiles(facts: &Facts) -> String {
     let summary = &facts.summary;
     let agree = if summary.agreed { ("", "yes") } else { (" bad", "no") };
+    let checks = if facts.checks.broken.is_none() { ("", "yes") } else { (" bad", "no") };
     let deepest = summary.reorg_depths.last_key_value().map_or(0, |(depth, _)| *depth);
     let tiles = [
         (agree.0, agree.1.to_owned(), "all nodes agree"),
+        (checks.0, checks.1.to_owned(), "all checks hold"),
         ("", grouped(summary.height), "height of the best chain"),
         ("", summary::percent(summary.stale_rate), "of all blocks are stale"),
         ("", format!("{} ms", grouped(summary.propagation_ms.p50)), "from a block to half of the nodes"),

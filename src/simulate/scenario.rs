@@ -9,18 +9,22 @@
 //! | `transactions_per_second` | of all nodes together (0) |
 //! | `topology` | `"full"`, `{ random = 8 }` links a node (all of them if there are fewer others), `{ links = [[0, 1], …] }` |
 //! | `[network]` | `preset` (`lan`), and any other field of a network file but its name and genesis time |
-//! | `[links]` | `latency_ms` (1), `jitter_ms` (19), `bytes_per_second` (no limit), each a spread |
+//! | `[links]` | `latency_ms` (1), `jitter_ms` (19), `bytes_per_second` (no limit), each a spread; `regions = { file }`: places with ways between them, on top of the latency (then 0): see [`regions`] |
 //! | `[mining]` | `shares = [3, 2, 1]` of the first nodes, or `miners` with `rule` `"equal"` or `"harmonic"` (1, 1/2, 1/3, …); `hash_rate` of all together, in hashes by virtual second (so much that blocks are a bit harder than the easiest) |
 //! | `[clocks]` | `offset_ms_max`, `drift_ppm_max`: how wrong clocks are at most, either way (100, 20) |
 //! | `events` | what happens when: see [`events`] |
+//! | `adversaries` | who does not keep to the rules of conduct: see [`adversaries`] |
 //!
 //! A spread is a number, a list of numbers (each as likely), `{ from, to }`, `{ median, deviation }` (log-normal, the
-//! deviation in doublings) or `{ file }` (a list in a file beside the scenario, separated by commas or lines).
+//! deviation in doublings), `{ quantiles = [[0, 5], [0.5, 40], [1, 900]] }` (what was measured, joined by lines) or `{ file }`
+//! (a list or quantiles in a file beside the scenario: see [`spread`]).
 //!
 //! What always holds: a [`Scenario`] can be built. Deliberately absent: anything about the engine, which is the same in
 //! all of them.
 
+mod adversaries;
 mod events;
+mod regions;
 mod spread;
 
 use std::fs;
@@ -28,10 +32,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::adversaries::AdversaryPart;
 use self::events::EventPart;
-use self::spread::SpreadPart;
+use self::spread::{FilePart, SpreadPart};
 use super::{SimulateError, shipped};
 use crate::protocol::{Amount, Millis, Network, Parameters, Target};
+use crate::sim::change::Change;
+use crate::sim::clock::Clock;
+use crate::sim::random::Spread;
 use crate::sim::setup::{Links, Setup, Topology};
 
 /// The longest scenario, in bytes.
@@ -92,6 +100,23 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// How far a clock may be ahead of the true time at any moment of a run.
+    pub(super) fn clocks_ahead(&self) -> Millis {
+        let length = self.span + super::SETTLE_TIME_MAX;
+        let gained = |ppm: u64| (u128::from(ppm) * u128::from(length.0) / 1_000_000) as u64;
+        let at_first = self.setup.clock_offset_millis_max.saturating_add(gained(self.setup.clock_drift_ppm_max));
+        let set = self.setup.changes.iter().map(|(_, change)| match change {
+            Change::Clock(_, Clock { offset_millis, drift_ppm }) => {
+                let ahead = |number: i64| u64::try_from(number).unwrap_or_default();
+                ahead(*offset_millis).saturating_add(gained(ahead(*drift_ppm)))
+            }
+            _ => 0,
+        });
+        Millis(set.max().unwrap_or_default().max(at_first))
+    }
+}
+
 fn read(place: &str) -> Result<String, String> {
     let explain = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -119,7 +144,7 @@ pub(super) fn parse(text: &str, folder: &Path, overrides: Overrides) -> Result<S
     setup.threads = overrides.threads.unwrap_or(1);
     setup.network = file.network.network()?;
     setup.topology = file.topology.topology(nodes)?;
-    setup.links = file.links.links(folder)?;
+    setup.links = file.links.links(folder, nodes)?;
     setup.hash_rates = file.mining.hash_rates(nodes, &setup.network)?;
     setup.transactions_per_hour = per_hour(file.transactions_per_second, TRANSACTIONS_PER_SECOND_MAX)
         .ok_or_else(|| format!("transactions_per_second: choose from 0 to {TRANSACTIONS_PER_SECOND_MAX}"))?;
@@ -128,7 +153,12 @@ pub(super) fn parse(text: &str, folder: &Path, overrides: Overrides) -> Result<S
     let line_of = |span: std::ops::Range<usize>| line_number(text, span.start);
     let events::Agenda { changes, names: events, late: late_events } =
         events::changes(file.events, &setup, span, line_of)?;
-    setup.changes = changes;
+    let (mut all, too_late): (Vec<_>, Vec<_>) =
+        adversaries::changes(file.adversaries, nodes, line_of)?.into_iter().partition(|(at, _)| *at <= span);
+    all.extend(changes);
+    setup.changes = all;
+    let late_events = late_events + too_late.len();
+    setup.changes.sort_by_key(|(at, _)| *at);
     setup.check().map_err(|error| error.to_string())?;
     let description = file.description.split_whitespace().collect::<Vec<_>>().join(" ");
     Ok(Scenario { name: file.name, description, span, setup, toml: text.to_owned(), events, late_events })
@@ -191,6 +221,8 @@ struct File {
     clocks: ClocksPart,
     #[serde(default)]
     events: Vec<toml::Spanned<EventPart>>,
+    #[serde(default)]
+    adversaries: Vec<toml::Spanned<AdversaryPart>>,
 }
 
 fn one() -> u64 {
@@ -278,16 +310,27 @@ struct LinksPart {
     latency_ms: Option<SpreadPart>,
     jitter_ms: Option<SpreadPart>,
     bytes_per_second: Option<SpreadPart>,
+    regions: Option<FilePart>,
 }
 
 impl LinksPart {
-    fn links(self, folder: &Path) -> Result<Links, String> {
-        let standard = Links::default();
+    fn links(self, folder: &Path, nodes: usize) -> Result<Links, String> {
+        let regions = |part: FilePart| {
+            let file = folder.join(part.file);
+            let regions = spread::read(&file).and_then(|text| regions::parse(&text, nodes));
+            regions.map_err(|problem| format!("links: regions: {}: {problem}", file.display()))
+        };
+        let regions = self.regions.map(regions).transpose()?;
+        let mut standard = Links::default();
+        if regions.is_some() {
+            standard.latency_millis = Spread::Constant(0);
+        }
         let read = |part: Option<SpreadPart>, field| part.map(|part| part.spread(field, folder)).transpose();
         Ok(Links {
             latency_millis: read(self.latency_ms, "latency_ms")?.unwrap_or(standard.latency_millis),
             jitter_millis: read(self.jitter_ms, "jitter_ms")?.unwrap_or(standard.jitter_millis),
             bytes_per_second: read(self.bytes_per_second, "bytes_per_second")?,
+            regions,
         })
     }
 }

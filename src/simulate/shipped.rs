@@ -1,12 +1,13 @@
 //! The scenarios that come with the program.
 
 /// Their names, in the order in which they are listed.
-pub(super) const NAMES: [&str; 6] = ["lan", "internet", "partition", "shock", "slow", "churn"];
+pub(super) const NAMES: [&str; 7] = ["lan", "internet", "partition", "selfish", "shock", "slow", "churn"];
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     include_str!("scenarios/lan.toml"),
     include_str!("scenarios/internet.toml"),
     include_str!("scenarios/partition.toml"),
+    include_str!("scenarios/selfish.toml"),
     include_str!("scenarios/shock.toml"),
     include_str!("scenarios/slow.toml"),
     include_str!("scenarios/churn.toml"),

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::SimulateError;
 use super::facts::Facts;
 use super::scenario::{Overrides, Scenario};
+use super::selfish::Phase;
 use super::shipped;
 use crate::node::prompt::text::{counted, grouped};
 use crate::sim::metrics::{MinerShare, Summary};
@@ -23,11 +24,15 @@ pub(super) fn json(scenario: &Scenario, facts: &Facts) -> String {
         interrupted: bool,
         #[serde(flatten)]
         summary: &'a Summary,
+        selfish: &'a [Phase],
+        checks: serde_json::Value,
         wall_seconds: f64,
     }
-    let Facts { summary, interrupted, wall, .. } = facts;
+    let Facts { summary, interrupted, wall, selfish, checks, .. } = facts;
+    let broken = checks.broken.as_ref().map(ToString::to_string);
+    let checks = json!({ "blocks": checks.blocks, "broken": broken });
     let wall_seconds = wall.as_millis() as f64 / 1000.0;
-    let object = Object { scenario: &scenario.name, interrupted: *interrupted, summary, wall_seconds };
+    let object = Object { scenario: &scenario.name, interrupted: *interrupted, summary, selfish, checks, wall_seconds };
     serde_json::to_string(&object).expect("numbers and texts have a JSON form") + "\n"
 }
 
@@ -44,6 +49,13 @@ pub(super) fn text(scenario: &Scenario, facts: &Facts) -> String {
     for share in shown.iter().chain(&others) {
         let (rate, chain) = (percent(share.hash_rate), percent(share.chain));
         text += &format!("{:<18}{rate:>9}{chain:>11}{:>9}\n", share.name, grouped(share.blocks));
+    }
+    if !facts.selfish.is_empty() {
+        text.push('\n');
+        let columns = SELFISH_COLUMNS.map(str::to_owned);
+        for [who, rate, chain, formula, gamma] in [columns].into_iter().chain(facts.selfish.iter().map(selfish_row)) {
+            text += &format!("{who:<24}{rate:>9}{chain:>16}{formula:>10}{gamma:>7}\n");
+        }
     }
     text
 }
@@ -91,10 +103,31 @@ pub(super) fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
                 bytes(summary.bytes_per_node_second)
             ),
         ),
+        ("checks", checks(facts)),
         ("trace", summary.trace_hash.clone()),
         ("real time", format!("{seconds:.1} s, {:.0} times as fast", summary.virtual_seconds / seconds.max(0.001))),
     ]
 }
+
+fn checks(facts: &Facts) -> String {
+    let blocks = counted(facts.checks.blocks as u64, "block");
+    match &facts.checks.broken {
+        None => format!("{blocks} judged, all hold"),
+        Some(finding) => format!("BROKEN: {finding}"),
+    }
+}
+
+/// What is told of each selfish miner and span: who and when, hash rate, chain, formula, gamma.
+pub(super) fn selfish_row(phase: &Phase) -> [String; 5] {
+    let who = format!("node {}, from {}", phase.node, clock((phase.from_seconds * 1000.0) as u64));
+    let error = phase.chain_error.map_or_else(String::new, |error| format!(" ± {:.1}", error * 100.0));
+    let chain = format!("{:.1}{error} %", phase.chain * 100.0);
+    let formula = phase.formula.map_or_else(|| "-".to_owned(), percent);
+    [who, percent(phase.hash_rate), chain, formula, format!("{:.2}", phase.gamma)]
+}
+
+/// The names of its columns.
+pub(super) const SELFISH_COLUMNS: [&str; 5] = ["selfish", "hash rate", "best chain", "formula", "gamma"];
 
 fn reorganisations(summary: &Summary) -> String {
     let all: u64 = summary.reorg_depths.values().sum();

@@ -73,18 +73,36 @@ impl Plot {
 
     /// A dot.
     pub(super) fn dot(&mut self, x: f64, y: f64, title: &str) {
-        let (x, y) = self.at(x, y);
-        self.add(format_args!(
-            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"><title>{}</title></circle>",
-            escape(title)
-        ));
+        self.circle("dot", 2.5, (x, y), title);
     }
 
     /// A line through points.
     pub(super) fn line(&mut self, points: &[(f64, f64)]) {
+        self.polyline("line", points);
+    }
+
+    /// A line that others are compared with.
+    pub(super) fn other_line(&mut self, points: &[(f64, f64)]) {
+        self.polyline("line other", points);
+    }
+
+    /// A dot that is one of few.
+    pub(super) fn point(&mut self, x: f64, y: f64, title: &str) {
+        self.circle("point", 5.0, (x, y), title);
+    }
+
+    fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let points: Vec<String> =
             points.iter().map(|(x, y)| self.at(*x, *y)).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        self.add(format_args!("<polyline class=\"line\" points=\"{}\" />", points.join(" ")));
+        self.add(format_args!("<polyline class=\"{class}\" points=\"{}\" />", points.join(" ")));
+    }
+
+    fn circle(&mut self, class: &str, radius: f64, (x, y): (f64, f64), title: &str) {
+        let (x, y) = self.at(x, y);
+        self.add(format_args!(
+            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"><title>{}</title></circle>",
+            escape(title)
+        ));
     }
 
     /// A value of the second axis that others are compared with.

@@ -17,6 +17,8 @@ fn every_shipped_scenario_runs() {
         assert_eq!(facts.messages.len(), 5);
         assert_eq!(facts.messages.iter().sum::<u64>(), facts.summary.messages);
         assert_eq!(facts.chain.len() as u64, facts.summary.height);
+        assert!(facts.checks.broken.is_none(), "{name}: {:?}", facts.checks.broken);
+        assert!(facts.checks.blocks as u64 >= facts.summary.height, "{name}: {}", facts.checks.blocks);
     }
 }
 
@@ -30,6 +32,42 @@ fn a_run_is_given_time_to_settle() {
     assert!(facts.summary.agreed && facts.summary.virtual_seconds > 360.0, "{:?}", facts.summary);
     let rates: Vec<f64> = facts.summary.miners.iter().map(|miner| miner.hash_rate).collect();
     assert!(rates.iter().all(|rate| (rate - 1.0 / 3.0).abs() < 1e-6), "{rates:?}");
+}
+
+/// Of hash rates that change while it runs, each has a line with what the formula says.
+#[test]
+fn a_selfish_miner_is_told_of_by_hash_rate() {
+    let text = "name = \"short\"\ndescription = \"\"\nnodes = 4\nhours = 0.5\ntopology = \"full\"\nlinks.latency_ms = 2\n\
+                network.half_life = 0\nnetwork.target_spacing = 2_000\nmining.shares = [1, 1, 1, 1]\n\
+                [[adversaries]]\nnodes = 0\nkind = \"selfish\"\n\
+                [[events]]\nat = \"15m\"\nhash_rate = { nodes = 0, share = 0.4 }\n";
+    let scenario = scenario::parse(text, std::path::Path::new("."), Overrides::default()).expect("valid");
+    let facts = simulate(&scenario, &|| false).expect("possible");
+    assert!(facts.summary.agreed && facts.checks.broken.is_none(), "{:?}", facts.checks);
+    let [first, second] = &facts.selfish[..] else { panic!("{:?}", facts.selfish) };
+    assert_eq!([first.hash_rate, second.hash_rate], [0.25, 0.4]);
+    for phase in [first, second] {
+        let (formula, error) = (phase.formula.expect("alone"), phase.chain_error.expect("many blocks"));
+        assert!((phase.chain - formula).abs() < 5.0 * error, "{phase:?}");
+    }
+    let text = summary::text(&scenario, &facts);
+    assert!(text.contains("node 0, from 0:15:00       40.0 %"), "{text}");
+}
+
+/// Whatever adversaries do, the judge finds nothing, and the honest agree.
+#[test]
+fn adversaries_of_every_kind_break_nothing() {
+    let kinds = ["double_spend\"\npayee = \"1", "eclipse", "spam", "timestamp", "liar", "equivocate", "selfish"];
+    for kind in kinds {
+        let text = format!(
+            "name = \"bad\"\ndescription = \"\"\nnodes = 6\nhours = 0.1\ntransactions_per_second = 1\n[mining]\nminers = 3\n\
+             [[adversaries]]\nnodes = 0\nkind = \"{kind}\"\n"
+        );
+        let text = text.replace("payee = \"1\"", "payee = 1");
+        let scenario = scenario::parse(&text, std::path::Path::new("."), Overrides::default()).expect(kind);
+        let facts = simulate(&scenario, &|| false).expect("possible");
+        assert!(facts.summary.agreed && facts.checks.broken.is_none(), "{kind}: {:?}", facts.checks);
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What a simulated node costs: `cargo bench --bench simulation`.
 //!
-//! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, and
-//! prints for each
+//! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, with the
+//! judge looking at all of it every ten minutes, and prints for each
 //!
 //! - the real time, the processor's time, and the most memory that was taken;
 //! - the processor's time by node and virtual second, and by event that an engine handled;
+//! - how both grow from the row before it: the exponent of the number of nodes, 1 if twice the nodes take twice as much;
 //! - what came out: height, stale blocks, propagation, and the trace hash, which has to be the same everywhere.
 //!
 //! `QUIPU_BENCH_NODES=10000`, `QUIPU_BENCH_RATES=2`, `QUIPU_BENCH_SECONDS=600` and `QUIPU_BENCH_THREADS=1` choose
@@ -12,16 +13,19 @@
 //!
 //! Exits with 1 if 1,000 nodes with 2 transactions a second take 60 s or 4 GiB for a whole hour.
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use quipu::protocol::Millis;
+use quipu::sim::judge::Judge;
 use quipu::sim::setup::Setup;
 use rustix::time::{ClockId, clock_gettime};
 
 /// A virtual hour of 1,000 nodes may take this much of real time, and of memory.
 const TIME_MAX: Duration = Duration::from_secs(60);
 const MEMORY_MIB_MAX: u64 = 4096;
+/// The judge looks so often, in virtual time.
+const CHECK_TIME: Millis = Millis::from_secs(600);
 
 fn main() -> ExitCode {
     if let Ok(run) = std::env::var("QUIPU_BENCH_RUN") {
@@ -32,7 +36,7 @@ fn main() -> ExitCode {
     let seconds = list("QUIPU_BENCH_SECONDS", &[3_600])[0];
     let threads = list("QUIPU_BENCH_THREADS", &[2])[0];
     println!(
-        "{:>6} {:>5} {:>8} {:>8} {:>9} {:>14} {:>10} {:>7} {:>7} {:>15} {:>10}",
+        "{:>6} {:>5} {:>8} {:>8} {:>9} {:>14} {:>10} {:>6} {:>6} {:>7} {:>7} {:>15} {:>10}",
         "nodes",
         "tx/s",
         "real s",
@@ -40,6 +44,8 @@ fn main() -> ExitCode {
         "peak MiB",
         "us/node/second",
         "ns/event",
+        "n^cpu",
+        "n^MiB",
         "height",
         "stale",
         "p50/p95/p99 ms",
@@ -47,11 +53,23 @@ fn main() -> ExitCode {
     );
     let mut is_good = true;
     for rate in list("QUIPU_BENCH_RATES", &[2, 20]) {
+        let mut before = String::new();
         for nodes in list("QUIPU_BENCH_NODES", &[10, 100, 1_000]) {
             let run = format!("{nodes},{rate},{seconds},{threads}");
             let program = std::env::current_exe().expect("a running program has a path");
-            let status = Command::new(program).env("QUIPU_BENCH_RUN", run).status().expect("it starts once more");
-            is_good &= status.success();
+            let mut command = Command::new(program);
+            command
+                .env("QUIPU_BENCH_RUN", run)
+                .env("QUIPU_BENCH_BEFORE", &before)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit());
+            let output = command.output().expect("it starts once more");
+            is_good &= output.status.success();
+            // The row, and below it what the next one grows from.
+            let told = String::from_utf8_lossy(&output.stdout);
+            let (row, cost) = told.trim_end().split_once('\n').unwrap_or_default();
+            println!("{row}");
+            before = cost.to_owned();
         }
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -66,13 +84,23 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
     let began = Instant::now();
     let setup = Setup { transactions_per_hour: 3_600 * rate, threads: threads as usize, ..Setup::lan(nodes as usize) };
     let mut world = setup.build().expect("a possible setup");
-    world.run(Millis::from_secs(seconds));
+    // The clocks of this setup are off by less.
+    let mut judge = Judge::new(&world, Millis::from_secs(1));
+    let end = Millis::from_secs(seconds);
+    while world.now() < end {
+        world.run((end - world.now()).min(CHECK_TIME));
+        judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
+    }
+    judge.check_memory(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
     let (real, cpu) = (began.elapsed(), processor_time());
     let summary = world.summary();
     let memory = peak_memory_mib();
     let quantiles = summary.propagation_ms;
+    let cost = [nodes as f64, cpu.as_secs_f64(), memory as f64];
+    let [_, cpu_growth, memory_growth] = growth(cost);
     println!(
-        "{nodes:>6} {rate:>5} {:>8.1} {:>8.1} {memory:>9} {:>14.2} {:>10.0} {:>7} {:>6.2}% {:>15} {:>10}",
+        "{nodes:>6} {rate:>5} {:>8.1} {:>8.1} {memory:>9} {:>14.2} {:>10.0} {cpu_growth:>6} {memory_growth:>6} {:>7} \
+         {:>6.2}% {:>15} {:>10}",
         real.as_secs_f64(),
         cpu.as_secs_f64(),
         cpu.as_secs_f64() * 1e6 / (nodes * seconds) as f64,
@@ -82,8 +110,20 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
         format!("{}/{}/{}", quantiles.p50, quantiles.p95, quantiles.p99),
         &summary.trace_hash[..10],
     );
+    println!("{}", cost.map(|number| number.to_string()).join(","));
     let counts = (nodes, rate) == (1_000, 2) && seconds <= 3_600;
     if counts && (real >= TIME_MAX || memory >= MEMORY_MIB_MAX) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// By which power of the number of nodes each of these has grown since the row before. Nothing in the first row.
+fn growth(cost: [f64; 3]) -> [String; 3] {
+    let before = std::env::var("QUIPU_BENCH_BEFORE").unwrap_or_default();
+    let before: Vec<f64> = before.split(',').filter_map(|text| text.parse().ok()).collect();
+    let exponent = |at: usize| match before.get(at) {
+        Some(old) if before[0] != cost[0] => format!("{:.2}", (cost[at] / old).ln() / (cost[0] / before[0]).ln()),
+        _ => "-".to_owned(),
+    };
+    [exponent(0), exponent(1), exponent(2)]
 }
 
 fn processor_time() -> Duration {

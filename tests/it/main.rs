@@ -23,7 +23,7 @@ mod wallet;
 use std::process::{Command, ExitCode};
 
 use harness::{Ability, ability};
-use hostile::{floods, frames, slow};
+use hostile::{comebacks, floods, frames, nonsense, slow};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The named functions as tests.
@@ -116,7 +116,11 @@ fn main() -> ExitCode {
         hostile::a_peer_with_a_wrong_clock_is_named,
         frames::noise_at_every_layer,
         frames::frames_at_and_over_their_limits,
-        frames::who_was_cut_off_stays_out,
+        comebacks::the_same_identity_stays_out,
+        comebacks::new_names_from_one_address_stay_out,
+        nonsense::statuses_that_mean_nothing,
+        nonsense::requests_that_mean_nothing,
+        nonsense::gossip_that_means_nothing,
         slow::half_open_connections,
         slow::slow_readers,
         slow::slow_writers,

@@ -49,6 +49,8 @@ pub(crate) fn a_seed_gives_the_same_run() {
     for field in ["p50", "p95", "p99"] {
         assert!(number(&one["propagation_ms"], field) < 1_000, "{one}");
     }
+    assert_eq!(one["checks"]["broken"], Value::Null);
+    assert_eq!(one["checks"]["blocks"], one["height"], "each block of the chain is judged once");
     assert!(one["reorg_depths"].is_object() && one["miners"].is_array() && one["stale_rate"].is_number());
 }
 
@@ -137,7 +139,7 @@ pub(crate) fn what_is_shown_can_be_run() {
     let list = simulate(&["--list", "--json"]);
     let names: Vec<String> =
         object(&list).as_array().expect("a list").iter().map(|scenario| text(scenario, "name")).collect();
-    assert_eq!(names, ["lan", "internet", "partition", "shock", "slow", "churn"]);
+    assert_eq!(names, ["lan", "internet", "partition", "selfish", "shock", "slow", "churn"]);
     for name in &names {
         assert!(stdout(&simulate(&["--list"])).contains(&format!("{name}: ")));
     }

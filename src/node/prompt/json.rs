@@ -92,7 +92,8 @@
 //! `fate` is `mined` (in a block of the new chain too), `pending` or `gone`, and `reason` says in words why it is gone, else
 //! null. `untold` counts those that are too many to be listed.
 //!
-//! A script that does not read for long loses events, never answers.
+//! An answer overtakes a flood of `transaction` events, and so do the events that come before the answer. A script that
+//! does not read for long loses events, never answers.
 
 use std::borrow::Cow;
 

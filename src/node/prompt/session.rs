@@ -16,6 +16,7 @@ use super::json;
 use super::names::Names;
 use super::notice::{Digest, Line, Roster, Shown};
 use super::outcome::{Identity, Outcome};
+use super::overtaken::Overtaken;
 use super::render::{self, CommandsFrom, Renderer};
 use super::screen::Screen;
 use super::signal::{Signal, Signals};
@@ -81,6 +82,7 @@ pub(super) struct Session<'a> {
     started: Instant,
     running: Option<Running>,
     cancel: Arc<AtomicBool>,
+    overtaken: Overtaken,
     /// Ctrl-C was pressed at an empty prompt, and nothing since.
     asked_to_confirm: bool,
     /// Tenths of the way when a synchronisation was last told of, and where it leads.
@@ -120,6 +122,7 @@ impl<'a> Session<'a> {
             started: Instant::now(),
             running: None,
             cancel: Arc::default(),
+            overtaken: Overtaken::new(),
             asked_to_confirm: false,
             sync_told: None,
             leaving: false,
@@ -140,8 +143,9 @@ impl<'a> Session<'a> {
             let ticks = crossbeam_channel::tick(TICK);
             let (nothing_typed, typed) = (never(), input.as_ref().map(|input| &input.typed));
             loop {
+                let next = self.overtaken.or(events).clone();
                 let step = select! {
-                    recv(events) -> event => match event {
+                    recv(next) -> event => match event {
                         Ok(event) => self.on_event(&event, input.as_ref()),
                         Err(_) => Err(Leave),
                     },
@@ -285,8 +289,7 @@ impl<'a> Session<'a> {
         events: &Receiver<UserEvent>,
         input: Option<&Input>,
     ) -> Step {
-        // What happened before the answer is told before it.
-        for event in events.try_iter().take(events.len()) {
+        for event in self.overtaken.before_answer(events) {
             self.show_event(&event, input)?;
             self.leaving |= matches!(event, UserEvent::Fatal(_));
         }

@@ -58,7 +58,7 @@ impl Run {
 
     /// Each commit is put into the queue when the one before was released, so that there are as many as in the script.
     fn write(&mut self, disk: &Disk, store: Store, script: &Script) -> Result<(), StoreError> {
-        let (engine, _, _events) = EngineSender::new();
+        let (engine, _queues) = EngineSender::new();
         let (queue, jobs) = crossbeam_channel::unbounded();
         let (tell, told) = crossbeam_channel::unbounded();
         let (go, may_go) = crossbeam_channel::unbounded::<()>();

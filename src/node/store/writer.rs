@@ -65,6 +65,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::node::driver::Queues;
     use crate::node::fixture::{Chain, batch};
     use crate::node::store::FolderLock;
     use crate::protocol::Height;
@@ -77,7 +78,7 @@ mod tests {
         let lock = FolderLock::acquire(folder.path(), "test").expect("free");
         let (store, _) = Store::open(lock, &chain.network).expect("a store");
         let reader = store.reader();
-        let (engine, _, results) = EngineSender::new();
+        let (engine, Queues { results, .. }) = EngineSender::new();
         let (queue, jobs) = crossbeam_channel::unbounded();
         let (tell, told) = crossbeam_channel::unbounded();
         let release = |number: usize| {
@@ -109,7 +110,7 @@ mod tests {
         let chain = Chain::new(1);
         let lock = FolderLock::acquire(folder.path(), "test").expect("free");
         let (store, _) = Store::open(lock, &chain.network).expect("a store");
-        let (engine, _, results) = EngineSender::new();
+        let (engine, Queues { results, .. }) = EngineSender::new();
         let (queue, jobs) = crossbeam_channel::unbounded();
         let missing = crate::engine::event::Write::Condemn { place: chain.tip() };
         queue.send(Job::Persist(batch(1, vec![missing]))).expect("open");

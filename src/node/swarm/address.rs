@@ -1,6 +1,6 @@
 //! What a multiaddress says about whether, and how soon, it is worth dialling.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
@@ -11,6 +11,14 @@ pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
         Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
         _ => None,
+    }
+}
+
+/// What counts as one host where something is held against addresses: an IPv6 host owns a whole /64.
+pub(super) fn host_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        ip => ip,
     }
 }
 

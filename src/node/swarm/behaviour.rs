@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use super::SwarmConfig;
 use super::codec::SyncCodec;
 use super::per_ip::PerIpLimit;
+use super::probation::Probation;
 use crate::protocol::Network;
 use crate::protocol::message::{PROTOCOL_VERSION, gossip_bytes_max, topic};
 
@@ -63,6 +64,8 @@ pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     per_ip: PerIpLimit,
     pub(super) bans: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    /// After the bans, so that who is banned takes no stranger's turn.
+    pub(super) probation: Probation,
     pub(super) gossipsub: Gossipsub,
     pub(super) sync: request_response::Behaviour<SyncCodec>,
     identify: identify::Behaviour,
@@ -113,6 +116,7 @@ pub(super) fn build(config: &SwarmConfig) -> anyhow::Result<(Swarm<Behaviour>, O
         limits: connection_limits::Behaviour::new(limits),
         per_ip: PerIpLimit::new(CONNECTIONS_PER_IP_MAX),
         bans: allow_block_list::Behaviour::default(),
+        probation: Probation::default(),
         gossipsub: gossipsub(&names, &config.network)?,
         sync: request_response::Behaviour::new(
             [(names.sync.clone(), ProtocolSupport::Full)],

@@ -47,11 +47,10 @@ impl Waiters {
         self.0.push(Waiter { address, connection, peer, until: now + CONNECT_TIME, done });
     }
 
-    /// The attempt has reached a peer, which may or may not turn out to be one of ours.
-    pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId) {
-        for waiter in self.0.iter_mut().filter(|waiter| waiter.connection == Some(connection)) {
-            waiter.peer = Some(peer);
-        }
+    /// The attempt has reached a peer, which may or may not turn out to be one of ours. Whether somebody waits for it.
+    pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId) -> bool {
+        let waiter = self.0.iter_mut().find(|waiter| waiter.connection == Some(connection));
+        waiter.map(|waiter| waiter.peer = Some(peer)).is_some()
     }
 
     pub(super) fn ready(&mut self, row: &PeerRow) {

@@ -51,6 +51,16 @@ pub(super) struct Dial {
     target: Target,
 }
 
+impl Dial {
+    /// Who is to be dialled because it was heard of, and not because the user named its address.
+    pub(super) fn of_our_own(&self) -> Option<PeerId> {
+        match self.target {
+            Target::Peer(peer) => Some(peer),
+            Target::Fixed(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Peer(PeerId),
@@ -228,11 +238,11 @@ impl DialBook {
         known.addresses.truncate(ADDRESSES_PER_PEER_MAX);
     }
 
-    /// The last connection of a peer is gone.
-    pub(super) fn disconnected(&mut self, peer: PeerId, now: Instant) {
+    /// The last connection of a peer is gone. For how long it was one of ours.
+    pub(super) fn disconnected(&mut self, peer: PeerId, now: Instant) -> Duration {
         let chance = self.chance();
         let is_fixed = self.is_fixed(peer);
-        let Some(known) = self.known.get_mut(&peer) else { return };
+        let Some(known) = self.known.get_mut(&peer) else { return Duration::ZERO };
         known.state = State::Idle;
         known.heard = now;
         let ready = known.ready.take();
@@ -253,6 +263,14 @@ impl DialBook {
                 fixed.backoff = Backoff::new(now);
             }
             fixed.backoff.failed(now, BACKOFF_MAX, chance);
+        }
+        ready.map_or(Duration::ZERO, |ready| now.duration_since(ready))
+    }
+
+    /// Not to be dialled of our own accord before then.
+    pub(super) fn put_off(&mut self, peer: PeerId, until: Instant) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.backoff.next = known.backoff.next.max(until);
         }
     }
 
@@ -313,13 +331,18 @@ impl DialBook {
             oldest.map(|oldest| self.foreign.remove(&oldest));
         }
         self.foreign.insert(peer, now + FOREIGN_TIME);
-        if let Some(known) = self.known.get_mut(&peer) {
-            known.proven = false;
-        }
+        self.disproved(peer);
     }
 
     pub(super) fn banned(&mut self, peer: PeerId, until: Instant) {
         self.banned.insert(peer, until);
+    }
+
+    /// It is no peer to remember.
+    pub(super) fn disproved(&mut self, peer: PeerId) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.proven = false;
+        }
     }
 
     pub(super) fn unbanned(&mut self, peer: PeerId) {
@@ -435,7 +458,8 @@ impl DialBook {
         Some(target)
     }
 
-    fn is_fixed(&self, peer: PeerId) -> bool {
+    /// Whether the user has named its address at the start.
+    pub(super) fn is_fixed(&self, peer: PeerId) -> bool {
         self.fixed.iter().any(|fixed| fixed.peer == Some(peer))
     }
 

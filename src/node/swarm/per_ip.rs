@@ -1,11 +1,10 @@
 //! A limit on the connections that one address opens to us, so that a single machine can't take all places.
 //!
-//! Loopback is exempt: only programs of this machine come from there. An IPv6 host owns a whole /64, so that is what
-//! counts as one address.
+//! Loopback is exempt: only programs of this machine come from there.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use libp2p::core::Endpoint;
@@ -16,7 +15,7 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-use super::address::ip_of;
+use super::address::{host_of, ip_of};
 
 /// Denies inbound connections beyond a number for each source.
 #[derive(Debug)]
@@ -64,11 +63,7 @@ impl PerIpLimit {
 
 /// What counts as one address; `None` is not limited.
 fn source_of(remote: &Multiaddr) -> Option<IpAddr> {
-    match ip_of(remote)? {
-        ip if ip.is_loopback() => None,
-        IpAddr::V6(ip) => Some(IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64))),
-        ip => Some(ip),
-    }
+    ip_of(remote).filter(|ip| !ip.is_loopback()).map(host_of)
 }
 
 impl NetworkBehaviour for PerIpLimit {

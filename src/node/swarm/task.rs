@@ -1,7 +1,7 @@
 //! The loop that owns the swarm: what the network says goes to the engine, what the node wants goes to the network.
 //! Nothing in it waits, reads a file or judges content.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,17 +17,18 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::address::{Subnets, carrier, split};
+use super::address::{Subnets, carrier, ip_of, split};
 use super::behaviour::{Behaviour, DEAD_CONNECTION_TIMEOUT, Names};
 use super::codec::Asked;
 use super::connect::{Waiters, answer};
 use super::dial::{Dial, DialBook};
+use super::probation::OnProbation;
 use super::serving::{Asker, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
 use super::translate::{Waiting, acceptance, encode_gossip};
 use super::{Board, Reply, SwarmCommand, SwarmConfig, failure, remembered};
 use crate::engine::Event;
-use crate::engine::event::{Fault, Gossip, Key, PeerKey, RequestFailure};
+use crate::engine::event::{Fault, Gossip, Key, PeerKey, RequestFailure, Verdict};
 use crate::node::driver::{EngineSender, OFFERED_EVENTS_MAX};
 use crate::node::handle::UserEvent;
 use crate::protocol::{Millis, Request};
@@ -46,10 +47,19 @@ const WAITING_MAX: usize = 2 * OFFERED_EVENTS_MAX;
 const ASKED_MAX: usize = 4096;
 /// Peers that may not come back. The ban that ends first makes way.
 const BANS_MAX: usize = 1024;
+/// The least time between two notices that newcomers have to wait, so that many addresses don't fill the screen.
+const PROBATION_TOLD_INTERVAL: Duration = Duration::from_secs(60);
 /// The least time between two writes of the remembered peers.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long goodbyes may take.
 const GOODBYE_TIME: Duration = Duration::from_secs(1);
+
+/// A gossip message that waits for the engine's verdict.
+struct Heard {
+    message: MessageId,
+    source: PeerId,
+    is_block: bool,
+}
 
 /// Everything that the swarm's task owns.
 pub(super) struct Task {
@@ -62,11 +72,13 @@ pub(super) struct Task {
     sessions: Sessions,
     book: DialBook,
     waiters: Waiters,
-    gossip: Waiting<(MessageId, PeerId)>,
+    gossip: Waiting<Heard>,
     requests: Waiting<Asker>,
     serving: Serving,
     asked: HashMap<OutboundRequestId, (PeerKey, Key)>,
     bans: BTreeMap<(Instant, PeerId), ()>,
+    /// When the user was last told that strangers have to wait.
+    probation_told: Option<Instant>,
     /// Where we listen; bounded by the machine's addresses.
     listens: Vec<(ListenerId, Multiaddr)>,
     last_tick: Instant,
@@ -79,7 +91,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(
         config: SwarmConfig,
-        swarm: Swarm<Behaviour>,
+        mut swarm: Swarm<Behaviour>,
         engine: EngineSender,
         tell_user: Box<dyn Fn(UserEvent) + Send + Sync>,
         board: Arc<Board>,
@@ -88,6 +100,10 @@ impl Task {
         let seed = getrandom::u64().unwrap_or_default(); // it only spreads dials
         let mut book = DialBook::new(*swarm.local_peer_id(), &config.peers, Subnets::of_this_machine(), seed, now);
         let (known, warning) = remembered::load(&config.folder);
+        let named = config.peers.iter().filter_map(|address| split(address.clone()).1);
+        for peer in known.iter().map(|known| known.peer).chain(named) {
+            swarm.behaviour_mut().probation.proved(peer);
+        }
         book.remember(known, now);
         if let Some(warning) = warning {
             tell_user(UserEvent::Warning(warning));
@@ -107,6 +123,7 @@ impl Task {
             serving: Serving::new(),
             asked: HashMap::new(),
             bans: BTreeMap::new(),
+            probation_told: None,
             listens: Vec::new(),
             last_tick: now,
             next_save: now,
@@ -149,7 +166,11 @@ impl Task {
         match command {
             SwarmCommand::Publish(gossip) => self.publish(&gossip),
             SwarmCommand::Verdict { peer: _, ticket, verdict } => {
-                if let Some((message, source)) = self.gossip.take(ticket) {
+                if let Some(Heard { message, source, is_block }) = self.gossip.take(ticket) {
+                    // It has become our tip, so somebody has paid for it with work.
+                    if is_block && verdict == Verdict::Accept {
+                        self.swarm.behaviour_mut().probation.proved(source);
+                    }
                     self.judge(&message, &source, acceptance(verdict));
                 }
             }
@@ -221,7 +242,30 @@ impl Task {
             self.book.banned(peer_id, until);
             self.swarm.behaviour_mut().bans.block_peer(peer_id);
         }
+        // Who merely does not answer may be at the end of a bad link.
+        if *fault != Fault::Silent {
+            self.put_on_probation(peer_id);
+        }
         self.hang_up(peer_id);
+    }
+
+    /// The peer has broken the rules: others at its address are not believed at once to be somebody else.
+    fn put_on_probation(&mut self, peer: PeerId) {
+        let now = Instant::now();
+        self.book.disproved(peer);
+        let connections = self.sessions.get(&peer).into_iter().flat_map(|session| &session.connections);
+        let addresses: BTreeSet<_> = connections.filter_map(|connection| ip_of(&connection.address)).collect();
+        for ip in addresses {
+            let is_new = self.swarm.behaviour_mut().probation.offended(&peer, ip, now);
+            let is_told = self.probation_told.is_some_and(|told| now - told < PROBATION_TOLD_INTERVAL);
+            if is_new && !is_told {
+                self.probation_told = Some(now);
+                (self.tell_user)(UserEvent::Warning(format!(
+                    "a peer at {ip} broke the rules and was cut off; newcomers from there now have to wait, longer each time \
+                     it happens, and peers that have proved themselves come and go as before"
+                )));
+            }
+        }
     }
 
     fn unban(&mut self, peer: PeerId) {
@@ -258,6 +302,7 @@ impl Task {
         if let Some(peer) = wanted {
             self.bans.retain(|(_, banned), ()| *banned != peer);
             self.unban(peer); // its own user knows better
+            self.swarm.behaviour_mut().probation.proved(peer);
         }
         let options = match wanted {
             Some(peer) => DialOpts::peer_id(peer)
@@ -303,8 +348,21 @@ impl Task {
 
     fn dial_due(&mut self, now: Instant) {
         for dial in self.book.due(now, self.sessions.len()) {
+            // Anybody on the LAN can name a stranger that we would dial.
+            if let Some(peer) = dial.of_our_own()
+                && let Err(refused) = self.may_dial(peer, &dial.addresses, now)
+            {
+                tracing::debug!(%peer, %refused, "not dialled");
+                self.book.put_off(peer, now + refused.wait);
+                continue;
+            }
             self.dial(&dial, now);
         }
+    }
+
+    fn may_dial(&mut self, peer: PeerId, addresses: &[Multiaddr], now: Instant) -> Result<(), OnProbation> {
+        let probation = &mut self.swarm.behaviour_mut().probation;
+        addresses.iter().filter_map(ip_of).try_for_each(|ip| probation.admit(&peer, ip, now))
     }
 
     fn dial(&mut self, dial: &Dial, now: Instant) {

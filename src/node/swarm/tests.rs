@@ -8,7 +8,7 @@ use libp2p::identity::Keypair;
 use super::*;
 use crate::engine::Event;
 use crate::engine::event::RequestFailure;
-use crate::node::driver::OFFERED_EVENTS_MAX;
+use crate::node::driver::{OFFERED_EVENTS_MAX, Queues};
 use crate::protocol::encode::encode;
 use crate::protocol::{Action, Address, Amount, Block, Parameters, SecretKey, Transaction};
 
@@ -49,7 +49,7 @@ impl Node {
         listen: Multiaddr,
         peers: &[Multiaddr],
     ) -> Self {
-        let (engine, offered, results) = EngineSender::new();
+        let (engine, Queues { offered, results, .. }) = EngineSender::new();
         let (tell, user) = unbounded();
         let config = SwarmConfig {
             keypair: keypair.clone(),
@@ -318,7 +318,7 @@ fn a_busy_port_is_a_clear_error() {
     let runtime = runtime();
     let network = network("test");
     let a = Node::start(&runtime, &network);
-    let (engine, _offered, _results) = EngineSender::new();
+    let (engine, _queues) = EngineSender::new();
     let config = SwarmConfig {
         keypair: Keypair::generate_ed25519(),
         network,
@@ -412,6 +412,46 @@ fn a_banned_peer_stays_away_until_its_user_is_asked() {
     assert!(a.handle.peers().is_empty());
     a.connect_to(&b);
     assert_ne!(a.session(), peer);
+}
+
+#[test]
+fn strangers_from_an_offenders_address_wait_and_known_peers_do_not() {
+    let runtime = runtime();
+    let network = network("test");
+    let [a, offender, stranger, friend] = std::array::from_fn(|_| Node::start(&runtime, &network));
+    a.connect_to(&friend);
+    let first = a.session();
+    offender.connect_to(&a);
+    let peer = a.session();
+    a.handle.command(SwarmCommand::Close { peer, fault: Fault::Malformed, ban: Millis(60_000) });
+    assert_eq!(a.parting(), peer);
+    let told = a.user_saw(|event| match event {
+        UserEvent::Warning(line) => Some(line),
+        _ => None,
+    });
+    assert!(told.contains("127.0.0.1") && told.contains("have to wait"), "{told}");
+
+    stranger.connect(a.address()).expect_err("a stranger from the same address");
+    assert_eq!(a.handle.peers().iter().map(|row| row.peer).collect::<Vec<_>>(), [first], "who was there stays");
+    let friend = friend.restart();
+    friend.connect_to(&a);
+    assert_ne!(a.session(), first, "its user had named it once");
+    a.connect_to(&stranger);
+    a.session();
+}
+
+/// Else a bad link would keep out everybody behind it.
+#[test]
+fn who_only_did_not_answer_is_held_against_nobody_else() {
+    let runtime = runtime();
+    let network = network("test");
+    let [a, silent, stranger] = std::array::from_fn(|_| Node::start(&runtime, &network));
+    silent.connect_to(&a);
+    let peer = a.session();
+    a.handle.command(SwarmCommand::Close { peer, fault: Fault::Silent, ban: Millis(60_000) });
+    assert_eq!(a.parting(), peer);
+    stranger.connect_to(&a);
+    a.session();
 }
 
 mod hostile;

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::engine::Event;
 use crate::engine::event::{Key, PeerKey, Place};
-use crate::node::driver::EngineSender;
+use crate::node::driver::{EngineSender, Queues};
 use crate::node::store::{FolderLock, Store, StoreError};
 use crate::node::swarm::{self, SwarmCommand, SwarmConfig, SwarmHandle};
 use crate::protocol::{Height, Network, Request, Response, Status, UnixMillis, Work};
@@ -134,7 +134,7 @@ struct Caller {
 impl Caller {
     fn start(network: &Arc<Network>, folder: &Path) -> Result<Self, AskError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let (engine, offered, results) = EngineSender::new();
+        let (engine, Queues { offered, results, .. }) = EngineSender::new();
         let config = SwarmConfig {
             keypair: Keypair::generate_ed25519(),
             network: Arc::clone(network),

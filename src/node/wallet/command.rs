@@ -5,7 +5,7 @@
 
 pub mod outcome;
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -320,19 +320,15 @@ fn open(
     Ok((seed, is_encrypted))
 }
 
-/// The recovery phrase that is typed or piped in: in a terminal one line, else all of the input.
+/// The recovery phrase: in a terminal one line that is typed without echo, as a password is, else all of the input.
 fn read_words() -> Result<Words, WalletError> {
     let stdin = io::stdin();
+    if stdin.is_terminal() {
+        let typed = rpassword::prompt_password("The words of the recovery phrase, on one line (they are not shown): ");
+        return Ok(Words::parse(&Zeroizing::new(typed.map_err(WalletError::WordsUnreadable)?))?);
+    }
     // Room from the start: a buffer that grows leaves copies of the secret behind.
     let mut text = Zeroizing::new(String::with_capacity(WORDS_BYTES_MAX as usize + 1));
-    let mut input = stdin.lock().take(WORDS_BYTES_MAX);
-    let result = if stdin.is_terminal() {
-        eprint!("The words of the recovery phrase, on one line: ");
-        let _ = io::stderr().flush();
-        input.read_line(&mut text)
-    } else {
-        input.read_to_string(&mut text)
-    };
-    result.map_err(WalletError::WordsUnreadable)?;
+    stdin.lock().take(WORDS_BYTES_MAX).read_to_string(&mut text).map_err(WalletError::WordsUnreadable)?;
     Ok(Words::parse(&text)?)
 }

@@ -3,7 +3,7 @@
 //!
 //! What it does with a question is drawn anew for each, so a part of its answers is right.
 
-use super::{Hands, new_blocks, statuses};
+use super::{Hands, new_blocks, seal, statuses};
 use crate::engine::event::{Effect, Event, Gossip, Now, Place, Ticket, Wake};
 use crate::protocol::{Action, Amount, Block, BlockId, Height, Millis, Response, SecretKey, Transaction, Work};
 
@@ -121,12 +121,6 @@ fn counterfeit(hands: &mut Hands<'_>, effects: &[Effect]) -> Option<Block> {
         }
         _ => {}
     }
-    let root = block.body.root();
-    block.header.body_root = root;
-    loop {
-        block.header.nonce = block.header.nonce.wrapping_add(1);
-        if block.header.target.is_met_by(&block.header.id()) {
-            return Some(block);
-        }
-    }
+    seal(&mut block);
+    Some(block)
 }

@@ -11,6 +11,13 @@ use super::withheld::Withheld;
 use crate::engine::event::{Effect, Event, Wake};
 use crate::protocol::Height;
 
+/// The part of the best chain that a selfish miner gets, by equation 8: `alpha` is its part of the hash rate, below 1/2, and
+/// `gamma` the part of the others that work on its block during a race.
+pub fn revenue(alpha: f64, gamma: f64) -> f64 {
+    let numerator = alpha * (1.0 - alpha).powi(2) * (4.0 * alpha + gamma * (1.0 - 2.0 * alpha)) - alpha.powi(3);
+    numerator / (1.0 - alpha * (1.0 + (2.0 - alpha) * alpha))
+}
+
 /// A selfish miner.
 #[derive(Debug, Default)]
 pub struct Selfish {

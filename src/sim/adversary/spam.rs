@@ -19,19 +19,45 @@ const BURST: u64 = 3;
 /// Headers in an answer.
 const HEADERS: u64 = 40;
 
+/// What is sent by the many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floods {
+    /// Of accounts that have nothing.
+    pub transactions: bool,
+    /// Blocks without parents.
+    pub orphans: bool,
+    /// Of little work, promised as much.
+    pub headers: bool,
+}
+
+impl Default for Floods {
+    /// All of them.
+    fn default() -> Self {
+        Self { transactions: true, orphans: true, headers: true }
+    }
+}
+
 /// A spammer.
 #[derive(Debug, Default)]
 pub struct Spam {
+    floods: Floods,
     next: Millis,
 }
 
 impl Spam {
+    /// One that sends these.
+    pub fn new(floods: Floods) -> Self {
+        Self { floods, next: Millis(0) }
+    }
+
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
-        if let Event::Request { ticket, request: Request::Headers { .. }, .. } = &event {
+        if let Event::Request { ticket, request: Request::Headers { .. }, .. } = &event
+            && self.floods.headers
+        {
             return answer(hands, *ticket, effects);
         }
         let wake = hands.pass(event, effects);
-        for status in statuses(effects) {
+        for status in statuses(effects).filter(|_| self.floods.headers) {
             // Of more work than anybody has, so that its headers are asked for.
             status.tip = BlockId(hands.random.bytes());
             status.work = Work(status.work.0.saturating_mul(4).saturating_add(1 << 20));
@@ -40,8 +66,12 @@ impl Spam {
         if hands.now.elapsed >= self.next {
             self.next = hands.now.elapsed + PAUSE;
             for _ in 0..BURST {
-                effects.push(Effect::Publish(Gossip::Transaction(Box::new(unpaid(hands)))));
-                effects.push(Effect::Publish(Gossip::Block(Box::new(orphan(hands)))));
+                if self.floods.transactions {
+                    effects.push(Effect::Publish(Gossip::Transaction(Box::new(unpaid(hands)))));
+                }
+                if self.floods.orphans {
+                    effects.push(Effect::Publish(Gossip::Block(Box::new(orphan(hands)))));
+                }
             }
         }
         wake

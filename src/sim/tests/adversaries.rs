@@ -5,10 +5,12 @@ use crate::protocol::{Millis, Network, Parameters, Target};
 use crate::sim::adversary::Adversary;
 use crate::sim::adversary::double_spend::DoubleSpend;
 use crate::sim::adversary::eclipse::Eclipse;
+use crate::sim::adversary::equivocate::Equivocator;
 use crate::sim::adversary::liar::Liar;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
 use crate::sim::judge::Judge;
+use crate::sim::miner::HashRate;
 use crate::sim::setup::{Setup, Topology};
 use crate::sim::world::{NodeId, World};
 
@@ -63,6 +65,24 @@ fn who_floods_or_lies_is_cut_off_and_the_others_go_on() {
         assert!(closed.iter().any(|one| blamed(&one)), "{name}: {closed:?}");
         assert!(height(&world, 1) > 50 && height(&world, 1).abs_diff(height(&world, 2)) <= 1, "{name}");
     }
+}
+
+/// Both of its blocks of a height are on some chain for a while, and the next block decides between them.
+#[test]
+fn two_halves_that_are_told_different_things_agree_with_the_next_block() {
+    let mut world = world(4, &[30, 35, 35, 0], Topology::Full);
+    world.corrupt(NodeId(0), Adversary::Equivocator(Equivocator::default()));
+    let mut judge = Judge::new(&world, Millis::from_secs(1));
+    world.run(Millis::from_secs(1_800));
+    judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
+    let known: Vec<_> = world.nodes().map(|node| world.address(node)).collect();
+    let paid: Vec<_> = world.disk(NodeId(3)).chain().map(|block| block.reward().to).collect();
+    let (own, twins) = (paid.iter().filter(|to| **to == known[0]), paid.iter().filter(|to| !known.contains(to)));
+    let (own, twins) = (own.count(), twins.count());
+    assert!(own > 5 && twins > 5, "of each pair one block is on the chain: {own} {twins}");
+    world.set_hash_rate(NodeId(0), HashRate::PerHour(0));
+    world.run_until(Millis::from_secs(300), |world| world.agree());
+    assert!(height(&world, 1) > 120, "{}", height(&world, 1));
 }
 
 /// With more than half of the hash rate it works, as it has to; what the others have stays sound.

@@ -3,7 +3,7 @@
 use super::seeds::from_environment;
 use crate::protocol::{Address, Millis, Network, Parameters};
 use crate::sim::adversary::Adversary;
-use crate::sim::adversary::selfish::Selfish;
+use crate::sim::adversary::selfish::{Selfish, revenue};
 use crate::sim::random::Spread;
 use crate::sim::setup::{Links, Setup, Topology};
 use crate::sim::world::{NodeId, World};
@@ -45,6 +45,7 @@ fn setup(seed: u64, hash_shares: &[f64], pairs: &[(u32, u32)]) -> Setup {
             latency_millis: Spread::Constant(2),
             jitter_millis: Spread::Constant(0),
             bytes_per_second: None,
+            regions: None,
         },
         hash_rates: hash_shares.iter().map(rate).collect(),
         transactions_per_hour: 0,
@@ -62,12 +63,6 @@ fn share_of(world: &World, at: NodeId, address: Address) -> f64 {
         own += u32::from(block.reward().to == address);
     }
     f64::from(own) / f64::from(all)
-}
-
-/// Eyal and Sirer 2014, equation 8.
-fn selfish_revenue(alpha: f64, gamma: f64) -> f64 {
-    let numerator = alpha * (1.0 - alpha).powi(2) * (4.0 * alpha + gamma * (1.0 - 2.0 * alpha)) - alpha.powi(3);
-    numerator / (1.0 - alpha * (1.0 + (2.0 - alpha) * alpha))
 }
 
 /// With a gamma of 0, the honest are one node: who finds a block never works on another of the same height. With one of
@@ -90,7 +85,7 @@ fn selfish_mining_earns_what_eyal_and_sirer_say() {
     for (alpha, gamma) in [(0.25, 0.0), (1.0 / 3.0, 0.0), (0.4, 0.0), (0.25, 0.5), (1.0 / 3.0, 0.5), (0.4, 0.5)] {
         let shares: Vec<f64> = (1..=RUNS).map(|seed| selfish_run(seed, alpha, gamma)).collect();
         let (found, error) = mean(&shares);
-        let said = selfish_revenue(alpha, gamma);
+        let said = revenue(alpha, gamma);
         eprintln!(
             "selfish mining, alpha {alpha:.3}, gamma {gamma}: revenue {found:.4} +- {error:.4}, by the formula {said:.4}"
         );

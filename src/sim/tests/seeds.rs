@@ -11,6 +11,7 @@ use crate::protocol::{Action, Amount, Millis, Network, Parameters, Target, Work}
 use crate::sim::adversary::Adversary;
 use crate::sim::adversary::double_spend::DoubleSpend;
 use crate::sim::adversary::eclipse::Eclipse;
+use crate::sim::adversary::equivocate::Equivocator;
 use crate::sim::adversary::liar::Liar;
 use crate::sim::adversary::selfish::Selfish;
 use crate::sim::adversary::spam::Spam;
@@ -35,7 +36,7 @@ const QUIET_TIME: Millis = Millis::from_secs(20);
 /// How far a clock is off at most, in milliseconds.
 const CLOCK_ERROR_MILLIS_MAX: u64 = 60_000;
 /// How far some adversaries date ahead: more than the rules allow.
-const AHEAD_MILLIS: u64 = 100_000;
+const AHEAD_MILLIS: u64 = 240_000;
 /// About 16 hashes.
 const EASY_TARGET: Target = Target(0x200f_ffff);
 /// Nodes of a story, with those that join.
@@ -59,6 +60,13 @@ fn whatever_happens_the_judge_finds_nothing_first_half() {
 #[test]
 fn whatever_happens_the_judge_finds_nothing_second_half() {
     run_every_second_seed(1);
+}
+
+/// Node 0, a liar, has found a block two seconds before the last fault ended, and shows it to node 1 alone, seconds after
+/// the others have got another of the same height.
+#[test]
+fn seed_2082_a_block_that_only_a_liar_shows_is_no_second_chain() {
+    Story::new(2082).run().unwrap_or_else(|finding| panic!("{finding}"));
 }
 
 /// Two halves, so that two processors have something to do.
@@ -122,6 +130,8 @@ struct Story {
     bad: Vec<NodeId>,
     /// Whether they are there when all have to agree.
     bad_may_stay: bool,
+    /// Whether one of them dates its blocks further ahead than the rules allow.
+    dates_ahead: bool,
 }
 
 impl Story {
@@ -131,7 +141,7 @@ impl Story {
         let judge = Judge::new(&world, Millis(CLOCK_ERROR_MILLIS_MAX + 1_000));
         let bad_may_stay = random.between(0, 1) == 0;
         let founders = world.nodes().count() as u32;
-        Self { world, judge, random, founders, gone: Vec::new(), bad: Vec::new(), bad_may_stay }
+        Self { world, judge, random, founders, gone: Vec::new(), bad: Vec::new(), bad_may_stay, dates_ahead: false }
     }
 
     fn run(mut self) -> Result<Told, Finding> {
@@ -168,18 +178,19 @@ impl Story {
         let count = self.random.between(0, 2).min(nodes.len() as u64 - 2);
         for node in nodes.into_iter().take(count as usize) {
             let kind = self.random.between(0, 6);
+            let ahead = if kind == 4 { [59_000, AHEAD_MILLIS][self.random.between(0, 1) as usize] } else { 0 };
             let adversary = match kind {
                 0 => Adversary::Selfish(Selfish::default()),
                 1 => Adversary::DoubleSpend(DoubleSpend::new(self.world.address(NodeId(2)))),
                 2 => Adversary::Eclipse(Eclipse::default()),
                 3 => Adversary::Spam(Spam::default()),
-                4 => Adversary::Timestamp(Timestamp {
-                    ahead: Millis([59_000, AHEAD_MILLIS][self.random.between(0, 1) as usize]),
-                }),
+                4 => Adversary::Timestamp(Timestamp { ahead: Millis(ahead) }),
+                5 => Adversary::Equivocator(Equivocator::default()),
                 _ => Adversary::Liar(Liar::default()),
             };
             self.world.corrupt(node, adversary);
             self.bad.push(node);
+            self.dates_ahead |= ahead == AHEAD_MILLIS;
             // Who keeps blocks back may leave the others with two chains of equal work.
             self.bad_may_stay &= kind > 1;
         }
@@ -317,10 +328,13 @@ impl Story {
         }
     }
 
-    /// Chains of equal work may stay side by side, so all have to agree on one block more.
+    /// Chains of equal work may stay side by side, so all have to agree on more work than anybody has. An adversary counts
+    /// too: what it has shown to few, or to none so far, would else be a second chain of the same work.
     fn agree(mut self) -> Result<Told, Finding> {
-        // What was dated too far ahead comes of age first, or it may become a second chain of equal work later.
-        self.world.run_for(Millis(AHEAD_MILLIS));
+        if self.dates_ahead {
+            // What honest nodes keep back comes of age first, for the same reason.
+            self.world.run_for(Millis(AHEAD_MILLIS));
+        }
         let end = self.world.now() + AGREEMENT_TIME;
         while self.works().len() > 1 && self.world.now() < end {
             self.world.run_for(Millis(1_000));
@@ -333,8 +347,12 @@ impl Story {
         }
         self.world.run_for(Millis(100));
         self.world.set_hash_rate(best, HashRate::AtOnce);
-        self.judge.hold(&mut self.world, best, Command::Mine { count: 1, to: None });
-        self.world.run_for(Millis(100));
+        let most = self.nodes().into_iter().map(|node| self.world.view(node).work).max();
+        let end = self.world.now() + AGREEMENT_TIME;
+        while Some(self.world.view(best).work) <= most && self.world.now() < end {
+            self.judge.hold(&mut self.world, best, Command::Mine { count: 1, to: None });
+            self.world.run_for(Millis(100));
+        }
         self.judge.await_agreement(&mut self.world, AGREEMENT_TIME)?;
         self.dismiss_the_bad();
         for node in self.nodes() {
@@ -378,6 +396,7 @@ fn setup(seed: u64, random: &mut Random) -> Setup {
             latency_millis: Spread::Uniform(1, latency),
             jitter_millis: Spread::Uniform(0, latency / 4),
             bytes_per_second: slow,
+            regions: None,
         },
         hash_rates: Vec::new(),
         transactions_per_hour: 0,

@@ -10,6 +10,7 @@
 //! | `crash`, `start` or `leave` `= NODES` | stop at once (what is not yet written is lost), start again, go for good |
 //! | `join = { nodes, links }` | so many new nodes, with so many links each |
 //! | `hash_rate = { nodes, times }` | so many times what it was at the beginning; 0 stops the search |
+//! | `hash_rate = { nodes, share }` | such a part of all (0.25) for these together, the rest for the other miners; the sum and the proportions within both are those of the beginning |
 //! | `clock = { nodes, offset_ms, drift_ppm }` | clocks are set wrong |
 //!
 //! NODES is a number (from 0), a range `"3-7"`, a part `"50%-100%"` (of those there at the beginning; so a scenario fits
@@ -84,7 +85,8 @@ struct Join {
 #[serde(deny_unknown_fields)]
 struct Rate {
     nodes: Nodes,
-    times: f64,
+    times: Option<f64>,
+    share: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,7 +102,7 @@ struct ClockPart {
 /// A virtual time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-struct Time(Millis);
+pub(super) struct Time(pub(super) Millis);
 
 impl TryFrom<String> for Time {
     type Error = String;
@@ -131,7 +133,7 @@ enum NodesText {
 /// Some nodes.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "NodesText")]
-struct Nodes(Vec<Part>);
+pub(super) struct Nodes(Vec<Part>);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
@@ -171,14 +173,14 @@ impl TryFrom<NodesText> for Nodes {
 
 /// How many nodes there are.
 #[derive(Debug, Clone, Copy)]
-struct Census {
-    at_first: usize,
-    now: usize,
+pub(super) struct Census {
+    pub(super) at_first: usize,
+    pub(super) now: usize,
 }
 
 impl Nodes {
     /// Their numbers, in ascending order.
-    fn resolve(&self, census: Census) -> Result<Vec<NodeId>, String> {
+    pub(super) fn resolve(&self, census: Census) -> Result<Vec<NodeId>, String> {
         let share = |percent: u64| (census.at_first as u64 * percent / 100) as u32;
         let mut nodes = Vec::new();
         for part in &self.0 {
@@ -313,7 +315,11 @@ fn pairs(
 
 impl Rate {
     fn changes(self, census: Census, setup: &Setup) -> Result<Vec<Change>, String> {
-        let times = self.times;
+        let times = match (self.times, self.share) {
+            (Some(times), None) => times,
+            (None, Some(share)) => return shared(&self.nodes.resolve(census)?, share, setup),
+            _ => return Err("hash_rate: say how many times, or which share, one of both".to_owned()),
+        };
         if !(0.0..=TIMES_MAX).contains(&times) {
             return Err(format!("hash_rate: {times} times is out of range, choose from 0 to {TIMES_MAX}"));
         }
@@ -322,6 +328,28 @@ impl Rate {
         let change = |node| Change::HashRate(node, HashRate::PerHour((at_first(node) as f64 * times).round() as u64));
         Ok(miners.map(change).collect())
     }
+}
+
+/// Divides the hash rate of the beginning anew, between these miners and all others.
+fn shared(nodes: &[NodeId], share: f64, setup: &Setup) -> Result<Vec<Change>, String> {
+    if !(0.0..=1.0).contains(&share) {
+        return Err(format!("hash_rate: a share of {share} is out of range, choose from 0 to 1"));
+    }
+    let all = (0..).map(NodeId).zip(&setup.hash_rates).filter(|(_, rate)| **rate > 0);
+    let (named, others): (Vec<_>, Vec<_>) = all.partition(|(node, _)| nodes.contains(node));
+    if named.is_empty() || others.is_empty() {
+        return Err("hash_rate: a share needs miners among the nodes that it names, and among the others".to_owned());
+    }
+    let total: u64 = setup.hash_rates.iter().sum();
+    let mut changes = Vec::new();
+    for (group, share) in [(named, share), (others, 1.0 - share)] {
+        let sum: u64 = group.iter().map(|(_, rate)| **rate).sum();
+        let factor = share * total as f64 / sum as f64;
+        let change =
+            |(node, rate): (NodeId, &u64)| Change::HashRate(node, HashRate::PerHour((*rate as f64 * factor) as u64));
+        changes.extend(group.into_iter().map(change));
+    }
+    Ok(changes)
 }
 
 impl ClockPart {

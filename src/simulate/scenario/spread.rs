@@ -1,11 +1,30 @@
 //! How something varies from one link to the next.
+//!
+//! A file has whole numbers, each as likely as the others, separated by commas, blanks or lines:
+//!
+//! ```text
+//! ms        # a first line with letters is a heading
+//! 12, 30, 31
+//! 200       # Lima
+//! ```
+//!
+//! or, if its heading begins with `quantile`, one part (from 0 to 1) and the value that so many are below on each line,
+//! joined by straight lines:
+//!
+//! ```text
+//! quantile, ms
+//! 0,         5
+//! 0.5,      40
+//! 0.99,    180
+//! 1,       900
+//! ```
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::sim::random::Spread;
+use crate::sim::random::{MILLION, Spread};
 
 /// The longest table, in bytes.
 const TABLE_BYTES_MAX: u64 = 4 << 20;
@@ -18,14 +37,21 @@ const DEVIATION_MAX: f64 = 8.0;
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected a whole number, a list of them, { from, to }, { median, deviation } or { file }"
+    expecting = "expected a whole number, a list of them, { from, to }, { median, deviation }, { quantiles } or { file }"
 )]
 pub(super) enum SpreadPart {
     Constant(u64),
     Table(Vec<u64>),
     Uniform(Uniform),
     LogNormal(LogNormal),
+    Quantiles(QuantilesPart),
     File(FilePart),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QuantilesPart {
+    quantiles: Vec<(f64, u64)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,7 +72,7 @@ pub(super) struct LogNormal {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FilePart {
-    file: PathBuf,
+    pub(super) file: PathBuf,
 }
 
 impl SpreadPart {
@@ -65,12 +91,19 @@ impl SpreadPart {
             }
             Self::File(FilePart { file }) => {
                 let file = folder.join(file);
-                let table = read_table(&file);
-                Spread::Table(table.map_err(|problem| format!("links: {field}: {}: {problem}", file.display()))?)
+                let table = read(&file).and_then(|text| parse_table(&text));
+                table.map_err(|problem| format!("links: {field}: {}: {problem}", file.display()))?
             }
+            Self::Quantiles(QuantilesPart { quantiles }) => Spread::Quantiles(in_millionths(quantiles)),
         };
         match &spread {
             Spread::Uniform(from, to) if from > to => fail("from is above to: write the lower bound first"),
+            Spread::Quantiles(_) if !spread.is_possible() => {
+                fail("quantiles go from 0 to 1, each above the one before, with values that do not fall")
+            }
+            Spread::Quantiles(points) if points.iter().any(|(_, value)| *value > VALUE_MAX) => {
+                fail(&format!("a value is too much, choose up to {VALUE_MAX}"))
+            }
             Spread::Table(values) if values.is_empty() => fail("the list is empty: name at least one value"),
             Spread::Constant(most) | Spread::Uniform(_, most) | Spread::LogNormal { median: most, .. }
                 if *most > VALUE_MAX =>
@@ -85,17 +118,25 @@ impl SpreadPart {
     }
 }
 
-fn read_table(file: &Path) -> Result<Vec<u64>, String> {
+/// Parts that are none are left for [`Spread`] to refuse.
+fn in_millionths(quantiles: Vec<(f64, u64)>) -> Vec<(u64, u64)> {
+    quantiles.into_iter().map(|(part, value)| ((part * MILLION as f64).round() as u64, value)).collect()
+}
+
+/// A text file beside the scenario.
+pub(super) fn read(file: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}; name a file beside the scenario");
     let metadata = fs::metadata(file).map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > TABLE_BYTES_MAX {
         return Err(format!("is no file of at most {TABLE_BYTES_MAX} bytes"));
     }
-    parse_table(&fs::read_to_string(file).map_err(unreadable)?)
+    fs::read_to_string(file).map_err(unreadable)
 }
 
-/// Whole numbers separated by commas, blanks or lines. A first line with letters is a heading, `#` begins a comment.
-fn parse_table(text: &str) -> Result<Vec<u64>, String> {
+fn parse_table(text: &str) -> Result<Spread, String> {
+    if text.trim_start().starts_with("quantile") {
+        return parse_quantiles(text);
+    }
     let mut values = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default();
@@ -106,7 +147,24 @@ fn parse_table(text: &str) -> Result<Vec<u64>, String> {
             values.push(word.parse().map_err(|_| format!("line {number}: {word:?} is no whole number"))?);
         }
     }
-    Ok(values)
+    Ok(Spread::Table(values))
+}
+
+fn parse_quantiles(text: &str) -> Result<Spread, String> {
+    let mut quantiles = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).skip(1) {
+        let line = line.split('#').next().unwrap_or_default();
+        let words: Vec<&str> = line.split([',', ';', ' ', '\t', '\r']).filter(|word| !word.is_empty()).collect();
+        match words[..] {
+            [] => {}
+            [part, value] => match (part.parse(), value.parse()) {
+                (Ok(part), Ok(value)) => quantiles.push((part, value)),
+                _ => return Err(format!("line {number}: {line:?} is no part from 0 to 1 and a whole number")),
+            },
+            _ => return Err(format!("line {number}: write a part and a value, such as 0.5, 40")),
+        }
+    }
+    Ok(Spread::Quantiles(in_millionths(quantiles)))
 }
 
 #[cfg(test)]
@@ -115,8 +173,15 @@ mod tests {
 
     #[test]
     fn tables_have_numbers_headings_and_comments() {
-        assert_eq!(parse_table("latency (ms)\n12, 30\n# far away\n200 # Lima\n\n7;8\r\n"), Ok(vec![12, 30, 200, 7, 8]));
+        assert_eq!(
+            parse_table("latency (ms)\n12, 30\n# far away\n200 # Lima\n\n7;8\r\n"),
+            Ok(Spread::Table(vec![12, 30, 200, 7, 8]))
+        );
         assert_eq!(parse_table("1\n2\nabc"), Err("line 3: \"abc\" is no whole number".to_owned()));
+        let quantiles = Spread::Quantiles(vec![(0, 5), (500_000, 40), (MILLION, 900)]);
+        assert_eq!(parse_table("quantile,ms\n0, 5\n0.5;40 # half\n\n1 900\n"), Ok(quantiles));
+        assert_eq!(parse_table("quantile\n0\n"), Err("line 2: write a part and a value, such as 0.5, 40".to_owned()));
+        assert!(parse_table("quantile\n0 x\n").is_err_and(|problem| problem.starts_with("line 2: \"0 x\" is no part")));
         assert_eq!(parse_table("-1"), Err("line 1: \"-1\" is no whole number".to_owned()));
     }
 }

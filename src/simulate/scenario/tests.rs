@@ -1,8 +1,9 @@
 use super::*;
+use crate::sim::adversary::Role;
+use crate::sim::adversary::spam::Floods;
 use crate::sim::change::Change;
 use crate::sim::clock::Clock;
 use crate::sim::miner::HashRate;
-use crate::sim::random::Spread;
 use crate::sim::world::NodeId;
 
 const LEAST: &str = "name = \"x\"\ndescription = \"\"\"\nTwo\nlines.\n\"\"\"\nnodes = 12\nhours = 0.5\n";
@@ -53,7 +54,7 @@ fn hash_rates_by_shares_and_by_rules() {
 }
 
 #[test]
-fn links_are_spread_in_five_ways() {
+fn links_are_spread_in_six_ways() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("measured.csv"), "ms\n10\n20\n").expect("written");
     let latency = |value: &str| {
@@ -66,6 +67,7 @@ fn links_are_spread_in_five_ways() {
     assert_eq!(latency("[1, 2]"), Spread::Table(vec![1, 2]));
     assert_eq!(latency("{ from = 3, to = 9 }"), Spread::Uniform(3, 9));
     assert_eq!(latency("{ median = 40, deviation = 0.75 }"), Spread::LogNormal { median: 40, deviation: 750 });
+    assert_eq!(latency("{ quantiles = [[0, 5], [1, 9]] }"), Spread::Quantiles(vec![(0, 5), (1_000_000, 9)]));
     assert_eq!(latency("{ file = \"measured.csv\" }"), Spread::Table(vec![10, 20]));
 }
 
@@ -102,8 +104,60 @@ fn events_become_changes_in_the_order_of_time() {
 }
 
 #[test]
+fn links_of_regions_are_as_long_as_the_way() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("map.csv"), "region,nodes,near,far\nnear,2,3,90\nfar,1,90,4\n").expect("written");
+    let text = format!("{LEAST}links.regions = {{ file = \"map.csv\" }}\n");
+    let links = parse(&text, folder.path(), Overrides::default()).expect("valid").setup.links;
+    assert_eq!(links.latency_millis, Spread::Constant(0));
+    let regions = links.regions.expect("named");
+    assert_eq!(regions.of, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
+    assert_eq!(regions.latency_millis, [[3, 90], [90, 4]]);
+}
+
+#[test]
+fn adversaries_become_changes() {
+    let more = "[[adversaries]]\nnodes = 0\nkind = \"selfish\"\n\
+        [[adversaries]]\nnodes = \"2-3\"\nkind = \"spam\"\nfloods = [\"orphans\"]\nfrom = \"5m\"\n\
+        [[adversaries]]\nnodes = 4\nkind = \"double_spend\"\npayee = 9\n\
+        [[adversaries]]\nnodes = 5\nkind = \"timestamp\"\n\
+        [[adversaries]]\nnodes = 6\nkind = \"equivocate\"\nfrom = \"2h\"\n";
+    let scenario = with(more).expect("valid");
+    let floods = Floods { transactions: false, orphans: true, headers: false };
+    let corrupt = |node, role| Change::Corrupt(NodeId(node), role);
+    let later = Millis::from_secs(300);
+    let wanted = vec![
+        (Millis(0), corrupt(0, Role::Selfish)),
+        (Millis(0), corrupt(4, Role::DoubleSpend { payee: NodeId(9) })),
+        (Millis(0), corrupt(5, Role::Timestamp { ahead: Millis(59_500) })),
+        (later, corrupt(2, Role::Spam(floods))),
+        (later, corrupt(3, Role::Spam(floods))),
+    ];
+    assert_eq!(scenario.setup.changes, wanted);
+    assert_eq!(scenario.late_events, 1);
+}
+
+#[test]
+fn a_share_of_the_hash_rate_leaves_the_sum_as_it_is() {
+    let more = "[mining]\nshares = [1, 1, 2]\nhash_rate = 100\n\
+        [[events]]\nat = \"1m\"\nhash_rate = { nodes = 0, share = 0.4 }\n";
+    let rate = |node, rate| (Millis::from_secs(60), Change::HashRate(NodeId(node), HashRate::PerHour(rate)));
+    assert_eq!(setup(more).changes, [rate(0, 144_000), rate(1, 72_000), rate(2, 144_000)]);
+}
+
+/// As far as the judge has to allow for it.
+#[test]
+fn clocks_are_ahead_by_their_offset_and_what_they_gain() {
+    let ahead = |more: &str| with(more).expect(more).clocks_ahead();
+    // 20 millionths of half an hour and ten minutes.
+    assert_eq!(ahead(""), Millis(100 + 48));
+    assert_eq!(ahead("events = [{ at = \"1m\", clock = { nodes = 1, offset_ms = 9_000 } }]"), Millis(9_000));
+    assert_eq!(ahead("events = [{ at = \"1m\", clock = { nodes = 1, offset_ms = -9_000 } }]"), Millis(148));
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line() {
-    let cases: [(&str, &[&str]); 30] = [
+    let cases: [(&str, &[&str]); 45] = [
         ("nodes = 3", &["line 8", "duplicate key"]),
         ("sed = 1", &["line 8", "unknown field `sed`", "`seed`"]),
         ("seed = -1", &["line 8: seed"]),
@@ -134,6 +188,27 @@ fn what_is_wrong_is_said_in_one_line() {
         ("[[events]]\nat = \"1m\"\ncrash = \"most\"", &["line 10: crash:", "\"all\""]),
         ("[[events]]\nat = \"1m\"\nexplode = true", &["unknown field `explode`", "`crash`"]),
         ("[[events]]\nat = \"1m\"\nhash_rate = { nodes = 0, times = -1 }", &["event: hash_rate: -1 times"]),
+        (
+            "[[events]]\nat = \"1m\"\nhash_rate = { nodes = 0 }",
+            &["event: hash_rate: say how many times, or which share"],
+        ),
+        ("[[events]]\nat = \"1m\"\nhash_rate = { nodes = 0, share = 2 }", &["a share of 2 is out of range"]),
+        ("[[events]]\nat = \"1m\"\nhash_rate = { nodes = \"all\", share = 0.5 }", &["and among the others"]),
+        ("[links]\nlatency_ms = { quantiles = [[0, 5], [0.9, 7]] }", &["latency_ms: quantiles go from 0 to 1"]),
+        ("[links]\nlatency_ms = { quantiles = [[0, 5], [1, 2]] }", &["values that do not fall"]),
+        ("[links]\nregions = { file = \"no.csv\" }", &["links: regions", "no.csv", "cannot be read"]),
+        ("[[adversaries]]\nnodes = 0", &["line 8", "missing field `kind`"]),
+        ("[[adversaries]]\nnodes = 0\nkind = \"evil\"", &["line 10: kind", "unknown variant `evil`", "`selfish`"]),
+        ("[[adversaries]]\nnodes = 12\nkind = \"liar\"", &["line 8: adversary: node 12 does not exist"]),
+        ("[[adversaries]]\nnodes = \"all\"\nkind = \"liar\"", &["nobody is left to be honest"]),
+        ("[[adversaries]]\nnodes = \"0,1\"\nkind = \"double_spend\"", &["needs a payee"]),
+        ("[[adversaries]]\nnodes = 1\nkind = \"double_spend\"\npayee = 1", &["cannot cheat itself"]),
+        ("[[adversaries]]\nnodes = 1\nkind = \"liar\"\npayee = 1", &["payee belongs to the kind double_spend"]),
+        ("[[adversaries]]\nnodes = 1\nkind = \"spam\"\nfloods = []", &["floods: name at least one"]),
+        (
+            "adversaries = [{ nodes = 1, kind = \"liar\" }, { nodes = 1, kind = \"spam\" }]",
+            &["line 8: adversary: node 1 is one already"],
+        ),
     ];
     for (more, words) in cases {
         let problem = with(more).expect_err(more);

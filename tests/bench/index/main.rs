@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use quipu::engine::event::{Batch, Place, Write};
-use quipu::node::driver::EngineSender;
+use quipu::node::driver::{EngineSender, Queues};
 use quipu::node::index::Index;
 use quipu::node::store::writer::{self, Job};
 use quipu::node::store::{FolderLock, Reader, Store};
@@ -100,7 +100,7 @@ fn run(folder: &Path, chain: &Chain, way: Way, with_index: bool) -> Times {
     let (store, _) = open(folder, &chain.network);
     let (tell, told) = unbounded();
     let index = with_index.then(|| start_index(folder, store.reader(), &chain.network, tell));
-    let (engine, _, persisted) = EngineSender::new();
+    let (engine, Queues { results: persisted, .. }) = EngineSender::new();
     let (queue, jobs) = bounded(CHUNKS_MAX);
     let (start, processor) = (Instant::now(), processor_time());
     let committed = index.as_ref().map(|(index, _)| index.clone());

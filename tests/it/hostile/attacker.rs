@@ -1,9 +1,10 @@
 //! A peer that speaks libp2p well and says whatever a test wants it to say.
 //!
-//! It shares the types and the encoding with the node, and nothing of its behaviour. It never listens: what a node
-//! holds against it, it holds against its identity, which is a new one each time.
+//! It shares the types and the encoding with the node, and nothing of its behaviour. It never listens. What a node holds
+//! against it, it holds against its identity and its address; both are new each time, unless a test wants them to be the same.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -15,13 +16,14 @@ use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder, identify, noise, ping, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder, identify, ping};
 use quipu::protocol::encode::decode;
 use quipu::protocol::hash::sha256;
 use quipu::protocol::message::{PROTOCOL_VERSION, REQUEST_BYTES_MAX, topic};
 use quipu::protocol::{Network, Parameters, Request};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::elsewhere::{new_address, transport};
 use crate::harness::{DEADLINE, Node};
 
 /// Answers to requests, as raw frames. `None` leaves the asker waiting.
@@ -63,6 +65,17 @@ impl Attacker {
 
     /// The same with this identity and at this pace. `None` if the node does not want it.
     pub(crate) fn connect_as(node: &Node, keypair: &Keypair, pace: Pace, answers: Answers) -> Option<Self> {
+        Self::connect_from(node, new_address(), keypair, pace, answers)
+    }
+
+    /// The same from this address.
+    pub(crate) fn connect_from(
+        node: &Node,
+        from: Ipv4Addr,
+        keypair: &Keypair,
+        pace: Pace,
+        answers: Answers,
+    ) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let address: Multiaddr = node.listen().parse().expect("a node listens on multiaddresses");
@@ -71,7 +84,7 @@ impl Attacker {
         let (close, closed) = mpsc::channel();
         let answered = Arc::new(AtomicU64::new(0));
         let task = Task { answers, ready: Some(ready), close, answered: Arc::clone(&answered), held: Vec::new() };
-        runtime.spawn(task.run(swarm(keypair.clone(), pace, &runtime), address, receiver));
+        runtime.spawn(task.run(swarm(from, keypair.clone(), pace, &runtime), address, receiver));
         match is_ready.recv_timeout(DEADLINE) {
             Ok(()) => Some(Self { orders, closed, answered, _runtime: runtime }),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
@@ -168,12 +181,12 @@ fn behaviour(keypair: &Keypair, pace: Pace) -> Behaviour {
     }
 }
 
-fn swarm(keypair: Keypair, pace: Pace, runtime: &tokio::runtime::Runtime) -> Swarm<Behaviour> {
+fn swarm(from: Ipv4Addr, keypair: Keypair, pace: Pace, runtime: &tokio::runtime::Runtime) -> Swarm<Behaviour> {
     let _inside = runtime.enter();
     SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
-        .expect("noise keys")
+        .with_other_transport(|keypair| transport(from, keypair))
+        .expect("it is one")
         .with_behaviour(|keypair| behaviour(keypair, pace))
         .expect("no error of its own")
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))

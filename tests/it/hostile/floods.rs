@@ -81,7 +81,7 @@ pub(crate) fn of_each_gossip() {
     });
 }
 
-/// Subscriptions and what else gossipsub sends to itself.
+/// Subscriptions and what else gossipsub sends to itself, and pings.
 pub(crate) fn of_control_messages() {
     let siege = Siege::begin();
     siege.during("topics left and joined again and again", || {
@@ -89,7 +89,6 @@ pub(crate) fn of_control_messages() {
         (0..CONTROLS).for_each(|_| attacker.resubscribe());
         attacker.wait_sent(&siege.node);
     });
-    let address = siege.address();
     let blocks = topic(&network(), "blocks");
     let id = |number: usize| field(2, &number.to_le_bytes().repeat(4));
     let many_ids = |number: usize| (0..100).flat_map(|at| id(number * 100 + at)).collect::<Vec<u8>>();
@@ -106,33 +105,47 @@ pub(crate) fn of_control_messages() {
         ("PRUNE", Box::new(|_| field(3, &field(4, &named(&blocks))))),
         ("empty messages", Box::new(|_| field(2, &field(4, blocks.as_bytes())))),
     ];
-    for (kind, message) in kinds {
-        siege.during(&format!("a flood of {kind}"), || {
-            let sent = AtomicUsize::new(0);
-            let _ = run_for(CONTROL_TIME, async {
-                let (opened, connection) = streams(address, 1).await?;
-                let speak = Box::pin(async {
-                    for mut stream in opened {
-                        select(&mut stream, "/meshsub/1.1.0").await?;
-                        for number in 0..CONTROLS {
-                            let message = message(number);
-                            stream.write_all(&[varint(message.len()), message].concat()).await?;
-                            sent.fetch_add(1, Ordering::Relaxed);
-                        }
-                        stream.flush().await?;
-                    }
-                    Ok::<_, std::io::Error>(())
-                });
-                match first_of(speak, Box::pin(connection)).await {
-                    Either::Left((result, _)) | Either::Right((result, _)) => result,
-                }
-            });
-            // The node may hang up before it has read all of them, never before the first.
-            let sent = sent.into_inner();
-            assert!(sent > 0, "{kind} were never sent");
-            eprintln!("siege: {sent} of {CONTROLS} were sent");
+    let gossip = kinds.map(|(kind, make)| {
+        let framed: Make<'_> = Box::new(move |number| {
+            let message = make(number);
+            [varint(message.len()), message].concat()
         });
+        (kind, "/meshsub/1.1.0", framed)
+    });
+    // The echoes are never read.
+    let ping: Make<'_> = Box::new(|number| number.to_le_bytes().repeat(4));
+    for (kind, protocol, message) in gossip.into_iter().chain([("pings", "/ipfs/ping/1.0.0", ping)]) {
+        flood(&siege, kind, protocol, message);
     }
+}
+
+/// So many messages on one raw stream of a protocol, or as many as the node lets through.
+fn flood(siege: &Siege, kind: &str, protocol: &str, message: impl Fn(usize) -> Vec<u8> + Sync) {
+    let address = siege.address();
+    siege.during(&format!("a flood of {kind}"), || {
+        let sent = AtomicUsize::new(0);
+        let _ = run_for(CONTROL_TIME, async {
+            let (opened, connection) = streams(address, 1).await?;
+            let speak = Box::pin(async {
+                for mut stream in opened {
+                    select(&mut stream, protocol).await?;
+                    for number in 0..CONTROLS {
+                        stream.write_all(&message(number)).await?;
+                        sent.fetch_add(1, Ordering::Relaxed);
+                    }
+                    stream.flush().await?;
+                }
+                Ok::<_, std::io::Error>(())
+            });
+            match first_of(speak, Box::pin(connection)).await {
+                Either::Left((result, _)) | Either::Right((result, _)) => result,
+            }
+        });
+        // The node may hang up before it has read all of them, never before the first.
+        let sent = sent.into_inner();
+        assert!(sent > 0, "{kind} were never sent");
+        eprintln!("siege: {sent} of {CONTROLS} were sent");
+    });
 }
 
 /// A field of a protobuf message that holds bytes.

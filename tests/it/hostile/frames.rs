@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use futures::future::{Either, select as first_of};
 use futures::io::AsyncWriteExt;
-use libp2p::identity::Keypair;
 use quipu::protocol::encode::encode;
 use quipu::protocol::message::{
     PROTOCOL_VERSION, REQUEST_BYTES_MAX, REQUEST_IDS_MAX, RESPONSE_BYTES_MAX, gossip_bytes_max,
 };
 use quipu::protocol::{BlockId, Request, Response};
 
-use super::attacker::{Attacker, Pace, network};
+use super::attacker::{Attacker, network};
 use super::raw::{self, run_for, secure, select, streams};
 use super::siege::Siege;
 use super::{honest_answers, promise};
-use crate::harness::{DEADLINE, Node, agree};
+use crate::harness::{Node, agree};
 
 /// How long a connection of noise may last before the attacker turns to the next. The node ends most of them at once.
 const NOISE_TIME: Duration = Duration::from_millis(80);
@@ -120,23 +119,4 @@ pub(crate) fn frames_at_and_over_their_limits() {
         late.connect(&siege.node);
         agree(&[&late, &siege.node]);
     }
-}
-
-/// Who was cut off for a fault is not let in again, however often it tries; others of the same machine are.
-pub(crate) fn who_was_cut_off_stays_out() {
-    let siege = Siege::begin();
-    let keypair = Keypair::generate_ed25519();
-    let connect = |keypair| Attacker::connect_as(&siege.node, keypair, Pace::default(), honest_answers());
-    let attacker = connect(&keypair).expect("nothing is held against it yet");
-    attacker.publish("blocks", vec![1; 100]);
-    attacker.wait_closed(&siege.node);
-    siege.during("the same identity comes back", || {
-        for _ in 0..20 {
-            if let Some(attacker) = connect(&keypair) {
-                assert!(attacker.is_closed_within(DEADLINE), "it is back");
-                panic!("it was let in for a while");
-            }
-        }
-    });
-    assert!(connect(&Keypair::generate_ed25519()).is_some());
 }

@@ -39,6 +39,20 @@ impl Siege {
         Self { node, honest }
     }
 
+    /// It sends a block that becomes the node's tip.
+    pub(crate) fn honest_peer_proves_itself(&self) {
+        self.honest.run("mine 1");
+        agree(&[&self.honest, &self.node]);
+    }
+
+    /// It leaves, and calls the node again.
+    pub(crate) fn honest_peer_comes_back(&mut self) {
+        self.honest.stop();
+        self.honest.restart();
+        self.honest.connect(&self.node);
+        agree(&[&self.honest, &self.node]);
+    }
+
     /// Where the node listens.
     pub(crate) fn address(&self) -> SocketAddr {
         let port = self.node.listen().split('/').nth(4).and_then(|port| port.parse().ok()).expect("/ip4/…/tcp/PORT");
@@ -58,7 +72,9 @@ impl Siege {
             let mut waited = Vec::new();
             while waited.len() < ANSWERS_LEAST || !over.load(Ordering::Relaxed) && !attack.is_finished() {
                 let begin = Instant::now();
-                self.node.run("status");
+                // One is answered from a snapshot, the other by the engine.
+                let question = ["status", "balance"][waited.len() % 2];
+                self.node.run(question);
                 waited.push(begin.elapsed());
                 if waited.len() % ANSWERS_PER_BLOCK == 0 && waited.len() <= ANSWERS_LEAST {
                     self.node.run("mine 1");

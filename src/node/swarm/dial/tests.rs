@@ -270,3 +270,16 @@ fn only_peers_of_ours_are_remembered_latest_first() {
     next.remember(book.remembered(), now);
     assert_eq!(next.due(now, 0).len(), 2);
 }
+
+#[test]
+fn a_peer_that_is_put_off_is_dialled_later_and_one_that_is_disproved_is_not_remembered() {
+    let now = Instant::now();
+    let mut book = book(&[], now);
+    let peer = PeerId::random();
+    session(&mut book, peer, now, 60 * SECOND);
+    book.put_off(peer, now + 90 * SECOND);
+    assert_eq!(book.due(now + 89 * SECOND, 0), []);
+    assert_eq!(book.due(now + 90 * SECOND, 0).len(), 1);
+    book.disproved(peer);
+    assert_eq!(book.remembered(), []);
+}

@@ -8,13 +8,14 @@ use libp2p::request_response::{self, Message};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
 
-use super::Task;
+use super::{Heard, Task};
 use crate::engine::Event;
-use crate::engine::event::{Fault, PeerKey};
+use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::address::{Subnets, ip_of, split};
 use crate::node::swarm::behaviour::BehaviourEvent;
 use crate::node::swarm::codec::Asked;
+use crate::node::swarm::probation::KNOWN_TIME;
 use crate::node::swarm::serving::Asker;
 use crate::node::swarm::sessions::{Closed, Connection, Early, Phase, Session};
 use crate::node::swarm::translate::{decode_gossip, request_failure};
@@ -105,7 +106,9 @@ impl Task {
         let opened = Connection { id: connection, outbound: endpoint.is_dialer(), address, alive: now };
         self.sessions.established(peer, opened, now);
         self.book.connected(peer, connection, now);
-        self.waiters.connected(connection, peer);
+        if self.waiters.connected(connection, peer) {
+            self.swarm.behaviour_mut().probation.proved(peer);
+        }
         // We have hung up, and it called again before the old connections were gone.
         if self.sessions.get(&peer).is_some_and(|session| session.phase == Phase::Closing) {
             return self.hang_up(peer);
@@ -132,7 +135,10 @@ impl Task {
             self.refuse(peer, early);
         }
         self.waiters.disconnected(peer);
-        self.book.disconnected(peer, Instant::now());
+        let lasted = self.book.disconnected(peer, Instant::now());
+        if lasted >= KNOWN_TIME && !self.bans.keys().any(|(_, banned)| *banned == peer) {
+            self.swarm.behaviour_mut().probation.proved(peer);
+        }
         let mut row = None;
         self.board.write_peers(|rows| row = rows.remove(&key));
         // The row is there exactly if the session was reported as connected.
@@ -187,6 +193,9 @@ impl Task {
         let addresses = dialled.map(|connection| connection.address.clone()).chain(session.listens.clone()).collect();
         let early = std::mem::take(&mut session.early);
         self.book.ready(peer, addresses, Instant::now());
+        if self.book.is_fixed(peer) {
+            self.swarm.behaviour_mut().probation.proved(peer);
+        }
         self.unsaved = true;
         tracing::debug!(%peer, address = %row.address, agent = row.agent, "ready");
         self.board.write_peers(|rows| drop(rows.insert(key, row.clone())));
@@ -231,13 +240,11 @@ impl Task {
                 return self.misbehaved(key);
             }
         };
-        let (ticket, evicted) = self.gossip.add((message, peer));
-        if let Some((message, source)) = evicted {
-            self.judge(&message, &source, MessageAcceptance::Ignore);
-        }
-        if self.engine.offer(Event::Gossip { peer: key, ticket, gossip }).is_err()
-            && let Some((message, source)) = self.gossip.take(ticket)
-        {
+        let is_block = matches!(gossip, Gossip::Block(_));
+        let (ticket, evicted) = self.gossip.add(Heard { message, source: peer, is_block });
+        let refused = self.engine.offer(Event::Gossip { peer: key, ticket, gossip }).err();
+        let refused = refused.and_then(|_| self.gossip.take(ticket));
+        for Heard { message, source, .. } in evicted.into_iter().chain(refused) {
             self.judge(&message, &source, MessageAcceptance::Ignore);
         }
     }

@@ -1,0 +1,136 @@
+//! Tells half of its peers one thing and the others another: two blocks on the same parent, two transactions with the same
+//! nonce, two tips of the same work.
+//!
+//! Both are valid, each by itself, and whoever asks is given what it was told of. Who belongs to which half follows from
+//! the number of the session. Two halves on blocks of equal work are what any fork is: the next block ends it.
+
+use super::{Hands, new_blocks, seal, statuses};
+use crate::engine::event::{Answer, Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
+use crate::protocol::{Action, Address, Amount, Block, BlockId, Header, Millis, Request, Response, Transaction};
+
+/// Between two payments.
+const PAUSE: Millis = Millis::from_secs(10);
+/// Given to a command of its own; the shell counts from 1.
+const TICKET: Ticket = Ticket(u64::MAX);
+/// What one of the two transactions moves, in units; the other is a record.
+const UNITS: u64 = 10_000;
+/// Pairs that are remembered until they are published: one waits for the disk for some milliseconds. The oldest leave first.
+const TWINS_MAX: usize = 8;
+
+/// An equivocator.
+#[derive(Debug, Default)]
+pub struct Equivocator {
+    /// The last block that it has found, and the other of the same height.
+    blocks: Option<(BlockId, Block)>,
+    /// What is about to be published, and what half of the peers are shown instead.
+    twins: Vec<(Gossip, Gossip)>,
+    next: Millis,
+}
+
+impl Equivocator {
+    pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        let asker = match &event {
+            Event::Request { peer, ticket, request } => {
+                if let (Some(block), Request::Blocks { ids }) = (self.twin(), request)
+                    && ids.contains(&block.header.id())
+                {
+                    let response = Some(Response::Blocks(vec![block.clone()].into()));
+                    effects.push(Effect::Reply { ticket: *ticket, response });
+                    return hands.pass(Event::Tick, effects);
+                }
+                Some(*peer)
+            }
+            _ => None,
+        };
+        let wake = hands.pass(event, effects);
+        self.double_found_blocks(hands, effects);
+        if hands.now.elapsed >= self.next {
+            self.next = hands.now.elapsed + PAUSE;
+            self.pay_twice(hands, effects);
+        }
+        self.tell_two_stories(asker, effects);
+        wake
+    }
+
+    /// What a session is shown in place of something of our own, if it is in the half that is.
+    pub(super) fn instead(&self, gossip: &Gossip) -> Option<&Gossip> {
+        self.twins.iter().find(|(one, _)| one == gossip).map(|(_, other)| other)
+    }
+
+    fn twin(&self) -> Option<&Block> {
+        self.blocks.as_ref().map(|(_, block)| block)
+    }
+
+    fn double_found_blocks(&mut self, hands: &mut Hands<'_>, effects: &[Effect]) {
+        let own = hands.address();
+        for found in new_blocks(effects).into_iter().filter(|block| block.reward().to == own) {
+            let block = found.to_block();
+            let mut twin = block.clone();
+            twin.body.reward.to = Address(hands.random.bytes()[..20].try_into().expect("20 of 32 bytes"));
+            seal(&mut twin);
+            self.blocks = Some((found.id(), twin.clone()));
+            self.note_twins(Gossip::Block(Box::new(block)), Gossip::Block(Box::new(twin)));
+        }
+    }
+
+    fn pay_twice(&mut self, hands: &mut Hands<'_>, effects: &mut Vec<Effect>) {
+        let to = hands.address();
+        let action = Action::Transfer { to, amount: Amount::from_units(UNITS) };
+        let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1) };
+        let mut own = Vec::new();
+        hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
+        let is_sent =
+            |effect: &Effect| matches!(effect, Effect::Answer { ticket: TICKET, answer: Ok(Answer::Sent(_)) });
+        if own.iter().any(is_sent) {
+            for effect in &own {
+                if let Effect::Publish(Gossip::Transaction(signed)) = effect {
+                    let action = Action::Record { data: vec![2].into() };
+                    let other = Transaction { action, ..signed.transaction.clone() };
+                    let other = other.sign(&hands.network.genesis_id(), hands.key);
+                    let (one, other) = (signed.clone(), Box::new(other));
+                    self.note_twins(Gossip::Transaction(one), Gossip::Transaction(other));
+                }
+            }
+        }
+        // The shell knows nothing of this command.
+        own.retain(|effect| !matches!(effect, Effect::Answer { ticket: TICKET, .. }));
+        effects.append(&mut own);
+    }
+
+    fn note_twins(&mut self, one: Gossip, other: Gossip) {
+        if self.twins.len() == TWINS_MAX {
+            self.twins.remove(0);
+        }
+        self.twins.push((one, other));
+    }
+
+    /// Half of the peers are told that the other block is the tip.
+    fn tell_two_stories(&self, asker: Option<PeerKey>, effects: &mut [Effect]) {
+        let Some((id, twin)) = &self.blocks else { return };
+        for effect in effects {
+            let peer = match effect {
+                Effect::Ask { peer, .. } => Some(*peer),
+                Effect::Reply { .. } => asker,
+                _ => None,
+            };
+            if !peer.is_some_and(is_in_other_half) {
+                continue;
+            }
+            if let Effect::Reply { response: Some(Response::Headers(headers)), .. } = effect
+                && headers.last().is_some_and(|last| last.id() == *id)
+            {
+                let mut told: Vec<Header> = headers.to_vec();
+                *told.last_mut().expect("it has a last one") = twin.header;
+                *headers = told.into();
+            }
+            for status in statuses(std::slice::from_mut(effect)).filter(|status| status.tip == *id) {
+                status.tip = twin.header.id();
+            }
+        }
+    }
+}
+
+/// Every second session.
+pub(super) fn is_in_other_half(session: PeerKey) -> bool {
+    session.0.is_multiple_of(2)
+}

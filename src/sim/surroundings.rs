@@ -1,0 +1,38 @@
+//! What a node may touch beside itself. All of it belongs to the shard that the node is in.
+
+use std::sync::Arc;
+
+use super::checks::Checks;
+use super::disk::Deltas;
+use super::metrics::Metrics;
+use super::wheel::{Record, Wheel};
+use crate::engine::event::Effect;
+use crate::protocol::{Millis, Network};
+
+/// What a node finds around itself while it has its turn.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) now: Millis,
+    pub(crate) network: &'a Arc<Network>,
+    pub(crate) wheel: &'a mut Wheel,
+    /// For the nodes of each shard; the own one's is not used.
+    pub(crate) outboxes: &'a mut [Vec<(Millis, Record)>],
+    pub(crate) shard: usize,
+    pub(crate) checks: &'a mut Checks,
+    pub(crate) deltas: &'a mut Deltas,
+    pub(crate) metrics: &'a mut Metrics,
+    /// Empty between two turns.
+    pub(crate) effects: &'a mut Vec<Effect>,
+    pub(crate) keeps_notices: bool,
+}
+
+impl Surroundings<'_> {
+    /// Puts something on its way to a node, of this shard or of another one.
+    pub(crate) fn post(&mut self, at: Millis, record: Record) {
+        let shard = record.to.0 as usize % self.outboxes.len();
+        if shard == self.shard {
+            self.wheel.push(at, record);
+        } else {
+            self.outboxes[shard].push((at, record));
+        }
+    }
+}

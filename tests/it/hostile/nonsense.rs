@@ -1,0 +1,162 @@
+//! Frames that are well formed and mean nothing: extremes in every field, ids that nobody has, lists of the same thing.
+
+use libp2p::identity::Keypair;
+use quipu::protocol::encode::encode;
+use quipu::protocol::message::REQUEST_IDS_MAX;
+use quipu::protocol::{
+    Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, Request, Response, Reward, SecretKey,
+    SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis, Work,
+};
+
+use super::attacker::{Answers, Attacker, Pace, network};
+use super::siege::Siege;
+use super::{honest_answers, promise, record_of};
+use crate::harness::number;
+
+/// What becomes of the sender.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// It breaks a rule that everybody can judge.
+    CutOff,
+    /// It may be believed by somebody who is on another chain.
+    Stays,
+}
+
+/// Who tells of itself what can't be.
+pub(crate) fn statuses_that_mean_nothing() {
+    let siege = Siege::begin();
+    let extreme = || Status {
+        tip: BlockId([0xff; 32]),
+        height: Height(u64::MAX),
+        work: Work(u128::MAX),
+        clock: UnixMillis(u64::MAX),
+        pending: u64::MAX,
+        nickname: vec![0xff; 33].into(),
+    };
+    let liars: [(&str, Status); 5] = [
+        ("everything at its most", extreme()),
+        ("a clock at the beginning of time", Status { clock: UnixMillis(0), ..promise() }),
+        ("work without height", Status { height: Height(0), work: Work(u128::MAX), ..promise() }),
+        ("height without work", Status { work: Work(0), height: Height(u64::MAX), ..promise() }),
+        ("a name of control characters", Status { nickname: b"\x1b[2J\x07\r\n\0".to_vec().into(), ..promise() }),
+    ];
+    siege.during("statuses that mean nothing", || {
+        for (name, status) in &liars {
+            let told = status.clone();
+            let answers: Answers = Box::new(move |request| match request {
+                Request::Status(_) => Some(encode(&Response::Status(told.clone()))),
+                other => honest_answers()(other),
+            });
+            let attacker = Attacker::connect(&siege.node, answers);
+            attacker.ask(encode(&Request::Status(status.clone())));
+            attacker.wait_answered(&siege.node, 1);
+            // What people see of it.
+            let shown = siege.node.run("peers").to_string();
+            assert!(!shown.contains("\\u001b") && !shown.contains('\x07'), "{name}: {shown}");
+        }
+    });
+}
+
+/// Questions to which there is no answer get an empty one, or none.
+pub(crate) fn requests_that_mean_nothing() {
+    let siege = Siege::begin();
+    let tip: BlockId = siege.node.tip().parse().expect("an id");
+    let unknown = |count: usize| (0..count).map(|number| BlockId([number as u8; 32])).collect::<Vec<_>>();
+    let requests = [
+        Request::Headers { locator: vec![].into() },
+        Request::Headers { locator: unknown(REQUEST_IDS_MAX).into() },
+        Request::Headers { locator: vec![tip; REQUEST_IDS_MAX].into() },
+        Request::Blocks { ids: vec![].into() },
+        Request::Blocks { ids: unknown(REQUEST_IDS_MAX).into() },
+        Request::Blocks { ids: vec![tip; REQUEST_IDS_MAX].into() },
+        Request::Transactions { ids: vec![].into() },
+        Request::Transactions { ids: vec![TransactionId([7; 32]); REQUEST_IDS_MAX].into() },
+    ];
+    siege.during("requests that mean nothing", || {
+        let attacker = Attacker::connect(&siege.node, honest_answers());
+        for (asked, request) in (1..).zip(&requests) {
+            attacker.ask(encode(request));
+            attacker.wait_answered(&siege.node, asked);
+        }
+    });
+}
+
+/// Gossip that decodes, and that no node could have believed or taken.
+pub(crate) fn gossip_that_means_nothing() {
+    let siege = Siege::begin();
+    let cases = [transactions(), blocks()].concat();
+    siege.during("gossip that means nothing", || {
+        for (name, kind, bytes, end) in &cases {
+            let keypair = Keypair::generate_ed25519();
+            let attacker = Attacker::connect_as(&siege.node, &keypair, Pace::default(), honest_answers());
+            let attacker = attacker.unwrap_or_else(|| siege.node.fail(&format!("{name}: it was not let in")));
+            attacker.publish(kind, bytes.clone());
+            match end {
+                End::CutOff => attacker.wait_closed(&siege.node),
+                End::Stays => {
+                    attacker.wait_sent(&siege.node);
+                    attacker.ask(encode(&Request::Pending));
+                    attacker.wait_answered(&siege.node, 1);
+                }
+            }
+        }
+    });
+    assert_eq!(number(&siege.node.run("status"), "pending"), 0, "none of it could be mined");
+}
+
+type Case = (&'static str, &'static str, Vec<u8>, End);
+
+fn transactions() -> Vec<Case> {
+    let key = SecretKey::from_seed([3; 32]);
+    let to = Address([9; 20]);
+    let signed = |nonce, fee, action| {
+        encode(&Transaction { sender: key.public_key(), nonce, fee, action }.sign(&network().genesis_id(), &key))
+    };
+    let transfer = |amount| Action::Transfer { to, amount };
+    let case = |name, bytes, end| (name, "transactions", bytes, end);
+    let (zero, most) = (Amount::ZERO, Amount::MAX);
+    let mut forged: SignedTransaction = record_of(77, 0, 10);
+    forged.transaction.fee = most;
+    vec![
+        case("coins that it does not have", signed(0, zero, transfer(most)), End::Stays),
+        case("more coins than there are", signed(1, most, transfer(most)), End::Stays),
+        case("the last nonce", signed(u64::MAX, zero, transfer(zero)), End::CutOff),
+        case("a nonce far ahead", signed(1_000_000, zero, Action::Record { data: vec![1].into() }), End::Stays),
+        case("a changed fee", encode(&forged), End::CutOff),
+    ]
+}
+
+fn blocks() -> Vec<Case> {
+    let genesis = network().genesis().header;
+    let block = |header: Header| {
+        let body = Body { reward: Reward { to: Address([1; 20]), amount: Amount::COIN }, transactions: vec![].into() };
+        let header = Header { body_root: body.root(), ..header };
+        encode(&super::with_work(Block { header, body }, true))
+    };
+    let child = Header { height: Height(1), parent: network().genesis_id(), ..genesis };
+    let case = |name, bytes, end| (name, "blocks", bytes, end);
+    vec![
+        case("the genesis block", encode(network().genesis()), End::Stays),
+        case("a block at the last height", block(Header { height: Height(u64::MAX), ..child }), End::CutOff),
+        case("a block of another version", block(Header { version: u32::MAX, ..child }), End::CutOff),
+        case("a block at the end of time", block(Header { timestamp: UnixMillis(u64::MAX), ..child }), End::Stays),
+        case("a block before its parent", block(Header { timestamp: UnixMillis(0), ..child }), End::CutOff),
+        case("a block on itself", block(Header { parent: BlockId([0; 32]), ..child }), End::Stays),
+        case(
+            "a target that is none",
+            {
+                let body = network().genesis().body.clone();
+                encode(&Block { header: Header { target: Target(u32::MAX), ..child }, body })
+            },
+            End::CutOff,
+        ),
+        case(
+            "a root of nothing",
+            {
+                let header = Header { body_root: LeafHash([0; 32]), ..child };
+                encode(&super::with_work(Block { header, body: network().genesis().body.clone() }, true))
+            },
+            End::CutOff,
+        ),
+    ]
+}
