@@ -4,6 +4,7 @@ mod adversaries;
 mod literature;
 mod scale;
 mod seeds;
+mod slow_links;
 
 use super::random::Random;
 use super::world::{NodeId, World};
