@@ -12,10 +12,12 @@
 //! | [`spam`] | floods with transactions, orphans, and headers of little work |
 //! | [`timestamp`] | dates its blocks ahead, for an easier target |
 //! | [`liar`] | stalls, lies, answers late, answers something else, says one thing and its opposite |
+//! | [`forger`] | shows blocks that break a rule in place of those that it finds |
 //! | `withheld` | what the first two keep back, and how |
 
 pub mod double_spend;
 pub mod eclipse;
+pub mod forger;
 pub mod liar;
 pub mod selfish;
 pub mod spam;
@@ -45,6 +47,8 @@ pub enum Adversary {
     Timestamp(timestamp::Timestamp),
     /// [`liar`].
     Liar(liar::Liar),
+    /// [`forger`].
+    Forger(forger::Forger),
 }
 
 /// What an adversary has at hand.
@@ -82,6 +86,7 @@ impl Adversary {
             Self::Spam(spam) => spam.handle(hands, event, effects),
             Self::Timestamp(timestamp) => timestamp.handle(hands, event, effects),
             Self::Liar(liar) => liar.handle(hands, event, effects),
+            Self::Forger(forger) => forger.handle(hands, event, effects),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod adversaries;
 mod literature;
+mod rules;
 mod scale;
 mod seeds;
 mod slow_links;

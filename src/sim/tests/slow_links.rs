@@ -65,6 +65,8 @@ fn forks_meet_over_very_slow_links_beside_one_that_never_answers() {
         let agreed = |world: &mut World| world.tip(nodes[0]) == world.tip(nodes[1]);
         world.run_until(limit, agreed);
         assert_eq!(heights(&mut world, &nodes), [FORK_BLOCKS; 2], "{what}");
+        // It is not kept for ever, either.
+        world.run_until(Millis::from_secs(180), |world| world.closed().iter().any(|(by, ..)| *by == nodes[0]));
         // Nothing of either reaches the other's answers.
         let is_about_staller =
             |(by, who, fault): &(NodeId, NodeId, Fault)| (*by == staller || *who == staller) && *fault == Fault::Silent;
