@@ -236,7 +236,7 @@ impl Engine {
     fn route(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::PeerConnected { peer } => self.peers.connect(peer, now),
-            Event::PeerDisconnected { peer } => self.on_disconnected(peer),
+            Event::PeerDisconnected { peer } => self.on_disconnected(peer, effects),
             Event::Gossip { peer, ticket, gossip } => self.on_gossip(peer, ticket, gossip, now, effects),
             Event::Misbehaved { peer, fault } => self.peers.punish(peer, fault, effects),
             Event::Request { peer, ticket, request } => self.on_request(peer, ticket, request, now, effects),
@@ -276,12 +276,13 @@ impl Engine {
         }
     }
 
-    fn on_disconnected(&mut self, peer: PeerKey) {
+    fn on_disconnected(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
         if let Some(session) = self.peers.disconnect(peer) {
             self.forget_flights(session);
         }
         self.mempool.forget_peer(peer);
         self.orphans.forget_peer(peer);
+        self.refuse_deferred(peer, effects);
         self.note_resolved(peer);
     }
 

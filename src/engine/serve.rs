@@ -63,6 +63,16 @@ impl Engine {
         self.deferred.push(event);
     }
 
+    /// Nobody waits any more for what a peer has asked.
+    pub(super) fn refuse_deferred(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
+        let is_theirs = |event: &mut Event| matches!(event, Event::Request { peer: of, .. } if *of == peer);
+        for event in self.deferred.extract_if(.., is_theirs) {
+            if let Event::Request { ticket, .. } = event {
+                effects.push(Effect::Reply { ticket, response: None });
+            }
+        }
+    }
+
     /// Where those of the blocks are that are in the store, each once. The shell reads as many as fit into a response.
     fn stored_places(&self, ids: &[BlockId]) -> Vec<Place> {
         let index = self.chain.index();

@@ -236,4 +236,6 @@ fn requests_that_wait_for_the_end_of_a_reorganisation_are_bounded() {
     assert_eq!(bench.occupancy("deferred_requests"), DEFERRED_PER_PEER_MAX);
     assert!(bench.is_closed(flood));
     assert_eq!(bench.seen.replied.len(), 200 - DEFERRED_PER_PEER_MAX);
+    bench.event(Event::PeerDisconnected { peer: flood });
+    assert_eq!((bench.occupancy("deferred_requests"), bench.seen.replied.len()), (0, 200));
 }
