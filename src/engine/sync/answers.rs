@@ -44,7 +44,7 @@ impl Engine {
         self.sync.share(&mut flight);
         match (flight.asked, result) {
             // It was given up before.
-            (_, Err(_)) if is_late => {}
+            (_, Err(RequestFailure::Timeout | RequestFailure::Unreachable)) if is_late => {}
             (asked, Err(failure)) => {
                 self.note_undelivered(peer, &asked, now);
                 self.on_failure(peer, failure, effects);

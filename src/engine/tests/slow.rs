@@ -2,7 +2,7 @@
 
 use quipu_protocol::{Block, Header, Millis, Request, Response};
 
-use super::super::event::PeerKey;
+use super::super::event::{Event, PeerKey, RequestFailure};
 use super::super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX};
 use super::super::peers::LATE_PER_PEER_MAX;
 use super::super::sync::STATUS_INTERVAL;
@@ -176,4 +176,22 @@ fn what_is_kept_of_late_questions_is_bounded() {
     }
     assert_eq!(most, LATE_PER_PEER_MAX);
     assert!(!bench.is_closed(peer));
+}
+
+#[test]
+fn what_comes_late_is_judged_like_what_comes_in_time() {
+    let answers = [(Err(RequestFailure::Malformed), 1), (Ok(Response::Pending(vec![].into())), 3)];
+    for (answer, times) in answers {
+        let mut bench = Bench::new();
+        let chain = bench.chain(&bench.genesis(), 40, 1);
+        let peer = bench.connect_with(&chain[39].header, 40);
+        bench.answer_headers(peer, &headers(&chain));
+        for _ in 0..times {
+            let (key, _) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+            bench.wait_seconds(30);
+            bench.event(Event::Response { peer, key, result: answer.clone() });
+            bench.tell_if_asked(peer, &chain[39].header, 40);
+        }
+        assert!(bench.is_closed(peer), "{answer:?}");
+    }
 }

@@ -16,7 +16,7 @@ const HOUR_MILLIS: u64 = 3_600_000;
 pub enum Breaks {
     /// R6: its id is over the target.
     Work,
-    /// R7: the body is another.
+    /// R7: it has the true header, and another body.
     BodyRoot,
     /// R10: a transaction is not signed by its sender.
     Signature,
@@ -97,7 +97,11 @@ pub(super) fn forge(hands: &mut Hands<'_>, block: &CheckedBlock, breaks: Breaks)
     let mut block = block.to_block();
     let header = &mut block.header;
     match breaks {
-        Breaks::Work | Breaks::BodyRoot => {}
+        Breaks::Work => {}
+        Breaks::BodyRoot => {
+            block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1);
+            return block;
+        }
         Breaks::Height => header.height = Height(header.height.0 + 1),
         Breaks::TimeBack => header.timestamp.0 -= HOUR_MILLIS,
         Breaks::Target => header.target = hands.network.parameters().easiest_target,
@@ -108,9 +112,6 @@ pub(super) fn forge(hands: &mut Hands<'_>, block: &CheckedBlock, breaks: Breaks)
         }
     }
     block.header.body_root = block.body.root();
-    if breaks == Breaks::BodyRoot {
-        block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1);
-    }
     let has_work = breaks != Breaks::Work;
     loop {
         block.header.nonce = block.header.nonce.wrapping_add(1);

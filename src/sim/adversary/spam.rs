@@ -23,15 +23,22 @@ const HEADERS: u64 = 40;
 #[derive(Debug, Default)]
 pub struct Spam {
     next: Millis,
+    /// It claims no more than it has, so that its headers are not looked into.
+    is_modest: bool,
 }
 
 impl Spam {
+    /// One that only floods.
+    pub fn modest() -> Self {
+        Self { next: Millis(0), is_modest: true }
+    }
+
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
-        if let Event::Request { ticket, request: Request::Headers { .. }, .. } = &event {
+        if let (Event::Request { ticket, request: Request::Headers { .. }, .. }, false) = (&event, self.is_modest) {
             return answer(hands, *ticket, effects);
         }
         let wake = hands.pass(event, effects);
-        for status in statuses(effects) {
+        for status in statuses(effects).filter(|_| !self.is_modest) {
             // Of more work than anybody has, so that its headers are asked for.
             status.tip = BlockId(hands.random.bytes());
             status.work = Work(status.work.0.saturating_mul(4).saturating_add(1 << 20));
