@@ -22,6 +22,7 @@ use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
 use super::index::{BlockRef, GENESIS, Index};
 pub(crate) use outcome::{Insertion, Progress, Reorganised};
+pub(crate) use reorganisation::LEFT_BYTES_MAX;
 use reorganisation::Reorganisation;
 
 /// Blocks and transactions that one call connects or takes off, before it lets other events through.
@@ -374,7 +375,7 @@ impl Chain {
         self.best.pop();
         self.held_writes.push(Write::Disconnect { place: self.index.place(top), delta: delta.clone() });
         *units += 1 + block.transactions().len();
-        self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(top)).note_left(top, block);
+        self.note_left(top, block);
         progress.undone.push(delta);
         Ok(())
     }

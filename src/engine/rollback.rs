@@ -30,10 +30,10 @@ impl Engine {
             }
         }
         self.note_dropped();
-        if returned.is_empty() {
+        if returned.is_empty() && reorganised.forgotten_transactions == 0 {
             return count;
         }
-        let untold = returned.len().saturating_sub(ROLLED_BACK_TOLD_MAX);
+        let untold = returned.len().saturating_sub(ROLLED_BACK_TOLD_MAX) + reorganised.forgotten_transactions;
         returned.sort_by_key(|(_, transaction, _)| !concerns(transaction, &self.account));
         returned.truncate(ROLLED_BACK_TOLD_MAX);
         let told = returned.into_iter().map(|(place, transaction, refusal)| {

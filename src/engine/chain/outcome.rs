@@ -47,18 +47,17 @@ pub(crate) struct Progress {
 /// What a reorganisation did.
 #[derive(Debug)]
 pub(crate) struct Reorganised {
-    /// The blocks that left the best chain, oldest first.
+    /// How many blocks left the best chain.
+    pub(crate) depth: u64,
+    /// Those of them that are kept, oldest first: all, or the oldest.
     pub(crate) left: Vec<(Place, Arc<CheckedBlock>)>,
+    /// Transactions of the others.
+    pub(crate) forgotten_transactions: usize,
     /// Ids of their transactions, and whether a block of the new chain has each.
     pub(super) returned: HashMap<TransactionId, bool>,
 }
 
 impl Reorganised {
-    /// How many blocks left the best chain.
-    pub(crate) fn depth(&self) -> u64 {
-        self.left.len() as u64
-    }
-
     /// Whether a block of the new chain has a transaction of one that left.
     pub(crate) fn is_mined_again(&self, id: &TransactionId) -> bool {
         self.returned.get(id) == Some(&true)
