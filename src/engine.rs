@@ -145,7 +145,7 @@ impl Engine {
     /// An engine that goes on from what was stored.
     pub fn new(config: EngineConfig, stored: Stored) -> Self {
         let hash_key = u64::from_le_bytes(*config.seed.first_chunk().expect("32 bytes hold 8"));
-        let chain = Chain::new(config.network.clone(), &stored, hash_key);
+        let chain = Chain::new(config.network.clone(), config.account, &stored, hash_key);
         let mut mempool = Mempool::default();
         let mut refused = Vec::new();
         // In the order of nonces, since a reorganisation stores older transactions after newer ones, and the pool bounds

@@ -19,7 +19,7 @@
 //! | deferred requests of a peer | `DEFERRED_PER_PEER_MAX` | the newest are refused |
 //! | commands that wait | the shell's limit; `RESOLVING_MAX` | are refused |
 //! | batches that are not durable | `UNPERSISTED_BATCHES_MAX`, `UNPERSISTED_BYTES_MAX`, and what else comes | no block is asked for |
-//! | blocks taken off by a reorganisation | `LEFT_BYTES_MAX` | the newest |
+//! | blocks taken off by a reorganisation | `LEFT_BYTES_MAX`, and `OWN_LEFT_BYTES_MAX` for what the own account sent | the newest |
 //! | what a reorganisation writes | one delta for each block that it moves; it is one batch, or none | nothing |
 //! | blocks mined here | `MINED_HERE_MAX` | the oldest |
 //! | tips refused for the checkpoint | `REFUSED_TIPS_MAX` | the oldest |

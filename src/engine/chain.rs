@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_header, check_header_in_context, check_header_time};
-use quipu_protocol::{BlockId, CheckedBlock, Header, Ledger, Network, UnixMillis, Work};
+use quipu_protocol::{Address, BlockId, CheckedBlock, Header, Ledger, Network, UnixMillis, Work};
 
 use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
@@ -45,6 +45,8 @@ pub(crate) struct Chain {
     path: Path,
     /// A stored block with more work than the tip whose way from the best chain is stored too.
     stored_better: Option<BlockRef>,
+    /// The account whose transactions no reorganisation forgets.
+    own: Address,
     /// The block that is never left.
     checkpoint: Option<BlockRef>,
     reorganisation: Option<Reorganisation>,
@@ -64,7 +66,7 @@ struct Path {
 
 impl Chain {
     /// The chain as it was stored.
-    pub(crate) fn new(network: Arc<Network>, stored: &Stored, hash_key: u64) -> Self {
+    pub(crate) fn new(network: Arc<Network>, own: Address, stored: &Stored, hash_key: u64) -> Self {
         let mut index = Index::new(&network.genesis().header, hash_key);
         for stored in &stored.headers {
             // A body that was stored before those below it, and they never came: it can be fetched again.
@@ -84,6 +86,7 @@ impl Chain {
         let ledger = Ledger::from_accounts(stored.accounts.iter().copied());
         let mut chain = Self {
             network,
+            own,
             index,
             best,
             ledger,
@@ -105,6 +108,11 @@ impl Chain {
     /// All headers.
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Whose transactions no reorganisation forgets.
+    pub(crate) fn set_own(&mut self, account: Address) {
+        self.own = account;
     }
 
     /// Bounds the bodies that are kept in memory, in bytes.

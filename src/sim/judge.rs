@@ -403,7 +403,7 @@ impl Judge {
     /// What waits can still be mined, sooner or later.
     fn check_pool(&self, world: &mut World, node: NodeId) -> Result<(), Wrong> {
         let tip = world.tip(node).id;
-        let state = self.model.state(&tip).expect("the whole chain has joined").clone();
+        let state = self.states[&tip].clone();
         let answer = world.command(node, Command::Pending);
         let Ok(Answer::Pending(pending)) = answer else { panic!("no list: {answer:?}") };
         for waiting in pending {

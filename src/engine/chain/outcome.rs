@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use quipu_protocol::{Address, CheckedBlock, Delta, TransactionId, Violation, Work};
+use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, TransactionId, Violation, Work};
 
 use super::super::event::Place;
 use super::super::index::BlockRef;
@@ -51,13 +51,21 @@ pub(crate) struct Reorganised {
     pub(crate) depth: u64,
     /// Those of them that are kept, oldest first: all, or the oldest.
     pub(crate) left: Vec<(Place, Arc<CheckedBlock>)>,
-    /// Transactions of the others.
+    /// The own account's in the others, oldest first.
+    pub(crate) own: Vec<(Place, CheckedTransaction)>,
+    /// The rest of the others' transactions.
     pub(crate) forgotten_transactions: usize,
     /// Ids of their transactions, and whether a block of the new chain has each.
     pub(super) returned: HashMap<TransactionId, bool>,
 }
 
 impl Reorganised {
+    /// All that is kept, and the places that it left: what an account sent later comes after what it sent before.
+    pub(crate) fn transactions(&self) -> impl Iterator<Item = (Place, &CheckedTransaction)> {
+        let left = self.left.iter().flat_map(|(place, block)| block.transactions().iter().map(|one| (*place, one)));
+        left.chain(self.own.iter().map(|(place, transaction)| (*place, transaction)))
+    }
+
     /// Whether a block of the new chain has a transaction of one that left.
     pub(crate) fn is_mined_again(&self, id: &TransactionId) -> bool {
         self.returned.get(id) == Some(&true)

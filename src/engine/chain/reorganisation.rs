@@ -1,18 +1,23 @@
 //! What is remembered while the ledger is between two chains: where it came from, and what left the best chain.
 //!
 //! The blocks that left are kept so that their transactions can wait again, up to [`LEFT_BYTES_MAX`]. Beyond that the newest
-//! are forgotten, since what an account sent later cannot be mined without what it sent before.
+//! are forgotten, since what an account sent later cannot be mined without what it sent before. Of those, the transactions
+//! of the node's own account are kept all the same, up to [`OWN_LEFT_BYTES_MAX`]: they were acknowledged.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use quipu_protocol::{CheckedBlock, TransactionId};
+use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, TransactionId};
 
 use super::super::index::BlockRef;
 use super::{Chain, Progress, Reorganised};
 
 /// Encoded length of the blocks whose transactions wait again after a reorganisation, in bytes.
 pub(crate) const LEFT_BYTES_MAX: usize = 32 << 20;
+
+/// Encoded length of the own account's transactions that are kept of forgotten blocks, in bytes: more than may wait of
+/// one account.
+pub(crate) const OWN_LEFT_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Debug)]
 pub(super) struct Reorganisation {
@@ -23,28 +28,39 @@ pub(super) struct Reorganisation {
     forgotten: usize,
     forgotten_transactions: usize,
     bytes: usize,
+    /// The own account's in forgotten blocks, newest first.
+    own: Vec<(BlockRef, CheckedTransaction)>,
+    own_bytes: usize,
     /// Ids of the transactions of those that are kept, and whether a block that is connected now has each.
     returned: HashMap<TransactionId, bool>,
 }
 
 impl Reorganisation {
     pub(super) fn leaving(old_tip: BlockRef) -> Self {
-        let (left, returned) = (Vec::new(), HashMap::new());
-        Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, returned }
+        let (left, own, returned) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, own, own_bytes: 0, returned }
     }
 
     /// The next block of the old chain was taken off.
-    fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>) {
+    fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>, own: &Address) {
         self.returned.extend(body.transactions().iter().map(|transaction| (transaction.id(), false)));
         self.bytes += body.length();
         self.left.push((block, Some(body)));
         while self.bytes > LEFT_BYTES_MAX && self.forgotten + 1 < self.left.len() {
-            let newest = self.left[self.forgotten].1.take().expect("it was not forgotten yet");
+            let (at, newest) = &mut self.left[self.forgotten];
+            let (at, newest) = (*at, newest.take().expect("it was not forgotten yet"));
             self.forgotten += 1;
-            self.forgotten_transactions += newest.transactions().len();
             self.bytes -= newest.length();
-            for transaction in newest.transactions() {
-                self.returned.remove(&transaction.id());
+            for transaction in newest.transactions().iter().rev() {
+                let is_kept =
+                    transaction.sender() == *own && self.own_bytes + transaction.length() <= OWN_LEFT_BYTES_MAX;
+                if is_kept {
+                    self.own_bytes += transaction.length();
+                    self.own.push((at, transaction.clone()));
+                } else {
+                    self.forgotten_transactions += 1;
+                    self.returned.remove(&transaction.id());
+                }
             }
         }
     }
@@ -57,7 +73,7 @@ impl Chain {
         let reorganisation = self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(block));
         let next = reorganisation.left.last().map_or(reorganisation.old_tip, |(last, _)| self.index.parent(*last));
         if block == next {
-            reorganisation.note_left(block, body);
+            reorganisation.note_left(block, body, &self.own);
         }
     }
 
@@ -104,9 +120,12 @@ impl Chain {
         }
         let kept = done.left[..depth].iter().rev();
         let left = kept.filter_map(|(block, body)| Some((self.index.place(*block), body.clone()?))).collect();
+        let own = done.own.into_iter().filter(|(block, _)| !self.is_best(*block)).rev();
+        let own = own.map(|(block, transaction)| (self.index.place(block), transaction)).collect();
         progress.reorganised = Some(Reorganised {
             depth: depth as u64,
             left,
+            own,
             forgotten_transactions: done.forgotten_transactions,
             returned: done.returned,
         });
