@@ -14,7 +14,7 @@
 //!
 //! A run of thousands of nodes can be judged as it goes: each block is judged once, and nodes at the same tip are compared
 //! with the first of them by what their blocks have changed. The model's states are forgotten but for tips and for some on
-//! the way to them (one in [`MARK_BLOCKS`]), so that after a reorganisation not all is judged again.
+//! the way to them (one in `MARK_BLOCKS`), so that after a reorganisation not all is judged again.
 //!
 //! It looks and changes nothing. What an account spends beyond its coins is not its affair: whoever wants promises kept
 //! has to send from accounts whose coins no reorganisation takes away.
