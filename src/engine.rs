@@ -204,6 +204,8 @@ impl Engine {
             event,
             Event::Gossip { gossip: event::Gossip::Transaction(_), .. }
                 | Event::TransactionsChecked { .. }
+                | Event::Request { .. }
+                | Event::Response { .. }
                 | Event::HashRate(_)
         );
         let needs_state = matches!(

@@ -183,6 +183,13 @@ impl Session {
         })
     }
 
+    /// Whether something here may run out of time, or may have.
+    pub(crate) fn may_be_late(&self, now: Now) -> bool {
+        let is_expired = self.status_flight.as_ref().is_some_and(|flight| flight.deadline <= now.elapsed);
+        let waits = self.early_until.is_some() || self.barred_until.is_some() || !self.late.is_empty();
+        is_expired || self.flight.is_some() || self.is_overdue || waits
+    }
+
     /// Takes the questions that have run out of time.
     pub(crate) fn take_expired(&mut self, now: Now) -> [Option<Flight>; 2] {
         let has_expired = |flight: &mut Flight| flight.deadline <= now.elapsed;
@@ -258,6 +265,12 @@ impl Peers {
 
     pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut Session> {
         self.changed = true;
+        self.sessions.get_mut(&peer)
+    }
+
+    /// For a change that alters nothing of what is to be asked. Whoever finds that it does says so with
+    /// [`Peers::note_changed`].
+    pub(crate) fn get_quietly(&mut self, peer: PeerKey) -> Option<&mut Session> {
         self.sessions.get_mut(&peer)
     }
 

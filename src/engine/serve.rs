@@ -28,7 +28,7 @@ impl Engine {
             return effects.push(Effect::Reply { ticket, response: None });
         }
         let cost = if request == Request::Pending { PENDING_COST } else { 1 };
-        let within_budget = self.peers.get_mut(peer).is_some_and(|session| session.requests.take(cost, now));
+        let within_budget = self.peers.get_quietly(peer).is_some_and(|session| session.requests.take(cost, now));
         if !within_budget || is_request_too_long(&request) {
             let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
             self.peers.punish(peer, fault, effects);

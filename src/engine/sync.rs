@@ -112,9 +112,9 @@ impl Sync {
 }
 
 impl Session {
-    /// Whether it is time to ask how far it is.
-    fn wants_status(&self, now: Now) -> bool {
-        self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + STATUS_INTERVAL)
+    /// Whether it is time to ask how far it is: so long after the last time.
+    fn wants_status(&self, interval: Millis, now: Now) -> bool {
+        self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + interval)
     }
 
     /// Whether it is time to compare its pending transactions with ours.
@@ -149,14 +149,18 @@ impl Engine {
         self.choose_goal();
         self.note_end_of_sync();
         let mut missing = None;
+        // Who is almost due is asked with who is due: one round for all peers, not a time for each.
+        let is_due = self.peers.iter().any(|(_, session)| session.wants_status(STATUS_INTERVAL, now));
+        let interval = if is_due { Millis(STATUS_INTERVAL.0 / 2) } else { STATUS_INTERVAL };
         // Mostly there is nothing to ask anybody, and this runs after every event.
-        let may_ask = self.peers.iter().filter(|(_, session)| self.may_ask(session, now)).map(|(peer, _)| peer);
+        let may_ask =
+            self.peers.iter().filter(|(_, session)| self.may_ask(session, interval, now)).map(|(peer, _)| peer);
         let peers: Vec<PeerKey> = may_ask.collect();
         for peer in peers {
             if self.peers.is_cut_off(peer) {
                 continue;
             }
-            self.plan_status(peer, now, effects);
+            self.plan_status(peer, interval, now, effects);
             let session = self.peers.get(peer).expect("the list was just made");
             if session.flight.is_some() || session.awaits_late(now) {
                 continue;
@@ -189,11 +193,11 @@ impl Engine {
     }
 
     /// Whether a session may have something to be asked now. Never false if it has.
-    fn may_ask(&self, session: &Session, now: Now) -> bool {
+    fn may_ask(&self, session: &Session, interval: Millis, now: Now) -> bool {
         let is_free = session.flight.is_none() && !session.awaits_late(now);
         let wants_transactions = || !session.wanted_transactions.is_empty() || self.wants_pending(session, now);
         let wants_more = || wants_transactions() || self.chain.path_lacks_bodies() || self.wants_headers(session);
-        session.wants_status(now) || (is_free && wants_more())
+        session.wants_status(interval, now) || (is_free && wants_more())
     }
 
     /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
@@ -208,8 +212,8 @@ impl Engine {
         }
     }
 
-    fn plan_status(&mut self, peer: PeerKey, now: Now, effects: &mut Vec<Effect>) {
-        if self.peers.get(peer).expect("called for sessions").wants_status(now) {
+    fn plan_status(&mut self, peer: PeerKey, interval: Millis, now: Now, effects: &mut Vec<Effect>) {
+        if self.peers.get(peer).expect("called for sessions").wants_status(interval, now) {
             let flight = self.fly(peer, Asked::Status, now);
             effects.push(Effect::Ask { peer, key: flight.key, request: Request::Status(self.status(now)) });
             self.peers.get_mut(peer).expect("called for sessions").status_flight = Some(flight);
@@ -347,6 +351,9 @@ impl Engine {
 
     /// Gives up what has run out of time, and lets others be asked for what is overdue.
     fn expire(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if !self.peers.iter().any(|(_, session)| session.may_be_late(now)) {
+            return;
+        }
         let mut expired = Vec::new();
         for (peer, session) in self.peers.iter_mut() {
             expired.extend(session.take_expired(now).into_iter().flatten().map(|flight| (peer, flight)));
@@ -414,7 +421,9 @@ impl Engine {
         if barred && status.work > self.chain.index().work(self.chain.tip()) {
             self.tell_refused(peer, status.tip, status.height, now);
         }
-        let Some(session) = self.peers.get_mut(peer) else { return };
+        let ours = self.mempool.len() as u64;
+        let Some(session) = self.peers.get_quietly(peer) else { return };
+        let before = (session.best, session.withheld.is_some(), session.candidate.last);
         let withheld = session.withheld.take_if(|(_, until)| now.elapsed < *until);
         let is_withheld = withheld.is_some_and(|(tip, _)| tip == status.tip);
         session.withheld = withheld.filter(|_| is_withheld);
@@ -425,7 +434,16 @@ impl Engine {
         let offset = status.clock.signed_since(now.unix);
         let told_before = session.clock_offset_millis.is_some_and(|old| old.unsigned_abs() > CLOCK_TOLERANCE_MILLIS);
         session.clock_offset_millis = Some(offset);
+        let after = (session.best, session.withheld.is_some(), session.candidate.last);
+        let is_same = |old: &Status| {
+            let has_more = status.pending > ours && status.pending != old.pending;
+            (old.tip, old.work, old.height) == (status.tip, status.work, status.height) && !has_more
+        };
+        let is_news = before != after || !session.status.as_ref().is_some_and(is_same);
         session.status = Some(status);
+        if is_news {
+            self.peers.note_changed();
+        }
         if offset.unsigned_abs() > CLOCK_TOLERANCE_MILLIS && !told_before {
             self.tell_of_clocks(peer, offset);
         }

@@ -30,7 +30,7 @@ impl Engine {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(session) = self.peers.get_mut(peer) else { return };
+        let Some(session) = self.peers.get_quietly(peer) else { return };
         // An answer that is too late to matter matches no flight.
         let Some(mut flight) = session.take_flight(key) else { return };
         let (took, is_late) = (now.elapsed - flight.asked_at, now.elapsed >= flight.deadline);
@@ -38,8 +38,13 @@ impl Engine {
             session.note_answer(took, answer_bytes(response));
         }
         let is_status = matches!(flight.asked, Asked::Status);
+        let was_slow = session.timeouts > 1;
         if is_status {
             session.status_at = Some(now.elapsed);
+        }
+        // How far a peer is, is mostly what it was.
+        if !is_status || was_slow {
+            self.peers.note_changed();
         }
         self.sync.share(&mut flight);
         match (flight.asked, result) {
@@ -50,7 +55,9 @@ impl Engine {
                 self.on_failure(peer, failure, effects);
             }
             (Asked::Status, Ok(Response::Status(status))) => {
-                session.timeouts = session.timeouts.min(1);
+                if let Some(session) = self.peers.get_quietly(peer) {
+                    session.timeouts = session.timeouts.min(1);
+                }
                 self.on_status(peer, status, now, effects);
             }
             (asked @ Asked::Headers { .. }, Ok(Response::Headers(headers))) => {
