@@ -43,10 +43,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use crossbeam_channel::Sender;
 use tokio::sync::{Semaphore, watch};
 
-use self::feed::Feed;
+use self::feed::{Feed, Following};
 use self::guard::Guard;
 use self::problem::Problem;
 use super::handle::Handle;
@@ -107,7 +106,7 @@ impl HttpError {
 pub(super) struct Server {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
-    feed: (Sender<()>, JoinHandle<()>),
+    feed: Following,
 }
 
 /// A socket that is bound, so that others can be told where before anything is answered.
@@ -152,7 +151,7 @@ impl Server {
             .thread_name("quipu-http")
             .enable_all()
             .build()?;
-        let (streams, stopped) = (classic::places(), stopped.clone());
+        let streams = classic::places();
         let app = App(Arc::new(Shared { handle, identity, guard, feed, streams, folder, stopped: stopped.clone() }));
         let router = router(app);
         let thread = thread::spawn("http", failed, move || {

@@ -19,9 +19,9 @@ pub(super) struct OfTip(HeaderValue);
 impl OfTip {
     /// The tag now, or the whole answer if the other side has what we would say. Taken before anything is read: what is
     /// read may be newer than its tag, never older.
-    pub(super) fn check(app: &App, request: &HeaderMap) -> Result<Self, Response> {
+    pub(super) fn check(app: &App, request: &HeaderMap) -> Result<Self, Same> {
         let tag = tag(&app.handle().view().tip.id, "W/");
-        if is_known(request, &tag) { Err(not_modified(tag, REVALIDATE)) } else { Ok(Self(tag)) }
+        if is_known(request, &tag) { Err(Same(tag)) } else { Ok(Self(tag)) }
     }
 
     /// With the tag.
@@ -30,10 +30,23 @@ impl OfTip {
     }
 }
 
+/// The other side has what we would say.
+pub(super) struct Same(HeaderValue);
+
+impl IntoResponse for Same {
+    fn into_response(self) -> Response {
+        marked(StatusCode::NOT_MODIFIED, self.0, REVALIDATE)
+    }
+}
+
 /// Something that is named by its own hash.
 pub(super) fn immutable(id: &BlockId, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
     let tag = tag(id, "");
-    if is_known(request, &tag) { not_modified(tag, IMMUTABLE) } else { marked(make(), tag, IMMUTABLE) }
+    if is_known(request, &tag) {
+        marked(StatusCode::NOT_MODIFIED, tag, IMMUTABLE)
+    } else {
+        marked(make(), tag, IMMUTABLE)
+    }
 }
 
 fn tag(id: &BlockId, prefix: &str) -> HeaderValue {
@@ -46,10 +59,6 @@ fn is_known(request: &HeaderMap, tag: &HeaderValue) -> bool {
     let tag = tag.to_str().map(strong).unwrap_or_default();
     let given = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     given.flat_map(|list| list.split(',')).any(|one| strong(one) == tag)
-}
-
-fn not_modified(tag: HeaderValue, cache: HeaderValue) -> Response {
-    marked(StatusCode::NOT_MODIFIED, tag, cache)
 }
 
 fn marked(response: impl IntoResponse, tag: HeaderValue, cache: HeaderValue) -> Response {

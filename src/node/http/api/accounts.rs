@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -99,7 +99,7 @@ pub(super) async fn history(
     let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
-        Err(same) => return Ok(same),
+        Err(same) => return Ok(same.into_response()),
     };
     let page = app.wait(move |app| Ok(find::index(app.handle())?.view()?.history(&address, before, limit)?)).await?;
     let entries = page.entries.iter().map(HistoryRow::from).collect();

@@ -244,7 +244,7 @@ mod tests {
         amount.transactions[1].amount = Number::from(2);
         let mut nobody = shown.clone();
         nobody.transactions.remove(0);
-        let mut thief = shown.clone();
+        let mut thief = shown;
         thief.transactions[1].sender = Address([7; 20]).to_string();
         for changed in [proof, amount, nobody, thief] {
             assert!(changed.understood().is_err(), "{changed:?}");
