@@ -60,7 +60,7 @@ const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Where. `None`: [`DEFAULT_PORT`](listen::DEFAULT_PORT) of this machine's loopback, or the next free one.
+    /// Where. `None`: port 7788 of this machine's loopback, or the next free one.
     pub address: Option<SocketAddr>,
     /// Whether nothing may be changed, by nobody.
     pub read_only: bool,

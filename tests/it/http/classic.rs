@@ -79,7 +79,7 @@ pub(crate) fn nodes_are_registered_by_either_address() {
             _ => json!({"nodes": [place]}),
         };
         assert!([200, 201].contains(&other_api.post(path, &wanted).status), "{path} {wanted}");
-        assert!(other.is_connected(&node.peer_id()), "{path} {wanted}");
+        other.wait_connected(&node.peer_id());
         assert_eq!(agree(&[&node, &other]), 2);
     }
 }
