@@ -1,0 +1,154 @@
+// The chain as a quipu: a cord, a bead for each block, and from each block a string with a knot for each transaction.
+//
+// The best chain is the straight cord; branches stand above it. Whatever changes its place moves there, so that a block
+// is seen to arrive, and a reorganisation to happen.
+
+import { svg } from '../app/dom.js';
+import { counted, short } from '../app/format.js';
+import { layOut } from './layout.js';
+
+const COLUMN = 76;
+const LANE = 62;
+const BEAD = 26;
+const KNOTS_MAX = 7;
+const KNOT_STEP = 13;
+/** Room for the heap of what waits, at the right. */
+const HEAP_WIDTH = 120;
+const HEAP_KNOTS_MAX = 40;
+const MOVE_MILLIS = 450;
+
+/** A picture that is updated in place. */
+export class Cord {
+  /** @type {Map<string, {x: number, y: number}>} */
+  #before = new Map();
+  #top = null;
+
+  constructor() {
+    this.element = svg('svg', { class: 'cord', role: 'group', 'aria-label': 'The newest blocks as a tree' });
+  }
+
+  /**
+   * Draws headers, what is known of their transactions (by block id), and what waits. `width` is in pixels.
+   */
+  draw({ headers, kinds, pending, width }) {
+    const columns = Math.max(3, Math.floor((width - HEAP_WIDTH) / COLUMN));
+    const { places, hidden } = layOut(headers, columns);
+    const lanes = places.reduce((most, place) => Math.max(most, place.lane), 0);
+    const base = 44 + lanes * LANE;
+    const height = base + BEAD + KNOTS_MAX * KNOT_STEP + 34;
+    const spots = new Map(places.map((place) => [place.header.id, spot(place, base)]));
+    this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
+    this.element.setAttribute('height', height);
+    this.element.setAttribute('width', width);
+    const beads = places.map((place) => bead(place, spots, kinds.get(place.header.id)));
+    const last = places.filter((place) => place.lane === 0).at(-1);
+    const heapAt = last ? spots.get(last.header.id).x + COLUMN : COLUMN;
+    const heap = drawHeap(pending, heapAt, base);
+    const note = hidden ? svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} beside`) : null;
+    this.element.replaceChildren(...[cordLine(base, heapAt), ...beads, heap, note].filter(Boolean));
+    this.#move(spots, places, heapAt, base, kinds);
+  }
+
+  /** What was somewhere else moves to its place; what is new drops in, with its knots from the heap. */
+  #move(spots, places, heapAt, base, kinds) {
+    const top = places.at(-1)?.header.height ?? 0;
+    const isCalm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    // After a long jump there is nothing to follow with the eye.
+    const isNear = this.#top !== null && Math.abs(top - this.#top) <= 3 && this.#before.size > 0;
+    if (isNear && !isCalm) {
+      for (const bead of this.element.querySelectorAll('.block')) {
+        const id = bead.dataset.id;
+        const [to, from] = [spots.get(id), this.#before.get(id)];
+        if (from && (from.x !== to.x || from.y !== to.y)) slide(bead, from, to);
+        else if (!from) arrive(bead, to, { x: heapAt, y: base + 40 }, (kinds.get(id) ?? []).length);
+      }
+    }
+    this.#before = spots;
+    this.#top = top;
+  }
+}
+
+function spot({ column, lane }, base) {
+  return { x: 40 + column * COLUMN, y: base - lane * LANE };
+}
+
+/** The straight cord, from the left edge to the heap. */
+function cordLine(base, to) {
+  return svg('path', { class: 'main-cord', d: `M0 ${base}H${to - 24}` });
+}
+
+/** A block: a link with its branch, its bead and its string. */
+function bead({ header, lane }, spots, kinds) {
+  const { x, y } = spots.get(header.id);
+  const parent = spots.get(header.parent);
+  const beside = header.best_chain ? '' : header.condemned ? ', refused' : ', beside the best chain';
+  const known = kinds ? `, ${counted(kinds.length, 'transaction')}` : '';
+  const state = header.best_chain ? 'best' : header.condemned ? 'condemned' : 'beside';
+  const branch = lane > 0 ? branchLine(parent ? { x: parent.x - x, y: parent.y - y } : { x: -COLUMN, y: 0 }) : null;
+  return svg(
+    'g',
+    { class: `block ${state}`, transform: `translate(${x} ${y})`, 'data-id': header.id, 'data-height': header.height },
+    branch,
+    header.best_chain ? strings(kinds ?? []) : null,
+    svg(
+      'a',
+      { href: `#/block/${header.id}`, 'aria-label': `Block ${header.height}${known}${beside}` },
+      svg('rect', { class: 'bead', x: -BEAD, y: -18, width: 2 * BEAD, height: 36, rx: 11 }),
+      svg('text', { class: 'height', y: -1, 'text-anchor': 'middle' }, header.height),
+      svg('text', { class: 'id', y: 11, 'text-anchor': 'middle' }, short(header.id).slice(0, 6)),
+    ),
+  );
+}
+
+function branchLine({ x, y }) {
+  return svg('path', { class: 'branch', d: `M${x} ${y}C${x + 38} ${y} ${-38} 0 ${-BEAD} 0` });
+}
+
+/** A string with a knot for each transaction but the reward. */
+function strings(kinds) {
+  if (!kinds.length) return null;
+  const knots = kinds.slice(0, KNOTS_MAX);
+  const end = 18 + knots.length * KNOT_STEP;
+  const more = kinds.length - knots.length;
+  return svg(
+    'g',
+    { class: 'string', 'aria-hidden': 'true' },
+    svg('path', { class: 'thread', d: `M0 18V${end + 4}` }),
+    knots.map((kind, at) => svg('circle', { class: `knot ${kind}`, cy: 18 + (at + 1) * KNOT_STEP - 2, r: 4.5 })),
+    more > 0 ? svg('text', { class: 'faint', y: end + 18, 'text-anchor': 'middle' }, `+${more}`) : null,
+  );
+}
+
+/** What waits to be mined. */
+function drawHeap(pending, x, base) {
+  const knots = pending.slice(0, HEAP_KNOTS_MAX);
+  const text = pending.length ? `${pending.length} waiting` : 'none waiting';
+  return svg(
+    'g',
+    { class: 'heap', transform: `translate(${x} ${base})`, role: 'img', 'aria-label': `Transactions: ${text}` },
+    svg('rect', { class: 'heap-box', x: -24, y: -18, width: 92, height: 36 + KNOTS_MAX * KNOT_STEP - 4, rx: 11 }),
+    svg('text', { class: 'faint', x: 22, y: 2, 'text-anchor': 'middle' }, text),
+    knots.map((row, at) =>
+      svg('circle', { class: `knot ${row.type}`, cx: -10 + (at % 6) * 13, cy: 20 + Math.floor(at / 6) * 13, r: 4.5 }),
+    ),
+  );
+}
+
+function slide(bead, from, to) {
+  const path = [from, to].map(({ x, y }) => ({ transform: `translate(${x}px, ${y}px)` }));
+  bead.animate(path, { duration: MOVE_MILLIS, easing: 'ease-in-out' });
+}
+
+function arrive(bead, to, heap, knots) {
+  const here = `translate(${to.x}px, ${to.y}px)`;
+  bead.animate(
+    [{ transform: `${here} scale(0.4)`, opacity: 0 }, { transform: `${here} scale(1)`, opacity: 1 }],
+    { duration: MOVE_MILLIS, easing: 'ease-out' },
+  );
+  if (!knots) return;
+  const [x, y] = [heap.x - to.x, heap.y - to.y];
+  bead.querySelectorAll('.knot').forEach((knot, at) => {
+    const path = [{ transform: `translate(${x}px, ${y}px)` }, { transform: 'none' }];
+    knot.animate(path, { duration: MOVE_MILLIS, delay: 60 * at, fill: 'backwards', easing: 'ease-in' });
+  });
+}
