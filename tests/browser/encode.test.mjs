@@ -10,6 +10,7 @@ import * as encoding from '../../src/node/http/page/protocol/encode.js';
 import { PARAMETERS, makeNetwork } from '../../src/node/http/page/protocol/network.js';
 import { Refuted, verifyReceipt } from '../../src/node/http/page/protocol/receipt.js';
 import { readRecord, writeRecord } from '../../src/node/http/page/protocol/record.js';
+import * as rules from '../../src/node/http/page/protocol/rules.js';
 import { Sha256, leaf, merkleRoot, sha256, tagged } from '../../src/node/http/page/protocol/sha256.js';
 import { compress, expand, targetAfter, targetText, work } from '../../src/node/http/page/protocol/target.js';
 import {
@@ -180,6 +181,46 @@ test('receipts prove what the specification says, or nothing for its reason', ()
     } else {
       const isReason = (error) => error instanceof Refuted && error.reason === reject.reason && error.unreadable === reject.unreadable;
       assert.throws(() => verifyReceipt(receipt), isReason, `${name}: ${JSON.stringify(reject)}`);
+    }
+  }
+});
+
+/** What becomes of blocks that are offered in order to a node that has genesis alone. */
+function replay(network, now, blocks) {
+  const genesis = { header: network.genesis, work: 0n, accounts: new Map() };
+  const nodes = new Map([[network.genesis_id, genesis]]);
+  let tip = network.genesis_id;
+  for (const [at, bytes] of blocks.entries()) {
+    try {
+      const block = rules.decodeBlock(bytes);
+      const id = rules.blockId(block.header);
+      if (nodes.has(id)) continue;
+      rules.checkHeader(network, block.header);
+      const parent = nodes.get(block.header.parent);
+      rules.checkPlace(network, block.header, parent.header, now);
+      rules.checkBody(network, block);
+      const accounts = rules.connect(network, block, parent.accounts);
+      nodes.set(id, { header: block.header, work: parent.work + rules.workOf(block.header), accounts });
+      if (nodes.get(id).work > nodes.get(tip).work) tip = id;
+    } catch (error) {
+      if (!(error instanceof rules.Broken)) throw error;
+      return { reject: { block: at, rule: error.rule } };
+    }
+  }
+  const best = nodes.get(tip);
+  const accounts = [...best.accounts].map(([address, { balance, nonce }]) => ({ address, balance: `${balance}`, nonce: `${nonce}` }));
+  return { accept: { tip, height: best.header.height, work: best.work.toString(), accounts } };
+}
+
+test('chains are accepted, and blocks refused, by the rules of the specification', () => {
+  const byAddress = (one, other) => (one.address.toLowerCase() < other.address.toLowerCase() ? -1 : 1);
+  for (const { name, network, now, blocks, accept, reject } of load('chains').cases) {
+    const found = replay(networks.get(network), BigInt(now), blocks.map(plain));
+    if (reject) {
+      assert.deepEqual(found, { reject: { block: reject.block, rule: reject.rule } }, name);
+    } else {
+      found.accept.accounts.sort(byAddress);
+      assert.deepEqual(found.accept, accept, name);
     }
   }
 });

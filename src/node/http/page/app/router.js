@@ -3,12 +3,19 @@
 import { el, fill } from './dom.js';
 import { live } from './live.js';
 import { problem } from './parts.js';
+import { account } from '../views/account.js';
 import { block } from '../views/block.js';
-import { transaction } from '../views/transaction.js';
+import { lessons } from '../views/lessons.js';
 import { now } from '../views/now.js';
+import { peers } from '../views/peers.js';
+import { put } from '../views/put.js';
+import { records } from '../views/records.js';
+import { send } from '../views/send.js';
+import { transaction } from '../views/transaction.js';
+import { verify } from '../views/verify.js';
 
 /** Views by the first word of their address: `(arguments, { query, signal }) => { title, element }`. */
-const VIEWS = { '': now, block, transaction };
+const VIEWS = { '': now, account, block, lessons, peers, put, records, send, transaction, verify };
 
 let visit = new AbortController();
 
