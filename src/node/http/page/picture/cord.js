@@ -14,7 +14,8 @@ const KNOTS_MAX = 7;
 const KNOT_STEP = 13;
 /** Room for the heap of what waits, at the right. */
 const HEAP_WIDTH = 120;
-const HEAP_KNOTS_MAX = 40;
+const HEAP_COLUMNS = 6;
+const HEAP_KNOTS_MAX = 42;
 const MOVE_MILLIS = 450;
 
 /** A picture that is updated in place. */
@@ -35,7 +36,8 @@ export class Cord {
     const { places, hidden } = layOut(headers, columns);
     const lanes = places.reduce((most, place) => Math.max(most, place.lane), 0);
     const base = 44 + lanes * LANE;
-    const height = base + BEAD + KNOTS_MAX * KNOT_STEP + 34;
+    const rows = depth(places, kinds, pending);
+    const height = base + 44 + rows * KNOT_STEP;
     const spots = new Map(places.map((place) => [place.header.id, spot(place, base)]));
     this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.element.setAttribute('height', height);
@@ -43,7 +45,7 @@ export class Cord {
     const beads = places.map((place) => bead(place, spots, kinds.get(place.header.id)));
     const last = places.filter((place) => place.lane === 0).at(-1);
     const heapAt = last ? spots.get(last.header.id).x + COLUMN : COLUMN;
-    const heap = drawHeap(pending, heapAt, base);
+    const heap = drawHeap(pending, heapAt, base, rows);
     const note = hidden ? svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} beside`) : null;
     this.element.replaceChildren(...[cordLine(base, heapAt), ...beads, heap, note].filter(Boolean));
     this.#move(spots, places, heapAt, base, kinds);
@@ -66,6 +68,13 @@ export class Cord {
     this.#before = spots;
     this.#top = top;
   }
+}
+
+/** Rows of knots below the cord. */
+function depth(places, kinds, pending) {
+  const longest = places.reduce((most, { header }) => Math.max(most, kinds.get(header.id)?.length ?? 0), 0);
+  const heap = Math.ceil(Math.min(pending.length, HEAP_KNOTS_MAX) / HEAP_COLUMNS);
+  return Math.min(KNOTS_MAX + (longest > KNOTS_MAX ? 1 : 0), Math.max(3, longest, heap));
 }
 
 function spot({ column, lane }, base) {
@@ -120,16 +129,16 @@ function strings(kinds) {
 }
 
 /** What waits to be mined. */
-function drawHeap(pending, x, base) {
+function drawHeap(pending, x, base, rows) {
   const knots = pending.slice(0, HEAP_KNOTS_MAX);
   const text = pending.length ? `${pending.length} waiting` : 'none waiting';
   return svg(
     'g',
     { class: 'heap', transform: `translate(${x} ${base})`, role: 'img', 'aria-label': `Transactions: ${text}` },
-    svg('rect', { class: 'heap-box', x: -24, y: -18, width: 92, height: 36 + KNOTS_MAX * KNOT_STEP - 4, rx: 11 }),
+    svg('rect', { class: 'heap-box', x: -24, y: -18, width: 92, height: 36 + rows * KNOT_STEP, rx: 11 }),
     svg('text', { class: 'faint', x: 22, y: 2, 'text-anchor': 'middle' }, text),
     knots.map((row, at) =>
-      svg('circle', { class: `knot ${row.type}`, cx: -10 + (at % 6) * 13, cy: 20 + Math.floor(at / 6) * 13, r: 4.5 }),
+      svg('circle', { class: `knot ${row.type}`, cx: -10 + (at % HEAP_COLUMNS) * 13, cy: 20 + Math.floor(at / HEAP_COLUMNS) * 13, r: 4.5 }),
     ),
   );
 }

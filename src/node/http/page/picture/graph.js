@@ -18,7 +18,9 @@ export function peerName(peer) {
 export function peersGraph(name, height, peers) {
   const shown = peers.slice(0, PEERS_MAX);
   const places = shown.map((peer, at) => {
-    const angle = (at / Math.max(1, shown.length)) * 2 * Math.PI - Math.PI / 2 + (shown.length === 2 ? Math.PI / 2 : 0);
+    // One or two stand at the sides, where there is more room.
+    const start = shown.length < 3 ? 0 : -Math.PI / 2;
+    const angle = start + (at / shown.length) * 2 * Math.PI;
     return { peer, x: WIDTH / 2 + 126 * Math.cos(angle), y: HEIGHT / 2 - 6 + 74 * Math.sin(angle) };
   });
   const label = shown.length ? `connected to ${shown.map(peerName).join(', ')}` : 'connected to nobody';

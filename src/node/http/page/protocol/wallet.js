@@ -69,7 +69,7 @@ export async function openWallet(text, password) {
 function privateBlock(text) {
   if (text.length > FILE_CHARS_MAX) throw new WalletError('this is too long for a wallet’s file: choose another');
   const found = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----([\sA-Za-z0-9+/=]*)-----END \1-----/.exec(text);
-  if (!found) throw new WalletError('this is no wallet: choose a PEM file with a private key, such as default.pem of the data folder');
+  if (!found) throw new WalletError('this is no wallet: choose a PEM file with a private key, such as wallets/default.pem of the data folder');
   const [, label, body] = found;
   if (label !== 'PRIVATE KEY' && label !== 'ENCRYPTED PRIVATE KEY') {
     throw new WalletError(`this is another kind of key (${label.toLowerCase()}): choose an Ed25519 key in PKCS#8 form`);

@@ -31,8 +31,10 @@ export async function put() {
     { on: { submit: signer.review, input: measure, change: measure } },
     el('h1', {}, 'Put data on the chain'),
     el('p', {}, 'What you write here is public and stays: everybody on the network can read it, and nobody can take it back.'),
-    section('Data', what.element, field('Tags', tags, 'Words by which it can be found, with commas between them'), room),
-    signer.element,
+    el('div', { class: 'halves' },
+      section('Data', what.element, field('Tags', tags, 'Words by which it can be found, with commas between them'), room),
+      signer.form),
+    signer.outcome,
   );
   return { title: 'Put data', element };
 }

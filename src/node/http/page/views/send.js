@@ -25,8 +25,10 @@ export async function send(_, { query }) {
     'form',
     { on: { submit: signer.review } },
     el('h1', {}, 'Send coins'),
-    section('What', field('To', to, 'An address, or a name that this node knows it by'), field('Amount', amount, 'Coins, with up to 8 decimals')),
-    signer.element,
+    el('div', { class: 'halves' },
+      section('What', field('To', to, 'An address, or a name that this node knows it by'), field('Amount', amount, 'Coins, with up to 8 decimals')),
+      signer.form),
+    signer.outcome,
   );
   return { title: 'Send coins', element };
 }

@@ -18,7 +18,7 @@ const WALLET_BYTES_MAX = 64 << 10;
 
 /**
  * The second half of a form. `makeAction()` gives the action that the first half describes, or throws; `describe(action)`
- * gives rows about it. Ends with a link to the transaction.
+ * gives rows about it. `review` takes the form's submission; what comes of it is in `outcome`.
  */
 export async function signing({ makeAction, describe }) {
   const trouble = await signingProblem();
@@ -38,12 +38,13 @@ export async function signing({ makeAction, describe }) {
       fill(outcome, problem(error));
     }
   };
-  const element = [
-    section('Sign', wallet.element, field('Fee', fee, 'Coins for the miner; more is mined first'),
-      el('p', { class: 'buttons' }, el('button', { class: 'main' }, 'Show what will be signed'))),
-    outcome,
-  ];
-  return { element, review };
+  const form = section(
+    'Sign',
+    wallet.element,
+    field('Fee', fee, 'Coins for the miner; more is mined first'),
+    el('p', { class: 'buttons' }, el('button', { class: 'main' }, 'Show what will be signed')),
+  );
+  return { form, outcome, review };
 }
 
 function walletFields() {
@@ -53,7 +54,7 @@ function walletFields() {
     'div',
     {},
     el('p', { class: 'hint' }, 'The file is opened on this page. Neither the key nor the password is sent anywhere.'),
-    field('Wallet’s file', file, 'A PEM file with an Ed25519 key, as `quipu wallet export` or OpenSSL writes it'),
+    field('Wallet’s file', file, 'A PEM file with an Ed25519 key, such as the node’s wallets/default.pem, or one of OpenSSL’s'),
     field('Password', password, 'Leave it empty if the file has none'),
   );
   const open = async () => {
@@ -77,7 +78,7 @@ function outsideKey(trouble) {
     {},
     el('p', { class: 'badge warn' }, 'Sign elsewhere'),
     el('p', {}, `${trouble} You can still do it in two steps: take the bytes from here, sign them with your key, bring the signature back.`),
-    field('Public key', input, 'As `quipu wallet show` says it'),
+    field('Public key', input, ['As ', el('code', {}, 'quipu wallet show'), ' says it']),
   );
   const open = async () => {
     const publicKey = input.value.trim().toLowerCase();

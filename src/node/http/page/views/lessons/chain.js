@@ -60,8 +60,7 @@ function drawAll(cards, news, { headers }, originals) {
       'li',
       { class: `link-card ${good ? '' : 'broken'}` },
       el('strong', {}, `Block ${count(BigInt(header.height))}`),
-      el('span', { class: 'faint' }, ' parent'), el('code', {}, short(header.parent)),
-      el('span', { class: 'faint' }, 'its id'), el('code', {}, short(blockId(header))),
+      el('dl', {}, pair('parent', short(header.parent)), pair('its id', short(blockId(header)))),
       el('span', { class: `badge ${good ? 'good' : 'bad'}` }, why),
     );
   });
@@ -71,6 +70,10 @@ function drawAll(cards, news, { headers }, originals) {
   if (broken.length) fill(news, `To cover it up you have to do the work of every block from there on again, about ${scaled(hashes, 'hashes')} here alone, faster than all others add to theirs.`);
   else if (headers.every((header, at) => blockId(header) === blockId(originals[at]))) fill(news, 'Every link fits.');
   else fill(news, 'Every link fits again, with your own work. Everybody else still has the other chain, and it has grown.');
+}
+
+function pair(name, digits) {
+  return [el('dt', { class: 'faint' }, name), el('dd', {}, el('code', {}, digits))];
 }
 
 /** Names the right parents and mines again, block by block. */
