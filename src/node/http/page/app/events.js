@@ -21,7 +21,8 @@ export class EventParser {
 
   /** The events that are whole now. */
   push(text) {
-    const lines = (this.#rest + text).split(/\r\n|\n|\r/);
+    // A carriage return at the end may be half of a line's end.
+    const lines = (this.#rest + text).split(/\r\n|\n|\r(?=.)/s);
     this.#rest = lines.pop();
     if (this.#rest.length > LINE_CHARS_MAX) throw new Error('a line without end');
     return lines.flatMap((line) => this.#line(line));

@@ -13,7 +13,7 @@ const BEAD = 26;
 const KNOTS_MAX = 7;
 const KNOT_STEP = 13;
 /** Room for the heap of what waits, at the right. */
-const HEAP_WIDTH = 120;
+const HEAP_WIDTH = 108;
 const HEAP_COLUMNS = 6;
 const HEAP_KNOTS_MAX = 42;
 const MOVE_MILLIS = 450;
@@ -32,7 +32,7 @@ export class Cord {
    * Draws headers, what is known of their transactions (by block id), and what waits. `width` is in pixels.
    */
   draw({ headers, kinds, pending, width }) {
-    const columns = Math.max(3, Math.floor((width - HEAP_WIDTH) / COLUMN));
+    const columns = Math.max(2, Math.floor((width - HEAP_WIDTH) / COLUMN));
     const { places, hidden } = layOut(headers, columns);
     const lanes = places.reduce((most, place) => Math.max(most, place.lane), 0);
     const base = 44 + lanes * LANE;

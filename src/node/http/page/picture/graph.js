@@ -1,6 +1,6 @@
 // This node and its peers as a graph: one cord to each, its length of no meaning.
 
-import { svg } from '../app/dom.js';
+import { el, svg } from '../app/dom.js';
 import { shortPeer } from '../app/format.js';
 
 const WIDTH = 360;
@@ -12,6 +12,13 @@ const NAME_CHARS_MAX = 14;
 /** What a peer is called: by its owner, else by the end of its id. Both are text from elsewhere. */
 export function peerName(peer) {
   return peer.name || shortPeer(peer.peer_id);
+}
+
+/** What the colours mean. */
+export function graphLegend() {
+  const items = [['level', 'has our height, or more'], ['behind', 'is below']];
+  const one = ([kind, text]) => el('li', {}, el('span', { class: `swatch ${kind}`, 'aria-hidden': 'true' }), text);
+  return el('ul', { class: 'legend' }, items.map(one));
 }
 
 /** A picture of `peers` around the node `name` at `height`. */

@@ -143,7 +143,8 @@ function readDerivation(content, old) {
 /** The 32 bytes of the key in PrivateKeyInfo, version 1 or 2. */
 function seedOf(der) {
   const [info] = elements(der);
-  const [, algorithm, key] = elements(part(info, TAGS.sequence));
+  const [version, algorithm, key] = elements(part(info, TAGS.sequence));
+  if (!['0', '1'].includes(part(version, TAGS.integer).join())) throw damaged();
   const kind = oid(elements(part(algorithm, TAGS.sequence))[0]);
   if (kind !== ED25519) throw new WalletError('this is not an Ed25519 key: choose another file');
   const seed = part(elements(part(key, TAGS.octets))[0], TAGS.octets);

@@ -7,10 +7,12 @@ import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, problem, section, table } from '../app/parts.js';
 import { Chart } from '../picture/chart.js';
 import { Cord } from '../picture/cord.js';
-import { peersGraph } from '../picture/graph.js';
+import { graphLegend, peersGraph } from '../picture/graph.js';
 
 /** Heights in the charts. */
 const HEADERS = 120;
+/** Of the cord, in pixels; a view that is not shown yet has none. */
+const WIDTH_MIN = 260;
 /** Blocks over which a hash rate is taken. */
 const RATE_BLOCKS = 10;
 /** Blocks whose transactions are shown. */
@@ -70,7 +72,7 @@ function makeParts() {
     figures,
     el('section', { class: 'card wide', 'aria-label': 'Chain' }, cordBox, legend(), news),
     el('div', { class: 'charts' }, Object.values(charts).map((chart) => chart.element)),
-    el('div', { class: 'two' }, section('Last blocks', rows), section('Peers', graph)),
+    el('div', { class: 'two' }, section('Last blocks', rows), section('Peers', graph, graphLegend())),
   );
   return { element, cord, cordBox, news, figures, charts, graph, rows };
 }
@@ -87,7 +89,7 @@ function legend() {
 function drawAll(parts, state) {
   const { headers, blocks, pending, peers, kinds } = state;
   drawFigures(parts.figures, state);
-  parts.cord.draw({ headers, kinds, pending, width: Math.max(300, parts.cordBox.clientWidth) });
+  parts.cord.draw({ headers, kinds, pending, width: Math.max(WIDTH_MIN, parts.cordBox.clientWidth) });
   drawCharts(parts.charts, headers.filter((header) => header.best_chain));
   const status = live.status;
   if (status) fill(parts.graph, peersGraph(status.name, status.height, peers));

@@ -5,7 +5,7 @@ import { el, fill } from '../app/dom.js';
 import { count, shortPeer } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { button, field, problem, section, table } from '../app/parts.js';
-import { peerName, peersGraph } from '../picture/graph.js';
+import { graphLegend, peerName, peersGraph } from '../picture/graph.js';
 
 /** The view. */
 export async function peers(_, { signal }) {
@@ -23,7 +23,7 @@ export async function peers(_, { signal }) {
     'div',
     {},
     el('h1', {}, 'Peers'),
-    el('div', { class: 'two' }, section('Connected', rows), section('Picture', graph)),
+    el('div', { class: 'two' }, section('Connected', rows), section('Picture', graph, graphLegend())),
     section('Connect', connectForm()),
     section('Ask all', resolveForm()),
   );

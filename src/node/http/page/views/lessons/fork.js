@@ -28,7 +28,7 @@ function pretend(base, signal) {
   const draw = () => {
     markBest(world);
     const pending = stillWaiting(world);
-    cord.draw({ headers: [...base, ...world.made], kinds: world.kinds, pending, width: Math.max(300, box.clientWidth) });
+    cord.draw({ headers: [...base, ...world.made], kinds: world.kinds, pending, width: Math.max(260, box.clientWidth) });
   };
   const mineAs = (name) => () => {
     fill(news, step(world, name));
