@@ -20,12 +20,16 @@ const BROWSER_ARGUMENTS = [
   '--disable-component-update', '--disable-sync',
 ];
 
+const FOLDERS = [];
+
 /** A folder that is gone after the tests. */
 export function folder() {
   const made = mkdtempSync(join(tmpdir(), 'quipu-browser-'));
-  process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+  FOLDERS.push(made);
   return made;
 }
+
+process.on('exit', () => FOLDERS.forEach((made) => rmSync(made, { recursive: true, force: true })));
 
 /** A node of the network `dev` that is spoken to in JSON. */
 export class Node {

@@ -165,7 +165,7 @@ test('coins are sent, and too many are refused in the node’s words', OPTIONS, 
   await says(page, 'section', 'This will be signed');
   const address = await page.locator('#main dd a.id').first().getAttribute('title');
   await page.getByRole('button', { name: 'Sign and send' }).click();
-  await page.locator('.problem').filter({ hasText: 'coins' }).first().waitFor();
+  await says(page, '.problem', 'insufficient balance');
   // The browser itself tells of each refused request.
   assert.equal(faults.filter((fault) => !fault.includes('422')).length, 0, faults.join('\n'));
   await node.run(`tx ${address} 0.5`);
@@ -349,9 +349,7 @@ test('no view has a serious fault for anybody, in light and in dark, wide and na
       const { page, faults, context } = await open(browser, node, '', { colorScheme, viewport: { width, height: 850 }, reducedMotion: 'reduce' });
       for (const [view, place] of Object.entries(views)) {
         await page.goto(`${node.url}/#/${place}`);
-        await page.locator('#main h1').waitFor();
-        await page.waitForLoadState('networkidle').catch(() => {});
-        await settled(page, view);
+        await settled(page, view, place);
         await picture(page, `${view}-${colorScheme}-${name}`);
         const where = `${view}, ${colorScheme}, ${name}`;
         await noSeriousFault(page, where);
@@ -364,8 +362,9 @@ test('no view has a serious fault for anybody, in light and in dark, wide and na
   }
 });
 
-/** Waits for what a view fetches after its first sight. */
-async function settled(page, view) {
+/** Waits for a view, and for what it fetches after its first sight. */
+async function settled(page, view, place) {
+  await page.locator(`#main[data-place="#/${place}"] h1`).waitFor();
   if (view === 'now') await page.locator('.block.best').first().waitFor();
   if (view === 'lesson-fork') await page.locator('.block.best').first().waitFor();
 }

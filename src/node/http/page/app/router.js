@@ -30,8 +30,11 @@ async function show(main, navigation) {
   visit.abort();
   visit = new AbortController();
   const { signal } = visit;
+  const shown = location.hash;
   const { name, args, query } = place();
   markCurrent(navigation, name);
+  main.setAttribute('aria-busy', 'true');
+  const isBusy = busyPerson(signal);
   let page;
   try {
     const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : nothingHere;
@@ -44,9 +47,18 @@ async function show(main, navigation) {
   if (signal.aborted) return;
   document.title = `${page.title} · quipu`;
   fill(main, page.element);
-  // Whoever listens instead of looking hears where they are; nobody is moved at the first view.
-  if (document.activeElement !== document.body) main.focus({ preventScroll: true });
+  main.removeAttribute('aria-busy');
+  main.dataset.place = shown;
   scrollTo(0, 0);
+  // Whoever listens instead of looking hears where they are; nobody is moved at the first view, nor while typing.
+  if (document.activeElement !== document.body && !isBusy()) main.focus({ preventScroll: true });
+}
+
+/** Tells whether a key was pressed since. */
+function busyPerson(signal) {
+  let pressed = false;
+  addEventListener('keydown', () => (pressed = true), { signal, once: true });
+  return () => pressed;
 }
 
 /** The parts of the address. */

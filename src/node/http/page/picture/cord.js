@@ -10,6 +10,7 @@ import { layOut } from './layout.js';
 const COLUMN = 76;
 const LANE = 62;
 const BEAD = 26;
+const ID_DIGITS = 6;
 const KNOTS_MAX = 7;
 const KNOT_STEP = 13;
 /** Room for the heap of what waits, at the right. */
@@ -91,7 +92,8 @@ function bead({ header, lane }, spots, kinds) {
   const { x, y } = spots.get(header.id);
   const parent = spots.get(header.parent);
   const beside = header.best_chain ? '' : header.condemned ? ', refused' : ', beside the best chain';
-  const known = kinds ? `, ${counted(kinds.length, 'transaction')}` : '';
+  const known = kinds ? ` with ${counted(kinds.length, 'transaction')}` : '';
+  const digits = short(header.id).slice(0, ID_DIGITS);
   const state = header.best_chain ? 'best' : header.condemned ? 'condemned' : 'beside';
   const branch = lane > 0 ? branchLine(parent ? { x: parent.x - x, y: parent.y - y } : { x: -COLUMN, y: 0 }) : null;
   return svg(
@@ -101,10 +103,11 @@ function bead({ header, lane }, spots, kinds) {
     header.best_chain ? strings(kinds ?? []) : null,
     svg(
       'a',
-      { href: `#/block/${header.id}`, 'aria-label': `Block ${header.height}${known}${beside}` },
+      { href: `#/block/${header.id}`, 'aria-label': `${header.height} ${digits}, block${known}${beside}` },
       svg('rect', { class: 'bead', x: -BEAD, y: -18, width: 2 * BEAD, height: 36, rx: 11 }),
       svg('text', { class: 'height', y: -1, 'text-anchor': 'middle' }, header.height),
-      svg('text', { class: 'id', y: 11, 'text-anchor': 'middle' }, short(header.id).slice(0, 6)),
+      ' ',
+      svg('text', { class: 'id', y: 11, 'text-anchor': 'middle' }, digits),
     ),
   );
 }
