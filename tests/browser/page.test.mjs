@@ -332,6 +332,7 @@ async function liveWorld() {
   await node.run('mine 1');
   await peer.run('mine 3');
   await node.connect(peer);
+  await node.run('resolve');
   await node.run('mine 4');
   await node.run('tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 0.5 --fee 0.01');
   await node.run('record pallet 17 has arrived at gate 4');

@@ -46,7 +46,7 @@ export class Chart {
 }
 
 function line(points, x, y) {
-  if (points.length < 2) return [];
+  if (points.length < 2) return [svg('text', { class: 'faint', x: PAD, y: HEIGHT / 2 }, 'A few more blocks are needed.')];
   const path = points.map(({ value }, at) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join('L');
   const floor = HEIGHT - PAD;
   return [

@@ -9,7 +9,9 @@ import { layOut } from './layout.js';
 
 const COLUMN = 76;
 const LANE = 62;
+/** Half of a bead, across and up. */
 const BEAD = 26;
+const BEAD_RISE = 18;
 const ID_DIGITS = 6;
 const KNOTS_MAX = 7;
 const KNOT_STEP = 13;
@@ -18,15 +20,22 @@ const HEAP_WIDTH = 108;
 const HEAP_COLUMNS = 6;
 const HEAP_KNOTS_MAX = 42;
 const MOVE_MILLIS = 450;
+/** Blocks at once that the eye can follow. */
+const JUMP_MAX = 3;
 
-/** A picture that is updated in place. */
+/** A picture that is updated in place: what stays the same is not touched, so that what moves is not cut short. */
 export class Cord {
-  /** @type {Map<string, {x: number, y: number}>} */
-  #before = new Map();
+  /** Where each block was. */
+  #spots = new Map();
+  /** What stands for each block, and what it was made of. */
+  #beads = new Map();
   #top = null;
+  #ground = svg('g');
+  #blocks = svg('g');
 
   constructor() {
-    this.element = svg('svg', { class: 'cord', role: 'group', 'aria-label': 'The newest blocks as a tree' });
+    const label = 'The newest blocks as a tree';
+    this.element = svg('svg', { class: 'cord', role: 'group', 'aria-label': label }, this.#ground, this.#blocks);
   }
 
   /**
@@ -40,35 +49,58 @@ export class Cord {
     const rows = depth(places, kinds, pending);
     const height = base + 44 + rows * KNOT_STEP;
     const spots = new Map(places.map((place) => [place.header.id, spot(place, base)]));
-    this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    this.element.setAttribute('height', height);
-    this.element.setAttribute('width', width);
-    const beads = places.map((place) => bead(place, spots, kinds.get(place.header.id)));
+    for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, height, width })) {
+      this.element.setAttribute(name, value);
+    }
     const last = places.filter((place) => place.lane === 0).at(-1);
-    const heapAt = last ? spots.get(last.header.id).x + COLUMN : COLUMN;
-    const heap = drawHeap(pending, heapAt, base, rows);
-    const note = hidden ? svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} beside`) : null;
-    this.element.replaceChildren(...[cordLine(base, heapAt), ...beads, heap, note].filter(Boolean));
-    this.#move(spots, places, heapAt, base, kinds);
+    const heap = { x: last ? spots.get(last.header.id).x + COLUMN : COLUMN, y: base };
+    const note = hidden ? [svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} beside`)] : [];
+    this.#ground.replaceChildren(cordLine(base, heap.x), drawHeap(pending, heap, rows), ...note);
+    this.#place(places, spots, kinds, heap);
   }
 
-  /** What was somewhere else moves to its place; what is new drops in, with its knots from the heap. */
-  #move(spots, places, heapAt, base, kinds) {
+  /** Puts every bead where it belongs. What was somewhere else moves there; what is new drops in, its knots from the heap. */
+  #place(places, spots, kinds, heap) {
     const top = places.at(-1)?.header.height ?? 0;
-    const isCalm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     // After a long jump there is nothing to follow with the eye.
-    const isNear = this.#top !== null && Math.abs(top - this.#top) <= 3 && this.#before.size > 0;
-    if (isNear && !isCalm) {
-      for (const bead of this.element.querySelectorAll('.block')) {
-        const id = bead.dataset.id;
-        const [to, from] = [spots.get(id), this.#before.get(id)];
-        if (from && (from.x !== to.x || from.y !== to.y)) slide(bead, from, to);
-        else if (!from) arrive(bead, to, { x: heapAt, y: base + 40 }, (kinds.get(id) ?? []).length);
-      }
+    const isNear = this.#top !== null && Math.abs(top - this.#top) <= JUMP_MAX && this.#spots.size > 0;
+    const isLively = isNear && !matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const beads = new Map();
+    for (const place of places) {
+      const { id } = place.header;
+      const node = this.#bead(place, spots, kinds.get(id));
+      beads.set(id, node);
+      const [from, to] = [this.#spots.get(id), spots.get(id)];
+      if (!isLively) continue;
+      if (!from) arrive(node.element, to, heap);
+      else if (from.x !== to.x || from.y !== to.y) slide(node.element, from, to);
     }
-    this.#before = spots;
+    reorder(this.#blocks, [...beads.values()].map(({ element }) => element));
+    this.#beads = beads;
+    this.#spots = spots;
     this.#top = top;
   }
+
+  #bead(place, spots, kinds) {
+    const { header, lane } = place;
+    const { x, y } = spots.get(header.id);
+    const parent = spots.get(header.parent);
+    const from = lane > 0 ? { x: (parent?.x ?? x - COLUMN) - x, y: (parent?.y ?? y) - y } : null;
+    const madeOf = JSON.stringify([header.best_chain, header.condemned, kinds, from]);
+    const old = this.#beads.get(header.id);
+    const node = old?.madeOf === madeOf ? old : { madeOf, element: bead(header, from, kinds) };
+    node.element.setAttribute('transform', `translate(${x} ${y})`);
+    return node;
+  }
+}
+
+/** Makes these the children, in this order, and moves none that is in its place. */
+function reorder(parent, children) {
+  const wanted = new Set(children);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, at) => {
+    if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
+  });
 }
 
 /** Rows of knots below the cord. */
@@ -87,24 +119,21 @@ function cordLine(base, to) {
   return svg('path', { class: 'main-cord', d: `M0 ${base}H${to - 24}` });
 }
 
-/** A block: a link with its branch, its bead and its string. */
-function bead({ header, lane }, spots, kinds) {
-  const { x, y } = spots.get(header.id);
-  const parent = spots.get(header.parent);
+/** A block: a link with its bead, its string, and the branch to its parent, if it is not on the cord. */
+function bead(header, from, kinds) {
   const beside = header.best_chain ? '' : header.condemned ? ', refused' : ', beside the best chain';
   const known = kinds ? ` with ${counted(kinds.length, 'transaction')}` : '';
   const digits = short(header.id).slice(0, ID_DIGITS);
   const state = header.best_chain ? 'best' : header.condemned ? 'condemned' : 'beside';
-  const branch = lane > 0 ? branchLine(parent ? { x: parent.x - x, y: parent.y - y } : { x: -COLUMN, y: 0 }) : null;
   return svg(
     'g',
-    { class: `block ${state}`, transform: `translate(${x} ${y})`, 'data-id': header.id, 'data-height': header.height },
-    branch,
+    { class: `block ${state}`, 'data-id': header.id, 'data-height': header.height },
+    from ? branchLine(from) : null,
     header.best_chain ? strings(kinds ?? []) : null,
     svg(
       'a',
       { href: `#/block/${header.id}`, 'aria-label': `${header.height} ${digits}, block${known}${beside}` },
-      svg('rect', { class: 'bead', x: -BEAD, y: -18, width: 2 * BEAD, height: 36, rx: 11 }),
+      svg('rect', { class: 'bead', x: -BEAD, y: -BEAD_RISE, width: 2 * BEAD, height: 2 * BEAD_RISE, rx: 11 }),
       svg('text', { class: 'height', y: -1, 'text-anchor': 'middle' }, header.height),
       ' ',
       svg('text', { class: 'id', y: 11, 'text-anchor': 'middle' }, digits),
@@ -112,8 +141,10 @@ function bead({ header, lane }, spots, kinds) {
   );
 }
 
+/** From the parent's edge: its side in the same lane, else its top. */
 function branchLine({ x, y }) {
-  return svg('path', { class: 'branch', d: `M${x} ${y}C${x + 38} ${y} ${-38} 0 ${-BEAD} 0` });
+  if (y === 0) return svg('path', { class: 'branch', d: `M${x + BEAD} 0H${-BEAD}` });
+  return svg('path', { class: 'branch', d: `M${x} ${y - BEAD_RISE}C${x} ${y / 3} ${x + 14} 0 ${-BEAD} 0` });
 }
 
 /** A string with a knot for each transaction but the reward. */
@@ -132,12 +163,12 @@ function strings(kinds) {
 }
 
 /** What waits to be mined. */
-function drawHeap(pending, x, base, rows) {
+function drawHeap(pending, { x, y }, rows) {
   const knots = pending.slice(0, HEAP_KNOTS_MAX);
   const text = pending.length ? `${pending.length} waiting` : 'none waiting';
   return svg(
     'g',
-    { class: 'heap', transform: `translate(${x} ${base})`, role: 'img', 'aria-label': `Transactions: ${text}` },
+    { class: 'heap', transform: `translate(${x} ${y})`, role: 'img', 'aria-label': `Transactions: ${text}` },
     svg('rect', { class: 'heap-box', x: -24, y: -18, width: 92, height: 36 + rows * KNOT_STEP, rx: 11 }),
     svg('text', { class: 'faint', x: 22, y: 2, 'text-anchor': 'middle' }, text),
     knots.map((row, at) =>
@@ -151,13 +182,12 @@ function slide(bead, from, to) {
   bead.animate(path, { duration: MOVE_MILLIS, easing: 'ease-in-out' });
 }
 
-function arrive(bead, to, heap, knots) {
+function arrive(bead, to, heap) {
   const here = `translate(${to.x}px, ${to.y}px)`;
   bead.animate(
     [{ transform: `${here} scale(0.4)`, opacity: 0 }, { transform: `${here} scale(1)`, opacity: 1 }],
     { duration: MOVE_MILLIS, easing: 'ease-out' },
   );
-  if (!knots) return;
   const [x, y] = [heap.x - to.x, heap.y - to.y];
   bead.querySelectorAll('.knot').forEach((knot, at) => {
     const path = [{ transform: `translate(${x}px, ${y}px)` }, { transform: 'none' }];

@@ -12,6 +12,9 @@ const REAL = 4;
 /** Headers among which real forks are looked for. */
 const HEADERS = 1000;
 const ROWS_MAX = 20;
+/** Of the picture, in pixels: no wider than what is played with. */
+const WIDTH_MIN = 260;
+const WIDTH_MAX = 720;
 
 /** The lesson. */
 export async function forkLesson({ signal }) {
@@ -28,7 +31,7 @@ function pretend(base, signal) {
   const draw = () => {
     markBest(world);
     const pending = stillWaiting(world);
-    cord.draw({ headers: [...base, ...world.made], kinds: world.kinds, pending, width: Math.max(260, box.clientWidth) });
+    cord.draw({ headers: [...base, ...world.made], kinds: world.kinds, pending, width: Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, box.clientWidth)) });
   };
   const mineAs = (name) => () => {
     fill(news, step(world, name));
