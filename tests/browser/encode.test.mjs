@@ -4,7 +4,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { addressOf, addressText, amountText, parseAddress, parseAmount } from '../../src/node/http/page/protocol/address.js';
+import {
+  addressOf,
+  addressText,
+  amountText,
+  parseAddress,
+  parseAmount,
+} from '../../src/node/http/page/protocol/address.js';
 import { hex, unhex, utf8 } from '../../src/node/http/page/protocol/bytes.js';
 import * as encoding from '../../src/node/http/page/protocol/encode.js';
 import { PARAMETERS, makeNetwork } from '../../src/node/http/page/protocol/network.js';
@@ -14,10 +20,16 @@ import * as rules from '../../src/node/http/page/protocol/rules.js';
 import { Sha256, leaf, merkleRoot, sha256, tagged } from '../../src/node/http/page/protocol/sha256.js';
 import { compress, expand, targetAfter, targetText, work } from '../../src/node/http/page/protocol/target.js';
 import {
-  brokenForm, decodeSigned, isSigned, senderOf, signingBytes, transactionId,
+  brokenForm,
+  decodeSigned,
+  isSigned,
+  senderOf,
+  signingBytes,
+  transactionId,
 } from '../../src/node/http/page/protocol/transaction.js';
 
-const load = (name) => JSON.parse(readFileSync(new URL(`../../protocol/vectors/${name}.json`, import.meta.url), 'utf8'));
+const load = (name) =>
+  JSON.parse(readFileSync(new URL(`../../protocol/vectors/${name}.json`, import.meta.url), 'utf8'));
 
 /** Bytes from hex digits, or from a list of parts. */
 export function plain(data) {
@@ -41,8 +53,7 @@ const networks = new Map(
 );
 
 /** Targets are numbers here and text in the vectors. */
-const numbered = (value) =>
-  JSON.parse(JSON.stringify(value), (key, part) => (key === 'target' ? Number(part) : part));
+const numbered = (value) => JSON.parse(JSON.stringify(value), (key, part) => (key === 'target' ? Number(part) : part));
 
 test('values have their one encoding', () => {
   const cases = load('encodings').accepted.filter(({ type }) => TYPES[type]);
@@ -96,7 +107,12 @@ test('targets, work and retargeting', () => {
       half_life: BigInt(one.half_life),
       easiest_target: Number(one.easiest),
     };
-    const next = targetAfter(parameters, Number(one.parent_target), BigInt(one.parent_timestamp), BigInt(one.timestamp));
+    const next = targetAfter(
+      parameters,
+      Number(one.parent_target),
+      BigInt(one.parent_timestamp),
+      BigInt(one.timestamp),
+    );
     assert.equal(targetText(next), one.target, one.name);
   }
 });
@@ -113,7 +129,11 @@ test('records are written as the specification writes them', () => {
     assert.equal(hex(writeRecord(says.tags, says.content)), hex(plain(written ?? data)), name);
   }
   for (const { name, tags, content, reason } of refused) {
-    assert.throws(() => writeRecord(tags, content), (error) => error.code === reason, name);
+    assert.throws(
+      () => writeRecord(tags, content),
+      (error) => error.code === reason,
+      name,
+    );
   }
 });
 
@@ -179,7 +199,8 @@ test('receipts prove what the specification says, or nothing for its reason', ()
       assert.ok(action.record || action.transfer);
       assert.deepEqual(proven, accept, name);
     } else {
-      const isReason = (error) => error instanceof Refuted && error.reason === reject.reason && error.unreadable === reject.unreadable;
+      const isReason = (error) =>
+        error instanceof Refuted && error.reason === reject.reason && error.unreadable === reject.unreadable;
       assert.throws(() => verifyReceipt(receipt), isReason, `${name}: ${JSON.stringify(reject)}`);
     }
   }
@@ -200,7 +221,7 @@ function replay(network, now, blocks) {
       rules.checkPlace(network, block.header, parent.header, now);
       rules.checkBody(network, block);
       const accounts = rules.connect(network, block, parent.accounts);
-      nodes.set(id, { header: block.header, work: parent.work + rules.workOf(block.header), accounts });
+      nodes.set(id, { header: block.header, work: parent.work + work(block.header.target), accounts });
       if (nodes.get(id).work > nodes.get(tip).work) tip = id;
     } catch (error) {
       if (!(error instanceof rules.Broken)) throw error;
@@ -208,7 +229,11 @@ function replay(network, now, blocks) {
     }
   }
   const best = nodes.get(tip);
-  const accounts = [...best.accounts].map(([address, { balance, nonce }]) => ({ address, balance: `${balance}`, nonce: `${nonce}` }));
+  const accounts = [...best.accounts].map(([address, { balance, nonce }]) => ({
+    address,
+    balance: `${balance}`,
+    nonce: `${nonce}`,
+  }));
   return { accept: { tip, height: best.header.height, work: best.work.toString(), accounts } };
 }
 

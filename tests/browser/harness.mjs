@@ -16,8 +16,13 @@ const SCREENSHOTS = process.env.QUIPU_SCREENSHOTS;
 export const DEADLINE_MILLIS = 60_000;
 /** The browser speaks to nobody but the node. */
 const BROWSER_ARGUMENTS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
 ];
 
 const FOLDERS = [];
@@ -46,7 +51,9 @@ export class Node {
       env: { PATH: process.env.PATH },
     });
     const ready = new Promise((resolve, reject) => {
-      node.ended = new Promise((ended) => node.process.on('exit', () => (ended(), reject(new Error('the node ended')))));
+      node.ended = new Promise((ended) =>
+        node.process.on('exit', () => (ended(), reject(new Error('the node ended')))),
+      );
       createInterface({ input: node.process.stdout }).on('line', (line) => {
         const said = JSON.parse(line);
         if (said.event === 'ready') resolve(said);
@@ -108,7 +115,13 @@ export async function open(browser, node, place = '', options = {}) {
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('console', (said) => ['error', 'warning'].includes(said.type()) && faults.push(said.text()));
-  page.on('request', (request) => request.url().startsWith(node.url) || /^(data|blob):/.test(request.url()) || faults.push(`asked for ${request.url()}`));
+  page.on(
+    'request',
+    (request) =>
+      request.url().startsWith(node.url) ||
+      /^(data|blob):/.test(request.url()) ||
+      faults.push(`asked for ${request.url()}`),
+  );
   await page.goto(`${node.url}/#/${place}`);
   return { page, faults, context };
 }

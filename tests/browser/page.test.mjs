@@ -39,7 +39,10 @@ async function says(page, selector, text) {
 
 /** Waits until the cord's newest bead of the best chain has this height. */
 async function tipIs(page, height) {
-  await page.waitForFunction((wanted) => [...document.querySelectorAll('.block.best')].at(-1)?.dataset.height === String(wanted), height);
+  await page.waitForFunction(
+    (wanted) => [...document.querySelectorAll('.block.best')].at(-1)?.dataset.height === String(wanted),
+    height,
+  );
 }
 
 test('a block arrives without a reload, and what waited hangs from it', OPTIONS, async () => {
@@ -72,7 +75,10 @@ test('a reorganisation is drawn as what it is', OPTIONS, async () => {
   const beside = page.locator(`.block.beside[data-id="${lost}"]`);
   await beside.waitFor();
   // It moves to its place beside the cord.
-  await page.waitForFunction((y) => document.querySelector('.block.beside .bead').getBoundingClientRect().y !== y, straight.y);
+  await page.waitForFunction(
+    (y) => document.querySelector('.block.beside .bead').getBoundingClientRect().y !== y,
+    straight.y,
+  );
   assert.equal(await page.locator('.block.beside').count(), 2);
   await picture(page, 'reorganisation');
   await beside.locator('a').press('Enter');
@@ -98,10 +104,14 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
   await node.run('mine 1');
   const { page, faults } = await open(browser, node, 'put');
   const sent = [];
-  page.on('request', (request) => sent.push(`${request.url()} ${request.postData() ?? ''} ${JSON.stringify(request.headers())}`));
+  page.on('request', (request) =>
+    sent.push(`${request.url()} ${request.postData() ?? ''} ${JSON.stringify(request.headers())}`),
+  );
   const place = folder();
   const file = wallet(place);
-  const seed = openssl('pkey', '-in', file, '-passin', `pass:${PASSWORD}`, '-outform', 'DER').subarray(-32).toString('hex');
+  const seed = openssl('pkey', '-in', file, '-passin', `pass:${PASSWORD}`, '-outform', 'DER')
+    .subarray(-32)
+    .toString('hex');
 
   await page.getByLabel('Text', { exact: true }).fill(MARKUP);
   await page.getByLabel('Tags').fill('lot-17, arrived');
@@ -125,7 +135,10 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
   await node.run('mine 1');
   await says(page, '#state', '1 confirmation');
   await says(page, '.says', MARKUP);
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download the receipt' }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Download the receipt' }).click(),
+  ]);
   const receipt = join(place, 'receipt.json');
   await download.saveAs(receipt);
 
@@ -191,7 +204,10 @@ test('where the browser cannot sign, OpenSSL does', OPTIONS, async () => {
   await page.getByRole('button', { name: 'Show what will be signed' }).click();
   await says(page, 'section', 'This will be signed');
   await picture(page, 'sign-elsewhere');
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save the bytes' }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Save the bytes' }).click(),
+  ]);
   const bytes = join(place, 'sign.bin');
   await download.saveAs(bytes);
   const signature = openssl('pkeyutl', '-sign', '-rawin', '-inkey', key, '-in', bytes).toString('hex');
@@ -265,7 +281,10 @@ test('the search box finds whatever has a name', OPTIONS, async () => {
   await page.keyboard.press('Enter');
   await says(page, '#search-answer', 'Nothing is called so');
   // What is not there is an answer, but the browser tells of it.
-  assert.deepEqual(faults.filter((fault) => !fault.includes('404')), []);
+  assert.deepEqual(
+    faults.filter((fault) => !fault.includes('404')),
+    [],
+  );
 });
 
 test('a block is broken in the sandbox until another rule complains', OPTIONS, async () => {
@@ -281,7 +300,13 @@ test('a block is broken in the sandbox until another rule complains', OPTIONS, a
   await says(page, '#verdict', 'R17 complains');
   await press('Begin anew');
   await says(page, '#verdict', 'No rule complains');
-  const rules = [['Invent a version', 'R4'], ['Choose another target', 'R5|R13'], ['Count its height twice', 'R11'], ['Date it a day ahead', 'R14'], ['Date it an hour back', 'R12']];
+  const rules = [
+    ['Invent a version', 'R4'],
+    ['Choose another target', 'R5|R13'],
+    ['Count its height twice', 'R11'],
+    ['Date it a day ahead', 'R14'],
+    ['Date it an hour back', 'R12'],
+  ];
   for (const [name, rule] of rules) {
     await press('Begin anew');
     await press(name);
@@ -321,6 +346,7 @@ async function everyView(node) {
     'lesson-block': 'lessons/block',
     'lesson-chain': 'lessons/chain',
     'lesson-fork': 'lessons/fork',
+    api: 'api',
     'not-found': 'block/999999',
     'nothing-here': 'nowhere',
   };
@@ -342,26 +368,40 @@ async function liveWorld() {
   return node;
 }
 
-test('no view has a serious fault for anybody, in light and in dark, wide and narrow', { timeout: 20 * DEADLINE_MILLIS }, async () => {
-  const node = await liveWorld();
-  const views = await everyView(node);
-  for (const colorScheme of ['light', 'dark']) {
-    for (const [width, name] of [[1280, 'wide'], [390, 'phone']]) {
-      const { page, faults, context } = await open(browser, node, '', { colorScheme, viewport: { width, height: 850 }, reducedMotion: 'reduce' });
-      for (const [view, place] of Object.entries(views)) {
-        await page.goto(`${node.url}/#/${place}`);
-        await settled(page, view, place);
-        await picture(page, `${view}-${colorScheme}-${name}`);
-        const where = `${view}, ${colorScheme}, ${name}`;
-        await noSeriousFault(page, where);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        assert.ok(overflow <= 0, `${where}: ${overflow} pixels too wide`);
+test(
+  'no view has a serious fault for anybody, in light and in dark, wide and narrow',
+  { timeout: 20 * DEADLINE_MILLIS },
+  async () => {
+    const node = await liveWorld();
+    const views = await everyView(node);
+    for (const colorScheme of ['light', 'dark']) {
+      for (const [width, name] of [
+        [1280, 'wide'],
+        [390, 'phone'],
+      ]) {
+        const { page, faults, context } = await open(browser, node, '', {
+          colorScheme,
+          viewport: { width, height: 850 },
+          reducedMotion: 'reduce',
+        });
+        for (const [view, place] of Object.entries(views)) {
+          await page.goto(`${node.url}/#/${place}`);
+          await settled(page, view, place);
+          await picture(page, `${view}-${colorScheme}-${name}`);
+          const where = `${view}, ${colorScheme}, ${name}`;
+          await noSeriousFault(page, where);
+          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          assert.ok(overflow <= 0, `${where}: ${overflow} pixels too wide`);
+        }
+        assert.deepEqual(
+          faults.filter((fault) => !fault.includes('404')),
+          [],
+        );
+        await context.close();
       }
-      assert.deepEqual(faults.filter((fault) => !fault.includes('404')), []);
-      await context.close();
     }
-  }
-});
+  },
+);
 
 /** Waits for a view, and for what it fetches after its first sight. */
 async function settled(page, view, place) {
@@ -374,6 +414,9 @@ async function noSeriousFault(page, where) {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
   const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  const told = serious.map(({ id, nodes: places }) => `${id}: ${places.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`);
+  const told = serious.map(
+    ({ id, nodes: places }) =>
+      `${id}: ${places.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
+  );
   assert.deepEqual(told, [], where);
 }

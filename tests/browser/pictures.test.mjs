@@ -47,7 +47,8 @@ test('the best chain is straight and branches stand beside it', () => {
 });
 
 test('events are read whole, however they are cut', () => {
-  const stream = ': nothing\n\nevent: tip\nid: 1-2\ndata: {"height":\ndata: 7}\n\nevent: hello\r\ndata: {}\r\n\r\ndata: x\n\n';
+  const stream =
+    ': nothing\n\nevent: tip\nid: 1-2\ndata: {"height":\ndata: 7}\n\nevent: hello\r\ndata: {}\r\n\r\ndata: x\n\n';
   const wanted = [
     { kind: 'tip', id: '1-2', data: '{"height":\n7}' },
     { kind: 'hello', id: '1-2', data: '{}' },
@@ -99,7 +100,10 @@ test('wallets open that OpenSSL wrote, and no others', async () => {
   await assert.rejects(openWallet(text('scrypt.pem'), 'x'), /scrypt/);
   openssl('genpkey', '-algorithm', 'x25519', '-out', file('other.pem'));
   await assert.rejects(openWallet(text('other.pem'), ''), /not an Ed25519 key/);
-  const damaged = text('aes256.pem').split('\n').filter((_, at) => at !== 1).join('\n');
+  const damaged = text('aes256.pem')
+    .split('\n')
+    .filter((_, at) => at !== 1)
+    .join('\n');
   for (const wrong of ['', 'hello', damaged, text('plain.pem').replace('MC4', 'MC5')]) {
     await assert.rejects(openWallet(wrong, 'x'), WalletError);
   }

@@ -76,6 +76,7 @@ const ASSETS: &[Asset] = assets![
     "protocol/transaction.js",
     "protocol/wallet.js",
     "views/account.js",
+    "views/api.js",
     "views/block.js",
     "views/drop.js",
     "views/lessons.js",

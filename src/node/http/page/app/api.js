@@ -17,17 +17,24 @@ export class Problem extends Error {
 /** How the token is asked for; set by the page. Gives the text that was typed. */
 let askForToken = async () => '';
 let asking = null;
+/** Whoever has said that they have none is not asked again and again. */
+let hasNone = false;
 
 /** Says how to ask for the token. */
 export function onTokenWanted(ask) {
   askForToken = ask;
 }
 
-/** A response that worked. `path` follows `/api/v1`. */
+/** The token may be asked for once more. */
+export function askAgain() {
+  hasNone = false;
+}
+
+/** A response that worked. `path` follows `/api/v1`, or begins with `/api`. */
 export async function request(path, { method = 'GET', body, headers = {}, signal } = {}) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
-    const response = await send(API + path, { method, body, headers, signal, token });
+    const response = await send(path.startsWith('/api/') ? path : API + path, { method, body, headers, signal, token });
     if (response.ok) return response;
     const problem = await problemOf(response);
     if (response.status !== 401) throw problem;
@@ -40,7 +47,12 @@ async function send(url, { method, body, headers, signal, token }) {
   if (token) all.authorization = `Bearer ${token}`;
   if (body !== undefined) all['content-type'] = 'application/json';
   try {
-    return await fetch(url, { method, headers: all, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    return await fetch(url, {
+      method,
+      headers: all,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Problem(0, 'unreachable', 'the node does not answer: see whether it still runs');
@@ -55,11 +67,13 @@ async function problemOf(response) {
 /** One question at a time, whoever asks; a token that another request has got meanwhile is tried first. */
 async function renewToken(tried, problem) {
   if (sessionStorage.getItem(TOKEN_KEY) !== tried) return;
+  if (hasNone) throw problem;
   asking ??= askForToken(tried ? 'That token is not this node’s.' : '').finally(() => {
     asking = null;
   });
   const token = (await asking).trim();
-  if (!token) throw problem;
+  hasNone = !token;
+  if (hasNone) throw problem;
   sessionStorage.setItem(TOKEN_KEY, token);
 }
 

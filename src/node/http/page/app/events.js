@@ -48,13 +48,14 @@ export class EventParser {
 }
 
 /**
- * Follows the events for ever. `heard(kind, data)` gets each one, `connected(yes)` hears when the node is lost and when
- * it is back. Gives a function that tries again at once.
+ * Follows the events for ever. `heard(kind, data)` gets each one, `connected(yes, why)` hears when the node is lost,
+ * with the error if there was one, and when it is back. Gives a function that tries again at once.
  */
 export function follow({ heard, connected }) {
   let last = '';
   let wake = () => {};
   const run = async () => {
+    let why = null;
     for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
       try {
         await readOnce(last, (event) => {
@@ -63,10 +64,12 @@ export function follow({ heard, connected }) {
           if (event.kind === 'hello' || event.kind === 'reset') connected(true);
           heard(event.kind, JSON.parse(event.data));
         });
-      } catch {
+        why = null;
+      } catch (error) {
         // Whatever broke the stream: it is opened again.
+        why = error;
       }
-      connected(false);
+      connected(false, why);
       await new Promise((resolve) => {
         wake = resolve;
         setTimeout(resolve, pause);

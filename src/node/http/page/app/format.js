@@ -9,7 +9,7 @@ const DIGITS = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 
 /** A moment, in Unix milliseconds. */
-export function dateTime(millis) {
+function dateTime(millis) {
   return DATE_TIME.format(new Date(millis));
 }
 

@@ -28,7 +28,7 @@ class Live extends EventTarget {
     this.#refresh();
     this.retry = follow({
       heard: (kind, data) => this.#heard(kind, data),
-      connected: (yes) => this.#connection(yes),
+      connected: (yes, why) => this.#connection(yes, why),
     });
     setInterval(() => this.isConnected && this.#later('status', () => this.#fetchStatus()), POLL_MILLIS);
   }
@@ -44,10 +44,10 @@ class Live extends EventTarget {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 
-  #connection(yes) {
+  #connection(yes, why) {
     if (this.isConnected === yes) return;
     this.isConnected = yes;
-    this.#say('connection', yes);
+    this.#say('connection', { isConnected: yes, wantsToken: why?.status === 401 });
   }
 
   #heard(kind, data) {
@@ -95,12 +95,15 @@ function soon(due, name, work) {
   state.running = true;
   state.again = false;
   // A node that does not answer is told of by the stream of events.
-  Promise.resolve().then(work).catch(() => {}).then(() => {
-    setTimeout(() => {
-      state.running = false;
-      if (state.again) soon(due, name, work);
-    }, PAUSE_MILLIS);
-  });
+  Promise.resolve()
+    .then(work)
+    .catch(() => {})
+    .then(() => {
+      setTimeout(() => {
+        state.running = false;
+        if (state.again) soon(due, name, work);
+      }, PAUSE_MILLIS);
+    });
 }
 
 /** A function that does `work` at most every so often, however often it is called. */

@@ -1,6 +1,6 @@
 // The page: its frame, the search box, and the word about the connection.
 
-import { onTokenWanted } from './api.js';
+import { askAgain, onTokenWanted } from './api.js';
 import { el, fill } from './dom.js';
 import { live } from './live.js';
 import { button } from './parts.js';
@@ -12,22 +12,39 @@ const part = (id) => document.getElementById(id);
 
 onTokenWanted(askForToken);
 showConnection();
-wireSearch({ form: part('search'), input: part('search-text'), file: part('search-file'), answer: part('search-answer') });
+wireSearch({
+  form: part('search'),
+  input: part('search-text'),
+  file: part('search-file'),
+  answer: part('search-answer'),
+});
 live.start();
 route(part('main'), part('navigation'));
 
 function showConnection() {
-  live.on('connection', (isConnected) => {
+  live.on('connection', ({ isConnected, wantsToken }) => {
     document.body.classList.toggle('lost', !isConnected);
-    const text = 'The node does not answer. Its last words are shown; this page tries again by itself.';
-    fill(part('connection'), isConnected ? [] : [el('span', {}, text), ' ', button('Try now', () => live.retry())]);
+    const gone = 'The node does not answer. Its last words are shown; this page tries again by itself.';
+    const text = wantsToken ? 'The node answers only to whoever has its token.' : gone;
+    const retry = () => {
+      askAgain();
+      live.retry();
+    };
+    fill(part('connection'), isConnected ? [] : [el('span', {}, text), ' ', button('Try now', retry)]);
   });
   live.on('status', (status) => {
     if (!status) return;
     fill(part('node-name'), status.name);
     fill(part('network-name'), status.network);
   });
-  live.on('warning', ({ message }) => fill(part('warning'), message, ' ', button('Hide', () => fill(part('warning')))));
+  live.on('warning', ({ message }) =>
+    fill(
+      part('warning'),
+      message,
+      ' ',
+      button('Hide', () => fill(part('warning'))),
+    ),
+  );
 }
 
 /** Asks for the bearer token in a dialog. Gives what was typed, or nothing. */

@@ -40,13 +40,27 @@ export function coins(amount) {
 /** Names and what they stand for; rows without a value are left out. */
 export function facts(rows) {
   const shown = rows.filter(([, value]) => value !== null && value !== undefined);
-  return el('dl', { class: 'facts' }, shown.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
+  return el(
+    'dl',
+    { class: 'facts' },
+    shown.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
+  );
 }
 
 /** A table. `rows` are lists of cells; on a narrow screen it scrolls by itself, also with the keyboard. */
 export function table(caption, headings, rows) {
-  const head = el('tr', {}, headings.map((heading) => el('th', { scope: 'col' }, heading)));
-  const body = rows.map((cells) => el('tr', {}, cells.map((cell) => el('td', {}, cell))));
+  const head = el(
+    'tr',
+    {},
+    headings.map((heading) => el('th', { scope: 'col' }, heading)),
+  );
+  const body = rows.map((cells) =>
+    el(
+      'tr',
+      {},
+      cells.map((cell) => el('td', {}, cell)),
+    ),
+  );
   const content = el('table', {}, el('caption', {}, caption), el('thead', {}, head), el('tbody', {}, body));
   return el('div', { class: 'scrolls', tabindex: '0', role: 'region', 'aria-label': caption }, content);
 }
@@ -66,9 +80,12 @@ export function button(text, act, { kind = '', ...more } = {}) {
   return el('button', { type: 'button', class: kind, on: { click: act }, ...more }, text);
 }
 
+let fields = 0;
+
 /** A labelled field. `hint` says what belongs there. */
 export function field(label, input, hint) {
-  const id = `f-${label.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
+  fields += 1;
+  const id = `field-${fields}`;
   input.id = id;
   if (hint) input.setAttribute('aria-describedby', `${id}-hint`);
   const help = hint ? el('p', { class: 'hint', id: `${id}-hint` }, hint) : null;

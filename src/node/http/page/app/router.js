@@ -4,6 +4,7 @@ import { el, fill } from './dom.js';
 import { live } from './live.js';
 import { problem } from './parts.js';
 import { account } from '../views/account.js';
+import { api } from '../views/api.js';
 import { block } from '../views/block.js';
 import { lessons } from '../views/lessons.js';
 import { now } from '../views/now.js';
@@ -15,7 +16,7 @@ import { transaction } from '../views/transaction.js';
 import { verify } from '../views/verify.js';
 
 /** Views by the first word of their address: `(arguments, { query, signal }) => { title, element }`. */
-const VIEWS = { '': now, account, block, lessons, peers, put, records, send, transaction, verify };
+const VIEWS = { '': now, account, api, block, lessons, peers, put, records, send, transaction, verify };
 
 let visit = new AbortController();
 

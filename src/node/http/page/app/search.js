@@ -17,7 +17,11 @@ export function wireSearch({ form, input, file, answer }) {
     } catch (error) {
       fill(answer, error.message);
     }
-    if (answer.textContent) answer.append(' ', button('Hide', () => fill(answer)));
+    if (answer.textContent)
+      answer.append(
+        ' ',
+        button('Hide', () => fill(answer)),
+      );
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -38,7 +42,7 @@ export function wireSearch({ form, input, file, answer }) {
 }
 
 /** Where a text leads, or null. */
-export async function placeOf(text) {
+async function placeOf(text) {
   const height = text.replace(/,/g, '');
   if (/^\d{1,15}$/.test(height) && (Number(height) <= (live.status?.height ?? 0) || height.length < 8)) {
     return `#/block/${height}`;

@@ -21,7 +21,14 @@ export class Chart {
     this.title = title;
     this.picture.addEventListener('pointermove', (event) => this.#point(event));
     this.picture.addEventListener('pointerleave', () => fill(this.note, this.explain));
-    this.element = el('figure', { class: 'card figure' }, el('figcaption', {}, title), this.value, this.picture, this.note);
+    this.element = el(
+      'figure',
+      { class: 'card figure' },
+      el('figcaption', {}, title),
+      this.value,
+      this.picture,
+      this.note,
+    );
   }
 
   /** Draws points `{ label, value }`; `summary` is shown in large. */
@@ -46,7 +53,8 @@ export class Chart {
 }
 
 function line(points, x, y) {
-  if (points.length < 2) return [svg('text', { class: 'faint', x: PAD, y: HEIGHT / 2 }, 'A few more blocks are needed.')];
+  if (points.length < 2)
+    return [svg('text', { class: 'faint', x: PAD, y: HEIGHT / 2 }, 'A few more blocks are needed.')];
   const path = points.map(({ value }, at) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join('L');
   const floor = HEIGHT - PAD;
   return [

@@ -54,7 +54,9 @@ export class Cord {
     }
     const last = places.filter((place) => place.lane === 0).at(-1);
     const heap = { x: last ? spots.get(last.header.id).x + COLUMN : COLUMN, y: base };
-    const note = hidden ? [svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} beside`)] : [];
+    const note = hidden
+      ? [svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} beside`)]
+      : [];
     this.#ground.replaceChildren(cordLine(base, heap.x), drawHeap(pending, heap, rows), ...note);
     this.#place(places, spots, kinds, heap);
   }
@@ -75,7 +77,10 @@ export class Cord {
       if (!from) arrive(node.element, to, heap);
       else if (from.x !== to.x || from.y !== to.y) slide(node.element, from, to);
     }
-    reorder(this.#blocks, [...beads.values()].map(({ element }) => element));
+    reorder(
+      this.#blocks,
+      [...beads.values()].map(({ element }) => element),
+    );
     this.#beads = beads;
     this.#spots = spots;
     this.#top = top;
@@ -172,7 +177,12 @@ function drawHeap(pending, { x, y }, rows) {
     svg('rect', { class: 'heap-box', x: -24, y: -18, width: 92, height: 36 + rows * KNOT_STEP, rx: 11 }),
     svg('text', { class: 'faint', x: 22, y: 2, 'text-anchor': 'middle' }, text),
     knots.map((row, at) =>
-      svg('circle', { class: `knot ${row.type}`, cx: -10 + (at % HEAP_COLUMNS) * 13, cy: 20 + Math.floor(at / HEAP_COLUMNS) * 13, r: 4.5 }),
+      svg('circle', {
+        class: `knot ${row.type}`,
+        cx: -10 + (at % HEAP_COLUMNS) * 13,
+        cy: 20 + Math.floor(at / HEAP_COLUMNS) * 13,
+        r: 4.5,
+      }),
     ),
   );
 }
@@ -185,7 +195,10 @@ function slide(bead, from, to) {
 function arrive(bead, to, heap) {
   const here = `translate(${to.x}px, ${to.y}px)`;
   bead.animate(
-    [{ transform: `${here} scale(0.4)`, opacity: 0 }, { transform: `${here} scale(1)`, opacity: 1 }],
+    [
+      { transform: `${here} scale(0.4)`, opacity: 0 },
+      { transform: `${here} scale(1)`, opacity: 1 },
+    ],
     { duration: MOVE_MILLIS, easing: 'ease-out' },
   );
   const [x, y] = [heap.x - to.x, heap.y - to.y];

@@ -16,7 +16,10 @@ export function peerName(peer) {
 
 /** What the colours mean. */
 export function graphLegend() {
-  const items = [['level', 'has our height, or more'], ['behind', 'is below']];
+  const items = [
+    ['level', 'has our height, or more'],
+    ['behind', 'is below'],
+  ];
   const one = ([kind, text]) => el('li', {}, el('span', { class: `swatch ${kind}`, 'aria-hidden': 'true' }), text);
   return el('ul', { class: 'legend' }, items.map(one));
 }
@@ -37,7 +40,9 @@ export function peersGraph(name, height, peers) {
     places.map(({ x, y, peer }) => tie(x, y, peer)),
     places.map(({ x, y, peer }) => knot(x, y, cut(peerName(peer)), at(peer, height), 11)),
     knot(WIDTH / 2, HEIGHT / 2 - 6, cut(name), 'self', 17),
-    peers.length > shown.length ? svg('text', { class: 'faint', x: 8, y: 16 }, `+${peers.length - shown.length}`) : null,
+    peers.length > shown.length
+      ? svg('text', { class: 'faint', x: 8, y: 16 }, `+${peers.length - shown.length}`)
+      : null,
   );
 }
 

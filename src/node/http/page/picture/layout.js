@@ -4,7 +4,7 @@
 // a reorganisation is seen as what it is.
 
 /** Lanes that are drawn beside the best chain; what needs more is counted, not drawn. */
-export const LANES_MAX = 4;
+const LANES_MAX = 4;
 
 /**
  * Places for headers (`height`, `id`, `parent`, `best_chain`), of which the newest `columns` heights are shown. Gives

@@ -45,8 +45,3 @@ export function toLittleEndian(number, width) {
   if (value < 0n || value >> BigInt(8 * width)) throw new Error(`${value} does not fit ${width} bytes`);
   return unhex(value.toString(16).padStart(2 * width, '0')).reverse();
 }
-
-/** Whether both hold the same. */
-export function isSame(one, other) {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
-}

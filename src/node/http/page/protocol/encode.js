@@ -19,11 +19,13 @@ const HASH = array(32);
 const ADDRESS = array(20);
 const KEY = oneOf(['ed25519', array(32)]);
 const SIGNATURE = oneOf(['ed25519', array(64)]);
-const ACTION = oneOf(
-  ['transfer', struct(['to', ADDRESS], ['amount', 'u64'])],
-  ['record', struct(['data', DATA])],
-);
-const TRANSACTION_FIELDS = [['sender', KEY], ['nonce', 'u64'], ['fee', 'u64'], ['action', ACTION]];
+const ACTION = oneOf(['transfer', struct(['to', ADDRESS], ['amount', 'u64'])], ['record', struct(['data', DATA])]);
+const TRANSACTION_FIELDS = [
+  ['sender', KEY],
+  ['nonce', 'u64'],
+  ['fee', 'u64'],
+  ['action', ACTION],
+];
 
 /** A transaction without its signature. */
 export const TRANSACTION = struct(...TRANSACTION_FIELDS);
@@ -31,8 +33,13 @@ export const TRANSACTION = struct(...TRANSACTION_FIELDS);
 export const SIGNED_TRANSACTION = struct(...TRANSACTION_FIELDS, ['signature', SIGNATURE]);
 /** The 96 bytes whose hash is a block's id. */
 export const HEADER = struct(
-  ['version', 'u32'], ['height', 'u64'], ['parent', HASH], ['body_root', HASH], ['timestamp', 'u64'],
-  ['target', 'u32'], ['nonce', 'u64'],
+  ['version', 'u32'],
+  ['height', 'u64'],
+  ['parent', HASH],
+  ['body_root', HASH],
+  ['timestamp', 'u64'],
+  ['target', 'u32'],
+  ['nonce', 'u64'],
 );
 /** What the miner gets. */
 export const REWARD = struct(['to', ADDRESS], ['amount', 'u64']);

@@ -5,7 +5,11 @@
 const SPACE = /[ \t\r\n]*/y;
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-const WORDS = new Map([['true', true], ['false', false], ['null', null]]);
+const WORDS = new Map([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+]);
 /** More arrays and objects inside each other are refused; what is read here has four. */
 const DEPTH_MAX = 32;
 

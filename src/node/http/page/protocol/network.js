@@ -7,8 +7,14 @@ import { expand } from './target.js';
 
 /** The parameters in their order, with the bytes of each; the name comes before them. */
 const NUMBERS = [
-  ['genesis_time', 8], ['target_spacing', 8], ['half_life', 8], ['easiest_target', 4], ['future_time_max', 8],
-  ['subsidy', 8], ['fee_min', 8], ['block_bytes_max', 4],
+  ['genesis_time', 8],
+  ['target_spacing', 8],
+  ['half_life', 8],
+  ['easiest_target', 4],
+  ['future_time_max', 8],
+  ['subsidy', 8],
+  ['fee_min', 8],
+  ['block_bytes_max', 4],
 ];
 const BLOCK_BYTES_LEAST = 16_384n;
 const BLOCK_BYTES_MOST = 4_194_304n;
@@ -20,7 +26,9 @@ export const PARAMETERS = ['name', ...NUMBERS.map(([name]) => name)];
 export function isNetwork(parameters) {
   const { name, easiest_target: easiest, target_spacing: spacing, block_bytes_max: most } = parameters;
   const isTarget = expand(Number(easiest)) !== null;
-  return /^[a-z0-9-]{1,32}$/.test(name) && isTarget && spacing > 0n && most >= BLOCK_BYTES_LEAST && most <= BLOCK_BYTES_MOST;
+  return (
+    /^[a-z0-9-]{1,32}$/.test(name) && isTarget && spacing > 0n && most >= BLOCK_BYTES_LEAST && most <= BLOCK_BYTES_MOST
+  );
 }
 
 /** The network with these parameters, its genesis block and that block's id (hex). */

@@ -98,7 +98,10 @@ function written(value) {
 
 function networkOf({ network: given, genesis }) {
   const parameters = Object.fromEntries(
-    PARAMETERS.map((name) => [name, name === 'name' ? given.name : AMOUNTS.includes(name) ? parseAmount(given[name]) : given[name]]),
+    PARAMETERS.map((name) => [
+      name,
+      name === 'name' ? given.name : AMOUNTS.includes(name) ? parseAmount(given[name]) : given[name],
+    ]),
   );
   demand(isNetwork(parameters), 'parameters');
   const network = makeNetwork(parameters);
@@ -193,11 +196,18 @@ function isWhole(value, bits) {
 }
 
 function isHex(value, length) {
-  return typeof value === 'string' && /^[0-9a-fA-F]*$/.test(value) && value.length % 2 === 0 && (length === undefined || value.length === length);
+  return (
+    typeof value === 'string' &&
+    /^[0-9a-fA-F]*$/.test(value) &&
+    value.length % 2 === 0 &&
+    (length === undefined || value.length === length)
+  );
 }
 
 function isStep(step) {
-  return isObject(step) && (hasExactly(step, ['left']) || hasExactly(step, ['right'])) && isHex(Object.values(step)[0], 64);
+  return (
+    isObject(step) && (hasExactly(step, ['left']) || hasExactly(step, ['right'])) && isHex(Object.values(step)[0], 64)
+  );
 }
 
 function isAmount(value) {

@@ -117,7 +117,14 @@ function isTag(text) {
 
 function isFileName(text) {
   const length = utf8(text).length;
-  return length >= 1 && length <= NAME_BYTES_MAX && !NOT_IN_NAME.test(text) && text.isWellFormed() && text !== '.' && text !== '..';
+  return (
+    length >= 1 &&
+    length <= NAME_BYTES_MAX &&
+    !NOT_IN_NAME.test(text) &&
+    text.isWellFormed() &&
+    text !== '.' &&
+    text !== '..'
+  );
 }
 
 function isJson(text) {

@@ -6,7 +6,7 @@ import { addressText } from './address.js';
 import { bigEndian, hex, unhex } from './bytes.js';
 import { BLOCK, HEADER, REWARD, SIGNED_TRANSACTION, decode, encode } from './encode.js';
 import { leaf, merkleRoot, sha256 } from './sha256.js';
-import { expand, targetAfter, work } from './target.js';
+import { expand, targetAfter } from './target.js';
 import { brokenForm, isSigned, senderOf } from './transaction.js';
 
 const LIMIT = 1n << 64n;
@@ -148,9 +148,4 @@ export function complaint(network, block, parent, now, accounts) {
     if (error instanceof Broken) return error;
     throw error;
   }
-}
-
-/** The work that a header stands for; genesis stands for none. */
-export function workOf(header) {
-  return BigInt(header.height) === 0n ? 0n : work(header.target);
 }

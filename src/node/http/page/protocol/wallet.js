@@ -20,7 +20,10 @@ const HASHES = new Map([
   ['1.2.840.113549.2.11', 'SHA-512'],
 ]);
 /** AES in CBC mode: the bits of its key. */
-const CIPHERS = new Map([['2.16.840.1.101.3.4.1.2', 128], ['2.16.840.1.101.3.4.1.42', 256]]);
+const CIPHERS = new Map([
+  ['2.16.840.1.101.3.4.1.2', 128],
+  ['2.16.840.1.101.3.4.1.42', 256],
+]);
 /** What is before the 32 bytes of a key in PKCS#8, version 1. */
 const PRIVATE_PREFIX = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 const TAGS = { integer: 2, octets: 4, oid: 6, sequence: 0x30 };
@@ -69,7 +72,10 @@ export async function openWallet(text, password) {
 function privateBlock(text) {
   if (text.length > FILE_CHARS_MAX) throw new WalletError('this is too long for a wallet’s file: choose another');
   const found = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----([\sA-Za-z0-9+/=]*)-----END \1-----/.exec(text);
-  if (!found) throw new WalletError('this is no wallet: choose a PEM file with a private key, such as wallets/default.pem of the data folder');
+  if (!found)
+    throw new WalletError(
+      'this is no wallet: choose a PEM file with a private key, such as wallets/default.pem of the data folder',
+    );
   const [, label, body] = found;
   if (label !== 'PRIVATE KEY' && label !== 'ENCRYPTED PRIVATE KEY') {
     throw new WalletError(`this is another kind of key (${label.toLowerCase()}): choose an Ed25519 key in PKCS#8 form`);
@@ -95,7 +101,11 @@ async function decrypt(der, password) {
   try {
     const base = await crypto.subtle.importKey('raw', secret, 'PBKDF2', false, ['deriveKey']);
     const key = await crypto.subtle.deriveKey(
-      { name: 'PBKDF2', ...derivation }, base, { name: 'AES-CBC', length: cipher.bits }, false, ['decrypt'],
+      { name: 'PBKDF2', ...derivation },
+      base,
+      { name: 'AES-CBC', length: cipher.bits },
+      false,
+      ['decrypt'],
     );
     const plain = await crypto.subtle.decrypt({ name: 'AES-CBC', iv: cipher.iv }, key, ciphertext);
     return new Uint8Array(plain);
@@ -111,12 +121,15 @@ function readEncrypted(der) {
   const [info] = elements(der);
   const [algorithm, encrypted] = elements(part(info, TAGS.sequence));
   const [scheme, parameters] = elements(part(algorithm, TAGS.sequence));
-  const old = 'it is encrypted in an old way: write it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256`';
+  const old =
+    'it is encrypted in an old way: write it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256`';
   if (oid(scheme) !== PBES2) throw new WalletError(old);
   const [kdf, cipher] = elements(part(parameters, TAGS.sequence));
   const [kdfName, kdfParameters] = elements(part(kdf, TAGS.sequence));
   if (oid(kdfName) === SCRYPT) {
-    throw new WalletError('its password goes through scrypt, which browsers do not have: take it in with `quipu wallet import`, which writes PBKDF2');
+    throw new WalletError(
+      'its password goes through scrypt, which browsers do not have: take it in with `quipu wallet import`, which writes PBKDF2',
+    );
   }
   if (oid(kdfName) !== PBKDF2) throw new WalletError(old);
   const [cipherName, iv] = elements(part(cipher, TAGS.sequence));
@@ -133,7 +146,8 @@ function readEncrypted(der) {
 function readDerivation(content, old) {
   const [salt, rounds, ...more] = elements(content);
   const iterations = part(rounds, TAGS.integer).reduce((sum, byte) => sum * 256 + byte, 0);
-  if (iterations < 1 || iterations > ITERATIONS_MAX) throw new WalletError('opening it would take too long: its file claims too many iterations');
+  if (iterations < 1 || iterations > ITERATIONS_MAX)
+    throw new WalletError('opening it would take too long: its file claims too many iterations');
   const prf = more.find(({ tag }) => tag === TAGS.sequence);
   const hash = prf ? HASHES.get(oid(elements(prf.content)[0])) : 'SHA-1';
   if (!hash) throw new WalletError(old);
@@ -155,7 +169,7 @@ function seedOf(der) {
 /** The elements of some DER (X.690), each with its tag and content. */
 function elements(der) {
   const found = [];
-  for (let at = 0; at < der.length; ) {
+  for (let at = 0; at < der.length;) {
     const tag = der[at];
     let length = der[at + 1];
     at += 2;

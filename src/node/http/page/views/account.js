@@ -79,5 +79,9 @@ function historyTable(entries) {
     transactionLink(transaction.id),
     time(timestamp),
   ]);
-  return table('What this account did and what happened to it, the newest first', ['Block', 'Part', 'What', 'Id', 'Time'], cells);
+  return table(
+    'What this account did and what happened to it, the newest first',
+    ['Block', 'Part', 'What', 'Id', 'Time'],
+    cells,
+  );
 }

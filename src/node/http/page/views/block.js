@@ -47,7 +47,15 @@ function headerFacts(found, header, encoded) {
     ['Made', time(found.timestamp)],
     ['Miner', accountLink(found.miner, true)],
     ['Body root', el('code', {}, header.body_root)],
-    ['Target', el('span', {}, el('code', {}, found.target), mined ? `, ${count(work(header.target))} hashes on average` : ', free of work')],
+    [
+      'Target',
+      el(
+        'span',
+        {},
+        el('code', {}, found.target),
+        mined ? `, ${count(work(header.target))} hashes on average` : ', free of work',
+      ),
+    ],
     ['Nonce', count(BigInt(header.nonce))],
     ['Size', bytes(found.size)],
     ['Header’s bytes', el('code', { class: 'bytes' }, hex(encoded))],
@@ -55,13 +63,15 @@ function headerFacts(found, header, encoded) {
 }
 
 function transactions({ transactions: rows }) {
-  const cells = rows.slice(0, ROWS_MAX).map((row) => [
-    transactionLink(row.id),
-    el('span', { class: `kind ${row.type}` }, row.type),
-    accountLink(row.sender),
-    rowSummary(row),
-    row.type === 'reward' ? '' : coins(row.fee),
-  ]);
+  const cells = rows
+    .slice(0, ROWS_MAX)
+    .map((row) => [
+      transactionLink(row.id),
+      el('span', { class: `kind ${row.type}` }, row.type),
+      accountLink(row.sender),
+      rowSummary(row),
+      row.type === 'reward' ? '' : coins(row.fee),
+    ]);
   const more = rows.length - cells.length;
   return [
     table('What this block holds', ['Id', 'Kind', 'From', 'What', 'Fee'], cells),

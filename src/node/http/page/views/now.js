@@ -59,8 +59,18 @@ function makeParts() {
   const news = el('p', { class: 'news', role: 'status' });
   const figures = el('div', { class: 'figures' });
   const charts = {
-    rate: new Chart({ title: 'Hash rate', kind: 'line', explain: 'Work of ten blocks by the time they took', show: (n) => scaled(n, 'H/s') }),
-    work: new Chart({ title: 'Difficulty', kind: 'line', explain: 'Hashes that a block takes on average', show: (n) => scaled(n, 'H') }),
+    rate: new Chart({
+      title: 'Hash rate',
+      kind: 'line',
+      explain: 'Work of ten blocks by the time they took',
+      show: (n) => scaled(n, 'H/s'),
+    }),
+    work: new Chart({
+      title: 'Difficulty',
+      kind: 'line',
+      explain: 'Hashes that a block takes on average',
+      show: (n) => scaled(n, 'H'),
+    }),
     times: new Chart({ title: 'Block times', kind: 'bars', explain: 'From each block to the next', show: span }),
   };
   const graph = el('div', { class: 'graph-box' });
@@ -71,14 +81,23 @@ function makeParts() {
     el('h1', {}, 'Now'),
     figures,
     el('section', { class: 'card wide', 'aria-label': 'Chain' }, cordBox, legend(), news),
-    el('div', { class: 'charts' }, Object.values(charts).map((chart) => chart.element)),
+    el(
+      'div',
+      { class: 'charts' },
+      Object.values(charts).map((chart) => chart.element),
+    ),
     el('div', { class: 'two' }, section('Last blocks', rows), section('Peers', graph, graphLegend())),
   );
   return { element, cord, cordBox, news, figures, charts, graph, rows };
 }
 
 function legend() {
-  const items = [['best', 'best chain'], ['beside', 'beside it'], ['transfer', 'transfer'], ['record', 'record']];
+  const items = [
+    ['best', 'best chain'],
+    ['beside', 'beside it'],
+    ['transfer', 'transfer'],
+    ['record', 'record'],
+  ];
   return el(
     'ul',
     { class: 'legend' },
@@ -90,16 +109,21 @@ function drawAll(parts, state) {
   const { headers, blocks, pending, peers, kinds } = state;
   drawFigures(parts.figures, state);
   parts.cord.draw({ headers, kinds, pending, width: Math.max(WIDTH_MIN, parts.cordBox.clientWidth) });
-  drawCharts(parts.charts, headers.filter((header) => header.best_chain));
+  drawCharts(
+    parts.charts,
+    headers.filter((header) => header.best_chain),
+  );
   const status = live.status;
   if (status) fill(parts.graph, peersGraph(status.name, status.height, peers));
-  const cells = blocks.slice(0, 8).map((block) => [
-    blockLink(block.id, count(block.height)),
-    blockLink(block.id, short(block.id)),
-    counted(block.transactions.length - 1, 'transaction'),
-    accountLink(block.miner),
-    time(block.timestamp),
-  ]);
+  const cells = blocks
+    .slice(0, 8)
+    .map((block) => [
+      blockLink(block.id, count(block.height)),
+      blockLink(block.id, short(block.id)),
+      counted(block.transactions.length - 1, 'transaction'),
+      accountLink(block.miner),
+      time(block.timestamp),
+    ]);
   fill(parts.rows, table('The newest blocks of the best chain', ['Height', 'Id', 'Holds', 'Miner', 'Made'], cells));
 }
 
@@ -114,7 +138,13 @@ function drawFigures(element, { peers, pending, headers }) {
     ['Peers', count(peers.length), status.syncing ? 'fetching a better chain' : 'in step'],
     ['Mining here', status.mining.mode, status.mining.hash_rate ? scaled(status.mining.hash_rate, 'H/s') : 'resting'],
   ];
-  const one = ([name, value, note]) => el('div', { class: 'figure-box' }, el('dt', {}, name), el('dd', {}, el('strong', {}, value), ' ', el('span', { class: 'faint' }, note)));
+  const one = ([name, value, note]) =>
+    el(
+      'div',
+      { class: 'figure-box' },
+      el('dt', {}, name),
+      el('dd', {}, el('strong', {}, value), ' ', el('span', { class: 'faint' }, note)),
+    );
   fill(element, el('dl', { class: 'figure-row' }, rows.map(one)));
 }
 
@@ -123,15 +153,23 @@ function drawCharts({ rate, work, times }, best) {
   const chain = best.filter((header) => header.height > 0);
   const label = (header) => `Block ${count(header.height)}`;
   const works = chain.map((header) => ({ label: label(header), value: Number(header.work) }));
-  const gaps = chain.slice(1).map((header, at) => ({ label: label(header), value: header.timestamp - chain[at].timestamp }));
+  const gaps = chain
+    .slice(1)
+    .map((header, at) => ({ label: label(header), value: header.timestamp - chain[at].timestamp }));
   const rates = chain.slice(RATE_BLOCKS).map((header, at) => {
     const hashes = chain.slice(at + 1, at + 1 + RATE_BLOCKS).reduce((sum, one) => sum + Number(one.work), 0);
     const millis = Math.max(1, header.timestamp - chain[at].timestamp);
     return { label: label(header), value: (hashes * 1000) / millis };
   });
   const last = (points, show) => (points.length ? show(points.at(-1).value) : '—');
-  rate.draw(rates, last(rates, (value) => scaled(value, 'H/s')));
-  work.draw(works, last(works, (value) => scaled(value, 'H')));
+  rate.draw(
+    rates,
+    last(rates, (value) => scaled(value, 'H/s')),
+  );
+  work.draw(
+    works,
+    last(works, (value) => scaled(value, 'H')),
+  );
   const mean = gaps.length ? gaps.reduce((sum, gap) => sum + gap.value, 0) / gaps.length : null;
   times.draw(gaps, mean === null ? '—' : `${span(mean)} on average`);
 }

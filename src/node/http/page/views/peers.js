@@ -15,7 +15,12 @@ export async function peers(_, { signal }) {
     const list = await get('/peers');
     const { name, height } = live.status ?? (await get('/status'));
     fill(graph, peersGraph(name, height, list));
-    fill(rows, list.length ? peersTable(list) : el('p', { class: 'faint' }, 'Nobody is connected. Another node on this network is found by itself.'));
+    fill(
+      rows,
+      list.length
+        ? peersTable(list)
+        : el('p', { class: 'faint' }, 'Nobody is connected. Another node on this network is found by itself.'),
+    );
   };
   await refresh();
   live.on('peers status', calmly(refresh), signal);
@@ -44,7 +49,12 @@ function peersTable(list) {
 }
 
 function connectForm() {
-  const input = el('input', { placeholder: '/ip4/192.168.1.5/tcp/7787', autocomplete: 'off', spellcheck: 'false', required: true });
+  const input = el('input', {
+    placeholder: '/ip4/192.168.1.5/tcp/7787',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    required: true,
+  });
   const answer = el('div', { role: 'status' });
   const submit = async (event) => {
     event.preventDefault();
@@ -71,7 +81,9 @@ function resolveForm() {
     fill(answer, 'Asking …');
     try {
       const { replaced, answered, asked, tip } = await (await request('/resolve', { method: 'POST' })).json();
-      const words = replaced ? `Our chain was replaced; it now ends at ${count(tip.height)}.` : 'Our chain is the best one.';
+      const words = replaced
+        ? `Our chain was replaced; it now ends at ${count(tip.height)}.`
+        : 'Our chain is the best one.';
       fill(answer, el('p', { class: 'good-news' }, `${answered} of ${asked} answered. ${words}`));
     } catch (error) {
       fill(answer, problem(error));

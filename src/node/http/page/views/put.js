@@ -17,7 +17,10 @@ export async function put() {
   const room = el('p', { class: 'hint', role: 'status' });
   const data = () => writeRecord(tagsOf(tags.value), what.content());
   const makeAction = () => ({ record: { data: hex(data()) } });
-  const describe = ({ record }) => [['What', el('div', {}, recordContent(readRecord(data())))], ['Length', counted(record.data.length / 2, 'byte')]];
+  const describe = ({ record }) => [
+    ['What', el('div', {}, recordContent(readRecord(data())))],
+    ['Length', counted(record.data.length / 2, 'byte')],
+  ];
   const signer = await signing({ makeAction, describe });
   const measure = () => {
     try {
@@ -30,17 +33,32 @@ export async function put() {
     'form',
     { on: { submit: signer.review, input: measure, change: measure } },
     el('h1', {}, 'Put data on the chain'),
-    el('p', {}, 'What you write here is public and stays: everybody on the network can read it, and nobody can take it back.'),
-    el('div', { class: 'halves' },
-      section('Data', what.element, field('Tags', tags, 'Words by which it can be found, with commas between them'), room),
-      signer.form),
+    el(
+      'p',
+      {},
+      'What you write here is public and stays: everybody on the network can read it, and nobody can take it back.',
+    ),
+    el(
+      'div',
+      { class: 'halves' },
+      section(
+        'Data',
+        what.element,
+        field('Tags', tags, 'Words by which it can be found, with commas between them'),
+        room,
+      ),
+      signer.form,
+    ),
     signer.outcome,
   );
   return { title: 'Put data', element };
 }
 
 function tagsOf(text) {
-  return text.split(',').map((tag) => tag.trim()).filter(Boolean);
+  return text
+    .split(',')
+    .map((tag) => tag.trim())
+    .filter(Boolean);
 }
 
 /** A choice of three, and the field of the one that was chosen. */
@@ -49,15 +67,22 @@ function whatFields() {
   const text = el('textarea', { rows: '4', spellcheck: 'true' });
   const json = el('textarea', { rows: '4', spellcheck: 'false', placeholder: '{"celsius": 4.5}' });
   const chosen = el('p', { class: 'says' }, 'No file yet.');
-  const drop = fileDrop('Drop a file: its SHA-256, its name and its size are recorded, never what is in it', async (one, say) => {
-    const sha256 = await hashFile(one, (percent) => say(`Hashing: ${percent} %`));
-    file = { sha256, name: one.name, size: String(one.size) };
-    fill(chosen, el('strong', {}, one.name), ` ${bytes(one.size)} `, el('code', {}, sha256));
-    chosen.dispatchEvent(new Event('change', { bubbles: true }));
-  });
+  const drop = fileDrop(
+    'Drop a file: its SHA-256, its name and its size are recorded, never what is in it',
+    async (one, say) => {
+      const sha256 = await hashFile(one, (percent) => say(`Hashing: ${percent} %`));
+      file = { sha256, name: one.name, size: String(one.size) };
+      fill(chosen, el('strong', {}, one.name), ` ${bytes(one.size)} `, el('code', {}, sha256));
+      chosen.dispatchEvent(new Event('change', { bubbles: true }));
+    },
+  );
   const kinds = {
     text: { label: 'A text', element: field('Text', text), content: () => ({ text: text.value }) },
-    file: { label: 'A file’s fingerprint', element: el('div', {}, drop, chosen), content: () => ({ file: needed(file) }) },
+    file: {
+      label: 'A file’s fingerprint',
+      element: el('div', {}, drop, chosen),
+      content: () => ({ file: needed(file) }),
+    },
     json: { label: 'JSON', element: field('JSON value', json), content: () => ({ json: json.value.trim() }) },
   };
   let kind = 'text';
@@ -67,9 +92,25 @@ function whatFields() {
     fill(place, kinds[name].element);
   };
   const radio = ([name, { label }]) =>
-    el('label', {}, el('input', { type: 'radio', name: 'kind', value: name, checked: name === kind, on: { change: () => choose(name) } }), label);
+    el(
+      'label',
+      {},
+      el('input', {
+        type: 'radio',
+        name: 'kind',
+        value: name,
+        checked: name === kind,
+        on: { change: () => choose(name) },
+      }),
+      label,
+    );
   choose(kind);
-  const choices = el('fieldset', {}, el('legend', {}, 'What'), el('div', { class: 'choices' }, Object.entries(kinds).map(radio)));
+  const choices = el(
+    'fieldset',
+    {},
+    el('legend', {}, 'What'),
+    el('div', { class: 'choices' }, Object.entries(kinds).map(radio)),
+  );
   return { element: el('div', {}, choices, place), content: () => kinds[kind].content() };
 }
 

@@ -17,11 +17,13 @@ export function recordContent({ tags, content, content_hash: hash }) {
   const { text, json, file, bytes: raw } = content;
   const shown = [];
   if (file) {
-    shown.push(facts([
-      ['File', el('span', { class: 'says' }, file.name)],
-      ['Size', `${bytes(file.size)} (${file.size} bytes)`],
-      ['SHA-256', el('code', {}, file.sha256)],
-    ]));
+    shown.push(
+      facts([
+        ['File', el('span', { class: 'says' }, file.name)],
+        ['Size', `${bytes(file.size)} (${file.size} bytes)`],
+        ['SHA-256', el('code', {}, file.sha256)],
+      ]),
+    );
   } else if (json !== undefined) {
     shown.push(el('pre', { class: 'says' }, pretty(json)));
   } else if (raw !== undefined) {

@@ -24,10 +24,17 @@ export async function records(_, { query, signal }) {
     pages = before ? pages + 1 : 1;
     if (before) list.append(...cards);
     else fill(list, cards.length ? cards : nothing(wanted, query.get('name')));
-    fill(more, page.next ? button('Older', () => fetchPage(page.next).catch((error) => fill(more, problem(error)))) : []);
+    fill(
+      more,
+      page.next ? button('Older', () => fetchPage(page.next).catch((error) => fill(more, problem(error)))) : [],
+    );
   };
   await fetchPage('').catch((error) => fill(list, problem(error)));
-  live.on('tip', calmly(() => (pages <= 1 ? fetchPage('') : null)), signal);
+  live.on(
+    'tip',
+    calmly(() => (pages <= 1 ? fetchPage('') : null)),
+    signal,
+  );
   const element = el('div', {}, el('h1', {}, 'Records'), filterForm(wanted), fileSearch(), list, more);
   return { title: 'Records', element };
 }
@@ -37,7 +44,12 @@ function filterForm(wanted) {
     tag: el('input', { value: wanted.tag, placeholder: 'lot-17', autocomplete: 'off' }),
     from: el('input', { value: wanted.from, placeholder: '0x…', autocomplete: 'off', spellcheck: 'false' }),
     since: el('input', { value: wanted.since, placeholder: '2026-11-21, or 7d', autocomplete: 'off' }),
-    sha256: el('input', { value: wanted.sha256, placeholder: '64 hex digits', autocomplete: 'off', spellcheck: 'false' }),
+    sha256: el('input', {
+      value: wanted.sha256,
+      placeholder: '64 hex digits',
+      autocomplete: 'off',
+      spellcheck: 'false',
+    }),
   };
   const submit = (event) => {
     event.preventDefault();
@@ -55,7 +67,12 @@ function filterForm(wanted) {
       field('Since', inputs.since),
       field('SHA-256', inputs.sha256),
     ),
-    el('p', { class: 'buttons' }, el('button', { class: 'main' }, 'Search'), el('a', { href: '#/records' }, 'All records')),
+    el(
+      'p',
+      { class: 'buttons' },
+      el('button', { class: 'main' }, 'Search'),
+      el('a', { href: '#/records' }, 'All records'),
+    ),
   );
 }
 
@@ -69,7 +86,11 @@ function fileSearch() {
 function nothing(wanted, name) {
   if (!wanted.sha256) return el('p', { class: 'faint' }, 'No record is like that.');
   const what = name ? `“${name}”` : 'What has this fingerprint';
-  return el('p', { class: 'problem', role: 'alert' }, `${what} was not recorded on this chain: neither it nor a text like it.`);
+  return el(
+    'p',
+    { class: 'problem', role: 'alert' },
+    `${what} was not recorded on this chain: neither it nor a text like it.`,
+  );
 }
 
 function card(record) {
@@ -81,14 +102,26 @@ function card(record) {
     el(
       'p',
       { class: 'faint meta' },
-      accountLink(record.sender), ' in block ', blockLink(record.block, count(record.height)), ', ', time(record.timestamp),
-      ', ', transactionLink(record.id),
+      accountLink(record.sender),
+      ' in block ',
+      blockLink(record.block, count(record.height)),
+      ', ',
+      time(record.timestamp),
+      ', ',
+      transactionLink(record.id),
     ),
   );
 }
 
 function said({ text, file, json, hex }) {
-  if (file) return el('p', { class: 'says' }, el('strong', {}, file.name), ` ${bytes(file.size)} `, el('code', {}, file.sha256));
+  if (file)
+    return el(
+      'p',
+      { class: 'says' },
+      el('strong', {}, file.name),
+      ` ${bytes(file.size)} `,
+      el('code', {}, file.sha256),
+    );
   if (text !== null) return el('p', { class: 'says' }, text);
   if (hex !== null) return el('p', {}, el('code', { class: 'bytes' }, hex));
   return el('pre', { class: 'says' }, JSON.stringify(json, null, 2));

@@ -9,7 +9,12 @@ import { signing } from './signing.js';
 
 /** The view. `?to=` fills in the receiver. */
 export async function send(_, { query }) {
-  const to = el('input', { autocomplete: 'off', spellcheck: 'false', placeholder: '0x…', value: query.get('to') ?? '' });
+  const to = el('input', {
+    autocomplete: 'off',
+    spellcheck: 'false',
+    placeholder: '0x…',
+    value: query.get('to') ?? '',
+  });
   const amount = el('input', { inputmode: 'decimal', autocomplete: 'off', placeholder: '2.5' });
   const makeAction = () => {
     const units = parseAmount(amount.value.trim());
@@ -25,9 +30,16 @@ export async function send(_, { query }) {
     'form',
     { on: { submit: signer.review } },
     el('h1', {}, 'Send coins'),
-    el('div', { class: 'halves' },
-      section('What', field('To', to, 'An address, or a name that this node knows it by'), field('Amount', amount, 'Coins, with up to 8 decimals')),
-      signer.form),
+    el(
+      'div',
+      { class: 'halves' },
+      section(
+        'What',
+        field('To', to, 'An address, or a name that this node knows it by'),
+        field('Amount', amount, 'Coins, with up to 8 decimals'),
+      ),
+      signer.form,
+    ),
     signer.outcome,
   );
   return { title: 'Send coins', element };

@@ -54,7 +54,11 @@ function walletFields() {
     'div',
     {},
     el('p', { class: 'hint' }, 'The file is opened on this page. Neither the key nor the password is sent anywhere.'),
-    field('Wallet’s file', file, 'A PEM file with an Ed25519 key, such as the node’s wallets/default.pem, or one of OpenSSL’s'),
+    field(
+      'Wallet’s file',
+      file,
+      'A PEM file with an Ed25519 key, such as the node’s wallets/default.pem, or one of OpenSSL’s',
+    ),
     field('Password', password, 'Leave it empty if the file has none'),
   );
   const open = async () => {
@@ -77,7 +81,11 @@ function outsideKey(trouble) {
     'div',
     {},
     el('p', { class: 'badge warn' }, 'Sign elsewhere'),
-    el('p', {}, `${trouble} You can still do it in two steps: take the bytes from here, sign them with your key, bring the signature back.`),
+    el(
+      'p',
+      {},
+      `${trouble} You can still do it in two steps: take the bytes from here, sign them with your key, bring the signature back.`,
+    ),
     field('Public key', input, ['As ', el('code', {}, 'quipu wallet show'), ' says it']),
   );
   const open = async () => {
@@ -144,11 +152,24 @@ function signElsewhere(bytes, id, send) {
   return el(
     'div',
     {},
-    el('ol', {},
-      el('li', {}, button('Save the bytes', () => save(name, bytes, 'application/octet-stream')), ' as ', el('code', {}, name)),
-      el('li', {}, 'Sign them where the wallet is: ', el('code', {}, command))),
+    el(
+      'ol',
+      {},
+      el(
+        'li',
+        {},
+        button('Save the bytes', () => save(name, bytes, 'application/octet-stream')),
+        ' as ',
+        el('code', {}, name),
+      ),
+      el('li', {}, 'Sign them where the wallet is: ', el('code', {}, command)),
+    ),
     field('Signature', signature, 'What that command prints'),
-    el('p', { class: 'buttons' }, button('Send', () => send(signature.value.trim().toLowerCase()), { kind: 'main' })),
+    el(
+      'p',
+      { class: 'buttons' },
+      button('Send', () => send(signature.value.trim().toLowerCase()), { kind: 'main' }),
+    ),
   );
 }
 
@@ -156,7 +177,11 @@ function sentCard(id) {
   return el(
     'section',
     { class: 'card' },
-    el('p', { class: 'good-news' }, 'The node has it: it is on its disk and goes to its peers. It counts when it is in a block.'),
+    el(
+      'p',
+      { class: 'good-news' },
+      'The node has it: it is on its disk and goes to its peers. It counts when it is in a block.',
+    ),
     el('p', {}, 'Follow ', transactionLink(id), '; its receipt is there once it is mined.'),
   );
 }

@@ -37,7 +37,13 @@ function content(found) {
   const isRecord = found.type === 'record';
   return [
     el('p', { class: 'kicker' }, found.type === 'reward' ? 'Reward' : 'Transaction'),
-    el('h1', {}, el('span', { class: `kind ${found.type}` }, found.type), ' ', el('small', { class: 'id' }, short(found.id))),
+    el(
+      'h1',
+      {},
+      el('span', { class: `kind ${found.type}` }, found.type),
+      ' ',
+      el('small', { class: 'id' }, short(found.id)),
+    ),
     el('p', { class: `badge ${mood}`, id: 'state' }, words),
     isRecord ? section('What it says', recordContent(recordOf(found))) : null,
     section('Facts', transactionFacts(found)),
@@ -72,17 +78,22 @@ function receiptSection({ id }) {
   };
   return section(
     'Receipt',
-    el('p', {}, 'A file that proves, to somebody without a node, who signed this and under how much work it lies. ',
-      el('a', { href: '#/verify' }, 'Verify one')),
+    el(
+      'p',
+      {},
+      'A file that proves, to somebody without a node, who signed this and under how much work it lies. ',
+      el('a', { href: '#/verify' }, 'Verify one'),
+    ),
     el('p', { class: 'buttons' }, button('Download the receipt', download, { kind: 'main' })),
     answer,
   );
 }
 
 /** What the data of a record's row says. */
-export function recordOf(row) {
+function recordOf(row) {
   const data = row.data ?? '';
-  const bytes = typeof data === 'string' ? utf8(data) : Uint8Array.from(data.hex.match(/../g) ?? [], (two) => parseInt(two, 16));
+  const bytes =
+    typeof data === 'string' ? utf8(data) : Uint8Array.from(data.hex.match(/../g) ?? [], (two) => parseInt(two, 16));
   return readRecord(bytes);
 }
 

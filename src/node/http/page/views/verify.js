@@ -37,19 +37,27 @@ const REASONS = {
 /** The view. */
 export async function verify() {
   const outcome = el('div', { 'aria-live': 'polite' });
-  const drop = fileDrop('Drop a receipt here', async (file, say) => {
-    if (file.size > RECEIPT_BYTES_MAX) throw new Error(REASONS.too_long);
-    say('Verifying …');
-    const result = await verified(await file.text());
-    say('');
-    if (result.reason) fill(outcome, refuted(result));
-    else fill(outcome, await provenCards(result.proven));
-  }, { accept: '.json,application/json' });
+  const drop = fileDrop(
+    'Drop a receipt here',
+    async (file, say) => {
+      if (file.size > RECEIPT_BYTES_MAX) throw new Error(REASONS.too_long);
+      say('Verifying …');
+      const result = await verified(await file.text());
+      say('');
+      if (result.reason) fill(outcome, refuted(result));
+      else fill(outcome, await provenCards(result.proven));
+    },
+    { accept: '.json,application/json' },
+  );
   const element = el(
     'div',
     {},
     el('h1', {}, 'Verify a receipt'),
-    el('p', {}, 'A receipt proves who signed what and under how much work it lies. It is verified here, in this page; nobody has to be believed for it.'),
+    el(
+      'p',
+      {},
+      'A receipt proves who signed what and under how much work it lies. It is verified here, in this page; nobody has to be believed for it.',
+    ),
     drop,
     outcome,
   );
@@ -74,7 +82,13 @@ function verified(text) {
 function refuted({ reason, unreadable }) {
   return section(
     unreadable ? 'Unreadable' : 'Refuted: it proves nothing',
-    el('p', { class: 'problem', role: 'alert' }, REASONS[reason] ?? reason, ' ', el('span', { class: 'faint' }, `(${reason})`)),
+    el(
+      'p',
+      { class: 'problem', role: 'alert' },
+      REASONS[reason] ?? reason,
+      ' ',
+      el('span', { class: 'faint' }, `(${reason})`),
+    ),
   );
 }
 
@@ -82,7 +96,11 @@ async function provenCards(proven) {
   const { record, action } = proven;
   return [
     el('p', { class: 'good-news' }, 'The receipt holds.'),
-    section('What was signed', record ? recordContent(record) : transferred(action.transfer), record ? fileCheck(record) : null),
+    section(
+      'What was signed',
+      record ? recordContent(record) : transferred(action.transfer),
+      record ? fileCheck(record) : null,
+    ),
     section('Proven', provenFacts(proven)),
     section('What this node says', await nodesWord(proven)),
   ];
@@ -96,10 +114,18 @@ function provenFacts(proven) {
   return facts([
     ['Signed by', accountLink(proven.sender, true)],
     ['Transaction', transactionLink(proven.id, proven.id)],
-    ['In block', el('span', {}, blockLink(proven.block, count(proven.height)), ' of the network ', el('code', {}, proven.network))],
+    [
+      'In block',
+      el('span', {}, blockLink(proven.block, count(proven.height)), ' of the network ', el('code', {}, proven.network)),
+    ],
     ['Under', `${counted(proven.confirmations, 'block')}, ${counted(proven.work, 'expected hash', 'expected hashes')}`],
     ['Not before', el('span', {}, time(Number(proven.earliest)), ', if nodes’ clocks were right')],
-    ['Not after', proven.latest ? el('span', {}, time(Number(proven.latest)), ', if the next miner’s clock was right') : 'no later block is in the receipt'],
+    [
+      'Not after',
+      proven.latest
+        ? el('span', {}, time(Number(proven.latest)), ', if the next miner’s clock was right')
+        : 'no later block is in the receipt',
+    ],
     ['Tip to be witnessed', el('code', {}, proven.tip)],
     ['Genesis', el('code', {}, proven.genesis)],
   ]);
@@ -112,8 +138,13 @@ async function nodesWord({ genesis, block, height }) {
   }
   const found = await find(`/blocks/${block}`);
   if (!found) return el('p', { class: 'badge warn' }, 'This node does not know that block.');
-  if (!found.best_chain) return el('p', { class: 'badge bad' }, `Block ${count(height)} is not on the best chain any more.`);
-  return el('p', { class: 'badge good' }, `Block ${count(height)} is on the best chain, with ${counted(found.confirmations, 'confirmation')}.`);
+  if (!found.best_chain)
+    return el('p', { class: 'badge bad' }, `Block ${count(height)} is not on the best chain any more.`);
+  return el(
+    'p',
+    { class: 'badge good' },
+    `Block ${count(height)} is on the best chain, with ${counted(found.confirmations, 'confirmation')}.`,
+  );
 }
 
 /** Whether a file is the recorded one. */

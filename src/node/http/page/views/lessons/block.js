@@ -28,9 +28,24 @@ export async function blockLesson({ signal }) {
   const height = await heightWithTransactions();
   const original = await loadBlock(height);
   const parent = height > 0 ? await loadBlock(height - 1) : null;
-  const intro = el('p', {}, 'Here is block ', blockLink(blockId(original.header), count(height)), ', as this node has it. Break it: nothing leaves this page.');
-  if (!parent) return section('Genesis', el('p', {}, 'The chain has only its first block, which every node knows by heart. Mine one, then come back.'));
-  return el('div', {}, section('A header over a body', anatomy(original)), section('Break it', intro, sandbox({ network, original, parent, signal })));
+  const intro = el(
+    'p',
+    {},
+    'Here is block ',
+    blockLink(blockId(original.header), count(height)),
+    ', as this node has it. Break it: nothing leaves this page.',
+  );
+  if (!parent)
+    return section(
+      'Genesis',
+      el('p', {}, 'The chain has only its first block, which every node knows by heart. Mine one, then come back.'),
+    );
+  return el(
+    'div',
+    {},
+    section('A header over a body', anatomy(original)),
+    section('Break it', intro, sandbox({ network, original, parent, signal })),
+  );
 }
 
 /** The newest of the last blocks that holds something; else the newest. */
@@ -42,8 +57,19 @@ async function heightWithTransactions() {
 function anatomy({ header, transactions }) {
   return facts([
     ['Height', `${count(BigInt(header.height))}: how many blocks are below it`],
-    ['Parent', el('span', {}, blockLink(header.parent), ': the id of the block below, so that nothing below can change')],
-    ['Body root', el('span', {}, el('code', {}, header.body_root), `: one hash over the reward and ${counted(transactions.length, 'transaction')}`)],
+    [
+      'Parent',
+      el('span', {}, blockLink(header.parent), ': the id of the block below, so that nothing below can change'),
+    ],
+    [
+      'Body root',
+      el(
+        'span',
+        {},
+        el('code', {}, header.body_root),
+        `: one hash over the reward and ${counted(transactions.length, 'transaction')}`,
+      ),
+    ],
     ['Time', `${header.timestamp}: milliseconds since 1970, by the miner’s clock`],
     ['Target', `the id must be so small that finding one takes ${count(work(header.target))} hashes on average`],
     ['Nonce', `${header.nonce}: the number that the miner found`],
@@ -66,7 +92,9 @@ function sandbox({ network, original, parent, signal }) {
       fill(verdict, problem(error));
     }
   };
-  const breaks = BREAKS.filter(([, , needsOne]) => !needsOne || original.transactions.length).map(([text, change]) => button(text, act(change)));
+  const breaks = BREAKS.filter(([, , needsOne]) => !needsOne || original.transactions.length).map(([text, change]) =>
+    button(text, act(change)),
+  );
   judge();
   return [
     el('div', { class: 'buttons', role: 'group', 'aria-label': 'Ways to break it' }, breaks),
@@ -74,13 +102,21 @@ function sandbox({ network, original, parent, signal }) {
     shown,
     el('h3', {}, 'Repair it, as a cheat would'),
     repairs(state, judge, act, original, signal),
-    el('p', { class: 'hint' }, 'Nonces and balances (R15, R16) need all accounts as they were before this block; only the node has them.'),
+    el(
+      'p',
+      { class: 'hint' },
+      'Nonces and balances (R15, R16) need all accounts as they were before this block; only the node has them.',
+    ),
   ];
 }
 
 function drawVerdict(verdict, broken) {
   if (!broken) fill(verdict, el('p', { class: 'good-news' }, 'No rule complains: every node would take this block.'));
-  else fill(verdict, el('p', { class: 'problem' }, el('strong', {}, `${broken.rule} complains. `), `${RULES[broken.rule]}.`));
+  else
+    fill(
+      verdict,
+      el('p', { class: 'problem' }, el('strong', {}, `${broken.rule} complains. `), `${RULES[broken.rule]}.`),
+    );
 }
 
 /** Commit to the changed body; do the work again; or begin anew. */
@@ -97,7 +133,12 @@ function repairs(state, judge, act, original, signal) {
       progress: (tries) => fill(progress, `${count(tries)} hashes in ${span(performance.now() - started)} …`),
     });
     if (ends.aborted) return;
-    fill(progress, nonce === null ? 'This is no target at all.' : `Found after ${span(performance.now() - started)}: nonce ${nonce}.`);
+    fill(
+      progress,
+      nonce === null
+        ? 'This is no target at all.'
+        : `Found after ${span(performance.now() - started)}: nonce ${nonce}.`,
+    );
     if (nonce !== null) state.block.header.nonce = nonce;
     judge();
   };
@@ -110,7 +151,10 @@ function repairs(state, judge, act, original, signal) {
     el(
       'div',
       { class: 'buttons' },
-      button('Make the root fit the body', act(({ block }) => set(block.header, 'body_root', bodyRoot(block)))),
+      button(
+        'Make the root fit the body',
+        act(({ block }) => set(block.header, 'body_root', bodyRoot(block))),
+      ),
       button('Mine it here', again),
       button('Begin anew', reset, { kind: 'main' }),
     ),
@@ -121,9 +165,14 @@ function repairs(state, judge, act, original, signal) {
 function differences(original, block) {
   const rows = Object.keys(block.header)
     .filter((name) => String(block.header[name]) !== String(original.header[name]))
-    .map((name) => [name.replace('_', ' '), el('span', {}, el('s', { class: 'faint' }, original.header[name]), ' ', el('code', {}, block.header[name]))]);
-  if (block.reward.amount !== original.reward.amount) rows.push(['reward', `${amountText(BigInt(block.reward.amount))} coins`]);
-  if (block.transactions.length !== original.transactions.length) rows.push(['transactions', `${block.transactions.length} of ${original.transactions.length}`]);
+    .map((name) => [
+      name.replace('_', ' '),
+      el('span', {}, el('s', { class: 'faint' }, original.header[name]), ' ', el('code', {}, block.header[name])),
+    ]);
+  if (block.reward.amount !== original.reward.amount)
+    rows.push(['reward', `${amountText(BigInt(block.reward.amount))} coins`]);
+  if (block.transactions.length !== original.transactions.length)
+    rows.push(['transactions', `${block.transactions.length} of ${original.transactions.length}`]);
   rows.push(['its id', el('code', {}, blockId(block.header))]);
   return facts(rows);
 }

@@ -13,7 +13,10 @@ const BLOCKS = 5;
 /** The lesson. */
 export async function chainLesson({ signal }) {
   const { height } = await get('/status');
-  const heights = Array.from({ length: Math.min(BLOCKS, height + 1) }, (_, at) => height - Math.min(BLOCKS, height + 1) + 1 + at);
+  const heights = Array.from(
+    { length: Math.min(BLOCKS, height + 1) },
+    (_, at) => height - Math.min(BLOCKS, height + 1) + 1 + at,
+  );
   const originals = (await Promise.all(heights.map((one) => loadBlock(one)))).map(({ header }) => header);
   const state = { headers: structuredClone(originals) };
   const cards = el('ol', { class: 'links' });
@@ -31,13 +34,20 @@ export async function chainLesson({ signal }) {
   draw();
   return section(
     `The last ${originals.length} blocks`,
-    el('p', {}, 'Each block holds the id of its parent, and its own id is the hash of all it holds. So the newest id is a fingerprint of everything below: change one digit of the past, and the blocks above name a parent that is no more.'),
+    el(
+      'p',
+      {},
+      'Each block holds the id of its parent, and its own id is the hash of all it holds. So the newest id is a fingerprint of everything below: change one digit of the past, and the blocks above name a parent that is no more.',
+    ),
     cards,
     news,
-    el('div', { class: 'buttons' },
+    el(
+      'div',
+      { class: 'buttons' },
       button('Change a digit in the past', change, { kind: 'main' }),
       button('Cover it up', () => coverUp(state, draw, news, signal)),
-      button('Begin anew', reset)),
+      button('Begin anew', reset),
+    ),
   );
 }
 
@@ -67,9 +77,17 @@ function drawAll(cards, news, { headers }, originals) {
   fill(cards, rows);
   const broken = headers.filter((header, at) => !fits[at] || !isMined(header, originals[at]));
   const hashes = headers.slice(1).reduce((sum, header) => sum + work(header.target), 0n);
-  if (broken.length) fill(news, `To cover it up you have to do the work of every block from there on again, about ${scaled(hashes, 'hashes')} here alone, faster than all others add to theirs.`);
+  if (broken.length)
+    fill(
+      news,
+      `To cover it up you have to do the work of every block from there on again, about ${scaled(hashes, 'hashes')} here alone, faster than all others add to theirs.`,
+    );
   else if (headers.every((header, at) => blockId(header) === blockId(originals[at]))) fill(news, 'Every link fits.');
-  else fill(news, 'Every link fits again, with your own work. Everybody else still has the other chain, and it has grown.');
+  else
+    fill(
+      news,
+      'Every link fits again, with your own work. Everybody else still has the other chain, and it has grown.',
+    );
 }
 
 function pair(name, digits) {
@@ -85,7 +103,8 @@ async function coverUp(state, draw, news, signal) {
     if (at === 0) continue;
     const nonce = await mine(header, {
       signal,
-      progress: (tries) => fill(news, `Block ${header.height}: ${count(tries)} hashes, ${span(performance.now() - started)} in all …`),
+      progress: (tries) =>
+        fill(news, `Block ${header.height}: ${count(tries)} hashes, ${span(performance.now() - started)} in all …`),
     });
     if (nonce === null || state.headers !== headers) return;
     header.nonce = nonce;

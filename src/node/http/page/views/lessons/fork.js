@@ -19,7 +19,12 @@ const WIDTH_MAX = 720;
 /** The lesson. */
 export async function forkLesson({ signal }) {
   const headers = await get(`/headers?limit=${HEADERS}`);
-  return el('div', {}, section('Two miners', pretend(headers.filter((header) => header.best_chain).slice(-REAL), signal)), section('On this node', real(headers)));
+  return el(
+    'div',
+    {},
+    section('Two miners', pretend(headers.filter((header) => header.best_chain).slice(-REAL), signal)),
+    section('On this node', real(headers)),
+  );
 }
 
 /** Two miners that do not hear of each other until they are told. */
@@ -27,11 +32,22 @@ function pretend(base, signal) {
   const cord = new Cord();
   const box = el('div', { class: 'cord-box' }, cord.element);
   const news = el('p', { class: 'news', role: 'status', id: 'fork-news' });
-  const world = { made: [], kinds: new Map(), tips: { Ana: base.at(-1), Bo: base.at(-1) }, best: base.at(-1), waiting: [{ type: 'transfer' }, { type: 'record' }] };
+  const world = {
+    made: [],
+    kinds: new Map(),
+    tips: { Ana: base.at(-1), Bo: base.at(-1) },
+    best: base.at(-1),
+    waiting: [{ type: 'transfer' }, { type: 'record' }],
+  };
   const draw = () => {
     markBest(world);
     const pending = stillWaiting(world);
-    cord.draw({ headers: [...base, ...world.made], kinds: world.kinds, pending, width: Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, box.clientWidth)) });
+    cord.draw({
+      headers: [...base, ...world.made],
+      kinds: world.kinds,
+      pending,
+      width: Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, box.clientWidth)),
+    });
   };
   const mineAs = (name) => () => {
     fill(news, step(world, name));
@@ -41,10 +57,19 @@ function pretend(base, signal) {
   resized.observe(box);
   signal.addEventListener('abort', () => resized.disconnect());
   return [
-    el('p', {}, 'Ana and Bo both mine on the newest block, and the line between them is cut. Press for each of them: the chain with the most work is the best one, and the first seen stays when both are equal.'),
+    el(
+      'p',
+      {},
+      'Ana and Bo both mine on the newest block, and the line between them is cut. Press for each of them: the chain with the most work is the best one, and the first seen stays when both are equal.',
+    ),
     box,
     news,
-    el('div', { class: 'buttons' }, button('Ana finds a block', mineAs('Ana'), { kind: 'main' }), button('Bo finds a block', mineAs('Bo'), { kind: 'main' })),
+    el(
+      'div',
+      { class: 'buttons' },
+      button('Ana finds a block', mineAs('Ana'), { kind: 'main' }),
+      button('Bo finds a block', mineAs('Bo'), { kind: 'main' }),
+    ),
   ];
 }
 
@@ -52,9 +77,19 @@ function pretend(base, signal) {
 function step(world, name) {
   const parent = world.tips[name];
   const id = pretendId(`${name} ${parent.id} ${world.made.length}`);
-  const block = { height: parent.height + 1, id, parent: parent.id, best_chain: false, condemned: false, made_by: name };
+  const block = {
+    height: parent.height + 1,
+    id,
+    parent: parent.id,
+    best_chain: false,
+    condemned: false,
+    made_by: name,
+  };
   // Ana mines what waits with her first block; Bo has not heard of it.
-  world.kinds.set(id, name === 'Ana' && !world.made.some((one) => one.made_by === 'Ana') ? world.waiting.map((row) => row.type) : []);
+  world.kinds.set(
+    id,
+    name === 'Ana' && !world.made.some((one) => one.made_by === 'Ana') ? world.waiting.map((row) => row.type) : [],
+  );
   world.made.push(block);
   world.tips[name] = block;
   const before = world.best;
@@ -86,11 +121,20 @@ function stillWaiting(world) {
 function real(headers) {
   const beside = headers.filter((header) => !header.best_chain).reverse();
   if (!beside.length) {
-    return el('p', {}, `In the last ${counted(headers.length, 'block')} this node has seen no fork: every block found everybody in time.`);
+    return el(
+      'p',
+      {},
+      `In the last ${counted(headers.length, 'block')} this node has seen no fork: every block found everybody in time.`,
+    );
   }
-  const rows = beside.slice(0, ROWS_MAX).map((header) => [
-    count(header.height), blockLink(header.id, short(header.id)), header.condemned ? 'refused' : 'beside the best chain', time(header.timestamp),
-  ]);
+  const rows = beside
+    .slice(0, ROWS_MAX)
+    .map((header) => [
+      count(header.height),
+      blockLink(header.id, short(header.id)),
+      header.condemned ? 'refused' : 'beside the best chain',
+      time(header.timestamp),
+    ]);
   return [
     el('p', {}, `This node has ${counted(beside.length, 'block')} beside its best chain:`),
     table('Blocks beside the best chain', ['Height', 'Id', 'Why', 'Made'], rows),

@@ -29,7 +29,10 @@ function typing() {
     const digest = sha256(utf8(text.value));
     fill(digits, hex(digest));
     const changed = drawBits(bits, digest, before);
-    fill(news, before ? `${changed} of 256 bits are others than before.` : 'Each square is a bit that changes. Type something.');
+    fill(
+      news,
+      before ? `${changed} of 256 bits are others than before.` : 'Each square is a bit that changes. Type something.',
+    );
     before = digest;
   };
   text.addEventListener('input', draw);
@@ -41,7 +44,11 @@ function typing() {
   };
   return section(
     'Any text',
-    el('p', {}, 'SHA-256 makes 32 bytes of any data. The same data gives the same bytes, always and everywhere; other data gives others, and nobody knows how to find two that give the same.'),
+    el(
+      'p',
+      {},
+      'SHA-256 makes 32 bytes of any data. The same data gives the same bytes, always and everywhere; other data gives others, and nobody knows how to find two that give the same.',
+    ),
     field('Text', text),
     digits,
     bits,
@@ -85,10 +92,21 @@ function realHeader(header, tip) {
   fill(news, `It begins with ${wanted} zeros: that is the work. Change the nonce, and they are gone.`);
   return section(
     'The newest block',
-    el('p', {}, 'A block’s id is the hash of its header: ', blockLink(tip), '. A miner counts a number in it, the nonce, until the hash is small enough.'),
+    el(
+      'p',
+      {},
+      'A block’s id is the hash of its header: ',
+      blockLink(tip),
+      '. A miner counts a number in it, the nonce, until the hash is small enough.',
+    ),
     digits,
     news,
-    el('p', { class: 'buttons' }, button('Count the nonce by one', () => tryMany(1), { kind: 'main' }), button('A thousand times', () => tryMany(1000))),
+    el(
+      'p',
+      { class: 'buttons' },
+      button('Count the nonce by one', () => tryMany(1), { kind: 'main' }),
+      button('A thousand times', () => tryMany(1000)),
+    ),
   );
 }
 

@@ -18,7 +18,8 @@ const NONCE_AT = 88;
 export async function loadNetwork() {
   const given = await get('/network');
   const amounts = ['subsidy', 'fee_min'];
-  const value = (name) => (name === 'name' ? given.name : amounts.includes(name) ? parseAmount(String(given[name])) : BigInt(given[name]));
+  const value = (name) =>
+    name === 'name' ? given.name : amounts.includes(name) ? parseAmount(String(given[name])) : BigInt(given[name]);
   return makeNetwork(Object.fromEntries(PARAMETERS.map((name) => [name, value(name)])));
 }
 
@@ -38,7 +39,7 @@ export async function mine(header, { signal, progress }) {
   const limit = unhex(bound.toString(16).padStart(64, '0'));
   const bytes = encode(HEADER, { ...header, nonce: '0' });
   const view = new DataView(bytes.buffer);
-  for (let nonce = 0; !signal.aborted; ) {
+  for (let nonce = 0; !signal.aborted;) {
     const end = performance.now() + PIECE_MILLIS;
     while (performance.now() < end) {
       for (let at = 0; at < PIECE_HASHES; at += 1, nonce += 1) {
