@@ -28,6 +28,11 @@ function laidOut(tree, columns = 20) {
   return hidden ? `${text} +${hidden}` : text;
 }
 
+test('every module loads', async () => {
+  const modules = ['app/router.js', 'app/search.js', 'protocol/rules.js'];
+  for (const name of modules) await import(`../../src/node/http/page/${name}`);
+});
+
 test('the best chain is straight and branches stand beside it', () => {
   const cases = [
     ['g-a-b', 'g@0.0 a@1.0 b@2.0'],

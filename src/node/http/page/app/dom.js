@@ -19,6 +19,17 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** What was made of what, by element. */
+const shown = new WeakMap();
+
+/** The same, but only if what it is made of has changed: so nobody who reads or stands in it is thrown out. */
+export function refill(element, state, make) {
+  const key = JSON.stringify(state);
+  if (shown.get(element) === key) return;
+  shown.set(element, key);
+  fill(element, make());
+}
+
 function filled(element, { on, ...attributes }, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;

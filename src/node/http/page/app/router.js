@@ -81,6 +81,8 @@ function markCurrent(navigation, name) {
   for (const link of navigation.querySelectorAll('a')) {
     const isHere = link.getAttribute('href').split('/')[1] === name;
     if (isHere) link.setAttribute('aria-current', 'page');
+    // On a narrow screen the list scrolls.
+    if (isHere) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     else link.removeAttribute('aria-current');
   }
 }

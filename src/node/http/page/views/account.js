@@ -1,7 +1,7 @@
 // One account: what it has, and everything it did.
 
 import { get, query } from '../app/api.js';
-import { el, fill } from '../app/dom.js';
+import { el, fill, refill } from '../app/dom.js';
 import { count, counted, time } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { blockLink, button, coins, facts, nameOf, problem, section, table, transactionLink } from '../app/parts.js';
@@ -15,7 +15,7 @@ export async function account([address], { signal }) {
   const path = `/accounts/${encodeURIComponent(address)}`;
   const found = await get(path);
   const balance = el('div');
-  const drawBalance = (row) => fill(balance, balanceFacts(row));
+  const drawBalance = (row) => refill(balance, row, () => balanceFacts(row));
   drawBalance(found);
   const history = makeHistory(path);
   const refresh = calmly(async () => {
@@ -52,8 +52,9 @@ function makeHistory(path) {
   const more = el('p', { class: 'buttons' });
   let entries = [];
   const draw = (next) => {
-    fill(rows, entries.length ? historyTable(entries) : el('p', { class: 'faint' }, 'Nothing happened to it yet.'));
-    fill(more, next ? button('Older', () => extend(next)) : []);
+    const nothing = () => el('p', { class: 'faint' }, 'Nothing happened to it yet.');
+    refill(rows, entries, () => (entries.length ? historyTable(entries) : nothing()));
+    refill(more, next, () => (next ? button('Older', () => extend(next)) : []));
   };
   const extend = async (before) => {
     try {

@@ -24,7 +24,7 @@ export async function api() {
   const section = ({ name, description: about, operations }) =>
     el(
       'section',
-      {},
+      { class: 'operations' },
       el('h2', {}, name),
       el('p', { class: 'faint' }, about),
       operations.map((one) => card(one, description)),

@@ -1,7 +1,7 @@
 // What happens now: the newest blocks as a tree, what waits, who is connected, and how the network does.
 
 import { get } from '../app/api.js';
-import { el, fill } from '../app/dom.js';
+import { el, fill, refill } from '../app/dom.js';
 import { count, counted, scaled, short, span, time } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, problem, section, table } from '../app/parts.js';
@@ -17,6 +17,8 @@ const WIDTH_MIN = 260;
 const RATE_BLOCKS = 10;
 /** Blocks whose transactions are shown. */
 const BLOCKS = 24;
+/** Of these, as text. */
+const ROWS = 8;
 /** Blocks whose transactions are remembered, for those that leave the best chain. */
 const KINDS_KEPT_MAX = 400;
 
@@ -114,17 +116,23 @@ function drawAll(parts, state) {
     headers.filter((header) => header.best_chain),
   );
   const status = live.status;
-  if (status) fill(parts.graph, peersGraph(status.name, status.height, peers));
-  const cells = blocks
-    .slice(0, 8)
-    .map((block) => [
-      blockLink(block.id, count(block.height)),
-      blockLink(block.id, short(block.id)),
-      counted(block.transactions.length - 1, 'transaction'),
-      accountLink(block.miner),
-      time(block.timestamp),
-    ]);
-  fill(parts.rows, table('The newest blocks of the best chain', ['Height', 'Id', 'Holds', 'Miner', 'Made'], cells));
+  if (status) {
+    refill(parts.graph, [status.name, status.height, peers], () => peersGraph(status.name, status.height, peers));
+  }
+  const newest = blocks.slice(0, ROWS);
+  const names = [...live.aliases, status?.address];
+  refill(parts.rows, [newest.map(({ id }) => id), names], () => blocksTable(newest));
+}
+
+function blocksTable(blocks) {
+  const cells = blocks.map((block) => [
+    blockLink(block.id, count(block.height)),
+    blockLink(block.id, short(block.id)),
+    counted(block.transactions.length - 1, 'transaction'),
+    accountLink(block.miner),
+    time(block.timestamp),
+  ]);
+  return table('The newest blocks of the best chain', ['Height', 'Id', 'Holds', 'Miner', 'Made'], cells);
 }
 
 function drawFigures(element, { peers, pending, headers }) {

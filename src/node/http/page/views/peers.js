@@ -1,7 +1,7 @@
 // Who is connected, and how to reach more.
 
 import { get, post, request } from '../app/api.js';
-import { el, fill } from '../app/dom.js';
+import { el, fill, refill } from '../app/dom.js';
 import { count, shortPeer } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { button, field, problem, section, table } from '../app/parts.js';
@@ -14,13 +14,8 @@ export async function peers(_, { signal }) {
   const refresh = async () => {
     const list = await get('/peers');
     const { name, height } = live.status ?? (await get('/status'));
-    fill(graph, peersGraph(name, height, list));
-    fill(
-      rows,
-      list.length
-        ? peersTable(list)
-        : el('p', { class: 'faint' }, 'Nobody is connected. Another node on this network is found by itself.'),
-    );
+    refill(graph, [name, height, list], () => peersGraph(name, height, list));
+    refill(rows, list, () => (list.length ? peersTable(list) : nobody()));
   };
   await refresh();
   live.on('peers status', calmly(refresh), signal);
@@ -33,6 +28,11 @@ export async function peers(_, { signal }) {
     section('Ask all', resolveForm()),
   );
   return { title: 'Peers', element };
+}
+
+function nobody() {
+  const text = 'Nobody is connected. Another node on this network is found by itself.';
+  return el('p', { class: 'faint' }, text);
 }
 
 function peersTable(list) {

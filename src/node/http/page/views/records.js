@@ -1,7 +1,7 @@
 // What was put on the chain: by tag, sender, time, or by a file's fingerprint.
 
 import { get, query as queryText } from '../app/api.js';
-import { el, fill } from '../app/dom.js';
+import { el, fill, refill } from '../app/dom.js';
 import { bytes, count, time } from '../app/format.js';
 import { hashFile } from '../app/file.js';
 import { calmly, live } from '../app/live.js';
@@ -15,19 +15,17 @@ const FILTERS = ['tag', 'from', 'since', 'sha256'];
 /** The view. Its address holds the filters, so that a search can be kept and passed on. */
 export async function records(_, { query, signal }) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? '']));
-  const list = el('div', { 'aria-live': 'polite' });
+  const list = el('div');
   const more = el('p', { class: 'buttons' });
   let pages = 0;
+  let all = [];
   const fetchPage = async (before) => {
     const page = await get(`/records${queryText({ ...wanted, limit: PAGE_ROWS, before })}`);
-    const cards = page.records.map(card);
     pages = before ? pages + 1 : 1;
-    if (before) list.append(...cards);
-    else fill(list, cards.length ? cards : nothing(wanted, query.get('name')));
-    fill(
-      more,
-      page.next ? button('Older', () => fetchPage(page.next).catch((error) => fill(more, problem(error)))) : [],
-    );
+    all = before ? [...all, ...page.records] : page.records;
+    refill(list, [all, [...live.aliases]], () => (all.length ? all.map(card) : nothing(wanted, query.get('name'))));
+    const older = () => fetchPage(page.next).catch((error) => fill(more, problem(error)));
+    refill(more, page.next, () => (page.next ? button('Older', older) : []));
   };
   await fetchPage('').catch((error) => fill(list, problem(error)));
   live.on(

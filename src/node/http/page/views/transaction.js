@@ -1,7 +1,7 @@
 // One transaction: who signed what, and where it is.
 
 import { get, request } from '../app/api.js';
-import { el, fill } from '../app/dom.js';
+import { el, fill, refill } from '../app/dom.js';
 import { count, counted, short, time } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, button, coins, facts, problem, save, section } from '../app/parts.js';
@@ -13,39 +13,53 @@ import { recordContent, recordLine } from './record.js';
 export async function transaction([name], { signal }) {
   const path = `/transactions/${encodeURIComponent(name)}`;
   const first = await get(path);
-  const element = el('div');
-  const draw = (found) => fill(element, content(found));
+  const badge = el('p', { id: 'state', role: 'status' });
+  const rest = el('div');
+  const draw = (found) => {
+    drawState(badge, found);
+    refill(rest, [found.state, found.block], () => content(found));
+  };
   draw(first);
   const again = calmly(async () => {
     try {
       draw(await get(`/transactions/${first.id}`));
     } catch (error) {
-      fill(element, content({ ...first, state: 'gone', height: null, confirmations: 0 }), problem(error));
+      // A node that does not answer says nothing about it.
+      if (error.status === 404) draw({ ...first, state: 'gone', height: null, block: null, timestamp: null });
     }
   });
   live.on('tip', again, signal);
+  const element = el(
+    'div',
+    {},
+    el('p', { class: 'kicker' }, first.type === 'reward' ? 'Reward' : 'Transaction'),
+    el(
+      'h1',
+      {},
+      el('span', { class: `kind ${first.type}` }, first.type),
+      ' ',
+      el('small', { class: 'id' }, short(first.id)),
+    ),
+    badge,
+    rest,
+  );
   return { title: `Transaction ${short(first.id)}`, element };
 }
 
-function content(found) {
+function drawState(badge, found) {
   const states = {
     pending: ['warn', 'waits to be mined'],
     in_block: ['good', counted(found.confirmations, 'confirmation')],
     gone: ['bad', 'not on the chain, and not waiting'],
   };
   const [mood, words] = states[found.state] ?? ['warn', found.state];
-  const isRecord = found.type === 'record';
+  badge.className = `badge ${mood}`;
+  fill(badge, words);
+}
+
+function content(found) {
   return [
-    el('p', { class: 'kicker' }, found.type === 'reward' ? 'Reward' : 'Transaction'),
-    el(
-      'h1',
-      {},
-      el('span', { class: `kind ${found.type}` }, found.type),
-      ' ',
-      el('small', { class: 'id' }, short(found.id)),
-    ),
-    el('p', { class: `badge ${mood}`, id: 'state' }, words),
-    isRecord ? section('What it says', recordContent(recordOf(found))) : null,
+    found.type === 'record' ? section('What it says', recordContent(recordOf(found))) : null,
     section('Facts', transactionFacts(found)),
     found.state === 'in_block' && found.type !== 'reward' ? receiptSection(found) : null,
   ];

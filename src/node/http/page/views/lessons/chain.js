@@ -18,7 +18,7 @@ export async function chainLesson({ signal }) {
     (_, at) => height - Math.min(BLOCKS, height + 1) + 1 + at,
   );
   const originals = (await Promise.all(heights.map((one) => loadBlock(one)))).map(({ header }) => header);
-  const state = { headers: structuredClone(originals) };
+  const state = { headers: structuredClone(originals), stop: new AbortController() };
   const cards = el('ol', { class: 'links' });
   const news = el('p', { role: 'status', id: 'chain-news' });
   const draw = () => drawAll(cards, news, state, originals);
@@ -28,6 +28,8 @@ export async function chainLesson({ signal }) {
     draw();
   };
   const reset = () => {
+    state.stop.abort();
+    state.stop = new AbortController();
     state.headers = structuredClone(originals);
     draw();
   };
@@ -45,7 +47,7 @@ export async function chainLesson({ signal }) {
       'div',
       { class: 'buttons' },
       button('Change a digit in the past', change, { kind: 'main' }),
-      button('Cover it up', () => coverUp(state, draw, news, signal)),
+      button('Cover it up', () => coverUp(state, draw, news, AbortSignal.any([signal, state.stop.signal]))),
       button('Begin anew', reset),
     ),
   );
@@ -106,7 +108,7 @@ async function coverUp(state, draw, news, signal) {
       progress: (tries) =>
         fill(news, `Block ${header.height}: ${count(tries)} hashes, ${span(performance.now() - started)} in all …`),
     });
-    if (nonce === null || state.headers !== headers) return;
+    if (nonce === null) return;
     header.nonce = nonce;
     header.mined = blockId(header);
     draw();
