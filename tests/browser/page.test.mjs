@@ -23,7 +23,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  for (const node of nodes) node.process.kill();
+  await Promise.all(nodes.map((node) => node.kill()));
 });
 
 async function start(options) {
@@ -163,6 +163,48 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
   writeFileSync(forged, readFileSync(receipt, 'utf8').replace('"transaction": "0000000', '"transaction": "0000001'));
   await page.locator('#main input[type=file]').first().setInputFiles(forged);
   await says(page, 'section', 'Refuted');
+  assert.deepEqual(faults, []);
+});
+
+test('a file is recorded by its fingerprint, and found by it', OPTIONS, async () => {
+  const node = await start();
+  await node.run('mine 1');
+  const { page, faults } = await open(browser, node, 'put');
+  const place = folder();
+  const [delivery, other] = [join(place, 'delivery.pdf'), join(place, 'other.pdf')];
+  writeFileSync(delivery, 'two hundred boxes');
+  writeFileSync(other, 'two hundred and one boxes');
+  await page.getByLabel('A file’s fingerprint').check();
+  await page.locator('#main .drop input').setInputFiles(delivery);
+  await says(page, '#main .says', 'delivery.pdf');
+  await fillWallet(page, wallet(place));
+  await page.getByRole('button', { name: 'Sign and send' }).click();
+  await says(page, '.good-news', 'The node has it');
+  await node.run('mine 1');
+  await page.goto(`${node.url}/#/records`);
+  await says(page, '.record .says', 'delivery.pdf');
+  await page.locator('#main .drop input').setInputFiles(other);
+  await says(page, '.problem', '“other.pdf” was not recorded');
+  await page.locator('#main .drop input').setInputFiles(delivery);
+  await says(page, '.record .says', 'delivery.pdf');
+  await page.goto(`${node.url}/#/put`);
+  await page.getByLabel('JSON', { exact: true }).check();
+  await page.getByLabel('JSON value').fill('{"a":');
+  await says(page, '.hint', 'no JSON');
+  await page.getByLabel('JSON value').fill('{"a": 1}');
+  await says(page, '.hint', `${'{"quipu":1,"json":{"a": 1}}'.length} of 4096 bytes`);
+  assert.deepEqual(faults, []);
+});
+
+test('the API is tried from its own description', OPTIONS, async () => {
+  const node = await start();
+  const { page, faults } = await open(browser, node, 'api');
+  const operation = page.locator('.operation').filter({ hasText: '/api/v1/mining/blocks' }).filter({ hasText: 'POST' });
+  await operation.locator('summary').click();
+  await operation.getByRole('button', { name: 'Try it' }).click();
+  await operation.locator('pre').filter({ hasText: '"height": 1' }).waitFor();
+  await operation.locator('pre').filter({ hasText: 'curl -X POST' }).waitFor();
+  assert.equal((await node.run('status')).height, 1);
   assert.deepEqual(faults, []);
 });
 

@@ -82,7 +82,7 @@ function markCurrent(navigation, name) {
     const isHere = link.getAttribute('href').split('/')[1] === name;
     if (isHere) link.setAttribute('aria-current', 'page');
     // On a narrow screen the list scrolls.
-    if (isHere) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    if (isHere) link.scrollIntoView({ block: 'nearest', inline: 'center' });
     else link.removeAttribute('aria-current');
   }
 }

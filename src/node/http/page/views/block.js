@@ -53,7 +53,7 @@ function headerFacts(found, header, encoded) {
         'span',
         {},
         el('code', {}, found.target),
-        mined ? `, ${count(work(header.target))} hashes on average` : ', free of work',
+        mined ? `, ${counted(work(header.target), 'hash', 'hashes')} on average` : ', free of work',
       ),
     ],
     ['Nonce', count(BigInt(header.nonce))],

@@ -71,7 +71,10 @@ function anatomy({ header, transactions }) {
       ),
     ],
     ['Time', `${header.timestamp}: milliseconds since 1970, by the miner’s clock`],
-    ['Target', `the id must be so small that finding one takes ${count(work(header.target))} hashes on average`],
+    [
+      'Target',
+      `the id must be so small that finding one takes ${counted(work(header.target), 'hash', 'hashes')} on average`,
+    ],
     ['Nonce', `${header.nonce}: the number that the miner found`],
   ]);
 }
