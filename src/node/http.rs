@@ -14,6 +14,7 @@
 //! | `api` | `/api/v1`, and its description `/api/openapi.json` |
 //! | `feed` | server-sent events |
 //! | `classic` | the routes that tutorials teach |
+//! | `page` | `/` and `/page`: what a browser shows of the node |
 //!
 //! Always true: no request holds up the node. The server has a runtime of its own; what it reads is a snapshot, what it
 //! asks is a command like any other, and an event stream that is not read loses events, never the node its time.
@@ -29,6 +30,7 @@ mod feed;
 mod fresh;
 mod guard;
 mod listen;
+mod page;
 mod problem;
 mod serve;
 mod token;
@@ -216,6 +218,7 @@ fn router(app: App) -> Router {
     Router::new()
         .merge(api::router())
         .merge(classic::router())
+        .merge(page::router())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))

@@ -2,6 +2,8 @@
 //!
 //! What is on the chain is the same as long as the best block is, so its id is the tag of all that is read off it.
 
+use std::fmt::Display;
+
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -49,8 +51,14 @@ pub(super) fn immutable(id: &BlockId, request: &HeaderMap, make: impl FnOnce() -
     }
 }
 
-fn tag(id: &BlockId, prefix: &str) -> HeaderValue {
-    HeaderValue::from_str(&format!("{prefix}\"{id}\"")).expect("hex digits and quotation marks are visible")
+/// Something that may change, whose tag is a hash of it in hex.
+pub(super) fn tagged(hash: &str, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
+    let tag = tag(&hash, "");
+    if is_known(request, &tag) { not_modified(tag, REVALIDATE) } else { marked(make(), tag, REVALIDATE) }
+}
+
+fn tag(hash: &impl Display, prefix: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("{prefix}\"{hash}\"")).expect("hex digits and quotation marks are visible")
 }
 
 /// Compression makes a tag weak, so the prefix does not count.

@@ -13,7 +13,7 @@ use crate::node::http::fresh::OfTip;
 use crate::node::http::problem::Problem;
 use crate::node::prompt::command::words;
 use crate::node::prompt::find;
-use crate::node::prompt::outcome::HistoryRow;
+use crate::node::prompt::outcome::{AliasRow, HistoryRow};
 
 /// An account as of the best block.
 #[derive(Serialize, ToSchema)]
@@ -56,6 +56,15 @@ pub(super) async fn account(
         pending,
         alias,
     }))
+}
+
+/// The names that this node knows accounts by.
+#[utoipa::path(get, path = "/aliases", tag = "accounts", responses(
+    (status = 200, body = [AliasRow]), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn aliases(State(app): State<App>) -> axum::Json<Vec<AliasRow>> {
+    let named = app.handle().aliases().list().into_iter();
+    axum::Json(named.map(|(name, address)| AliasRow { name, address }).collect())
 }
 
 /// Which part of a history.
