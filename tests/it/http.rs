@@ -174,7 +174,7 @@ pub(crate) fn the_page_is_served() {
     let (node, api) = node();
     let index = api.get("/");
     assert_eq!((index.status, index.header("content-type")), (200, Some("text/html; charset=utf-8")));
-    let text = String::from_utf8(index.body.clone()).expect("UTF-8");
+    let text = String::from_utf8(index.body).expect("UTF-8");
     let names: Vec<&str> = text.split('"').filter(|part| part.starts_with("/page/")).collect();
     assert!(names.len() >= 4, "{names:?}");
     for name in names {

@@ -54,7 +54,11 @@ pub(super) fn immutable(id: &BlockId, request: &HeaderMap, make: impl FnOnce() -
 /// Something that may change, whose tag is a hash of it in hex.
 pub(super) fn tagged(hash: &str, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
     let tag = tag(&hash, "");
-    if is_known(request, &tag) { not_modified(tag, REVALIDATE) } else { marked(make(), tag, REVALIDATE) }
+    if is_known(request, &tag) {
+        marked(StatusCode::NOT_MODIFIED, tag, REVALIDATE)
+    } else {
+        marked(make(), tag, REVALIDATE)
+    }
 }
 
 fn tag(hash: &impl Display, prefix: &str) -> HeaderValue {
