@@ -155,6 +155,12 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
   await page.goto(`${node.url}/#/verify`);
   await page.locator('#main input[type=file]').setInputFiles(receipt);
   await says(page, '.good-news', 'The receipt holds');
+  await page.getByLabel('Published id').fill('0'.repeat(64));
+  await page.locator('#main input[type=file]').first().setInputFiles(receipt);
+  await says(page, '.problem', 'The published block is not in it');
+  await page.getByLabel('Published id').fill((await node.run('status')).tip);
+  await page.locator('#main input[type=file]').first().setInputFiles(receipt);
+  await says(page, '.good-news', 'The published block is in it');
   await says(page, '.badge', 'on the best chain');
   await page.locator('#main .drop input').last().setInputFiles(recorded);
   await says(page, '.good-news', 'is what was recorded');
