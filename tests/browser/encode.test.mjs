@@ -14,7 +14,7 @@ import {
 import { hex, unhex, utf8 } from '../../src/node/http/page/protocol/bytes.js';
 import * as encoding from '../../src/node/http/page/protocol/encode.js';
 import { PARAMETERS, makeNetwork } from '../../src/node/http/page/protocol/network.js';
-import { Refuted, verifyReceipt } from '../../src/node/http/page/protocol/receipt.js';
+import { Refuted, hasBlock, verifyReceipt } from '../../src/node/http/page/protocol/receipt.js';
 import { readRecord, writeRecord } from '../../src/node/http/page/protocol/record.js';
 import * as rules from '../../src/node/http/page/protocol/rules.js';
 import { Sha256, leaf, merkleRoot, sha256, tagged } from '../../src/node/http/page/protocol/sha256.js';
@@ -198,6 +198,11 @@ test('receipts prove what the specification says, or nothing for its reason', ()
       const { action, ...proven } = verifyReceipt(receipt);
       assert.ok(action.record || action.transfer);
       assert.deepEqual(proven, accept, name);
+      assert.deepEqual(
+        [accept.block, accept.tip, accept.id].map((id) => hasBlock(receipt, id)),
+        [true, true, false],
+        name,
+      );
     } else {
       const isReason = (error) =>
         error instanceof Refuted && error.reason === reject.reason && error.unreadable === reject.unreadable;

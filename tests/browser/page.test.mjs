@@ -155,6 +155,12 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
   await page.goto(`${node.url}/#/verify`);
   await page.locator('#main input[type=file]').setInputFiles(receipt);
   await says(page, '.good-news', 'The receipt holds');
+  await page.getByLabel('Published id').fill('0'.repeat(64));
+  await page.locator('#main input[type=file]').first().setInputFiles(receipt);
+  await says(page, '.problem', 'The published block is not in it');
+  await page.getByLabel('Published id').fill((await node.run('status')).tip);
+  await page.locator('#main input[type=file]').first().setInputFiles(receipt);
+  await says(page, '.good-news', 'The published block is in it');
   await says(page, '.badge', 'on the best chain');
   await page.locator('#main .drop input').last().setInputFiles(recorded);
   await says(page, '.good-news', 'is what was recorded');
@@ -295,12 +301,14 @@ test('a node that is not on this machine asks for its token once', OPTIONS, asyn
 test('the search box finds whatever has a name', OPTIONS, async () => {
   const node = await start();
   await node.run('mine 2');
-  await node.run('alias bob 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed');
   const { id: record } = await node.run('record {"celsius": 4.5}');
   await node.run('mine 1');
   const { blocks } = await node.run('chain');
   const { page, faults } = await open(browser, node);
   await tipIs(page, 3);
+  // After the page was opened: its user is at the prompt, too.
+  await node.run('alias bob 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed');
+  await node.run('alias cafecafe 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed');
   const cases = [
     ['2', `#/block/2`],
     [blocks[1].id, `#/block/${blocks[1].id}`],
@@ -308,6 +316,8 @@ test('the search box finds whatever has a name', OPTIONS, async () => {
     [record.slice(0, 12), `#/transaction/${record}`],
     ['0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed', '#/account/0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'],
     ['bob', '#/account/0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'],
+    ['1', '#/block/1'],
+    ['cafecafe', '#/account/0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'],
   ];
   for (const [text, place] of cases) {
     await page.keyboard.press('Escape');

@@ -11,26 +11,24 @@ const PAUSE_MILLIS = 300;
 /** Blocks beside the best chain, hash rates and pings change without an event. */
 const POLL_MILLIS = 4_000;
 
-/** Talks about: `status`, `network`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `warning`. */
+/** Talks about: `status`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `warning`. */
 class Live extends EventTarget {
   /** The answer of `/status`, once there is one. */
   status = null;
-  /** The network's parameters. */
-  network = null;
   /** Names of accounts, by address. */
   aliases = new Map();
   /** Whether events flow; null before the first answer. */
   isConnected = null;
   #due = new Map();
 
-  /** Begins to follow the node. */
-  start() {
-    this.#refresh();
+  /** Begins to follow the node. Done when it is known how the node is and what it calls accounts, or that it is gone. */
+  async start() {
     this.retry = follow({
       heard: (kind, data) => this.#heard(kind, data),
       connected: (yes, why) => this.#connection(yes, why),
     });
     setInterval(() => this.isConnected && this.#later('status', () => this.#fetchStatus()), POLL_MILLIS);
+    await Promise.allSettled([this.#fetchStatus(), this.learnNames()]);
   }
 
   /** Calls `listener(detail)` for each of these until `signal` aborts. */
@@ -52,7 +50,8 @@ class Live extends EventTarget {
 
   #heard(kind, data) {
     if (kind === 'hello' || kind === 'reset') {
-      this.#refresh();
+      this.#later('status', () => this.#fetchStatus());
+      this.#later('names', () => this.learnNames());
       this.#say('tip', { height: null, reorg_depth: 0 });
       return;
     }
@@ -61,17 +60,11 @@ class Live extends EventTarget {
     this.#later('status', () => this.#fetchStatus());
   }
 
-  #refresh() {
-    this.#later('status', () => this.#fetchStatus());
-    this.#later('network', async () => {
-      this.network = await get('/network');
-      this.#say('network', this.network);
-    });
-    this.#later('aliases', async () => {
-      const rows = await get('/aliases');
-      this.aliases = new Map(rows.map(({ name, address }) => [address, name]));
-      this.#say('status', this.status);
-    });
+  /** Asks what the node calls accounts. Its user may change that at any time, and no event tells of it. */
+  async learnNames() {
+    const rows = await get('/aliases');
+    this.aliases = new Map(rows.map(({ name, address }) => [address, name]));
+    this.#say('status', this.status);
   }
 
   async #fetchStatus() {

@@ -18,7 +18,8 @@ wireSearch({
   file: part('search-file'),
   answer: part('search-answer'),
 });
-live.start();
+// So that a page that is opened at an account knows its name.
+await live.start();
 route(part('main'), part('navigation'));
 
 function showConnection() {

@@ -48,10 +48,12 @@ async function placeOf(text) {
     return `#/block/${height}`;
   }
   if (/^0x[0-9a-f]{40}$/i.test(text)) return `#/account/${text}`;
-  if (/^[0-9a-f]{8,64}$/i.test(text)) return placeOfDigits(text.toLowerCase());
+  await live.learnNames();
   for (const [address, name] of live.aliases) {
     if (name === text) return `#/account/${address}`;
   }
+  const place = /^[0-9a-f]{8,64}$/i.test(text) ? await placeOfDigits(text.toLowerCase()) : null;
+  if (place) return place;
   const tagged = await find(`/records${query({ tag: text, limit: 1 })}`);
   return tagged?.records.length ? `#/records${query({ tag: text })}` : null;
 }

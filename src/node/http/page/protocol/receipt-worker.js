@@ -1,10 +1,11 @@
 // Verifies receipts beside the page: one with a million headers takes a while, and the page must not stand still.
 
-import { Refuted, verifyReceipt } from './receipt.js';
+import { Refuted, hasBlock, verifyReceipt } from './receipt.js';
 
-addEventListener('message', ({ data }) => {
+addEventListener('message', ({ data: { text, witness } }) => {
   try {
-    postMessage({ proven: verifyReceipt(data) });
+    const proven = verifyReceipt(text);
+    postMessage({ proven, isWitnessed: witness ? hasBlock(text, witness) : null });
   } catch (error) {
     const known = error instanceof Refuted;
     postMessage({ reason: known ? error.reason : 'form', unreadable: known ? error.unreadable : true });

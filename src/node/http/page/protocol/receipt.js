@@ -37,6 +37,12 @@ export function verifyReceipt(text) {
   return proven(receipt, network, signed, headers);
 }
 
+/** Whether a receipt that holds has this block (hex): the transaction's own, or one on top of it. */
+export function hasBlock(text, id) {
+  const { headers } = JSON.parse(text);
+  return headers.slice(1).some((header) => hex(sha256(unhex(header))) === id);
+}
+
 function demand(condition, reason) {
   if (!condition) throw new Refuted(reason);
 }

@@ -5,7 +5,7 @@ import { el, fill } from '../app/dom.js';
 import { count, counted, time } from '../app/format.js';
 import { hashFile } from '../app/file.js';
 import { live } from '../app/live.js';
-import { accountLink, blockLink, coins, facts, problem, section, transactionLink } from '../app/parts.js';
+import { accountLink, blockLink, coins, facts, field, problem, section, transactionLink } from '../app/parts.js';
 import { addressText, amountText } from '../protocol/address.js';
 import { unhex } from '../protocol/bytes.js';
 import { RECEIPT_BYTES_MAX } from '../protocol/receipt.js';
@@ -37,15 +37,16 @@ const REASONS = {
 /** The view. */
 export async function verify() {
   const outcome = el('div', { 'aria-live': 'polite' });
+  const witness = el('input', { autocomplete: 'off', spellcheck: 'false', placeholder: '64 hex digits' });
   const drop = fileDrop(
     'Drop a receipt here',
     async (file, say) => {
       if (file.size > RECEIPT_BYTES_MAX) throw new Error(REASONS.too_long);
       say('Verifying …');
-      const result = await verified(await file.text());
+      const result = await verified(await file.text(), witness.value.trim().toLowerCase());
       say('');
       if (result.reason) fill(outcome, refuted(result));
-      else fill(outcome, await provenCards(result.proven));
+      else fill(outcome, await provenCards(result));
     },
     { accept: '.json,application/json' },
   );
@@ -58,13 +59,14 @@ export async function verify() {
       {},
       'A receipt proves who signed what and under how much work it lies. It is verified here, in this page; nobody has to be believed for it.',
     ),
+    field('Published id', witness, 'If somebody has published the id of a block: is it in the receipt? May be empty'),
     drop,
     outcome,
   );
   return { title: 'Verify', element };
 }
 
-function verified(text) {
+function verified(text, witness) {
   return new Promise((resolve, reject) => {
     const worker = new Worker('/page/protocol/receipt-worker.js', { type: 'module' });
     worker.onmessage = ({ data }) => {
@@ -75,7 +77,7 @@ function verified(text) {
       worker.terminate();
       reject(new Error('the receipt could not be verified here: try another browser, or `quipu verify`'));
     };
-    worker.postMessage(text);
+    worker.postMessage({ text, witness });
   });
 }
 
@@ -92,10 +94,11 @@ function refuted({ reason, unreadable }) {
   );
 }
 
-async function provenCards(proven) {
+async function provenCards({ proven, isWitnessed }) {
   const { record, action } = proven;
   return [
     el('p', { class: 'good-news' }, 'The receipt holds.'),
+    witnessed(isWitnessed),
     section(
       'What was signed',
       record ? recordContent(record) : transferred(action.transfer),
@@ -104,6 +107,13 @@ async function provenCards(proven) {
     section('Proven', provenFacts(proven)),
     section('What this node says', await nodesWord(proven)),
   ];
+}
+
+/** Whether what was published is in the receipt; nothing if nothing was said. */
+function witnessed(isWitnessed) {
+  if (isWitnessed === null) return null;
+  if (!isWitnessed) return problem(new Error('The published block is not in it: it witnesses nothing.'));
+  return el('p', { class: 'good-news' }, 'The published block is in it: whoever published it is a witness.');
 }
 
 function transferred({ to, amount }) {
