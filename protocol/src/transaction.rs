@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 
 use crate::account::{Address, PublicKey, SecretKey, Signature};
 use crate::amount::Amount;
-use crate::encode::{EncodedSize, List, encode};
+use crate::encode::{DecodeError, EncodedSize, List, decode, encode};
 use crate::hash::{BlockId, LeafHash, TransactionId, sha256};
 use crate::merkle;
 
@@ -65,6 +65,13 @@ impl Transaction {
         [SIGNING_DOMAIN, genesis.as_bytes(), &encode(self)].concat()
     }
 
+    /// The genesis block and the transaction that such bytes are of.
+    pub fn from_signing_bytes(bytes: &[u8]) -> Result<(BlockId, Self), DecodeError> {
+        let rest = bytes.strip_prefix(SIGNING_DOMAIN).and_then(|rest| rest.split_first_chunk());
+        let (genesis, rest) = rest.ok_or_else(|| DecodeError::Malformed("another domain".to_owned()))?;
+        Ok((BlockId(*genesis), decode(rest, bytes.len())?))
+    }
+
     /// The SHA-256 of the signed bytes.
     pub fn id(&self, genesis: &BlockId) -> TransactionId {
         TransactionId(sha256(&[&self.signing_bytes(genesis)]))
@@ -95,7 +102,6 @@ impl SignedTransaction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::decode;
 
     fn record(data: &[u8]) -> SignedTransaction {
         let key = SecretKey::from_seed([1; 32]);
@@ -118,5 +124,18 @@ mod tests {
         assert_eq!(one.transaction.id(&genesis), other.transaction.id(&genesis));
         assert_ne!(one.leaf(), other.leaf());
         assert_ne!(one.transaction.id(&genesis), one.transaction.id(&BlockId([1; 32])));
+    }
+
+    #[test]
+    fn what_is_signed_can_be_read_again() {
+        let (genesis, transaction) = (BlockId([7; 32]), record(b"data").transaction);
+        let bytes = transaction.signing_bytes(&genesis);
+        assert_eq!(Transaction::from_signing_bytes(&bytes), Ok((genesis, transaction)));
+        let mut other_domain = bytes.clone();
+        other_domain[0] ^= 1;
+        let longer = [&bytes[..], &[0]].concat();
+        for bad in [&other_domain[..], &longer, &bytes[..bytes.len() - 1], SIGNING_DOMAIN, &[]] {
+            assert!(Transaction::from_signing_bytes(bad).is_err(), "{bad:?}");
+        }
     }
 }

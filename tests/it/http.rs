@@ -107,6 +107,40 @@ pub(crate) fn a_transaction_that_was_signed_elsewhere_is_taken() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
+/// Prepared by the node, signed by `quipu wallet sign`, which signs nothing else.
+pub(crate) fn a_wallet_signs_what_was_prepared() {
+    let (node, api) = node();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wallet = |arguments: &[&str]| {
+        let run = crate::harness::quipu(None)
+            .args(["--json", "--data-dir"])
+            .arg(folder.path())
+            .arg("wallet")
+            .args(arguments)
+            .output();
+        let output = String::from_utf8(run.expect("it starts").stdout).expect("UTF-8");
+        serde_json::from_str::<Value>(&output).unwrap_or_else(|error| panic!("{error}: {output}"))
+    };
+    wallet(&["new", "clerk", "--no-password"]);
+    wallet(&["new", "other", "--no-password"]);
+    let public = text(&wallet(&["show", "clerk"])["result"], "public_key");
+    let wanted = json!({"public_key": public, "record": {"text": "signed elsewhere"}});
+    let prepared = api.post("/api/v1/transactions/prepare", &wanted).json();
+    let file = folder.path().join("prepared.hex").display().to_string();
+    std::fs::write(&file, text(&prepared, "signing_bytes")).expect("our own folder");
+    let signed = wallet(&["sign", "clerk", &file])["result"].clone();
+    assert_eq!(
+        (&signed["genesis"], text(&signed["transaction"], "data")),
+        (&node.ready()["genesis"], "signed elsewhere".to_owned())
+    );
+    let sent = json!({"transaction": prepared["transaction"], "signature": signed["signature"]});
+    assert_eq!(api.post("/api/v1/transactions", &sent).json()["id"], prepared["id"]);
+
+    assert_eq!(text(&wallet(&["sign", "other", &file])["error"], "code"), "other_sender");
+    std::fs::write(&file, "anything else").expect("our own folder");
+    assert_eq!(text(&wallet(&["sign", "clerk", &file])["error"], "code"), "not_a_transaction");
+}
+
 /// Each wrong argument gets its own code, and nothing is done.
 pub(crate) fn wrong_arguments_are_explained() {
     let (node, api) = node();

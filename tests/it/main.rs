@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         bad_input::wrong_arguments_end_the_start,
         http::the_api_says_what_the_prompt_says,
         http::a_transaction_that_was_signed_elsewhere_is_taken,
+        http::a_wallet_signs_what_was_prepared,
         http::wrong_arguments_are_explained,
         http::what_is_the_same_is_not_sent_again,
         http::the_page_is_served,

@@ -4,6 +4,7 @@
 //! asked for. How answers look is in [`outcome`].
 
 pub mod outcome;
+pub mod sign;
 
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub enum Command {
     Export(Export),
     /// Take in a key file of this or another program, or a recovery phrase
     Import(Import),
+    /// Sign a prepared transaction; what it does is told with the signature
+    Sign(sign::Sign),
     /// Set, change or take off the password
     Passwd(Passwd),
     /// Remove a wallet. What its key controls is lost, unless there is a copy or a recovery phrase
@@ -159,6 +162,7 @@ impl Request {
             Command::Show(_) => "wallet show",
             Command::Export(_) => "wallet export",
             Command::Import(_) => "wallet import",
+            Command::Sign(_) => "wallet sign",
             Command::Passwd(_) => "wallet passwd",
             Command::Remove(_) => "wallet remove",
         }
@@ -186,6 +190,7 @@ impl Request {
                 passwords.new_file.clone_from(&passwd.new_password.new_password_file);
                 run_passwd(&folder, &passwd, &passwords)
             }
+            Command::Sign(sign) => sign::run(&folder, &sign, &passwords),
             Command::Remove(remove) => run_remove(&data_dir, &folder, &remove),
         }
     }

@@ -42,6 +42,20 @@ pub enum WalletError {
         /// Which.
         name: String,
     },
+    /// What is to be signed is no prepared transaction.
+    #[error("{} holds no prepared transaction, and nothing else is signed: prepare it again", .file.display())]
+    NotATransaction {
+        /// Which.
+        file: PathBuf,
+    },
+    /// What is to be signed is somebody else's.
+    #[error("that transaction is of {sender}, not of the wallet {name}: use the wallet with that address")]
+    OtherSender {
+        /// What was asked for.
+        name: String,
+        /// Whose it is.
+        sender: Address,
+    },
     /// Not a name for a wallet.
     #[error(
         "{name:?} is no name for a wallet: use 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ - and begin with none of . and -"
@@ -189,6 +203,8 @@ impl WalletError {
             Self::Unusable { .. } => "wallet_unreadable",
             Self::Locked { .. } => "wallet_locked",
             Self::NotProtected { .. } => "wallet_not_protected",
+            Self::NotATransaction { .. } => "not_a_transaction",
+            Self::OtherSender { .. } => "other_sender",
             Self::BadName { .. } => "bad_wallet_name",
             Self::NotFound { .. } => "wallet_not_found",
             Self::WhichOne => "wallet_not_chosen",

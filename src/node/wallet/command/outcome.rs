@@ -7,6 +7,7 @@
 //! | `wallet show` | `{name, address, public_key, encrypted, current, file}`; `public_key` is 64 hex digits |
 //! | `wallet export` | `{name, address, pem}`, or `{name, address, file, encrypted}` |
 //! | `wallet import`, `passwd` | `{name, address, encrypted}` |
+//! | `wallet sign` | `{name, genesis, signature, transaction}`; the transaction as the prompt shows it |
 //! | `wallet remove` | `{name, address}` |
 
 use std::fmt::Write;
@@ -15,10 +16,15 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::node::prompt::outcome::{Data, Kind, TransactionRow};
+use crate::node::prompt::text::harmless;
 use crate::node::wallet::name::WalletName;
 use crate::node::wallet::session::Listed;
 use crate::node::wallet::words::{PATH_TEXT, Words, numbered};
-use crate::protocol::{Address, PublicKey};
+use crate::protocol::{Address, BlockId, PublicKey};
+
+/// So much of a record is shown before it is signed.
+const RECORD_CHARACTERS_MAX: usize = 200;
 
 /// What was done.
 #[derive(Debug)]
@@ -92,6 +98,17 @@ pub enum Done {
         /// Whether it has a password now.
         encrypted: bool,
     },
+    /// `wallet sign`.
+    Signed {
+        /// Whose key.
+        name: WalletName,
+        /// Of the network for which it is.
+        genesis: BlockId,
+        /// What was signed.
+        summary: Box<TransactionRow>,
+        /// In hex.
+        signature: String,
+    },
     /// `wallet remove`.
     Removed {
         /// Its name.
@@ -132,6 +149,7 @@ enum Json<'a> {
     Exported { name: &'a str, address: Address, pem: &'a str },
     ExportedTo { name: &'a str, address: Address, file: &'a Path, encrypted: bool },
     Kept { name: &'a str, address: Address, encrypted: bool },
+    Signed { name: &'a str, genesis: BlockId, signature: &'a str, transaction: &'a TransactionRow },
     Removed { name: &'a str, address: Option<Address> },
 }
 
@@ -160,6 +178,9 @@ impl Serialize for Done {
             }
             Self::Imported { name, address, encrypted } | Self::PasswordSet { name, address, encrypted } => {
                 Json::Kept { name: name.as_str(), address: *address, encrypted: *encrypted }
+            }
+            Self::Signed { name, genesis, summary, signature } => {
+                Json::Signed { name: name.as_str(), genesis: *genesis, signature, transaction: summary }
             }
             Self::Removed { name, address } => Json::Removed { name: name.as_str(), address: *address },
         };
@@ -194,6 +215,9 @@ impl Done {
                 format!("{name} has a new password; copies of its file have the old one\n")
             }
             Self::PasswordSet { name, .. } => format!("{name} has no password any more\n"),
+            Self::Signed { name, genesis, summary, signature } => {
+                format!("{name} signs: {}\nnetwork    {genesis}\nsignature  {signature}\n", in_words(summary))
+            }
             Self::Removed { name, address: Some(address) } => format!("removed {name} ({address})\n"),
             Self::Removed { name, address: None } => format!("removed {name}\n"),
         };
@@ -232,6 +256,16 @@ fn list(rows: &[Row]) -> String {
         writeln!(text, "{mark} {name:<width$}  {rest}").expect("a string takes everything");
     }
     text
+}
+
+fn in_words(summary: &TransactionRow) -> String {
+    let deed = match (summary.kind, &summary.to, &summary.amount, &summary.data) {
+        (Kind::Transfer, Some(to), Some(amount), _) => format!("{amount} to {to}"),
+        (_, _, _, Some(Data::Text(text))) => format!("the record {}", harmless(text, RECORD_CHARACTERS_MAX)),
+        (_, _, _, Some(Data::Bytes { hex })) => format!("a record of {} bytes", hex.len() / 2),
+        _ => "nothing".to_owned(),
+    };
+    format!("{deed}, fee {}, nonce {}", summary.fee, summary.nonce.unwrap_or_default())
 }
 
 fn hint(name: &WalletName, encrypted: bool) -> String {

@@ -162,7 +162,14 @@ function signElsewhere(bytes, id, send) {
         ' as ',
         el('code', {}, name),
       ),
-      el('li', {}, 'Sign them where the wallet is: ', el('code', {}, command)),
+      el(
+        'li',
+        {},
+        'Sign them where the wallet is: ',
+        el('code', {}, `quipu wallet sign WALLET ${name}`),
+        ', or without quipu: ',
+        el('code', {}, command),
+      ),
     ),
     field('Signature', signature, 'What that command prints'),
     el(

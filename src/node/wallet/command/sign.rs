@@ -1,0 +1,53 @@
+//! `quipu wallet sign`: signs a prepared transaction where the wallet is, for a node or a page that has no key.
+//!
+//! Nothing but a transaction is ever signed, and what it does is told with the signature.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::open;
+use super::outcome::Done;
+use crate::node::prompt::outcome::TransactionRow;
+use crate::node::wallet::WalletError;
+use crate::node::wallet::folder::{Folder, unusable};
+use crate::node::wallet::password::Sources;
+use crate::protocol::{SecretKey, Signature, SignedTransaction, Transaction};
+
+/// No prepared transaction is longer, in bytes.
+const BYTES_MAX: u64 = 8 * 1024;
+
+/// `wallet sign`.
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// Whose key
+    #[arg(value_name = "WALLET")]
+    which: String,
+    /// The bytes to sign, as the page saves them or `POST /api/v1/transactions/prepare` gives them (that in hex)
+    #[arg(value_name = "FILE")]
+    prepared: PathBuf,
+}
+
+pub(super) fn run(folder: &Folder, sign: &Sign, passwords: &Sources) -> Result<Done, WalletError> {
+    let name = folder.find(&sign.which.parse()?)?;
+    let wallet = folder.read(&name)?;
+    let mut content = Vec::new();
+    let read = File::open(&sign.prepared).and_then(|file| file.take(2 * BYTES_MAX + 2).read_to_end(&mut content));
+    read.map_err(|source| unusable("read", &sign.prepared, source))?;
+    let bytes = std::str::from_utf8(&content).ok().and_then(|text| hex::decode(text.trim()).ok()).unwrap_or(content);
+    let problem = || WalletError::NotATransaction { file: sign.prepared.clone() };
+    let (genesis, transaction) = Transaction::from_signing_bytes(&bytes).map_err(|_| problem())?;
+    if transaction.sender != wallet.public_key() {
+        let sender = transaction.sender.address();
+        return Err(WalletError::OtherSender { name: name.to_string(), sender });
+    }
+    let (seed, _) = open(folder, &name, &wallet, passwords)?;
+    let signature = SecretKey::from_seed(*seed).sign(&bytes);
+    let id = transaction.id(&genesis);
+    let signed = SignedTransaction { transaction, signature };
+    let summary = TransactionRow::new(&signed, id, wallet.address());
+    let Signature::Ed25519(signature) = signed.signature;
+    Ok(Done::Signed { name, genesis, summary: Box::new(summary), signature: hex::encode(signature) })
+}
