@@ -6,6 +6,7 @@
 //! unless nothing can be changed.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::api::NODE_PATH;
+use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
 
@@ -123,7 +125,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Refuses what must not be answered, and marks every answer.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let (uri, method) = (request.uri(), request.method());
-    let judged = app.0.guard.judge(method, uri.path(), uri.authority(), request.headers());
+    let client = request.extensions().get::<Client>().copied().unwrap_or(Client::Local);
+    let judged = app.0.limits.ask(client, Instant::now());
+    let judged = judged.and_then(|()| app.0.guard.judge(method, uri.path(), uri.authority(), request.headers()));
     let mut response = match judged {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
