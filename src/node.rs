@@ -313,7 +313,7 @@ impl Node {
         // Whoever still waits for an answer hears that there will be none.
         self.handle.close();
         let _ = watch.join();
-        http.map(http::Server::stop);
+        http.into_iter().for_each(http::Server::stop);
         runtime.shutdown_timeout(RUNTIME_END_TIME);
     }
 }

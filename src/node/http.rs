@@ -48,7 +48,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use crossbeam_channel::Sender;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, watch};
 
@@ -115,7 +114,7 @@ impl HttpError {
 pub(super) struct Server {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
-    feed: (Sender<()>, JoinHandle<()>),
+    feed: feed::Follower,
 }
 
 /// A socket that is bound, so that others can be told where before anything is answered.

@@ -43,6 +43,9 @@ pub(super) struct Feed {
     run: u32,
 }
 
+/// Who follows the node's events, until the sender is dropped.
+pub(super) type Follower = (Sender<()>, JoinHandle<()>);
+
 #[derive(Default)]
 struct Kept {
     events: VecDeque<Arc<Line>>,
@@ -71,7 +74,7 @@ impl Feed {
         identity: &Identity,
         mut observe: impl FnMut(&UserEvent) + Send + 'static,
         failed: impl FnOnce(String) + Send + 'static,
-    ) -> io::Result<(Self, (Sender<()>, JoinHandle<()>))> {
+    ) -> io::Result<(Self, Follower)> {
         let (sender, newest) = watch::channel(0);
         let run = getrandom::u32().map_err(io::Error::from)?;
         let feed = Self { kept: Arc::new(Mutex::new(Kept { events: VecDeque::new(), first: 1 })), newest, run };

@@ -19,6 +19,7 @@ pub(super) struct OfTip(HeaderValue);
 impl OfTip {
     /// The tag now, or the whole answer if the other side has what we would say. Taken before anything is read: what is
     /// read may be newer than its tag, never older.
+    #[allow(clippy::result_large_err, reason = "the error is the answer, and is moved once")]
     pub(super) fn check(app: &App, request: &HeaderMap) -> Result<Self, Response> {
         let tag = tag(&app.handle().view().tip.id, "W/");
         if is_known(request, &tag) { Err(not_modified(tag, REVALIDATE)) } else { Ok(Self(tag)) }

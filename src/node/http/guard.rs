@@ -88,6 +88,10 @@ impl Guard {
                 "this node was started with --http-read-only: nothing can be changed over HTTP",
             );
         }
+        if *method == Method::HEAD && changes {
+            let detail = "this path changes something: ask it with GET, and it does";
+            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail));
+        }
         let is_open = OPEN_PATHS.contains(&path) || path.starts_with(OPEN_FOLDER);
         match &self.token {
             Some(token) if !is_open && !bearer(headers).is_some_and(|offered| token.is(offered)) => {
@@ -130,7 +134,7 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     let judged = judged.and_then(|()| app.0.guard.judge(method, uri.path(), uri.authority(), request.headers()));
     let mut response = match judged {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => refused(problem),
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -138,6 +142,15 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     }
     // What nobody has marked is a moment's truth.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refused(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        // Nothing else is refused for its method here (RFC 9110, section 15.5.6, wants the list).
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    }
     response
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn nodes_are_registered_by_either_address() {
             _ => json!({"nodes": [place]}),
         };
         assert!([200, 201].contains(&other_api.post(path, &wanted).status), "{path} {wanted}");
-        assert!(other.is_connected(&node.peer_id()), "{path} {wanted}");
+        other.wait_connected(&node.peer_id());
         assert_eq!(agree(&[&node, &other]), 2);
     }
 }
@@ -102,7 +102,7 @@ pub(crate) fn a_block_is_handed_over() {
     assert_eq!(other_api.post("/add_block", &mined).status, 201);
     assert_eq!(other.tip(), node.tip());
     assert_eq!(other_api.post("/add_block", &mined).status, 201, "once more changes nothing");
-    let mut changed = mined.clone();
+    let mut changed = mined;
     changed["transactions"][0]["recipient"] = OTHER.into();
     assert_eq!(other_api.post("/add_block", &changed).problem(400), "block_refused");
     assert_eq!(other.height(), 2);
