@@ -93,9 +93,6 @@ impl Load {
 }
 
 fn ask(address: SocketAddr, number: u32, phase: &Phase) -> Client {
-    // What the clients take from the node's share of the processors is not the node's fault.
-    let thread = Some(rustix::thread::gettid());
-    rustix::process::setpriority_process(thread, 19).expect("anybody may be nicer");
     let stream = TcpStream::connect(address).expect("it serves");
     stream.set_nodelay(true).expect("a socket");
     let mut answers = BufReader::new(stream.try_clone().expect("a socket"));

@@ -9,8 +9,7 @@
 //! - how much more memory the node needs while it sends a chain of 200,000 blocks (`QUIPU_BENCH_BLOCKS` makes it shorter).
 //!
 //! Exits with 1 if blocks take more than 1.2 times as long under load, a client misses its block, or the chain needs 20 MiB
-//! or more. The clients run on the same processors, at the lowest priority: what is measured is what the node does to
-//! itself, not what another program does to it.
+//! or more. The clients run on the same processors: what they take is part of the load.
 
 mod load;
 mod node;
