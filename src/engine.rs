@@ -16,18 +16,21 @@
 //! | `orphans` | what becomes of blocks that come too soon |
 //! | [`mempool`] | which transactions wait, and which are mined first |
 //! | `peers` | what peers may send, and when they are cut off |
+//! | [`pace`] | how long a peer is waited for, and how much it is asked for at once |
 //! | `sync` | what to ask, whom, and when to give up |
 //! | `gossip` | what is passed on |
 //! | `serve` | what peers are answered |
 //! | `mining` | what the miner searches for |
 //! | `rollback` | what becomes of transactions whose blocks left the best chain |
 //! | `checkpoint` | how a chain is turned down that leaves out the checkpoint |
+//! | `bounds` | nothing: the bound of every container, and how full it is |
 //! | `command` | what the node's own user is answered |
 //! | [`view`] | the snapshot that readers see |
 //!
 //! Every container is bounded: the constants next to them say by how much, and what is given up first.
 
 mod bodies;
+mod bounds;
 mod chain;
 mod checkpoint;
 mod command;
@@ -37,6 +40,7 @@ mod index;
 pub mod mempool;
 mod mining;
 mod orphans;
+pub mod pace;
 pub mod peers;
 mod rollback;
 mod serve;
@@ -118,8 +122,8 @@ pub struct Engine {
     awaiting_verdict: Vec<(PeerKey, Ticket, BlockRef)>,
     /// Blocks of the node's user that were not connected yet.
     submitted: Submitted,
-    /// Blocks that were mined here and are not connected yet.
-    mined_here: BTreeSet<BlockId>,
+    /// Blocks that were mined here and are not connected yet. The oldest are forgotten first.
+    mined_here: VecDeque<BlockId>,
     loading: Option<Key>,
     last_key: u64,
     writes: Vec<Write>,
@@ -135,7 +139,7 @@ pub struct Engine {
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts that changed since the pool was brought up to date.
     changed_accounts: BTreeSet<Address>,
-    /// Commands, and requests for headers, that wait for the end of a reorganisation. The shell bounds how many are open.
+    /// Commands, and requests for headers, that wait for the end of a reorganisation. The shell bounds the commands.
     deferred: Vec<Event>,
     view: Option<Arc<View>>,
     view_is_old: bool,
@@ -145,7 +149,7 @@ impl Engine {
     /// An engine that goes on from what was stored.
     pub fn new(config: EngineConfig, stored: Stored) -> Self {
         let hash_key = u64::from_le_bytes(*config.seed.first_chunk().expect("32 bytes hold 8"));
-        let chain = Chain::new(config.network.clone(), &stored, hash_key);
+        let chain = Chain::new(config.network.clone(), config.account, &stored, hash_key);
         let mut mempool = Mempool::default();
         let mut refused = Vec::new();
         // In the order of nonces, since a reorganisation stores older transactions after newer ones, and the pool bounds
@@ -177,7 +181,7 @@ impl Engine {
             unchecked: Vec::new(),
             awaiting_verdict: Vec::new(),
             submitted: Submitted::default(),
-            mined_here: BTreeSet::new(),
+            mined_here: VecDeque::new(),
             loading: None,
             last_key: 0,
             writes: Vec::new(),
@@ -205,6 +209,8 @@ impl Engine {
             event,
             Event::Gossip { gossip: event::Gossip::Transaction(_), .. }
                 | Event::TransactionsChecked { .. }
+                | Event::Request { .. }
+                | Event::Response { .. }
                 | Event::HashRate(_)
         );
         let needs_state = matches!(
@@ -212,7 +218,7 @@ impl Engine {
             Event::Command { .. } | Event::Request { request: quipu_protocol::Request::Headers { .. }, .. }
         );
         if needs_state && self.chain.is_reorganising() {
-            self.deferred.push(event);
+            self.defer(event, effects);
         } else {
             self.route(now, event, effects);
         }
@@ -239,7 +245,7 @@ impl Engine {
     fn route(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::PeerConnected { peer } => self.peers.connect(peer, now),
-            Event::PeerDisconnected { peer } => self.on_disconnected(peer),
+            Event::PeerDisconnected { peer } => self.on_disconnected(peer, effects),
             Event::Gossip { peer, ticket, gossip } => self.on_gossip(peer, ticket, gossip, now, effects),
             Event::Misbehaved { peer, fault } => self.peers.punish(peer, fault, effects),
             Event::Request { peer, ticket, request } => self.on_request(peer, ticket, request, now, effects),
@@ -279,12 +285,13 @@ impl Engine {
         }
     }
 
-    fn on_disconnected(&mut self, peer: PeerKey) {
+    fn on_disconnected(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
         if let Some(session) = self.peers.disconnect(peer) {
-            self.forget_flights(&session);
+            self.forget_flights(session);
         }
         self.mempool.forget_peer(peer);
         self.orphans.forget_peer(peer);
+        self.refuse_deferred(peer, effects);
         self.note_resolved(peer);
     }
 
@@ -332,11 +339,11 @@ impl Engine {
         self.mempool.update(changed, self.chain.ledger());
         self.note_dropped();
         let reorganised = progress.reorganised.as_ref();
-        let (reorg_depth, returned) = reorganised.map_or((0, 0), |done| (done.depth(), self.take_back(done)));
+        let (reorg_depth, returned) = reorganised.map_or((0, 0), |done| (done.depth, self.take_back(done)));
         if let Some((last, _)) = progress.connected.last() {
             let ours = self.mined_here.contains(&last.id());
             for (block, _) in &progress.connected {
-                self.mined_here.remove(&block.id());
+                self.mined_here.retain(|mined| *mined != block.id());
             }
             let tip = self.chain.tip_place();
             self.notify(Notice::Tip { tip, reorg_depth, returned, ours });
@@ -438,35 +445,6 @@ impl Engine {
     /// All accounts after the tip; in the middle of a reorganisation, after a block on the way.
     pub fn ledger(&self) -> &Ledger {
         self.chain.ledger()
-    }
-
-    /// The most that containers of [`Engine::occupancy`] may hold now, by name. Those that are not named are bounded by
-    /// what the shell lets in, or by the work in them.
-    pub fn bounds(&self) -> Vec<(&'static str, usize)> {
-        vec![
-            // One block may be longer than all others that are kept.
-            ("cached_body_bytes", bodies::BODY_CACHE_BYTES_MAX + self.network.block_bytes_max()),
-            ("mempool_bytes", mempool::POOL_BYTES_MAX),
-            ("orphans", orphans::ORPHANS_PER_PEER_MAX * self.peers.len()),
-            ("orphan_bytes", orphans::ORPHAN_BYTES_MAX),
-            ("refused_transactions", gossip::REFUSED_MAX),
-        ]
-    }
-
-    /// How full the engine's containers are, by name: what a test compares with their bounds.
-    pub fn occupancy(&self) -> Vec<(&'static str, usize)> {
-        vec![
-            ("headers", self.chain.index().len()),
-            ("cached_body_bytes", self.chain.cached_bytes()),
-            ("mempool_bytes", self.mempool.bytes()),
-            ("orphans", self.orphans.len()),
-            ("orphan_bytes", self.orphans.bytes()),
-            ("peers", self.peers.len()),
-            ("requested_blocks", self.sync.requested()),
-            ("unchecked_transactions", self.unchecked.len()),
-            ("checks", self.checks.len()),
-            ("refused_transactions", self.refused.len()),
-        ]
     }
 }
 

@@ -313,7 +313,9 @@ impl Node {
         // Whoever still waits for an answer hears that there will be none.
         self.handle.close();
         let _ = watch.join();
-        http.into_iter().for_each(http::Server::stop);
+        if let Some(http) = http {
+            http.stop();
+        }
         runtime.shutdown_timeout(RUNTIME_END_TIME);
     }
 }

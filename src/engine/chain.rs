@@ -16,12 +16,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_header, check_header_in_context, check_header_time};
-use quipu_protocol::{BlockId, CheckedBlock, Header, Ledger, Network, UnixMillis, Work};
+use quipu_protocol::{Address, BlockId, CheckedBlock, Header, Ledger, Network, UnixMillis, Work};
 
 use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
 use super::index::{BlockRef, GENESIS, Index};
 pub(crate) use outcome::{Insertion, Progress, Reorganised};
+pub(crate) use reorganisation::LEFT_BYTES_MAX;
 use reorganisation::Reorganisation;
 
 /// Blocks and transactions that one call connects or takes off, before it lets other events through.
@@ -44,6 +45,8 @@ pub(crate) struct Chain {
     path: Path,
     /// A stored block with more work than the tip whose way from the best chain is stored too.
     stored_better: Option<BlockRef>,
+    /// The account whose transactions no reorganisation forgets.
+    own: Address,
     /// The block that is never left.
     checkpoint: Option<BlockRef>,
     reorganisation: Option<Reorganisation>,
@@ -63,7 +66,7 @@ struct Path {
 
 impl Chain {
     /// The chain as it was stored.
-    pub(crate) fn new(network: Arc<Network>, stored: &Stored, hash_key: u64) -> Self {
+    pub(crate) fn new(network: Arc<Network>, own: Address, stored: &Stored, hash_key: u64) -> Self {
         let mut index = Index::new(&network.genesis().header, hash_key);
         for stored in &stored.headers {
             // A body that was stored before those below it, and they never came: it can be fetched again.
@@ -83,6 +86,7 @@ impl Chain {
         let ledger = Ledger::from_accounts(stored.accounts.iter().copied());
         let mut chain = Self {
             network,
+            own,
             index,
             best,
             ledger,
@@ -104,6 +108,11 @@ impl Chain {
     /// All headers.
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Whose transactions no reorganisation forgets.
+    pub(crate) fn set_own(&mut self, account: Address) {
+        self.own = account;
     }
 
     /// Bounds the bodies that are kept in memory, in bytes.
@@ -374,7 +383,7 @@ impl Chain {
         self.best.pop();
         self.held_writes.push(Write::Disconnect { place: self.index.place(top), delta: delta.clone() });
         *units += 1 + block.transactions().len();
-        self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(top)).note_left(top, block);
+        self.note_left(top, block);
         progress.undone.push(delta);
         Ok(())
     }

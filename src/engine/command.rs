@@ -60,6 +60,7 @@ impl Engine {
             Command::Resolve => self.on_resolve(ticket, now),
             Command::UseAccount { address } => {
                 self.account = address;
+                self.chain.set_own(address);
                 self.answer(ticket, Ok(Answer::Done));
             }
             Command::SetCheckpoint { height } => {

@@ -24,7 +24,11 @@ pub(crate) const UNCHECKED_MAX: usize = 65_536;
 /// results does not keep a user's command waiting.
 const CHECK_BATCH_MAX: usize = 256;
 /// Checks of transactions that run at the same time. While they do, the next batch gathers.
-const CHECKS_MAX: usize = 4;
+pub(crate) const CHECKS_MAX: usize = 4;
+/// Blocks by gossip that are being checked or wait for their verdict, of all peers and of one. More are ignored; they heal by
+/// synchronisation.
+pub(crate) const OFFERED_MAX: usize = 1_024;
+pub(crate) const OFFERED_PER_PEER_MAX: usize = 32;
 /// Least time between two announcements of a tip. Blocks that are mined faster are announced by the last of them.
 const ANNOUNCE_INTERVAL: Millis = Millis(10);
 
@@ -114,7 +118,8 @@ impl Engine {
         let verdict = match self.chain.insert_header(&header, now.unix) {
             Insertion::Known(found) => {
                 self.peer_has(peer, found);
-                if !self.chain.index().has_body(found) && !self.is_checking(found) {
+                let is_new = !self.chain.index().has_body(found) && !self.is_checking(found);
+                if is_new && self.has_room_for_offer(peer) {
                     let key = self.new_key();
                     self.checks.insert(key, Check::Offered { origin: peer, ticket, block: found });
                     self.sync.note_check(found);
@@ -157,6 +162,24 @@ impl Engine {
 
     fn is_checking(&self, block: BlockRef) -> bool {
         self.checks.values().any(|check| matches!(check, Check::Offered { block: checking, .. } if *checking == block))
+    }
+
+    fn has_room_for_offer(&self, peer: PeerKey) -> bool {
+        let (mut all, mut of_peer) = (0, 0);
+        for origin in self.offers() {
+            all += 1;
+            of_peer += usize::from(origin == peer);
+        }
+        all < OFFERED_MAX && of_peer < OFFERED_PER_PEER_MAX
+    }
+
+    /// Who has offered the blocks that are being checked or wait for their verdict.
+    pub(super) fn offers(&self) -> impl Iterator<Item = PeerKey> {
+        let checking = self.checks.values().filter_map(|check| match check {
+            Check::Offered { origin, .. } => Some(*origin),
+            Check::Sync { .. } | Check::Transactions { .. } => None,
+        });
+        checking.chain(self.awaiting_verdict.iter().map(|(peer, ..)| *peer))
     }
 
     fn peer_has(&mut self, peer: PeerKey, block: BlockRef) {

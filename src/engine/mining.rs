@@ -13,6 +13,9 @@ use super::{Engine, sync};
 /// How old a template may get: a younger one has a later timestamp, and so an easier target, and newer transactions.
 const TEMPLATE_AGE_MAX: Millis = Millis(1_000);
 
+/// Blocks that were mined here whose fate is not known, so that the user is told of them as ours.
+pub(super) const MINED_HERE_MAX: usize = 64;
+
 /// Whether and what to mine.
 #[derive(Debug)]
 pub(crate) struct Mining {
@@ -166,7 +169,10 @@ impl Engine {
         let Some(found) = self.chain.insert_vetted(block.header()) else { return };
         let place = self.chain.index().place(found);
         self.chain.insert_body(found, Arc::new(block));
-        self.mined_here.insert(place.id);
+        self.mined_here.push_back(place.id);
+        if self.mined_here.len() > MINED_HERE_MAX {
+            self.mined_here.pop_front();
+        }
         if let Some(job) = &mut self.mining.job {
             job.mined.push(place);
             if job.mined.len() as u64 >= job.count {

@@ -1,11 +1,12 @@
 //! Sessions with peers: what each has told, what it was asked, what it may still ask, and how far it is trusted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use quipu_protocol::{BlockId, Header, Millis, Status, TransactionId, UnixMillis, Work};
 
 use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey};
 use super::index::BlockRef;
+use super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX, Pace};
 
 /// At this many points a peer is cut off.
 const POINTS_MAX: u32 = 100;
@@ -19,6 +20,8 @@ const REQUESTS: Rate = Rate { burst: 256, per_second: 64 };
 const TRANSACTIONS: Rate = Rate { burst: 20_000, per_second: 10_000 };
 /// Blocks by gossip, likewise. What is over it heals by synchronisation.
 const BLOCKS: Rate = Rate { burst: 256, per_second: 64 };
+/// Questions to one peer that were given up and whose answers are still of use. The oldest are forgotten first.
+pub(crate) const LATE_PER_PEER_MAX: usize = 8;
 
 /// A token bucket's size and refill.
 #[derive(Debug, Clone, Copy)]
@@ -55,12 +58,15 @@ impl Bucket {
 /// What a peer was asked.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
+    Status,
     Headers {
         /// The tip that the peer told of, and its work.
         tip: BlockId,
         claimed: Work,
         /// The last of its blocks that we know.
         after: Option<BlockId>,
+        /// How many there may be.
+        count: usize,
     },
     Blocks(Vec<BlockRef>),
     Pending,
@@ -69,10 +75,22 @@ pub(crate) enum Asked {
 
 /// Something a peer was asked, and until when it has to answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Flight<T> {
+pub(crate) struct Flight {
     pub(crate) key: Key,
+    pub(crate) asked: Asked,
+    pub(crate) asked_at: Millis,
     pub(crate) deadline: Millis,
-    pub(crate) asked: T,
+    /// About how long the answer will be, in bytes.
+    pub(crate) bytes: usize,
+    /// Whether nobody else is asked for the same blocks.
+    pub(crate) is_exclusive: bool,
+}
+
+impl Flight {
+    /// Whether others have answered by this time.
+    pub(crate) fn is_overdue(&self, now: Now) -> bool {
+        now.elapsed >= self.asked_at + ANSWER_TIMEOUT
+    }
 }
 
 /// Headers of a chain that has not shown more work than ours yet. Kept out of the index until it has.
@@ -104,11 +122,19 @@ pub(crate) struct Session {
     /// A tip that it did not deliver, and until when it is not asked for that again.
     pub(crate) withheld: Option<(BlockId, Millis)>,
     pub(crate) candidate: Candidate,
-    pub(crate) status_flight: Option<Flight<()>>,
-    pub(crate) flight: Option<Flight<Asked>>,
-    /// How many bytes of blocks it is asked for at once: less when it is slow, more when it is not.
-    pub(crate) batch_bytes: usize,
+    pub(crate) status_flight: Option<Flight>,
+    /// All but the status: one at a time, since an answer of any length holds up those behind it.
+    pub(crate) flight: Option<Flight>,
+    /// What was given up. Its answers are used if they come.
+    pub(crate) late: VecDeque<Flight>,
+    /// Whether an answer of some length is overdue. Others go first until it is there.
+    pub(crate) is_overdue: bool,
+    pub(crate) pace: Pace,
+    /// Requests in a row that it did not answer in time or not at all. Until it has answered one, it gets no share of what
+    /// others have too.
     pub(crate) timeouts: u32,
+    /// Questions for its status in a row that ran out, with nothing else coming either.
+    pub(crate) silences: u32,
     /// Ids of its pending transactions that we lack, to be pulled.
     pub(crate) wanted_transactions: Vec<TransactionId>,
     pub(crate) pending_asked_at: Option<Millis>,
@@ -117,9 +143,6 @@ pub(crate) struct Session {
     gossip_blocks: Bucket,
     points: u32,
 }
-
-/// The most bytes of blocks that a peer is asked for at once.
-pub(crate) const BATCH_BYTES_MAX: usize = 1 << 20;
 
 impl Session {
     fn new(now: Now) -> Self {
@@ -136,14 +159,66 @@ impl Session {
             candidate: Candidate::default(),
             status_flight: None,
             flight: None,
-            batch_bytes: BATCH_BYTES_MAX,
+            late: VecDeque::new(),
+            is_overdue: false,
+            pace: Pace::default(),
             timeouts: 0,
+            silences: 0,
             wanted_transactions: Vec::new(),
             pending_asked_at: None,
             requests: Bucket::new(REQUESTS, now),
             gossip_transactions: Bucket::new(TRANSACTIONS, now),
             gossip_blocks: Bucket::new(BLOCKS, now),
             points: 0,
+        }
+    }
+
+    /// Takes the question with this key, in time or late.
+    pub(crate) fn take_flight(&mut self, key: Key) -> Option<Flight> {
+        let is_it = |flight: &mut Flight| flight.key == key;
+        let in_time = self.status_flight.take_if(is_it).or_else(|| self.flight.take_if(is_it));
+        in_time.or_else(|| {
+            let at = self.late.iter().position(|flight| flight.key == key)?;
+            self.late.remove(at)
+        })
+    }
+
+    /// Whether something here may run out of time, or may have.
+    pub(crate) fn may_be_late(&self, now: Now) -> bool {
+        let is_expired = self.status_flight.as_ref().is_some_and(|flight| flight.deadline <= now.elapsed);
+        let waits = self.early_until.is_some() || self.barred_until.is_some() || !self.late.is_empty();
+        is_expired || self.flight.is_some() || self.is_overdue || waits
+    }
+
+    /// Takes the questions that have run out of time.
+    pub(crate) fn take_expired(&mut self, now: Now) -> [Option<Flight>; 2] {
+        let has_expired = |flight: &mut Flight| flight.deadline <= now.elapsed;
+        [self.status_flight.take_if(has_expired), self.flight.take_if(has_expired)]
+    }
+
+    /// Keeps in mind what was given up.
+    pub(crate) fn keep_late(&mut self, flight: Flight) {
+        self.late.push_back(flight);
+        if self.late.len() > LATE_PER_PEER_MAX {
+            self.late.pop_front();
+        }
+    }
+
+    /// Whether an answer of some length that was given up may still be on its way. Whatever is asked now would only come
+    /// after it.
+    pub(crate) fn awaits_late(&self, now: Now) -> bool {
+        let is_awaited = |flight: &Flight| {
+            !matches!(flight.asked, Asked::Status) && now.elapsed < flight.asked_at + ANSWER_TIMEOUT_MAX
+        };
+        self.late.iter().any(is_awaited)
+    }
+
+    /// Takes in how long an answer took. What is still under way gets as much time as that shows to be needed.
+    pub(crate) fn note_answer(&mut self, took: Millis, bytes: usize) {
+        self.silences = 0;
+        self.pace.note_answer(took, bytes);
+        for flight in [&mut self.status_flight, &mut self.flight].into_iter().flatten() {
+            flight.deadline = flight.deadline.max(flight.asked_at + self.pace.timeout(flight.bytes));
         }
     }
 
@@ -190,6 +265,12 @@ impl Peers {
 
     pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut Session> {
         self.changed = true;
+        self.sessions.get_mut(&peer)
+    }
+
+    /// For a change that alters nothing of what is to be asked. Whoever finds that it does says so with
+    /// [`Peers::note_changed`].
+    pub(crate) fn get_quietly(&mut self, peer: PeerKey) -> Option<&mut Session> {
         self.sessions.get_mut(&peer)
     }
 

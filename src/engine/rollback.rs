@@ -16,24 +16,22 @@ impl Engine {
     pub(super) fn take_back(&mut self, reorganised: &Reorganised) -> usize {
         let mut count = 0;
         let mut returned = Vec::new();
-        for (place, block) in &reorganised.left {
-            for transaction in block.transactions() {
-                let added = self.mempool.add(transaction.clone(), None, true, self.chain.ledger());
-                if added.is_ok() {
-                    self.writes.push(Write::PutPending(transaction.clone()));
-                    if count < RETURNED_PUBLISHED_MAX {
-                        self.publish(Gossip::Transaction(Box::new(transaction.signed().clone())));
-                    }
-                    count += 1;
+        for (place, transaction) in reorganised.transactions() {
+            let added = self.mempool.add(transaction.clone(), None, true, self.chain.ledger());
+            if added.is_ok() {
+                self.writes.push(Write::PutPending(transaction.clone()));
+                if count < RETURNED_PUBLISHED_MAX {
+                    self.publish(Gossip::Transaction(Box::new(transaction.signed().clone())));
                 }
-                returned.push((*place, transaction, added.err()));
+                count += 1;
             }
+            returned.push((place, transaction, added.err()));
         }
         self.note_dropped();
-        if returned.is_empty() {
+        if returned.is_empty() && reorganised.forgotten_transactions == 0 {
             return count;
         }
-        let untold = returned.len().saturating_sub(ROLLED_BACK_TOLD_MAX);
+        let untold = returned.len().saturating_sub(ROLLED_BACK_TOLD_MAX) + reorganised.forgotten_transactions;
         returned.sort_by_key(|(_, transaction, _)| !concerns(transaction, &self.account));
         returned.truncate(ROLLED_BACK_TOLD_MAX);
         let told = returned.into_iter().map(|(place, transaction, refusal)| {

@@ -1,15 +1,19 @@
 //! What peers are answered.
 
+use std::collections::HashSet;
+
 use quipu_protocol::message::{RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX};
 use quipu_protocol::{BlockId, Request, Response, SignedTransaction, TransactionId};
 
 use super::Engine;
-use super::event::{Effect, Fault, Now, PeerKey, Place, Ticket};
+use super::event::{Effect, Event, Fault, Now, PeerKey, Place, Ticket};
 use super::sync::is_request_too_long;
 
 /// What a list of pending transactions costs of a peer's budget, in requests: it is the longest answer to the shortest
 /// question.
 const PENDING_COST: u64 = 32;
+/// Requests of one peer that wait for the end of a reorganisation. More are refused: nobody honest has more than one.
+pub(super) const DEFERRED_PER_PEER_MAX: usize = 4;
 
 impl Engine {
     pub(super) fn on_request(
@@ -24,7 +28,7 @@ impl Engine {
             return effects.push(Effect::Reply { ticket, response: None });
         }
         let cost = if request == Request::Pending { PENDING_COST } else { 1 };
-        let within_budget = self.peers.get_mut(peer).is_some_and(|session| session.requests.take(cost, now));
+        let within_budget = self.peers.get_quietly(peer).is_some_and(|session| session.requests.take(cost, now));
         if !within_budget || is_request_too_long(&request) {
             let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
             self.peers.punish(peer, fault, effects);
@@ -47,16 +51,39 @@ impl Engine {
         effects.push(Effect::Reply { ticket, response: Some(response) });
     }
 
-    /// Where those of the blocks are that are in the store. The shell reads as many as fit into a response.
+    /// Keeps a command, or a peer's request, for the end of a reorganisation.
+    pub(super) fn defer(&mut self, event: Event, effects: &mut Vec<Effect>) {
+        if let Event::Request { peer, ticket, .. } = &event {
+            let is_of_peer = |other: &&Event| matches!(other, Event::Request { peer: of, .. } if of == peer);
+            if self.deferred.iter().filter(is_of_peer).count() >= DEFERRED_PER_PEER_MAX {
+                self.peers.punish(*peer, Fault::Flood, effects);
+                return effects.push(Effect::Reply { ticket: *ticket, response: None });
+            }
+        }
+        self.deferred.push(event);
+    }
+
+    /// Nobody waits any more for what a peer has asked.
+    pub(super) fn refuse_deferred(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
+        let is_theirs = |event: &mut Event| matches!(event, Event::Request { peer: of, .. } if *of == peer);
+        for event in self.deferred.extract_if(.., is_theirs) {
+            if let Event::Request { ticket, .. } = event {
+                effects.push(Effect::Reply { ticket, response: None });
+            }
+        }
+    }
+
+    /// Where those of the blocks are that are in the store, each once. The shell reads as many as fit into a response.
     fn stored_places(&self, ids: &[BlockId]) -> Vec<Place> {
         let index = self.chain.index();
+        let mut named = HashSet::new();
         let stored = ids.iter().filter_map(|id| index.find(id)).filter(|block| index.has_body(*block));
-        stored.map(|block| index.place(block)).collect()
+        stored.filter(|block| named.insert(*block)).map(|block| index.place(block)).collect()
     }
 
     fn pending_transactions(&self, ids: &[TransactionId]) -> Vec<SignedTransaction> {
-        let mut bytes = 0;
-        let waiting = ids.iter().filter_map(|id| self.mempool.get(id));
+        let (mut bytes, mut named) = (0, HashSet::new());
+        let waiting = ids.iter().filter(|id| named.insert(**id)).filter_map(|id| self.mempool.get(id));
         let fitting = waiting.take_while(|transaction| {
             bytes += transaction.length();
             bytes <= RESPONSE_BYTES_SOFT_MAX

@@ -11,7 +11,7 @@ use super::index::BlockRef;
 use super::mempool::Refusal;
 
 /// Blocks that wait for what the accounts say. More are refused; one call of the engine settles most of them.
-const SUBMITTED_MAX: usize = 64;
+pub(crate) const SUBMITTED_MAX: usize = 64;
 
 /// Who waits to hear what became of a block.
 #[derive(Debug, Default)]

@@ -2,37 +2,46 @@
 //!
 //! Level-triggered: after every event, what is wanted less what is in flight is asked for. A lost answer heals by its
 //! deadline, so nothing here waits for ever. Headers come first, and bodies are fetched only for a chain whose headers
-//! show more work than ours; headers with less stay in a bounded buffer of the session. A peer that does not answer in
-//! time gives up its share to others and is asked again only when there is no other, for less.
+//! show more work than ours; headers with less stay in a bounded buffer of the session.
+//!
+//! How long a peer is waited for depends on how fast it has been (see `pace`), and being slow gains nobody anything:
+//! what is overdue, by the time that anybody is given, may be asked of a faster peer at once, and a chain that a faster
+//! peer has goes first. A peer that does not answer in time is asked again only when there is no other, for less. Its
+//! answer is still used if it comes; nothing else of any length is asked meanwhile, since that would come behind it.
 
 mod answers;
 mod headers;
 
 use std::collections::{HashSet, VecDeque};
 
-use quipu_protocol::message::{NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, Request, Status};
+use quipu_protocol::block::HEADER_BYTES;
+use quipu_protocol::message::{
+    NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request, Status,
+};
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
-use super::event::{Effect, Fault, Notice, Now, PeerKey, RequestFailure};
+use super::event::{Effect, Fault, Notice, Now, PeerKey};
 use super::index::BlockRef;
+use super::pace::ANSWER_TIMEOUT;
 use super::peers::{Asked, Candidate, Flight, Session};
 use super::view::SyncView;
 use super::{Engine, TICK_INTERVAL};
+pub(crate) use headers::candidate_headers_max;
 
 /// How often each peer is asked how far it is. Also the time in which lost gossip heals.
 pub const STATUS_INTERVAL: Millis = Millis(5_000);
-/// How long a peer may take to answer.
-pub const ANSWER_TIMEOUT: Millis = Millis(4_000);
 /// How far headers may be ahead of the connected chain. More are asked for when it has caught up.
 const HEADERS_AHEAD_MAX: u64 = 262_144;
 /// With fewer blocks than this left to fetch, more headers are asked for first.
 const PATH_LOW_WATER: usize = 8_192;
 /// Blocks that are fetched ahead of the first missing one.
-const BLOCKS_AHEAD_MAX: usize = 8_192;
+pub(crate) const BLOCKS_AHEAD_MAX: usize = 8_192;
 /// Blocks fetched ahead, in bytes, by the average of those that came lately.
 const BLOCKS_AHEAD_BYTES_MAX: usize = 16 << 20;
 /// Blocks in one request.
-const BLOCKS_PER_REQUEST_MAX: usize = 2_048;
+pub(crate) const BLOCKS_PER_REQUEST_MAX: usize = 2_048;
+/// What a transaction is taken to be long when its length is not known yet, in bytes.
+const TRANSACTION_BYTES_TYPICAL: usize = 256;
 /// Batches that are written but not durable yet. No blocks are asked for while there are more.
 const UNPERSISTED_BATCHES_MAX: usize = 256;
 /// Likewise, the encoded length of their blocks, in bytes.
@@ -91,12 +100,21 @@ impl Sync {
     pub(crate) fn requested(&self) -> usize {
         self.requested.len()
     }
+
+    /// Nobody is kept any more from being asked for what this question is about.
+    fn share(&mut self, flight: &mut Flight) {
+        if let (Asked::Blocks(blocks), true) = (&flight.asked, std::mem::take(&mut flight.is_exclusive)) {
+            for block in blocks {
+                self.requested.remove(block);
+            }
+        }
+    }
 }
 
 impl Session {
-    /// Whether it is time to ask how far it is.
-    fn wants_status(&self, now: Now) -> bool {
-        self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + STATUS_INTERVAL)
+    /// Whether it is time to ask how far it is: so long after the last time.
+    fn wants_status(&self, interval: Millis, now: Now) -> bool {
+        self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + interval)
     }
 
     /// Whether it is time to compare its pending transactions with ours.
@@ -131,24 +149,43 @@ impl Engine {
         self.choose_goal();
         self.note_end_of_sync();
         let mut missing = None;
+        // Who is almost due is asked with who is due: one round for all peers, not a time for each.
+        let is_due = self.peers.iter().any(|(_, session)| session.wants_status(STATUS_INTERVAL, now));
+        let interval = if is_due { Millis(STATUS_INTERVAL.0 / 2) } else { STATUS_INTERVAL };
         // Mostly there is nothing to ask anybody, and this runs after every event.
-        let may_ask = self.peers.iter().filter(|(_, session)| self.may_ask(session, now)).map(|(peer, _)| peer);
+        let may_ask =
+            self.peers.iter().filter(|(_, session)| self.may_ask(session, interval, now)).map(|(peer, _)| peer);
         let peers: Vec<PeerKey> = may_ask.collect();
         for peer in peers {
             if self.peers.is_cut_off(peer) {
                 continue;
             }
-            self.plan_status(peer, now, effects);
+            self.plan_status(peer, interval, now, effects);
             let session = self.peers.get(peer).expect("the list was just made");
-            if session.flight.is_some() {
+            if session.flight.is_some() || session.awaits_late(now) {
                 continue;
             }
             let Some((request, asked)) = self.next_request(peer, &mut missing, now) else { continue };
-            let key = self.new_key();
-            let session = self.peers.get_mut(peer).expect("the list was just made");
-            session.flight = Some(Flight { key, deadline: now.elapsed + ANSWER_TIMEOUT, asked });
-            effects.push(Effect::Ask { peer, key, request });
+            let flight = self.fly(peer, asked, now);
+            effects.push(Effect::Ask { peer, key: flight.key, request });
+            self.peers.get_mut(peer).expect("the list was just made").flight = Some(flight);
         }
+    }
+
+    /// Something to be asked of a peer, with the time that it has for it.
+    fn fly(&mut self, peer: PeerKey, asked: Asked, now: Now) -> Flight {
+        let key = self.new_key();
+        let session = self.peers.get(peer).expect("only sessions are asked");
+        let pending = session.status.as_ref().map_or(0, |status| status.pending);
+        let bytes = match &asked {
+            Asked::Status => 0,
+            Asked::Headers { count, .. } => count * HEADER_BYTES,
+            Asked::Blocks(blocks) => blocks.len() * self.sync.body_bytes,
+            Asked::Pending => pending.min(RESPONSE_IDS_MAX as u64) as usize * size_of::<TransactionId>(),
+            Asked::Transactions(ids) => ids.len() * TRANSACTION_BYTES_TYPICAL,
+        };
+        let deadline = now.elapsed + session.pace.timeout(bytes);
+        Flight { key, asked, asked_at: now.elapsed, deadline, bytes, is_exclusive: true }
     }
 
     fn wants_pending(&self, session: &Session, now: Now) -> bool {
@@ -156,11 +193,11 @@ impl Engine {
     }
 
     /// Whether a session may have something to be asked now. Never false if it has.
-    fn may_ask(&self, session: &Session, now: Now) -> bool {
-        let is_free = session.flight.is_none();
+    fn may_ask(&self, session: &Session, interval: Millis, now: Now) -> bool {
+        let is_free = session.flight.is_none() && !session.awaits_late(now);
         let wants_transactions = || !session.wanted_transactions.is_empty() || self.wants_pending(session, now);
         let wants_more = || wants_transactions() || self.chain.path_lacks_bodies() || self.wants_headers(session);
-        session.wants_status(now) || (is_free && wants_more())
+        session.wants_status(interval, now) || (is_free && wants_more())
     }
 
     /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
@@ -175,13 +212,11 @@ impl Engine {
         }
     }
 
-    fn plan_status(&mut self, peer: PeerKey, now: Now, effects: &mut Vec<Effect>) {
-        if self.peers.get(peer).expect("called for sessions").wants_status(now) {
-            let key = self.new_key();
-            let request = Request::Status(self.status(now));
-            let session = self.peers.get_mut(peer).expect("called for sessions");
-            session.status_flight = Some(Flight { key, deadline: now.elapsed + ANSWER_TIMEOUT, asked: () });
-            effects.push(Effect::Ask { peer, key, request });
+    fn plan_status(&mut self, peer: PeerKey, interval: Millis, now: Now, effects: &mut Vec<Effect>) {
+        if self.peers.get(peer).expect("called for sessions").wants_status(interval, now) {
+            let flight = self.fly(peer, Asked::Status, now);
+            effects.push(Effect::Ask { peer, key: flight.key, request: Request::Status(self.status(now)) });
+            self.peers.get_mut(peer).expect("called for sessions").status_flight = Some(flight);
         }
     }
 
@@ -196,9 +231,11 @@ impl Engine {
         let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
         if self.wants_headers(session) && is_low() {
             let (tip, claimed) = session.status.as_ref().map(|status| (status.tip, status.work))?;
+            let ahead = session.status.as_ref()?.height - self.chain.tip_place().height;
+            let count = ahead.clamp(1, RESPONSE_HEADERS_MAX as u64) as usize;
             let after = session.candidate.last.or(session.best.map(|best| self.chain.index().id(best)));
             let locator = after.into_iter().chain(self.chain.locator()).collect();
-            return Some((Request::Headers { locator }, Asked::Headers { tip, claimed, after }));
+            return Some((Request::Headers { locator }, Asked::Headers { tip, claimed, after, count }));
         }
         let blocks = self.blocks_for(peer, missing);
         if !blocks.is_empty() {
@@ -216,8 +253,9 @@ impl Engine {
         let wants_pending = self.wants_pending(self.peers.get(peer)?, now);
         let session = self.peers.get_mut(peer)?;
         if !session.wanted_transactions.is_empty() {
-            let rest = session.wanted_transactions.len().min(REQUEST_IDS_MAX);
-            let ids: Vec<TransactionId> = session.wanted_transactions.drain(..rest).collect();
+            let fitting = (session.pace.batch_bytes() / TRANSACTION_BYTES_TYPICAL).clamp(1, REQUEST_IDS_MAX);
+            let count = session.wanted_transactions.len().min(fitting);
+            let ids: Vec<TransactionId> = session.wanted_transactions.drain(..count).collect();
             return Some((Request::Transactions { ids: ids.clone().into() }, Asked::Transactions(ids)));
         }
         if !wants_pending {
@@ -248,10 +286,12 @@ impl Engine {
             self.unpersisted.len() > UNPERSISTED_BATCHES_MAX || self.unpersisted_bytes > UNPERSISTED_BYTES_MAX;
         let has = session.best.and_then(|best| self.chain.highest_on_path(best, FORK_STEPS_MAX));
         let (Some(has), false) = (has, overloaded) else { return Vec::new() };
-        if session.timeouts > 0 && self.another_has_the_path(peer, session.batch_bytes) {
+        let batch_bytes = session.pace.batch_bytes();
+        let is_slow = session.timeouts > 0 || !session.pace.is_quick();
+        if is_slow && self.another_has_the_path(peer, batch_bytes) {
             return Vec::new();
         }
-        let count = (session.batch_bytes / self.sync.body_bytes).clamp(1, BLOCKS_PER_REQUEST_MAX);
+        let count = (batch_bytes / self.sync.body_bytes).clamp(1, BLOCKS_PER_REQUEST_MAX);
         let missing = missing.get_or_insert_with(|| self.missing_blocks());
         let is_theirs = |block: &&BlockRef| self.chain.path_position(**block).is_some_and(|position| position <= has);
         let count = missing.iter().take(count).take_while(is_theirs).count();
@@ -265,24 +305,28 @@ impl Engine {
         missing.filter(|block| !self.sync.requested.contains(block)).collect()
     }
 
-    /// Whether there is another peer to ask, one that is not slower.
+    /// Whether there is another peer to ask, a quick one that takes at least so much at once.
     fn another_has_the_path(&self, not: PeerKey, batch_bytes: usize) -> bool {
         let goal = self.chain.goal();
         self.peers.iter().any(|(peer, session)| {
-            let as_good = session.timeouts == 0 && session.batch_bytes >= batch_bytes;
-            peer != not && as_good && session.best == Some(goal)
+            let is_quick = session.timeouts == 0 && !session.is_overdue && session.pace.is_quick();
+            peer != not && is_quick && session.pace.batch_bytes() >= batch_bytes && session.best == Some(goal)
         })
     }
 
-    /// The best block that a peer has, unless a better one is stored and theirs are still to come.
+    /// The best block that a peer has, unless a better one is stored and theirs are still to come. Who is overdue is only
+    /// followed if nobody else has anything better than what we have.
     pub(super) fn choose_goal(&mut self) {
         let index = self.chain.index();
-        let current = self.chain.goal();
-        let offered = self.peers.iter().filter_map(|(_, session)| session.best);
-        let candidates = offered.filter(|block| !index.is_condemned(*block));
+        let (current, work) = (self.chain.goal(), index.work(self.chain.tip()));
+        let offered = self.peers.iter().filter_map(|(_, session)| Some((session.best?, session.is_overdue)));
+        let candidates = offered.filter(|(block, _)| !index.is_condemned(*block));
         // Of equal ones the present goal stays, then the one that was known first.
-        let best = candidates.max_by_key(|block| (index.work(*block), *block == current, std::cmp::Reverse(*block)));
-        self.chain.set_goal(self.chain.stored_goal().or(best));
+        let best = candidates.max_by_key(|(block, is_overdue)| {
+            let is_there = !is_overdue && index.work(*block) > work;
+            (is_there, index.work(*block), *block == current, std::cmp::Reverse(*block))
+        });
+        self.chain.set_goal(self.chain.stored_goal().or(best.map(|(block, _)| block)));
     }
 
     /// Whether a better chain is being fetched.
@@ -305,22 +349,37 @@ impl Engine {
         Some(SyncView { height: index.height(self.chain.tip()), target })
     }
 
+    /// Gives up what has run out of time, and lets others be asked for what is overdue.
     fn expire(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let mut late = Vec::new();
-        for (peer, session) in self.peers.iter() {
-            let status_key = session.status_flight.as_ref().filter(|flight| flight.deadline <= now.elapsed);
-            let key = session.flight.as_ref().filter(|flight| flight.deadline <= now.elapsed);
-            late.extend(status_key.map(|flight| (peer, flight.key)));
-            late.extend(key.map(|flight| (peer, flight.key)));
+        if !self.peers.iter().any(|(_, session)| session.may_be_late(now)) {
+            return;
         }
-        for (_, session) in self.peers.iter_mut() {
+        let mut expired = Vec::new();
+        for (peer, session) in self.peers.iter_mut() {
+            expired.extend(session.take_expired(now).into_iter().flatten().map(|flight| (peer, flight)));
+            let overdue = session.flight.as_ref().filter(|flight| flight.is_overdue(now));
+            // A claim that is not kept by then does not count for more than its headers.
+            session.doubtful |= overdue.is_some_and(|flight| matches!(flight.asked, Asked::Headers { .. }));
+            session.is_overdue = overdue.is_some();
             if session.early_until.take_if(|until| *until <= now.unix).is_some() {
                 session.exhausted_tip = None;
             }
             session.barred_until.take_if(|until| *until <= now.elapsed);
         }
-        for (peer, key) in late {
-            self.on_response(peer, key, Err(RequestFailure::Timeout), now, effects);
+        for (peer, flight) in expired {
+            self.on_expired(peer, flight, now, effects);
+        }
+        for (_, session) in self.peers.iter_mut() {
+            session.is_overdue |= session.awaits_late(now);
+        }
+        let overdue: Vec<PeerKey> =
+            self.peers.iter().filter(|(_, session)| session.is_overdue).map(|(peer, _)| peer).collect();
+        for peer in overdue {
+            if self.another_has_the_path(peer, 0)
+                && let Some(flight) = self.peers.get_mut(peer).and_then(|session| session.flight.as_mut())
+            {
+                self.sync.share(flight);
+            }
         }
     }
 
@@ -329,8 +388,11 @@ impl Engine {
         let of_session = |session: &Session| {
             let status = session.status_flight.as_ref().map(|flight| flight.deadline);
             let next_status = session.status_at.map(|at| at + STATUS_INTERVAL);
-            let flight = session.flight.as_ref().map(|flight| flight.deadline);
-            [status.or(next_status), flight].into_iter().flatten().min()
+            let due = |flight: &Flight| {
+                let overdue = flight.asked_at + ANSWER_TIMEOUT;
+                if session.is_overdue { flight.deadline } else { flight.deadline.min(overdue) }
+            };
+            [status.or(next_status), session.flight.as_ref().map(due)].into_iter().flatten().min()
         };
         self.peers.iter().filter_map(|(_, session)| of_session(session)).min()
     }
@@ -359,7 +421,9 @@ impl Engine {
         if barred && status.work > self.chain.index().work(self.chain.tip()) {
             self.tell_refused(peer, status.tip, status.height, now);
         }
-        let Some(session) = self.peers.get_mut(peer) else { return };
+        let ours = self.mempool.len() as u64;
+        let Some(session) = self.peers.get_quietly(peer) else { return };
+        let before = (session.best, session.withheld.is_some(), session.candidate.last);
         let withheld = session.withheld.take_if(|(_, until)| now.elapsed < *until);
         let is_withheld = withheld.is_some_and(|(tip, _)| tip == status.tip);
         session.withheld = withheld.filter(|_| is_withheld);
@@ -370,7 +434,16 @@ impl Engine {
         let offset = status.clock.signed_since(now.unix);
         let told_before = session.clock_offset_millis.is_some_and(|old| old.unsigned_abs() > CLOCK_TOLERANCE_MILLIS);
         session.clock_offset_millis = Some(offset);
+        let after = (session.best, session.withheld.is_some(), session.candidate.last);
+        let is_same = |old: &Status| {
+            let has_more = status.pending > ours && status.pending != old.pending;
+            (old.tip, old.work, old.height) == (status.tip, status.work, status.height) && !has_more
+        };
+        let is_news = before != after || !session.status.as_ref().is_some_and(is_same);
         session.status = Some(status);
+        if is_news {
+            self.peers.note_changed();
+        }
         if offset.unsigned_abs() > CLOCK_TOLERANCE_MILLIS && !told_before {
             self.tell_of_clocks(peer, offset);
         }
@@ -394,11 +467,9 @@ impl Engine {
     }
 
     /// Gives up what was being fetched from a peer that is gone.
-    pub(super) fn forget_flights(&mut self, session: &Session) {
-        if let Some(Flight { asked: Asked::Blocks(blocks), .. }) = &session.flight {
-            for block in blocks {
-                self.sync.requested.remove(block);
-            }
+    pub(super) fn forget_flights(&mut self, session: Session) {
+        if let Some(mut flight) = session.flight {
+            self.sync.share(&mut flight);
         }
     }
 }

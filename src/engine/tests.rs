@@ -7,6 +7,7 @@ mod floods;
 mod pool;
 mod promises;
 mod rollbacks;
+mod slow;
 
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ use quipu_protocol::{
 };
 
 use super::event::{
-    Answer, Command, CommandError, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, RequestFailure,
-    Stored, Ticket, Verdict,
+    Answer, Command, CommandError, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, Place,
+    RequestFailure, Stored, Ticket, Verdict,
 };
 use super::{Engine, EngineConfig};
 use crate::sim::disk::Disk;
@@ -28,6 +29,7 @@ use crate::sim::disk::Disk;
 struct Seen {
     asked: Vec<(PeerKey, Key, Request)>,
     replied: Vec<(Ticket, Option<Response>)>,
+    served: Vec<Vec<Place>>,
     verdicts: Vec<(Ticket, Verdict)>,
     closed: Vec<(PeerKey, Fault)>,
     published: Vec<Gossip>,
@@ -140,7 +142,7 @@ impl Bench {
             Effect::Mine { key, header } => self.template = Some((key, header)),
             Effect::StopMining => self.template = None,
             Effect::Answer { ticket, answer } => self.seen.answers.push((ticket, answer)),
-            Effect::Serve { .. } => {}
+            Effect::Serve { places, .. } => self.seen.served.push(places),
         }
         None
     }

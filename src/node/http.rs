@@ -15,6 +15,7 @@
 //! | `api` | `/api/v1`, and its description `/api/openapi.json` |
 //! | `feed` | server-sent events |
 //! | `classic` | the routes that tutorials teach |
+//! | `page` | `/` and `/page`: what a browser shows of the node |
 //! | `metrics`, `health` | for whoever watches many nodes |
 //!
 //! Always true: no request holds up the node. The server has a runtime of its own; what it reads is a snapshot, what it
@@ -34,6 +35,7 @@ mod health;
 mod limits;
 mod listen;
 mod metrics;
+mod page;
 mod problem;
 mod serve;
 mod token;
@@ -51,7 +53,7 @@ use axum::middleware;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, watch};
 
-use self::feed::Feed;
+use self::feed::{Feed, Following};
 use self::guard::Guard;
 use self::limits::Limits;
 use self::metrics::Metrics;
@@ -68,7 +70,7 @@ const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Where. `None`: [`DEFAULT_PORT`](listen::DEFAULT_PORT) of this machine's loopback, or the next free one.
+    /// Where. `None`: port 7788 of this machine's loopback, or the next free one.
     pub address: Option<SocketAddr>,
     /// Whether nothing may be changed, by nobody.
     pub read_only: bool,
@@ -114,7 +116,7 @@ impl HttpError {
 pub(super) struct Server {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
-    feed: feed::Follower,
+    feed: Following,
 }
 
 /// A socket that is bound, so that others can be told where before anything is answered.
@@ -246,6 +248,7 @@ fn router(app: App) -> Router {
         .merge(classic::router())
         .merge(health::router())
         .merge(metrics::router())
+        .merge(page::router())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))

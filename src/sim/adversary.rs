@@ -13,11 +13,13 @@
 //! | [`timestamp`] | dates its blocks ahead, for an easier target |
 //! | [`liar`] | stalls, lies, answers late, answers something else, says one thing and its opposite |
 //! | [`equivocate`] | tells half of its peers one thing and the others another |
+//! | [`forger`] | shows blocks that break a rule in place of those that it finds |
 //! | `withheld` | what the first two keep back, and how |
 
 pub mod double_spend;
 pub mod eclipse;
 pub mod equivocate;
+pub mod forger;
 pub mod liar;
 pub mod selfish;
 pub mod spam;
@@ -49,6 +51,8 @@ pub enum Adversary {
     Liar(liar::Liar),
     /// [`equivocate`].
     Equivocator(equivocate::Equivocator),
+    /// [`forger`].
+    Forger(forger::Forger),
 }
 
 /// What a node is to become: the plain data from which [`World::corrupt_to`] makes an [`Adversary`].
@@ -112,6 +116,7 @@ impl Adversary {
             Self::Timestamp(timestamp) => timestamp.handle(hands, event, effects),
             Self::Liar(liar) => liar.handle(hands, event, effects),
             Self::Equivocator(equivocator) => equivocator.handle(hands, event, effects),
+            Self::Forger(forger) => forger.handle(hands, event, effects),
         }
     }
 

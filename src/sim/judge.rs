@@ -10,10 +10,11 @@
 //! | it blames no honest node, but for silence | always |
 //! | all have the same tip | a stated time after the last fault |
 //! | nothing waits for an answer; what it tells its user is what is on its disk | some quiet seconds after that |
+//! | nothing waits to be mined whose nonce has been used | likewise |
 //!
 //! A run of thousands of nodes can be judged as it goes: each block is judged once, and nodes at the same tip are compared
 //! with the first of them by what their blocks have changed. The model's states are forgotten but for tips and for some on
-//! the way to them (one in [`MARK_BLOCKS`]), so that after a reorganisation not all is judged again.
+//! the way to them (one in `MARK_BLOCKS`), so that after a reorganisation not all is judged again.
 //!
 //! It looks and changes nothing. What an account spends beyond its coins is not its affair: whoever wants promises kept
 //! has to send from accounts whose coins no reorganisation takes away.
@@ -139,6 +140,14 @@ pub enum Wrong {
         told: Place,
         /// What is on its disk.
         stored: Option<Place>,
+    },
+    /// What it keeps to be mined was mined or replaced long ago.
+    #[error("transaction {id} still waits, although its nonce {nonce} has been used")]
+    Stale {
+        /// Which.
+        id: TransactionId,
+        /// Its nonce.
+        nonce: u64,
     },
     /// Something is still under way after a quiet time.
     #[error("{container} still holds {found} after a quiet time")]
@@ -284,7 +293,9 @@ impl Judge {
         self.check(world)?;
         let honest = |node: &NodeId| world.is_honest(*node) && world.is_running(*node);
         for node in world.nodes().filter(honest).collect::<Vec<_>>() {
-            let checked = check_node_at_rest(world, node).and_then(|()| self.check_ledger(world, node));
+            let checked = check_node_at_rest(world, node)
+                .and_then(|()| self.check_ledger(world, node))
+                .and_then(|()| self.check_pool(world, node));
             checked.map_err(|what| finding(world, node, what))?;
         }
         Ok(())
@@ -384,6 +395,21 @@ impl Judge {
             let Ok(Answer::Account { account: found, .. }) = answer else { panic!("no account: {answer:?}") };
             if found != *expected {
                 return Err(Wrong::Account { address: *address, tip, found, expected: *expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// What waits can still be mined, sooner or later.
+    fn check_pool(&self, world: &mut World, node: NodeId) -> Result<(), Wrong> {
+        let tip = world.tip(node).id;
+        let state = self.states[&tip].clone();
+        let answer = world.command(node, Command::Pending);
+        let Ok(Answer::Pending(pending)) = answer else { panic!("no list: {answer:?}") };
+        for waiting in pending {
+            let nonce = waiting.signed().transaction.nonce;
+            if nonce < state.account(&waiting.sender()).nonce {
+                return Err(Wrong::Stale { id: waiting.id(), nonce });
             }
         }
         Ok(())

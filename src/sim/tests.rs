@@ -1,10 +1,45 @@
 //! Engines that talk to each other, as one story each.
+//!
+//! Deliberate bugs that these stories and the judge notice by themselves, by `scripts/mutate --only sim`:
+//!
+//! | bug | noticed first by |
+//! | --- | --- |
+//! | requests in flight are never forgotten | seeds::whatever_happens_the_judge_finds_nothing_second_half |
+//! | what was asked of a lost peer stays asked | slow_links::forks_meet_over_very_slow_links_beside_one_that_never_answers |
+//! | no deadline for requests | slow_links::forks_meet_over_very_slow_links_beside_one_that_never_answers |
+//! | the same deadline for everybody | slow_links::forks_meet_over_very_slow_links |
+//! | late answers are thrown away | slow_links::forks_meet_over_very_slow_links |
+//! | a ban is forgotten at once | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | the bound of orphans is off | rules::who_floods_fills_no_container |
+//! | a stale entry stays in the pool | after_a_partition_the_longer_chain_wins_and_nothing_is_lost |
+//! | the pool does not hear of what is undone | rules::coins_that_a_reorganisation_takes_away_are_not_spent_any_more |
+//! | equal work is enough to move | a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one |
+//! | one transaction that comes back is not stored | after_a_partition_the_longer_chain_wins_and_nothing_is_lost |
+//! | a transaction is not stored before its answer | a_transaction_sent_before_anybody_was_there_is_pulled |
+//! | one block in sixteen is not stored | a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one |
+//! | a reorganisation is written bit by bit | a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one |
+//! | a header is condemned for a body that a peer has changed | rules::a_block_whose_body_was_changed_on_the_way_is_taken_from_others |
+//! | blocks are passed on before they are judged | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | one account is not undone | it aborts |
+//! | fees are created, not paid (R16) | adversaries::a_double_spender_with_a_majority_takes_back_what_was_confirmed |
+//! | a nonce is good again and again (R15) | adversaries::a_double_spender_with_a_majority_takes_back_what_was_confirmed |
+//! | nonces may have gaps (R15) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | anybody can spend anything (R16) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | rewards are too high (R17) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | the body need not fit the header (R7) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | signatures are not looked at (R10) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | work is not looked at (R6) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | times go back (R12) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | any target is good (R13) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | times are too far ahead (R14) | a_clock_that_is_ahead_is_told_and_its_blocks_wait |
 
 mod adversaries;
 mod hosted;
 mod literature;
+mod rules;
 mod scale;
 mod seeds;
+mod slow_links;
 
 use super::random::Random;
 use super::world::{NodeId, World};

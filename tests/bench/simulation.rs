@@ -3,7 +3,7 @@
 //! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, with the
 //! judge looking at all of it every ten minutes, and prints for each
 //!
-//! - the real time, the processor's time, and the most memory that was taken;
+//! - the real time, the part of it that the judge takes, the processor's time, and the most memory that was taken;
 //! - the processor's time by node and virtual second, and by event that an engine handled;
 //! - how both grow from the row before it: the exponent of the number of nodes, 1 if twice the nodes take twice as much;
 //! - what came out: height, stale blocks, propagation, and the trace hash, which has to be the same everywhere.
@@ -36,10 +36,11 @@ fn main() -> ExitCode {
     let seconds = list("QUIPU_BENCH_SECONDS", &[3_600])[0];
     let threads = list("QUIPU_BENCH_THREADS", &[2])[0];
     println!(
-        "{:>6} {:>5} {:>8} {:>8} {:>9} {:>14} {:>10} {:>6} {:>6} {:>7} {:>7} {:>15} {:>10}",
+        "{:>6} {:>5} {:>8} {:>8} {:>8} {:>9} {:>14} {:>10} {:>6} {:>6} {:>7} {:>7} {:>15} {:>10}",
         "nodes",
         "tx/s",
         "real s",
+        "judge s",
         "cpu s",
         "peak MiB",
         "us/node/second",
@@ -87,9 +88,12 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
     // The clocks of this setup are off by less.
     let mut judge = Judge::new(&world, Millis::from_secs(1));
     let end = Millis::from_secs(seconds);
+    let mut judging = Duration::ZERO;
     while world.now() < end {
         world.run((end - world.now()).min(CHECK_TIME));
+        let began = Instant::now();
         judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
+        judging += began.elapsed();
     }
     judge.check_memory(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
     let (real, cpu) = (began.elapsed(), processor_time());
@@ -99,9 +103,10 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
     let cost = [nodes as f64, cpu.as_secs_f64(), memory as f64];
     let [_, cpu_growth, memory_growth] = growth(cost);
     println!(
-        "{nodes:>6} {rate:>5} {:>8.1} {:>8.1} {memory:>9} {:>14.2} {:>10.0} {cpu_growth:>6} {memory_growth:>6} {:>7} \
+        "{nodes:>6} {rate:>5} {:>8.1} {:>8.1} {:>8.1} {memory:>9} {:>14.2} {:>10.0} {cpu_growth:>6} {memory_growth:>6} {:>7} \
          {:>6.2}% {:>15} {:>10}",
         real.as_secs_f64(),
+        judging.as_secs_f64(),
         cpu.as_secs_f64(),
         cpu.as_secs_f64() * 1e6 / (nodes * seconds) as f64,
         cpu.as_secs_f64() * 1e9 / summary.events as f64,

@@ -182,6 +182,35 @@ pub(crate) fn what_is_the_same_is_not_sent_again() {
     assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")));
 }
 
+/// The page and its files are served by their names alone, to be asked for again with their tags.
+pub(crate) fn the_page_is_served() {
+    let (node, api) = node();
+    let index = api.get("/");
+    assert_eq!((index.status, index.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let text = String::from_utf8(index.body).expect("UTF-8");
+    let names: Vec<&str> = text.split('"').filter(|part| part.starts_with("/page/")).collect();
+    assert!(names.len() >= 4, "{names:?}");
+    for name in names {
+        let file = api.get(name);
+        let media = file.header("content-type").unwrap_or_default();
+        assert!(file.status == 200 && !media.starts_with("application"), "{name}: {media}");
+        let tag = file.header("etag").expect("a tag").to_owned();
+        let again = api.send("GET", name, &[("if-none-match", &tag)], b"");
+        assert_eq!((again.status, again.body.len()), (304, 0), "{name}");
+        assert_eq!(file.header("cache-control"), Some("no-cache"));
+        let policy = file.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+        let head = api.send("HEAD", name, &[], b"");
+        assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, Some(&*tag)), "{name}");
+    }
+    for path in ["/page/", "/page/app", "/page/app/", "/page/app/main.js/", "/page/APP/MAIN.JS", "/index.html"] {
+        assert_eq!(api.get(path).problem(404), "no_such_route", "{path}");
+    }
+    assert_eq!(api.send("POST", "/", &[], b"").problem(405), "no_such_method");
+    node.run("alias bob 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
+    assert_eq!(api.get("/api/v1/aliases").json(), node.run("alias"));
+}
+
 /// Events come as they happen; a client that comes back gets what it missed; two nodes tell each other.
 pub(crate) fn events_come_as_they_happen() {
     let (node, api) = node();

@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         http::a_transaction_that_was_signed_elsewhere_is_taken,
         http::wrong_arguments_are_explained,
         http::what_is_the_same_is_not_sent_again,
+        http::the_page_is_served,
         http::events_come_as_they_happen,
         http::the_description_is_of_what_there_is,
         http::a_node_that_ends_closes_its_streams,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use quipu_protocol::{Address, CheckedBlock, Delta, TransactionId, Violation, Work};
+use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, TransactionId, Violation, Work};
 
 use super::super::event::Place;
 use super::super::index::BlockRef;
@@ -47,16 +47,23 @@ pub(crate) struct Progress {
 /// What a reorganisation did.
 #[derive(Debug)]
 pub(crate) struct Reorganised {
-    /// The blocks that left the best chain, oldest first.
+    /// How many blocks left the best chain.
+    pub(crate) depth: u64,
+    /// Those of them that are kept, oldest first: all, or the oldest.
     pub(crate) left: Vec<(Place, Arc<CheckedBlock>)>,
+    /// The own account's in the others, oldest first.
+    pub(crate) own: Vec<(Place, CheckedTransaction)>,
+    /// The rest of the others' transactions.
+    pub(crate) forgotten_transactions: usize,
     /// Ids of their transactions, and whether a block of the new chain has each.
     pub(super) returned: HashMap<TransactionId, bool>,
 }
 
 impl Reorganised {
-    /// How many blocks left the best chain.
-    pub(crate) fn depth(&self) -> u64 {
-        self.left.len() as u64
+    /// All that is kept, and the places that it left: what an account sent later comes after what it sent before.
+    pub(crate) fn transactions(&self) -> impl Iterator<Item = (Place, &CheckedTransaction)> {
+        let left = self.left.iter().flat_map(|(place, block)| block.transactions().iter().map(|one| (*place, one)));
+        left.chain(self.own.iter().map(|(place, transaction)| (*place, transaction)))
     }
 
     /// Whether a block of the new chain has a transaction of one that left.

@@ -259,7 +259,8 @@ pub enum Notice {
         /// At most [`ROLLED_BACK_TOLD_MAX`]: those of or to the node's own account, then others, each in the order in
         /// which they were mined.
         transactions: Vec<RolledBack>,
-        /// How many more there were.
+        /// How many more there were. After a very deep reorganisation those of the newest blocks are only counted: they do
+        /// not wait again, and whoever sent them has to send them once more.
         untold: usize,
     },
     /// A chain with more work was offered that leaves ours below the checkpoint. It is not followed.

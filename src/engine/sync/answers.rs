@@ -6,14 +6,17 @@ use quipu_protocol::message::{RESPONSE_IDS_MAX, Response};
 use quipu_protocol::{Block, CheckedBlock, Millis, SignedTransaction, TransactionId, Violation};
 
 use super::super::event::{Effect, Fault, Key, Now, PeerKey, RequestFailure};
+use super::super::gossip::UNCHECKED_MAX;
 use super::super::index::BlockRef;
-use super::super::peers::{Asked, BATCH_BYTES_MAX};
+use super::super::pace::answer_bytes;
+use super::super::peers::{Asked, Flight};
 use super::super::{Check, Engine, Origin};
 
-/// Answers that a peer may miss in a row.
-const TIMEOUTS_MAX: u32 = 3;
-/// An answer this near to its deadline shows that less should have been asked for.
-const LATE: Millis = Millis(2_000);
+/// Questions for its status in a row that a peer may leave without an answer, and say nothing else meanwhile. With the
+/// doubled timeouts that is about three quarters of a minute, and twice that if it was asked for more.
+const SILENCES_MAX: u32 = 3;
+/// Requests in a row that a peer may refuse.
+const FAILURES_MAX: u32 = 3;
 /// How long a peer is not believed to have a tip that it did not deliver a single block of.
 const WITHHELD_TIME: Millis = Millis(30_000);
 
@@ -27,46 +30,74 @@ impl Engine {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(session) = self.peers.get_mut(peer) else { return };
-        if session.status_flight.take_if(|flight| flight.key == key).is_some() {
-            session.status_at = Some(now.elapsed);
-            match result {
-                Ok(Response::Status(status)) => {
-                    session.timeouts = session.timeouts.min(1);
-                    self.on_status(peer, status, now, effects);
-                }
-                Ok(_) => self.peers.punish(peer, Fault::WrongAnswer, effects),
-                Err(failure) => self.on_failure(peer, failure, effects),
-            }
-            self.note_resolved(peer);
-            return;
-        }
+        let Some(session) = self.peers.get_quietly(peer) else { return };
         // An answer that is too late to matter matches no flight.
-        let Some(flight) = session.flight.take_if(|flight| flight.key == key) else { return };
-        let late = now.elapsed + LATE >= flight.deadline;
-        if let Asked::Blocks(blocks) = &flight.asked {
-            for block in blocks {
-                self.sync.requested.remove(block);
-            }
+        let Some(mut flight) = session.take_flight(key) else { return };
+        let (took, is_late) = (now.elapsed - flight.asked_at, now.elapsed >= flight.deadline);
+        if let Ok(response) = &result {
+            session.note_answer(took, answer_bytes(response));
         }
+        let is_status = matches!(flight.asked, Asked::Status);
+        let was_slow = session.timeouts > 1;
+        if is_status {
+            session.status_at = Some(now.elapsed);
+        }
+        // How far a peer is, is mostly what it was.
+        if !is_status || was_slow {
+            self.peers.note_changed();
+        }
+        self.sync.share(&mut flight);
         match (flight.asked, result) {
+            // It was given up before.
+            (_, Err(RequestFailure::Timeout | RequestFailure::Unreachable)) if is_late => {}
             (asked, Err(failure)) => {
                 self.note_undelivered(peer, &asked, now);
                 self.on_failure(peer, failure, effects);
+            }
+            (Asked::Status, Ok(Response::Status(status))) => {
+                if let Some(session) = self.peers.get_quietly(peer) {
+                    session.timeouts = session.timeouts.min(1);
+                }
+                self.on_status(peer, status, now, effects);
             }
             (asked @ Asked::Headers { .. }, Ok(Response::Headers(headers))) => {
                 self.on_headers(peer, &asked, headers.into_vec(), now, effects);
             }
             (Asked::Blocks(asked), Ok(Response::Blocks(blocks))) => {
-                self.on_blocks(peer, &asked, blocks.into_vec(), late, effects);
+                self.on_blocks(peer, &asked, blocks.into_vec(), took, effects);
             }
             (Asked::Pending, Ok(Response::Pending(ids))) if ids.len() <= RESPONSE_IDS_MAX => {
-                self.on_pending(peer, &ids);
+                self.on_pending(peer, &ids, effects);
             }
             (Asked::Transactions(asked), Ok(Response::Transactions(transactions))) => {
                 self.on_transactions(peer, &asked, transactions.into_vec(), effects);
             }
             _ => self.peers.punish(peer, Fault::WrongAnswer, effects),
+        }
+        if is_status {
+            self.note_resolved(peer);
+        }
+    }
+
+    /// Gives up a question that has run out of time. Its answer may still come.
+    pub(super) fn on_expired(&mut self, peer: PeerKey, mut flight: Flight, now: Now, effects: &mut Vec<Effect>) {
+        self.sync.share(&mut flight);
+        self.note_undelivered(peer, &flight.asked, now);
+        let Some(session) = self.peers.get_mut(peer) else { return };
+        session.timeouts += 1;
+        let is_status = matches!(flight.asked, Asked::Status);
+        if is_status {
+            session.pace.note_timeout();
+            session.silences += 1;
+        }
+        // What is behind a long answer cannot come before it.
+        let is_silent = session.silences >= SILENCES_MAX && !session.awaits_late(now);
+        session.keep_late(flight);
+        if is_silent {
+            self.peers.punish(peer, Fault::Silent, effects);
+        }
+        if is_status {
+            self.note_resolved(peer);
         }
     }
 
@@ -75,9 +106,10 @@ impl Engine {
         let body_bytes = self.sync.body_bytes;
         let Some(session) = self.peers.get_mut(peer) else { return };
         match asked {
+            Asked::Status => session.status_at = Some(now.elapsed),
             Asked::Headers { .. } => session.doubtful = true,
             Asked::Blocks(blocks) => {
-                session.batch_bytes = (blocks.len() * body_bytes / 4).max(1);
+                session.pace.note_undelivered(blocks.len() * body_bytes);
                 if blocks.len() == 1 {
                     // Less can't be asked for. Others may be on a chain whose blocks can be had.
                     session.withheld = session.status.as_ref().map(|status| (status.tip, now.elapsed + WITHHELD_TIME));
@@ -88,13 +120,14 @@ impl Engine {
         }
     }
 
+    /// A request could not be sent, was refused, or was answered with what is no answer.
     fn on_failure(&mut self, peer: PeerKey, failure: RequestFailure, effects: &mut Vec<Effect>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts += 1;
-        let silent = session.timeouts >= TIMEOUTS_MAX;
+        let is_silent = session.timeouts >= FAILURES_MAX;
         if failure == RequestFailure::Malformed {
             self.peers.punish(peer, Fault::Malformed, effects);
-        } else if silent {
+        } else if is_silent {
             self.peers.punish(peer, Fault::Silent, effects);
         }
     }
@@ -104,7 +137,7 @@ impl Engine {
         peer: PeerKey,
         asked: &[BlockRef],
         blocks: Vec<Block>,
-        late: bool,
+        took: Millis,
         effects: &mut Vec<Effect>,
     ) {
         let wanted: HashSet<BlockRef> = asked.iter().copied().collect();
@@ -122,14 +155,14 @@ impl Engine {
             return;
         }
         session.timeouts = 0;
-        // Who trickles is asked for what it delivers, so that it holds up no more than that.
-        let came_bytes = found.len() * self.sync.body_bytes;
-        session.batch_bytes = match () {
-            () if late => came_bytes / 2,
-            () if found.len() < asked.len() => came_bytes,
-            () => session.batch_bytes * 2,
-        };
-        session.batch_bytes = session.batch_bytes.clamp(1, BATCH_BYTES_MAX);
+        session.withheld = None;
+        session.pace.note_batch(took, found.len() * self.sync.body_bytes, found.len() >= asked.len());
+        // Somebody else may have been faster.
+        let (found, blocks): (Vec<BlockRef>, Vec<Block>) =
+            found.into_iter().zip(blocks).filter(|(block, _)| !self.chain.index().has_body(*block)).unzip();
+        if found.is_empty() {
+            return;
+        }
         self.sync.requested.extend(&found);
         let key = self.new_key();
         self.checks.insert(key, Check::Sync { peer, blocks: found });
@@ -156,7 +189,11 @@ impl Engine {
         }
     }
 
-    fn on_pending(&mut self, peer: PeerKey, ids: &[TransactionId]) {
+    fn on_pending(&mut self, peer: PeerKey, ids: &[TransactionId], effects: &mut Vec<Effect>) {
+        let distinct: HashSet<&TransactionId> = ids.iter().collect();
+        if distinct.len() != ids.len() {
+            return self.peers.punish(peer, Fault::WrongAnswer, effects);
+        }
         let lacking = ids.iter().filter(|id| self.mempool.get(id).is_none() && !self.refused.contains(id));
         let wanted = lacking.copied().collect();
         if let Some(session) = self.peers.get_mut(peer) {
@@ -185,10 +222,12 @@ impl Engine {
         if !ids.is_empty() {
             let came: HashSet<TransactionId> = ids.iter().copied().collect();
             let last = asked.iter().rposition(|id| came.contains(id)).expect("what came was asked for");
-            session.wanted_transactions.extend(&asked[last + 1..]);
+            let room = RESPONSE_IDS_MAX - session.wanted_transactions.len();
+            session.wanted_transactions.extend(asked[last + 1..].iter().take(room));
         }
-        for signed in transactions {
-            self.unchecked.push((signed, Origin { peer, ticket: None }));
-        }
+        // What has no room can be pulled again later.
+        let room = UNCHECKED_MAX.saturating_sub(self.unchecked.len());
+        let taken = transactions.into_iter().take(room);
+        self.unchecked.extend(taken.map(|signed| (signed, Origin { peer, ticket: None })));
     }
 }

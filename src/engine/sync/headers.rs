@@ -10,7 +10,12 @@ use super::super::peers::{Asked, Candidate};
 
 /// Headers of a chain with less work than ours that are kept for a peer, at least. One that needs many more to
 /// overtake us is given up until it tells of another tip.
-const CANDIDATE_HEADERS_MIN: u64 = 65_536;
+const CANDIDATE_HEADERS_MIN: usize = 65_536;
+
+/// How many headers of a branch that has not overtaken this many of our blocks are kept for a peer.
+pub(crate) fn candidate_headers_max(ours: u64) -> usize {
+    CANDIDATE_HEADERS_MIN.max(usize::try_from(4 * ours).unwrap_or(usize::MAX))
+}
 
 impl Engine {
     /// Takes in headers that a peer was asked for.
@@ -22,7 +27,7 @@ impl Engine {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let &Asked::Headers { tip, claimed, after } = asked else { unreachable!("these are headers") };
+        let &Asked::Headers { tip, claimed, after, .. } = asked else { unreachable!("these are headers") };
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts = 0;
         let mut candidate = std::mem::take(&mut session.candidate);
@@ -105,7 +110,7 @@ impl Engine {
             return;
         }
         let ours = candidate.headers.first().map_or(0, |first| self.chain.tip_place().height - first.height);
-        let too_long = candidate.headers.len() as u64 > CANDIDATE_HEADERS_MIN.max(4 * ours);
+        let too_long = candidate.headers.len() > candidate_headers_max(ours);
         let Some(session) = self.peers.get_mut(peer) else { return };
         if complete || too_long {
             (session.exhausted_tip, session.doubtful) = (Some(tip), true);

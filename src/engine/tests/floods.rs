@@ -1,10 +1,13 @@
 //! Peers that send more than their share.
 
-use quipu_protocol::message::REQUEST_IDS_MAX;
-use quipu_protocol::{BlockId, Parameters, Request, Response};
+use std::collections::HashMap;
+
+use quipu_protocol::message::{REQUEST_IDS_MAX, RESPONSE_IDS_MAX};
+use quipu_protocol::{Block, BlockId, Parameters, Request, Response, SignedTransaction, TransactionId};
 
 use super::super::event::{Event, Gossip, Ticket};
-use super::super::gossip::{REFUSED_MAX, UNCHECKED_MAX};
+use super::super::gossip::{OFFERED_MAX, OFFERED_PER_PEER_MAX, REFUSED_MAX, UNCHECKED_MAX};
+use super::super::serve::DEFERRED_PER_PEER_MAX;
 use super::super::sync::STATUS_INTERVAL;
 use super::{Bench, headers};
 
@@ -98,4 +101,141 @@ fn a_slow_disk_slows_the_sync_down() {
         bench.answer_blocks(peer, &theirs);
         assert_eq!(bench.height(), count + 5);
     }
+}
+
+/// Those that were pulled take the same places as those that come by gossip.
+#[test]
+fn transactions_that_were_pulled_and_wait_for_their_check_are_bounded() {
+    let mut bench = Bench::new();
+    bench.hold_transactions = true;
+    let mut signed = bench.record(1, 1);
+    let mut number = 0;
+    let mut status = bench.status_of(&bench.genesis(), 0);
+    status.pending = RESPONSE_IDS_MAX as u64;
+    for _ in 0..3 {
+        let all: Vec<SignedTransaction> = (0..RESPONSE_IDS_MAX)
+            .map(|_| {
+                number += 1;
+                signed.transaction.nonce = number;
+                signed.clone()
+            })
+            .collect();
+        let id = |signed: &SignedTransaction| signed.transaction.id(&bench.network.genesis_id());
+        let by_id: HashMap<TransactionId, SignedTransaction> = all.iter().map(|one| (id(one), one.clone())).collect();
+        let ids: Vec<TransactionId> = all.iter().map(id).collect();
+        let peer = bench.connect();
+        let key = bench.take_asked(peer, |request| matches!(request, Request::Status(_))).0;
+        bench.answer(peer, key, Response::Status(status.clone()));
+        let key = bench.take_asked(peer, |request| *request == Request::Pending).0;
+        bench.answer(peer, key, Response::Pending(ids.into()));
+        while bench.is_asked(peer, |request| matches!(request, Request::Transactions { .. })) {
+            let (key, request) = bench.take_asked(peer, |request| matches!(request, Request::Transactions { .. }));
+            let Request::Transactions { ids } = request else { unreachable!("just matched") };
+            let given: Vec<SignedTransaction> = ids.iter().map(|id| by_id[id].clone()).collect();
+            bench.answer(peer, key, Response::Transactions(given.into()));
+        }
+    }
+    assert_eq!(bench.occupancy("unchecked_transactions"), UNCHECKED_MAX);
+}
+
+/// One question for the same thing a thousand times is one question.
+#[test]
+fn what_is_named_twice_is_given_once() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let blocks = bench.chain(&bench.genesis(), 3, 1);
+    for block in &blocks {
+        bench.gossip_block(peer, block);
+    }
+    let ids: Vec<BlockId> = blocks.iter().map(|block| block.header.id()).collect();
+    let many = ids.iter().cycle().take(REQUEST_IDS_MAX).copied().collect::<Vec<_>>();
+    bench.event(Event::Request { peer, ticket: Ticket(1), request: Request::Blocks { ids: many.into() } });
+    let served: Vec<BlockId> = bench.seen.served.pop().expect("it is served").iter().map(|place| place.id).collect();
+    assert_eq!(served, ids);
+
+    let record = bench.record(1, 1);
+    let id = record.transaction.id(&bench.network.genesis_id());
+    bench.gossip(peer, Gossip::Transaction(Box::new(record.clone())));
+    let request = Request::Transactions { ids: vec![id; REQUEST_IDS_MAX].into() };
+    bench.event(Event::Request { peer, ticket: Ticket(2), request });
+    let (_, given) = bench.seen.replied.pop().expect("it is answered");
+    assert_eq!(given, Some(Response::Transactions(vec![record].into())));
+}
+
+#[test]
+fn a_list_of_pending_transactions_that_names_one_twice_is_a_wrong_answer() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let mut status = bench.status_of(&bench.genesis(), 0);
+    status.pending = 1;
+    let id = bench.record(1, 1).transaction.id(&bench.network.genesis_id());
+    for _ in 0..3 {
+        let key = bench.take_asked(peer, |request| matches!(request, Request::Status(_))).0;
+        bench.answer(peer, key, Response::Status(status.clone()));
+        let key = bench.take_asked(peer, |request| *request == Request::Pending).0;
+        bench.answer(peer, key, Response::Pending(vec![id; 100].into()));
+        assert_eq!(bench.occupancy("wanted_transactions"), 0);
+        if bench.is_closed(peer) {
+            return;
+        }
+        bench.wait(STATUS_INTERVAL);
+    }
+    panic!("it goes on for ever");
+}
+
+#[test]
+fn blocks_that_wait_for_their_check_are_bounded_for_each_peer_and_in_all() {
+    let mut bench = Bench::new();
+    bench.hold_checks = true;
+    let genesis = bench.genesis();
+    let blocks: Vec<Block> = (0..=255).map(|branch| bench.block(&genesis, branch, vec![])).collect();
+    let mut number = 0;
+    let mut offered = Vec::new();
+    for round in 0..9 {
+        for chunk in blocks.chunks(2 * OFFERED_PER_PEER_MAX) {
+            let peer = bench.connect();
+            for block in chunk {
+                // Each is another block.
+                let block = bench.solve(&genesis, block.body.clone(), |header| header.timestamp.0 += round);
+                number += 1;
+                bench.event(Event::Gossip { peer, ticket: Ticket(number), gossip: Gossip::Block(Box::new(block)) });
+            }
+            offered.push(bench.occupancy("offered_blocks"));
+        }
+    }
+    assert_eq!(offered[..2], [OFFERED_PER_PEER_MAX, 2 * OFFERED_PER_PEER_MAX]);
+    let most = OFFERED_MAX.min(offered.len() * OFFERED_PER_PEER_MAX);
+    assert_eq!(offered.last(), Some(&most));
+    bench.release_checks();
+    assert_eq!(bench.occupancy("offered_blocks"), 0);
+    assert_eq!(bench.seen.verdicts.len() as u64, number, "each gets its verdict");
+}
+
+/// Between two chains there is nothing to answer from, and what waits for the end must not pile up.
+#[test]
+fn requests_that_wait_for_the_end_of_a_reorganisation_are_bounded() {
+    let mut bench = Bench::new();
+    let honest = bench.connect();
+    let genesis = bench.genesis();
+    for block in bench.chain(&genesis, 20, 1) {
+        bench.gossip_block(honest, &block);
+    }
+    bench.restart();
+    let longer = bench.chain(&genesis, 21, 2);
+    bench.hold_loads = true;
+    let peer = bench.connect_with(&longer[20].header, 21);
+    bench.answer_headers(peer, &headers(&longer));
+    bench.answer_blocks(peer, &longer);
+    let load = bench.held.pop().expect("after a restart nothing is cached");
+    bench.event(load);
+    let flood = bench.connect();
+    for number in 0..200 {
+        let request = Request::Headers { locator: vec![genesis.id()].into() };
+        bench.event(Event::Request { peer: flood, ticket: Ticket(number), request });
+    }
+    assert_eq!(bench.occupancy("deferred_requests"), DEFERRED_PER_PEER_MAX);
+    assert!(bench.is_closed(flood));
+    assert_eq!(bench.seen.replied.len(), 200 - DEFERRED_PER_PEER_MAX);
+    bench.event(Event::PeerDisconnected { peer: flood });
+    assert_eq!((bench.occupancy("deferred_requests"), bench.seen.replied.len()), (0, 200));
 }

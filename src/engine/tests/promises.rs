@@ -9,7 +9,8 @@ use quipu_protocol::{
 };
 
 use super::super::event::{Command, Event, Gossip, MiningMode, PeerKey, Ticket, Verdict};
-use super::super::sync::{ANSWER_TIMEOUT, STATUS_INTERVAL};
+use super::super::pace::ANSWER_TIMEOUT;
+use super::super::sync::STATUS_INTERVAL;
 use super::{Bench, headers};
 
 impl Bench {
@@ -29,7 +30,7 @@ impl Bench {
         }
     }
 
-    fn those_of(&self, chain: &[Block], request: &Request) -> Vec<Block> {
+    pub(super) fn those_of(&self, chain: &[Block], request: &Request) -> Vec<Block> {
         let Request::Blocks { ids } = request else { panic!("no request for blocks: {request:?}") };
         let ids: HashSet<&BlockId> = ids.iter().collect();
         chain.iter().filter(|block| ids.contains(&block.header.id())).cloned().collect()

@@ -1,7 +1,11 @@
 //! What becomes of transactions whose blocks leave the best chain, and what the user is told of them.
 
-use quipu_protocol::{Amount, Block, Body, Header, Reward, SignedTransaction};
+use std::collections::BTreeSet;
 
+use quipu_protocol::encode::encode;
+use quipu_protocol::{Action, Amount, Block, Body, Header, Height, Parameters, Reward, SignedTransaction, Transaction};
+
+use super::super::chain::LEFT_BYTES_MAX;
 use super::super::event::{Fate, GoneReason, Notice, Place, ROLLED_BACK_TOLD_MAX, RolledBack};
 use super::super::mempool::{NONCE_GAP_MAX, SENDER_TRANSACTIONS_MAX};
 use super::{Bench, headers, key};
@@ -192,4 +196,41 @@ fn of_two_reorganisations_at_once_each_is_told() {
     let told = bench.rolled_back();
     assert_eq!(told.iter().map(|(told, _)| told[0].fate).collect::<Vec<_>>(), [Fate::Pending]);
     assert_eq!(bench.engine.view().pending, 1);
+}
+
+/// What is forgotten is the newest, since it needs what was sent before it, but never what the node's own account sent; and
+/// the user is told of how much that is.
+#[test]
+fn what_a_very_deep_reorganisation_keeps_is_bounded() {
+    let large = Parameters { block_bytes_max: 4 << 20, ..Parameters::dev() };
+    let mut bench = Bench::with(large);
+    let genesis = bench.genesis();
+    let mut ours = bench.large_chain(&genesis, 10, 1);
+    let of_one = ours[0].body.transactions.len();
+    let action = Action::Record { data: vec![7].into() };
+    let own = Transaction { sender: key(0).public_key(), nonce: 0, fee: Amount::ZERO, action };
+    let own = own.sign(&bench.network.genesis_id(), &key(0));
+    ours.push(bench.block(&ours[9].header, 1, vec![own.clone()]));
+    bench.gossip_blocks(&ours);
+    bench.restart();
+    bench.hold_loads = true;
+    bench.gossip_blocks(&bench.chain(&genesis, 12, 2));
+    let mut most = 0;
+    while let Some(load) = bench.held.pop() {
+        bench.event(load);
+        most = most.max(bench.occupancy("left_block_bytes"));
+    }
+    let block_bytes = encode(&ours[0]).len();
+    let kept = LEFT_BYTES_MAX / block_bytes;
+    assert!(kept < ours.len() && most <= LEFT_BYTES_MAX && most > LEFT_BYTES_MAX - block_bytes, "{most}");
+    assert_eq!((bench.height(), bench.occupancy("left_block_bytes")), (12, 0));
+    let [(told, untold)] = bench.rolled_back()[..] else { panic!("one notice") };
+    assert_eq!(told.len() + untold, 10 * of_one + 1);
+    assert_eq!((told[0].transaction.signed(), told[0].place.height, told[0].fate), (&own, Height(11), Fate::Pending));
+    assert_eq!(bench.engine.view().pending, kept * of_one + 1);
+    let others = bench.disk.stored().pending.into_iter().filter(|signed| *signed != own);
+    let waiting: BTreeSet<u64> = others.map(|signed| signed.transaction.nonce).collect();
+    assert!(waiting.into_iter().eq(0..(kept * of_one) as u64), "the oldest wait again");
+    let depth = |notice: &Notice| matches!(notice, Notice::Tip { reorg_depth: 11, .. });
+    assert!(bench.seen.notices.iter().any(depth));
 }

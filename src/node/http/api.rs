@@ -76,6 +76,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(transactions::receipt))
         .routes(routes!(accounts::account))
         .routes(routes!(accounts::history))
+        .routes(routes!(accounts::aliases))
         .routes(routes!(records::list))
         .routes(routes!(feed::stream));
     OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, api)

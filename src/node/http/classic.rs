@@ -98,7 +98,7 @@ async fn new_transaction(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let value = |name: &str| match given.get(name) {
         Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::Number(number)) => Some(block::decimal(number)),
         _ => None,
     };
     let names = ["sender", "recipient", "amount"];

@@ -33,6 +33,9 @@ const EVENTS_AT_ONCE_MAX: usize = 64;
 /// A line that says nothing, so that both sides notice when the other is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// The thread that follows the node's events. Dropping the sender ends it.
+pub(super) type Following = (Sender<()>, JoinHandle<()>);
+
 /// The newest events. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Feed {
@@ -42,9 +45,6 @@ pub(super) struct Feed {
     /// Tells this run of the node from others.
     run: u32,
 }
-
-/// Who follows the node's events, until the sender is dropped.
-pub(super) type Follower = (Sender<()>, JoinHandle<()>);
 
 #[derive(Default)]
 struct Kept {
@@ -74,7 +74,7 @@ impl Feed {
         identity: &Identity,
         mut observe: impl FnMut(&UserEvent) + Send + 'static,
         failed: impl FnOnce(String) + Send + 'static,
-    ) -> io::Result<(Self, Follower)> {
+    ) -> io::Result<(Self, Following)> {
         let (sender, newest) = watch::channel(0);
         let run = getrandom::u32().map_err(io::Error::from)?;
         let feed = Self { kept: Arc::new(Mutex::new(Kept { events: VecDeque::new(), first: 1 })), newest, run };

@@ -2,6 +2,8 @@
 //!
 //! What is on the chain is the same as long as the best block is, so its id is the tag of all that is read off it.
 
+use std::fmt::Display;
+
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -19,10 +21,9 @@ pub(super) struct OfTip(HeaderValue);
 impl OfTip {
     /// The tag now, or the whole answer if the other side has what we would say. Taken before anything is read: what is
     /// read may be newer than its tag, never older.
-    #[allow(clippy::result_large_err, reason = "the error is the answer, and is moved once")]
-    pub(super) fn check(app: &App, request: &HeaderMap) -> Result<Self, Response> {
+    pub(super) fn check(app: &App, request: &HeaderMap) -> Result<Self, Same> {
         let tag = tag(&app.handle().view().tip.id, "W/");
-        if is_known(request, &tag) { Err(not_modified(tag, REVALIDATE)) } else { Ok(Self(tag)) }
+        if is_known(request, &tag) { Err(Same(tag)) } else { Ok(Self(tag)) }
     }
 
     /// With the tag.
@@ -31,14 +32,37 @@ impl OfTip {
     }
 }
 
+/// The other side has what we would say.
+pub(super) struct Same(HeaderValue);
+
+impl IntoResponse for Same {
+    fn into_response(self) -> Response {
+        marked(StatusCode::NOT_MODIFIED, self.0, REVALIDATE)
+    }
+}
+
 /// Something that is named by its own hash.
 pub(super) fn immutable(id: &BlockId, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
     let tag = tag(id, "");
-    if is_known(request, &tag) { not_modified(tag, IMMUTABLE) } else { marked(make(), tag, IMMUTABLE) }
+    if is_known(request, &tag) {
+        marked(StatusCode::NOT_MODIFIED, tag, IMMUTABLE)
+    } else {
+        marked(make(), tag, IMMUTABLE)
+    }
 }
 
-fn tag(id: &BlockId, prefix: &str) -> HeaderValue {
-    HeaderValue::from_str(&format!("{prefix}\"{id}\"")).expect("hex digits and quotation marks are visible")
+/// Something that may change, whose tag is a hash of it in hex.
+pub(super) fn tagged(hash: &str, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
+    let tag = tag(&hash, "");
+    if is_known(request, &tag) {
+        marked(StatusCode::NOT_MODIFIED, tag, REVALIDATE)
+    } else {
+        marked(make(), tag, REVALIDATE)
+    }
+}
+
+fn tag(hash: &impl Display, prefix: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("{prefix}\"{hash}\"")).expect("hex digits and quotation marks are visible")
 }
 
 /// Compression makes a tag weak, so the prefix does not count.
@@ -47,10 +71,6 @@ fn is_known(request: &HeaderMap, tag: &HeaderValue) -> bool {
     let tag = tag.to_str().map(strong).unwrap_or_default();
     let given = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     given.flat_map(|list| list.split(',')).any(|one| strong(one) == tag)
-}
-
-fn not_modified(tag: HeaderValue, cache: HeaderValue) -> Response {
-    marked(StatusCode::NOT_MODIFIED, tag, cache)
 }
 
 fn marked(response: impl IntoResponse, tag: HeaderValue, cache: HeaderValue) -> Response {

@@ -70,9 +70,6 @@ impl Renderer<'_> {
         self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
         self.field(&mut text, "chain", &format!("height {}", grouped(status.height.0)));
         self.listens(&mut text, status);
-        if let Some(http) = &status.http {
-            self.field(&mut text, "page", http);
-        }
         let found = if id.finds_peers {
             "Nodes on this LAN find each other by themselves.\n"
         } else {
@@ -162,6 +159,9 @@ impl Renderer<'_> {
         }
         for (at, address) in status.listen.iter().enumerate() {
             self.field(text, if at == 0 { "listens" } else { "" }, &address.to_string());
+        }
+        if let Some(http) = &status.http {
+            self.field(text, "page", http);
         }
     }
 

@@ -44,8 +44,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(super) const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 /// The time between two pings of a connection. Three without an answer make it a dead one.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// A request that has no response by then has failed.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request that has no response by then has failed. Longer than the engine waits for any peer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests at once on one connection, both directions together. More are refused.
 const STREAMS_PER_CONNECTION_MAX: usize = 32;
 /// Room in a gossip frame around our largest message. A frame that is too long would silence the link.

@@ -3,17 +3,15 @@
 //!
 //! What it does with a question is drawn anew for each, so a part of its answers is right.
 
-use super::{Hands, new_blocks, seal, statuses};
+use super::forger::{Breaks, forge, found};
+use super::{Hands, seal, statuses};
 use crate::engine::event::{Effect, Event, Gossip, Now, Place, Ticket, Wake};
-use crate::protocol::{Action, Amount, Block, BlockId, Height, Millis, Response, SecretKey, Transaction, Work};
+use crate::protocol::{Amount, Block, BlockId, Height, Millis, Response, Work};
 
 /// How late it answers, in milliseconds.
 const LATE_MILLIS: (u64, u64) = (500, 9_000);
 /// Answers that wait at the same time. More are given at once.
 const LATE_MAX: usize = 64;
-
-/// An hour in milliseconds.
-const HOUR_MILLIS: u64 = 3_600_000;
 
 /// A liar.
 #[derive(Debug, Default)]
@@ -96,31 +94,18 @@ fn something_else(hands: &mut Hands<'_>) -> Response {
 /// A block in place of one that it has found, with the work that it claims: another of the same height, or one that breaks
 /// a rule.
 fn counterfeit(hands: &mut Hands<'_>, effects: &[Effect]) -> Option<Block> {
-    let own = hands.address();
-    let mut block = new_blocks(effects).into_iter().find(|block| block.reward().to == own)?.to_block();
-    let header = &mut block.header;
-    match hands.random.between(0, 5) {
-        // R17.
-        0 => block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1),
-        // R12.
-        1 => header.timestamp.0 -= HOUR_MILLIS,
-        // R13, unless that is the right one.
-        2 => header.target = hands.network.parameters().easiest_target,
-        // R15 or R16.
-        kind @ (3 | 4) => {
-            let (nonce, units) = if kind == 3 { (1 << 20, 1) } else { (0, 1 << 60) };
-            let key = SecretKey::from_seed(hands.random.bytes());
-            let action = match kind {
-                3 => Action::Record { data: vec![0; 3].into() },
-                _ => Action::Transfer { to: own, amount: Amount::from_units(units) },
-            };
-            let unpaid = Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action };
-            let signed = unpaid.sign(&hands.network.genesis_id(), &key);
-            block.body.transactions = vec![signed].into();
-            block.body.reward.amount = hands.network.parameters().subsidy;
+    let block = found(hands, effects)?;
+    let breaks = match hands.random.between(0, 5) {
+        0 => Breaks::Reward,
+        1 => Breaks::TimeBack,
+        2 => Breaks::Target,
+        3 => Breaks::NonceGap,
+        4 => Breaks::Balance,
+        _ => {
+            let mut another = block.to_block();
+            seal(&mut another);
+            return Some(another);
         }
-        _ => {}
-    }
-    seal(&mut block);
-    Some(block)
+    };
+    Some(forge(hands, &block, breaks))
 }

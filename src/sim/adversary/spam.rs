@@ -50,6 +50,11 @@ impl Spam {
         Self { floods, next: Millis(0) }
     }
 
+    /// One that claims no more than it has, so that its headers are not looked into.
+    pub fn modest() -> Self {
+        Self::new(Floods { headers: false, ..Floods::default() })
+    }
+
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
         if let Event::Request { ticket, request: Request::Headers { .. }, .. } = &event
             && self.floods.headers

@@ -18,7 +18,7 @@ use crate::sim::world::{NodeId, World};
 const EASY_TARGET: Target = Target(0x200f_ffff);
 
 /// A network with these shares of the hash rate, in percent, and a block every ten seconds.
-fn world(seed: u64, shares: &[u64], topology: Topology) -> World {
+pub(super) fn world(seed: u64, shares: &[u64], topology: Topology) -> World {
     let parameters = Parameters { name: "easy".to_owned(), easiest_target: EASY_TARGET, ..Parameters::lan() };
     // Blocks are eight times as hard as the easiest, so that an easier target is worth something.
     let hashes_per_hour = 360 * 8 * EASY_TARGET.work().0 as u64;

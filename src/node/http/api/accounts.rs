@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,7 +13,7 @@ use crate::node::http::fresh::OfTip;
 use crate::node::http::problem::Problem;
 use crate::node::prompt::command::words;
 use crate::node::prompt::find;
-use crate::node::prompt::outcome::HistoryRow;
+use crate::node::prompt::outcome::{AliasRow, HistoryRow};
 
 /// An account as of the best block.
 #[derive(Serialize, ToSchema)]
@@ -58,6 +58,15 @@ pub(super) async fn account(
     }))
 }
 
+/// The names that this node knows accounts by.
+#[utoipa::path(get, path = "/aliases", tag = "accounts", responses(
+    (status = 200, body = [AliasRow]), (status = "default", body = Problem, content_type = "application/problem+json")
+))]
+pub(super) async fn aliases(State(app): State<App>) -> axum::Json<Vec<AliasRow>> {
+    let named = app.handle().aliases().list().into_iter();
+    axum::Json(named.map(|(name, address)| AliasRow { name, address }).collect())
+}
+
 /// Which part of a history.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -99,7 +108,7 @@ pub(super) async fn history(
     let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
-        Err(same) => return Ok(same),
+        Err(same) => return Ok(same.into_response()),
     };
     let page = app.wait(move |app| Ok(find::index(app.handle())?.view()?.history(&address, before, limit)?)).await?;
     let entries = page.entries.iter().map(HistoryRow::from).collect();

@@ -72,7 +72,7 @@ pub(super) async fn blocks(
     let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
-        Err(same) => return Ok(same),
+        Err(same) => return Ok(same.into_response()),
     };
     let page = app.wait(move |app| block_page(app, from, limit, query.order)).await?;
     Ok(fresh.on(axum::Json(page)))
@@ -126,7 +126,7 @@ pub(super) async fn block(
     let name = words::block_name(&name)?;
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
-        Err(same) => return Ok(same),
+        Err(same) => return Ok(same.into_response()),
     };
     let found = app.wait(move |app| {
         let snapshot = app.handle().reader().snapshot()?;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -84,7 +84,7 @@ pub(super) async fn list(
     }
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
-        Err(same) => return Ok(same),
+        Err(same) => return Ok(same.into_response()),
     };
     let page = app.wait(move |app| Ok(find::index(app.handle())?.view()?.records(&wanted, before, limit)?)).await?;
     let records = page.entries.iter().map(RecordRow::from).collect();

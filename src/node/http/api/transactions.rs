@@ -319,7 +319,7 @@ pub(super) async fn receipt(
     let confirmations = parsed(query.confirmations.as_deref(), |word| words::count(word, "confirmations"))?;
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
-        Err(same) => return Ok(same),
+        Err(same) => return Ok(same.into_response()),
     };
     let made = app.wait(move |app| {
         let (id, _, receipt) = receipt::of(app.handle(), &name, confirmations)?;

@@ -180,8 +180,14 @@ fn number(amount: Amount) -> Number {
     whole.or_else(decimal).unwrap_or_else(|| Number::from(0))
 }
 
+/// A number without an exponent, which JSON may have and amounts have not.
+pub(super) fn decimal(number: &Number) -> String {
+    let is_whole = number.is_u64() || number.is_i64();
+    number.as_f64().filter(|_| !is_whole).map_or_else(|| number.to_string(), |number| number.to_string())
+}
+
 fn amount(name: &str, number: &Number) -> Result<Amount, String> {
-    number.to_string().parse().map_err(|error| format!("{name}: {error}"))
+    decimal(number).parse().map_err(|error| format!("{name}: {error}"))
 }
 
 fn target(text: &str) -> Result<Target, String> {
@@ -244,7 +250,7 @@ mod tests {
         amount.transactions[1].amount = Number::from(2);
         let mut nobody = shown.clone();
         nobody.transactions.remove(0);
-        let mut thief = shown.clone();
+        let mut thief = shown;
         thief.transactions[1].sender = Address([7; 20]).to_string();
         for changed in [proof, amount, nobody, thief] {
             assert!(changed.understood().is_err(), "{changed:?}");

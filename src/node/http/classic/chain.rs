@@ -30,7 +30,7 @@ const PIECE_BYTES: usize = 64 << 10;
 pub(super) async fn chain(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     let fresh = match OfTip::check(&app, &headers) {
         Ok(fresh) => fresh,
-        Err(same) => return Ok(same),
+        Err(same) => return Ok(same.into_response()),
     };
     Ok(fresh.on(document(&app, "{\"chain\":[".to_owned()).await?))
 }

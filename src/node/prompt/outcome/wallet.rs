@@ -1,6 +1,7 @@
 //! Wallets and names.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Outcome;
 use crate::node::wallet::{Current, Listed};
@@ -18,11 +19,12 @@ impl Outcome {
 }
 
 /// A name of an address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AliasRow {
     /// The name.
     pub name: String,
     /// Whose it is.
+    #[schema(value_type = String)]
     pub address: Address,
 }
 

@@ -1,0 +1,197 @@
+//! Peers that are slow without being to blame, and those that are slow on purpose.
+
+use quipu_protocol::{Block, Header, Millis, Request, Response};
+
+use super::super::event::{Event, PeerKey, RequestFailure};
+use super::super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX};
+use super::super::peers::LATE_PER_PEER_MAX;
+use super::super::sync::STATUS_INTERVAL;
+use super::{Bench, headers};
+
+fn is_status(request: &Request) -> bool {
+    matches!(request, Request::Status(_))
+}
+
+fn is_headers(request: &Request) -> bool {
+    matches!(request, Request::Headers { .. })
+}
+
+impl Bench {
+    /// Waits in steps of a second.
+    fn wait_seconds(&mut self, seconds: u64) {
+        (0..seconds).for_each(|_| self.wait(Millis::from_secs(1)));
+    }
+
+    /// A peer that takes so many seconds to tell of its tip, a few times.
+    fn connect_slow(&mut self, seconds: u64, tip: &Header, work: u128) -> PeerKey {
+        let peer = self.connect();
+        for _ in 0..3 {
+            while !self.is_asked(peer, is_status) {
+                self.wait_seconds(1);
+            }
+            self.wait_seconds(seconds);
+            self.tell(peer, tip, work);
+        }
+        peer
+    }
+
+    fn give_blocks(&mut self, peer: PeerKey, chain: &[Block]) {
+        let (key, request) = self.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+        let blocks = self.those_of(chain, &request);
+        self.answer(peer, key, Response::Blocks(blocks.into()));
+    }
+}
+
+/// A round trip of ten seconds, which is more than anybody is given at first.
+#[test]
+fn a_slow_peer_that_is_the_only_one_is_waited_for() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 20, 1);
+    let peer = bench.connect_slow(10, &chain[19].header, 20);
+    bench.seen.asked.retain(|(.., request)| !is_status(request));
+    let asked_before = bench.seen.asked.len();
+    bench.wait_seconds(10);
+    assert_eq!(bench.seen.asked.iter().filter(|(.., request)| is_headers(request)).count(), 1);
+    bench.answer_headers(peer, &headers(&chain));
+    bench.wait_seconds(10);
+    bench.give_blocks(peer, &chain);
+    assert_eq!((asked_before, bench.height()), (1, 20), "asked once for each");
+    assert!(!bench.is_closed(peer));
+}
+
+#[test]
+fn late_answers_are_of_use() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 20, 1);
+    let tip = chain[19].header;
+    let peer = bench.connect_with(&tip, 20);
+    let (asked_first, _) = bench.take_asked(peer, is_headers);
+    bench.wait_seconds(30);
+    assert!(!bench.is_asked(peer, is_headers), "it would only come after the first");
+    bench.answer(peer, asked_first, Response::Headers(headers(&chain).into()));
+    let (late, _) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+    bench.wait_seconds(59);
+    bench.answer(peer, late, Response::Blocks(chain.into()));
+    assert_eq!(bench.height(), 20);
+    assert_eq!(bench.occupancy("requested_blocks"), 0);
+}
+
+#[test]
+fn what_never_comes_is_asked_for_again_and_for_less() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 40, 1);
+    let tip = chain[39].header;
+    let peer = bench.connect_with(&tip, 40);
+    bench.answer_headers(peer, &headers(&chain));
+    let mut counts = Vec::new();
+    while counts.len() < 3 {
+        let (_, request) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+        let Request::Blocks { ids } = request else { unreachable!("just matched") };
+        counts.push(ids.len());
+        for _ in 0..ANSWER_TIMEOUT_MAX.0 / 1_000 {
+            bench.wait_seconds(1);
+            bench.tell_if_asked(peer, &tip, 40);
+        }
+    }
+    assert_eq!(counts, [40, 10, 2]);
+}
+
+/// It makes itself be waited for by slow answers, and then keeps what it was asked for.
+#[test]
+fn who_is_slow_on_purpose_holds_up_nobody_who_has_a_faster_peer() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 20, 1);
+    let tip = chain[19].header;
+    let slow = bench.connect_slow(20, &tip, 20);
+    bench.answer_headers(slow, &headers(&chain));
+    assert!(bench.is_asked_for_blocks(slow), "there is nobody else");
+    let honest = bench.connect_with(&tip, 20);
+    bench.wait(ANSWER_TIMEOUT);
+    assert!(bench.is_asked_for_blocks(honest), "what is overdue is shared, long before it is given up");
+    bench.give_blocks(honest, &chain);
+    assert_eq!(bench.height(), 20);
+    // And what comes in the end does no harm.
+    bench.give_blocks(slow, &chain);
+    assert_eq!((bench.height(), bench.occupancy("requested_blocks")), (20, 0));
+    // With a quick one at hand it is not even asked any more.
+    let more = bench.chain(&tip, 5, 1);
+    bench.wait(STATUS_INTERVAL);
+    bench.tell_if_asked(slow, &more[4].header, 25);
+    bench.tell_if_asked(honest, &more[4].header, 25);
+    for peer in [honest, slow] {
+        if bench.is_asked(peer, is_headers) {
+            bench.answer_headers(peer, &headers(&more));
+        }
+    }
+    assert!(bench.is_asked_for_blocks(honest) && !bench.is_asked_for_blocks(slow));
+}
+
+/// The better chain is promised by one who does not deliver; the other one is there.
+#[test]
+fn what_is_overdue_is_not_followed_while_there_is_something_better_than_ours() {
+    let mut bench = Bench::new();
+    let genesis = bench.genesis();
+    let (withheld, there) = (bench.chain(&genesis, 30, 1), bench.chain(&genesis, 20, 2));
+    let liar = bench.connect_slow(20, &withheld[29].header, 30);
+    bench.answer_headers(liar, &headers(&withheld));
+    let honest = bench.connect_with(&there[19].header, 20);
+    bench.answer_headers(honest, &headers(&there));
+    assert!(!bench.is_asked_for_blocks(honest));
+    bench.wait(ANSWER_TIMEOUT);
+    bench.give_blocks(honest, &there);
+    assert_eq!(bench.height(), 20);
+}
+
+/// A claim that is slow to be shown must not keep the miner at rest for longer than one that is never shown.
+#[test]
+fn a_slow_claim_stops_the_miner_no_longer_than_a_silent_one() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 30, 1);
+    let slow = bench.connect_slow(20, &bench.genesis(), 0);
+    bench.mine_always();
+    bench.wait(STATUS_INTERVAL);
+    bench.wait_seconds(20);
+    bench.tell(slow, &chain[29].header, 30);
+    assert!(bench.template.is_none() && bench.is_asked(slow, is_headers));
+    bench.wait(ANSWER_TIMEOUT);
+    assert!(bench.template.is_some());
+}
+
+#[test]
+fn what_is_kept_of_late_questions_is_bounded() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let mut most = 0;
+    for _ in 0..3 * LATE_PER_PEER_MAX {
+        // Only every second question is answered.
+        bench.take_asked(peer, is_status);
+        while !bench.is_asked(peer, is_status) {
+            bench.wait_seconds(1);
+        }
+        bench.tell(peer, &bench.genesis(), 0);
+        while !bench.is_asked(peer, is_status) {
+            bench.wait_seconds(1);
+        }
+        most = most.max(bench.occupancy("late_requests"));
+    }
+    assert_eq!(most, LATE_PER_PEER_MAX);
+    assert!(!bench.is_closed(peer));
+}
+
+#[test]
+fn what_comes_late_is_judged_like_what_comes_in_time() {
+    let answers = [(Err(RequestFailure::Malformed), 1), (Ok(Response::Pending(vec![].into())), 3)];
+    for (answer, times) in answers {
+        let mut bench = Bench::new();
+        let chain = bench.chain(&bench.genesis(), 40, 1);
+        let peer = bench.connect_with(&chain[39].header, 40);
+        bench.answer_headers(peer, &headers(&chain));
+        for _ in 0..times {
+            let (key, _) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+            bench.wait_seconds(30);
+            bench.event(Event::Response { peer, key, result: answer.clone() });
+            bench.tell_if_asked(peer, &chain[39].header, 40);
+        }
+        assert!(bench.is_closed(peer), "{answer:?}");
+    }
+}

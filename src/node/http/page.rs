@@ -1,0 +1,195 @@
+//! The page: plain HTML, CSS and JavaScript modules, carried in the binary as they are in `page/`.
+//!
+//! Always true: what is served is a name of the table below, never a path of a file system; and each file is asked for
+//! again with its entity tag, so that a page and its scripts are always of one version, and cost nothing twice.
+//!
+//! | folder | what is in it |
+//! | --- | --- |
+//! | `app` | the frame: requests, events, which view is shown, elements from values |
+//! | `views` | what is shown at each address |
+//! | `picture` | the chain as a cord, charts, the graph of peers |
+//! | `protocol` | the specification in JavaScript: encoding, hashes, signatures, records, receipts, wallets' files |
+//!
+//! Not here: what the page shows, which it asks the [API](super::api) for like everybody else.
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use sha2::{Digest, Sha256};
+
+use super::{App, fresh, problem};
+
+/// A file of the page.
+struct Asset {
+    /// What follows `/page/`.
+    name: &'static str,
+    content: &'static [u8],
+}
+
+/// The page itself.
+const INDEX: &str = "index.html";
+
+macro_rules! assets {
+    ($($name:literal,)*) => {
+        &[$(Asset { name: $name, content: include_bytes!(concat!("page/", $name)) },)*]
+    };
+}
+
+const ASSETS: &[Asset] = assets![
+    "index.html",
+    "icon.svg",
+    "frame.css",
+    "pieces.css",
+    "pictures.css",
+    "app/api.js",
+    "app/dom.js",
+    "app/events.js",
+    "app/file.js",
+    "app/format.js",
+    "app/live.js",
+    "app/main.js",
+    "app/parts.js",
+    "app/router.js",
+    "app/search.js",
+    "picture/chart.js",
+    "picture/cord.js",
+    "picture/graph.js",
+    "picture/layout.js",
+    "protocol/address.js",
+    "protocol/bytes.js",
+    "protocol/ed25519.js",
+    "protocol/encode.js",
+    "protocol/json.js",
+    "protocol/keccak.js",
+    "protocol/network.js",
+    "protocol/receipt-worker.js",
+    "protocol/receipt.js",
+    "protocol/record.js",
+    "protocol/rules.js",
+    "protocol/sha256.js",
+    "protocol/sha512.js",
+    "protocol/target.js",
+    "protocol/transaction.js",
+    "protocol/wallet.js",
+    "views/account.js",
+    "views/api.js",
+    "views/block.js",
+    "views/drop.js",
+    "views/lessons.js",
+    "views/lessons/block.js",
+    "views/lessons/chain.js",
+    "views/lessons/fork.js",
+    "views/lessons/hash.js",
+    "views/lessons/sandbox.js",
+    "views/now.js",
+    "views/peers.js",
+    "views/put.js",
+    "views/record.js",
+    "views/records.js",
+    "views/send.js",
+    "views/signing.js",
+    "views/transaction.js",
+    "views/verify.js",
+];
+
+/// The tag of each file: its hash.
+static TAGS: LazyLock<Vec<String>> =
+    LazyLock::new(|| ASSETS.iter().map(|asset| hex::encode(Sha256::digest(asset.content))).collect());
+
+/// `/` and what it needs.
+pub(super) fn router() -> Router<App> {
+    let index = |headers: HeaderMap| async move { serve(INDEX, &headers).expect("the index is in the table") };
+    Router::new().route("/", get(index)).route("/page/{*name}", get(asset))
+}
+
+async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+    match serve(&name, &headers) {
+        Some(response) => response,
+        None => problem::no_such_route(uri).await.into_response(),
+    }
+}
+
+/// The file of that name, or 304 if the other side has it.
+fn serve(name: &str, headers: &HeaderMap) -> Option<Response> {
+    let at = ASSETS.iter().position(|asset| asset.name == name)?;
+    let media = [(header::CONTENT_TYPE, media_type(name))];
+    Some(fresh::tagged(&TAGS[at], headers, || (media, ASSETS[at].content).into_response()))
+}
+
+fn media_type(name: &str) -> HeaderValue {
+    HeaderValue::from_static(match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    fn text(asset: &Asset) -> &'static str {
+        std::str::from_utf8(asset.content).expect("all files are text")
+    }
+
+    fn files_below(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).expect("our own source") {
+            let entry = entry.expect("our own source");
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            match entry.path().is_dir() {
+                true => files_below(&entry.path(), &format!("{name}/"), names),
+                false => assert!(names.insert(name)),
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_served_as_what_it_is() {
+        let mut files = BTreeSet::new();
+        files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node/http/page"), "", &mut files);
+        let served: BTreeSet<String> = ASSETS.iter().map(|asset| asset.name.to_owned()).collect();
+        assert_eq!(served, files);
+        for name in &files {
+            assert_ne!(media_type(name), "application/octet-stream", "{name}");
+        }
+    }
+
+    /// The policy in the guard would stop it in the browser; this stops it before.
+    #[test]
+    fn nothing_is_inline_and_text_never_becomes_markup() {
+        let forbidden = ["style=", " onclick=", " onload=", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("];
+        for asset in ASSETS {
+            for word in forbidden {
+                assert!(!text(asset).contains(word), "{} has {word}", asset.name);
+            }
+        }
+    }
+
+    /// A page that asks elsewhere would not work on a network of its own, and would tell who reads what.
+    #[test]
+    fn nothing_is_asked_of_other_servers() {
+        for asset in ASSETS {
+            let elsewhere: Vec<&str> = (text(asset).split("http").skip(1))
+                .filter(|rest| rest.starts_with("://") || rest.starts_with("s://"))
+                .filter(|rest| !rest.starts_with("://www.w3.org/2000/svg") && !rest.starts_with("://127.0.0.1"))
+                .collect();
+            assert!(elsewhere.is_empty(), "{}: {elsewhere:?}", asset.name);
+        }
+    }
+
+    #[test]
+    fn files_stay_short_enough_to_read() {
+        for asset in ASSETS {
+            assert!(text(asset).lines().count() < 500, "{}", asset.name);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// Asks the node. Errors are its own problem documents (RFC 9457), so what is shown is what the prompt would say.
+//
+// Beyond loopback the node wants a bearer token. It is asked for once and kept for this tab alone.
+
+const API = '/api/v1';
+const TOKEN_KEY = 'quipu-token';
+
+/** A request that was refused or did not work. `code` is stable, the message is for people. */
+export class Problem extends Error {
+  constructor(status, code, detail) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** How the token is asked for; set by the page. Gives the text that was typed. */
+let askForToken = async () => '';
+let asking = null;
+/** Whoever has said that they have none is not asked again and again. */
+let hasNone = false;
+
+/** Says how to ask for the token. */
+export function onTokenWanted(ask) {
+  askForToken = ask;
+}
+
+/** The token may be asked for once more. */
+export function askAgain() {
+  hasNone = false;
+}
+
+/** A response that worked. `path` follows `/api/v1`, or begins with `/api`. */
+export async function request(path, { method = 'GET', body, headers = {}, signal } = {}) {
+  for (;;) {
+    const token = sessionStorage.getItem(TOKEN_KEY);
+    const response = await send(path.startsWith('/api/') ? path : API + path, { method, body, headers, signal, token });
+    if (response.ok) return response;
+    const problem = await problemOf(response);
+    if (response.status !== 401) throw problem;
+    await renewToken(token, problem);
+  }
+}
+
+async function send(url, { method, body, headers, signal, token }) {
+  const all = { ...headers };
+  if (token) all.authorization = `Bearer ${token}`;
+  if (body !== undefined) all['content-type'] = 'application/json';
+  try {
+    return await fetch(url, {
+      method,
+      headers: all,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Problem(0, 'unreachable', 'the node does not answer: see whether it still runs');
+  }
+}
+
+async function problemOf(response) {
+  const said = await response.json().catch(() => ({}));
+  return new Problem(response.status, said.code ?? 'unknown', said.detail ?? `the node answered ${response.status}`);
+}
+
+/** One question at a time, whoever asks; a token that another request has got meanwhile is tried first. */
+async function renewToken(tried, problem) {
+  if (sessionStorage.getItem(TOKEN_KEY) !== tried) return;
+  if (hasNone) throw problem;
+  asking ??= askForToken(tried ? 'That token is not this node’s.' : '').finally(() => {
+    asking = null;
+  });
+  const token = (await asking).trim();
+  hasNone = !token;
+  if (hasNone) throw problem;
+  sessionStorage.setItem(TOKEN_KEY, token);
+}
+
+/** The JSON at a path. */
+export async function get(path, options) {
+  return (await request(path, options)).json();
+}
+
+/** Sends JSON, gives the JSON that comes back. */
+export async function post(path, body) {
+  return (await request(path, { method: 'POST', body })).json();
+}
+
+/** The bytes at a path. */
+export async function getBytes(path) {
+  return new Uint8Array(await (await request(path)).arrayBuffer());
+}
+
+/** The JSON at a path, or null if there is no such thing. */
+export async function find(path) {
+  try {
+    return await get(path);
+  } catch (error) {
+    if (error instanceof Problem && (error.status === 404 || error.status === 400)) return null;
+    throw error;
+  }
+}
+
+/** A path's question mark and what follows it; values that are empty are left out. */
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== '');
+  return given.length ? `?${new URLSearchParams(given)}` : '';
+}

@@ -1,0 +1,109 @@
+// What the page knows of the node right now. Views listen; nobody else asks for the same thing twice.
+//
+// Events come in bursts (a thousand blocks in a second on a test network), so each of them only marks something as old,
+// and what is old is fetched at most a few times a second.
+
+import { get } from './api.js';
+import { follow } from './events.js';
+
+/** Between two fetches of the same thing. */
+const PAUSE_MILLIS = 300;
+/** Blocks beside the best chain, hash rates and pings change without an event. */
+const POLL_MILLIS = 4_000;
+
+/** Talks about: `status`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `warning`. */
+class Live extends EventTarget {
+  /** The answer of `/status`, once there is one. */
+  status = null;
+  /** Names of accounts, by address. */
+  aliases = new Map();
+  /** Whether events flow; null before the first answer. */
+  isConnected = null;
+  #due = new Map();
+
+  /** Begins to follow the node. Done when it is known how the node is and what it calls accounts, or that it is gone. */
+  async start() {
+    this.retry = follow({
+      heard: (kind, data) => this.#heard(kind, data),
+      connected: (yes, why) => this.#connection(yes, why),
+    });
+    setInterval(() => this.isConnected && this.#later('status', () => this.#fetchStatus()), POLL_MILLIS);
+    await Promise.allSettled([this.#fetchStatus(), this.learnNames()]);
+  }
+
+  /** Calls `listener(detail)` for each of these until `signal` aborts. */
+  on(kinds, listener, signal) {
+    for (const kind of kinds.split(' ')) {
+      this.addEventListener(kind, (event) => listener(event.detail), { signal });
+    }
+  }
+
+  #say(kind, detail) {
+    this.dispatchEvent(new CustomEvent(kind, { detail }));
+  }
+
+  #connection(yes, why) {
+    if (this.isConnected === yes) return;
+    this.isConnected = yes;
+    this.#say('connection', { isConnected: yes, wantsToken: why?.status === 401 });
+  }
+
+  #heard(kind, data) {
+    if (kind === 'hello' || kind === 'reset') {
+      this.#later('status', () => this.#fetchStatus());
+      this.#later('names', () => this.learnNames());
+      this.#say('tip', { height: null, reorg_depth: 0 });
+      return;
+    }
+    if (kind === 'peer_connected' || kind === 'peer_disconnected') this.#say('peers', data);
+    else this.#say(kind, data);
+    this.#later('status', () => this.#fetchStatus());
+  }
+
+  /** Asks what the node calls accounts. Its user may change that at any time, and no event tells of it. */
+  async learnNames() {
+    const rows = await get('/aliases');
+    this.aliases = new Map(rows.map(({ name, address }) => [address, name]));
+    this.#say('status', this.status);
+  }
+
+  async #fetchStatus() {
+    this.status = await get('/status');
+    this.#say('status', this.status);
+  }
+
+  #later(name, work) {
+    soon(this.#due, name, work);
+  }
+}
+
+/** Does some work soon, and not again before it is done and a pause is over. `due` remembers, by name. */
+function soon(due, name, work) {
+  const state = due.get(name) ?? { running: false, again: false };
+  due.set(name, state);
+  if (state.running) {
+    state.again = true;
+    return;
+  }
+  state.running = true;
+  state.again = false;
+  // A node that does not answer is told of by the stream of events.
+  Promise.resolve()
+    .then(work)
+    .catch(() => {})
+    .then(() => {
+      setTimeout(() => {
+        state.running = false;
+        if (state.again) soon(due, name, work);
+      }, PAUSE_MILLIS);
+    });
+}
+
+/** A function that does `work` at most every so often, however often it is called. */
+export function calmly(work) {
+  const due = new Map();
+  return () => soon(due, 'it', work);
+}
+
+/** The one and only. */
+export const live = new Live();

@@ -1,0 +1,66 @@
+// The page: its frame, the search box, and the word about the connection.
+
+import { askAgain, onTokenWanted } from './api.js';
+import { el, fill } from './dom.js';
+import { live } from './live.js';
+import { button } from './parts.js';
+import { route } from './router.js';
+import { wireSearch } from './search.js';
+
+/** The page's fixed elements, by id. */
+const part = (id) => document.getElementById(id);
+
+onTokenWanted(askForToken);
+showConnection();
+wireSearch({
+  form: part('search'),
+  input: part('search-text'),
+  file: part('search-file'),
+  answer: part('search-answer'),
+});
+// So that a page that is opened at an account knows its name.
+await live.start();
+route(part('main'), part('navigation'));
+
+function showConnection() {
+  live.on('connection', ({ isConnected, wantsToken }) => {
+    document.body.classList.toggle('lost', !isConnected);
+    const gone = 'The node does not answer. Its last words are shown; this page tries again by itself.';
+    const text = wantsToken ? 'The node answers only to whoever has its token.' : gone;
+    const retry = () => {
+      askAgain();
+      live.retry();
+    };
+    fill(part('connection'), isConnected ? [] : [el('span', {}, text), ' ', button('Try now', retry)]);
+  });
+  live.on('status', (status) => {
+    if (!status) return;
+    fill(part('node-name'), status.name);
+    fill(part('network-name'), status.network);
+  });
+  live.on('warning', ({ message }) =>
+    fill(
+      part('warning'),
+      message,
+      ' ',
+      button('Hide', () => fill(part('warning'))),
+    ),
+  );
+}
+
+/** Asks for the bearer token in a dialog. Gives what was typed, or nothing. */
+function askForToken(complaint) {
+  const dialog = part('token');
+  const input = part('token-text');
+  fill(part('token-complaint'), complaint);
+  input.value = '';
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'ok' ? input.value : ''), { once: true });
+    part('token-form').onsubmit = (event) => {
+      event.preventDefault();
+      dialog.close('ok');
+    };
+    part('token-cancel').onclick = () => dialog.close('');
+  });
+}

@@ -1,0 +1,101 @@
+// Pieces that several views are made of.
+
+import { live } from './live.js';
+import { el } from './dom.js';
+import { short, shortAddress } from './format.js';
+
+/** The address of blocks that nobody mined for: genesis. */
+const NOBODY = `0x${'0'.repeat(40)}`;
+
+/** A link to a block, with its whole id for who hovers. */
+export function blockLink(id, text = short(id)) {
+  return el('a', { href: `#/block/${id}`, class: 'id', title: id }, text);
+}
+
+/** A link to a transaction. */
+export function transactionLink(id, text = short(id)) {
+  return el('a', { href: `#/transaction/${id}`, class: 'id', title: id }, text);
+}
+
+/** A link to an account, by its name if it has one. `whole` shows all digits. */
+export function accountLink(address, whole = false) {
+  if (!address || address === '0') return el('span', { class: 'faint' }, 'nobody');
+  if (address === NOBODY) return el('span', { class: 'faint', title: address }, 'nobody');
+  const name = nameOf(address);
+  const text = name ?? (whole ? address : shortAddress(address));
+  return el('a', { href: `#/account/${address}`, class: name ? 'name' : 'id', title: address }, text);
+}
+
+/** What this node calls an account, if anything. */
+export function nameOf(address) {
+  if (live.status?.address === address) return 'this node';
+  return live.aliases.get(address) ?? null;
+}
+
+/** An amount of coins. */
+export function coins(amount) {
+  return el('span', { class: 'amount' }, amount, el('span', { class: 'unit' }, amount === '1' ? ' coin' : ' coins'));
+}
+
+/** Names and what they stand for; rows without a value are left out. */
+export function facts(rows) {
+  const shown = rows.filter(([, value]) => value !== null && value !== undefined);
+  return el(
+    'dl',
+    { class: 'facts' },
+    shown.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))),
+  );
+}
+
+/** A table. `rows` are lists of cells; on a narrow screen it scrolls by itself, also with the keyboard. */
+export function table(caption, headings, rows) {
+  const head = el(
+    'tr',
+    {},
+    headings.map((heading) => el('th', { scope: 'col' }, heading)),
+  );
+  const body = rows.map((cells) =>
+    el(
+      'tr',
+      {},
+      cells.map((cell) => el('td', {}, cell)),
+    ),
+  );
+  const content = el('table', {}, el('caption', {}, caption), el('thead', {}, head), el('tbody', {}, body));
+  return el('div', { class: 'scrolls', tabindex: '0', role: 'region', 'aria-label': caption }, content);
+}
+
+/** What went wrong, in the node's words. */
+export function problem(error) {
+  return el('p', { class: 'problem', role: 'alert' }, error.message);
+}
+
+/** A section with a heading. */
+export function section(title, ...content) {
+  return el('section', { class: 'card' }, el('h2', {}, title), content);
+}
+
+/** A button. */
+export function button(text, act, { kind = '', ...more } = {}) {
+  return el('button', { type: 'button', class: kind, on: { click: act }, ...more }, text);
+}
+
+let fields = 0;
+
+/** A labelled field. `hint` says what belongs there. */
+export function field(label, input, hint) {
+  fields += 1;
+  const id = `field-${fields}`;
+  input.id = id;
+  if (hint) input.setAttribute('aria-describedby', `${id}-hint`);
+  const help = hint ? el('p', { class: 'hint', id: `${id}-hint` }, hint) : null;
+  return el('div', { class: 'field' }, el('label', { for: id }, label), input, help);
+}
+
+/** Saves bytes or text as a file. */
+export function save(name, content, type) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  const link = el('a', { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -1,0 +1,80 @@
+// One block: what its header says, what it holds, and where it stands.
+
+import { get, getBytes } from '../app/api.js';
+import { el } from '../app/dom.js';
+import { bytes, count, counted, short, time } from '../app/format.js';
+import { accountLink, blockLink, coins, facts, section, table, transactionLink } from '../app/parts.js';
+import { hex } from '../protocol/bytes.js';
+import { HEADER_BYTES, decodeHeader } from '../protocol/encode.js';
+import { work } from '../protocol/target.js';
+import { rowSummary } from './transaction.js';
+
+/** Rows of a table; a block can have thousands. */
+const ROWS_MAX = 500;
+
+/** The view of the block that `name` names: a height, an id, or eight digits of it. */
+export async function block([name]) {
+  const found = await get(`/blocks/${encodeURIComponent(name)}`);
+  // The JSON rounds a nonce above 2^53; the bytes do not.
+  const encoded = await getBytes(`/blocks/${found.id}/encoded`);
+  const header = decodeHeader(encoded.slice(0, HEADER_BYTES));
+  const place = found.best_chain ? counted(found.confirmations, 'confirmation') : 'beside the best chain';
+  const element = el(
+    'div',
+    {},
+    el('p', { class: 'kicker' }, 'Block'),
+    el('h1', {}, count(found.height), ' ', el('small', { class: 'id' }, short(found.id))),
+    el('p', { class: `badge ${found.best_chain ? 'good' : 'warn'}` }, place),
+    neighbours(found),
+    section('Header', headerFacts(found, header, encoded.slice(0, HEADER_BYTES))),
+    section('Transactions', transactions(found)),
+  );
+  return { title: `Block ${found.height}`, element };
+}
+
+function neighbours({ height, parent, best_chain: isBest, confirmations }) {
+  const back = height > 0 ? el('a', { href: `#/block/${parent}`, rel: 'prev' }, `← ${count(height - 1)}`) : null;
+  const hasNext = isBest && confirmations > 1;
+  const next = hasNext ? el('a', { href: `#/block/${height + 1}`, rel: 'next' }, `${count(height + 1)} →`) : null;
+  return el('nav', { class: 'neighbours', 'aria-label': 'Neighbouring blocks' }, back, next);
+}
+
+function headerFacts(found, header, encoded) {
+  const mined = found.height > 0;
+  return facts([
+    ['Id', el('code', {}, found.id)],
+    [mined ? 'Parent' : 'Parameters', mined ? blockLink(found.parent, found.parent) : el('code', {}, found.parent)],
+    ['Made', time(found.timestamp)],
+    ['Miner', accountLink(found.miner, true)],
+    ['Body root', el('code', {}, header.body_root)],
+    [
+      'Target',
+      el(
+        'span',
+        {},
+        el('code', {}, found.target),
+        mined ? `, ${counted(work(header.target), 'hash', 'hashes')} on average` : ', free of work',
+      ),
+    ],
+    ['Nonce', count(BigInt(header.nonce))],
+    ['Size', bytes(found.size)],
+    ['Header’s bytes', el('code', { class: 'bytes' }, hex(encoded))],
+  ]);
+}
+
+function transactions({ transactions: rows }) {
+  const cells = rows
+    .slice(0, ROWS_MAX)
+    .map((row) => [
+      transactionLink(row.id),
+      el('span', { class: `kind ${row.type}` }, row.type),
+      accountLink(row.sender),
+      rowSummary(row),
+      row.type === 'reward' ? '' : coins(row.fee),
+    ]);
+  const more = rows.length - cells.length;
+  return [
+    table('What this block holds', ['Id', 'Kind', 'From', 'What', 'Fee'], cells),
+    more > 0 ? el('p', { class: 'faint' }, `and ${counted(more, 'more transaction')}`) : null,
+  ];
+}

@@ -1,0 +1,116 @@
+// What is a chain? Real blocks, each naming the one below. A change below breaks every link above it.
+
+import { get } from '../../app/api.js';
+import { el, fill } from '../../app/dom.js';
+import { count, scaled, short, span } from '../../app/format.js';
+import { button, section } from '../../app/parts.js';
+import { blockId } from '../../protocol/rules.js';
+import { work } from '../../protocol/target.js';
+import { loadBlock, mine } from './sandbox.js';
+
+const BLOCKS = 5;
+
+/** The lesson. */
+export async function chainLesson({ signal }) {
+  const { height } = await get('/status');
+  const heights = Array.from(
+    { length: Math.min(BLOCKS, height + 1) },
+    (_, at) => height - Math.min(BLOCKS, height + 1) + 1 + at,
+  );
+  const originals = (await Promise.all(heights.map((one) => loadBlock(one)))).map(({ header }) => header);
+  const state = { headers: structuredClone(originals), stop: new AbortController() };
+  const cards = el('ol', { class: 'links' });
+  const news = el('p', { role: 'status', id: 'chain-news' });
+  const draw = () => drawAll(cards, news, state, originals);
+  const change = () => {
+    const victim = state.headers[Math.min(1, state.headers.length - 1)];
+    victim.body_root = victim.body_root.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+    draw();
+  };
+  const reset = () => {
+    state.stop.abort();
+    state.stop = new AbortController();
+    state.headers = structuredClone(originals);
+    draw();
+  };
+  draw();
+  return section(
+    `The last ${originals.length} blocks`,
+    el(
+      'p',
+      {},
+      'Each block holds the id of its parent, and its own id is the hash of all it holds. So the newest id is a fingerprint of everything below: change one digit of the past, and the blocks above name a parent that is no more.',
+    ),
+    cards,
+    news,
+    el(
+      'div',
+      { class: 'buttons' },
+      button('Change a digit in the past', change, { kind: 'main' }),
+      button('Cover it up', () => coverUp(state, draw, news, AbortSignal.any([signal, state.stop.signal]))),
+      button('Begin anew', reset),
+    ),
+  );
+}
+
+/** Which headers name the one before them. */
+function links(headers) {
+  return headers.map((header, at) => at === 0 || header.parent === blockId(headers[at - 1]));
+}
+
+function isMined(header, original) {
+  // The original's work is real; whatever was changed has to be mined again.
+  return blockId(header) === blockId(original) || header.mined === blockId(header);
+}
+
+function drawAll(cards, news, { headers }, originals) {
+  const fits = links(headers);
+  const rows = headers.map((header, at) => {
+    const good = fits[at] && isMined(header, originals[at]);
+    const why = good ? 'fits' : !fits[at] ? 'names a parent that is not there' : 'has no work any more';
+    return el(
+      'li',
+      { class: `link-card ${good ? '' : 'broken'}` },
+      el('strong', {}, `Block ${count(BigInt(header.height))}`),
+      el('dl', {}, pair('parent', short(header.parent)), pair('its id', short(blockId(header)))),
+      el('span', { class: `badge ${good ? 'good' : 'bad'}` }, why),
+    );
+  });
+  fill(cards, rows);
+  const broken = headers.filter((header, at) => !fits[at] || !isMined(header, originals[at]));
+  const hashes = headers.slice(1).reduce((sum, header) => sum + work(header.target), 0n);
+  if (broken.length)
+    fill(
+      news,
+      `To cover it up you have to do the work of every block from there on again, about ${scaled(hashes, 'hashes')} here alone, faster than all others add to theirs.`,
+    );
+  else if (headers.every((header, at) => blockId(header) === blockId(originals[at]))) fill(news, 'Every link fits.');
+  else
+    fill(
+      news,
+      'Every link fits again, with your own work. Everybody else still has the other chain, and it has grown.',
+    );
+}
+
+function pair(name, digits) {
+  return [el('dt', { class: 'faint' }, name), el('dd', {}, el('code', {}, digits))];
+}
+
+/** Names the right parents and mines again, block by block. */
+async function coverUp(state, draw, news, signal) {
+  const { headers } = state;
+  const started = performance.now();
+  for (const [at, header] of headers.entries()) {
+    if (at > 0) header.parent = blockId(headers[at - 1]);
+    if (at === 0) continue;
+    const nonce = await mine(header, {
+      signal,
+      progress: (tries) =>
+        fill(news, `Block ${header.height}: ${count(tries)} hashes, ${span(performance.now() - started)} in all …`),
+    });
+    if (nonce === null) return;
+    header.nonce = nonce;
+    header.mined = blockId(header);
+    draw();
+  }
+}

@@ -1,0 +1,64 @@
+// What the lessons share: real blocks to play with, and a miner in the page.
+
+import { get, getBytes } from '../../app/api.js';
+import { hex, unhex, utf8 } from '../../protocol/bytes.js';
+import { HEADER, encode } from '../../protocol/encode.js';
+import { makeNetwork, PARAMETERS } from '../../protocol/network.js';
+import { parseAmount } from '../../protocol/address.js';
+import { decodeBlock } from '../../protocol/rules.js';
+import { sha256 } from '../../protocol/sha256.js';
+import { expand } from '../../protocol/target.js';
+
+/** Hashes between two looks at the clock; the page stays smooth. */
+const PIECE_HASHES = 400;
+const PIECE_MILLIS = 24;
+const NONCE_AT = 88;
+
+/** This node's network, as the rules take it. */
+export async function loadNetwork() {
+  const given = await get('/network');
+  const amounts = ['subsidy', 'fee_min'];
+  const value = (name) =>
+    name === 'name' ? given.name : amounts.includes(name) ? parseAmount(String(given[name])) : BigInt(given[name]);
+  return makeNetwork(Object.fromEntries(PARAMETERS.map((name) => [name, value(name)])));
+}
+
+/** A real block by its height or id, to be changed at will. */
+export async function loadBlock(name) {
+  const { id } = await get(`/blocks/${name}`);
+  return decodeBlock(await getBytes(`/blocks/${id}/encoded`));
+}
+
+/**
+ * Looks for a nonce that makes the header meet its target. Gives the nonce as text, or null when `signal` aborts or the
+ * target is none. `progress` hears how many hashes were tried.
+ */
+export async function mine(header, { signal, progress }) {
+  const bound = expand(header.target);
+  if (bound === null) return null;
+  const limit = unhex(bound.toString(16).padStart(64, '0'));
+  const bytes = encode(HEADER, { ...header, nonce: '0' });
+  const view = new DataView(bytes.buffer);
+  for (let nonce = 0; !signal.aborted;) {
+    const end = performance.now() + PIECE_MILLIS;
+    while (performance.now() < end) {
+      for (let at = 0; at < PIECE_HASHES; at += 1, nonce += 1) {
+        view.setBigUint64(NONCE_AT, BigInt(nonce), true);
+        if (isAtMost(sha256(bytes), limit)) return String(nonce);
+      }
+    }
+    progress(nonce);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  return null;
+}
+
+function isAtMost(one, other) {
+  for (let at = 0; at < one.length; at += 1) if (one[at] !== other[at]) return one[at] < other[at];
+  return true;
+}
+
+/** An id for something that is only played with. */
+export function pretendId(text) {
+  return hex(sha256(utf8(text)));
+}

@@ -1,0 +1,118 @@
+// One transaction: who signed what, and where it is.
+
+import { get, request } from '../app/api.js';
+import { el, fill, refill } from '../app/dom.js';
+import { count, counted, short, time } from '../app/format.js';
+import { calmly, live } from '../app/live.js';
+import { accountLink, blockLink, button, coins, facts, problem, save, section } from '../app/parts.js';
+import { utf8 } from '../protocol/bytes.js';
+import { readRecord } from '../protocol/record.js';
+import { recordContent, recordLine } from './record.js';
+
+/** The view of the transaction with this id, or the beginning of one. It follows what becomes of it. */
+export async function transaction([name], { signal }) {
+  const path = `/transactions/${encodeURIComponent(name)}`;
+  const first = await get(path);
+  const badge = el('p', { id: 'state', role: 'status' });
+  const rest = el('div');
+  const draw = (found) => {
+    drawState(badge, found);
+    refill(rest, [found.state, found.block], () => content(found));
+  };
+  draw(first);
+  const again = calmly(async () => {
+    try {
+      draw(await get(`/transactions/${first.id}`));
+    } catch (error) {
+      // A node that does not answer says nothing about it.
+      if (error.status === 404) draw({ ...first, state: 'gone', height: null, block: null, timestamp: null });
+    }
+  });
+  live.on('tip', again, signal);
+  const element = el(
+    'div',
+    {},
+    el('p', { class: 'kicker' }, first.type === 'reward' ? 'Reward' : 'Transaction'),
+    el(
+      'h1',
+      {},
+      el('span', { class: `kind ${first.type}` }, first.type),
+      ' ',
+      el('small', { class: 'id' }, short(first.id)),
+    ),
+    badge,
+    rest,
+  );
+  return { title: `Transaction ${short(first.id)}`, element };
+}
+
+function drawState(badge, found) {
+  const states = {
+    pending: ['warn', 'waits to be mined'],
+    in_block: ['good', counted(found.confirmations, 'confirmation')],
+    gone: ['bad', 'not on the chain, and not waiting'],
+  };
+  const [mood, words] = states[found.state] ?? ['warn', found.state];
+  badge.className = `badge ${mood}`;
+  fill(badge, words);
+}
+
+function content(found) {
+  return [
+    found.type === 'record' ? section('What it says', recordContent(recordOf(found))) : null,
+    section('Facts', transactionFacts(found)),
+    found.state === 'in_block' && found.type !== 'reward' ? receiptSection(found) : null,
+  ];
+}
+
+function transactionFacts(found) {
+  const isReward = found.type === 'reward';
+  return facts([
+    ['Id', el('code', {}, found.id)],
+    ['Signed by', isReward ? null : accountLink(found.sender, true)],
+    ['To', found.to ? accountLink(found.to, true) : null],
+    ['Amount', found.amount ? coins(found.amount) : null],
+    ['Fee', isReward ? null : coins(found.fee)],
+    ['Nonce', isReward ? null : count(found.nonce)],
+    ['Block', found.block ? blockLink(found.block, count(found.height)) : 'none yet'],
+    ['Mined', found.timestamp ? time(found.timestamp) : null],
+  ]);
+}
+
+function receiptSection({ id }) {
+  const answer = el('div');
+  const download = async () => {
+    try {
+      const response = await request(`/transactions/${id}/receipt`);
+      save(`receipt-${short(id)}.json`, await response.text(), 'application/json');
+      fill(answer);
+    } catch (error) {
+      fill(answer, problem(error));
+    }
+  };
+  return section(
+    'Receipt',
+    el(
+      'p',
+      {},
+      'A file that proves, to somebody without a node, who signed this and under how much work it lies. ',
+      el('a', { href: '#/verify' }, 'Verify one'),
+    ),
+    el('p', { class: 'buttons' }, button('Download the receipt', download, { kind: 'main' })),
+    answer,
+  );
+}
+
+/** What the data of a record's row says. */
+function recordOf(row) {
+  const data = row.data ?? '';
+  const bytes =
+    typeof data === 'string' ? utf8(data) : Uint8Array.from(data.hex.match(/../g) ?? [], (two) => parseInt(two, 16));
+  return readRecord(bytes);
+}
+
+/** What a transaction does, in a line of a table. */
+export function rowSummary(row) {
+  if (row.type === 'record') return el('span', { class: 'says' }, recordLine(recordOf(row)));
+  return el('span', {}, coins(row.amount), ' to ', accountLink(row.to));
+}

@@ -1,0 +1,170 @@
+// What a receipt proves: verified on this page, without the node; only at the end the node is asked whether it agrees.
+
+import { find } from '../app/api.js';
+import { el, fill } from '../app/dom.js';
+import { count, counted, time } from '../app/format.js';
+import { hashFile } from '../app/file.js';
+import { live } from '../app/live.js';
+import { accountLink, blockLink, coins, facts, field, problem, section, transactionLink } from '../app/parts.js';
+import { addressText, amountText } from '../protocol/address.js';
+import { unhex } from '../protocol/bytes.js';
+import { RECEIPT_BYTES_MAX } from '../protocol/receipt.js';
+import { fileDrop } from './drop.js';
+import { recordContent } from './record.js';
+
+/** The reasons of the specification, in words. */
+const REASONS = {
+  too_long: 'It is too long for a receipt.',
+  version: 'It is a receipt of another version: a newer quipu may read it.',
+  not_canonical: 'It was written anew by another program: use the file as the node gave it.',
+  form: 'It is not a receipt.',
+  parameters: 'Its parameters make no network.',
+  genesis: 'Its network is not the one that it names.',
+  transaction: 'Its transaction is damaged.',
+  transaction_rule: 'Its transaction breaks a rule.',
+  signature: 'Its signature is not the sender’s: somebody has changed the transaction.',
+  path: 'The transaction is not in the block that it names.',
+  link: 'A header does not follow the one before it.',
+  height: 'A header has a wrong height.',
+  time: 'A header is older than the one before it.',
+  target: 'A header has a wrong target.',
+  not_genesis: 'Its first block is not the network’s.',
+  header_version: 'A header has an unknown version.',
+  work: 'A header lacks the work that it claims.',
+  tip: 'Its last header is not the one that it names.',
+};
+
+/** The view. */
+export async function verify() {
+  const outcome = el('div', { 'aria-live': 'polite' });
+  const witness = el('input', { autocomplete: 'off', spellcheck: 'false', placeholder: '64 hex digits' });
+  const drop = fileDrop(
+    'Drop a receipt here',
+    async (file, say) => {
+      if (file.size > RECEIPT_BYTES_MAX) throw new Error(REASONS.too_long);
+      say('Verifying …');
+      const result = await verified(await file.text(), witness.value.trim().toLowerCase());
+      say('');
+      if (result.reason) fill(outcome, refuted(result));
+      else fill(outcome, await provenCards(result));
+    },
+    { accept: '.json,application/json' },
+  );
+  const element = el(
+    'div',
+    {},
+    el('h1', {}, 'Verify a receipt'),
+    el(
+      'p',
+      {},
+      'A receipt proves who signed what and under how much work it lies. It is verified here, in this page; nobody has to be believed for it.',
+    ),
+    field('Published id', witness, 'If somebody has published the id of a block: is it in the receipt? May be empty'),
+    drop,
+    outcome,
+  );
+  return { title: 'Verify', element };
+}
+
+function verified(text, witness) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker('/page/protocol/receipt-worker.js', { type: 'module' });
+    worker.onmessage = ({ data }) => {
+      worker.terminate();
+      resolve(data);
+    };
+    worker.onerror = () => {
+      worker.terminate();
+      reject(new Error('the receipt could not be verified here: try another browser, or `quipu verify`'));
+    };
+    worker.postMessage({ text, witness });
+  });
+}
+
+function refuted({ reason, unreadable }) {
+  return section(
+    unreadable ? 'Unreadable' : 'Refuted: it proves nothing',
+    el(
+      'p',
+      { class: 'problem', role: 'alert' },
+      REASONS[reason] ?? reason,
+      ' ',
+      el('span', { class: 'faint' }, `(${reason})`),
+    ),
+  );
+}
+
+async function provenCards({ proven, isWitnessed }) {
+  const { record, action } = proven;
+  return [
+    el('p', { class: 'good-news' }, 'The receipt holds.'),
+    witnessed(isWitnessed),
+    section(
+      'What was signed',
+      record ? recordContent(record) : transferred(action.transfer),
+      record ? fileCheck(record) : null,
+    ),
+    section('Proven', provenFacts(proven)),
+    section('What this node says', await nodesWord(proven)),
+  ];
+}
+
+/** Whether what was published is in the receipt; nothing if nothing was said. */
+function witnessed(isWitnessed) {
+  if (isWitnessed === null) return null;
+  if (!isWitnessed) return problem(new Error('The published block is not in it: it witnesses nothing.'));
+  return el('p', { class: 'good-news' }, 'The published block is in it: whoever published it is a witness.');
+}
+
+function transferred({ to, amount }) {
+  return el('p', {}, coins(amountText(BigInt(amount))), ' to ', accountLink(addressText(unhex(to)), true));
+}
+
+function provenFacts(proven) {
+  return facts([
+    ['Signed by', accountLink(proven.sender, true)],
+    ['Transaction', transactionLink(proven.id, proven.id)],
+    [
+      'In block',
+      el('span', {}, blockLink(proven.block, count(proven.height)), ' of the network ', el('code', {}, proven.network)),
+    ],
+    ['Under', `${counted(proven.confirmations, 'block')}, ${counted(proven.work, 'expected hash', 'expected hashes')}`],
+    ['Not before', el('span', {}, time(Number(proven.earliest)), ', if nodes’ clocks were right')],
+    [
+      'Not after',
+      proven.latest
+        ? el('span', {}, time(Number(proven.latest)), ', if the next miner’s clock was right')
+        : 'no later block is in the receipt',
+    ],
+    ['Tip to be witnessed', el('code', {}, proven.tip)],
+    ['Genesis', el('code', {}, proven.genesis)],
+  ]);
+}
+
+/** The receipt proves nothing about which chain is the best; a node can say what it thinks. */
+async function nodesWord({ genesis, block, height }) {
+  if (live.status && live.status.genesis !== genesis) {
+    return el('p', { class: 'badge warn' }, `This is another network than this node’s (${live.status.network}).`);
+  }
+  const found = await find(`/blocks/${block}`);
+  if (!found) return el('p', { class: 'badge warn' }, 'This node does not know that block.');
+  if (!found.best_chain)
+    return el('p', { class: 'badge bad' }, `Block ${count(height)} is not on the best chain any more.`);
+  return el(
+    'p',
+    { class: 'badge good' },
+    `Block ${count(height)} is on the best chain, with ${counted(found.confirmations, 'confirmation')}.`,
+  );
+}
+
+/** Whether a file is the recorded one. */
+function fileCheck({ content_hash: hash }) {
+  const answer = el('div', { role: 'status' });
+  const drop = fileDrop('Drop the file to see whether it is the recorded one', async (file, say) => {
+    const sha256 = await hashFile(file, (percent) => say(`Hashing: ${percent} %`));
+    say('');
+    if (sha256 === hash) fill(answer, el('p', { class: 'good-news' }, `“${file.name}” is what was recorded.`));
+    else fill(answer, problem(new Error(`“${file.name}” is something else: its SHA-256 is ${sha256}`)));
+  });
+  return [drop, answer];
+}
