@@ -57,6 +57,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use libp2p::identity::Keypair;
+use libp2p::metrics::Registry;
 use tokio::runtime::Runtime;
 
 use aliases::{AliasError, Aliases};
@@ -163,14 +164,14 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
         .enable_all()
         .build()?;
     let peer_id = identity.public().to_peer_id();
-    let bound = config.http.as_ref().map(|http| http::Bound::new(http, &config.data_dir)).transpose()?;
+    let mut bound = config.http.as_ref().map(|http| http::Bound::new(http, &config.data_dir)).transpose()?;
     let (name, finds_peers) = (config.name.clone(), config.mdns);
     let http = bound.as_ref().map(http::Bound::address);
     let profile =
         Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases, http, clock: Clock::Machine };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
-    let swarm = start_swarm(config, identity, &runtime, &sender, &users)?;
+    let swarm = start_swarm(config, identity, &runtime, &sender, &users, bound.as_mut().map(http::Bound::registry))?;
     let reader = store.reader();
     let index = index_folder.map(|folder| start_index(&folder, &reader, &network, &users)).transpose()?;
     let handle = Handle::new(
@@ -216,6 +217,7 @@ fn start_swarm(
     runtime: &Runtime,
     engine: &EngineSender,
     users: &Arc<Users>,
+    metrics: Option<&mut Registry>,
 ) -> Result<Arc<SwarmHandle>, StartError> {
     let users = Arc::clone(users);
     let config = SwarmConfig {
@@ -227,7 +229,7 @@ fn start_swarm(
         mdns: config.mdns,
         folder: config.data_dir,
     };
-    let swarm = swarm::start(config, runtime.handle(), engine.clone(), move |event| users.tell(event));
+    let swarm = swarm::start(config, runtime.handle(), engine.clone(), metrics, move |event| users.tell(event));
     swarm.map(Arc::new).map_err(StartError::Swarm)
 }
 

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `listen` | which address, and the next free port |
 //! | `serve` | connections: how many, how slow they may be, their end |
+//! | `limits` | how much one client may ask |
 //! | `guard` | who may ask: foreign pages, rebound names, strangers without the token |
 //! | `token` | the bearer token's file |
 //! | `problem`, `extract` | errors as problem documents (RFC 9457), arguments that become them |
@@ -15,6 +16,7 @@
 //! | `feed` | server-sent events |
 //! | `classic` | the routes that tutorials teach |
 //! | `page` | `/` and `/page`: what a browser shows of the node |
+//! | `metrics`, `health` | for whoever watches many nodes |
 //!
 //! Always true: no request holds up the node. The server has a runtime of its own; what it reads is a snapshot, what it
 //! asks is a command like any other, and an event stream that is not read loses events, never the node its time.
@@ -29,7 +31,10 @@ mod extract;
 mod feed;
 mod fresh;
 mod guard;
+mod health;
+mod limits;
 mod listen;
+mod metrics;
 mod page;
 mod problem;
 mod serve;
@@ -45,10 +50,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, watch};
 
 use self::feed::{Feed, Following};
 use self::guard::Guard;
+use self::limits::Limits;
+use self::metrics::Metrics;
 use self::problem::Problem;
 use super::handle::Handle;
 use super::prompt::outcome::Identity;
@@ -116,6 +124,7 @@ pub(super) struct Bound {
     listener: std::net::TcpListener,
     address: SocketAddr,
     guard: Guard,
+    registry: Registry,
     folder: PathBuf,
 }
 
@@ -127,12 +136,17 @@ impl Bound {
         let needs_token = !address.ip().is_loopback() && !config.read_only;
         let token = needs_token.then(|| token::load_or_create(folder)).transpose()?;
         let guard = Guard::new(address, token, config.read_only);
-        Ok(Self { listener, address, guard, folder: folder.to_owned() })
+        Ok(Self { listener, address, guard, registry: Registry::default(), folder: folder.to_owned() })
     }
 
     /// Where.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where other parts of the node put their metrics.
+    pub(super) fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
     }
 }
 
@@ -144,8 +158,9 @@ impl Server {
         identity: Identity,
         failed: impl Fn(String) + Clone + Send + 'static,
     ) -> io::Result<Self> {
-        let Bound { listener, guard, folder, .. } = bound;
-        let (feed, feed_thread) = Feed::start(&handle, &identity, failed.clone())?;
+        let Bound { listener, guard, registry, folder, .. } = bound;
+        let metrics = Metrics::new(registry, &handle);
+        let (feed, feed_thread) = Feed::start(&handle, &identity, metrics.observer(&handle), failed.clone())?;
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -153,11 +168,22 @@ impl Server {
             .thread_name("quipu-http")
             .enable_all()
             .build()?;
-        let streams = classic::places();
-        let app = App(Arc::new(Shared { handle, identity, guard, feed, streams, folder, stopped: stopped.clone() }));
+        let (limits, counts) = (Limits::new(limits::connections_max()), metrics.connections.clone());
+        let shared = Shared {
+            handle,
+            identity,
+            guard,
+            limits: Arc::clone(&limits),
+            feed,
+            metrics,
+            streams: classic::places(),
+            folder,
+            stopped: stopped.clone(),
+        };
+        let app = App(Arc::new(shared));
         let router = router(app);
         let thread = thread::spawn("http", failed, move || {
-            if let Err(error) = runtime.block_on(serve::run(listener, router, stopped)) {
+            if let Err(error) = runtime.block_on(serve::run(listener, router, limits, counts, stopped)) {
                 tracing::warn!(%error, "HTTP is no longer served, the node goes on without it");
             }
             runtime.shutdown_timeout(RUNTIME_END_TIME);
@@ -184,7 +210,9 @@ struct Shared {
     handle: Handle,
     identity: Identity,
     guard: Guard,
+    limits: Arc<Limits>,
     feed: Feed,
+    metrics: Metrics,
     /// For whole chains.
     streams: Arc<Semaphore>,
     /// The data folder.
@@ -218,11 +246,14 @@ fn router(app: App) -> Router {
     Router::new()
         .merge(api::router())
         .merge(classic::router())
+        .merge(health::router())
+        .merge(metrics::router())
         .merge(page::router())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
         .layer(compression)
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)
 }

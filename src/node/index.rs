@@ -210,6 +210,25 @@ impl Index {
         }
     }
 
+    /// Whether it answers, and is at most `behind_max` blocks behind what is durable. Does not wait for it.
+    pub fn check(&self, behind_max: u64) -> Result<(), IndexError> {
+        let tip = self.shared.reader.snapshot()?.tip().height;
+        let state = self.shared.state();
+        if let Some(detail) = state.failure.clone() {
+            return Err(IndexError::Unusable { file: self.shared.file.clone(), detail });
+        }
+        if let Some(detail) = state.damage.clone() {
+            return Err(IndexError::Damaged { detail });
+        }
+        let indexed = state.indexed.height;
+        if tip.0.saturating_sub(indexed.0) > behind_max { Err(IndexError::Behind { indexed, tip }) } else { Ok(()) }
+    }
+
+    /// The size of its file.
+    pub fn size_bytes(&self) -> io::Result<u64> {
+        Ok(std::fs::metadata(&self.shared.file)?.len())
+    }
+
     /// A reader has seen that the file is not what was written.
     fn report_damage(&self, detail: &str) {
         self.shared.change(|state| state.damage = Some(detail.to_owned()));

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use crossbeam_channel::Receiver;
+use libp2p::metrics::{Metrics, Registry};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::mpsc;
@@ -189,6 +190,7 @@ pub fn start(
     config: SwarmConfig,
     runtime: &tokio::runtime::Handle,
     engine: EngineSender,
+    mut metrics: Option<&mut Registry>,
     tell_user: impl Fn(UserEvent) + Send + Sync + 'static,
 ) -> anyhow::Result<SwarmHandle> {
     for peer in &config.peers {
@@ -197,7 +199,7 @@ pub fn start(
         }
     }
     let _context = runtime.enter();
-    let (mut swarm, mdns_warning) = behaviour::build(&config)?;
+    let (mut swarm, mdns_warning) = behaviour::build(&config, metrics.as_deref_mut())?;
     let is_visit = config.is_visit;
     let port_warning = if is_visit { None } else { listen::listen(&mut swarm, &config.listen)? };
     for warning in mdns_warning.into_iter().chain(port_warning) {
@@ -208,7 +210,8 @@ pub fn start(
     let (listens_sender, listens) = crossbeam_channel::bounded(1);
     let board = Arc::new(Board::default());
     let local = *swarm.local_peer_id();
-    let task = task::Task::new(config, swarm, engine, Box::new(tell_user), board.clone());
+    let metrics = metrics.map(Metrics::new);
+    let task = task::Task::new(config, swarm, engine, metrics, Box::new(tell_user), board.clone());
     runtime.spawn(async move {
         task.run(command_receiver, listens_sender).await;
         drop(ended_sender);

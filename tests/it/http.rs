@@ -2,7 +2,12 @@
 
 mod classic;
 mod client;
+mod elsewhere;
+mod openmetrics;
 mod rude;
+mod secrets;
+mod slow;
+mod watched;
 
 use serde_json::{Value, json};
 
@@ -14,7 +19,15 @@ pub(crate) use self::classic::{
     a_block_is_handed_over, classic_mistakes_are_explained, nodes_are_registered_by_either_address,
     the_lines_of_tutorials_work,
 };
+pub(crate) use self::elsewhere::{
+    one_machine_does_not_keep_others_out, readers_change_nothing, who_is_elsewhere_needs_the_token,
+};
 pub(crate) use self::rude::{foreign_pages_are_refused, long_and_slow_requests_are_refused, odd_paths_lead_nowhere};
+pub(crate) use self::secrets::{methods_that_a_path_does_not_have_are_refused, passwords_and_keys_stay_inside};
+pub(crate) use self::slow::{
+    connections_beyond_the_limit_are_closed, requests_that_trickle_are_given_up, slow_readers_of_the_chain_make_way,
+};
+pub(crate) use self::watched::{health_is_told, metrics_say_what_happened, the_dashboard_draws_what_there_is};
 
 /// Of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";

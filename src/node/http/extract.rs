@@ -1,11 +1,14 @@
 //! Arguments of requests: those that can't be understood become problem documents.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::App;
 use super::problem::Problem;
@@ -14,6 +17,9 @@ use crate::protocol::Address;
 
 /// What a body may have where nothing else is said, in bytes: the largest record in hex, with room.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How long all of a body may take, however steadily it trickles.
+const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// What follows the question mark. Names that the route does not know are refused.
 pub(super) struct Query<T>(pub(super) T);
@@ -60,7 +66,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
 /// All of a body, up to what the route allows.
 pub(super) async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, app).await.map_err(|rejection| match rejection {
+    let Ok(body) = timeout(BODY_TIME, Bytes::from_request(request, app)).await else {
+        let detail = "the body did not come in time: send it faster, or on a better link";
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail));
+    };
+    body.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is longer than this route takes")
         }

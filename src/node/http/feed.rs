@@ -68,10 +68,11 @@ enum Next {
 }
 
 impl Feed {
-    /// Follows the node's events. Ends when the sender is dropped.
+    /// Follows the node's events; `observe` sees each of them too. Ends when the sender is dropped.
     pub(super) fn start(
         handle: &Handle,
         identity: &Identity,
+        mut observe: impl FnMut(&UserEvent) + Send + 'static,
         failed: impl FnOnce(String) + Send + 'static,
     ) -> io::Result<(Self, Following)> {
         let (sender, newest) = watch::channel(0);
@@ -87,6 +88,7 @@ impl Feed {
                     recv(events) -> event => event,
                 };
                 let Ok(event) = event else { return };
+                observe(&event);
                 roster.learn(&event);
                 if let Some((kind, data)) = told(&event, &identity, &roster) {
                     let number = *sender.borrow() + 1;
@@ -164,7 +166,11 @@ pub(super) async fn stream(State(app): State<App>, headers: HeaderMap) -> impl I
         Some(Some(number)) => (number, "hello"),
         Some(None) => (newest, "reset"),
     };
-    let stream = events(feed, start, greeting, app.0.stopped.clone());
+    let counted = app.0.metrics.event_stream();
+    let stream = events(feed, start, greeting, app.0.stopped.clone()).inspect(move |_| {
+        // Lives as long as the stream.
+        let _ = &counted;
+    });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 

@@ -6,6 +6,7 @@
 //! unless nothing can be changed.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::api::NODE_PATH;
+use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
 
@@ -86,6 +88,10 @@ impl Guard {
                 "this node was started with --http-read-only: nothing can be changed over HTTP",
             );
         }
+        if *method == Method::HEAD && changes {
+            let detail = "this path changes something: ask it with GET, and it does";
+            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail));
+        }
         let is_open = OPEN_PATHS.contains(&path) || path.starts_with(OPEN_FOLDER);
         match &self.token {
             Some(token) if !is_open && !bearer(headers).is_some_and(|offered| token.is(offered)) => {
@@ -123,10 +129,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Refuses what must not be answered, and marks every answer.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let (uri, method) = (request.uri(), request.method());
-    let judged = app.0.guard.judge(method, uri.path(), uri.authority(), request.headers());
+    let client = request.extensions().get::<Client>().copied().unwrap_or(Client::Local);
+    let judged = app.0.limits.ask(client, Instant::now());
+    let judged = judged.and_then(|()| app.0.guard.judge(method, uri.path(), uri.authority(), request.headers()));
     let mut response = match judged {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => refused(problem),
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -134,6 +142,15 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     }
     // What nobody has marked is a moment's truth.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refused(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        // Nothing else is refused for its method here (RFC 9110, section 15.5.6, wants the list).
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    }
     response
 }
 

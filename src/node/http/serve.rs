@@ -4,32 +4,37 @@
 //! for, costs one of a bounded number of places, for a bounded time.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep, timeout};
+use tower::ServiceExt;
 
-/// Connections at once. More are closed at once: a browser needs six, a class of streams five hundred.
-const CONNECTIONS_MAX: usize = 1024;
+use super::limits::{Client, Limits};
+use super::metrics::{Connections, Counted};
+
 /// How long a request's headers may take, and how long a connection may rest between two requests.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// Headers of a request.
 const HEADERS_MAX: usize = 64;
 /// Their bytes, and the most that is read ahead.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// How long one side may neither send what was announced nor read what it asked for.
+/// In that time a client must have read all that waits for it, or ...
 const PATIENCE: Duration = Duration::from_secs(20);
+/// ... so much of it, in bytes.
+const PATIENCE_BYTES: usize = 64 * 1024;
 /// How long an end waits for requests that are being answered.
 const END_TIME: Duration = Duration::from_secs(2);
 /// After an error of the system (no more file descriptors) nothing is accepted for a moment.
@@ -39,10 +44,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn run(
     listener: std::net::TcpListener,
     router: Router,
+    limits: Arc<Limits>,
+    counts: Connections,
     mut stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -57,17 +63,20 @@ pub(super) async fn run(
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let client = Client::from(peer.ip());
+        let Some(place) = limits.admit(client, Instant::now()) else {
             tracing::debug!(%peer, "too many connections");
+            counts.refused.inc();
             continue;
         };
-        let connection = graceful.watch(connection(stream, peer, router.clone()));
+        let open = Counted::new(&counts.open);
+        let connection = graceful.watch(connection(stream, client, router.clone()));
         tokio::spawn(async move {
             // What goes wrong on a connection concerns nobody else.
             if let Err(error) = connection.await {
                 tracing::trace!(%peer, %error, "a connection has ended");
             }
-            drop(place);
+            drop((place, open));
         });
     }
     drop(listener);
@@ -78,24 +87,34 @@ pub(super) async fn run(
 
 fn connection(
     stream: TcpStream,
-    _peer: SocketAddr,
+    client: Client,
     router: Router,
-) -> http1::Connection<TokioIo<Patient>, TowerToHyperService<Router>> {
+) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static {
     // Small answers must not wait for more of them.
     let _ = stream.set_nodelay(true);
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client);
+        request
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream)), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(Patient::new(stream)), TowerToHyperService::new(service))
 }
 
-/// A stream whose other side may take only so long: a read or a write that waits longer is an error.
+/// A stream whose other side may read only so slowly: a write that waits longer is an error.
 struct Patient {
     stream: TcpStream,
-    /// When what is being written must have made progress.
-    writing: Option<Pin<Box<Sleep>>>,
+    writing: Option<Writing>,
+}
+
+/// What the other side has not read yet.
+struct Writing {
+    deadline: Pin<Box<Sleep>>,
+    /// Until then, in bytes.
+    wanted: usize,
 }
 
 impl Patient {
@@ -103,18 +122,18 @@ impl Patient {
         Self { stream, writing: None }
     }
 
-    /// What a write came to, or an error if it has waited for too long.
-    fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.writing = None;
-            return written;
+    /// What a write came to, or an error if too little was read for too long.
+    fn judge(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let Poll::Ready(done) = written else {
+            let start = || Writing { deadline: Box::pin(sleep(PATIENCE)), wanted: PATIENCE_BYTES };
+            let writing = self.writing.get_or_insert_with(start);
+            return writing.deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        };
+        if let (Ok(bytes), Some(writing)) = (&done, &mut self.writing) {
+            writing.wanted = writing.wanted.saturating_sub(*bytes);
+            self.writing.take_if(|writing| writing.wanted == 0);
         }
-        let deadline = Instant::now() + PATIENCE;
-        let waiting = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        match waiting.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
+        Poll::Ready(done)
     }
 }
 
@@ -144,12 +163,12 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.judge(cx, flushed)
+        // Comes when all has been written.
+        self.writing = None;
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.judge(cx, shut)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -74,6 +74,11 @@ impl Reader {
         })
     }
 
+    /// The size of the file.
+    pub fn size_bytes(&self) -> std::io::Result<u64> {
+        Ok(std::fs::metadata(&self.path)?.len())
+    }
+
     /// One consistent moment of the whole chain, which later writes do not change.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let blocks = self.begin()?;

@@ -9,6 +9,7 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::upgrade;
 use libp2p::gossipsub::{IdentTopic, MessageAuthenticity, MessageId, ValidationMode};
+use libp2p::metrics::{BandwidthTransport, Registry};
 use libp2p::request_response::ProtocolSupport;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
@@ -95,7 +96,11 @@ impl Names {
 
 /// Builds a swarm that does not listen yet. Also says why mDNS is missing, if it was wanted and could not start.
 /// Call it within the context of a tokio runtime.
-pub(super) fn build(config: &SwarmConfig) -> anyhow::Result<(Swarm<Behaviour>, Option<String>)> {
+/// `metrics` gets those of gossipsub and of the bytes that are carried.
+pub(super) fn build(
+    config: &SwarmConfig,
+    mut metrics: Option<&mut Registry>,
+) -> anyhow::Result<(Swarm<Behaviour>, Option<String>)> {
     let names = Names::of(&config.network);
     let local_peer = config.keypair.public().to_peer_id();
     let (mdns, warning) = match config.mdns.then(|| start_mdns(local_peer)) {
@@ -117,7 +122,7 @@ pub(super) fn build(config: &SwarmConfig) -> anyhow::Result<(Swarm<Behaviour>, O
         per_ip: PerIpLimit::new(CONNECTIONS_PER_IP_MAX),
         bans: allow_block_list::Behaviour::default(),
         probation: Probation::default(),
-        gossipsub: gossipsub(&names, &config.network)?,
+        gossipsub: gossipsub(&names, &config.network, metrics.as_deref_mut())?,
         sync: request_response::Behaviour::new(
             [(names.sync.clone(), ProtocolSupport::Full)],
             request_response::Config::default()
@@ -134,10 +139,10 @@ pub(super) fn build(config: &SwarmConfig) -> anyhow::Result<(Swarm<Behaviour>, O
         mdns: mdns.into(),
     };
     let swarm_config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
-    Ok((Swarm::new(transport(&config.keypair)?, behaviour, local_peer, swarm_config), warning))
+    Ok((Swarm::new(transport(&config.keypair, metrics)?, behaviour, local_peer, swarm_config), warning))
 }
 
-fn gossipsub(names: &Names, network: &Network) -> anyhow::Result<Gossipsub> {
+fn gossipsub(names: &Names, network: &Network, metrics: Option<&mut Registry>) -> anyhow::Result<Gossipsub> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -152,6 +157,10 @@ fn gossipsub(names: &Names, network: &Network) -> anyhow::Result<Gossipsub> {
         gossipsub::WhitelistSubscriptionFilter(topics.iter().map(|topic| topic.hash()).collect::<HashSet<_>>());
     let mut gossipsub = Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
         .map_err(anyhow::Error::msg)?;
+    if let Some(registry) = metrics {
+        let registry = registry.sub_registry_with_prefix("libp2p_gossipsub");
+        gossipsub = gossipsub.with_metrics(registry, gossipsub::MetricsConfig::default());
+    }
     for topic in topics {
         gossipsub.subscribe(topic)?;
     }
@@ -165,6 +174,7 @@ fn message_id(topic: &str, data: &[u8]) -> MessageId {
 
 fn transport(
     keypair: &libp2p::identity::Keypair,
+    metrics: Option<&mut Registry>,
 ) -> anyhow::Result<libp2p::core::transport::Boxed<(libp2p::PeerId, StreamMuxerBox)>> {
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .map(|stream, _| {
@@ -179,12 +189,18 @@ fn transport(
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let both = quic.or_transport(tcp).map(|either, _| either.into_inner());
     // A machine without a DNS configuration can still dial addresses of numbers.
-    Ok(match dns::tokio::Transport::system(()) {
+    let transport = match dns::tokio::Transport::system(()) {
         Ok(_) => TransportTimeout::new(dns::tokio::Transport::system(both)?, CONNECTION_TIMEOUT).boxed(),
         Err(error) => {
             tracing::debug!(%error, "names in addresses can't be resolved");
             TransportTimeout::new(both, CONNECTION_TIMEOUT).boxed()
         }
+    };
+    Ok(match metrics {
+        None => transport,
+        Some(registry) => BandwidthTransport::new(transport, registry)
+            .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+            .boxed(),
     })
 }
 

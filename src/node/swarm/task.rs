@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
+use libp2p::metrics::Metrics;
 use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
@@ -67,6 +68,8 @@ pub(super) struct Task {
     names: Names,
     swarm: Swarm<Behaviour>,
     engine: EngineSender,
+    /// Counts what happens, if somebody reads that.
+    metrics: Option<Metrics>,
     tell_user: Box<dyn Fn(UserEvent) + Send + Sync>,
     board: Arc<Board>,
     sessions: Sessions,
@@ -93,6 +96,7 @@ impl Task {
         config: SwarmConfig,
         mut swarm: Swarm<Behaviour>,
         engine: EngineSender,
+        metrics: Option<Metrics>,
         tell_user: Box<dyn Fn(UserEvent) + Send + Sync>,
         board: Arc<Board>,
     ) -> Self {
@@ -113,6 +117,7 @@ impl Task {
             config,
             swarm,
             engine,
+            metrics,
             tell_user,
             board,
             sessions: Sessions::default(),

@@ -60,7 +60,8 @@ impl Node {
             mdns: false,
             folder: folder.path().to_owned(),
         };
-        let handle = start(config, runtime, engine, move |event| drop(tell.send(event))).expect("loopback is there");
+        let handle =
+            start(config, runtime, engine, None, move |event| drop(tell.send(event))).expect("loopback is there");
         Self { handle, offered, results, user, folder, keypair, network: network.clone(), runtime: runtime.clone() }
     }
 
@@ -328,7 +329,7 @@ fn a_busy_port_is_a_clear_error() {
         mdns: false,
         folder: a.folder.path().to_owned(),
     };
-    let text = start(config, runtime.handle(), engine, |_| ()).err().expect("the port is taken").to_string();
+    let text = start(config, runtime.handle(), engine, None, |_| ()).err().expect("the port is taken").to_string();
     assert!(text.contains("/ip4/127.0.0.1/tcp/") && text.contains("already in use by another program"), "{text}");
 }
 

@@ -144,7 +144,7 @@ impl Caller {
             mdns: false,
             folder: folder.to_owned(),
         };
-        let swarm = swarm::start(config, runtime.handle(), engine, |_| {})
+        let swarm = swarm::start(config, runtime.handle(), engine, None, |_| {})
             .map_err(|error| AskError::Unreachable(format!("{error:#}")))?;
         let until = Instant::now() + ASK_TIME;
         Ok(Self { swarm, offered, results, network: Arc::clone(network), until, runtime })

@@ -65,10 +65,11 @@ impl Options {
         if !self.mdns {
             command.arg("--no-mdns");
         }
-        match self.http {
-            true => command.args(["--http", "127.0.0.1:0"]),
-            false => command.arg("--no-http"),
-        };
+        if self.http {
+            command.args(["--http", "127.0.0.1:0"]);
+        } else if !self.arguments.iter().any(|argument| argument == "--http") {
+            command.arg("--no-http");
+        }
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -52,9 +52,8 @@ impl Client {
             head += &format!("{name}: {value}\r\n");
         }
         let mut stream = self.dial();
-        stream.write_all(head.as_bytes()).expect("the node reads");
-        stream.write_all(b"\r\n").expect("the node reads");
-        // It may refuse a long body before it has read it.
+        // It may refuse long headers and a long body before it has read them.
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(b"\r\n"));
         let _ = stream.write_all(body);
         Response::read(&mut BufReader::new(stream)).expect("a response")
     }
@@ -85,6 +84,11 @@ impl Response {
             reader.read_to_end(&mut body).ok()?;
         }
         Some(Self { status, headers, body })
+    }
+
+    /// Whether a text is anywhere in it.
+    pub(super) fn contains(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.body).contains(text) || self.headers.iter().any(|(_, value)| value.contains(text))
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {

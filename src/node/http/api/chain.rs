@@ -164,7 +164,7 @@ pub(super) async fn encoded_block(
 #[into_params(parameter_in = Query)]
 pub(super) struct HeadersQuery {
     /// The lowest height; if nothing is said, so that the best block is the last one.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<u64>, format = "uint64")]
     from: Option<String>,
     /// Heights, at most 1000.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]

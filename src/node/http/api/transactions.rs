@@ -106,6 +106,7 @@ pub(super) struct Prepare {
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     public_key: String,
     /// How many transactions the sender has made before; the next one if nothing is said.
+    #[schema(format = "uint64")]
     nonce: Option<u64>,
     /// For the miner, in coins; the network's least if nothing is said.
     fee: Option<String>,

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash};
+use libp2p::metrics::{Metrics, Recorder};
 use libp2p::request_response::{self, Message};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
@@ -12,7 +13,7 @@ use super::{Heard, Task};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::handle::UserEvent;
-use crate::node::swarm::address::{Subnets, ip_of, split};
+use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
 use crate::node::swarm::behaviour::BehaviourEvent;
 use crate::node::swarm::codec::Asked;
 use crate::node::swarm::probation::KNOWN_TIME;
@@ -24,6 +25,9 @@ use crate::protocol::Request;
 
 impl Task {
     pub(super) fn network_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        if let Some(metrics) = &self.metrics {
+            self.record(metrics, &event);
+        }
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -58,6 +62,28 @@ impl Task {
             }
             SwarmEvent::ListenerError { error, .. } => tracing::debug!(%error, "a connection could not be taken"),
             _ => {}
+        }
+    }
+
+    /// For libp2p's own metrics.
+    fn record(&self, metrics: &Metrics, event: &SwarmEvent<BehaviourEvent>) {
+        metrics.record(event);
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.record_identify(metrics, event),
+            _ => {}
+        }
+    }
+
+    /// libp2p keeps what a peer says of itself until its last connection ends, and makes labels of it. What comes after
+    /// that end would stay for ever, and addresses of forms that nobody dials would make as many labels.
+    fn record_identify(&self, metrics: &Metrics, event: &identify::Event) {
+        let identify::Event::Received { connection_id, peer_id, info } = event else { return metrics.record(event) };
+        if self.swarm.is_connected(peer_id) && carrier(&info.observed_addr).is_some() {
+            let mut info = info.clone();
+            info.listen_addrs.retain(|address| carrier(address).is_some());
+            metrics.record(&identify::Event::Received { connection_id: *connection_id, peer_id: *peer_id, info });
         }
     }
 

@@ -1,0 +1,72 @@
+//! `/healthz` and `/readyz`: for whatever restarts a node that is dead, and asks elsewhere while one is behind.
+//!
+//! Open to everybody: they tell no more than peers see.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+use super::App;
+use super::problem::Problem;
+use crate::engine::view::SyncView;
+
+/// A node that lacks more blocks of a better chain than this is not ready: its answers would be of another day.
+const BLOCKS_BEHIND_MAX: u64 = 6;
+
+/// The routes.
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+}
+
+/// The process lives.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The chain is near its end, the store and the index can be read.
+async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
+    up_to_date(app.handle().view().syncing)?;
+    app.wait(|app| {
+        let handle = app.handle();
+        handle.reader().snapshot().map_err(|error| not_ready(error.code(), error.to_string()))?;
+        // A node that was told to keep no index is ready without one.
+        let Some(index) = handle.index() else { return Ok(()) };
+        index.check(BLOCKS_BEHIND_MAX).map_err(|error| not_ready(error.code(), error.to_string()))
+    })
+    .await?;
+    Ok("ok\n")
+}
+
+fn up_to_date(syncing: Option<SyncView>) -> Result<(), Problem> {
+    match syncing {
+        Some(SyncView { height, target }) if target.0.saturating_sub(height.0) > BLOCKS_BEHIND_MAX => {
+            Err(not_ready("syncing", format!("fetching the chain, block {height} of {target}: try again in a moment")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_ready(code: &'static str, detail: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Height;
+
+    #[test]
+    fn a_few_blocks_behind_is_ready() {
+        let at = |height, target| Some(SyncView { height: Height(height), target: Height(target) });
+        let cases = [
+            (None, None),
+            (at(10, 10 + BLOCKS_BEHIND_MAX), None),
+            (at(10, 11 + BLOCKS_BEHIND_MAX), Some("syncing")),
+            (at(10, 3), None),
+        ];
+        for (syncing, wanted) in cases {
+            assert_eq!(up_to_date(syncing).err().map(|problem| problem.code()), wanted, "{syncing:?}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Clients that are slow, or many, on purpose.
+
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::client::Response;
+use crate::harness::DEADLINE;
+
+/// Time between two bytes that trickle.
+const TRICKLE: Duration = Duration::from_millis(200);
+/// Whole chains that a node sends at once.
+const CHAINS_MAX: usize = 8;
+
+/// Sends a byte now and then until the other side has had enough; what it said then.
+fn trickle(mut stream: TcpStream, bytes: impl IntoIterator<Item = u8>) -> Option<Response> {
+    stream.set_read_timeout(Some(TRICKLE)).expect("not zero");
+    let mut said = Vec::new();
+    for byte in bytes {
+        // After the end there is an error, and what was said before can still be read.
+        let _ = stream.write_all(&[byte]);
+        let mut piece = [0; 4096];
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => said.extend_from_slice(&piece[..length]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+    }
+    Response::read(&mut BufReader::new(said.as_slice()))
+}
+
+/// Headers and bodies that come a byte at a time are given up, however steadily they come; others are served meanwhile.
+pub(crate) fn requests_that_trickle_are_given_up() {
+    let (node, api) = super::node();
+    let head = |length: usize| {
+        let kind = "content-type: application/json\r\n";
+        format!("POST /api/v1/transactions HTTP/1.1\r\nhost: {}\r\n{kind}content-length: {length}\r\n\r\n", api.address)
+    };
+    let endless = || std::iter::repeat_n(b'x', DEADLINE.div_duration_f64(TRICKLE) as usize);
+    std::thread::scope(|scope| {
+        let headers = scope.spawn(|| {
+            let mut stream = api.dial();
+            stream.write_all(b"GET /api/v1/status HTTP/1.1\r\nx-slow: ").expect("the node reads");
+            let began = Instant::now();
+            trickle(stream, endless());
+            assert!(began.elapsed() < DEADLINE, "a header that never ends was read for ever");
+        });
+        let body = scope.spawn(|| {
+            let mut stream = api.dial();
+            stream.write_all(head(60_000).as_bytes()).expect("the node reads");
+            let answer = trickle(stream, endless()).expect("an answer");
+            assert_eq!(answer.problem(408), "body_too_slow");
+        });
+        let unread = scope.spawn(|| {
+            let mut stream = api.dial();
+            let head = head(60_000).replacen("/api/v1/transactions", "/nothing/here", 1);
+            stream.write_all(head.as_bytes()).expect("the node reads");
+            // No route waits for this body.
+            assert_eq!(trickle(stream, endless()).expect("an answer").problem(404), "no_such_route");
+        });
+        while !(headers.is_finished() && body.is_finished() && unread.is_finished()) {
+            assert_eq!(api.get("/api/v1/status").status, 200);
+            std::thread::sleep(TRICKLE);
+        }
+    });
+    assert_eq!(node.height(), 0);
+}
+
+/// Whoever asks for the whole chain and does not read it, or hardly, loses its place to others.
+pub(crate) fn slow_readers_of_the_chain_make_way() {
+    let (node, api) = super::node();
+    // More than the system keeps on the way.
+    node.run("mine 40000");
+    let length = api.get("/chain").body.len();
+    let mut readers: Vec<TcpStream> = (0..CHAINS_MAX).map(|_| api.dial()).collect();
+    for reader in &mut readers {
+        write!(reader, "GET /chain HTTP/1.1\r\nhost: {}\r\n\r\n", api.address).expect("the node reads");
+        let mut first = [0; 9];
+        reader.read_exact(&mut first).expect("it has begun");
+    }
+    let refused = api.get("/chain");
+    assert_eq!((refused.problem(503), refused.header("retry-after")), ("busy".to_owned(), Some("1")));
+
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        // Some do not read at all.
+        for reader in &mut readers[CHAINS_MAX / 2..] {
+            let _ = reader.read(&mut [0; 256]);
+        }
+        assert_eq!(api.get("/api/v1/status").status, 200);
+        let answer = api.get("/chain");
+        if answer.status == 200 {
+            assert_eq!(answer.body.len(), length);
+            break;
+        }
+        assert!(Instant::now() < deadline, "those who do not read keep their places for ever");
+        std::thread::sleep(TRICKLE);
+    }
+    // What they got is no whole chain.
+    for mut reader in readers {
+        let mut rest = Vec::new();
+        let _ = reader.read_to_end(&mut rest);
+        assert!(rest.len() < length && !rest.ends_with(b"0\r\n\r\n"));
+    }
+}
+
+/// Connections beyond the limit are closed at once. Those that there are go on, and who leaves makes room.
+pub(crate) fn connections_beyond_the_limit_are_closed() {
+    const TRIED: usize = 1100;
+    let files = getrlimit(Resource::Nofile);
+    assert!(files.maximum.is_none_or(|most| most > 4000), "this machine lets nobody open {TRIED} connections");
+    setrlimit(Resource::Nofile, Rlimit { current: Some(4000), maximum: files.maximum }).expect("not above the maximum");
+    let (node, api) = super::node();
+    let mut kept = api.events(None);
+    assert_eq!(kept.next().kind, "hello");
+    let mut held: Vec<TcpStream> = (0..TRIED).map(|_| api.dial()).collect();
+    let ask = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", api.address);
+    let is_served = |stream: &mut TcpStream| {
+        let mut first = [0; 12];
+        stream.write_all(ask.as_bytes()).is_ok() && stream.read_exact(&mut first).is_ok() && first.ends_with(b"200")
+    };
+    let served = held.iter_mut().map(is_served).filter(|served| *served).count();
+    assert_eq!(served, 1023, "and the stream of events");
+    node.run("mine 1");
+    assert_eq!(kept.next_of("tip").data["height"], 1);
+    drop(held);
+    let deadline = Instant::now() + DEADLINE;
+    while !is_served(&mut api.dial()) {
+        assert!(Instant::now() < deadline, "nobody is served any more");
+    }
+    let refused = super::watched::metrics(&api).value("quipu_http_connections_refused_total", "");
+    assert!(refused >= 77.0, "{refused}");
+}
