@@ -68,7 +68,7 @@ use submit::Submitted;
 use view::PeerView;
 
 /// How long the engine may go without being called.
-const TICK_INTERVAL: Millis = Millis(1_000);
+const TICK_INTERVAL: Millis = Millis(2_000);
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
