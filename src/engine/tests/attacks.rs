@@ -8,7 +8,7 @@ use quipu_protocol::{
 };
 
 use super::super::bodies::BODY_CACHE_BYTES_MAX;
-use super::super::event::{Event, Fault, Gossip, Notice, Ticket, Verdict};
+use super::super::event::{Event, Fault, Gossip, Notice, PeerKey, Ticket, Verdict};
 use super::super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::super::pace::ANSWER_TIMEOUT;
 use super::super::sync::STATUS_INTERVAL;
@@ -328,25 +328,33 @@ fn who_passes_on_a_block_that_breaks_a_rule_is_dropped_whatever_it_tells_meanwhi
     assert!(bench.is_closed(peer));
 }
 
+impl Bench {
+    /// In the middle of a reorganisation from 20 blocks to 21 of this peer, and the genesis header: the first blocks have
+    /// come off, the next have to be loaded.
+    pub(super) fn between_two_chains() -> (Self, PeerKey, Header) {
+        let mut bench = Bench::new();
+        let honest = bench.connect();
+        let genesis = bench.genesis();
+        for block in bench.chain(&genesis, 20, 1) {
+            bench.gossip_block(honest, &block);
+        }
+        bench.restart();
+        let longer = bench.chain(&genesis, 21, 2);
+        bench.hold_loads = true;
+        let peer = bench.connect_with(&longer[20].header, 21);
+        bench.answer_headers(peer, &headers(&longer));
+        bench.answer_blocks(peer, &longer);
+        let load = bench.held.pop().expect("after a restart nothing is cached");
+        bench.event(load);
+        (bench, peer, genesis)
+    }
+}
+
 /// Between two chains a node has no headers to give, but half a chain would look like a lie.
 #[test]
 fn headers_are_answered_when_a_reorganisation_is_over() {
-    let mut bench = Bench::new();
-    let honest = bench.connect();
-    let genesis = bench.genesis();
-    for block in bench.chain(&genesis, 20, 1) {
-        bench.gossip_block(honest, &block);
-    }
-    bench.restart();
-    let longer = bench.chain(&genesis, 21, 2);
-    bench.hold_loads = true;
-    let peer = bench.connect_with(&longer[20].header, 21);
-    bench.answer_headers(peer, &headers(&longer));
-    bench.answer_blocks(peer, &longer);
+    let (mut bench, peer, genesis) = Bench::between_two_chains();
     let locator = vec![genesis.id()].into();
-    // The first blocks come off, the next have to be loaded.
-    let load = bench.held.pop().expect("after a restart nothing is cached");
-    bench.event(load);
     assert_eq!(bench.held.len(), 1);
     bench.event(Event::Request { peer, ticket: Ticket(1), request: Request::Headers { locator } });
     assert!(bench.seen.replied.is_empty(), "{:?}", bench.seen.replied);

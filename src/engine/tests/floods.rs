@@ -214,20 +214,7 @@ fn blocks_that_wait_for_their_check_are_bounded_for_each_peer_and_in_all() {
 /// Between two chains there is nothing to answer from, and what waits for the end must not pile up.
 #[test]
 fn requests_that_wait_for_the_end_of_a_reorganisation_are_bounded() {
-    let mut bench = Bench::new();
-    let honest = bench.connect();
-    let genesis = bench.genesis();
-    for block in bench.chain(&genesis, 20, 1) {
-        bench.gossip_block(honest, &block);
-    }
-    bench.restart();
-    let longer = bench.chain(&genesis, 21, 2);
-    bench.hold_loads = true;
-    let peer = bench.connect_with(&longer[20].header, 21);
-    bench.answer_headers(peer, &headers(&longer));
-    bench.answer_blocks(peer, &longer);
-    let load = bench.held.pop().expect("after a restart nothing is cached");
-    bench.event(load);
+    let (mut bench, _, genesis) = Bench::between_two_chains();
     let flood = bench.connect();
     for number in 0..200 {
         let request = Request::Headers { locator: vec![genesis.id()].into() };

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
+use super::problem::Problem;
 use crate::protocol::BlockId;
 
 /// What never changes may be kept for a year, the longest that caches honour.
@@ -15,30 +16,18 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 /// May be kept, and must be asked for each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// The tag of all that one best chain says.
-pub(super) struct OfTip(HeaderValue);
-
-impl OfTip {
-    /// The tag now, or the whole answer if the other side has what we would say. Taken before anything is read: what is
-    /// read may be newer than its tag, never older.
-    pub(super) fn check(app: &App, request: &HeaderMap) -> Result<Self, Same> {
-        let tag = tag(&app.handle().view().tip.id, "W/");
-        if is_known(request, &tag) { Err(Same(tag)) } else { Ok(Self(tag)) }
+/// Something that the best chain says: the same as long as its best block is. The tag is taken before anything is made:
+/// what is made may be newer than its tag, never older.
+pub(super) async fn of_tip<R: IntoResponse>(
+    app: &App,
+    request: &HeaderMap,
+    make: impl Future<Output = Result<R, Problem>>,
+) -> Result<Response, Problem> {
+    let tag = tag(&app.handle().view().tip.id, "W/");
+    if is_known(request, &tag) {
+        return Ok(marked(StatusCode::NOT_MODIFIED, tag, REVALIDATE));
     }
-
-    /// With the tag.
-    pub(super) fn on(self, response: impl IntoResponse) -> Response {
-        marked(response, self.0, REVALIDATE)
-    }
-}
-
-/// The other side has what we would say.
-pub(super) struct Same(HeaderValue);
-
-impl IntoResponse for Same {
-    fn into_response(self) -> Response {
-        marked(StatusCode::NOT_MODIFIED, self.0, REVALIDATE)
-    }
+    Ok(marked(make.await?, tag, REVALIDATE))
 }
 
 /// Something that is named by its own hash.

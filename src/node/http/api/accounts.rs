@@ -2,14 +2,14 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{App, LIST_ROWS};
 use crate::engine::event::{Answer, Command};
 use crate::node::http::extract::{Path, Query, parsed};
-use crate::node::http::fresh::OfTip;
+use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::prompt::command::words;
 use crate::node::prompt::find;
@@ -106,12 +106,12 @@ pub(super) async fn history(
     let address = words::address(&address)?;
     let before = parsed(query.before.as_deref(), words::cursor)?;
     let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
-    let fresh = match OfTip::check(&app, &headers) {
-        Ok(fresh) => fresh,
-        Err(same) => return Ok(same.into_response()),
-    };
-    let page = app.wait(move |app| Ok(find::index(app.handle())?.view()?.history(&address, before, limit)?)).await?;
-    let entries = page.entries.iter().map(HistoryRow::from).collect();
-    let next = page.next.map(|next| next.to_string());
-    Ok(fresh.on(axum::Json(History { address: address.to_string(), entries, next })))
+    fresh::of_tip(&app, &headers, async {
+        let page =
+            app.wait(move |app| Ok(find::index(app.handle())?.view()?.history(&address, before, limit)?)).await?;
+        let entries = page.entries.iter().map(HistoryRow::from).collect();
+        let next = page.next.map(|next| next.to_string());
+        Ok(axum::Json(History { address: address.to_string(), entries, next }))
+    })
+    .await
 }

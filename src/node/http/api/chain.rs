@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{App, LIST_ROWS};
 use crate::node::http::extract::{Path, Query, parsed};
-use crate::node::http::fresh::{self, OfTip};
+use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::prompt::command::words;
 use crate::node::prompt::failure::{Code, Failure};
@@ -70,12 +70,11 @@ pub(super) async fn blocks(
 ) -> Result<Response, Problem> {
     let from = parsed(query.from.as_deref(), words::height)?;
     let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
-    let fresh = match OfTip::check(&app, &headers) {
-        Ok(fresh) => fresh,
-        Err(same) => return Ok(same.into_response()),
-    };
-    let page = app.wait(move |app| block_page(app, from, limit, query.order)).await?;
-    Ok(fresh.on(axum::Json(page)))
+    fresh::of_tip(&app, &headers, async {
+        let page = app.wait(move |app| block_page(app, from, limit, query.order)).await?;
+        Ok(axum::Json(page))
+    })
+    .await
 }
 
 fn block_page(app: &App, from: Option<Height>, limit: usize, order: Order) -> Result<BlockPage, Problem> {
@@ -124,18 +123,17 @@ pub(super) async fn block(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = words::block_name(&name)?;
-    let fresh = match OfTip::check(&app, &headers) {
-        Ok(fresh) => fresh,
-        Err(same) => return Ok(same.into_response()),
-    };
-    let found = app.wait(move |app| {
-        let snapshot = app.handle().reader().snapshot()?;
-        let (block, best_chain) = find::block(&snapshot, name)?;
-        let confirmations = if best_chain { snapshot.tip().height - block.header.height + 1 } else { 0 };
-        let size = encode(&block).len();
-        Ok(OneBlock { block: BlockRow::new(&block, app.handle().network()), best_chain, confirmations, size })
-    });
-    Ok(fresh.on(axum::Json(found.await?)))
+    fresh::of_tip(&app, &headers, async {
+        let found = app.wait(move |app| {
+            let snapshot = app.handle().reader().snapshot()?;
+            let (block, best_chain) = find::block(&snapshot, name)?;
+            let confirmations = if best_chain { snapshot.tip().height - block.header.height + 1 } else { 0 };
+            let size = encode(&block).len();
+            Ok(OneBlock { block: BlockRow::new(&block, app.handle().network()), best_chain, confirmations, size })
+        });
+        Ok(axum::Json(found.await?))
+    })
+    .await
 }
 
 /// A block as peers send it: the encoding of the specification. It never changes, so it may be kept.

@@ -2,13 +2,13 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{App, LIST_ROWS};
 use crate::node::http::extract::{self, Query, parsed};
-use crate::node::http::fresh::OfTip;
+use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::index;
 use crate::node::prompt::command::{Since, words};
@@ -82,11 +82,10 @@ pub(super) async fn list(
         // What is young enough changes with the clock, too.
         headers.clear();
     }
-    let fresh = match OfTip::check(&app, &headers) {
-        Ok(fresh) => fresh,
-        Err(same) => return Ok(same.into_response()),
-    };
-    let page = app.wait(move |app| Ok(find::index(app.handle())?.view()?.records(&wanted, before, limit)?)).await?;
-    let records = page.entries.iter().map(RecordRow::from).collect();
-    Ok(fresh.on(axum::Json(Records { records, next: page.next.map(|next| next.to_string()) })))
+    fresh::of_tip(&app, &headers, async {
+        let page = app.wait(move |app| Ok(find::index(app.handle())?.view()?.records(&wanted, before, limit)?)).await?;
+        let records = page.entries.iter().map(RecordRow::from).collect();
+        Ok(axum::Json(Records { records, next: page.next.map(|next| next.to_string()) }))
+    })
+    .await
 }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use crate::engine::event::{Answer, Command};
 use crate::node::http::extract::{Json, Path, Query, parsed};
-use crate::node::http::fresh::OfTip;
+use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::index::Location;
 use crate::node::prompt::command::words;
@@ -317,16 +317,15 @@ pub(super) async fn receipt(
 ) -> Result<Response, Problem> {
     let name = words::transaction_name(&id)?;
     let confirmations = parsed(query.confirmations.as_deref(), |word| words::count(word, "confirmations"))?;
-    let fresh = match OfTip::check(&app, &headers) {
-        Ok(fresh) => fresh,
-        Err(same) => return Ok(same.into_response()),
-    };
-    let made = app.wait(move |app| {
-        let (id, _, receipt) = receipt::of(app.handle(), &name, confirmations)?;
-        Ok((id, receipt.to_json()))
-    });
-    let (id, text) = made.await?;
-    let file = format!("attachment; filename=\"receipt-{}.json\"", id.short());
-    let media = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, file)];
-    Ok(fresh.on((media, text).into_response()))
+    fresh::of_tip(&app, &headers, async {
+        let made = app.wait(move |app| {
+            let (id, _, receipt) = receipt::of(app.handle(), &name, confirmations)?;
+            Ok((id, receipt.to_json()))
+        });
+        let (id, text) = made.await?;
+        let file = format!("attachment; filename=\"receipt-{}.json\"", id.short());
+        let media = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, file)];
+        Ok((media, text).into_response())
+    })
+    .await
 }

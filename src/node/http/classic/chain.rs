@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::BlockJson;
 use crate::node::http::App;
-use crate::node::http::fresh::OfTip;
+use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::prompt::find;
 use crate::node::store::Snapshot;
@@ -28,11 +28,7 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// `GET /chain`.
 pub(super) async fn chain(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    let fresh = match OfTip::check(&app, &headers) {
-        Ok(fresh) => fresh,
-        Err(same) => return Ok(same.into_response()),
-    };
-    Ok(fresh.on(document(&app, "{\"chain\":[".to_owned()).await?))
+    fresh::of_tip(&app, &headers, document(&app, "{\"chain\":[".to_owned())).await
 }
 
 /// A document with all blocks: the beginning up to their list, then the list and their number.
