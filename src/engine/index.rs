@@ -81,6 +81,13 @@ impl Index {
         index
     }
 
+    /// Takes memory for so many more.
+    pub(crate) fn reserve(&mut self, headers: usize) {
+        let (entries, key) = (&mut self.entries, self.hash_key);
+        entries.reserve(headers);
+        self.by_id.reserve(headers, |number| hash(&entries[*number as usize].id, key));
+    }
+
     /// Adds a header whose parent is `parent` and which was checked.
     pub(crate) fn insert(&mut self, id: BlockId, header: &Header, parent: BlockRef) -> BlockRef {
         assert_eq!(header.parent, self.id(parent), "a header is added below its parent");
