@@ -53,9 +53,15 @@ pub(crate) fn signed_transfers(count: u64, network: &Network) -> Vec<SignedTrans
     (0..count).map(sign).collect()
 }
 
+/// The accounts of those, as they are before anything is sent.
+pub(crate) fn senders(signed: &[SignedTransaction]) -> impl Iterator<Item = (Address, Account)> {
+    let rich = Account { balance: Amount::from_units(BALANCE_UNITS), nonce: 0 };
+    signed.iter().map(move |one| (one.transaction.sender.address(), rich))
+}
+
 fn transfer(number: u64, accounts: u64, sender: PublicKey) -> Transaction {
     let (nonce, fee) = (number / accounts, Amount::from_units(number * 7919 % 100));
-    // Five is none of it, so that accounts are paid in another order than they pay.
+    // Accounts are paid in another order than they pay.
     let to = address((number % accounts * 5 + 1) % accounts);
     Transaction { sender, nonce, fee, action: Action::Transfer { to, amount: Amount::from_units(1 + number % 10) } }
 }

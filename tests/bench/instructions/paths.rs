@@ -10,7 +10,7 @@ use quipu::protocol::encode::{DECODE_BYTES_MAX, decode, encode};
 use quipu::protocol::{Address, Block, CheckedBlock, CheckedTransaction, Ledger, Network, merkle};
 
 use crate::shell::Shell;
-use crate::world::{accounts, block, chain, network, signed_transfers, transfers};
+use crate::world::{accounts, block, chain, network, senders, signed_transfers, transfers};
 
 /// A part of the name of [`counted`], as the linker knows it, that no other function has.
 pub(crate) const COUNTED: &str = "paths7counted";
@@ -163,11 +163,6 @@ fn gossip() {
     let signed = signed_transfers(200, &network);
     let mut shell = Shell::new(&network, senders(&signed));
     shell.gossip(signed, &mut |work| counted(work));
-}
-
-fn senders(signed: &[quipu::protocol::SignedTransaction]) -> impl Iterator<Item = (Address, quipu::protocol::Account)> {
-    let rich = accounts(1).next().expect("there is one").1;
-    signed.iter().map(move |one| (one.transaction.sender.address(), rich))
 }
 
 fn sync_headers() {

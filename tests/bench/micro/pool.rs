@@ -5,7 +5,8 @@ use divan::{Bencher, black_box};
 use quipu::engine::mempool::Mempool;
 use quipu::protocol::{Address, CheckedTransaction, Ledger};
 
-use crate::world::{accounts, block, network, transfers};
+use crate::shell::Shell;
+use crate::world::{accounts, block, network, senders, signed_transfers, transfers};
 
 /// Who sends what waits.
 const SENDERS: u64 = 5_000;
@@ -57,5 +58,17 @@ fn update_after_5000_of_20000(bencher: Bencher) {
     bencher.counter(ItemsCount::new(TAKEN)).with_inputs(before).bench_local_values(|mut pool| {
         pool.update(changed.iter().copied(), &ledger);
         pool
+    });
+}
+
+/// From messages of a peer to transactions that wait, through the engine and with the checks between.
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn gossip_1000_with_signatures(bencher: Bencher) {
+    let network = network();
+    let signed = signed_transfers(1_000, &network);
+    let fresh = || (Shell::new(&network, senders(&signed)), signed.clone());
+    bencher.counter(ItemsCount::new(1_000_u64)).with_inputs(fresh).bench_local_values(|(mut shell, signed)| {
+        shell.gossip(signed, &mut |work| work());
+        shell
     });
 }

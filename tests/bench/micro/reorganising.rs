@@ -1,10 +1,11 @@
 //! From one long branch to another, in the engine alone.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quipu::protocol::CheckedBlock;
 
 use crate::shell::Shell;
+use crate::targets::processor_time;
 use crate::world::{accounts, chain, network, transfers};
 
 /// Blocks of the branch that is left. The other has one more.
@@ -61,9 +62,9 @@ impl Case {
 fn timed(work: impl FnOnce(&mut dyn FnMut(&mut dyn FnMut()))) -> Duration {
     let mut spent = Duration::ZERO;
     work(&mut |call| {
-        let start = Instant::now();
+        let start = processor_time();
         call();
-        spent += start.elapsed();
+        spent += processor_time() - start;
     });
     spent
 }
