@@ -137,7 +137,7 @@ pub struct Engine {
     publications: Vec<event::Gossip>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
-    /// Accounts that changed since the pool was brought up to date.
+    /// Accounts with something in the pool that changed since that was brought up to date.
     changed_accounts: BTreeSet<Address>,
     /// Commands, and requests for headers, that wait for the end of a reorganisation. The shell bounds the commands.
     deferred: Vec<Event>,
@@ -326,7 +326,9 @@ impl Engine {
     }
 
     fn follow(&mut self, progress: Progress, effects: &mut Vec<Effect>) {
-        self.changed_accounts.extend(progress.changed_accounts());
+        // Nothing is admitted between two chains, so whoever has nothing in the pool now has nothing there then.
+        let changed = progress.changed_accounts().filter(|address| self.mempool.has_of(address));
+        self.changed_accounts.extend(changed);
         for (place, violation) in &progress.refused {
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
             self.drop_condemned_peers(violation, effects);

@@ -1,5 +1,6 @@
 //! Who owns coins: keys, signatures and addresses.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -78,8 +79,25 @@ impl fmt::Debug for SecretKey {
 }
 
 /// Where coins are: 20 bytes, written `0x` and 40 hex digits whose case is a checksum (EIP-55).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Address(pub [u8; 20]);
+
+/// In the order of the bytes, as derived, but compared as numbers: most of what orders addresses does little else.
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let number = |address: &Self| {
+            let (head, tail) = address.0.split_first_chunk().expect("20 bytes hold 16");
+            (u128::from_be_bytes(*head), u32::from_be_bytes(tail.try_into().expect("4 bytes are left")))
+        };
+        number(self).cmp(&number(other))
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl EncodedSize for Address {
     const ENCODED_BYTES_MIN: usize = 20;
@@ -162,6 +180,19 @@ mod tests {
             assert_eq!(address.to_string(), text);
             assert_eq!(text.to_lowercase().parse(), Ok(address));
         }
+    }
+
+    #[test]
+    fn addresses_are_in_the_order_of_their_bytes() {
+        for at in 0..20 {
+            let (mut low, mut high) = ([0; 20], [0; 20]);
+            (low[at], high[at]) = (1, 0x80);
+            // What comes after the first byte that differs does not matter.
+            low[at + 1..].fill(0xff);
+            assert!(Address(low) < Address(high), "byte {at}");
+            assert!(Address(high) > Address(low), "byte {at}");
+        }
+        assert_eq!(Address([7; 20]).cmp(&Address([7; 20])), Ordering::Equal);
     }
 
     #[test]

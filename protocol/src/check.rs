@@ -342,7 +342,7 @@ fn signature_is_valid(transaction: &CheckedTransaction, network: &Network) -> bo
 /// nodes always judge alike.
 fn batch_is_valid(transactions: &[CheckedTransaction], network: &Network) -> bool {
     match transactions {
-        // The sum over nothing takes as long as half a dozen signatures, and most blocks of a quiet network are empty.
+        // The sum of nothing takes as long to find as a signature, and most blocks of a long chain are empty.
         [] => return true,
         [single] => return signature_is_valid(single, network),
         _ => {}

@@ -1,6 +1,6 @@
 //! Who has how much: the accounts, and the rules on blocks that need them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bincode::{Decode, Encode};
 
@@ -73,7 +73,7 @@ impl Ledger {
     /// Applies the rules that need accounts, R15 to R18, to a block on top of this state, and tells what it changes.
     /// Changes nothing itself.
     pub fn connect(&self, block: &CheckedBlock, network: &Network) -> Result<Delta, Violation> {
-        let mut overlay = Overlay::new(self);
+        let mut overlay = Overlay::with_room(self, block.transactions().len());
         let mut reward = network.parameters().subsidy;
         for transaction in block.transactions() {
             overlay.apply(transaction)?;
@@ -111,64 +111,78 @@ impl Ledger {
 #[derive(Debug)]
 pub struct Overlay<'a> {
     base: &'a Ledger,
-    changed: BTreeMap<Address, Account>,
+    touched: HashMap<Address, Touched>,
+}
+
+/// An account of the ledger below, and what has become of it.
+#[derive(Debug, Clone, Copy)]
+struct Touched {
+    before: Account,
+    after: Account,
 }
 
 impl<'a> Overlay<'a> {
     /// Nothing applied yet.
     pub fn new(base: &'a Ledger) -> Self {
-        Self { base, changed: BTreeMap::new() }
+        Self { base, touched: HashMap::new() }
+    }
+
+    /// Room for what this many transactions and a reward touch.
+    fn with_room(base: &'a Ledger, transactions: usize) -> Self {
+        Self { base, touched: HashMap::with_capacity(2 * transactions + 1) }
     }
 
     /// One account after what was applied.
     pub fn account(&self, address: &Address) -> Account {
-        self.changed.get(address).copied().unwrap_or_else(|| self.base.account(address))
+        self.touched.get(address).map_or_else(|| self.base.account(address), |touched| touched.after)
+    }
+
+    fn touch(&mut self, address: Address) -> &mut Account {
+        let base = self.base;
+        let touched = self.touched.entry(address).or_insert_with(|| {
+            let account = base.account(&address);
+            Touched { before: account, after: account }
+        });
+        &mut touched.after
     }
 
     /// Applies a transaction if it keeps R15, R16 and R18. Changes nothing if it does not.
     pub fn apply(&mut self, transaction: &CheckedTransaction) -> Result<(), Violation> {
         let (id, sender) = (transaction.id(), transaction.sender());
         let content = &transaction.signed().transaction;
-        let account = self.account(&sender);
-        if content.nonce != account.nonce {
-            return Err(Violation::Nonce { id, nonce: content.nonce, expected: account.nonce });
+        let account = self.touch(sender);
+        let before = *account;
+        if content.nonce != before.nonce {
+            return Err(Violation::Nonce { id, nonce: content.nonce, expected: before.nonce });
         }
         let spent = content.spends().ok_or(Violation::Overflow)?;
         let balance =
-            account.balance.checked_sub(spent).ok_or(Violation::Balance { id, sender, balance: account.balance })?;
-        let nonce = account.nonce.checked_add(1).ok_or(Violation::Overflow)?;
-        let paid = Account { balance, nonce };
-        match &content.action {
-            // To oneself: paid first, credited then, so the sum cannot exceed what was there before.
-            Action::Transfer { to, amount } if *to == sender => {
-                let balance = paid.balance.checked_add(*amount).ok_or(Violation::Overflow)?;
-                self.changed.insert(sender, Account { balance, ..paid });
-            }
-            Action::Transfer { to, amount } => {
-                self.credit(*to, *amount)?;
-                self.changed.insert(sender, paid);
-            }
-            Action::Record { .. } => {
-                self.changed.insert(sender, paid);
-            }
+            before.balance.checked_sub(spent).ok_or(Violation::Balance { id, sender, balance: before.balance })?;
+        let nonce = before.nonce.checked_add(1).ok_or(Violation::Overflow)?;
+        // Paid first, credited then: to oneself, the sum cannot exceed what was there before.
+        *account = Account { balance, nonce };
+        if let Action::Transfer { to, amount } = &content.action
+            && let Err(violation) = self.credit(*to, *amount)
+        {
+            *self.touch(sender) = before;
+            return Err(violation);
         }
         Ok(())
     }
 
     fn credit(&mut self, to: Address, amount: Amount) -> Result<(), Violation> {
-        let account = self.account(&to);
-        let balance = account.balance.checked_add(amount).ok_or(Violation::Overflow)?;
-        self.changed.insert(to, Account { balance, ..account });
+        let account = self.touch(to);
+        account.balance = account.balance.checked_add(amount).ok_or(Violation::Overflow)?;
         Ok(())
     }
 
     fn into_delta(self) -> Delta {
-        let base = self.base;
+        let is_changed = |(_, touched): &(Address, Touched)| touched.before != touched.after;
         // Deltas are kept, so they have no room to spare.
-        let mut changes = Vec::with_capacity(self.changed.len());
-        let all =
-            self.changed.into_iter().map(|(address, after)| Change { address, before: base.account(&address), after });
-        changes.extend(all.filter(|change| change.before != change.after));
+        let mut changes = Vec::with_capacity(self.touched.len());
+        let touched = self.touched.into_iter().filter(is_changed);
+        changes.extend(touched.map(|(address, Touched { before, after })| Change { address, before, after }));
+        changes.sort_unstable_by_key(|change| change.address);
         Delta { changes: changes.into() }
     }
 }

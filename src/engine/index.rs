@@ -5,6 +5,8 @@
 //! chains with more work than ours get here from peers (see `sync`). One entry takes 108 bytes, the look-up by id 5.7 to
 //! 11.4 more.
 
+use std::hash::{BuildHasher, Hasher};
+
 use hashbrown::HashTable;
 use quipu_protocol::check::Parent;
 use quipu_protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis, Work};
@@ -132,6 +134,11 @@ impl Index {
         self.entries.len()
     }
 
+    /// For other tables of ids.
+    pub(crate) fn id_hashes(&self) -> IdHashes {
+        IdHashes { key: self.hash_key }
+    }
+
     fn entry(&self, block: BlockRef) -> &Entry {
         &self.entries[block.0 as usize]
     }
@@ -243,9 +250,48 @@ impl Index {
     }
 }
 
-/// Folds a multiplication by the key, over the part of an id that its work leaves free.
+/// What tables of ids are hashed with: an id is a hash already, so a multiplication by a secret is enough to keep others
+/// from choosing ids that collide.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdHashes {
+    key: u64,
+}
+
+impl BuildHasher for IdHashes {
+    type Hasher = IdHasher;
+
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher { key: self.key, hash: 0 }
+    }
+}
+
+/// Hashes one id.
+#[derive(Debug)]
+pub(crate) struct IdHasher {
+    key: u64,
+    hash: u64,
+}
+
+impl Hasher for IdHasher {
+    fn write(&mut self, id: &[u8]) {
+        self.hash = fold(id.last_chunk().expect("ids are longer than 8 bytes"), self.key);
+    }
+
+    /// All ids are of one length, which says nothing.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+}
+
 fn hash(id: &BlockId, key: u64) -> u64 {
-    let tail = u64::from_le_bytes(*id.0.last_chunk().expect("32 bytes hold 8"));
+    fold(id.0.last_chunk().expect("32 bytes hold 8"), key)
+}
+
+/// Folds a multiplication by the key, over the part of an id that its work leaves free.
+fn fold(tail: &[u8; 8], key: u64) -> u64 {
+    let tail = u64::from_le_bytes(*tail);
     let product = u128::from(tail) * u128::from(key);
     (product >> 64) as u64 ^ product as u64
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::ledger::Overlay;
-use quipu_protocol::{Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
+use quipu_protocol::{Account, Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
 
 use super::event::PeerKey;
 
@@ -95,6 +95,22 @@ struct Queue {
     ready: Option<Rank>,
 }
 
+impl Queue {
+    /// The first nonce from this one on that is missing.
+    fn next_nonce(&self, mut nonce: u64) -> u64 {
+        // Mostly there is no gap, and then the last one tells.
+        let last = self.by_nonce.last_key_value().map_or(nonce, |(last, _)| *last);
+        let end = last.saturating_add(1);
+        if end.saturating_sub(nonce) == self.by_nonce.len() as u64 {
+            return end;
+        }
+        while self.by_nonce.contains_key(&nonce) {
+            nonce += 1;
+        }
+        nonce
+    }
+}
+
 /// The pool.
 #[derive(Debug, Default)]
 pub struct Mempool {
@@ -120,36 +136,49 @@ impl Mempool {
         durable: bool,
         ledger: &Ledger,
     ) -> Result<(), Refusal> {
-        self.admit(&transaction, from, ledger)?;
+        let account = ledger.account(&transaction.sender());
+        let replaces = self.admit(&transaction, from, account)?;
         self.make_room(&transaction)?;
-        let (sender, nonce) = (transaction.sender(), transaction.signed().transaction.nonce);
-        self.remove(sender, nonce);
+        let (id, sender, nonce) = (transaction.id(), transaction.sender(), transaction.signed().transaction.nonce);
+        if replaces {
+            self.remove(sender, nonce);
+        }
         self.arrivals += 1;
         let waiting = Waiting { arrival: self.arrivals, from, durable, transaction };
         self.bytes += waiting.bytes();
         if let Some(peer) = from {
             *self.peer_bytes.entry(peer).or_default() += waiting.bytes();
         }
-        self.by_id.insert(waiting.transaction.id(), (sender, nonce));
-        self.ranking.insert(waiting.rank(), waiting.transaction.id());
+        let rank = waiting.rank();
+        self.by_id.insert(id, (sender, nonce));
+        self.ranking.insert(rank, id);
         let queue = self.queues.entry(sender).or_default();
         queue.spends += u128::from(waiting.spends().units());
         queue.by_nonce.insert(nonce, waiting);
-        self.note_ready(sender, ledger);
+        if nonce == account.nonce {
+            queue.ready = Some(rank);
+            self.ready.insert(rank);
+        }
         Ok(())
     }
 
-    fn admit(&self, transaction: &CheckedTransaction, from: Option<PeerKey>, ledger: &Ledger) -> Result<(), Refusal> {
+    /// Whether it may be taken, and then whether it takes the place of another.
+    fn admit(
+        &self,
+        transaction: &CheckedTransaction,
+        from: Option<PeerKey>,
+        account: Account,
+    ) -> Result<bool, Refusal> {
         if self.by_id.contains_key(&transaction.id()) {
             return Err(Refusal::Known);
         }
         let content = &transaction.signed().transaction;
-        let account = ledger.account(&transaction.sender());
         if content.nonce < account.nonce {
             return Err(Refusal::Stale);
         }
         let queue = self.queues.get(&transaction.sender());
-        if content.nonce > self.next_nonce(&transaction.sender(), ledger).saturating_add(NONCE_GAP_MAX) {
+        let next = queue.map_or(account.nonce, |queue| queue.next_nonce(account.nonce));
+        if content.nonce > next.saturating_add(NONCE_GAP_MAX) {
             return Err(Refusal::Gap);
         }
         let replaced = queue.and_then(|queue| queue.by_nonce.get(&content.nonce));
@@ -178,11 +207,14 @@ impl Mempool {
         if peer_bytes + bytes(transaction) > PEER_BYTES_MAX {
             return Err(Refusal::ShareUsed);
         }
-        Ok(())
+        Ok(replaced.is_some())
     }
 
     /// Evicts the worst paying until the new one fits, or refuses it if it is among the worst itself.
     fn make_room(&mut self, transaction: &CheckedTransaction) -> Result<(), Refusal> {
+        if self.bytes + bytes(transaction) <= POOL_BYTES_MAX {
+            return Ok(());
+        }
         let (sender, nonce) = (transaction.sender(), transaction.signed().transaction.nonce);
         let replaced = self.queues.get(&sender).and_then(|queue| queue.by_nonce.get(&nonce));
         let freed = replaced.map_or(0, Waiting::bytes);
@@ -200,19 +232,13 @@ impl Mempool {
 
     /// The nonce of the next transaction that an account should send: the first that is missing.
     pub fn next_nonce(&self, sender: &Address, ledger: &Ledger) -> u64 {
-        let mut nonce = ledger.account(sender).nonce;
-        if let Some(queue) = self.queues.get(sender) {
-            // Mostly there is no gap, and then the last one tells.
-            let last = queue.by_nonce.last_key_value().map_or(nonce, |(last, _)| *last);
-            let end = last.saturating_add(1);
-            if end.saturating_sub(nonce) == queue.by_nonce.len() as u64 {
-                return end;
-            }
-            while queue.by_nonce.contains_key(&nonce) {
-                nonce += 1;
-            }
-        }
-        nonce
+        let nonce = ledger.account(sender).nonce;
+        self.queues.get(sender).map_or(nonce, |queue| queue.next_nonce(nonce))
+    }
+
+    /// Whether anything of an account waits.
+    pub fn has_of(&self, sender: &Address) -> bool {
+        self.queues.contains_key(sender)
     }
 
     /// What an account could still spend, and how many of its transactions wait.
@@ -337,13 +363,14 @@ impl Mempool {
         let Some(queue) = self.queues.get_mut(&sender) else { return };
         let Some(waiting) = queue.by_nonce.remove(&nonce) else { return };
         queue.spends -= u128::from(waiting.spends().units());
-        if queue.ready.take_if(|ready| ready.nonce == nonce).is_some() {
-            self.ready.remove(&waiting.rank());
+        let rank = waiting.rank();
+        if queue.ready.take_if(|ready| *ready == rank).is_some() {
+            self.ready.remove(&rank);
         }
         if queue.by_nonce.is_empty() {
             self.queues.remove(&sender);
         }
-        self.ranking.remove(&waiting.rank());
+        self.ranking.remove(&rank);
         self.by_id.remove(&waiting.transaction.id());
         self.bytes -= waiting.bytes();
         if let Some(bytes) = waiting.from.and_then(|peer| self.peer_bytes.get_mut(&peer)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, TransactionId, Violation, Work};
 
 use super::super::event::Place;
-use super::super::index::BlockRef;
+use super::super::index::{BlockRef, IdHashes};
 
 /// What became of a header that was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(crate) struct Reorganised {
     /// The rest of the others' transactions.
     pub(crate) forgotten_transactions: usize,
     /// Ids of their transactions, and whether a block of the new chain has each.
-    pub(super) returned: HashMap<TransactionId, bool>,
+    pub(super) returned: HashMap<TransactionId, bool, IdHashes>,
 }
 
 impl Reorganised {

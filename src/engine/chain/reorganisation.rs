@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, TransactionId};
 
-use super::super::index::BlockRef;
+use super::super::index::{BlockRef, IdHashes};
 use super::{Chain, Progress, Reorganised};
 
 /// Encoded length of the blocks whose transactions wait again after a reorganisation, in bytes.
@@ -32,12 +32,12 @@ pub(super) struct Reorganisation {
     own: Vec<(BlockRef, CheckedTransaction)>,
     own_bytes: usize,
     /// Ids of the transactions of those that are kept, and whether a block that is connected now has each.
-    returned: HashMap<TransactionId, bool>,
+    returned: HashMap<TransactionId, bool, IdHashes>,
 }
 
 impl Reorganisation {
-    pub(super) fn leaving(old_tip: BlockRef) -> Self {
-        let (left, own, returned) = (Vec::new(), Vec::new(), HashMap::new());
+    pub(super) fn leaving(old_tip: BlockRef, hashes: IdHashes) -> Self {
+        let (left, own, returned) = (Vec::new(), Vec::new(), HashMap::with_hasher(hashes));
         Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, own, own_bytes: 0, returned }
     }
 
@@ -70,7 +70,8 @@ impl Chain {
     /// A block was taken off. Those of branches that turned out bad, and those of the old chain that come off a second time,
     /// are nothing new.
     pub(super) fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>) {
-        let reorganisation = self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(block));
+        let hashes = self.index.id_hashes();
+        let reorganisation = self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(block, hashes));
         let next = reorganisation.left.last().map_or(reorganisation.old_tip, |(last, _)| self.index.parent(*last));
         if block == next {
             reorganisation.note_left(block, body, &self.own);

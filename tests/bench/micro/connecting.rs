@@ -1,0 +1,90 @@
+//! What a block does to the accounts, beside the map operations that this cannot do without.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use quipu::protocol::{Account, Action, Address, CheckedBlock, Delta, Ledger, Network};
+
+use crate::world::{accounts, block, network, transfers};
+
+/// Accounts there are, and those of them that the block's transactions are from: two transactions each.
+const ACCOUNTS: u64 = 100_000;
+const SENDERS: u64 = TRANSACTIONS / 2;
+/// In the block.
+pub(crate) const TRANSACTIONS: u64 = 5_000;
+
+/// A block that can be connected, and what it is connected to.
+pub(crate) struct Case {
+    network: Arc<Network>,
+    block: CheckedBlock,
+    ledger: Ledger,
+    /// The same accounts in a bare map.
+    map: HashMap<Address, Account>,
+}
+
+impl Case {
+    pub(crate) fn new() -> Self {
+        let network = network();
+        let block = block(&network.genesis().header, 0, transfers(TRANSACTIONS, SENDERS, &network), &network);
+        let (ledger, map) = (Ledger::from_accounts(accounts(ACCOUNTS)), accounts(ACCOUNTS).collect());
+        Self { network, block, ledger, map }
+    }
+
+    /// Finds out what the block changes.
+    pub(crate) fn connect(&self) -> Delta {
+        self.ledger.connect(&self.block, &self.network).expect("it keeps the rules")
+    }
+
+    /// Changes it, and changes it back.
+    pub(crate) fn apply(&mut self, delta: &Delta) {
+        self.ledger.apply(delta);
+    }
+
+    pub(crate) fn revert(&mut self, delta: &Delta) {
+        self.ledger.revert(delta);
+    }
+
+    /// Nothing but the map operations of connecting and applying. The state before must be kept until the whole block is
+    /// known to be good, so both accounts of a transaction are looked up and put into a second map, and each that has
+    /// changed goes from there into the first.
+    pub(crate) fn bare(&mut self) {
+        let mut changed: HashMap<Address, Account> = HashMap::new();
+        let map = &self.map;
+        let mut touch = |address: Address| {
+            let account = changed.get(&address).or_else(|| map.get(&address)).copied().unwrap_or_default();
+            changed.insert(address, black_box(account));
+        };
+        for transaction in self.block.transactions() {
+            touch(transaction.sender());
+            if let Action::Transfer { to, .. } = &transaction.signed().transaction.action {
+                touch(*to);
+            }
+        }
+        touch(self.block.reward().to);
+        self.map.extend(changed);
+    }
+}
+
+#[divan::bench]
+fn connect(bencher: Bencher) {
+    let case = Case::new();
+    bencher.counter(ItemsCount::new(TRANSACTIONS)).bench_local(|| case.connect());
+}
+
+#[divan::bench]
+fn apply_and_revert(bencher: Bencher) {
+    let mut case = Case::new();
+    let delta = case.connect();
+    bencher.counter(ItemsCount::new(TRANSACTIONS)).bench_local(|| {
+        case.apply(&delta);
+        case.revert(&delta);
+    });
+}
+
+#[divan::bench]
+fn bare_map_operations(bencher: Bencher) {
+    let mut case = Case::new();
+    bencher.counter(ItemsCount::new(TRANSACTIONS)).bench_local(|| case.bare());
+}

@@ -1,0 +1,31 @@
+//! How long the parts take, each alone: `cargo bench --bench micro [PART OF A NAME]`.
+//!
+//! Beside what has a limit stands the limit, measured in the same run: the bare map operations of a block, a bare append
+//! with fdatasync of the same bytes. Without an argument the ratios that have a target come last, with an end of 1 if one
+//! is missed.
+//!
+//! `--no-default-features` leaves out the store and, with it, most of what has to be built. Instructions, which do not
+//! depend on the machine, are counted by `scripts/instructions`.
+
+mod checking;
+mod connecting;
+mod encoding;
+mod hashing;
+mod pool;
+mod reorganising;
+#[path = "../shell.rs"]
+mod shell;
+#[cfg(feature = "node")]
+mod store;
+mod targets;
+#[path = "../world.rs"]
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    divan::main();
+    // Cargo says `--bench` to every benchmark.
+    let is_whole = std::env::args().skip(1).all(|argument| argument == "--bench");
+    if !is_whole || targets::are_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
