@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod search;
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, park};
@@ -170,18 +171,18 @@ impl Shared {
         }
     }
 
-    /// Ends when a nonce is found, here or by another thread, or the template is replaced. The threads take turns, so no
-    /// attempt is made twice and none is left out.
+    /// Ends when a nonce is found, here or by another thread, or the template is replaced.
     fn search_in(&self, template: &Template, number: u64, threads: u64) {
-        let count = u64::from(self.kernel.attempts_between_looks());
-        let mut first = ATTEMPTS_AT_ONCE + number * count;
-        while self.generation.load(Ordering::Relaxed) == template.generation {
-            let found = template.search.find(self.kernel, first..first + count);
-            self.attempts.fetch_add(found.map_or(count, |attempt| attempt - first + 1), Ordering::Relaxed);
+        for turn in turns(number, threads, self.kernel.attempts_between_looks()) {
+            if self.generation.load(Ordering::Relaxed) != template.generation {
+                return;
+            }
+            let found = template.search.find(self.kernel, turn.clone());
+            let made = found.map_or(turn.end, |attempt| attempt + 1) - turn.start;
+            self.attempts.fetch_add(made, Ordering::Relaxed);
             if let Some(attempt) = found {
                 return self.found(template, Search::nonce(attempt));
             }
-            first += threads * count;
         }
     }
 
@@ -213,6 +214,16 @@ impl Shared {
             self.engine.deliver(Event::HashRate(rate as u64));
         }
     }
+}
+
+/// What the `number`th of so many threads tries after each other. Together they try everything that was not tried at
+/// once, and nothing twice.
+fn turns(number: u64, threads: u64, attempts: u32) -> impl Iterator<Item = Range<u64>> {
+    let attempts = u64::from(attempts);
+    (0..).map(move |turn| {
+        let first = ATTEMPTS_AT_ONCE + (turn * threads + number) * attempts;
+        first..first + attempts
+    })
 }
 
 /// Hashes per second of so many threads, measured for that long with what mines.
@@ -281,6 +292,17 @@ mod tests {
     fn a_rate_is_measured_with_any_number_of_threads() {
         for threads in [0, 1, 2] {
             assert!(measure_rate(threads, Duration::from_millis(5)) > 0);
+        }
+    }
+
+    #[test]
+    fn threads_try_everything_once() {
+        for threads in 1..5 {
+            let mut tried: Vec<_> = (0..threads).flat_map(|number| turns(number, threads, 1000).take(7)).collect();
+            tried.sort_by_key(|attempts| attempts.start);
+            let starts = tried.iter().map(|attempts| attempts.start);
+            let ends = [ATTEMPTS_AT_ONCE].into_iter().chain(tried.iter().map(|attempts| attempts.end));
+            assert!(starts.eq(ends.take(tried.len())), "{tried:?}");
         }
     }
 

@@ -7,9 +7,9 @@
 //! | `avx2` | 8 | AVX2 |
 //! | `portable` | 1 | nothing |
 //!
-//! A kernel computes the first word of many hashes, no more: nearly all nonces are told apart by it. Who asks checks the
-//! rest with `sha2`. All kernels give the same answers, and a kernel only exists where the processor has what it needs:
-//! the one `unsafe` is here. What a nonce is, in which order they are tried, and targets are not known here.
+//! A kernel computes the first word of many hashes, no more: nearly all nonces are told apart by it. Who asks checks
+//! the rest with `sha2`. All kernels give the same answers, and a kernel only exists where the processor has what it
+//! needs: the one `unsafe` is here. What a nonce is, in which order they are tried, and targets are not known here.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -1,8 +1,9 @@
 //! The search for a nonce in one header: which nonces are tried in which order, and which of them will do.
 //!
-//! An attempt is one SHA-256 compression: the first 64 of a header's 96 bytes are the same for all nonces, so their state
-//! is kept. A nonce is the last 8 bytes, which are words 6 and 7 of the second block; of these, word 7 runs first, since
-//! the later a word changes, the more of the work is the same for all attempts. Threads are not known here.
+//! An attempt is one SHA-256 compression: the first 64 of a header's 96 bytes are the same for all nonces, so their
+//! state is kept. A nonce is the last 8 bytes, which are words 6 and 7 of the second block; of these, word 7 runs
+//! first, since the later a word changes, the more of the work is the same for all attempts. Threads are not known
+//! here.
 
 use std::ops::Range;
 
@@ -12,8 +13,8 @@ use super::kernel::{Kernel, VARYING_WORD};
 use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::{BlockId, Header, Target};
 
-/// So many bits of a nonce's upper half run first, then its lower half, then the rest of the upper one. Nonces stay below
-/// 2^53 that way, for some years of searching, and readers of JSON know them exactly.
+/// So many bits of a nonce's upper half run first, then its lower half, then the rest of the upper one. Nonces stay
+/// below 2^53 that way, for some years of searching, and readers of JSON know them exactly.
 const RUN_BITS: u32 = 21;
 /// Attempts that differ in the first running bits alone.
 const RUN: u64 = 1 << RUN_BITS;

@@ -1,4 +1,5 @@
-//! One value after the other with `sha2`, on any processor. It uses the SHA instructions of x86 and of ARM where they are.
+//! One value after the other with `sha2`, on any processor. It uses the SHA instructions of x86 and of ARM where they
+//! are.
 
 use sha2::block_api::compress256;
 

@@ -10,7 +10,7 @@ use super::fixed::Fixed;
 const STREAMS: usize = 4;
 
 /// Tries values of the varying word: see [`Kernel::scan`](super::Kernel::scan).
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 pub(super) fn scan(midstate: &[u32; 8], block: &[u8; 64], first: u32, count: u32, bound: u32) -> Option<u32> {
     let fixed = Fixed::new(midstate, block);
     for done in (0..count).step_by(STREAMS) {
@@ -25,7 +25,7 @@ pub(super) fn scan(midstate: &[u32; 8], block: &[u8; 64], first: u32, count: u32
 
 /// The first word of the hash, for this value of the varying word and those after it, one in each lane.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn first_word(fixed: &Fixed, first: u32) -> __m128i {
     let Fixed { addends, schedule, .. } = fixed;
     let (mut states, mut words) = begin(fixed, first);
@@ -69,7 +69,7 @@ fn first_word(fixed: &Fixed, first: u32) -> __m128i {
 /// The state of each stream after round 7, and its words of the schedule: 16 of them, each four in the place that
 /// their number modulo 16 gives. Words 20 to 23 are the first that are there.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn begin(
     Fixed { start, schedule, .. }: &Fixed,
     first: u32,
@@ -91,7 +91,7 @@ fn begin(
 
 /// Words `T` to `T + 3` of the schedule; `fixed` is their part that does not vary.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn next_words<const T: usize>(words: &[__m128i; 4], fixed: __m128i) -> __m128i {
     let place = T / 4;
     // In the place of the new ones are those from 16 words before.
@@ -110,14 +110,14 @@ fn next_words<const T: usize>(words: &[__m128i; 4], fixed: __m128i) -> __m128i {
 
 /// The two highest lanes, and zeros.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn high_half(vector: __m128i) -> __m128i {
     _mm_blend_epi16(_mm_setzero_si128(), vector, 0b1111_0000)
 }
 
 /// Four values of the varying word from this one on, and their `small sigma 0`, for one nonce in each lane.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn varying(first: u32) -> (__m128i, __m128i) {
     let counters = _mm_add_epi32(_mm_set1_epi32(first.cast_signed()), _mm_setr_epi32(0, 1, 2, 3));
     let swapped = _mm_set_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203);
@@ -129,7 +129,7 @@ fn varying(first: u32) -> (__m128i, __m128i) {
 
 /// Which lanes are at most this, the first one in the lowest bit.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn at_most(vector: __m128i, bound: u32) -> u32 {
     let least = _mm_min_epu32(vector, _mm_set1_epi32(bound.cast_signed()));
     _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(least, vector))).cast_unsigned()
@@ -137,13 +137,13 @@ fn at_most(vector: __m128i, bound: u32) -> u32 {
 
 /// These words from `at` on, the first one in the lowest lane.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn four_of(words: &[u32], at: usize) -> __m128i {
     four([&words[at], &words[at + 1], &words[at + 2], &words[at + 3]])
 }
 
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[target_feature(enable = "sha,sse4.1")]
 fn four(words: [&u32; 4]) -> __m128i {
     let [a, b, c, d] = words.map(|word| word.cast_signed());
     _mm_setr_epi32(a, b, c, d)
