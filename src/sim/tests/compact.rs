@@ -36,7 +36,7 @@ fn a_block_whose_transactions_all_know_crosses_each_link_in_a_fiftieth_of_its_by
     mine(&mut world, nodes[5], 1);
     agree_at(&mut world, &nodes, 2);
     let sent = bytes_sent(&world, &nodes) - before;
-    let block = world.disk(nodes[0]).chain().last().expect("it is there").clone();
+    let block = world.disk(nodes[5]).chain().last().expect("it is there").clone();
     assert_eq!((block.header().height, block.transactions().len() as u64), (Height(2), TRANSACTIONS));
     // Sixteen links, and what else is said meanwhile.
     let most = 16 * block.length() as u64 / 50 + 4_000;
