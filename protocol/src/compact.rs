@@ -98,19 +98,17 @@ impl CompactBlock {
         assert!((ID_BITS_MIN..=ID_BITS_MAX).contains(&id_bits), "ids of {id_bits} bits");
         let hasher = LeafHasher::of(block.header());
         let hashes: Vec<u64> = block.transactions().iter().map(|one| hasher.hash(&one.leaf())).collect();
-        let mut known: Vec<(u32, u64)> = others
-            .into_iter()
-            .map(|leaf| hasher.hash(&leaf))
-            .chain(hashes.iter().copied())
-            .map(|hash| (id_of(hash, id_bits), hash))
-            .collect();
+        let id = |hash: &u64| id_of(*hash, id_bits);
+        let places = Places::new(hashes.iter().map(id));
+        let rivals = others.into_iter().map(|leaf| hasher.hash(&leaf)).filter(|hash| !places.of(id(hash)).is_empty());
+        let mut known: Vec<(u32, u64)> = hashes.iter().copied().chain(rivals).map(|hash| (id(&hash), hash)).collect();
         known.sort_unstable();
         known.dedup();
         let shared: Vec<u32> =
             known.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1).map(|same| same[0].0).collect();
-        let hints = (0..).zip(&hashes).filter(|(_, hash)| shared.binary_search(&id_of(**hash, id_bits)).is_ok());
+        let hints = (0..).zip(&hashes).filter(|(_, hash)| shared.binary_search(&id(hash)).is_ok());
         let hints = hints.map(|(position, hash)| Hint { position, bits: hint_of(*hash, id_bits) }).collect();
-        let ids = pack(hashes.iter().map(|hash| id_of(*hash, id_bits)), id_bits).into();
+        let ids = pack(hashes.iter().map(id), id_bits).into();
         Self { header: *block.header(), reward: *block.reward(), id_bits, ids, hints }
     }
 
@@ -158,15 +156,12 @@ impl CompactBlock {
     /// The known transactions in the places that they fit. `None` where none fits, or more than one.
     pub fn find<'a>(&self, known: impl IntoIterator<Item = &'a CheckedTransaction>) -> Vec<Option<CheckedTransaction>> {
         let hasher = LeafHasher::of(&self.header);
-        let mut wanted: Vec<(u32, u32)> = (0..).zip(0..self.count()).map(|(place, at)| (self.id(at), place)).collect();
-        wanted.sort_unstable();
-        let mut found = vec![Fit::None; wanted.len()];
+        let places = Places::new((0..self.count()).map(|place| self.id(place)));
+        let mut found = vec![Fit::None; self.count()];
         for transaction in known {
             let hash = hasher.hash(&transaction.leaf());
-            let id = id_of(hash, self.id_bits);
-            let first = wanted.partition_point(|(wanted, _)| *wanted < id);
-            let places = || wanted[first..].iter().take_while(|(wanted, _)| *wanted == id).map(|(_, place)| *place);
-            let fitting = || places().filter(|place| self.allows(*place, hash));
+            let places = places.of(id_of(hash, self.id_bits)).iter().map(|(_, place)| *place);
+            let fitting = || places.clone().filter(|place| self.allows(*place, hash));
             // The same transaction is not in a block twice, so this one is at one of them, and nothing says at which.
             let is_lost = fitting().count() > 1;
             for place in fitting() {
@@ -248,6 +243,36 @@ impl<C> Decode<C> for CompactBlock {
 impl<'de, C> BorrowDecode<'de, C> for CompactBlock {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Self::decode(decoder)
+    }
+}
+
+/// Where the transactions of a block are, by their short ids. Most ids of others are turned down by a glance at a table.
+struct Places {
+    /// In the order of the ids.
+    sorted: Vec<(u32, u32)>,
+    /// A bit for each id that ends in these 16 bits.
+    endings: Vec<u64>,
+}
+
+impl Places {
+    fn new(ids: impl Iterator<Item = u32>) -> Self {
+        let mut sorted: Vec<(u32, u32)> = ids.zip(0..).collect();
+        sorted.sort_unstable();
+        let mut endings = vec![0; 1 << 10];
+        for (id, _) in &sorted {
+            endings[*id as usize % (1 << 16) / 64] |= 1 << (id % 64);
+        }
+        Self { sorted, endings }
+    }
+
+    /// Those of this id, each with it.
+    fn of(&self, id: u32) -> &[(u32, u32)] {
+        if self.endings[id as usize % (1 << 16) / 64] & 1 << (id % 64) == 0 {
+            return &[];
+        }
+        let first = self.sorted.partition_point(|(other, _)| *other < id);
+        let count = self.sorted[first..].iter().take_while(|(other, _)| *other == id).count();
+        &self.sorted[first..first + count]
     }
 }
 

@@ -7,8 +7,8 @@
 //! | cached bodies | `BODY_CACHE_BYTES_MAX` and one block | the oldest |
 //! | memory pool, in all, of a sender, of a peer | see [`mempool`] | the worst paying |
 //! | orphans, in all and of a peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
-//! | blocks that are put together, in all, of a peer, and in bytes | `RECONSTRUCTIONS_MAX`, `RECONSTRUCTIONS_PER_PEER_MAX`, `RECONSTRUCTION_BYTES_MAX` | the newest |
-//! | attempts at that, remembered | `TRIES_MAX` | the oldest |
+//! | blocks that are put together, in all, in bytes, of a peer | `RECONSTRUCTIONS_MAX` and what is beside it | the newest |
+//! | attempts at that which are remembered | `TRIES_MAX` | the oldest |
 //! | offered blocks, in all and of a peer | `OFFERED_MAX`, `OFFERED_PER_PEER_MAX` | the newest |
 //! | transactions before their check | `UNCHECKED_MAX` | the newest |
 //! | refused transactions | `REFUSED_MAX` | the oldest |

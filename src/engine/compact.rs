@@ -209,7 +209,7 @@ impl Engine {
         };
         if let Some(fault) = fault {
             self.peers.punish(one.peer, fault, effects);
-            self.look_elsewhere(&one, now);
+            self.withhold(&one, now);
         }
         self.end_reconstruction(&one, effects);
     }
@@ -252,10 +252,13 @@ impl Engine {
         self.end_reconstruction(&one, effects);
     }
 
-    /// What is not there now is for `sync`. Nobody is to blame for what was announced, and nobody is told of it who was not
-    /// shown that it is right.
+    /// What is not there now is for `sync`, and others are asked at once whether they have it. Nobody is to blame for what was
+    /// announced, and nobody is told of it who was not shown that it is right.
     fn end_reconstruction(&mut self, one: &Reconstruction, effects: &mut Vec<Effect>) {
         ignore(one.peer, one.ticket, effects);
+        if !self.chain.index().has_body(one.block) {
+            self.peers.iter_mut().for_each(|(_, session)| session.status_at = None);
+        }
         if !self.reconstructions.under_way.iter().any(|other| other.block == one.block) {
             self.sync.note_checked(one.block);
         }
@@ -276,21 +279,19 @@ impl Engine {
             if let Some(session) = self.peers.get_mut(one.peer) {
                 session.timeouts += 1;
             }
-            self.look_elsewhere(&one, now);
+            self.withhold(&one, now);
             self.end_reconstruction(&one, effects);
         }
     }
 
-    /// Others are asked at once whether they have the block, and who did not give its transactions is not asked for all of
-    /// it before they had time to tell.
-    fn look_elsewhere(&mut self, one: &Reconstruction, now: Now) {
+    /// Who did not give the transactions of a block is not asked for all of it before others had time to tell that they have
+    /// it.
+    fn withhold(&mut self, one: &Reconstruction, now: Now) {
         let id = self.chain.index().id(one.block);
-        for (peer, session) in self.peers.iter_mut() {
-            session.status_at = None;
-            if peer == one.peer && session.best == Some(one.block) {
-                session.best = None;
-                session.withheld = Some((id, now.elapsed + ANSWER_TIMEOUT));
-            }
+        let session = self.peers.get_mut(one.peer).filter(|session| session.best == Some(one.block));
+        if let Some(session) = session {
+            session.best = None;
+            session.withheld = Some((id, now.elapsed + ANSWER_TIMEOUT));
         }
     }
 

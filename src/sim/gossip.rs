@@ -7,7 +7,7 @@
 //! came lately (IHAVE), from which they fetch what they lack (IWANT). Message ids are remembered for two minutes.
 //!
 //! Deliberately absent: one mesh for each topic (blocks and transactions share one), scores of peers, exchange of peers
-//! in PRUNE, opportunistic grafting, and splitting of large messages.
+//! in PRUNE, opportunistic grafting, IDONTWANT, and splitting of large messages.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};

@@ -56,7 +56,7 @@ pub(crate) fn a_block_of_known_transactions_crosses_by_its_short_ids() {
         assert!(sent.iter().all(|id| mined.contains(id)));
         let log = node.stderr();
         let count = |what: &str| log.iter().filter(|line| line.contains(what)).count();
-        assert_eq!(count("announced by its short ids"), 1, "{log:?}");
+        assert!(count("announced by its short ids") > 0, "{log:?}");
         assert_eq!(count("lacks transactions"), 0, "{log:?}");
     }
 }

@@ -298,7 +298,6 @@ fn a_peer_that_leaves_takes_its_announcement_with_it() {
     scene.bench.event(Event::PeerDisconnected { peer: announcer });
     assert_eq!(scene.bench.verdicts(ticket), [Verdict::Ignore]);
     assert_eq!((scene.bench.occupancy("reconstructions"), scene.bench.occupancy("requested_blocks")), (0, 0));
-    scene.bench.wait(Millis::from_secs(5));
     scene.bench.tell(other, &scene.block.header.clone(), 2);
     assert!(scene.bench.is_fetched_whole(other, &scene.block.clone()));
 }
