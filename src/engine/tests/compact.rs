@@ -179,7 +179,8 @@ fn ids_of_other_transactions_cost_the_block_nothing() {
 
 #[test]
 fn answers_that_do_not_fit_are_a_fault_of_who_gives_them() {
-    let cases: [(&str, fn(&Scene) -> Response); 5] = [
+    type Answer = fn(&Scene) -> Response;
+    let cases: [(&str, Answer); 5] = [
         ("too few", |scene| scene.at(&[])),
         ("too many", |scene| scene.at(&[9, 10])),
         ("others of the block", |scene| scene.at(&[10])),

@@ -172,7 +172,7 @@ fn answer(shell: &mut Shell<'_>, script: &mut Script<'_>) {
                 }
                 Response::Blocks(all) => *all = all.iter().skip(script.below(3)).cloned().collect(),
                 Response::Transactions(all) | Response::BlockTransactions(all) => {
-                    *all = all.iter().take(script.below(3)).cloned().collect()
+                    *all = all.iter().take(script.below(3)).cloned().collect();
                 }
                 Response::Status(status) => status.work = Work(u128::from(script.byte()) << 100),
                 Response::Pending(_) => {}
