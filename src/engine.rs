@@ -19,6 +19,7 @@
 //! | [`pace`] | how long a peer is waited for, and how much it is asked for at once |
 //! | `sync` | what to ask, whom, and when to give up |
 //! | `gossip` | what is passed on |
+//! | `compact` | how a block is put together that is announced without its transactions |
 //! | `serve` | what peers are answered |
 //! | `mining` | what the miner searches for |
 //! | `rollback` | what becomes of transactions whose blocks left the best chain |
@@ -34,6 +35,7 @@ mod bounds;
 mod chain;
 mod checkpoint;
 mod command;
+mod compact;
 pub mod event;
 mod gossip;
 mod index;
@@ -51,12 +53,14 @@ pub mod view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use quipu_protocol::compact::WHOLE_BYTES_MAX;
 use quipu_protocol::{Address, BlockId, CheckedTransaction, Ledger, Millis, Network, SignedTransaction};
 
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
 use chain::{Chain, Progress};
+use compact::Reconstructions;
 use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
 use gossip::{Announcer, Refused};
 use index::BlockRef;
@@ -95,9 +99,20 @@ struct Origin {
 /// Something that is being checked.
 #[derive(Debug)]
 enum Check {
-    Offered { origin: PeerKey, ticket: Option<Ticket>, block: BlockRef },
-    Sync { peer: PeerKey, blocks: Vec<BlockRef> },
-    Transactions { origins: Vec<Origin> },
+    Offered {
+        origin: PeerKey,
+        ticket: Option<Ticket>,
+        block: BlockRef,
+    },
+    Sync {
+        peer: PeerKey,
+        blocks: Vec<BlockRef>,
+    },
+    Transactions {
+        origins: Vec<Origin>,
+    },
+    /// What a block lacked that is being put together.
+    Pulled,
 }
 
 /// The node's brain.
@@ -111,9 +126,11 @@ pub struct Engine {
     refused: Refused,
     peers: Peers,
     orphans: Orphans,
+    reconstructions: Reconstructions,
     sync: sync::Sync,
     mining: Mining,
     announcer: Announcer,
+    whole_bytes_max: usize,
     resolving: Vec<command::Resolving>,
     refused_tips: checkpoint::RefusedTips,
     /// What the checker pool is at, by the key of the effect.
@@ -173,8 +190,10 @@ impl Engine {
             refused: Refused::default(),
             peers: Peers::default(),
             orphans: Orphans::default(),
+            reconstructions: Reconstructions::default(),
             sync: sync::Sync::default(),
             announcer: Announcer::default(),
+            whole_bytes_max: WHOLE_BYTES_MAX,
             resolving: Vec::new(),
             refused_tips: checkpoint::RefusedTips::default(),
             checks: BTreeMap::new(),
@@ -223,6 +242,7 @@ impl Engine {
             self.route(now, event, effects);
         }
         self.revisit_orphans(now, effects);
+        self.expire_pulls(now, effects);
         self.check_transactions(effects);
         self.plan(is_quiet, now, effects);
         let unfinished = self.advance(effects);
@@ -249,6 +269,9 @@ impl Engine {
             Event::Gossip { peer, ticket, gossip } => self.on_gossip(peer, ticket, gossip, now, effects),
             Event::Misbehaved { peer, fault } => self.peers.punish(peer, fault, effects),
             Event::Request { peer, ticket, request } => self.on_request(peer, ticket, request, now, effects),
+            Event::Response { peer, key, result } if self.reconstructions.awaits(peer, key) => {
+                self.on_pulled(key, result, now, effects);
+            }
             Event::Response { peer, key, result } => self.on_response(peer, key, result, now, effects),
             Event::BlocksChecked { key, results } => match self.checks.remove(&key) {
                 Some(Check::Sync { peer, blocks }) => self.on_sync_checked(peer, blocks, results, effects),
@@ -257,13 +280,13 @@ impl Engine {
                         self.on_offered_checked(origin, ticket, block, result, effects);
                     }
                 }
-                Some(Check::Transactions { .. }) | None => {}
+                Some(Check::Transactions { .. } | Check::Pulled) | None => {}
             },
-            Event::TransactionsChecked { key, results } => {
-                if let Some(Check::Transactions { origins }) = self.checks.remove(&key) {
-                    self.on_transactions_checked(origins, results, effects);
-                }
-            }
+            Event::TransactionsChecked { key, results } => match self.checks.remove(&key) {
+                Some(Check::Transactions { origins }) => self.on_transactions_checked(origins, results, effects),
+                Some(Check::Pulled) => self.on_pulled_checked(key, results, effects),
+                Some(Check::Sync { .. } | Check::Offered { .. }) | None => {}
+            },
             Event::Loaded { key, blocks } => {
                 if self.loading == Some(key) {
                     self.loading = None;
@@ -291,6 +314,7 @@ impl Engine {
         }
         self.mempool.forget_peer(peer);
         self.orphans.forget_peer(peer);
+        self.forget_pulls(peer, effects);
         self.refuse_deferred(peer, effects);
         self.note_resolved(peer);
     }
@@ -396,7 +420,13 @@ impl Engine {
     }
 
     fn next_wake(&self) -> Millis {
-        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.announcer.due(), self.resolve_deadline()];
+        let deadlines = [
+            Some(self.plan_due()),
+            self.mining.deadline(),
+            self.announcer.due(),
+            self.resolve_deadline(),
+            self.reconstructions.deadline(),
+        ];
         deadlines.into_iter().flatten().min().expect("one of them is always there")
     }
 
@@ -442,6 +472,12 @@ impl Engine {
     /// where many engines share one memory. It only changes how often [`Effect::Load`] asks for some.
     pub fn set_cached_bytes_max(&mut self, bytes_max: usize) {
         self.chain.set_cached_bytes_max(bytes_max);
+    }
+
+    /// How long a block may be that is announced whole, in bytes: less than the default where blocks are short and the other way
+    /// is to be seen.
+    pub fn set_whole_bytes_max(&mut self, bytes_max: usize) {
+        self.whole_bytes_max = bytes_max;
     }
 
     /// All accounts after the tip; in the middle of a reorganisation, after a block on the way.

@@ -32,7 +32,9 @@
 //!
 //! ```text
 //!   a peer ── gossip ──> node::swarm ── Event::Gossip ──> engine            header known? parent? time? work?
-//!                                                           │ Effect::CheckBlocks
+//!                                                           │ by short ids: its transactions are in the memory pool, or
+//!                                                           │ pulled; their signatures were checked there
+//!                                                           │ whole: Effect::CheckBlocks
 //!   node::checker (all cores: root, signatures) <───────────┘
 //!            └── Event::BlocksChecked ──> engine ──> chain::advance         nonces, balances, reward; reorganise
 //!                                                      │ Effect::Verdict ──> swarm passes it on

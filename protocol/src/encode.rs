@@ -95,6 +95,10 @@ impl EncodedSize for u8 {
     }
 }
 
+impl EncodedSize for u32 {
+    const ENCODED_BYTES_MIN: usize = 4;
+}
+
 /// Encodes a value. Never fails: our types have no state that the format cannot hold.
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
     bincode::encode_to_vec(value, CONFIG).expect("encoding into memory has nothing that could fail")

@@ -21,6 +21,7 @@
 //! | [`check`] | the rules that need no state, and the types that prove they were applied |
 //! | [`ledger`] | the rules that need the accounts: connect a block, undo it |
 //! | [`message`] | what travels between peers |
+//! | [`compact`] | how a new block is announced in a fraction of its bytes |
 //! | [`violation`] | one variant for each rule |
 //! | [`record`] | what the data of records says: a convention, not a rule |
 //! | [`receipt`] | a file that proves a transaction to whoever runs no node |
@@ -29,6 +30,7 @@ pub mod account;
 pub mod amount;
 pub mod block;
 pub mod check;
+pub mod compact;
 pub mod encode;
 pub mod hash;
 pub mod ledger;
@@ -46,6 +48,7 @@ pub use account::{Address, AddressError, PublicKey, SecretKey, Signature};
 pub use amount::{Amount, AmountError};
 pub use block::{Block, Body, Header, Height, Reward};
 pub use check::{CheckedBlock, CheckedTransaction};
+pub use compact::{Announcement, CompactBlock};
 pub use encode::{DecodeError, List};
 pub use hash::{BlockId, LeafHash, TransactionId};
 pub use ledger::{Account, Delta, Ledger};

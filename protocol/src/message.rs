@@ -1,10 +1,11 @@
-//! What travels between peers: requests and their responses. Blocks and transactions also travel as gossip, as
-//! the plain encoding of a [`Block`] or a [`SignedTransaction`].
+//! What travels between peers: requests and their responses. New blocks and transactions also travel as gossip, as
+//! the plain encoding of an [`Announcement`](crate::compact::Announcement) or a [`SignedTransaction`].
 
 use bincode::{Decode, Encode};
 
 use crate::block::{Block, Header, Height};
 use crate::check::TRANSACTION_BYTES_MAX;
+use crate::compact::BLOCK_TRANSACTIONS_MAX;
 use crate::encode::List;
 use crate::hash::{BlockId, TransactionId};
 use crate::network::{BLOCK_BYTES_LIMIT, Network};
@@ -18,6 +19,8 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub const REQUEST_IDS_MAX: usize = 4096;
 /// The longest encoded request, in bytes: a tag, a count and the ids, with room to spare.
 pub const REQUEST_BYTES_MAX: usize = REQUEST_IDS_MAX * 32 + 64;
+/// The most places of transactions in one request: as many as a block can have.
+pub const REQUEST_PLACES_MAX: usize = BLOCK_TRANSACTIONS_MAX;
 /// The most headers in one response.
 pub const RESPONSE_HEADERS_MAX: usize = 4096;
 /// The most transaction ids in one response.
@@ -26,6 +29,8 @@ pub const RESPONSE_IDS_MAX: usize = 32_768;
 pub const RESPONSE_BYTES_SOFT_MAX: usize = 2 << 20;
 /// The longest encoded response, in bytes.
 pub const RESPONSE_BYTES_MAX: usize = RESPONSE_BYTES_SOFT_MAX + BLOCK_BYTES_LIMIT + 64;
+/// What stands before a block in its announcement, in bytes.
+const ANNOUNCEMENT_TAG_BYTES: usize = 4;
 /// The longest name that a node gives itself, in bytes.
 pub const NICKNAME_BYTES_MAX: usize = 32;
 /// What is shown of a problem with a file, in characters.
@@ -53,6 +58,13 @@ pub enum Request {
         /// At most [`REQUEST_IDS_MAX`].
         ids: List<TransactionId>,
     },
+    /// Transactions of a block that you announced.
+    BlockTransactions {
+        /// Which block.
+        block: BlockId,
+        /// Where they are in it, from 0, ascending; at most [`REQUEST_PLACES_MAX`].
+        places: List<u32>,
+    },
 }
 
 /// The answer to the [`Request`] of the same name.
@@ -68,6 +80,8 @@ pub enum Response {
     Pending(List<TransactionId>),
     /// Those that are there, in the order asked for, until the response is full.
     Transactions(List<SignedTransaction>),
+    /// All that were asked for, in the order of their places.
+    BlockTransactions(List<SignedTransaction>),
 }
 
 /// How far a node is.
@@ -122,7 +136,7 @@ fn confuses(c: char) -> bool {
 
 /// The longest gossip message of a network, in bytes. The same on every node, since a longer one silences a link.
 pub fn gossip_bytes_max(network: &Network) -> usize {
-    network.block_bytes_max().max(TRANSACTION_BYTES_MAX)
+    (ANNOUNCEMENT_TAG_BYTES + network.block_bytes_max()).max(TRANSACTION_BYTES_MAX)
 }
 
 /// The topic of blocks or transactions of a network.
@@ -137,14 +151,19 @@ mod tests {
 
     #[test]
     fn the_largest_request_fits() {
-        let request = Request::Blocks { ids: vec![BlockId([1; 32]); REQUEST_IDS_MAX].into() };
-        assert!(encode(&request).len() <= REQUEST_BYTES_MAX);
+        let ids = vec![BlockId([1; 32]); REQUEST_IDS_MAX];
+        let places = (0..REQUEST_PLACES_MAX as u32).collect();
+        for request in
+            [Request::Blocks { ids: ids.into() }, Request::BlockTransactions { block: BlockId([1; 32]), places }]
+        {
+            assert!(encode(&request).len() <= REQUEST_BYTES_MAX);
+        }
     }
 
     #[test]
     fn an_unknown_kind_of_request_is_refused() {
         assert!(decode::<Request>(&encode(&Request::Pending), 100).is_ok());
-        assert!(decode::<Request>(&[5, 0, 0, 0], 100).is_err());
+        assert!(decode::<Request>(&[6, 0, 0, 0], 100).is_err());
     }
 
     #[test]

@@ -70,6 +70,8 @@ fn request() -> impl Strategy<Value = Request> {
         blocks().prop_map(|ids| Request::Blocks { ids: ids.into() }),
         Just(Request::Pending),
         vec(hash_bytes().prop_map(TransactionId), 0..5).prop_map(|ids| Request::Transactions { ids: ids.into() }),
+        (hash_bytes(), vec(any::<u32>(), 0..5))
+            .prop_map(|(block, places)| Request::BlockTransactions { block: BlockId(block), places: places.into() }),
     ]
 }
 
@@ -80,7 +82,16 @@ fn response() -> impl Strategy<Value = Response> {
         vec(block(), 0..3).prop_map(|blocks| Response::Blocks(blocks.into())),
         vec(hash_bytes().prop_map(TransactionId), 0..5).prop_map(|ids| Response::Pending(ids.into())),
         vec(signed(), 0..4).prop_map(|signed| Response::Transactions(signed.into())),
+        vec(signed(), 0..4).prop_map(|signed| Response::BlockTransactions(signed.into())),
     ]
+}
+
+/// A block by short ids of any width, as whoever knows other transactions announces it.
+fn compact() -> impl Strategy<Value = CompactBlock> {
+    let widths = compact::ID_BITS_MIN..=compact::ID_BITS_MAX;
+    (block(), vec(hash_bytes().prop_map(LeafHash), 0..3), widths).prop_map(|(block, others, id_bits)| {
+        CompactBlock::with_id_bits(&CheckedBlock::recall(block, &dev()), others, id_bits)
+    })
 }
 
 /// A valid encoding of each type that peers send.
@@ -91,6 +102,7 @@ fn encoding() -> impl Strategy<Value = Vec<u8>> {
         block().prop_map(|value| encode(&value)),
         request().prop_map(|value| encode(&value)),
         response().prop_map(|value| encode(&value)),
+        compact().prop_map(|value| encode(&Announcement::Compact(value))),
     ]
 }
 
@@ -150,6 +162,10 @@ fn decode_as_everything(bytes: &[u8], network: &Network) {
         let _ = check::check_transactions(block.body.transactions.to_vec(), network);
     }
     one::<Delta>(bytes);
+    if let Some(Announcement::Compact(compact)) = one::<Announcement>(bytes) {
+        assert_eq!(compact.length() + 4, bytes.len());
+        assert!(compact.find(&[]).iter().all(Option::is_none));
+    }
     one::<Request>(bytes);
     if let Some(Response::Status(status)) = one::<Response>(bytes) {
         assert!(status.nickname().chars().count() <= message::NICKNAME_BYTES_MAX);
@@ -206,7 +222,8 @@ proptest! {
     }
 
     #[test]
-    fn values_survive_encoding(block in block(), request in request(), response in response()) {
+    fn values_survive_encoding(block in block(), request in request(), response in response(), compact in compact()) {
+        prop_assert_eq!(decode::<CompactBlock>(&encode(&compact), RESPONSE_BYTES_MAX), Ok(compact));
         prop_assert_eq!(decode::<Block>(&encode(&block), RESPONSE_BYTES_MAX), Ok(block));
         prop_assert_eq!(decode::<Request>(&encode(&request), RESPONSE_BYTES_MAX), Ok(request));
         prop_assert_eq!(decode::<Response>(&encode(&response), RESPONSE_BYTES_MAX), Ok(response));

@@ -225,16 +225,22 @@ STATUS = ("struct", [
 REQUEST = ("enum", [
     ("status", STATUS), ("headers", ("list", HASH)), ("blocks", ("list", HASH)), ("pending", None),
     ("transactions", ("list", HASH)),
+    ("block_transactions", ("struct", [("block", HASH), ("places", ("list", "u32"))])),
 ])
 RESPONSE = ("enum", [
     ("status", STATUS), ("headers", ("list", HEADER)), ("blocks", ("list", BLOCK)), ("pending", ("list", HASH)),
-    ("transactions", ("list", SIGNED)),
+    ("transactions", ("list", SIGNED)), ("block_transactions", ("list", SIGNED)),
 ])
+HINT = ("struct", [("position", "u32"), ("bits", "u32")])
+COMPACT = ("struct", [
+    ("header", HEADER), ("reward", REWARD), ("id_bits", "u8"), ("ids", DATA), ("hints", ("list", HINT)),
+])
+ANNOUNCEMENT = ("enum", [("whole", BLOCK), ("compact", COMPACT)])
 TYPES = {
     "header": HEADER, "reward": REWARD, "signed_transaction": SIGNED, "block": BLOCK, "status": STATUS,
-    "request": REQUEST, "response": RESPONSE,
+    "announcement": ANNOUNCEMENT, "request": REQUEST, "response": RESPONSE,
 }
-WIDTHS = {"u32": 4, "u64": 8, "u128": 16, "target": 4}
+WIDTHS = {"u8": 1, "u32": 4, "u64": 8, "u128": 16, "target": 4}
 
 
 def encode(kind, value):
@@ -277,7 +283,7 @@ def decode_part(kind, data):
     if isinstance(kind, str):
         head, rest = take(WIDTHS[kind])
         number = int.from_bytes(head, "little")
-        return (f"{number:#010x}" if kind == "target" else number if kind == "u32" else str(number)), rest
+        return (f"{number:#010x}" if kind == "target" else number if WIDTHS[kind] <= 4 else str(number)), rest
     if kind[0] == "bytes":
         head, rest = take(kind[1])
         return head.hex(), rest
@@ -285,6 +291,8 @@ def decode_part(kind, data):
         value = {}
         for name, field in kind[1]:
             value[name], data = decode_part(field, data)
+        if kind is COMPACT:
+            check_compact(value)
         return value, data
     if kind[0] == "enum":
         head, rest = take(4)
@@ -445,6 +453,52 @@ def replay(network, now, blocks):
         for address, (balance, nonce) in sorted(best["accounts"].items())
     ]
     return {"accept": {"tip": tip.hex(), "height": str(best["height"]), "work": str(best["work"]), "accounts": accounts}}
+
+
+# 13.6 Compact blocks
+
+def check_compact(compact):
+    bits, ids = compact["id_bits"], bytes.fromhex(compact["ids"])
+    demand(16 <= bits <= 32, "R1")
+    count = 8 * len(ids) // bits
+    demand(count <= 31774 and len(ids) == (count * bits + 7) // 8, "R1")
+    demand(int.from_bytes(ids, "little") < 1 << count * bits, "R1")
+    positions = [hint["position"] for hint in compact["hints"]]
+    demand(all(a < b for a, b in zip(positions, positions[1:] + [count])), "R1")
+
+
+def siphash_2_4(key, data):
+    """Aumasson and Bernstein, SipHash, 2012."""
+    mask = (1 << 64) - 1
+    k0, k1 = int.from_bytes(key[:8], "little"), int.from_bytes(key[8:], "little")
+    v = [k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573]
+
+    def rotated(x, by):
+        return (x << by | x >> 64 - by) & mask
+
+    def rounds(count):
+        for _ in range(count):
+            v[0], v[2] = (v[0] + v[1]) & mask, (v[2] + v[3]) & mask
+            v[1], v[3] = rotated(v[1], 13) ^ v[0], rotated(v[3], 16) ^ v[2]
+            v[0] = rotated(v[0], 32)
+            v[2], v[0] = (v[2] + v[1]) & mask, (v[0] + v[3]) & mask
+            v[1], v[3] = rotated(v[1], 17) ^ v[2], rotated(v[3], 21) ^ v[0]
+            v[2] = rotated(v[2], 32)
+
+    tail = len(data) % 8
+    words = data[:len(data) - tail] + data[len(data) - tail:].ljust(7, b"\0") + bytes([len(data) % 256])
+    for at in range(0, len(words), 8):
+        word = int.from_bytes(words[at:at + 8], "little")
+        v[3] ^= word
+        rounds(2)
+        v[0] ^= word
+    v[2] ^= 0xff
+    rounds(4)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+def leaf_hash(header, leaf):
+    return siphash_2_4(tagged("quipu short id 1", header)[:16], leaf)
 
 
 # 16. What records say
@@ -731,6 +785,9 @@ def check_values():
         reward = plain(case["reward"])
         same(tagged("quipu reward 1", bytes.fromhex(case["parent"]) + reward).hex(), case["id"], "reward id")
         same(leaf(reward).hex(), case["leaf"], "reward leaf")
+    for case in hashes["short_ids"]:
+        got = leaf_hash(plain(case["header"]), bytes.fromhex(case["leaf"]))
+        same(str(got), case["hash"], "hash for a short id")
     addresses = load("addresses.json")
     for case in addresses["of_keys"]:
         same(address_text(sender_of({"sender": {"ed25519": case["public_key"]}})), case["address"], "address of key")

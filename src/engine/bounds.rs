@@ -7,6 +7,8 @@
 //! | cached bodies | `BODY_CACHE_BYTES_MAX` and one block | the oldest |
 //! | memory pool, in all, of a sender, of a peer | see [`mempool`] | the worst paying |
 //! | orphans, in all and of a peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
+//! | blocks that are put together, in all, in bytes, of a peer | `RECONSTRUCTIONS_MAX` and what is beside it | the newest |
+//! | attempts at that which are remembered | `TRIES_MAX` | the oldest |
 //! | offered blocks, in all and of a peer | `OFFERED_MAX`, `OFFERED_PER_PEER_MAX` | the newest |
 //! | transactions before their check | `UNCHECKED_MAX` | the newest |
 //! | refused transactions | `REFUSED_MAX` | the oldest |
@@ -30,6 +32,7 @@
 use quipu_protocol::message::{RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX};
 
 use super::chain::LEFT_BYTES_MAX;
+use super::compact::{RECONSTRUCTION_BYTES_MAX, RECONSTRUCTIONS_MAX};
 use super::gossip::{CHECKS_MAX, OFFERED_MAX, REFUSED_MAX, UNCHECKED_MAX};
 use super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::peers::LATE_PER_PEER_MAX;
@@ -54,8 +57,10 @@ impl Engine {
             ("mempool_bytes", mempool::POOL_BYTES_MAX),
             ("orphans", ORPHANS_PER_PEER_MAX * peers),
             ("orphan_bytes", ORPHAN_BYTES_MAX),
+            ("reconstructions", RECONSTRUCTIONS_MAX),
+            ("reconstruction_bytes", RECONSTRUCTION_BYTES_MAX),
             ("offered_blocks", OFFERED_MAX),
-            ("requested_blocks", asked_blocks + OFFERED_MAX),
+            ("requested_blocks", asked_blocks + OFFERED_MAX + RECONSTRUCTIONS_MAX),
             (
                 "candidate_headers",
                 peers * (candidate_headers_max(self.chain.tip_place().height.0) + RESPONSE_HEADERS_MAX),
@@ -63,7 +68,7 @@ impl Engine {
             ("wanted_transactions", peers * RESPONSE_IDS_MAX),
             ("late_requests", peers * LATE_PER_PEER_MAX),
             ("unchecked_transactions", UNCHECKED_MAX),
-            ("checks", asked_blocks + OFFERED_MAX + CHECKS_MAX),
+            ("checks", asked_blocks + OFFERED_MAX + CHECKS_MAX + RECONSTRUCTIONS_MAX),
             ("refused_transactions", REFUSED_MAX),
             ("deferred_requests", peers * DEFERRED_PER_PEER_MAX),
             ("submitted_blocks", SUBMITTED_MAX),
@@ -82,6 +87,8 @@ impl Engine {
             ("mempool_bytes", self.mempool.bytes()),
             ("orphans", self.orphans.len()),
             ("orphan_bytes", self.orphans.bytes()),
+            ("reconstructions", self.reconstructions.len()),
+            ("reconstruction_bytes", self.reconstructions.bytes()),
             ("offered_blocks", self.offers().count()),
             ("peers", self.peers.len()),
             ("requested_blocks", self.sync.requested()),

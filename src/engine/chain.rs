@@ -10,6 +10,7 @@
 
 mod checkpoint;
 mod outcome;
+mod recent;
 mod reorganisation;
 
 use std::collections::VecDeque;
@@ -446,16 +447,6 @@ impl Chain {
     /// Writes since the last call. Those of a reorganisation come all at once, when it is done.
     pub(crate) fn take_writes(&mut self) -> Vec<Write> {
         std::mem::take(&mut self.writes)
-    }
-
-    /// The best block itself, if it is in memory.
-    pub(crate) fn cached_tip(&self) -> Option<Arc<CheckedBlock>> {
-        self.bodies.get(self.tip()).map(|cached| cached.block.clone())
-    }
-
-    /// Encoded length of the cached blocks, in bytes.
-    pub(crate) fn cached_bytes(&self) -> usize {
-        self.bodies.bytes()
     }
 
     fn find_stored_better(&mut self) {

@@ -5,8 +5,8 @@ mod user;
 use std::sync::Arc;
 
 use quipu_protocol::{
-    Account, Address, Block, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Height, Millis, Request,
-    Response, SignedTransaction, TransactionId, UnixMillis, Violation,
+    Account, Address, Block, BlockId, CheckedBlock, CheckedTransaction, CompactBlock, Delta, Header, Height, Millis,
+    Request, Response, SignedTransaction, TransactionId, UnixMillis, Violation,
 };
 pub use user::{
     Answer, Command, CommandError, Fate, GoneReason, MINE_COUNT_MAX, MiningMode, Notice, ROLLED_BACK_TOLD_MAX,
@@ -47,8 +47,10 @@ pub struct Key(pub u64);
 /// What is spread by gossip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gossip {
-    /// A new block.
+    /// A new block, all of it.
     Block(Box<Block>),
+    /// A new block, for whoever knows its transactions.
+    Compact(Box<CompactBlock>),
     /// A transaction that waits to be mined.
     Transaction(Box<SignedTransaction>),
 }

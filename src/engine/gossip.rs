@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use quipu_protocol::{
-    Blame, Block, BlockId, CheckedBlock, CheckedTransaction, Millis, SignedTransaction, TransactionId, Violation,
+    Announcement, Blame, Block, BlockId, CheckedBlock, CheckedTransaction, Millis, SignedTransaction, TransactionId,
+    Violation,
 };
 
 use super::chain::Insertion;
@@ -101,30 +102,36 @@ impl Engine {
             return;
         }
         match gossip {
-            Gossip::Block(block) => self.on_offered_block(peer, Some(ticket), *block, now, effects),
+            Gossip::Block(block) => {
+                self.on_announced(peer, Some(ticket), Announcement::Whole(*block), now, effects);
+            }
+            Gossip::Compact(compact) => {
+                self.on_announced(peer, Some(ticket), Announcement::Compact(*compact), now, effects);
+            }
             Gossip::Transaction(signed) => self.on_offered_transaction(peer, ticket, *signed, effects),
         }
     }
 
-    fn on_offered_block(
+    fn on_announced(
         &mut self,
         peer: PeerKey,
         ticket: Option<Ticket>,
-        block: Block,
+        announced: Announcement,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let header = block.header;
+        let header = *announced.header();
         let verdict = match self.chain.insert_header(&header, now.unix) {
             Insertion::Known(found) => {
                 self.peer_has(peer, found);
                 let is_new = !self.chain.index().has_body(found) && !self.is_checking(found);
                 if is_new && self.has_room_for_offer(peer) {
-                    let key = self.new_key();
-                    self.checks.insert(key, Check::Offered { origin: peer, ticket, block: found });
-                    self.sync.note_check(found);
-                    effects.push(Effect::CheckBlocks { key, blocks: vec![block] });
-                    return;
+                    return match announced {
+                        Announcement::Whole(block) => self.check_offered(peer, ticket, found, block, effects),
+                        Announcement::Compact(compact) => {
+                            self.reconstruct(peer, ticket, found, compact, now, effects);
+                        }
+                    };
                 }
                 Verdict::Ignore
             }
@@ -133,14 +140,14 @@ impl Engine {
                 if let Some(session) = self.peers.get_mut(peer) {
                     session.status_at = None;
                 }
-                self.orphans.insert(peer, block, WaitsFor::Parent(header.parent));
+                self.orphans.insert(peer, announced, WaitsFor::Parent(header.parent));
                 Verdict::Ignore
             }
             Insertion::Early(_) => {
                 let time = quipu_protocol::UnixMillis(
                     header.timestamp.0.saturating_sub(self.network.parameters().future_time_max.0),
                 );
-                self.orphans.insert(peer, block, WaitsFor::Time(time));
+                self.orphans.insert(peer, announced, WaitsFor::Time(time));
                 Verdict::Ignore
             }
             Insertion::Barred(work) => {
@@ -160,6 +167,20 @@ impl Engine {
         }
     }
 
+    fn check_offered(
+        &mut self,
+        peer: PeerKey,
+        ticket: Option<Ticket>,
+        found: BlockRef,
+        block: Block,
+        effects: &mut Vec<Effect>,
+    ) {
+        let key = self.new_key();
+        self.checks.insert(key, Check::Offered { origin: peer, ticket, block: found });
+        self.sync.note_check(found);
+        effects.push(Effect::CheckBlocks { key, blocks: vec![block] });
+    }
+
     fn is_checking(&self, block: BlockRef) -> bool {
         self.checks.values().any(|check| matches!(check, Check::Offered { block: checking, .. } if *checking == block))
     }
@@ -177,7 +198,7 @@ impl Engine {
     pub(super) fn offers(&self) -> impl Iterator<Item = PeerKey> {
         let checking = self.checks.values().filter_map(|check| match check {
             Check::Offered { origin, .. } => Some(*origin),
-            Check::Sync { .. } | Check::Transactions { .. } => None,
+            Check::Sync { .. } | Check::Transactions { .. } | Check::Pulled => None,
         });
         checking.chain(self.awaiting_verdict.iter().map(|(peer, ..)| *peer))
     }
@@ -271,7 +292,7 @@ impl Engine {
             let index = self.chain.index();
             let known = |id: &BlockId| index.find(id).is_some();
             let Some(orphan) = self.orphans.take_ready(known, now.unix) else { return };
-            self.on_offered_block(orphan.from, None, orphan.block, now, effects);
+            self.on_announced(orphan.from, None, orphan.announced, now, effects);
         }
     }
 
@@ -352,7 +373,7 @@ impl Engine {
             self.announcer.waiting = false;
             self.announcer.last = Some(now.elapsed);
             if let Some(block) = self.chain.cached_tip() {
-                self.publish(Gossip::Block(Box::new(block.to_block())));
+                self.publish(self.announcement_of(&block));
             }
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Always true: an account's transactions in the pool have nonces from the account's on, together they spend no more
 //! than it has, and the pool stays within [`POOL_BYTES_MAX`]. No call takes time for all that waits, but for
-//! [`Mempool::list`]. Deliberately absent: coins that an account is
-//! about to receive do not count until they are mined.
+//! [`Mempool::list`] and [`Mempool::iter`]. Deliberately absent: coins that an account is about to receive do not count
+//! until they are mined.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
@@ -301,12 +301,16 @@ impl Mempool {
         selected
     }
 
+    /// All that waits, by sender and nonce.
+    pub fn iter(&self) -> impl Iterator<Item = &CheckedTransaction> {
+        self.queues.values().flat_map(|queue| queue.by_nonce.values()).map(|waiting| &waiting.transaction)
+    }
+
     /// All that waits: first what can be mined now, in that order, then the rest.
     pub fn list(&self, ledger: &Ledger) -> Vec<CheckedTransaction> {
         let mut listed = self.select(ledger, usize::MAX);
         let ready: BTreeSet<TransactionId> = listed.iter().map(CheckedTransaction::id).collect();
-        let rest = self.queues.values().flat_map(|queue| queue.by_nonce.values());
-        listed.extend(rest.map(|waiting| &waiting.transaction).filter(|one| !ready.contains(&one.id())).cloned());
+        listed.extend(self.iter().filter(|one| !ready.contains(&one.id())).cloned());
         listed
     }
 

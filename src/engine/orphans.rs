@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 
 use quipu_protocol::encode::encode;
-use quipu_protocol::{Block, BlockId, UnixMillis};
+use quipu_protocol::{Announcement, BlockId, UnixMillis};
 
 use super::event::PeerKey;
 
-/// Encoded length of all blocks that wait here, in bytes.
+/// Encoded length of all announcements of blocks that wait here, in bytes.
 pub(crate) const ORPHAN_BYTES_MAX: usize = 8 << 20;
 /// Blocks from one peer, so that a flood leaves room for others. More are dropped.
 pub(crate) const ORPHANS_PER_PEER_MAX: usize = 32;
@@ -28,7 +28,7 @@ pub(crate) enum WaitsFor {
 #[derive(Debug)]
 pub(crate) struct Orphan {
     pub(crate) from: PeerKey,
-    pub(crate) block: Block,
+    pub(crate) announced: Announcement,
     waits_for: WaitsFor,
     id: BlockId,
     length: usize,
@@ -43,15 +43,15 @@ pub(crate) struct Orphans {
 
 impl Orphans {
     /// Keeps a block, if there is room for one more of this peer's.
-    pub(crate) fn insert(&mut self, from: PeerKey, block: Block, waits_for: WaitsFor) {
-        let id = block.header.id();
+    pub(crate) fn insert(&mut self, from: PeerKey, announced: Announcement, waits_for: WaitsFor) {
+        let id = announced.header().id();
         let of_peer = self.waiting.iter().filter(|orphan| orphan.from == from).count();
         if of_peer >= ORPHANS_PER_PEER_MAX || self.waiting.iter().any(|orphan| orphan.id == id) {
             return;
         }
-        let length = encode(&block).len();
+        let length = encode(&announced).len();
         self.bytes += length;
-        self.waiting.push_back(Orphan { from, block, waits_for, id, length });
+        self.waiting.push_back(Orphan { from, announced, waits_for, id, length });
         while self.bytes > ORPHAN_BYTES_MAX {
             self.take_at(0);
         }

@@ -13,6 +13,9 @@ use quipu_protocol::{Action, Block, Header, Millis, Response, SignedTransaction,
 pub const ANSWER_TIMEOUT: Millis = Millis(4_000);
 /// How long any peer may take to answer. The shell waits longer than this before it gives a request up.
 pub const ANSWER_TIMEOUT_MAX: Millis = Millis(60_000);
+/// What the transactions that a compact block lacks are waited for, from a peer that is quick: the block can be had from
+/// others.
+pub(crate) const PULL_TIMEOUT: Millis = Millis(1_000);
 /// The most bytes of blocks that a peer is asked for at once.
 pub(crate) const BATCH_BYTES_MAX: usize = 1 << 20;
 /// What a peer is asked for at once should not travel for longer.
@@ -116,6 +119,19 @@ impl Pace {
         Millis(timeout.min(ANSWER_TIMEOUT_MAX.0))
     }
 
+    /// How long transactions of a block, of this length, may take that was just announced. A peer of which nothing is known
+    /// yet gets what anybody does.
+    pub(crate) fn pull_timeout(&self, bytes: usize) -> Millis {
+        let patience = self.timeout(bytes);
+        match self.smoothed {
+            Some(smoothed) if self.is_quick() => {
+                let round_trip = (smoothed + 4 * self.variation).max(PULL_TIMEOUT.0);
+                Millis(patience.0 - ANSWER_TIMEOUT.0 + round_trip)
+            }
+            _ => patience,
+        }
+    }
+
     fn round_trip_timeout(&self) -> u64 {
         self.smoothed.map_or(0, |smoothed| smoothed + 4 * self.variation).max(ANSWER_TIMEOUT.0)
     }
@@ -149,7 +165,9 @@ pub(crate) fn answer_bytes(response: &Response) -> usize {
             blocks.iter().map(|block| Block::ENCODED_BYTES_MIN + transactions_bytes(&block.body.transactions)).sum()
         }
         Response::Pending(ids) => ids.len() * size_of::<TransactionId>(),
-        Response::Transactions(transactions) => transactions_bytes(transactions),
+        Response::Transactions(transactions) | Response::BlockTransactions(transactions) => {
+            transactions_bytes(transactions)
+        }
     }
 }
 

@@ -291,7 +291,7 @@ impl Peers {
     pub(crate) fn may_gossip(&mut self, peer: PeerKey, gossip: &Gossip, now: Now) -> bool {
         let session = self.sessions.get_mut(&peer).filter(|session| session.points < POINTS_MAX);
         session.is_some_and(|session| match gossip {
-            Gossip::Block(_) => session.gossip_blocks.take(1, now),
+            Gossip::Block(_) | Gossip::Compact(_) => session.gossip_blocks.take(1, now),
             Gossip::Transaction(_) => session.gossip_transactions.take(1, now),
         })
     }

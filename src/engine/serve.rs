@@ -7,11 +7,13 @@ use quipu_protocol::{BlockId, Request, Response, SignedTransaction, TransactionI
 
 use super::Engine;
 use super::event::{Effect, Event, Fault, Now, PeerKey, Place, Ticket};
-use super::sync::is_request_too_long;
+use super::sync::is_request_malformed;
 
 /// What a list of pending transactions costs of a peer's budget, in requests: it is the longest answer to the shortest
 /// question.
 const PENDING_COST: u64 = 32;
+/// So many transactions of a block cost as much of a peer's budget as a request: they are gathered here, not by the store.
+const PLACES_PER_COST: usize = 256;
 /// Requests of one peer that wait for the end of a reorganisation. More are refused: nobody honest has more than one.
 pub(super) const DEFERRED_PER_PEER_MAX: usize = 4;
 
@@ -27,9 +29,13 @@ impl Engine {
         if self.peers.is_cut_off(peer) {
             return effects.push(Effect::Reply { ticket, response: None });
         }
-        let cost = if request == Request::Pending { PENDING_COST } else { 1 };
+        let cost = match &request {
+            Request::Pending => PENDING_COST,
+            Request::BlockTransactions { places, .. } => 1 + (places.len() / PLACES_PER_COST) as u64,
+            _ => 1,
+        };
         let within_budget = self.peers.get_quietly(peer).is_some_and(|session| session.requests.take(cost, now));
-        if !within_budget || is_request_too_long(&request) {
+        if !within_budget || is_request_malformed(&request) {
             let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
             self.peers.punish(peer, fault, effects);
             return effects.push(Effect::Reply { ticket, response: None });
@@ -47,6 +53,10 @@ impl Engine {
             }
             Request::Pending => Response::Pending(self.mempool.best_ids(RESPONSE_IDS_MAX).into()),
             Request::Transactions { ids } => Response::Transactions(self.pending_transactions(&ids).into()),
+            Request::BlockTransactions { block, places } => {
+                let response = self.block_transactions(&block, &places);
+                return effects.push(Effect::Reply { ticket, response });
+            }
         };
         effects.push(Effect::Reply { ticket, response: Some(response) });
     }
@@ -79,6 +89,13 @@ impl Engine {
         let mut named = HashSet::new();
         let stored = ids.iter().filter_map(|id| index.find(id)).filter(|block| index.has_body(*block));
         stored.filter(|block| named.insert(*block)).map(|block| index.place(block)).collect()
+    }
+
+    /// Transactions of a block that is in memory; `None` if it is not, or has none at one of the places.
+    fn block_transactions(&self, id: &BlockId, places: &[u32]) -> Option<Response> {
+        let block = self.chain.cached(self.chain.index().find(id)?)?;
+        let at = |place: &u32| Some(block.transactions().get(*place as usize)?.signed().clone());
+        places.iter().map(at).collect::<Option<Vec<_>>>().map(|all| Response::BlockTransactions(all.into()))
     }
 
     fn pending_transactions(&self, ids: &[TransactionId]) -> Vec<SignedTransaction> {

@@ -16,7 +16,7 @@ use std::collections::{HashSet, VecDeque};
 
 use quipu_protocol::block::HEADER_BYTES;
 use quipu_protocol::message::{
-    NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request, Status,
+    NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, REQUEST_PLACES_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request, Status,
 };
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
@@ -306,7 +306,7 @@ impl Engine {
     }
 
     /// Whether there is another peer to ask, a quick one that takes at least so much at once.
-    fn another_has_the_path(&self, not: PeerKey, batch_bytes: usize) -> bool {
+    pub(super) fn another_has_the_path(&self, not: PeerKey, batch_bytes: usize) -> bool {
         let goal = self.chain.goal();
         self.peers.iter().any(|(peer, session)| {
             let is_quick = session.timeouts == 0 && !session.is_overdue && session.pace.is_quick();
@@ -474,13 +474,16 @@ impl Engine {
     }
 }
 
-/// Whether a request names more than the protocol allows.
-pub(super) fn is_request_too_long(request: &Request) -> bool {
+/// Whether a request names more than the protocol allows, or places that are not in order.
+pub(super) fn is_request_malformed(request: &Request) -> bool {
     let ids = match request {
         Request::Status(_) | Request::Pending => 0,
         Request::Headers { locator } => locator.len(),
         Request::Blocks { ids } => ids.len(),
         Request::Transactions { ids } => ids.len(),
+        Request::BlockTransactions { places, .. } => {
+            return places.len() > REQUEST_PLACES_MAX || places.windows(2).any(|pair| pair[0] >= pair[1]);
+        }
     };
     ids > REQUEST_IDS_MAX
 }

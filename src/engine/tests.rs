@@ -3,6 +3,7 @@
 mod account;
 mod attacks;
 mod checkpoints;
+mod compact;
 mod floods;
 mod pool;
 mod promises;
@@ -35,6 +36,8 @@ struct Seen {
     published: Vec<Gossip>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
+    /// How many blocks, and how many transactions by themselves.
+    checked: (usize, usize),
 }
 
 /// An engine whose checks, disk and clock are the test's.
@@ -117,6 +120,7 @@ impl Bench {
             Effect::Close { peer, fault, .. } => self.seen.closed.push((peer, fault)),
             Effect::Notify(notice) => self.seen.notices.push(notice),
             Effect::CheckBlocks { key, blocks } => {
+                self.seen.checked.0 += blocks.len();
                 let results = blocks.into_iter().map(|block| check_block(block, &self.network)).collect();
                 let checked = Event::BlocksChecked { key, results };
                 if !self.hold_checks {
@@ -125,6 +129,7 @@ impl Bench {
                 self.held.push(checked);
             }
             Effect::CheckTransactions { key, transactions } => {
+                self.seen.checked.1 += transactions.len();
                 let results = check_transactions(transactions, &self.network);
                 return Some(Event::TransactionsChecked { key, results }).filter(|_| !self.hold_transactions);
             }

@@ -32,7 +32,7 @@ use super::random::Random;
 use super::world::{NodeId, World};
 use crate::engine::event::{Effect, Event, Gossip, Now, PeerKey, Wake, Write};
 use crate::engine::{Engine, View};
-use crate::protocol::{Address, Block, CheckedBlock, Millis, Network, Request, Response, SecretKey, Status};
+use crate::protocol::{Address, Block, CheckedBlock, Header, Millis, Network, Request, Response, SecretKey, Status};
 
 /// What an adversary does.
 #[derive(Debug)]
@@ -159,6 +159,15 @@ fn statuses(effects: &mut [Effect]) -> impl Iterator<Item = &mut Status> {
         | Effect::Reply { response: Some(Response::Status(status)), .. } => Some(status),
         _ => None,
     })
+}
+
+/// The header of a block that is announced, if this is one.
+fn announced(gossip: &Gossip) -> Option<&Header> {
+    match gossip {
+        Gossip::Block(block) => Some(&block.header),
+        Gossip::Compact(compact) => Some(compact.header()),
+        Gossip::Transaction(_) => None,
+    }
 }
 
 /// Blocks that became known with these effects.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use crate::engine::event::{Batch, Gossip, LoadedBlock, Place, Stored, StoredHeader, Write};
 use crate::protocol::{
-    Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Height, LeafHash, TransactionId,
+    Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Height, LeafHash, TransactionId,
 };
 
 /// A disk that writes batches whole or not at all.
@@ -131,10 +131,10 @@ impl Disk {
 
     /// Whether something that is told to peers has ever been written.
     pub fn held(&self, gossip: &Gossip) -> bool {
+        let has_block = |header: &Header| self.blocks.contains_key(&Place { height: header.height, id: header.id() });
         match gossip {
-            Gossip::Block(block) => {
-                self.blocks.contains_key(&Place { height: block.header.height, id: block.header.id() })
-            }
+            Gossip::Block(block) => has_block(&block.header),
+            Gossip::Compact(compact) => has_block(compact.header()),
             Gossip::Transaction(signed) => self.ever_pending.contains(&signed.leaf()),
         }
     }

@@ -7,7 +7,7 @@
 //! came lately (IHAVE), from which they fetch what they lack (IWANT). Message ids are remembered for two minutes.
 //!
 //! Deliberately absent: one mesh for each topic (blocks and transactions share one), scores of peers, exchange of peers
-//! in PRUNE, opportunistic grafting, and splitting of large messages.
+//! in PRUNE, opportunistic grafting, IDONTWANT, and splitting of large messages.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -19,9 +19,9 @@ use super::random::Random;
 use super::surroundings::Surroundings;
 use super::wheel::Message;
 use crate::engine::event::{Event, Gossip, PeerKey, Ticket};
-use crate::protocol::Millis;
 use crate::protocol::encode::encode;
 use crate::protocol::hash::tagged_hash;
+use crate::protocol::{Announcement, Millis};
 
 /// Sessions that a mesh is filled up to, when it has fewer than the low mark, and cut down to, when it has more than the
 /// high mark.
@@ -56,7 +56,8 @@ pub(crate) struct Published {
 impl Published {
     pub(crate) fn new(gossip: Gossip) -> Self {
         let (tag, bytes) = match &gossip {
-            Gossip::Block(block) => ("block", encode(block.as_ref())),
+            Gossip::Block(block) => ("block", encode(&Announcement::Whole(block.as_ref().clone()))),
+            Gossip::Compact(compact) => ("block", encode(&Announcement::Compact(compact.as_ref().clone()))),
             Gossip::Transaction(signed) => ("transaction", encode(signed.as_ref())),
         };
         let hash = tagged_hash(tag, &[&bytes]);

@@ -48,6 +48,7 @@ impl Counters {
             Event::PeerConnected { peer } => (0, peer.0),
             Event::PeerDisconnected { peer } => (1, peer.0),
             Event::Gossip { gossip: Gossip::Block(block), .. } => (2, tail(&block.header.parent)),
+            Event::Gossip { gossip: Gossip::Compact(compact), .. } => (16, tail(&compact.header().parent)),
             Event::Gossip { gossip: Gossip::Transaction(signed), .. } => (3, signed.transaction.nonce),
             Event::Misbehaved { peer, .. } => (4, peer.0),
             Event::Request { request: Request::Status(status), .. } => (5, tail(&status.tip)),

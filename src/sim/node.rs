@@ -22,6 +22,7 @@ use crate::engine::event::{
     Verdict, Wake, Write,
 };
 use crate::engine::{Engine, EngineConfig};
+use crate::protocol::compact::WHOLE_BYTES_MAX;
 use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey};
 
 /// A check, in milliseconds.
@@ -45,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) nickname: String,
     pub(crate) clock: Clock,
     pub(crate) mining: MiningMode,
+    /// How long a block may be that it announces whole, in bytes.
+    pub(crate) whole_bytes_max: usize,
     pub(crate) miner: Miner,
     pub(crate) traffic: Traffic,
     pub(crate) random: Random,
@@ -90,6 +93,7 @@ impl Node {
             nickname: format!("node{}", id.0),
             clock: Clock::default(),
             mining: MiningMode::Off,
+            whole_bytes_max: WHOLE_BYTES_MAX,
             miner: Miner::default(),
             traffic: Traffic::default(),
             gossip: Memory::default(),
@@ -125,6 +129,7 @@ impl Node {
         };
         let mut engine = Engine::new(config, self.storage.disk.stored());
         engine.set_cached_bytes_max(CACHED_BYTES_MAX);
+        engine.set_whole_bytes_max(self.whole_bytes_max);
         let genesis = Place { height: Height::GENESIS, id: around.network.genesis_id() };
         self.tip = self.storage.disk.tip().unwrap_or(genesis);
         self.engine = Some(engine);

@@ -34,6 +34,7 @@
 //! | times are too far ahead (R14) | a_clock_that_is_ahead_is_told_and_its_blocks_wait |
 
 mod adversaries;
+mod compact;
 mod hosted;
 mod literature;
 mod rules;

@@ -1,6 +1,6 @@
 //! What one node learns, all learn.
 
-use crate::harness::{Cluster, Node, Options, ids, number, scale, text};
+use crate::harness::{Cluster, Node, Options, agree, ids, number, scale, text};
 
 /// The moment a new node at the end of a line of five is told of its peer, it sends: the other end gets it. Every time.
 pub(crate) fn what_is_sent_at_peer_connected_arrives() {
@@ -35,5 +35,28 @@ pub(crate) fn a_block_crosses_a_line_of_five() {
     for node in line.iter() {
         assert!(node.mined_ids().contains(&sent));
         assert!(ids(&node.run("pending")).is_empty());
+    }
+}
+
+/// All that a block of known transactions takes is its short ids; nobody asks for more, on any link.
+pub(crate) fn a_block_of_known_transactions_crosses_by_its_short_ids() {
+    let logging = || Options { arguments: vec!["--log".to_owned(), "quipu=debug".to_owned()], ..Options::default() };
+    let line = [logging(), logging(), logging()].map(Node::start);
+    line[0].connect(&line[1]);
+    line[1].connect(&line[2]);
+    let sent: Vec<String> =
+        (0..60).map(|number| text(&line[0].run(&format!("record number {number}")), "id")).collect();
+    for id in &sent {
+        line[2].wait_event("transaction", |event| event["id"] == *id);
+    }
+    line[2].run("mine 1");
+    assert_eq!(agree(&[&line[0], &line[1], &line[2]]), 1);
+    for node in &line[..2] {
+        let mined = node.mined_ids();
+        assert!(sent.iter().all(|id| mined.contains(id)));
+        let log = node.stderr();
+        let count = |what: &str| log.iter().filter(|line| line.contains(what)).count();
+        assert!(count("announced by its short ids") > 0, "{log:?}");
+        assert_eq!(count("lacks transactions"), 0, "{log:?}");
     }
 }

@@ -37,13 +37,14 @@ pub(crate) mod slow;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use attacker::{Answers, Attacker, network};
 use quipu::protocol::encode::encode;
 use quipu::protocol::{
-    Action, Amount, Block, BlockId, Body, Header, Height, LeafHash, List, Network, Request, Response, Reward,
-    SecretKey, Signature, SignedTransaction, Status, Transaction, UnixMillis, Work,
+    Action, Amount, Announcement, Block, BlockId, Body, CheckedBlock, CompactBlock, Header, Height, LeafHash, List,
+    Network, Request, Response, Reward, SecretKey, Signature, SignedTransaction, Status, Transaction, UnixMillis, Work,
 };
 
 use crate::harness::{Node, agree, number, text};
@@ -120,7 +121,7 @@ pub(crate) fn invalid_blocks() {
     ];
     for (name, block) in attacks {
         let attacker = Attacker::connect(&victim.node, honest_answers());
-        attacker.publish("blocks", encode(&block));
+        attacker.publish("blocks", encode(&Announcement::Whole(block.clone())));
         if !attacker.is_closed_within(crate::harness::DEADLINE) {
             victim.node.fail(&format!("{name}: the sender is still connected"));
         }
@@ -129,12 +130,40 @@ pub(crate) fn invalid_blocks() {
     // The same way with a good block, so that the cases above fail for the reason that they name.
     let attacker = Attacker::connect(&victim.node, honest_answers());
     let block = victim.next_block(Amount::COIN, vec![]);
-    attacker.publish("blocks", encode(&block));
+    attacker.publish("blocks", encode(&Announcement::Whole(block.clone())));
     let id = block.header.id().to_string();
     victim.node.wait_event("tip", |event| event["id"] == *id);
     let honest = Node::new();
     honest.connect(&victim.node);
     assert_eq!(agree(&[&honest, &victim.node]), victim.height + 1);
+}
+
+/// A peer that announces a block by short ids is asked for the transactions that are not known, and for nothing else.
+pub(crate) fn what_an_announced_block_lacks_is_pulled() {
+    let victim = Victim::start();
+    let records: Vec<SignedTransaction> = (0..40).map(|seed| record_of(seed, 0, 100)).collect();
+    let (all, (tell, asked)) = (records.clone(), channel());
+    let answers: Answers = Box::new(move |request| match request {
+        Request::BlockTransactions { places, .. } => {
+            let given = places.iter().map(|place| all[*place as usize].clone()).collect();
+            tell.send(places.into_vec()).expect("the test waits for it");
+            Some(encode(&Response::BlockTransactions(given)))
+        }
+        Request::Blocks { .. } => None,
+        other => honest_answers()(other),
+    });
+    let attacker = Attacker::connect(&victim.node, answers);
+    for record in records.iter().filter(|record| **record != records[7] && **record != records[30]) {
+        attacker.publish("transactions", encode(record));
+        let id = record.transaction.id(&network().genesis_id()).to_string();
+        victim.node.wait_event("transaction", |event| event["id"] == *id);
+    }
+    let block = victim.next_block(Amount::COIN, records);
+    let id = block.header.id().to_string();
+    let compact = CompactBlock::of(&CheckedBlock::recall(block, &network()), []);
+    attacker.publish("blocks", encode(&Announcement::Compact(compact)));
+    victim.node.wait_event("tip", |event| event["id"] == *id);
+    assert_eq!(asked.try_iter().collect::<Vec<_>>(), [[7, 30]]);
 }
 
 /// Peers that promise a better chain and never answer delay nobody for ever.
@@ -262,7 +291,7 @@ impl Victim {
         for number in 0..count {
             let block = self.next_block(Amount::COIN, content(number));
             let id = block.header.id();
-            attacker.publish("blocks", encode(&block));
+            attacker.publish("blocks", encode(&Announcement::Whole(block.clone())));
             self.node.wait_event("tip", |event| event["id"] == *id.to_string());
             self.height += 1;
             (self.tip, self.last) = (id.to_string(), Header { parent: id, ..block.header });
@@ -363,6 +392,7 @@ fn honest_answers() -> Answers {
             Request::Blocks { .. } => Response::Blocks(List::default()),
             Request::Pending => Response::Pending(List::default()),
             Request::Transactions { .. } => Response::Transactions(List::default()),
+            Request::BlockTransactions { .. } => return None,
         }))
     })
 }

@@ -1,13 +1,17 @@
 //! Makes the vectors of encodings: each type that is hashed or that travels, and bytes that are none of them.
 
+use quipu_protocol::compact::{BLOCK_TRANSACTIONS_MAX, Hint, LeafHasher};
 use quipu_protocol::encode::{List, encode};
+use quipu_protocol::merkle;
 use quipu_protocol::{
-    Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, PublicKey, Request, Response, Reward,
-    Signature, SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis, Work,
+    Action, Address, Amount, Announcement, Block, BlockId, Body, CheckedBlock, CompactBlock, Header, Height, LeafHash,
+    PublicKey, Request, Response, Reward, Signature, SignedTransaction, Status, Target, Transaction, TransactionId,
+    UnixMillis, Work,
 };
 use serde_json::{Value, json};
 
 use crate::form::{BadEncoding, Bytes, EncodingCase, Encodings};
+use crate::world::network;
 
 fn header() -> Header {
     Header {
@@ -42,6 +46,18 @@ fn record(data: &[u8]) -> SignedTransaction {
 fn block() -> Block {
     let transactions = vec![transfer(), record(b"knot")].into();
     Block { header: header(), body: Body { reward: reward(), transactions } }
+}
+
+/// Two short ids of 19 bits, with a hint on each: they share theirs with what else is known.
+fn compact() -> CompactBlock {
+    let block = CheckedBlock::recall(block(), &network("lan"));
+    let (hasher, id_bits) = (LeafHasher::of(block.header()), 19);
+    let id = |leaf: &LeafHash| hasher.hash(leaf) & ((1 << id_bits) - 1);
+    let others = block.transactions().iter().map(|one| {
+        let numbered = (0_u32..).map(|number| merkle::leaf(&number.to_le_bytes()));
+        numbered.into_iter().find(|other| id(other) == id(&one.leaf())).expect("there are enough numbers")
+    });
+    CompactBlock::with_id_bits(&block, others.collect::<Vec<_>>(), id_bits)
 }
 
 fn status() -> Status {
@@ -97,6 +113,18 @@ fn block_json(block: &Block) -> Value {
     })
 }
 
+fn compact_json(compact: &CompactBlock) -> Value {
+    let hint = |hint: &Hint| json!({ "position": hint.position, "bits": hint.bits });
+    let hints: Vec<Value> = compact.hints().iter().map(hint).collect();
+    json!({
+        "header": header_json(compact.header()),
+        "reward": reward_json(compact.reward()),
+        "id_bits": compact.id_bits(),
+        "ids": hex::encode(compact.ids()),
+        "hints": hints,
+    })
+}
+
 fn status_json(status: &Status) -> Value {
     json!({
         "tip": status.tip,
@@ -117,6 +145,14 @@ fn accepted() -> Vec<EncodingCase> {
         (json!({ "blocks": &blocks[..] }), Request::Blocks { ids: blocks }),
         (json!("pending"), Request::Pending),
         (json!({ "transactions": &ids[..] }), Request::Transactions { ids: ids.clone() }),
+        (
+            json!({ "block_transactions": { "block": BlockId([0xe4; 32]), "places": [0, 7, 500] } }),
+            Request::BlockTransactions { block: BlockId([0xe4; 32]), places: vec![0, 7, 500].into() },
+        ),
+    ];
+    let announcements = [
+        (json!({ "whole": block_json(&block()) }), Announcement::Whole(block())),
+        (json!({ "compact": compact_json(&compact()) }), Announcement::Compact(compact())),
     ];
     let responses = [
         (json!({ "status": status_json(&status()) }), Response::Status(status())),
@@ -127,6 +163,10 @@ fn accepted() -> Vec<EncodingCase> {
         (
             json!({ "transactions": [signed_json(&record(b"")), signed_json(&transfer())] }),
             Response::Transactions(vec![record(b""), transfer()].into()),
+        ),
+        (
+            json!({ "block_transactions": [signed_json(&transfer())] }),
+            Response::BlockTransactions(vec![transfer()].into()),
         ),
     ];
     let case = |r#type: &str, value: Value, bytes: Vec<u8>| EncodingCase {
@@ -143,6 +183,7 @@ fn accepted() -> Vec<EncodingCase> {
         case("block", block_json(&block()), encode(&block())),
         case("status", status_json(&status()), encode(&status())),
     ];
+    cases.extend(announcements.map(|(value, announced)| case("announcement", value, encode(&announced))));
     cases.extend(requests.map(|(value, request)| case("request", value, encode(&request))));
     cases.extend(responses.map(|(value, response)| case("response", value, encode(&response))));
     cases
@@ -182,7 +223,7 @@ fn refused() -> Vec<BadEncoding> {
         ("a record one byte longer than claimed", "signed_transaction", with(record.clone(), 56, &[3])),
         ("a record one byte shorter than claimed", "signed_transaction", with(record.clone(), 56, &[5])),
         ("a decode bomb: a record of 2^40 bytes claimed", "signed_transaction", with(record, 56, &bomb)),
-        ("an unknown request", "request", with(request.clone(), 0, &[5])),
+        ("an unknown request", "request", with(request.clone(), 0, &[6])),
         ("a request with a byte too many", "request", longer(&request)),
         ("a tag of one byte, as a varint form would have it", "request", Bytes(vec![3])),
         ("a decode bomb: 2^64 - 1 ids, a product that wraps", "request", with(blocks, 4, &huge)),
@@ -194,7 +235,40 @@ fn refused() -> Vec<BadEncoding> {
         r#type: r#type.to_owned(),
         bytes,
     };
-    cases.map(case).into()
+    cases.into_iter().chain(refused_announcements()).map(case).collect()
+}
+
+/// Of a block with two short ids of 19 bits, which take five bytes, and a hint for each.
+fn refused_announcements() -> Vec<(&'static str, &'static str, Bytes)> {
+    const ID_BITS: usize = 4 + 96 + 28;
+    const IDS: usize = ID_BITS + 1 + 8;
+    const HINTS: usize = IDS + 5 + 8;
+    let good = encode(&Announcement::Compact(compact()));
+    let bytes = |head: &[u8], middle: &[u8], tail: &[u8]| Bytes([head, middle, tail].concat());
+    let ids = |id_bits: u8, ids: &[u8]| {
+        let count = (ids.len() as u64).to_le_bytes();
+        bytes(&good[..ID_BITS], &[&[id_bits][..], &count, ids].concat(), &[0; 8])
+    };
+    let hint = |position: u8| [position, 0, 0, 0, 9, 9, 9, 9];
+    let hints = |first: u8, second: u8| with(good.clone(), HINTS, &[hint(first), hint(second)].concat());
+    let huge = u64::MAX.to_le_bytes();
+    let cases = [
+        ("an unknown announcement", with(good.clone(), 0, &[2])),
+        ("a byte too few", Bytes(good[..good.len() - 1].to_vec())),
+        ("a byte too many", bytes(&good, &[0], &[])),
+        ("short ids of no bits", ids(0, &[])),
+        ("short ids of 15 bits", ids(15, &[0; 2])),
+        ("short ids of 33 bits", ids(33, &[0; 5])),
+        ("half a short id", ids(16, &[0; 3])),
+        ("a bit after the last short id", ids(19, &[0, 0, 8])),
+        ("more short ids than a block has transactions", ids(16, &[0; 2 * (BLOCK_TRANSACTIONS_MAX + 1)])),
+        ("hints out of order", hints(1, 0)),
+        ("two hints for one short id", hints(1, 1)),
+        ("a hint for no short id", hints(1, 2)),
+        ("a decode bomb: 2^64 - 1 bytes of short ids claimed", with(good.clone(), ID_BITS + 1, &huge)),
+        ("a decode bomb: 2^64 - 1 hints claimed", with(good.clone(), HINTS - 8, &huge)),
+    ];
+    cases.map(|(name, bytes)| (name, "announcement", bytes)).into()
 }
 
 pub(crate) fn encodings() -> Encodings {

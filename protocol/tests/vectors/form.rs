@@ -80,9 +80,11 @@ records! {
         tagged: Vec<Tagged>,
         block_ids: Vec<BlockIdCase>,
         reward_ids: Vec<RewardIdCase>,
+        short_ids: Vec<ShortIdCase>,
     }
     Tagged { tag: String, message: Bytes, hash: String }
     BlockIdCase { header: Bytes, id: String }
+    ShortIdCase { header: Bytes, leaf: String, hash: String }
     RewardIdCase { parent: String, reward: Bytes, id: String, leaf: String }
 
     /// `addresses.json`

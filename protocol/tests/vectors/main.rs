@@ -17,14 +17,15 @@ mod transactions;
 mod values;
 mod world;
 
+use quipu_protocol::compact::LeafHasher;
 use quipu_protocol::encode::{decode, encode};
 use quipu_protocol::merkle;
 use quipu_protocol::message::RESPONSE_BYTES_MAX;
 use quipu_protocol::record::Record;
 use quipu_protocol::work::Retarget;
 use quipu_protocol::{
-    Address, Amount, Block, DecodeError, Header, Millis, PublicKey, Request, Response, Reward, SignedTransaction,
-    Status, Target, UnixMillis,
+    Address, Amount, Announcement, Block, DecodeError, Header, Millis, PublicKey, Request, Response, Reward,
+    SignedTransaction, Status, Target, UnixMillis,
 };
 
 use form::{RecordFacts, read_or_bless};
@@ -52,6 +53,11 @@ fn hashes() {
         let reward: Reward = decode(&case.reward.0, 28).expect("a reward");
         assert_eq!(reward.id(&case.parent.parse().expect("an id")).to_string(), case.id);
         assert_eq!(reward.leaf().to_string(), case.leaf);
+    }
+    for case in file.short_ids {
+        let header: Header = decode(&case.header.0, 96).expect("a header");
+        let hash = LeafHasher::of(&header).hash(&case.leaf.parse().expect("a hash"));
+        assert_eq!(hash.to_string(), case.hash);
     }
 }
 
@@ -139,6 +145,7 @@ fn recode(r#type: &str, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         "signed_transaction" => one::<SignedTransaction>(bytes),
         "block" => one::<Block>(bytes),
         "status" => one::<Status>(bytes),
+        "announcement" => one::<Announcement>(bytes),
         "request" => one::<Request>(bytes),
         "response" => one::<Response>(bytes),
         other => panic!("{other} is no type of the encodings"),

@@ -3,6 +3,7 @@
 use ethnum::U256;
 use quipu_protocol::account::AddressError;
 use quipu_protocol::block::Reward;
+use quipu_protocol::compact::LeafHasher;
 use quipu_protocol::encode::encode;
 use quipu_protocol::hash::tagged_hash;
 use quipu_protocol::work::Retarget;
@@ -36,11 +37,17 @@ pub(crate) fn hashes() -> Hashes {
         id: reward.id(&parent).to_string(),
         leaf: reward.leaf().to_string(),
     });
+    let short_ids = [[0; 32], [0x44; 32], header.id().0].map(LeafHash).map(|leaf| ShortIdCase {
+        header: Bytes(encode(&header)),
+        leaf: leaf.to_string(),
+        hash: LeafHasher::of(&header).hash(&leaf).to_string(),
+    });
     Hashes {
-        about: "Tagged hashes, ids of headers, ids and leaves of rewards.".to_owned(),
+        about: "Tagged hashes, ids of headers, ids and leaves of rewards, hashes of leaves for short ids.".to_owned(),
         tagged: tagged.into(),
         block_ids: block_ids.into(),
         reward_ids: reward_ids.into(),
+        short_ids: short_ids.into(),
     }
 }
 

@@ -50,6 +50,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 const STREAMS_PER_CONNECTION_MAX: usize = 32;
 /// Room in a gossip frame around our largest message. A frame that is too long would silence the link.
 const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
+/// From this length on, in bytes, who gets a message tells its mesh that it need not come again (IDONTWANT of gossipsub v1.2):
+/// so an announcement seldom crosses a link from both sides.
+const UNWANTED_TWICE_BYTES_MIN: usize = 1_000;
 /// How long a message is remembered, so that it is not passed on twice.
 const DUPLICATE_CACHE_TIME: Duration = Duration::from_secs(120);
 /// How often peers are looked for on the LAN, and how long their answers hold.
@@ -149,6 +152,7 @@ fn gossipsub(names: &Names, network: &Network, metrics: Option<&mut Registry>) -
         .message_id_fn(|message: &gossipsub::Message| message_id(message.topic.as_str(), &message.data))
         .max_transmit_size(gossip_bytes_max(network) + GOSSIP_FRAME_MARGIN_BYTES)
         .flood_publish(true)
+        .idontwant_message_size_threshold(UNWANTED_TWICE_BYTES_MIN)
         .heartbeat_interval(Duration::from_secs(1))
         .duplicate_cache_time(DUPLICATE_CACHE_TIME)
         .build()?;

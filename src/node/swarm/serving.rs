@@ -80,7 +80,9 @@ pub(super) fn bytes_of(reply: &Reply) -> usize {
             Reply::Response(Response::Status(_)) => 0,
             Reply::Response(Response::Headers(headers)) => size_of_val(&**headers),
             Reply::Response(Response::Pending(ids)) => size_of_val(&**ids),
-            Reply::Response(Response::Transactions(list)) => list.iter().map(transaction).sum(),
+            Reply::Response(Response::Transactions(list) | Response::BlockTransactions(list)) => {
+                list.iter().map(transaction).sum()
+            }
             Reply::Response(Response::Blocks(_)) => unreachable!("our own blocks are sent in encoded form"),
         }
 }

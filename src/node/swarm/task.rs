@@ -228,6 +228,9 @@ impl Task {
             self.engine.deliver(Event::Response { peer, key, result: Err(RequestFailure::Unreachable) });
             return;
         }
+        if let Request::BlockTransactions { block, places } = &request {
+            tracing::debug!(peer = %peer_id, %block, transactions = places.len(), "an announced block lacks transactions");
+        }
         let id = self.swarm.behaviour_mut().sync.send_request(&peer_id, Asked::Request(request));
         self.asked.insert(id, (peer, key));
     }

@@ -7,14 +7,15 @@ use libp2p::request_response::OutboundFailure;
 
 use super::behaviour::Names;
 use crate::engine::event::{Gossip, RequestFailure, Ticket, Verdict};
-use crate::protocol::Network;
 use crate::protocol::encode::{DecodeError, decode, encode};
 use crate::protocol::message::gossip_bytes_max;
+use crate::protocol::{Announcement, Network};
 
 /// Topic and bytes of a message.
 pub(super) fn encode_gossip(names: &Names, gossip: &Gossip) -> (TopicHash, Vec<u8>) {
     match gossip {
-        Gossip::Block(block) => (names.blocks.hash(), encode(block.as_ref())),
+        Gossip::Block(block) => (names.blocks.hash(), encode(&Announcement::Whole(block.as_ref().clone()))),
+        Gossip::Compact(compact) => (names.blocks.hash(), encode(&Announcement::Compact(compact.as_ref().clone()))),
         Gossip::Transaction(transaction) => (names.transactions.hash(), encode(transaction.as_ref())),
     }
 }
@@ -28,7 +29,10 @@ pub(super) fn decode_gossip(
 ) -> Result<Gossip, DecodeError> {
     let bytes_max = gossip_bytes_max(network);
     if *topic == names.blocks.hash() {
-        decode(bytes, bytes_max).map(|block| Gossip::Block(Box::new(block)))
+        decode(bytes, bytes_max).map(|announcement| match announcement {
+            Announcement::Whole(block) => Gossip::Block(Box::new(block)),
+            Announcement::Compact(compact) => Gossip::Compact(Box::new(compact)),
+        })
     } else {
         decode(bytes, bytes_max).map(|transaction| Gossip::Transaction(Box::new(transaction)))
     }
@@ -85,7 +89,7 @@ impl<T> Waiting<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Parameters;
+    use crate::protocol::{CheckedBlock, CompactBlock, Parameters};
 
     #[test]
     fn the_oldest_gives_way() {
@@ -103,11 +107,17 @@ mod tests {
     fn gossip_round_trips_by_topic() {
         let network = Network::new(Parameters::dev()).expect("presets are valid");
         let names = Names::of(&network);
-        let gossip = Gossip::Block(Box::new(network.genesis().clone()));
-        let (topic, bytes) = encode_gossip(&names, &gossip);
-        assert_eq!(decode_gossip(&names, &network, &topic, &bytes), Ok(gossip));
-        assert!(decode_gossip(&names, &network, &names.transactions.hash(), &bytes).is_err());
+        let block = CheckedBlock::recall(network.genesis().clone(), &network);
+        let compact = CompactBlock::of(&block, []);
+        for gossip in [Gossip::Block(Box::new(block.to_block())), Gossip::Compact(Box::new(compact))] {
+            let (topic, bytes) = encode_gossip(&names, &gossip);
+            assert_eq!(decode_gossip(&names, &network, &topic, &bytes), Ok(gossip));
+            assert!(decode_gossip(&names, &network, &names.transactions.hash(), &bytes).is_err());
+        }
         let long = vec![0; gossip_bytes_max(&network) + 1];
-        assert!(matches!(decode_gossip(&names, &network, &topic, &long), Err(DecodeError::TooLong { .. })));
+        assert!(matches!(
+            decode_gossip(&names, &network, &names.blocks.hash(), &long),
+            Err(DecodeError::TooLong { .. })
+        ));
     }
 }

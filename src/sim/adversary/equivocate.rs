@@ -4,7 +4,7 @@
 //! Both are valid, each by itself, and whoever asks is given what it was told of. Who belongs to which half follows from
 //! the number of the session. Two halves on blocks of equal work are what any fork is: the next block ends it.
 
-use super::{Hands, new_blocks, seal, statuses};
+use super::{Hands, announced, new_blocks, seal, statuses};
 use crate::engine::event::{Answer, Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
 use crate::protocol::{Action, Address, Amount, Block, BlockId, Header, Millis, Request, Response, Transaction};
 
@@ -54,7 +54,9 @@ impl Equivocator {
 
     /// What a session is shown in place of something of our own, if it is in the half that is.
     pub(super) fn instead(&self, gossip: &Gossip) -> Option<&Gossip> {
-        self.twins.iter().find(|(one, _)| one == gossip).map(|(_, other)| other)
+        let id = announced(gossip).map(Header::id);
+        let is_it = |one: &Gossip| one == gossip || (id.is_some() && id == announced(one).map(Header::id));
+        self.twins.iter().find(|(one, _)| is_it(one)).map(|(_, other)| other)
     }
 
     fn twin(&self) -> Option<&Block> {

@@ -2,7 +2,7 @@
 //!
 //! The true block is not published, but is told of with the next status, so that the forger stays on the best chain.
 
-use super::{Hands, new_blocks, seal};
+use super::{Hands, announced, new_blocks, seal};
 use crate::engine::event::{Effect, Event, Gossip, Wake};
 use crate::protocol::{
     Action, Amount, Block, CheckedBlock, Height, SecretKey, Signature, SignedTransaction, Transaction,
@@ -78,7 +78,8 @@ impl Forger {
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
         let wake = hands.pass(event, effects);
         let Some(block) = found(hands, effects) else { return wake };
-        let is_true = |effect: &Effect| matches!(effect, Effect::Publish(Gossip::Block(shown)) if shown.header.id() == block.id());
+        let is_it = |gossip: &Gossip| announced(gossip).is_some_and(|shown| shown.id() == block.id());
+        let is_true = |effect: &Effect| matches!(effect, Effect::Publish(gossip) if is_it(gossip));
         effects.retain(|effect| !is_true(effect));
         let forged = forge(hands, &block, self.breaks);
         effects.push(Effect::Publish(Gossip::Block(Box::new(forged))));

@@ -6,6 +6,7 @@
 use super::forger::{Breaks, forge, found};
 use super::{Hands, seal, statuses};
 use crate::engine::event::{Effect, Event, Gossip, Now, Place, Ticket, Wake};
+use crate::protocol::encode::{decode, encode};
 use crate::protocol::{Amount, Block, BlockId, Height, Millis, Response, Work};
 
 /// How late it answers, in milliseconds.
@@ -65,6 +66,14 @@ impl Liar {
                 }
                 _ => effects.push(Effect::Serve { ticket, places }),
             },
+            Effect::Publish(Gossip::Compact(compact)) if hands.random.between(0, 1) == 0 => {
+                // A true header, and ids of other transactions: those of its bits.
+                let mut bytes = encode(compact.as_ref());
+                let at = bytes.len() - 8 - hands.random.between(1, 8) as usize;
+                bytes[at] ^= 1 << hands.random.between(0, 7);
+                let distorted = decode(&bytes, bytes.len()).map_or(compact, Box::new);
+                effects.push(Effect::Publish(Gossip::Compact(distorted)));
+            }
             Effect::Publish(Gossip::Block(mut block)) if hands.random.between(0, 1) == 0 => {
                 // A true header, another body.
                 block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1);

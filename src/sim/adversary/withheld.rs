@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Hands, new_blocks, statuses};
+use super::{Hands, announced, new_blocks, statuses};
 use crate::engine::event::{Effect, Gossip};
 use crate::protocol::{BlockId, CheckedBlock, Header, Height, Response, Work};
 
@@ -74,8 +74,8 @@ impl Withheld {
             (status.tip, status.height, status.work) = (first.header().parent, Height(below), work);
         }
         let is_hidden = |id: &BlockId| self.blocks.iter().any(|block| block.id() == *id);
-        effects
-            .retain(|effect| !matches!(effect, Effect::Publish(Gossip::Block(block)) if is_hidden(&block.header.id())));
+        let shows = |gossip: &Gossip| announced(gossip).is_some_and(|header| is_hidden(&header.id()));
+        effects.retain(|effect| !matches!(effect, Effect::Publish(gossip) if shows(gossip)));
         for effect in effects {
             match effect {
                 Effect::Reply { response: Some(Response::Headers(headers)), .. } => {

@@ -9,7 +9,9 @@ use quipu::protocol::check::{
 use quipu::protocol::encode::{decode, encode};
 use quipu::protocol::message::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use quipu::protocol::network::BLOCK_BYTES_LIMIT;
-use quipu::protocol::{Block, Header, Ledger, Network, Request, Response, SignedTransaction, UnixMillis, Violation};
+use quipu::protocol::{
+    Announcement, Block, Header, Ledger, Network, Request, Response, SignedTransaction, UnixMillis, Violation,
+};
 use quipu::sim::reference::forge::Forge;
 use quipu::sim::reference::{Model, Refused};
 
@@ -52,6 +54,18 @@ fn by_the_crate(data: &[u8]) -> Result<(), Violation> {
     check_header_in_context(&block.header, &(&network().genesis().header).into(), network())?;
     let checked = check_block(block, network())?;
     Ledger::default().connect(&checked, network()).map(|_| ())
+}
+
+/// What announces a block, and what fits it.
+pub(crate) fn announcements(data: &[u8]) {
+    let Ok(announcement) = decode::<Announcement>(data, BLOCK_BYTES_LIMIT + 4) else { return };
+    assert_eq!(encode(&announcement), data, "a value has one encoding");
+    if let Announcement::Compact(compact) = announcement {
+        assert_eq!(compact.length() + 4, data.len());
+        let found = compact.find(&[]);
+        assert!(found.len() == compact.count() && found.iter().all(Option::is_none));
+        assert!(compact.fits(&[], &[]));
+    }
 }
 
 pub(crate) fn transactions(data: &[u8]) {

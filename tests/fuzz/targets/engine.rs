@@ -11,7 +11,10 @@ mod shell;
 use std::sync::OnceLock;
 
 use quipu::engine::event::{Command, Event, Fault, Gossip, Key, MINE_COUNT_MAX, MiningMode, PeerKey, RequestFailure};
-use quipu::protocol::{Action, Amount, Height, Millis, Request, Response, Status, UnixMillis, Work};
+use quipu::protocol::compact::{ID_BITS_MAX, ID_BITS_MIN};
+use quipu::protocol::{
+    Action, Amount, Block, CheckedBlock, CompactBlock, Height, Millis, Request, Response, Status, UnixMillis, Work,
+};
 
 use pool::Pool;
 use shell::Shell;
@@ -133,9 +136,19 @@ fn gossip(shell: &mut Shell<'_>, script: &mut Script<'_>) {
         Gossip::Transaction(Box::new(signed))
     } else {
         let block = script.pick(&shell.pool.blocks).expect("the pool has some").clone();
-        Gossip::Block(Box::new(block))
+        if script.byte() < 128 { Gossip::Block(Box::new(block)) } else { compact(shell, script, block) }
     };
     shell.gossip(peer, gossip);
+}
+
+/// Announces a block by short ids: its own, or those of other transactions.
+fn compact(shell: &Shell<'_>, script: &mut Script<'_>, mut block: Block) -> Gossip {
+    if script.byte() < 32 {
+        block.body.transactions = shell.pool.any_transactions.iter().take(script.below(6)).cloned().collect();
+    }
+    let block = CheckedBlock::recall(block, shell.pool.network());
+    let id_bits = ID_BITS_MIN + script.byte() % (ID_BITS_MAX - ID_BITS_MIN + 1);
+    Gossip::Compact(Box::new(CompactBlock::with_id_bits(&block, [], id_bits)))
 }
 
 fn take_ask(shell: &mut Shell<'_>, script: &mut Script<'_>) -> Option<(PeerKey, Key, Request)> {
@@ -158,7 +171,9 @@ fn answer(shell: &mut Shell<'_>, script: &mut Script<'_>) {
                     *all = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, header)| *header).collect();
                 }
                 Response::Blocks(all) => *all = all.iter().skip(script.below(3)).cloned().collect(),
-                Response::Transactions(all) => *all = all.iter().take(script.below(3)).cloned().collect(),
+                Response::Transactions(all) | Response::BlockTransactions(all) => {
+                    *all = all.iter().take(script.below(3)).cloned().collect();
+                }
                 Response::Status(status) => status.work = Work(u128::from(script.byte()) << 100),
                 Response::Pending(_) => {}
             }
@@ -185,7 +200,7 @@ fn anything(shell: &Shell<'_>, script: &mut Script<'_>) -> Response {
     let pool = shell.pool;
     let (from, count) = (script.below(pool.blocks.len()), script.below(20));
     let some = pool.blocks.iter().skip(from).take(count);
-    match script.byte() % 5 {
+    match script.byte() % 6 {
         0 => Response::Status(Status {
             tip: pool.blocks[from].header.id(),
             height: Height(if count == 0 { u64::MAX } else { count as u64 }),
@@ -197,6 +212,7 @@ fn anything(shell: &Shell<'_>, script: &mut Script<'_>) -> Response {
         1 => Response::Headers(some.map(|block| block.header).collect()),
         2 => Response::Blocks(some.cloned().collect()),
         3 => Response::Pending(pool.transaction_ids.iter().skip(from % 8).take(count).copied().collect()),
+        4 => Response::BlockTransactions(pool.any_transactions.iter().skip(from % 8).take(count).cloned().collect()),
         _ => Response::Transactions(pool.any_transactions.iter().skip(from % 8).take(count).cloned().collect()),
     }
 }
@@ -205,7 +221,7 @@ fn request(shell: &Shell<'_>, script: &mut Script<'_>) -> Request {
     let pool = shell.pool;
     let (from, count) = (script.below(pool.blocks.len()), script.below(20));
     let ids = || pool.blocks.iter().skip(from).take(count).map(|block| block.header.id()).collect();
-    match script.byte() % 5 {
+    match script.byte() % 6 {
         0 => match anything(shell, script) {
             Response::Status(status) => Request::Status(status),
             _ => Request::Pending,
@@ -213,6 +229,10 @@ fn request(shell: &Shell<'_>, script: &mut Script<'_>) -> Request {
         1 => Request::Headers { locator: ids() },
         2 => Request::Blocks { ids: ids() },
         3 => Request::Pending,
+        4 => {
+            let places = (0..count as u32).map(|place| place * (1 + from as u32 % 3)).collect();
+            Request::BlockTransactions { block: pool.blocks[from].header.id(), places }
+        }
         _ => {
             let ids = pool.transaction_ids.iter().take(count).copied();
             Request::Transactions { ids: ids.collect() }

@@ -15,6 +15,7 @@ type Target = (&'static str, fn(&[u8]));
 /// All targets.
 pub(crate) const ALL: &[Target] = &[
     ("blocks", decoders::blocks),
+    ("announcements", decoders::announcements),
     ("transactions", decoders::transactions),
     ("headers", decoders::headers),
     ("requests", decoders::requests),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::future::{Either, select as first_of};
 use futures::io::AsyncWriteExt;
 use quipu::protocol::encode::encode;
-use quipu::protocol::message::{REQUEST_IDS_MAX, topic};
-use quipu::protocol::{Amount, BlockId, Request, Status, TransactionId};
+use quipu::protocol::message::{REQUEST_IDS_MAX, REQUEST_PLACES_MAX, topic};
+use quipu::protocol::{Amount, Announcement, BlockId, Request, Status, TransactionId};
 
 use super::attacker::{Attacker, network};
 use super::raw::{run_for, select, streams};
@@ -40,6 +40,9 @@ pub(crate) fn of_each_request() {
         ("blocks", Request::Blocks { ids: vec![tip; 1000].into() }),
         ("pending", Request::Pending),
         ("transactions", Request::Transactions { ids: vec![TransactionId([1; 32]); REQUEST_IDS_MAX].into() }),
+        ("transactions of a block", {
+            Request::BlockTransactions { block: tip, places: (0..REQUEST_PLACES_MAX as u32).collect() }
+        }),
     ];
     for (kind, request) in kinds {
         siege.during(&format!("a flood of requests for {kind}"), || {
@@ -75,7 +78,7 @@ pub(crate) fn of_each_gossip() {
         let attacker = Attacker::connect(&siege.node, honest_answers());
         for seed in 0..ORPHANS {
             let records = (0..24).map(|nonce| record_of(seed.into(), nonce, 4000)).collect();
-            attacker.publish("blocks", encode(&orphan(seed, Amount::COIN, records)));
+            attacker.publish("blocks", encode(&Announcement::Whole(orphan(seed, Amount::COIN, records))));
         }
         attacker.wait_sent(&siege.node);
     });

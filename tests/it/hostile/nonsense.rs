@@ -4,8 +4,9 @@ use libp2p::identity::Keypair;
 use quipu::protocol::encode::encode;
 use quipu::protocol::message::REQUEST_IDS_MAX;
 use quipu::protocol::{
-    Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, Request, Response, Reward, SecretKey,
-    SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis, Work,
+    Action, Address, Amount, Announcement, Block, BlockId, Body, CheckedBlock, CompactBlock, Header, Height, LeafHash,
+    Request, Response, Reward, SecretKey, SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis,
+    Work,
 };
 
 use super::attacker::{Answers, Attacker, Pace, network};
@@ -70,6 +71,7 @@ pub(crate) fn requests_that_mean_nothing() {
         Request::Blocks { ids: unknown(REQUEST_IDS_MAX).into() },
         Request::Blocks { ids: vec![tip; REQUEST_IDS_MAX].into() },
         Request::Transactions { ids: vec![].into() },
+        Request::BlockTransactions { block: tip, places: vec![].into() },
         Request::Transactions { ids: vec![TransactionId([7; 32]); REQUEST_IDS_MAX].into() },
     ];
     siege.during("requests that mean nothing", || {
@@ -131,12 +133,12 @@ fn blocks() -> Vec<Case> {
     let block = |header: Header| {
         let body = Body { reward: Reward { to: Address([1; 20]), amount: Amount::COIN }, transactions: vec![].into() };
         let header = Header { body_root: body.root(), ..header };
-        encode(&super::with_work(Block { header, body }, true))
+        whole(super::with_work(Block { header, body }, true))
     };
     let child = Header { height: Height(1), parent: network().genesis_id(), ..genesis };
     let case = |name, bytes, end| (name, "blocks", bytes, end);
     vec![
-        case("the genesis block", encode(network().genesis()), End::Stays),
+        case("the genesis block", whole(network().genesis().clone()), End::Stays),
         case("a block at the last height", block(Header { height: Height(u64::MAX), ..child }), End::CutOff),
         case("a block of another version", block(Header { version: u32::MAX, ..child }), End::CutOff),
         case("a block at the end of time", block(Header { timestamp: UnixMillis(u64::MAX), ..child }), End::Stays),
@@ -146,7 +148,7 @@ fn blocks() -> Vec<Case> {
             "a target that is none",
             {
                 let body = network().genesis().body.clone();
-                encode(&Block { header: Header { target: Target(u32::MAX), ..child }, body })
+                whole(Block { header: Header { target: Target(u32::MAX), ..child }, body })
             },
             End::CutOff,
         ),
@@ -154,9 +156,27 @@ fn blocks() -> Vec<Case> {
             "a root of nothing",
             {
                 let header = Header { body_root: LeafHash([0; 32]), ..child };
-                encode(&super::with_work(Block { header, body: network().genesis().body.clone() }, true))
+                whole(super::with_work(Block { header, body: network().genesis().body.clone() }, true))
             },
             End::CutOff,
         ),
+        case("short ids of a block without work", by_ids(child, false), End::CutOff),
+        case(
+            "short ids of a block that nobody has",
+            by_ids(Header { parent: BlockId([1; 32]), ..child }, true),
+            End::Stays,
+        ),
     ]
+}
+
+fn whole(block: Block) -> Vec<u8> {
+    encode(&Announcement::Whole(block))
+}
+
+/// A hundred transactions that nobody knows.
+fn by_ids(header: Header, has_work: bool) -> Vec<u8> {
+    let transactions = (0..100).map(|seed| record_of(seed, 0, 0)).collect();
+    let reward = Reward { to: Address([1; 20]), amount: Amount::COIN };
+    let block = super::with_work(Block { header, body: Body { reward, transactions } }, has_work);
+    encode(&Announcement::Compact(CompactBlock::of(&CheckedBlock::recall(block, &network()), [])))
 }

@@ -266,7 +266,11 @@ impl Task {
                 return self.misbehaved(key);
             }
         };
-        let is_block = matches!(gossip, Gossip::Block(_));
+        if let Gossip::Compact(compact) = &gossip {
+            let (block, transactions) = (compact.header().id(), compact.count());
+            tracing::debug!(%peer, %block, transactions, bytes = data.len(), "a block is announced by its short ids");
+        }
+        let is_block = matches!(gossip, Gossip::Block(_) | Gossip::Compact(_));
         let (ticket, evicted) = self.gossip.add(Heard { message, source: peer, is_block });
         let refused = self.engine.offer(Event::Gossip { peer: key, ticket, gossip }).err();
         let refused = refused.and_then(|_| self.gossip.take(ticket));

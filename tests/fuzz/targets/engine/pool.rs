@@ -184,6 +184,11 @@ impl Pool {
                 let at = ids.iter().filter_map(|id| self.transaction_ids.iter().position(|other| other == id));
                 Response::Transactions(at.map(|at| self.transactions[at].clone()).collect())
             }
+            Request::BlockTransactions { block, places } => {
+                let block = ids_of_chain.iter().position(|id| id == block).map(|at| &chain[at]);
+                let at = |place: &u32| block?.body.transactions.get(*place as usize).cloned();
+                Response::BlockTransactions(places.iter().filter_map(at).collect())
+            }
         }
     }
 }

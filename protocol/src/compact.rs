@@ -1,0 +1,340 @@
+//! How a new block is announced to peers that have seen most of its transactions: the header, the reward and a short id for
+//! each transaction, after BIP 152 (M. Corallo, "Compact Block Relay", 2016).
+//!
+//! A short id is a few bits of a SipHash-2-4 (Aumasson and Bernstein, "SipHash", 2012) over the transaction's Merkle leaf,
+//! which covers the signature. The key follows from the header, so nobody can look for transactions with the same id before
+//! the work is done. Where BIP 152 has six bytes an id, here the announcer takes as many bits as tell apart what it knows,
+//! and some to spare; where two that it knows share an id nevertheless, a hint adds more bits of the same hash. So an id is
+//! about a sixtieth of a transfer.
+//!
+//! Always true of a [`CompactBlock`]: it names no more transactions than a block can hold, each bit of its ids has a
+//! meaning, and its hints are in the order of their positions, one for each. Deliberately absent: which transactions a node
+//! knows, and what becomes of those that it lacks.
+
+use bincode::de::{BorrowDecoder, Decoder};
+use bincode::error::DecodeError;
+use bincode::{BorrowDecode, Decode, Encode};
+use siphasher::sip::SipHasher24;
+
+use crate::block::{Block, Header, Reward};
+use crate::check::{CheckedBlock, CheckedTransaction};
+use crate::encode::{EncodedSize, List};
+use crate::hash::{LeafHash, tagged_hash};
+use crate::network::BLOCK_BYTES_LIMIT;
+use crate::transaction::SignedTransaction;
+
+/// The width of a short id, in bits. With a hint it stays within the 64 bits of the hash.
+pub const ID_BITS_MIN: u8 = 16;
+/// The most.
+pub const ID_BITS_MAX: u8 = 32;
+/// Bits beyond those that number the known transactions: a transaction that is not among them is taken for one of the
+/// block's in one case of 256.
+const SPARE_BITS: u32 = 8;
+/// A block up to this length, in bytes, is best announced whole: then no peer has to ask for anything.
+pub const WHOLE_BYTES_MAX: usize = 4 << 10;
+/// No block has more transactions.
+pub const BLOCK_TRANSACTIONS_MAX: usize =
+    (BLOCK_BYTES_LIMIT - Block::ENCODED_BYTES_MIN) / SignedTransaction::ENCODED_BYTES_MIN;
+
+/// A new block, as it travels on the topic of blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Announcement {
+    /// All of it.
+    Whole(Block),
+    /// What is enough for whoever knows its transactions.
+    Compact(CompactBlock),
+}
+
+impl Announcement {
+    /// The block's header, of which nothing is known.
+    pub fn header(&self) -> &Header {
+        match self {
+            Self::Whole(block) => &block.header,
+            Self::Compact(compact) => compact.header(),
+        }
+    }
+}
+
+/// More bits of the hash of a transaction than its short id has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Hint {
+    /// The transaction's place in the block, from 0.
+    pub position: u32,
+    /// The 32 bits of the hash above those of the short id.
+    pub bits: u32,
+}
+
+impl EncodedSize for Hint {
+    const ENCODED_BYTES_MIN: usize = 8;
+}
+
+/// A block with a short id in place of each transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+pub struct CompactBlock {
+    header: Header,
+    reward: Reward,
+    id_bits: u8,
+    /// Bit `k` of all ids, one after the other, is bit `k % 8` of byte `k / 8`. The bits after the last id are 0.
+    ids: List<u8>,
+    hints: List<Hint>,
+}
+
+impl CompactBlock {
+    /// Announces a block to peers that may also know others of these leaves: those of transactions that wait here.
+    pub fn of(block: &CheckedBlock, others: impl IntoIterator<Item = LeafHash>) -> Self {
+        let others: Vec<LeafHash> = others.into_iter().collect();
+        let known = block.transactions().len() + others.len();
+        let bits = usize::BITS - known.saturating_sub(1).leading_zeros() + SPARE_BITS;
+        let id_bits = bits.clamp(ID_BITS_MIN.into(), ID_BITS_MAX.into()) as u8;
+        Self::with_id_bits(block, others, id_bits)
+    }
+
+    /// [`CompactBlock::of`] with ids of this width, from [`ID_BITS_MIN`] to [`ID_BITS_MAX`]: each bit less doubles the hints.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such width.
+    pub fn with_id_bits(block: &CheckedBlock, others: impl IntoIterator<Item = LeafHash>, id_bits: u8) -> Self {
+        assert!((ID_BITS_MIN..=ID_BITS_MAX).contains(&id_bits), "ids of {id_bits} bits");
+        let hasher = LeafHasher::of(block.header());
+        let hashes: Vec<u64> = block.transactions().iter().map(|one| hasher.hash(&one.leaf())).collect();
+        let id = |hash: &u64| id_of(*hash, id_bits);
+        let places = Places::new(hashes.iter().map(id));
+        let rivals = others.into_iter().map(|leaf| hasher.hash(&leaf)).filter(|hash| !places.of(id(hash)).is_empty());
+        let mut known: Vec<(u32, u64)> = hashes.iter().copied().chain(rivals).map(|hash| (id(&hash), hash)).collect();
+        known.sort_unstable();
+        known.dedup();
+        let shared: Vec<u32> =
+            known.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1).map(|same| same[0].0).collect();
+        let hints = (0..).zip(&hashes).filter(|(_, hash)| shared.binary_search(&id(hash)).is_ok());
+        let hints = hints.map(|(position, hash)| Hint { position, bits: hint_of(*hash, id_bits) }).collect();
+        let ids = pack(hashes.iter().map(id), id_bits).into();
+        Self { header: *block.header(), reward: *block.reward(), id_bits, ids, hints }
+    }
+
+    /// The block's header, of which nothing is known.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the miner gets.
+    pub fn reward(&self) -> &Reward {
+        &self.reward
+    }
+
+    /// The width of a short id.
+    pub fn id_bits(&self) -> u8 {
+        self.id_bits
+    }
+
+    /// The short ids, one after the other.
+    pub fn ids(&self) -> &[u8] {
+        &self.ids
+    }
+
+    /// In the order of their positions.
+    pub fn hints(&self) -> &[Hint] {
+        &self.hints
+    }
+
+    /// How many transactions the block has.
+    pub fn count(&self) -> usize {
+        count_of(self.ids.len(), self.id_bits)
+    }
+
+    /// The least length of the block, in bytes.
+    pub fn block_bytes_min(&self) -> usize {
+        Block::ENCODED_BYTES_MIN + self.count() * SignedTransaction::ENCODED_BYTES_MIN
+    }
+
+    /// Length of the encoding, in bytes.
+    pub fn length(&self) -> usize {
+        const FIXED: usize = Header::ENCODED_BYTES_MIN + 28 + 1 + 8 + 8;
+        FIXED + self.ids.len() + self.hints.len() * Hint::ENCODED_BYTES_MIN
+    }
+
+    /// The known transactions in the places that they fit. `None` where none fits, or more than one.
+    pub fn find<'a>(&self, known: impl IntoIterator<Item = &'a CheckedTransaction>) -> Vec<Option<CheckedTransaction>> {
+        let hasher = LeafHasher::of(&self.header);
+        let places = Places::new((0..self.count()).map(|place| self.id(place)));
+        let mut found = vec![Fit::None; self.count()];
+        for transaction in known {
+            let hash = hasher.hash(&transaction.leaf());
+            let places = places.of(id_of(hash, self.id_bits)).iter().map(|(_, place)| *place);
+            let fitting = || places.clone().filter(|place| self.allows(*place, hash));
+            // The same transaction is not in a block twice, so this one is at one of them, and nothing says at which.
+            let is_lost = fitting().count() > 1;
+            for place in fitting() {
+                let fit = &mut found[place as usize];
+                match fit {
+                    Fit::None if !is_lost => *fit = Fit::One(transaction.clone()),
+                    Fit::One(before) if !is_lost && before.leaf() == transaction.leaf() => {}
+                    _ => *fit = Fit::Several,
+                }
+            }
+        }
+        found.into_iter().map(Fit::one).collect()
+    }
+
+    /// Whether these transactions, of which nothing is known, fit these places, one each.
+    pub fn fits(&self, places: &[u32], transactions: &[SignedTransaction]) -> bool {
+        let hasher = LeafHasher::of(&self.header);
+        let is_at = |place: u32, signed: &SignedTransaction| {
+            let hash = hasher.hash(&signed.leaf());
+            let is_there = (place as usize) < self.count();
+            is_there && self.id(place as usize) == id_of(hash, self.id_bits) && self.allows(place, hash)
+        };
+        places.len() == transactions.len() && places.iter().zip(transactions).all(|(place, one)| is_at(*place, one))
+    }
+
+    /// Whether a hash does not contradict what the hints say of a place.
+    fn allows(&self, place: u32, hash: u64) -> bool {
+        let hint = self.hints.binary_search_by_key(&place, |hint| hint.position);
+        hint.is_err() || hint.is_ok_and(|at| self.hints[at].bits == hint_of(hash, self.id_bits))
+    }
+
+    /// The short id at a place.
+    fn id(&self, place: usize) -> u32 {
+        let first = place * usize::from(self.id_bits);
+        let mut bytes = [0; 8];
+        let there = &self.ids[first / 8..self.ids.len().min(first / 8 + 5)];
+        bytes[..there.len()].copy_from_slice(there);
+        id_of(u64::from_le_bytes(bytes) >> (first % 8), self.id_bits)
+    }
+
+    /// Why this is no announcement of a block, if so.
+    fn fault(&self) -> Option<&'static str> {
+        if !(ID_BITS_MIN..=ID_BITS_MAX).contains(&self.id_bits) {
+            return Some("short ids of that width do not exist");
+        }
+        let (count, bits) = (self.count(), usize::from(self.id_bits));
+        let used_bits = (count * bits) % 8;
+        if (count * bits).div_ceil(8) != self.ids.len() {
+            return Some("part of a short id");
+        }
+        if used_bits > 0 && self.ids.last().is_some_and(|last| last >> used_bits != 0) {
+            return Some("bits after the last short id");
+        }
+        if count > BLOCK_TRANSACTIONS_MAX {
+            return Some("more short ids than a block has transactions");
+        }
+        let is_ascending = self.hints.windows(2).all(|pair| pair[0].position < pair[1].position);
+        let is_within = self.hints.last().is_none_or(|last| (last.position as usize) < count);
+        (!is_ascending || !is_within).then_some("hints that are out of order or of no short id")
+    }
+}
+
+impl<C> Decode<C> for CompactBlock {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let compact = Self {
+            header: Decode::decode(decoder)?,
+            reward: Decode::decode(decoder)?,
+            id_bits: Decode::decode(decoder)?,
+            ids: Decode::decode(decoder)?,
+            hints: Decode::decode(decoder)?,
+        };
+        match compact.fault() {
+            None => Ok(compact),
+            Some(fault) => Err(DecodeError::Other(fault)),
+        }
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for CompactBlock {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Self::decode(decoder)
+    }
+}
+
+/// Where the transactions of a block are, by their short ids. Most ids of others are turned down by a glance at a table.
+struct Places {
+    /// In the order of the ids.
+    sorted: Vec<(u32, u32)>,
+    /// A bit for each id that ends in these 16 bits.
+    endings: Vec<u64>,
+}
+
+impl Places {
+    fn new(ids: impl Iterator<Item = u32>) -> Self {
+        let mut sorted: Vec<(u32, u32)> = ids.zip(0..).collect();
+        sorted.sort_unstable();
+        let mut endings = vec![0; 1 << 10];
+        for (id, _) in &sorted {
+            endings[*id as usize % (1 << 16) / 64] |= 1 << (id % 64);
+        }
+        Self { sorted, endings }
+    }
+
+    /// Those of this id, each with it.
+    fn of(&self, id: u32) -> &[(u32, u32)] {
+        if self.endings[id as usize % (1 << 16) / 64] & 1 << (id % 64) == 0 {
+            return &[];
+        }
+        let first = self.sorted.partition_point(|(other, _)| *other < id);
+        let count = self.sorted[first..].iter().take_while(|(other, _)| *other == id).count();
+        &self.sorted[first..first + count]
+    }
+}
+
+/// What fits a place.
+#[derive(Debug, Clone)]
+enum Fit {
+    None,
+    One(CheckedTransaction),
+    Several,
+}
+
+impl Fit {
+    fn one(self) -> Option<CheckedTransaction> {
+        if let Self::One(transaction) = self { Some(transaction) } else { None }
+    }
+}
+
+/// Hashes leaves with the key of one block.
+#[derive(Debug, Clone, Copy)]
+pub struct LeafHasher(SipHasher24);
+
+impl LeafHasher {
+    /// Keyed by the first 16 bytes of a hash of the header.
+    pub fn of(header: &Header) -> Self {
+        let hash = tagged_hash("quipu short id 1", &[&header.to_bytes()]);
+        Self(SipHasher24::new_with_key(hash.first_chunk().expect("32 bytes hold 16")))
+    }
+
+    /// The hash whose low bits are the short id, and the next ones the hint.
+    pub fn hash(&self, leaf: &LeafHash) -> u64 {
+        self.0.hash(&leaf.0)
+    }
+}
+
+fn id_of(hash: u64, id_bits: u8) -> u32 {
+    (hash & ((1 << id_bits) - 1)) as u32
+}
+
+fn hint_of(hash: u64, id_bits: u8) -> u32 {
+    (hash >> id_bits) as u32
+}
+
+fn count_of(bytes: usize, id_bits: u8) -> usize {
+    bytes * 8 / usize::from(id_bits)
+}
+
+fn pack(ids: impl Iterator<Item = u32>, id_bits: u8) -> Vec<u8> {
+    let (mut bytes, mut pending, mut pending_bits) = (Vec::new(), 0_u64, 0);
+    for id in ids {
+        pending |= u64::from(id) << pending_bits;
+        pending_bits += id_bits;
+        while pending_bits >= 8 {
+            bytes.push(pending as u8);
+            pending >>= 8;
+            pending_bits -= 8;
+        }
+    }
+    if pending_bits > 0 {
+        bytes.push(pending as u8);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! Blocks that were announced without their transactions: put together from those that are known, the rest pulled from
+//! whoever announced them.
+//!
+//! Always true: the work of a header was checked before anything is looked up for it, and for each block that is done once
+//! for a peer and [`TRIES_PER_BLOCK_MAX`] times in all; a block that is being put together is not fetched by `sync` as well;
+//! nobody is waited for beyond a deadline; a signature that was verified for the memory pool is not verified again.
+//!
+//! Whatever fails here says nothing about the block: short ids may meet by chance, and whoever announced it may be gone. Its
+//! header is known, so `sync` fetches all of it, and the rules judge that. Only an answer that is not what was asked for, or
+//! holds what no honest node has, is a fault. Deliberately absent: a second peer to pull from, since that is what `sync` is for.
+
+use std::collections::VecDeque;
+
+use quipu_protocol::encode::EncodedSize;
+use quipu_protocol::{
+    CheckedBlock, CheckedTransaction, CompactBlock, Millis, Request, Response, SignedTransaction, Violation,
+};
+
+use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey, RequestFailure, Ticket, Verdict};
+use super::index::BlockRef;
+use super::pace::{ANSWER_TIMEOUT, answer_bytes};
+use super::{Check, Engine};
+
+/// Blocks that are put together at the same time, and of one peer. More are fetched as a whole.
+pub(crate) const RECONSTRUCTIONS_MAX: usize = 16;
+const RECONSTRUCTIONS_PER_PEER_MAX: usize = 4;
+/// Their announcements, and where their transactions go, in bytes. Beyond that, blocks are fetched as a whole.
+pub(crate) const RECONSTRUCTION_BYTES_MAX: usize = 8 << 20;
+/// How often one block is tried. The memory pool is looked through each time, and the work in it is paid once.
+const TRIES_PER_BLOCK_MAX: usize = 3;
+/// Attempts that are remembered for that. The oldest are forgotten first; by then their blocks are far below the tip.
+const TRIES_MAX: usize = 256;
+/// A block that lacks more than this part of its transactions is fetched as a whole: there is little to gain, and `sync`
+/// divides the work among all cores.
+const MISSING_PART_MAX: usize = 2;
+
+/// A block that is being put together.
+#[derive(Debug)]
+struct Reconstruction {
+    peer: PeerKey,
+    ticket: Option<Ticket>,
+    block: BlockRef,
+    announced: CompactBlock,
+    /// By place.
+    found: Vec<Option<CheckedTransaction>>,
+    /// The places of those that are not found, ascending.
+    missing: Vec<u32>,
+    /// Of the question, then of the check of its answer.
+    key: Key,
+    /// The question, until it is answered.
+    pull: Option<Pull>,
+}
+
+/// What a peer was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Pull {
+    asked_at: Millis,
+    deadline: Millis,
+    /// Whether others would have answered by now.
+    is_overdue: bool,
+}
+
+impl Pull {
+    /// When it is to be looked at next, whatever happens.
+    fn due(&self) -> Millis {
+        if self.is_overdue { self.deadline } else { self.deadline.min(self.asked_at + ANSWER_TIMEOUT) }
+    }
+}
+
+impl Reconstruction {
+    fn bytes(&self) -> usize {
+        self.announced.length() + self.found.len() * size_of::<Option<CheckedTransaction>>()
+    }
+}
+
+/// The blocks that are being put together.
+#[derive(Debug, Default)]
+pub(crate) struct Reconstructions {
+    under_way: Vec<Reconstruction>,
+    tried: VecDeque<(BlockRef, PeerKey)>,
+}
+
+impl Reconstructions {
+    /// Whether an answer is to a question from here.
+    pub(crate) fn awaits(&self, peer: PeerKey, key: Key) -> bool {
+        self.under_way.iter().any(|one| (one.peer, one.key) == (peer, key) && one.pull.is_some())
+    }
+
+    /// When something here is due.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        self.under_way.iter().filter_map(|one| one.pull.as_ref()).map(Pull::due).min()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// What they hold, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.under_way.iter().map(Reconstruction::bytes).sum()
+    }
+
+    /// Whether one more of this peer's may be tried now; if so, remembers that.
+    fn may_try(&mut self, block: BlockRef, peer: PeerKey) -> bool {
+        let of_peer = self.under_way.iter().filter(|one| one.peer == peer).count();
+        let mut of_block = self.tried.iter().filter(|(tried, _)| *tried == block);
+        let is_allowed = self.len() < RECONSTRUCTIONS_MAX
+            && of_peer < RECONSTRUCTIONS_PER_PEER_MAX
+            && of_block.clone().count() < TRIES_PER_BLOCK_MAX
+            && of_block.all(|(_, by)| *by != peer);
+        if is_allowed {
+            self.tried.push_back((block, peer));
+            if self.tried.len() > TRIES_MAX {
+                self.tried.pop_front();
+            }
+        }
+        is_allowed
+    }
+
+    fn take(&mut self, key: Key) -> Option<Reconstruction> {
+        let at = self.under_way.iter().position(|one| one.key == key)?;
+        Some(self.under_way.remove(at))
+    }
+}
+
+impl Engine {
+    /// How the tip is announced.
+    pub(super) fn announcement_of(&self, block: &CheckedBlock) -> Gossip {
+        if block.length() <= self.whole_bytes_max {
+            return Gossip::Block(Box::new(block.to_block()));
+        }
+        let waiting = self.mempool.iter().map(CheckedTransaction::leaf);
+        Gossip::Compact(Box::new(CompactBlock::of(block, waiting)))
+    }
+
+    /// Puts a block together, or begins to. Its header is known, and its body is not.
+    pub(super) fn reconstruct(
+        &mut self,
+        peer: PeerKey,
+        ticket: Option<Ticket>,
+        block: BlockRef,
+        announced: CompactBlock,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let index = self.chain.index();
+        // A branch with less work is of no use yet, and its transactions may long be mined on ours.
+        let is_useful = index.work(block) >= index.work(self.chain.tip());
+        let is_too_long = announced.block_bytes_min() > self.network.block_bytes_max();
+        if !is_useful || is_too_long || !self.reconstructions.may_try(block, peer) {
+            return ignore(peer, ticket, effects);
+        }
+        let rivals = self.chain.cached_rivals(block).flat_map(|rival| rival.transactions());
+        let found = announced.find(self.mempool.iter().chain(rivals));
+        let missing: Vec<u32> = (0..).zip(&found).filter(|(_, one)| one.is_none()).map(|(place, _)| place).collect();
+        let is_gainful = missing.len() * MISSING_PART_MAX <= found.len();
+        let one = Reconstruction { peer, ticket, block, announced, found, missing, key: self.new_key(), pull: None };
+        if !is_gainful || self.reconstructions.bytes() + one.bytes() > RECONSTRUCTION_BYTES_MAX {
+            return ignore(peer, ticket, effects);
+        }
+        self.sync.note_check(block);
+        if one.missing.is_empty() {
+            self.assemble(one, effects);
+        } else {
+            self.pull(one, now, effects);
+        }
+    }
+
+    /// Asks for what is missing.
+    fn pull(&mut self, mut one: Reconstruction, now: Now, effects: &mut Vec<Effect>) {
+        let Some(session) = self.peers.get(one.peer) else { return self.end_reconstruction(&one, effects) };
+        let bytes = one.missing.len() * SignedTransaction::ENCODED_BYTES_MIN;
+        let deadline = now.elapsed + session.pace.pull_timeout(bytes);
+        one.pull = Some(Pull { asked_at: now.elapsed, deadline, is_overdue: false });
+        let (block, places) = (self.chain.index().id(one.block), one.missing.clone().into());
+        effects.push(Effect::Ask {
+            peer: one.peer,
+            key: one.key,
+            request: Request::BlockTransactions { block, places },
+        });
+        self.reconstructions.under_way.push(one);
+    }
+
+    /// Takes in what a block lacked, or that it will not come.
+    pub(super) fn on_pulled(
+        &mut self,
+        key: Key,
+        result: Result<Response, RequestFailure>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(mut one) = self.reconstructions.take(key) else { return };
+        let pull = one.pull.take().expect("only answers that are awaited come here");
+        if let (Ok(response), Some(session)) = (&result, self.peers.get_quietly(one.peer)) {
+            session.note_answer(now.elapsed - pull.asked_at, answer_bytes(response));
+        }
+        let fault = match result {
+            Ok(Response::BlockTransactions(transactions)) if one.announced.fits(&one.missing, &transactions) => {
+                one.key = self.new_key();
+                self.checks.insert(one.key, Check::Pulled);
+                effects.push(Effect::CheckTransactions { key: one.key, transactions: transactions.into_vec() });
+                return self.reconstructions.under_way.push(one);
+            }
+            Ok(_) => Some(Fault::WrongAnswer),
+            Err(RequestFailure::Malformed) => Some(Fault::Malformed),
+            // A block leaves its memory some time, and a question comes to nothing.
+            Err(RequestFailure::Unreachable | RequestFailure::Timeout) => None,
+        };
+        if let Some(fault) = fault {
+            self.peers.punish(one.peer, fault, effects);
+            self.withhold(&one, now);
+        }
+        self.end_reconstruction(&one, effects);
+    }
+
+    /// Takes in the results of checking what a block lacked.
+    pub(super) fn on_pulled_checked(
+        &mut self,
+        key: Key,
+        results: Vec<Result<CheckedTransaction, Violation>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(mut one) = self.reconstructions.take(key) else { return };
+        for (place, result) in one.missing.iter().zip(results) {
+            match result {
+                Ok(transaction) => one.found[*place as usize] = Some(transaction),
+                Err(violation) => {
+                    // Who has the block has checked it.
+                    self.peers.punish(one.peer, Fault::Invalid(violation), effects);
+                    return self.end_reconstruction(&one, effects);
+                }
+            }
+        }
+        self.assemble(one, effects);
+    }
+
+    /// All transactions are there. If they are those of the header, the block is as good as one that came as a whole.
+    fn assemble(&mut self, mut one: Reconstruction, effects: &mut Vec<Effect>) {
+        let index = self.chain.index();
+        if index.has_body(one.block) || index.is_condemned(one.block) {
+            return self.end_reconstruction(&one, effects);
+        }
+        let found = std::mem::take(&mut one.found).into_iter();
+        let transactions = found.map(|found| found.expect("none is missing any more")).collect();
+        let (header, reward) = (*one.announced.header(), *one.announced.reward());
+        // Else one that is known was taken for one that is not.
+        if let Ok(checked) = CheckedBlock::assemble(header, reward, transactions, &self.network) {
+            self.chain.insert_body(one.block, checked.into());
+            self.awaiting_verdict.extend(one.ticket.take().map(|ticket| (one.peer, ticket, one.block)));
+        }
+        self.end_reconstruction(&one, effects);
+    }
+
+    /// What is not there now is for `sync`, and others are asked at once whether they have it. Nobody is to blame for what was
+    /// announced, and nobody is told of it who was not shown that it is right.
+    fn end_reconstruction(&mut self, one: &Reconstruction, effects: &mut Vec<Effect>) {
+        ignore(one.peer, one.ticket, effects);
+        if !self.chain.index().has_body(one.block) {
+            self.peers.iter_mut().for_each(|(_, session)| session.status_at = None);
+        }
+        if !self.reconstructions.under_way.iter().any(|other| other.block == one.block) {
+            self.sync.note_checked(one.block);
+        }
+        self.peers.note_changed();
+    }
+
+    /// Gives up what was not pulled in time, or could be had from somebody who is faster.
+    pub(super) fn expire_pulls(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let mut expired = Vec::new();
+        for mut one in std::mem::take(&mut self.reconstructions.under_way) {
+            let is_over = one.pull.as_mut().is_some_and(|pull| {
+                pull.is_overdue = now.elapsed >= pull.asked_at + ANSWER_TIMEOUT;
+                now.elapsed >= pull.deadline || (pull.is_overdue && self.another_has_the_path(one.peer, 0))
+            });
+            if is_over { &mut expired } else { &mut self.reconstructions.under_way }.push(one);
+        }
+        for one in expired {
+            if let Some(session) = self.peers.get_mut(one.peer) {
+                session.timeouts += 1;
+            }
+            self.withhold(&one, now);
+            self.end_reconstruction(&one, effects);
+        }
+    }
+
+    /// Who did not give the transactions of a block is not asked for all of it before others had time to tell that they have
+    /// it.
+    fn withhold(&mut self, one: &Reconstruction, now: Now) {
+        let id = self.chain.index().id(one.block);
+        let session = self.peers.get_mut(one.peer).filter(|session| session.best == Some(one.block));
+        if let Some(session) = session {
+            session.best = None;
+            session.withheld = Some((id, now.elapsed + ANSWER_TIMEOUT));
+        }
+    }
+
+    /// Nothing more comes from a peer that is gone.
+    pub(super) fn forget_pulls(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
+        let is_lost = |one: &mut Reconstruction| one.peer == peer && one.pull.is_some();
+        let lost: Vec<Reconstruction> = self.reconstructions.under_way.extract_if(.., is_lost).collect();
+        for one in lost {
+            self.end_reconstruction(&one, effects);
+        }
+    }
+}
+
+fn ignore(peer: PeerKey, ticket: Option<Ticket>, effects: &mut Vec<Effect>) {
+    effects.extend(ticket.map(|ticket| Effect::Verdict { peer, ticket, verdict: Verdict::Ignore }));
+}
