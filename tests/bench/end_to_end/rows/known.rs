@@ -189,8 +189,8 @@ impl World {
 
     /// Waits until hardly anything crosses the links.
     fn wait_quiet(&self) -> Result<Traffic> {
-        let port = |node: &Node| node.listen().rsplit('/').next().and_then(|port| port.parse().ok());
-        let ports: Vec<u16> = self.nodes.iter().filter_map(port).collect();
+        let port = |node: &Node| node.listen().split('/').nth(4).and_then(|port| port.parse().ok());
+        let ports: Vec<u16> = self.nodes.iter().map(|node| port(node).expect("/ip4/…/tcp/PORT/…")).collect();
         let mut before = so_far(&ports)?;
         loop {
             thread::sleep(QUIET_TIME);
