@@ -19,8 +19,8 @@ mod bare;
 
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, LazyLock};
 use std::time::{Duration, Instant};
 
 use quipu::engine::Event;
@@ -32,6 +32,7 @@ use quipu::node::miner::search::Search;
 use quipu::node::thread::lower_priority;
 use quipu::protocol::block::VERSION;
 use quipu::protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis};
+use serde_json::{Value, json};
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
@@ -58,6 +59,27 @@ const TEMPLATE_TIME_MAX: Duration = Duration::from_millis(10);
 fn main() -> ExitCode {
     let is_good = [kernels(), threads(), templates()];
     if is_good.iter().all(|good| *good) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether figures are told as rows instead of in words.
+static WANTS_ROWS: LazyLock<bool> = LazyLock::new(|| std::env::args().any(|argument| argument == "--rows"));
+
+/// A line for people.
+fn say(line: &str) {
+    if !*WANTS_ROWS {
+        println!("{line}");
+    }
+}
+
+/// A figure and its unit, what it is compared with, what it is to reach, for `scripts/bench`.
+fn tell(what: &str, (value, unit): (f64, &str), reference: Option<(&str, f64)>, target: &Value) {
+    if *WANTS_ROWS {
+        let reference = reference.map(|(what, value)| json!({"what": what, "value": value}));
+        let row = json!({
+            "name": "mining", "what": what, "value": value, "unit": unit, "reference": reference, "target": target
+        });
+        println!("{row}");
+    }
 }
 
 fn header(target: Target, number: u64) -> Header {
@@ -87,7 +109,7 @@ fn kernels() -> bool {
             black_box(state);
         }
     };
-    println!("{:<10} {:>8}   {:<28} {:>8} {:>7} {:>7}", "kernel", "MH/s", "beside", "MH/s", "ratio", "least");
+    say(&format!("{:<10} {:>8}   {:<28} {:>8} {:>7} {:>7}", "kernel", "MH/s", "beside", "MH/s", "ratio", "least"));
     let mut is_good = true;
     for (place, kernel) in Kernel::offered().enumerate() {
         let ours = |hashes: u32| {
@@ -98,7 +120,10 @@ fn kernels() -> bool {
         let mut row = |name: &str, other: Work<'_>, least: Option<f64>| {
             let [rate, reference, ratio] = compare((&ours, hashes), other);
             let least_shown = least.map_or("-".to_owned(), |least| format!("{least:.2}"));
-            println!("{:<10} {rate:>8.1}   {name:<28} {reference:>8.1} {ratio:>7.2} {least_shown:>7}", kernel.name());
+            let kernel = kernel.name();
+            say(&format!("{kernel:<10} {rate:>8.1}   {name:<28} {reference:>8.1} {ratio:>7.2} {least_shown:>7}"));
+            let target = least.map_or(Value::Null, |least| json!({"at_least": least}));
+            tell(&format!("{kernel} on one core, beside {name}"), (rate, "MH/s"), Some((name, reference)), &target);
             is_good &= least.is_none_or(|least| ratio >= least);
         };
         match &bare_loop {
@@ -174,9 +199,12 @@ fn threads() -> bool {
     }
     let scales: Vec<f64> = scales.into_iter().map(|scales| median(scales.into_iter())).collect();
     let ours = scales[0];
-    println!("\n{cores} threads with {}: {ours:.3} of {cores} times one", kernel.name());
-    let Some(bare) = scales.get(1) else { return ours >= SCALING_RATIO_MIN };
-    println!("its bare loop: {bare:.3}; ratio {:.3}, at least {SCALING_RATIO_MIN}", ours / bare);
+    say(&format!("\n{cores} threads with {}: {ours:.3} of {cores} times one", kernel.name()));
+    let bare = scales.get(1).copied();
+    let what = format!("{cores} threads, of {cores} times one");
+    tell(&what, (ours, ""), bare.map(|bare| ("its bare loop", bare)), &json!({"at_least": SCALING_RATIO_MIN}));
+    let Some(bare) = bare else { return ours >= SCALING_RATIO_MIN };
+    say(&format!("its bare loop: {bare:.3}; ratio {:.3}, at least {SCALING_RATIO_MIN}", ours / bare));
     ours / bare >= SCALING_RATIO_MIN
 }
 
