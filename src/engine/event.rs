@@ -5,8 +5,8 @@ mod user;
 use std::sync::Arc;
 
 use quipu_protocol::{
-    Account, Address, Block, BlockId, CheckedBlock, CheckedTransaction, CompactBlock, Delta, Header, Height, Millis,
-    Request, Response, SignedTransaction, TransactionId, UnixMillis, Violation,
+    Account, Address, Block, BlockId, Bundle, CheckedBlock, CheckedTransaction, CompactBlock, Delta, Header, Height,
+    Millis, Request, Response, SignedTransaction, TransactionId, UnixMillis, Violation,
 };
 pub use user::{
     Answer, Command, CommandError, Fate, GoneReason, MINE_COUNT_MAX, MiningMode, Notice, ROLLED_BACK_TOLD_MAX,
@@ -51,8 +51,8 @@ pub enum Gossip {
     Block(Box<Block>),
     /// A new block, for whoever knows its transactions.
     Compact(Box<CompactBlock>),
-    /// A transaction that waits to be mined.
-    Transaction(Box<SignedTransaction>),
+    /// Transactions that wait to be mined.
+    Transactions(Bundle),
 }
 
 /// Something happened.

@@ -58,7 +58,7 @@ impl Published {
         let (tag, bytes) = match &gossip {
             Gossip::Block(block) => ("block", encode(&Announcement::Whole(block.as_ref().clone()))),
             Gossip::Compact(compact) => ("block", encode(&Announcement::Compact(compact.as_ref().clone()))),
-            Gossip::Transaction(signed) => ("transaction", encode(signed.as_ref())),
+            Gossip::Transactions(bundle) => ("transactions", encode(bundle)),
         };
         let hash = tagged_hash(tag, &[&bytes]);
         let id = u64::from_le_bytes(*hash.first_chunk().expect("32 bytes hold 8"));

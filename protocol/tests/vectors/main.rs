@@ -17,6 +17,7 @@ mod transactions;
 mod values;
 mod world;
 
+use quipu_protocol::bundle::BUNDLE_BYTES_MAX;
 use quipu_protocol::compact::LeafHasher;
 use quipu_protocol::encode::{decode, encode};
 use quipu_protocol::merkle;
@@ -24,7 +25,7 @@ use quipu_protocol::message::RESPONSE_BYTES_MAX;
 use quipu_protocol::record::Record;
 use quipu_protocol::work::Retarget;
 use quipu_protocol::{
-    Address, Amount, Announcement, Block, DecodeError, Header, Millis, PublicKey, Request, Response, Reward,
+    Address, Amount, Announcement, Block, Bundle, DecodeError, Header, Millis, PublicKey, Request, Response, Reward,
     SignedTransaction, Status, Target, UnixMillis,
 };
 
@@ -139,10 +140,12 @@ fn recode(r#type: &str, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     fn one<T: bincode::Encode + bincode::Decode<()>>(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         decode::<T>(bytes, RESPONSE_BYTES_MAX).map(|value| encode(&value))
     }
+    let bundle = |bytes| decode::<Bundle>(bytes, BUNDLE_BYTES_MAX).map(|bundle| encode(&bundle));
     match r#type {
         "header" => one::<Header>(bytes),
         "reward" => one::<Reward>(bytes),
         "signed_transaction" => one::<SignedTransaction>(bytes),
+        "bundle" => bundle(bytes),
         "block" => one::<Block>(bytes),
         "status" => one::<Status>(bytes),
         "announcement" => one::<Announcement>(bytes),

@@ -59,7 +59,7 @@ impl Scene {
 impl Bench {
     fn hear_of<'a>(&mut self, peer: PeerKey, transactions: impl IntoIterator<Item = &'a SignedTransaction>) {
         for signed in transactions {
-            assert_eq!(self.gossip(peer, Gossip::Transaction(Box::new(signed.clone()))), Verdict::Accept);
+            assert_eq!(self.bundle(peer, std::slice::from_ref(signed)), Verdict::Accept);
         }
     }
 

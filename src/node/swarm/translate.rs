@@ -7,6 +7,7 @@ use libp2p::request_response::OutboundFailure;
 
 use super::behaviour::Names;
 use crate::engine::event::{Gossip, RequestFailure, Ticket, Verdict};
+use crate::protocol::bundle::BUNDLE_BYTES_MAX;
 use crate::protocol::encode::{DecodeError, decode, encode};
 use crate::protocol::message::gossip_bytes_max;
 use crate::protocol::{Announcement, Network};
@@ -16,7 +17,7 @@ pub(super) fn encode_gossip(names: &Names, gossip: &Gossip) -> (TopicHash, Vec<u
     match gossip {
         Gossip::Block(block) => (names.blocks.hash(), encode(&Announcement::Whole(block.as_ref().clone()))),
         Gossip::Compact(compact) => (names.blocks.hash(), encode(&Announcement::Compact(compact.as_ref().clone()))),
-        Gossip::Transaction(transaction) => (names.transactions.hash(), encode(transaction.as_ref())),
+        Gossip::Transactions(bundle) => (names.transactions.hash(), encode(bundle)),
     }
 }
 
@@ -27,14 +28,13 @@ pub(super) fn decode_gossip(
     topic: &TopicHash,
     bytes: &[u8],
 ) -> Result<Gossip, DecodeError> {
-    let bytes_max = gossip_bytes_max(network);
     if *topic == names.blocks.hash() {
-        decode(bytes, bytes_max).map(|announcement| match announcement {
+        decode(bytes, gossip_bytes_max(network)).map(|announcement| match announcement {
             Announcement::Whole(block) => Gossip::Block(Box::new(block)),
             Announcement::Compact(compact) => Gossip::Compact(Box::new(compact)),
         })
     } else {
-        decode(bytes, bytes_max).map(|transaction| Gossip::Transaction(Box::new(transaction)))
+        decode(bytes, BUNDLE_BYTES_MAX).map(Gossip::Transactions)
     }
 }
 

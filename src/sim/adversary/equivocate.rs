@@ -4,9 +4,11 @@
 //! Both are valid, each by itself, and whoever asks is given what it was told of. Who belongs to which half follows from
 //! the number of the session. Two halves on blocks of equal work are what any fork is: the next block ends it.
 
-use super::{Hands, announced, new_blocks, seal, statuses};
-use crate::engine::event::{Answer, Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
-use crate::protocol::{Action, Address, Amount, Block, BlockId, Header, Millis, Request, Response, Transaction};
+use super::{Hands, announced, new_blocks, seal, statuses, take_sent};
+use crate::engine::event::{Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
+use crate::protocol::{
+    Action, Address, Amount, Block, BlockId, Bundle, Header, Millis, Request, Response, SignedTransaction,
+};
 
 /// Between two payments.
 const PAUSE: Millis = Millis::from_secs(10);
@@ -14,8 +16,32 @@ const PAUSE: Millis = Millis::from_secs(10);
 const TICKET: Ticket = Ticket(u64::MAX);
 /// What one of the two transactions moves, in units; the other is a record.
 const UNITS: u64 = 10_000;
-/// Pairs that are remembered until they are published: one waits for the disk for some milliseconds. The oldest leave first.
+/// Pairs of each kind that are remembered until they are published: one waits for the disk for some milliseconds. The oldest
+/// leave first.
 const TWINS_MAX: usize = 8;
+
+/// Pairs of which one is shown in place of the other.
+#[derive(Debug)]
+struct Twins<T>(Vec<(T, T)>);
+
+impl<T> Default for Twins<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Clone> Twins<T> {
+    fn note(&mut self, one: T, other: T) {
+        if self.0.len() == TWINS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push((one, other));
+    }
+
+    fn find(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
+        self.0.iter().find(|(one, _)| is_it(one)).map(|(_, other)| other.clone())
+    }
+}
 
 /// An equivocator.
 #[derive(Debug, Default)]
@@ -23,7 +49,8 @@ pub struct Equivocator {
     /// The last block that it has found, and the other of the same height.
     blocks: Option<(BlockId, Block)>,
     /// What is about to be published, and what half of the peers are shown instead.
-    twins: Vec<(Gossip, Gossip)>,
+    block_twins: Twins<Block>,
+    transaction_twins: Twins<SignedTransaction>,
     next: Millis,
 }
 
@@ -53,10 +80,14 @@ impl Equivocator {
     }
 
     /// What a session is shown in place of something of our own, if it is in the half that is.
-    pub(super) fn instead(&self, gossip: &Gossip) -> Option<&Gossip> {
-        let id = announced(gossip).map(Header::id);
-        let is_it = |one: &Gossip| one == gossip || (id.is_some() && id == announced(one).map(Header::id));
-        self.twins.iter().find(|(one, _)| is_it(one)).map(|(_, other)| other)
+    pub(super) fn instead(&self, gossip: &Gossip) -> Option<Gossip> {
+        if let Gossip::Transactions(bundle) = gossip {
+            let twin_of = |one: &SignedTransaction| self.transaction_twins.find(|of| of == one);
+            let shown = bundle.iter().map(|one| twin_of(one).unwrap_or_else(|| one.clone()));
+            return Bundle::pack(shown).pop().map(Gossip::Transactions);
+        }
+        let id = announced(gossip)?.id();
+        self.block_twins.find(|block| block.header.id() == id).map(|twin| Gossip::Block(Box::new(twin)))
     }
 
     fn twin(&self) -> Option<&Block> {
@@ -71,7 +102,7 @@ impl Equivocator {
             twin.body.reward.to = Address(hands.random.bytes()[..20].try_into().expect("20 of 32 bytes"));
             seal(&mut twin);
             self.blocks = Some((found.id(), twin.clone()));
-            self.note_twins(Gossip::Block(Box::new(block)), Gossip::Block(Box::new(twin)));
+            self.block_twins.note(block, twin);
         }
     }
 
@@ -81,29 +112,14 @@ impl Equivocator {
         let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
-        let is_sent =
-            |effect: &Effect| matches!(effect, Effect::Answer { ticket: TICKET, answer: Ok(Answer::Sent(_)) });
-        if own.iter().any(is_sent) {
-            for effect in &own {
-                if let Effect::Publish(Gossip::Transaction(signed)) = effect {
-                    let action = Action::Record { data: vec![2].into() };
-                    let other = Transaction { action, ..signed.transaction.clone() };
-                    let other = other.sign(&hands.network.genesis_id(), hands.key);
-                    let (one, other) = (signed.clone(), Box::new(other));
-                    self.note_twins(Gossip::Transaction(one), Gossip::Transaction(other));
-                }
-            }
+        if let Some(signed) = take_sent(TICKET, &mut own) {
+            let action = Action::Record { data: vec![2].into() };
+            let mut other = signed.transaction.clone();
+            other.action = action;
+            let other = other.sign(&hands.network.genesis_id(), hands.key);
+            self.transaction_twins.note(signed, other);
         }
-        // The shell knows nothing of this command.
-        own.retain(|effect| !matches!(effect, Effect::Answer { ticket: TICKET, .. }));
         effects.append(&mut own);
-    }
-
-    fn note_twins(&mut self, one: Gossip, other: Gossip) {
-        if self.twins.len() == TWINS_MAX {
-            self.twins.remove(0);
-        }
-        self.twins.push((one, other));
     }
 
     /// Half of the peers are told that the other block is the tip.

@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 use quipu::engine::event::{Command, Event, Fault, Gossip, Key, MINE_COUNT_MAX, MiningMode, PeerKey, RequestFailure};
 use quipu::protocol::compact::{ID_BITS_MAX, ID_BITS_MIN};
 use quipu::protocol::{
-    Action, Amount, Block, CheckedBlock, CompactBlock, Height, Millis, Request, Response, Status, UnixMillis, Work,
+    Action, Amount, Block, Bundle, CheckedBlock, CompactBlock, Height, Millis, Request, Response, Status, UnixMillis,
+    Work,
 };
 
 use pool::Pool;
@@ -131,9 +132,12 @@ fn pick_peer(shell: &Shell<'_>, script: &mut Script<'_>) -> Option<PeerKey> {
 
 fn gossip(shell: &mut Shell<'_>, script: &mut Script<'_>) {
     let Some(peer) = pick_peer(shell, script) else { return };
-    let gossip = if script.byte() < 85 {
-        let signed = script.pick(&shell.pool.any_transactions).expect("the pool has some").clone();
-        Gossip::Transaction(Box::new(signed))
+    let kind = script.byte();
+    let gossip = if kind < 85 {
+        let some =
+            (0..1 + kind % 4).map(|_| script.pick(&shell.pool.any_transactions).expect("the pool has some").clone());
+        let bundle = Bundle::pack(some).pop().expect("it has one at least");
+        Gossip::Transactions(bundle)
     } else {
         let block = script.pick(&shell.pool.blocks).expect("the pool has some").clone();
         if script.byte() < 128 { Gossip::Block(Box::new(block)) } else { compact(shell, script, block) }

@@ -17,6 +17,7 @@ pub(crate) const ALL: &[Target] = &[
     ("blocks", decoders::blocks),
     ("announcements", decoders::announcements),
     ("transactions", decoders::transactions),
+    ("bundles", decoders::bundles),
     ("headers", decoders::headers),
     ("requests", decoders::requests),
     ("responses", decoders::responses),
