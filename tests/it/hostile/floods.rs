@@ -1,7 +1,7 @@
 //! Floods of each kind of message, one kind at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select as first_of};
 use futures::io::AsyncWriteExt;
@@ -13,7 +13,7 @@ use super::attacker::{Attacker, network};
 use super::raw::{run_for, select, streams};
 use super::siege::Siege;
 use super::{genesis_status, honest_answers, orphan, promise, record_of};
-use crate::harness::number;
+use crate::harness::{DEADLINE, Node, number};
 
 /// Requests at once: as many as a connection takes.
 const REQUESTS_PER_WAVE: usize = 32;
@@ -69,9 +69,14 @@ pub(crate) fn of_each_gossip() {
             attacker.publish("transactions", encode(&bundle));
         }
         attacker.wait_sent(&siege.node);
+        // What was sent is under way for a while, and is lost with the connection.
+        let deadline = Instant::now() + DEADLINE;
+        while taken(&siege.node) < TRANSACTIONS / 2 {
+            assert!(Instant::now() < deadline, "the flood never came: {} transactions", taken(&siege.node));
+            std::thread::sleep(Duration::from_millis(50));
+        }
     });
-    let mined = siege.node.mined_ids().len() as u64;
-    let taken = number(&siege.node.run("status"), "pending") + mined;
+    let taken = taken(&siege.node);
     assert!(taken < TRANSACTIONS, "one peer got all of its transactions into the pool");
     eprintln!("siege: {taken} of {TRANSACTIONS} transactions were taken");
     siege.during("a flood of blocks without parents", || {
@@ -82,6 +87,11 @@ pub(crate) fn of_each_gossip() {
         }
         attacker.wait_sent(&siege.node);
     });
+}
+
+/// How many transactions a node has, in its pool and in blocks.
+fn taken(node: &Node) -> u64 {
+    number(&node.run("status"), "pending") + node.mined_ids().len() as u64
 }
 
 /// Subscriptions and what else gossipsub sends to itself, and pings.
