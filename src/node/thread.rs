@@ -23,9 +23,8 @@ pub fn spawn(
     })
 }
 
-/// Gives this thread the lowest priority (nice 19), for work that is to take only the time that nobody else wants. A
-/// thread keeps it. Only Linux has priorities for single threads among the systems where they can be set without
-/// privileges and without C: elsewhere this does nothing.
+/// Gives this thread the lowest priority (nice 19), for work that is to take only the time that nobody else wants. It
+/// can't be raised again. Only on Linux: elsewhere that is a matter of whole processes, or of C, and nothing happens.
 pub fn lower_priority() {
     // A system that refuses (a sandbox may) leaves the thread as it was.
     #[cfg(target_os = "linux")]

@@ -58,9 +58,10 @@ macro_rules! scan {
         #[target_feature(enable = $features)]
         fn first_word(fixed: &Fixed, varying: Vector) -> Vector {
             let Fixed { start, addends, schedule, .. } = fixed;
-            let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = start.map(|word| splat(word));
-            a = add(a, varying);
-            e = add(e, varying);
+            // No `map`: if that is not inlined, its vectors go through memory.
+            let [a, b, c, d, e, f, g, h] = *start;
+            let (mut a, mut b, mut c, mut d) = (add(splat(a), varying), splat(b), splat(c), splat(d));
+            let (mut e, mut f, mut g, mut h) = (add(splat(e), varying), splat(f), splat(g), splat(h));
             // Words 22 to 37 of the schedule, then in their places those after them.
             let mut w = [varying; 16];
             w[22 & 15] = add(splat(schedule[22]), small_sigma_0(varying));

@@ -62,7 +62,7 @@ fn first_word(fixed: &Fixed, first: u32) -> __m128i {
     rounds!(52);
     rounds!(56);
     rounds!(60);
-    let [one, two, three, four] = states.map(|(abef, _)| abef);
+    let [(one, _), (two, _), (three, _), (four, _)] = states;
     _mm_unpackhi_epi64(_mm_unpackhi_epi32(one, two), _mm_unpackhi_epi32(three, four))
 }
 
