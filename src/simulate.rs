@@ -52,7 +52,7 @@ mod scenario;
 mod selfish;
 mod shipped;
 mod summary;
-mod svg;
+pub mod svg;
 mod tree;
 
 use std::collections::BTreeMap;

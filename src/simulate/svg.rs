@@ -1,7 +1,7 @@
 //! A small drawing library: plots with two axes, as SVG that carries classes instead of colours.
 //!
 //! What always holds: the text is well-formed XML, and every mark has a `<title>` where its number can be read.
-//! Deliberately absent: scripts, fonts, anything that is fetched.
+//! Deliberately absent: scripts, fonts, anything that is fetched. Benchmarks draw with it too.
 
 use std::fmt::Write;
 
@@ -20,15 +20,18 @@ const BAR_HEIGHT_MIN: f64 = 1.5;
 
 /// One direction of a plot.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
-    pub(super) label: &'static str,
-    pub(super) from: f64,
-    pub(super) to: f64,
+pub struct Axis {
+    /// What it shows, and in which unit.
+    pub label: &'static str,
+    /// Its first value.
+    pub from: f64,
+    /// Its last value.
+    pub to: f64,
 }
 
 /// A plot in the making.
 #[derive(Debug)]
-pub(super) struct Plot {
+pub struct Plot {
     x: Axis,
     y: Axis,
     y_step: f64,
@@ -37,7 +40,7 @@ pub(super) struct Plot {
 
 impl Plot {
     /// The second axis is extended to its next tick.
-    pub(super) fn new(x: Axis, y: Axis) -> Self {
+    pub fn new(x: Axis, y: Axis) -> Self {
         let y = Axis { to: if y.to > y.from { y.to } else { y.from + 1.0 }, ..y };
         let x = Axis { to: if x.to > x.from { x.to } else { x.from + 1.0 }, ..x };
         let y_step = tick_step(y.to - y.from, (HEIGHT - TOP - BOTTOM) / TICK_HEIGHT);
@@ -72,17 +75,17 @@ impl Plot {
     }
 
     /// A dot.
-    pub(super) fn dot(&mut self, x: f64, y: f64, title: &str) {
+    pub fn dot(&mut self, x: f64, y: f64, title: &str) {
         self.circle("dot", 2.5, (x, y), title);
     }
 
     /// A line through points.
-    pub(super) fn line(&mut self, points: &[(f64, f64)]) {
+    pub fn line(&mut self, points: &[(f64, f64)]) {
         self.polyline("line", points);
     }
 
     /// A line that others are compared with.
-    pub(super) fn other_line(&mut self, points: &[(f64, f64)]) {
+    pub fn other_line(&mut self, points: &[(f64, f64)]) {
         self.polyline("line other", points);
     }
 
@@ -136,12 +139,18 @@ impl Plot {
         ));
     }
 
+    /// A line above the drawing, at its right end.
+    pub fn caption(&mut self, text: &str) {
+        let (x, text) = (WIDTH - RIGHT, escape(text));
+        self.add(format_args!("<text class=\"axis\" x=\"{x:.1}\" y=\"12\" text-anchor=\"end\">{text}</text>"));
+    }
+
     fn add(&mut self, element: std::fmt::Arguments<'_>) {
         writeln!(self.marks, "  {element}").expect("a text takes everything");
     }
 
     /// The drawing, named for those who cannot see it.
-    pub(super) fn finish(mut self, name: &str) -> String {
+    pub fn finish(mut self, name: &str) -> String {
         let marks = std::mem::take(&mut self.marks);
         self.draw_axes();
         drawing(name, HEIGHT, &(self.marks + &marks))
@@ -202,7 +211,7 @@ fn tick_step(span: f64, steps_max: f64) -> f64 {
 }
 
 /// A number on an axis: `0.5`, `20`, `1.5k`, `2M`.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let (scaled, unit) = match value.abs() {
         ..1e4 => (value, ""),
         ..1e6 => (value / 1e3, "k"),

@@ -12,14 +12,16 @@
 //! or more. The clients run on the same processors: what they take is part of the load.
 
 mod load;
-mod node;
+#[allow(dead_code, reason = "each benchmark asks what it needs")]
+#[path = "../process.rs"]
+mod process;
 
 use std::io::{BufReader, Read};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use load::{Events, Load};
-use node::Node;
+use process::{Node, Options};
 
 /// How much slower blocks may arrive under load.
 const SLOWER_MAX: f64 = 1.2;
@@ -33,6 +35,11 @@ const TURN_BLOCKS: usize = 30;
 /// Between two blocks of a turn.
 const BLOCK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A node that serves, and mines on one thread.
+fn options() -> Options {
+    Options { http: true, arguments: ["--threads", "1"].map(str::to_owned).into(), ..Options::default() }
+}
+
 fn main() -> ExitCode {
     let blocks = std::env::var("QUIPU_BENCH_BLOCKS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
     let is_good = [propagation(), events(), chain(blocks)];
@@ -41,9 +48,9 @@ fn main() -> ExitCode {
 
 /// How long blocks take from node to node, with and without load on one of them.
 fn propagation() -> bool {
-    let (asked, other) = (Node::start(), Node::start());
+    let (asked, other) = (Node::start(&options()), Node::start(&options()));
     asked.connect(&other);
-    asked.mine(20);
+    asked.ask("mine 20");
     let load = Load::start(asked.http());
     let (mut quiet, mut loaded) = (Vec::new(), Vec::new());
     for turn in 0..2 * TURNS {
@@ -53,7 +60,7 @@ fn propagation() -> bool {
         for block in 0..TURN_BLOCKS {
             std::thread::sleep(BLOCK_INTERVAL);
             let (from, to) = if block % 2 == 0 { (&asked, &other) } else { (&other, &asked) };
-            times.push(from.mine_for(to));
+            times.push(mine_for(from, to));
         }
     }
     load.set(false);
@@ -67,6 +74,15 @@ fn propagation() -> bool {
     ratio <= SLOWER_MAX && told.failed == 0
 }
 
+/// Mines one block; how long after the one node the other one had it.
+fn mine_for(from: &Node, to: &Node) -> Duration {
+    from.say("mine 1");
+    let mined = from.answer();
+    let id = &mined.value["result"]["blocks"][0]["id"];
+    let arrived = to.event(|event| event["event"] == "tip" && event["id"] == *id);
+    arrived.at.saturating_duration_since(mined.at)
+}
+
 /// Median, and what nine of ten stay below.
 fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
     times.sort_unstable();
@@ -75,10 +91,10 @@ fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
 
 /// Whether many clients hear of a block.
 fn events() -> bool {
-    let node = Node::start();
+    let node = Node::start(&options());
     let mut clients: Vec<Events> = (0..EVENT_CLIENTS).map(|_| Events::follow(node.http())).collect();
     let begin = Instant::now();
-    node.mine(1);
+    node.ask("mine 1");
     let heard = clients.iter_mut().filter_map(|client| client.next_of("tip")).count();
     println!("{heard} of {EVENT_CLIENTS} event streams had the block {:.1?} after it was asked for", begin.elapsed());
     heard == EVENT_CLIENTS
@@ -86,10 +102,10 @@ fn events() -> bool {
 
 /// How much memory a whole chain needs on its way out.
 fn chain(blocks: u64) -> bool {
-    let mut node = Node::start();
-    node.mine(blocks);
+    let node = Node::start(&options());
+    node.ask(&format!("mine {blocks}"));
     // A fresh process has not yet had the memory that mining took.
-    node.restart();
+    let node = node.restart(&options());
     drop(load::get(node.http(), "/api/v1/blocks?limit=100"));
     let before = node.memory_peak_bytes();
     let begin = Instant::now();

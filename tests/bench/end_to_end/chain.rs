@@ -1,0 +1,111 @@
+//! Chains made in this process and stored as a node would have: what nodes begin with.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use quipu::engine::event::{Batch, Place, Write};
+use quipu::node::store::{FolderLock, Store};
+use quipu::protocol::check::check_header;
+use quipu::protocol::hash::sha256;
+use quipu::protocol::{
+    Action, Address, Amount, CheckedBlock, CheckedTransaction, Delta, Header, Ledger, Millis, Network, Reward,
+    SecretKey, Transaction, UnixMillis,
+};
+
+/// Between two blocks.
+const SPACING: Millis = Millis::from_secs(1);
+/// Blocks of one commit.
+const COMMIT_BLOCKS: usize = 2_000;
+
+/// A chain in the making.
+pub(crate) struct Chain {
+    pub(crate) network: Arc<Network>,
+    ledger: Ledger,
+    blocks: Vec<(Arc<CheckedBlock>, Arc<Delta>)>,
+}
+
+impl Chain {
+    /// Nothing but genesis.
+    pub(crate) fn new(network: Network) -> Self {
+        Self { network: Arc::new(network), ledger: Ledger::default(), blocks: Vec::new() }
+    }
+
+    /// Adds a block, and says how long connecting it took.
+    pub(crate) fn add(&mut self, to: Address, transactions: Vec<CheckedTransaction>) -> Duration {
+        let parent = self.blocks.last().map_or(&self.network.genesis().header, |(block, _)| block.header());
+        let fees = transactions.iter().map(|transaction| transaction.signed().transaction.fee);
+        let subsidy = self.network.parameters().subsidy;
+        let amount = fees.fold(subsidy, |sum, fee| sum.checked_add(fee).expect("far below all coins"));
+        let reward = Reward { to, amount };
+        let mut header = Header {
+            version: 1,
+            height: parent.height.next(),
+            parent: parent.id(),
+            body_root: CheckedBlock::root_of(&reward, &transactions),
+            timestamp: UnixMillis(parent.timestamp.0 + SPACING.0),
+            target: parent.target,
+            nonce: 0,
+        };
+        while check_header(&header, &self.network).is_err() {
+            header.nonce += 1;
+        }
+        let block = CheckedBlock::assemble(header, reward, transactions, &self.network).expect("valid");
+        let start = Instant::now();
+        let delta = self.ledger.connect(&block, &self.network).expect("valid in its place");
+        self.ledger.apply(&delta);
+        let time = start.elapsed();
+        self.blocks.push((Arc::new(block), Arc::new(delta)));
+        time
+    }
+
+    /// The length of the last block.
+    pub(crate) fn tip_bytes(&self) -> usize {
+        self.blocks.last().map_or(0, |(block, _)| block.length())
+    }
+
+    /// Writes all of it to a new data folder.
+    pub(crate) fn store(&self, folder: &Path) -> Result<()> {
+        let lock = FolderLock::acquire(folder, "bench")?;
+        let (mut store, _) = Store::open(lock, &self.network)?;
+        for (sequence, chunk) in (1..).zip(self.blocks.chunks(COMMIT_BLOCKS)) {
+            let writes = chunk.iter().flat_map(|(block, delta)| {
+                let place = Place { height: block.header().height, id: block.id() };
+                [Write::Block(Arc::clone(block)), Write::Connect { place, delta: Arc::clone(delta) }]
+            });
+            store.write(&[Batch { sequence, writes: writes.collect() }])?;
+        }
+        Ok(())
+    }
+}
+
+/// The key of one of many accounts, the same in every run.
+pub(crate) fn key(number: usize) -> SecretKey {
+    SecretKey::from_seed(sha256(&[b"bench", &number.to_le_bytes()]))
+}
+
+/// A transfer without a fee.
+pub(crate) fn transfer(
+    key: &SecretKey,
+    nonce: u64,
+    to: Address,
+    amount: Amount,
+    network: &Network,
+) -> CheckedTransaction {
+    let action = Action::Transfer { to, amount };
+    let transaction = Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action };
+    CheckedTransaction::sign(transaction, key, network).expect("well formed")
+}
+
+/// What `make` gives for each number, made on all cores, in order.
+pub(crate) fn on_all_cores<T: Send>(count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let part = count.div_ceil(cores).max(1);
+    thread::scope(|scope| {
+        let parts = (0..count).step_by(part).map(|first| first..count.min(first + part));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(|| part.map(&make).collect::<Vec<T>>())).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    })
+}

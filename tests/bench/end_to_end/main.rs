@@ -1,0 +1,163 @@
+//! Whole nodes as real processes over loopback, each figure beside the bare limit that it is compared with, measured in
+//! the same run: `scripts/bench`.
+//!
+//! Absolute times shift with the machine and with what else runs on it; ratios shift less, since figure and reference take
+//! turns wherever they can. Results go to `target/bench`: `results.json` with every run, and an SVG plot for each thing
+//! that grows.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `rows` | one file for each benchmark: what it measures, against what, with which target |
+//! | `limits` | what the bare libraries and the machine can do |
+//! | `network`, `traffic` | links between processes, how long news takes over them, what crosses them |
+//! | `chain`, `submit` | chains and transactions for nodes to begin with |
+//! | `figure`, `report`, `plot` | figures, and how they are shown and kept |
+//!
+//! Not here: benchmarks of single functions, and how fast the miner hashes (`cargo bench --bench mining`).
+
+mod chain;
+mod figure;
+mod limits;
+mod network;
+mod plot;
+#[allow(dead_code, reason = "each benchmark asks what it needs")]
+#[path = "../process.rs"]
+mod process;
+mod report;
+mod rows;
+mod submit;
+mod traffic;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use libp2p::Multiaddr;
+
+use figure::{Line, Point};
+use limits::Role;
+use report::{Results, Run};
+use rows::Benchmark;
+
+/// Measures whole nodes over loopback, beside the bare limits.
+#[derive(Debug, Parser)]
+#[command(name = "scripts/bench", max_term_width = 100)]
+struct Arguments {
+    /// Which benchmarks; all if none is named
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+
+    /// Show the names, and measure nothing
+    #[arg(long)]
+    list: bool,
+
+    /// Run all of it so often; the table then has medians and the range of the ratio
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Smaller sizes, to try whether it works: the figures mean little
+    #[arg(long)]
+    quick: bool,
+
+    /// Also measure clean builds, which takes minutes
+    #[arg(long)]
+    build: bool,
+
+    /// Print the README's table of these results instead
+    #[arg(long, value_name = "results.json")]
+    markdown: Option<PathBuf>,
+
+    /// What `cargo bench` passes to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+
+    /// What this process is, if another one has started it
+    #[arg(long, hide = true)]
+    role: Option<Role>,
+
+    /// Whom to dial in that role
+    #[arg(long, hide = true)]
+    peer: Vec<Multiaddr>,
+}
+
+/// What benchmarks know of the run that they are part of.
+pub(crate) struct Context {
+    /// Smaller sizes.
+    pub(crate) quick: bool,
+    /// Clean builds too.
+    pub(crate) build: bool,
+    points: Vec<Point>,
+}
+
+impl Context {
+    /// A size: the first one, or the second if it is to be quick.
+    pub(crate) fn size(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+
+    /// A point of one of the benchmark's plots.
+    pub(crate) fn point(&mut self, plot: &str, line: Line, x: f64, y: f64) {
+        self.points.push(Point { plot: plot.to_owned(), line, x, y });
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(role) = arguments.role {
+        limits::play(role, &arguments.peer);
+        return ExitCode::SUCCESS;
+    }
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scripts/bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(file) = &arguments.markdown {
+        print!("{}", Results::read(file)?.markdown());
+        return Ok(());
+    }
+    if arguments.list {
+        for Benchmark { name, what, .. } in rows::ALL {
+            println!("{name:<24} {what}");
+        }
+        return Ok(());
+    }
+    let chosen = choose(&arguments.names)?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let file = folder.join("results.json");
+    let mut results = Results::new();
+    for number in 1..=arguments.runs {
+        results.runs.push(Run::default());
+        for benchmark in &chosen {
+            eprintln!("run {number} of {}: {}", arguments.runs, benchmark.name);
+            let mut context = Context { quick: arguments.quick, build: arguments.build, points: Vec::new() };
+            let rows = (benchmark.run)(&mut context).with_context(|| benchmark.name.to_owned())?;
+            let run = results.runs.last_mut().expect("just pushed");
+            run.rows.extend(rows);
+            run.points.append(&mut context.points);
+            // What is measured stays, whatever comes after it.
+            results.write(&file)?;
+        }
+    }
+    let frames: Vec<_> = chosen.iter().flat_map(|benchmark| benchmark.plots).collect();
+    let points: Vec<_> = results.runs.iter().flat_map(|run| &run.points).collect();
+    plot::draw(&folder, &frames, &points)?;
+    print!("{}", results.table());
+    eprintln!("{} and the plots beside it have all of it", file.display());
+    Ok(())
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Benchmark>> {
+    if let Some(unknown) = names.iter().find(|name| rows::ALL.iter().all(|benchmark| benchmark.name != **name)) {
+        bail!("there is no benchmark {unknown}; --list shows all");
+    }
+    let is_chosen = |benchmark: &&Benchmark| names.is_empty() || names.iter().any(|name| name == benchmark.name);
+    Ok(rows::ALL.iter().filter(is_chosen).collect())
+}

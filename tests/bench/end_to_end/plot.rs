@@ -1,0 +1,80 @@
+//! One SVG for each thing that grows.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use quipu::simulate::svg::{Axis, Plot, short};
+
+use crate::figure::{Line, Point, spread};
+
+/// What is known of a plot before anything is measured.
+pub(crate) struct Frame {
+    /// Its file, without its ending.
+    pub(crate) file: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) x: &'static str,
+    pub(crate) y: &'static str,
+    /// What the two lines are.
+    pub(crate) ours: &'static str,
+    pub(crate) reference: &'static str,
+}
+
+/// The drawings carry classes; alone, each brings its colours.
+const STYLE: &str = "\
+<style>
+svg { background: #fcfcfb; font: 12px system-ui, sans-serif; }
+.tick, .axis { fill: #6b6a64; }
+.note { fill: #1f1f1d; paint-order: stroke; stroke: #fcfcfb; stroke-width: 4px; }
+.grid { stroke: #e6e5df; }
+.line { fill: none; stroke: #2a78d6; stroke-width: 2; stroke-linejoin: round; }
+.line.other { stroke: #8c8a80; stroke-dasharray: 5 3; }
+.dot { fill: #2a78d6; }
+</style>
+";
+
+/// Draws what has points, the median of all runs at each place.
+pub(crate) fn draw(folder: &Path, frames: &[&Frame], points: &[&Point]) -> Result<()> {
+    for frame in frames {
+        let lines = [Line::Ours, Line::Reference].map(|line| {
+            let own = points.iter().filter(|point| point.plot == frame.file && point.line == line);
+            medians(own.map(|point| (point.x, point.y)))
+        });
+        if lines.iter().all(Vec::is_empty) {
+            continue;
+        }
+        let file = folder.join(frame.file).with_extension("svg");
+        let [ours, reference] = lines;
+        let text = drawing(frame, &ours, &reference);
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn drawing(frame: &Frame, ours: &[(f64, f64)], reference: &[(f64, f64)]) -> String {
+    let most = |of: fn(&(f64, f64)) -> f64| ours.iter().chain(reference).map(of).fold(0.0, f64::max);
+    let (x, y) = (most(|point| point.0), most(|point| point.1));
+    let mut plot =
+        Plot::new(Axis { label: frame.x, from: 0.0, to: x * 1.02 }, Axis { label: frame.y, from: 0.0, to: y });
+    plot.other_line(reference);
+    plot.line(ours);
+    for (line, points) in [(frame.reference, reference), (frame.ours, ours)] {
+        for (x, y) in points {
+            plot.dot(*x, *y, &format!("{line}: {} at {}", short(*y), short(*x)));
+        }
+    }
+    let mut name = format!("{}: {} (blue)", frame.name, frame.ours);
+    if !reference.is_empty() {
+        write!(name, ", {} (grey)", frame.reference).expect("a text takes everything");
+    }
+    plot.caption(&name);
+    plot.finish(&name).replacen('\n', &format!("\n{STYLE}"), 1)
+}
+
+/// The median at each place, from left to right.
+fn medians(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = points.collect();
+    points.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+    let same = points.chunk_by(|one, other| one.0 == other.0);
+    same.map(|chunk| (chunk[0].0, spread(&chunk.iter().map(|point| point.1).collect::<Vec<_>>()).0)).collect()
+}

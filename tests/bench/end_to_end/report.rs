@@ -1,0 +1,167 @@
+//! What is shown and kept of the figures: a table for people, JSON of every run, and the table of the README.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use quipu::node::prompt::text::grouped;
+use serde::{Deserialize, Serialize};
+
+use crate::figure::{Point, Row, Target, spread};
+
+/// Every run, and where it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    machine: Machine,
+    /// In UTC.
+    date: String,
+    commit: String,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// All that one run measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) points: Vec<Point>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Machine {
+    processor: String,
+    cores: usize,
+    kernel: String,
+    rustc: String,
+}
+
+impl Results {
+    /// Of this machine, now, with no run yet.
+    pub(crate) fn new() -> Self {
+        let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = information.lines().find_map(|line| line.strip_prefix("model name"));
+        let machine = Machine {
+            processor: model.unwrap_or("unknown").trim_start_matches(['\t', ' ', ':']).to_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: said("uname", &["-sr"]),
+            rustc: said("rustc", &["--version"]),
+        };
+        let commit = said("git", &["describe", "--always", "--dirty", "--abbrev=12"]);
+        Self { machine, date: said("date", &["--utc", "+%F"]), commit, runs: Vec::new() }
+    }
+
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let shown = || format!("{}: not the results of an earlier run", file.display());
+        let text = std::fs::read_to_string(file).with_context(shown)?;
+        serde_json::from_str(&text).with_context(shown)
+    }
+
+    pub(crate) fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).context("numbers and texts")?;
+        std::fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// The same figure of all runs that have it, in the order in which figures came first.
+    fn figures(&self) -> Vec<Figure<'_>> {
+        let mut figures: Vec<Figure<'_>> = Vec::new();
+        for row in self.runs.iter().flat_map(|run| &run.rows) {
+            match figures.iter_mut().find(|figure| (&figure.0[0].name, &figure.0[0].what) == (&row.name, &row.what)) {
+                Some(figure) => figure.0.push(row),
+                None => figures.push(Figure(vec![row])),
+            }
+        }
+        figures
+    }
+
+    /// For a terminal.
+    pub(crate) fn table(&self) -> String {
+        let head = ["", "figure", "reference", "ratio", "target", ""].map(str::to_owned);
+        let mut lines = vec![head];
+        let mut name = "";
+        for figure in self.figures() {
+            let row = figure.0[0];
+            if name != row.name {
+                lines.push([row.name.as_str(), "", "", "", "", ""].map(str::to_owned));
+                name = &row.name;
+            }
+            let [what, value, reference, ratio, target, status] = figure.cells();
+            lines.push([format!("  {what}"), value, reference, ratio, target, status]);
+        }
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..6).map(width).collect();
+        let mut text = String::new();
+        for line in &lines {
+            let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end()).expect("a text takes everything");
+        }
+        text
+    }
+
+    /// For the README.
+    pub(crate) fn markdown(&self) -> String {
+        let Machine { processor, cores, kernel, rustc } = &self.machine;
+        let mut text = format!(
+            "{}, {} of `scripts/bench`, commit {}: {processor}, {cores} cores, {kernel}, {rustc}.\n\n\
+             | what | figure | reference, in the same run | ratio | target | |\n| --- | --- | --- | --- | --- | --- |\n",
+            self.date,
+            if self.runs.len() == 1 { "one run".to_owned() } else { format!("medians of {} runs", self.runs.len()) },
+            self.commit,
+        );
+        for figure in self.figures() {
+            let [what, cells @ ..] = figure.cells();
+            writeln!(text, "| {}: {what} | {} |", figure.0[0].name, cells.join(" | "))
+                .expect("a text takes everything");
+        }
+        text
+    }
+}
+
+/// The rows of several runs that measured the same.
+struct Figure<'a>(Vec<&'a Row>);
+
+impl Figure<'_> {
+    /// What, figure, reference, ratio, target, and whether it is met: medians, with the range of the ratio.
+    fn cells(&self) -> [String; 6] {
+        let Row { what, unit, .. } = self.0[0];
+        let of = |value: fn(&Row) -> Option<f64>| self.0.iter().filter_map(|row| value(row)).collect::<Vec<f64>>();
+        let value = format!("{} {unit}", number(spread(&of(|row| Some(row.value))).0));
+        let (judged, least, most) = spread(&of(|row| Some(row.judged())));
+        let range = if self.0.len() == 1 { String::new() } else { format!(" ({}-{})", number(least), number(most)) };
+        let (reference, ratio) = match &self.0[0].reference {
+            Some(reference) => {
+                let value = spread(&of(|row| row.reference.as_ref().map(|reference| reference.value))).0;
+                (format!("{} {unit}: {}", number(value), reference.what), number(judged) + &range)
+            }
+            None => (String::new(), range.trim().to_owned()),
+        };
+        let (target, status) = match self.0[0].target {
+            Some(target) => {
+                let text = match target {
+                    Target::AtLeast(bound) => format!("≥ {}", number(bound)),
+                    Target::AtMost(bound) => format!("≤ {}", number(bound)),
+                };
+                (text, if target.is_met(judged) { "met" } else { "missed" }.to_owned())
+            }
+            None => (String::new(), String::new()),
+        };
+        [what.clone(), value, reference, ratio, target, status]
+    }
+}
+
+/// With the digits that mean something.
+fn number(value: f64) -> String {
+    match value.abs() {
+        1000.0.. => grouped(value.round() as u64),
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        0.1.. | 0.0 => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        _ => format!("{value:.4}").trim_end_matches('0').to_owned(),
+    }
+}
+
+/// The first line of what a program says, or that it is unknown.
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success());
+    let text = output.and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    text.lines().next().unwrap_or("unknown").to_owned()
+}

@@ -1,0 +1,204 @@
+//! A block of 5,000 transactions that all 8 nodes have in their memory pools: how long it takes until the last one tells it
+//! as its tip, and how many bytes cross each link meanwhile. Near-empty blocks over the same links take turns with it.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use quipu::protocol::{Address, Amount, CheckedTransaction, Network, Parameters};
+
+use crate::Context;
+use crate::chain::{Chain, key, on_all_cores, transfer};
+use crate::figure::{Line, Row, quantile_ms, spread};
+use crate::network::{Arrivals, gossips, nodes_in};
+use crate::plot::Frame;
+use crate::process::{Node, Options};
+use crate::submit::submit;
+use crate::traffic::{Traffic, between, so_far};
+
+pub(super) const NAME: &str = "propagation-known";
+pub(super) const PLOTS: &[Frame] = &[Frame {
+    file: "propagation-by-transactions",
+    name: "Last of 8 nodes, median",
+    x: "known transactions in the block",
+    y: "milliseconds",
+    ours: "quipu",
+    reference: "gossipsub alone, whole blocks",
+}];
+const NODES: usize = 8;
+/// What each account has at first, in units. It sends one at a time.
+const FUNDS: u64 = 1_000;
+const ACCOUNTS: usize = 5_000;
+const WARM_UP_BLOCKS: usize = 10;
+/// Near-empty blocks after each full one.
+const EMPTY_BLOCKS: usize = 10;
+/// Between two blocks, so that what trails the one is over before the next.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The links are quiet if in this time less crosses all of them together: pings go on.
+const QUIET_TIME: Duration = Duration::from_millis(300);
+const QUIET_BYTES: u64 = 16 << 10;
+/// How often the pools are asked how full they are.
+const LOOK_TIME: Duration = Duration::from_millis(50);
+/// Of the block's bytes, on the link that carries most.
+const LINK_SHARE_MAX: f64 = 0.02;
+/// How many times longer than a near-empty block it may take, beside connecting it.
+const SLOWER_MAX: f64 = 3.0;
+
+pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+    let mut world = World::start()?;
+    let (mut full, mut empty) = (Arrivals::default(), Arrivals::default());
+    world.mine_empty(&mut empty, WARM_UP_BLOCKS);
+    world.mine_full(&mut Arrivals::default(), ACCOUNTS)?;
+    empty = Arrivals::default();
+    let (mut connect, mut crossed) = (Vec::new(), Vec::new());
+    for _ in 0..context.size(12, 2) {
+        let block = world.mine_full(&mut full, ACCOUNTS)?;
+        connect.push(block.connect.as_secs_f64() * 1e3);
+        let most = block.crossed.last().copied().unwrap_or_default();
+        crossed.push((most as f64, block.crossed[block.crossed.len() / 2] as f64, block.bytes as f64));
+        world.mine_empty(&mut empty, EMPTY_BLOCKS);
+    }
+    plot(context, &mut world, &empty)?;
+    let connect = spread(&connect).0;
+    let empty_p95 = quantile_ms(&mut empty.last, 95);
+    let bytes = crossed[0].2;
+    let most = crossed.iter().map(|(most, ..)| *most).fold(0.0, f64::max);
+    let middle = spread(&crossed.iter().map(|(_, middle, _)| *middle).collect::<Vec<_>>()).0;
+    let row = |what: &str, value: f64, unit: &str| Row::new(NAME, what, value, unit);
+    let what = "block of 5,000 known transactions, 8 nodes, at the last one, p95";
+    Ok(vec![
+        row("bytes on the link that carries most, both directions", most, "B")
+            .beside("the block", bytes)
+            .at_most(LINK_SHARE_MAX),
+        row("bytes on the link in the middle, both directions", middle, "B").beside("the block", bytes),
+        row(what, quantile_ms(&mut full.last, 95), "ms")
+            .beside("3 × a near-empty block's, and connecting it once", SLOWER_MAX * empty_p95 + connect)
+            .at_most(1.0),
+        row(&what.replace("p95", "p50"), quantile_ms(&mut full.last, 50), "ms")
+            .beside("a near-empty block's", quantile_ms(&mut empty.last, 50)),
+        row("at the node that mines it, p50", quantile_ms(&mut full.origin, 50), "ms")
+            .beside("a near-empty block's", quantile_ms(&mut empty.origin, 50)),
+        row("from there to the last node, p50", quantile_ms(&mut full.after_origin(), 50), "ms")
+            .beside("a near-empty block's", quantile_ms(&mut empty.after_origin(), 50)),
+        row("connecting it in the ledger alone, median", connect, "ms"),
+    ])
+}
+
+/// How the time grows with the number of transactions, beside whole blocks over gossipsub alone.
+fn plot(context: &mut Context, world: &mut World, empty: &Arrivals) -> Result<()> {
+    let file = PLOTS[0].file;
+    context.point(file, Line::Ours, 0.0, quantile_ms(&mut empty.last.clone(), 50));
+    let gossips = gossips(NODES)?;
+    for (number, count) in [500, 1_000, 2_000, 3_500, 5_000].into_iter().enumerate() {
+        let (mut ours, mut bare) = (Arrivals::default(), Arrivals::default());
+        let blocks = context.size(5, 1);
+        for block in 0..blocks {
+            let full = world.mine_full(&mut ours, count)?;
+            let height = (number * blocks + block + 1) as u64;
+            thread::sleep(PAUSE);
+            let command = format!("publish {height} {}", full.bytes);
+            bare.measure(&gossips, block % NODES, &command, height);
+        }
+        context.point(file, Line::Ours, count as f64, quantile_ms(&mut ours.last, 50));
+        context.point(file, Line::Reference, count as f64, quantile_ms(&mut bare.last, 50));
+    }
+    Ok(())
+}
+
+/// Nodes on a chain in which 5,000 accounts have coins.
+struct World {
+    nodes: Vec<Node>,
+    /// The same chain, but for who is paid for blocks.
+    chain: Chain,
+    height: u64,
+    /// How many transactions each account has made.
+    nonces: Vec<u64>,
+}
+
+/// A full block that all nodes have.
+struct Full {
+    /// How long connecting it takes in the ledger alone.
+    connect: Duration,
+    /// Its length.
+    bytes: usize,
+    /// What crossed each link meanwhile, sorted.
+    crossed: Vec<u64>,
+}
+
+impl World {
+    fn start() -> Result<Self> {
+        let mut chain = Chain::new(Network::new(Parameters::dev())?);
+        let rich = key(ACCOUNTS);
+        chain.add(rich.public_key().address(), Vec::new());
+        let funds = Amount::from_units(FUNDS);
+        let fund =
+            |number: usize| transfer(&rich, number as u64, key(number).public_key().address(), funds, &chain.network);
+        let gifts = on_all_cores(ACCOUNTS, fund);
+        chain.add(rich.public_key().address(), gifts);
+        let options = Options { http: true, ..Options::default() };
+        let nodes = nodes_in(NODES, &options, |folder| chain.store(folder))?;
+        Ok(Self { nodes, chain, height: 2, nonces: vec![0; ACCOUNTS] })
+    }
+
+    fn mine_empty(&mut self, arrivals: &mut Arrivals, blocks: usize) {
+        for _ in 0..blocks {
+            thread::sleep(PAUSE);
+            self.mine(arrivals);
+        }
+    }
+
+    /// At each node in turn.
+    fn mine(&mut self, arrivals: &mut Arrivals) {
+        self.height += 1;
+        let origin = self.height as usize % NODES;
+        arrivals.measure(&self.nodes, origin, "mine 1", self.height);
+        self.nodes[origin].answer();
+    }
+
+    /// Fills all pools with the same transactions, and mines them.
+    fn mine_full(&mut self, arrivals: &mut Arrivals, count: usize) -> Result<Full> {
+        let transactions = self.transactions(count);
+        submit(&self.nodes, &transactions);
+        self.wait_pending(count);
+        let before = self.wait_quiet()?;
+        self.mine(arrivals);
+        let after = self.wait_quiet()?;
+        ensure!(self.nodes[0].ask("status")["pending"] == 0, "the block has not all of them");
+        let connect = self.chain.add(Address([9; 20]), transactions);
+        Ok(Full { connect, bytes: self.chain.tip_bytes(), crossed: between(&before, &after) })
+    }
+
+    /// The next one of each of so many accounts.
+    fn transactions(&mut self, count: usize) -> Vec<CheckedTransaction> {
+        let to = key(ACCOUNTS).public_key().address();
+        let one =
+            |number: usize| transfer(&key(number), self.nonces[number], to, Amount::from_units(1), &self.chain.network);
+        let transactions = on_all_cores(count, one);
+        self.nonces[..count].iter_mut().for_each(|nonce| *nonce += 1);
+        transactions
+    }
+
+    fn wait_pending(&self, count: usize) {
+        for node in &self.nodes {
+            while node.ask("status")["pending"] != count {
+                thread::sleep(LOOK_TIME);
+            }
+            node.forget_events();
+        }
+    }
+
+    /// Waits until hardly anything crosses the links.
+    fn wait_quiet(&self) -> Result<Traffic> {
+        let port = |node: &Node| node.listen().rsplit('/').next().and_then(|port| port.parse().ok());
+        let ports: Vec<u16> = self.nodes.iter().filter_map(port).collect();
+        let mut before = so_far(&ports)?;
+        loop {
+            thread::sleep(QUIET_TIME);
+            let after = so_far(&ports)?;
+            if between(&before, &after).iter().sum::<u64>() < QUIET_BYTES {
+                return Ok(after);
+            }
+            before = after;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A block without transactions, mined at one of 8 nodes: how long it takes until the last one tells it as its tip, on disk
+//! and checked. Beside it gossipsub alone, with as many bytes over the same links, in turns.
+//!
+//! Both are timed from the command on, so a node's time has all of it: making the block, finding its nonce, checking,
+//! connecting, syncing to disk at the first and at the last node.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use quipu::protocol::encode::encode;
+use quipu::protocol::{Network, Parameters};
+
+use crate::Context;
+use crate::figure::{Line, Row, quantile_ms};
+use crate::network::{Arrivals, gossips, nodes_in};
+use crate::plot::Frame;
+use crate::process::Options;
+
+pub(super) const NAME: &str = "propagation";
+pub(super) const PLOTS: &[Frame] = &[Frame {
+    file: "propagation-by-nodes",
+    name: "Near-empty block at the last node, p95",
+    x: "nodes",
+    y: "milliseconds",
+    ours: "quipu",
+    reference: "gossipsub alone",
+}];
+const NODES: usize = 8;
+/// For the plot.
+const OTHER_SIZES: [usize; 3] = [2, 4, 16];
+const WARM_UP_BLOCKS: usize = 20;
+/// Between two blocks, so that what trails the one is over before the next.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The last node's p95 beside that of gossipsub alone.
+const RATIO_MAX: f64 = 1.3;
+
+pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+    let blocks = context.size(300, 30);
+    let (ours, bare) = measure(NODES, blocks)?;
+    let mut point = |count: usize, ours: &Arrivals, bare: &Arrivals| {
+        for (line, arrivals) in [(Line::Ours, ours), (Line::Reference, bare)] {
+            context.point(PLOTS[0].file, line, count as f64, quantile_ms(&mut arrivals.last.clone(), 95));
+        }
+    };
+    point(NODES, &ours, &bare);
+    for count in OTHER_SIZES {
+        let (ours, bare) = measure(count, blocks / 3)?;
+        point(count, &ours, &bare);
+    }
+    let row = |what: &str, of: fn(&Arrivals) -> &[Duration], percent| {
+        let [value, reference] = [&ours, &bare].map(|arrivals| quantile_ms(&mut of(arrivals).to_vec(), percent));
+        Row::new(NAME, what, value, "ms").beside("gossipsub alone, as many bytes", reference)
+    };
+    Ok(vec![
+        row("near-empty block, 8 nodes, at the last one, p95", |arrivals| &arrivals.last, 95).at_most(RATIO_MAX),
+        row("near-empty block, 8 nodes, at the last one, p50", |arrivals| &arrivals.last, 50),
+        row("near-empty block, 8 nodes, at each other one, p95", |arrivals| &arrivals.each, 95),
+        row("near-empty block, 8 nodes, at each other one, p50", |arrivals| &arrivals.each, 50),
+        row("near-empty block, at the node that mines it, p95", |arrivals| &arrivals.origin, 95),
+    ])
+}
+
+/// Nodes, and gossipsub alone.
+fn measure(count: usize, blocks: usize) -> Result<(Arrivals, Arrivals)> {
+    let (nodes, gossips) = (nodes_in(count, &Options::default(), |_| Ok(()))?, gossips(count)?);
+    // Every near-empty block is as long as the first one.
+    let length = encode(Network::new(Parameters::dev())?.genesis()).len();
+    let (mut ours, mut bare) = (Arrivals::default(), Arrivals::default());
+    for block in 0..WARM_UP_BLOCKS + blocks {
+        if block == WARM_UP_BLOCKS {
+            (ours, bare) = (Arrivals::default(), Arrivals::default());
+        }
+        let (origin, height) = (block % count, block as u64 + 1);
+        thread::sleep(PAUSE);
+        ours.measure(&nodes, origin, "mine 1", height);
+        nodes[origin].answer();
+        thread::sleep(PAUSE);
+        bare.measure(&gossips, origin, &format!("publish {height} {length}"), height);
+    }
+    Ok((ours, bare))
+}

@@ -1,0 +1,347 @@
+//! Programs as processes that say JSON lines, each stamped with the time at which it came: by one thread, with one clock
+//! for all processes, so that arrivals at different ones can be compared.
+//!
+//! Every wait has a deadline that is a failure and never a statement about speed.
+
+use std::ffi::OsString;
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take.
+const DEADLINE: Duration = Duration::from_secs(600);
+/// What is read of a process at once.
+const PIECE_BYTES: usize = 1 << 16;
+
+/// A line of a process.
+pub(crate) struct Word {
+    /// When it came.
+    pub(crate) at: Instant,
+    pub(crate) value: Value,
+}
+
+/// A running process that takes commands and says answers and events, as `quipu --json` does. Killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    answers: Mutex<Receiver<Line>>,
+    events: Mutex<Receiver<Line>>,
+    ready: Value,
+}
+
+impl Process {
+    /// Starts it and waits for its event `ready`.
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let stdin = child.stdin.take().expect("piped");
+        let (answers, events) = READER.follow(child.stdout.take().expect("piped"));
+        let (answers, events) = (Mutex::new(answers), Mutex::new(events));
+        let mut process = Self { child, stdin, answers, events, ready: Value::Null };
+        process.ready = process.event(|event| event["event"] == "ready").value;
+        process
+    }
+
+    /// What it said when it was ready.
+    pub(crate) fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// The first address at which it listens.
+    pub(crate) fn listen(&self) -> &str {
+        self.ready["listen"][0].as_str().expect("it says where it listens")
+    }
+
+    /// The id that the system knows it by.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes a command, and does not wait for its answer.
+    pub(crate) fn say(&self, line: &str) {
+        // In one piece, or a node would begin with half a line.
+        (&self.stdin).write_all(format!("{line}\n").as_bytes()).expect("it reads");
+    }
+
+    /// The next answer, which must not be a refusal.
+    pub(crate) fn answer(&self) -> Word {
+        let word = next(&self.answers, |_| true);
+        assert_eq!(word.value["ok"], true, "refused: {}", word.value);
+        word
+    }
+
+    /// Writes a command and waits for the result.
+    pub(crate) fn ask(&self, line: &str) -> Value {
+        self.say(line);
+        self.answer().value["result"].take()
+    }
+
+    /// The next event that passes the test. Those before it are forgotten.
+    pub(crate) fn event(&self, test: impl Fn(&Value) -> bool) -> Word {
+        next(&self.events, test)
+    }
+
+    /// Forgets the events that came so far.
+    pub(crate) fn forget_events(&self) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        while events.try_recv().is_ok() {}
+    }
+
+    /// The most memory that it has ever had resident, in bytes.
+    pub(crate) fn memory_peak_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// The memory that it has resident now, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// A size in proc(5).
+    fn status_bytes(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it lives");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a process has a size");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") << 10
+    }
+
+    /// The time that all its threads together have run.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it lives");
+        // The name in parentheses may have blanks. User and system time are fields 14 and 15 of proc(5).
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.map(|field| field.parse::<u64>().expect("a number of ticks")).sum();
+        Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// Ends it in order: it has written everything when this returns.
+    pub(crate) fn stop(mut self) {
+        self.say("quit");
+        let status = self.child.wait().expect("our own child");
+        assert!(status.success(), "it ended with {status}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn next(lines: &Mutex<Receiver<Line>>, test: impl Fn(&Value) -> bool) -> Word {
+    let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = lines.recv_timeout(left).unwrap_or_else(|error| panic!("what is waited for does not come: {error}"));
+        let value = serde_json::from_slice(&line.text)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&line.text)));
+        if test(&value) {
+            return Word { at: line.at, value };
+        }
+    }
+}
+
+/// How a node is started. The defaults are a node of the network `dev` on a free port of loopback, alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// `--network`.
+    pub(crate) network: String,
+    /// `--peer`, each.
+    pub(crate) peers: Vec<String>,
+    /// Whether to serve HTTP, on a free port.
+    pub(crate) http: bool,
+    /// Anything else.
+    pub(crate) arguments: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { network: "dev".to_owned(), peers: Vec::new(), http: false, arguments: Vec::new() }
+    }
+}
+
+/// A node as a process.
+pub(crate) struct Node {
+    process: Process,
+    folder: PathBuf,
+    /// Removed with the node.
+    owner: Option<TempDir>,
+}
+
+impl Node {
+    /// In a new folder.
+    pub(crate) fn start(options: &Options) -> Self {
+        Self::start_owning(folder(), options)
+    }
+
+    /// In a folder that is removed with it.
+    pub(crate) fn start_owning(owner: TempDir, options: &Options) -> Self {
+        let node = Self::start_in(owner.path(), options);
+        Self { owner: Some(owner), ..node }
+    }
+
+    /// In a folder that is not removed afterwards.
+    pub(crate) fn start_in(folder: &Path, options: &Options) -> Self {
+        let mut command = Command::new(program());
+        // It takes options from the environment too: a person's own must not reach it.
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIPU_")) {
+            command.env_remove(variable);
+        }
+        command.args(["--json", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--network", &options.network]);
+        command.arg("--data-dir").arg(folder);
+        for peer in &options.peers {
+            command.args(["--peer", peer]);
+        }
+        if options.http {
+            command.args(["--http", "127.0.0.1:0"]);
+        } else {
+            command.arg("--no-http");
+        }
+        command.args(&options.arguments);
+        Self { process: Process::start(command), folder: folder.to_owned(), owner: None }
+    }
+
+    /// Ends it and starts it again in the same folder.
+    pub(crate) fn restart(self, options: &Options) -> Self {
+        let Self { process, folder, owner } = self;
+        process.stop();
+        Self { owner, ..Self::start_in(&folder, options) }
+    }
+
+    /// Where it serves HTTP.
+    pub(crate) fn http(&self) -> SocketAddr {
+        let url = self.ready["http"].as_str().expect("it serves");
+        url.strip_prefix("http://").and_then(|place| place.parse().ok()).expect("an address")
+    }
+
+    /// Connects to another one.
+    pub(crate) fn connect(&self, other: &Self) {
+        self.ask(&format!("connect {}", other.listen()));
+        for node in [self, other] {
+            node.event(|event| event["event"] == "peer_connected");
+        }
+    }
+
+    /// The folder that it keeps its data in.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl AsRef<Process> for Process {
+    fn as_ref(&self) -> &Process {
+        self
+    }
+}
+
+impl AsRef<Process> for Node {
+    fn as_ref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl std::ops::Deref for Node {
+    type Target = Process;
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+/// The node's: another build than the one beside the benchmarks, if somebody wants to measure that.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into())
+}
+
+/// A new folder for data, on the disk that the build is on. Removed when it is dropped.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder")
+}
+
+/// A line as it came.
+struct Line {
+    at: Instant,
+    text: Vec<u8>,
+}
+
+/// What a process says, on its way to those who wait for it.
+struct Stream {
+    pipe: ChildStdout,
+    half: Vec<u8>,
+    answers: Sender<Line>,
+    events: Sender<Line>,
+}
+
+/// The one thread that reads all processes.
+struct Reader {
+    streams: Mutex<Sender<Stream>>,
+    wake: PipeWriter,
+}
+
+static READER: LazyLock<Reader> = LazyLock::new(|| {
+    let (streams, new) = channel();
+    let (woken, wake) = std::io::pipe().expect("a pipe");
+    thread::spawn(move || read(&new, woken));
+    Reader { streams: Mutex::new(streams), wake }
+});
+
+impl Reader {
+    /// Answers and events of a process, from now on.
+    fn follow(&self, pipe: ChildStdout) -> (Receiver<Line>, Receiver<Line>) {
+        let ((answers, told_answers), (events, told_events)) = (channel(), channel());
+        let stream = Stream { pipe, half: Vec::new(), answers, events };
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).send(stream).expect("the reader goes on");
+        (&self.wake).write_all(&[0]).expect("the reader goes on");
+        (told_answers, told_events)
+    }
+}
+
+fn read(new: &Receiver<Stream>, mut woken: PipeReader) {
+    let (mut streams, mut piece) = (Vec::<Stream>::new(), vec![0; PIECE_BYTES]);
+    loop {
+        let mut polled = vec![PollFd::new(&woken, PollFlags::IN)];
+        polled.extend(streams.iter().map(|stream| PollFd::new(&stream.pipe, PollFlags::IN)));
+        match poll(&mut polled, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            polled => polled.expect("the pipes are open"),
+        };
+        let now = Instant::now();
+        let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let mut ready = ready.into_iter();
+        let is_woken = ready.next() == Some(true);
+        // Those who wait for one that has ended see that nothing more can come.
+        streams.retain_mut(|stream| ready.next() == Some(false) || stream.read(now, &mut piece));
+        if is_woken {
+            let count = woken.read(&mut piece).expect("its other end is never closed");
+            streams.extend(new.iter().take(count));
+        }
+    }
+}
+
+impl Stream {
+    /// Takes what is there; `false` at the end.
+    fn read(&mut self, at: Instant, piece: &mut [u8]) -> bool {
+        let length = self.pipe.read(piece).unwrap_or_default();
+        let mut bytes = &piece[..length];
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let mut text = std::mem::take(&mut self.half);
+            text.extend_from_slice(&bytes[..end]);
+            bytes = &bytes[end + 1..];
+            let queue = if text.starts_with(br#"{"ok":"#) { &self.answers } else { &self.events };
+            // Nobody may wait any more.
+            let _ = queue.send(Line { at, text });
+        }
+        self.half.extend_from_slice(bytes);
+        length > 0
+    }
+}
