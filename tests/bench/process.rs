@@ -35,30 +35,41 @@ pub(crate) struct Process {
     stdin: ChildStdin,
     answers: Mutex<Receiver<Line>>,
     events: Mutex<Receiver<Line>>,
-    ready: Value,
+    started: Instant,
+    ready: Word,
 }
 
 impl Process {
     /// Starts it and waits for its event `ready`.
     pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let stdin = child.stdin.take().expect("piped");
         let (answers, events) = READER.follow(child.stdout.take().expect("piped"));
         let (answers, events) = (Mutex::new(answers), Mutex::new(events));
-        let mut process = Self { child, stdin, answers, events, ready: Value::Null };
-        process.ready = process.event(|event| event["event"] == "ready").value;
-        process
+        let ready = next(&events, |event| event["event"] == "ready");
+        Self { child, stdin, answers, events, started, ready }
+    }
+
+    /// When it was started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// How long it took until it was ready.
+    pub(crate) fn start_time(&self) -> Duration {
+        self.ready.at - self.started
     }
 
     /// What it said when it was ready.
     pub(crate) fn ready(&self) -> &Value {
-        &self.ready
+        &self.ready.value
     }
 
     /// The first address at which it listens.
     pub(crate) fn listen(&self) -> &str {
-        self.ready["listen"][0].as_str().expect("it says where it listens")
+        self.ready.value["listen"][0].as_str().expect("it says where it listens")
     }
 
     /// The id that the system knows it by.
@@ -106,6 +117,11 @@ impl Process {
         self.status_bytes("VmRSS:")
     }
 
+    /// What of that is its own: no files that are mapped.
+    pub(crate) fn own_memory_bytes(&self) -> u64 {
+        self.status_bytes("RssAnon:")
+    }
+
     /// A size in proc(5).
     fn status_bytes(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it lives");
@@ -120,6 +136,17 @@ impl Process {
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
         let ticks: u64 = fields.map(|field| field.parse::<u64>().expect("a number of ticks")).sum();
         Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// The time that its present threads have run, to the nanosecond (the scheduler's own count).
+    pub(crate) fn run_time(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives");
+        let of_thread = |path: PathBuf| {
+            let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        // A thread may end meanwhile.
+        Duration::from_nanos(threads.filter_map(Result::ok).filter_map(|thread| of_thread(thread.path())).sum())
     }
 
     /// Ends it in order: it has written everything when this returns.
@@ -219,9 +246,14 @@ impl Node {
         Self { owner, ..Self::start_in(&folder, options) }
     }
 
+    /// Ends it in order, see [`Process::stop`].
+    pub(crate) fn stop(self) {
+        self.process.stop();
+    }
+
     /// Where it serves HTTP.
     pub(crate) fn http(&self) -> SocketAddr {
-        let url = self.ready["http"].as_str().expect("it serves");
+        let url = self.ready()["http"].as_str().expect("it serves");
         url.strip_prefix("http://").and_then(|place| place.parse().ok()).expect("an address")
     }
 

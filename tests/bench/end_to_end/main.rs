@@ -10,13 +10,14 @@
 //! | `rows` | one file for each benchmark: what it measures, against what, with which target |
 //! | `limits` | what the bare libraries and the machine can do |
 //! | `network`, `traffic` | links between processes, how long news takes over them, what crosses them |
-//! | `chain`, `submit` | chains and transactions for nodes to begin with |
+//! | `chain`, `fixture`, `submit` | chains and transactions for nodes to begin with |
 //! | `figure`, `report`, `plot` | figures, and how they are shown and kept |
 //!
 //! Not here: benchmarks of single functions, and how fast the miner hashes (`cargo bench --bench mining`).
 
 mod chain;
 mod figure;
+mod fixture;
 mod limits;
 mod network;
 mod plot;
