@@ -72,6 +72,12 @@ impl Process {
         self.ready.value["listen"][0].as_str().expect("it says where it listens")
     }
 
+    /// That address's port.
+    pub(crate) fn port(&self) -> u16 {
+        let port = self.listen().rsplit('/').next().and_then(|port| port.parse().ok());
+        port.expect("an address of TCP ends with its port")
+    }
+
     /// The id that the system knows it by.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -14,7 +14,7 @@ use quipu::node::index::Index;
 use quipu::node::store::{FolderLock, Store};
 use quipu::protocol::encode::encode;
 use quipu::protocol::hash::sha256;
-use quipu::protocol::{Address, Amount, CheckedTransaction, Height, Network, Parameters, SignedTransaction};
+use quipu::protocol::{Address, Amount, Block, CheckedTransaction, Height, Network, Parameters};
 use tempfile::TempDir;
 
 use crate::chain::{COMMIT_BLOCKS, Chain, key, on_all_cores, transfer};
@@ -102,17 +102,13 @@ impl Fixture {
         Ok(copy)
     }
 
-    /// All its transactions, rewards left out.
-    pub(crate) fn transactions(&self) -> Result<Vec<SignedTransaction>> {
+    /// All its blocks but genesis.
+    pub(crate) fn blocks(&self) -> Result<Vec<Block>> {
         let copy = self.copy()?;
         let (store, _) = Store::open(FolderLock::acquire(copy.path(), "bench")?, &self.network)?;
         let snapshot = store.reader().snapshot()?;
-        let mut all = Vec::new();
-        for height in 1..=self.height {
-            let block = snapshot.block_at(Height(height))?.context("the chain is shorter than it says")?;
-            all.extend(block.body.transactions.into_vec());
-        }
-        Ok(all)
+        let block = |height| snapshot.block_at(Height(height))?.context("the chain is shorter than it says");
+        (1..=self.height).map(block).collect()
     }
 
     /// The network that it is of.

@@ -18,6 +18,7 @@ use crate::fixture::Fixture;
 use crate::limits::request_response::Server;
 use crate::plot::Frame;
 use crate::process::{Node, Options, folder};
+use crate::traffic::{Traffic, so_far};
 
 pub(super) const NAME: &str = "sync";
 pub(super) const PLOTS: &[Frame] = &[Frame {
@@ -103,6 +104,22 @@ impl World {
     /// From the start of its process until it tells the last block.
     pub(super) fn end(&self, node: &Node) -> Duration {
         node.event(|event| event["event"] == "tip" && event["height"] == self.height).at - node.started()
+    }
+
+    /// Waits for the same, and gives all heights that it tells on the way.
+    pub(super) fn way(&self, node: &Node) -> Vec<(Instant, u64)> {
+        let mut way = vec![(node.started(), 0)];
+        while way.last().is_some_and(|(_, height)| *height < self.height) {
+            let tip = node.event(|event| event["event"] == "tip");
+            way.push((tip.at, tip.value["height"].as_u64().expect("a tip has a height")));
+        }
+        way
+    }
+
+    /// What has crossed the links of the peers so far.
+    pub(super) fn crossed(&self) -> Result<Traffic> {
+        let ports: Vec<u16> = self.peers.iter().map(|peer| peer.port()).collect();
+        so_far(&ports)
     }
 
     fn sync(&self) -> Duration {

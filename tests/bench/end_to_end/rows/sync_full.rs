@@ -2,10 +2,14 @@
 //! the start of its process until it tells the last block as its tip, and how much memory that takes. All four share the
 //! machine. Beside it stands the verification of the same signatures on all cores, with nothing around it.
 //!
-//! The memory is the most that the process ever had resident, less what a node has that has synchronised nothing: so it
-//! holds blocks in flight, and beside them the accounts, the blocks that are kept at hand, and the database's cache.
+//! Blocks are in flight from when the first of their bytes comes until the node tells that they are on disk: what has
+//! crossed its links, less the blocks that it has told of.
+
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use quipu::protocol::encode::encode;
 
 use super::sync::World;
 use crate::Context;
@@ -14,6 +18,7 @@ use crate::fixture::Fixture;
 use crate::limits::signatures::Signatures;
 use crate::plot::Frame;
 use crate::process::{Node, Options};
+use crate::traffic::between;
 
 pub(super) const NAME: &str = "sync-full";
 pub(super) const PLOTS: &[Frame] = &[Frame {
@@ -25,48 +30,80 @@ pub(super) const PLOTS: &[Frame] = &[Frame {
     reference: "signatures alone",
 }];
 const RATIO_MIN: f64 = 0.8;
-const MEMORY_MIB_MAX: f64 = 64.0;
-
-/// What one chain gave.
-struct Measured {
-    /// Transactions in a second, of the node and of signatures alone.
-    rates: [f64; 2],
-    memory_mib: f64,
-}
+const IN_FLIGHT_MIB_MAX: f64 = 64.0;
+/// Between two looks at how much has come.
+const LOOK_TIME: Duration = Duration::from_millis(30);
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
-    let chains = [(context.size(50, 5), 1_000, 5), (context.size(200, 5), context.size(5_000, 1_000), 1)];
+    let (few, many) = ((context.size(50, 5), 1_000, 5), (context.size(200, 10), context.size(5_000, 2_000), 2));
     let rest = Node::start(&Options::default()).memory_bytes();
     let mut rows = Vec::new();
-    for (blocks, transactions, times) in chains {
-        let measured = measure(blocks, transactions, context.size(times, 1), rest)?;
-        let [rate, bare] = measured.rates;
+    for (blocks, transactions, times) in [few, many] {
+        let chain = Chain::new(blocks, transactions)?;
+        let [rate, bare] = chain.rates(context.size(times, 1));
         let what = format!("{blocks} blocks of {transactions} transfers");
         rows.push(Row::new(NAME, &what, rate, "/s").beside("their signatures, all cores", bare).at_least(RATIO_MIN));
-        let what = format!("memory at most for {what}, above a node at rest");
-        rows.push(Row::new(NAME, &what, measured.memory_mib, "MiB").at_most(MEMORY_MIB_MAX));
+        let (in_flight, memory) = chain.memory()?;
+        let row = |what: String, bytes: u64| Row::new(NAME, &what, bytes as f64 / f64::from(1 << 20), "MiB");
+        rows.push(row(format!("{what}, in flight at most"), in_flight).at_most(IN_FLIGHT_MIB_MAX));
+        rows.push(row(format!("{what}, all memory above that at rest"), memory.saturating_sub(rest)));
     }
     for transactions in if context.quick { vec![10] } else { vec![10, 100, 500, 2_000, 5_000] } {
-        let measured = measure(context.size(50, 5), transactions, 1, rest)?;
-        for (line, rate) in [Line::Ours, Line::Reference].into_iter().zip(measured.rates) {
+        let rates = Chain::new(context.size(50, 5), transactions)?.rates(1);
+        for (line, rate) in [Line::Ours, Line::Reference].into_iter().zip(rates) {
             context.point(PLOTS[0].file, line, transactions as f64, rate);
         }
     }
     Ok(rows)
 }
 
-fn measure(blocks: usize, transactions: usize, times: usize, rest_bytes: u64) -> Result<Measured> {
-    let fixture = Fixture::full(blocks, transactions)?;
-    let signatures = Signatures::of(&fixture.transactions()?, &fixture.network().genesis_id());
-    let world = World::start(&fixture)?;
-    let (mut ours, mut bare, mut memory) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..times {
-        let node = world.begin();
-        ours.push(signatures.len() as f64 / world.end(&node).as_secs_f64());
-        memory = memory.max(node.memory_peak_bytes());
-        drop(node);
-        bare.push(signatures.len() as f64 / signatures.verify().as_secs_f64());
+/// A chain, nodes that have it, and its signatures.
+struct Chain {
+    world: World,
+    signatures: Signatures,
+    /// Of all blocks.
+    bytes: u64,
+    height: u64,
+}
+
+impl Chain {
+    fn new(blocks: usize, transactions: usize) -> Result<Self> {
+        let fixture = Fixture::full(blocks, transactions)?;
+        let blocks = fixture.blocks()?;
+        let all = blocks.iter().flat_map(|block| block.body.transactions.iter());
+        let signatures = Signatures::of(all, &fixture.network().genesis_id());
+        let bytes = blocks.iter().map(|block| encode(block).len() as u64).sum();
+        Ok(Self { world: World::start(&fixture)?, signatures, bytes, height: fixture.height })
     }
-    let memory_mib = memory.saturating_sub(rest_bytes) as f64 / f64::from(1 << 20);
-    Ok(Measured { rates: [spread(&ours).0, spread(&bare).0], memory_mib })
+
+    /// Transactions in a second, of a node and of signatures alone, in turns.
+    fn rates(&self, times: usize) -> [f64; 2] {
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        for _ in 0..times {
+            let rate = |time: Duration| self.signatures.len() as f64 / time.as_secs_f64();
+            ours.push(rate(self.world.end(&self.world.begin())));
+            bare.push(rate(self.signatures.verify()));
+        }
+        [spread(&ours).0, spread(&bare).0]
+    }
+
+    /// The most that was in flight, and the most memory that the process has had.
+    fn memory(&self) -> Result<(u64, u64)> {
+        let before = self.world.crossed()?;
+        let node = self.world.begin();
+        let mut seen = Vec::new();
+        let way = thread::scope(|scope| -> Result<_> {
+            let way = scope.spawn(|| self.world.way(&node));
+            while !way.is_finished() {
+                seen.push((Instant::now(), between(&before, &self.world.crossed()?).iter().sum::<u64>()));
+                thread::sleep(LOOK_TIME);
+            }
+            Ok(way.join().expect("no panic"))
+        })?;
+        let in_flight = seen.into_iter().map(|(at, crossed)| {
+            let (_, told) = way.iter().take_while(|(told, _)| *told <= at).last().expect("it began at genesis");
+            crossed.saturating_sub(self.bytes * told / self.height)
+        });
+        Ok((in_flight.max().unwrap_or_default(), node.memory_peak_bytes()))
+    }
 }
