@@ -74,8 +74,8 @@ impl Process {
 
     /// That address's port.
     pub(crate) fn port(&self) -> u16 {
-        let port = self.listen().rsplit('/').next().and_then(|port| port.parse().ok());
-        port.expect("an address of TCP ends with its port")
+        let port = self.listen().split('/').nth(4).and_then(|port| port.parse().ok());
+        port.expect("/ip4/…/tcp/PORT/…")
     }
 
     /// The id that the system knows it by.
