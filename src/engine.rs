@@ -19,6 +19,7 @@
 //! | [`pace`] | how long a peer is waited for, and how much it is asked for at once |
 //! | `sync` | what to ask, whom, and when to give up |
 //! | `gossip` | what is passed on |
+//! | `bundles` | the same for transactions, and what is told of together |
 //! | `serve` | what peers are answered |
 //! | `mining` | what the miner searches for |
 //! | `rollback` | what becomes of transactions whose blocks left the best chain |
@@ -31,6 +32,7 @@
 
 mod bodies;
 mod bounds;
+mod bundles;
 mod chain;
 mod checkpoint;
 mod command;
@@ -51,11 +53,12 @@ pub mod view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use quipu_protocol::{Address, BlockId, CheckedTransaction, Ledger, Millis, Network, SignedTransaction};
+use quipu_protocol::{Address, BlockId, CheckedTransaction, Ledger, Millis, Network};
 
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
+use bundles::{Judged, Origin, Outbox, Unchecked};
 use chain::{Chain, Progress};
 use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
 use gossip::{Announcer, Refused};
@@ -85,13 +88,6 @@ pub struct EngineConfig {
     pub mining: MiningMode,
 }
 
-/// Who brought a transaction, and who waits for the verdict.
-#[derive(Debug, Clone, Copy)]
-struct Origin {
-    peer: PeerKey,
-    ticket: Option<Ticket>,
-}
-
 /// Something that is being checked.
 #[derive(Debug)]
 enum Check {
@@ -118,7 +114,11 @@ pub struct Engine {
     refused_tips: checkpoint::RefusedTips,
     /// What the checker pool is at, by the key of the effect.
     checks: BTreeMap<Key, Check>,
-    unchecked: Vec<(SignedTransaction, Origin)>,
+    unchecked: Unchecked,
+    /// Bundles of peers whose transactions are not all judged yet.
+    judged: BTreeMap<Ticket, Judged>,
+    /// Transactions that peers are about to be told of.
+    outbox: Outbox,
     awaiting_verdict: Vec<(PeerKey, Ticket, BlockRef)>,
     /// Blocks of the node's user that were not connected yet.
     submitted: Submitted,
@@ -178,7 +178,9 @@ impl Engine {
             resolving: Vec::new(),
             refused_tips: checkpoint::RefusedTips::default(),
             checks: BTreeMap::new(),
-            unchecked: Vec::new(),
+            unchecked: Unchecked::default(),
+            judged: BTreeMap::new(),
+            outbox: Outbox::default(),
             awaiting_verdict: Vec::new(),
             submitted: Submitted::default(),
             mined_here: VecDeque::new(),
@@ -207,7 +209,7 @@ impl Engine {
         // Nothing that these say changes what peers are to be asked.
         let is_quiet = matches!(
             event,
-            Event::Gossip { gossip: event::Gossip::Transaction(_), .. }
+            Event::Gossip { gossip: event::Gossip::Transactions(_), .. }
                 | Event::TransactionsChecked { .. }
                 | Event::Request { .. }
                 | Event::Response { .. }
@@ -236,6 +238,7 @@ impl Engine {
         self.settle_verdicts(effects);
         self.plan_mining(now, effects);
         self.announce(now);
+        self.announce_transactions(now);
         self.settle_resolving(now);
         self.flush(effects);
         self.view_is_old = true;
@@ -394,8 +397,9 @@ impl Engine {
     }
 
     fn next_wake(&self) -> Millis {
-        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.announcer.due(), self.resolve_deadline()];
-        deadlines.into_iter().flatten().min().expect("one of them is always there")
+        let announced = [self.announcer.due(), self.outbox.due()];
+        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.resolve_deadline()];
+        deadlines.into_iter().chain(announced).flatten().min().expect("one of them is always there")
     }
 
     /// The state for readers. Made anew only when something was handled since the last call. In the middle of a

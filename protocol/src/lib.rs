@@ -20,7 +20,7 @@
 //! | [`network`] | the parameters of a network and its genesis block |
 //! | [`check`] | the rules that need no state, and the types that prove they were applied |
 //! | [`ledger`] | the rules that need the accounts: connect a block, undo it |
-//! | [`message`] | what travels between peers |
+//! | [`message`], [`bundle`] | what travels between peers |
 //! | [`violation`] | one variant for each rule |
 //! | [`record`] | what the data of records says: a convention, not a rule |
 //! | [`receipt`] | a file that proves a transaction to whoever runs no node |
@@ -28,6 +28,7 @@
 pub mod account;
 pub mod amount;
 pub mod block;
+pub mod bundle;
 pub mod check;
 pub mod encode;
 pub mod hash;
@@ -45,6 +46,7 @@ pub mod work;
 pub use account::{Address, AddressError, PublicKey, SecretKey, Signature};
 pub use amount::{Amount, AmountError};
 pub use block::{Block, Body, Header, Height, Reward};
+pub use bundle::Bundle;
 pub use check::{CheckedBlock, CheckedTransaction};
 pub use encode::{DecodeError, List};
 pub use hash::{BlockId, LeafHash, TransactionId};

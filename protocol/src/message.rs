@@ -1,10 +1,10 @@
 //! What travels between peers: requests and their responses. Blocks and transactions also travel as gossip, as
-//! the plain encoding of a [`Block`] or a [`SignedTransaction`].
+//! the plain encoding of a [`Block`] or a [`Bundle`](crate::Bundle).
 
 use bincode::{Decode, Encode};
 
 use crate::block::{Block, Header, Height};
-use crate::check::TRANSACTION_BYTES_MAX;
+use crate::bundle::BUNDLE_BYTES_MAX;
 use crate::encode::List;
 use crate::hash::{BlockId, TransactionId};
 use crate::network::{BLOCK_BYTES_LIMIT, Network};
@@ -122,7 +122,7 @@ fn confuses(c: char) -> bool {
 
 /// The longest gossip message of a network, in bytes. The same on every node, since a longer one silences a link.
 pub fn gossip_bytes_max(network: &Network) -> usize {
-    network.block_bytes_max().max(TRANSACTION_BYTES_MAX)
+    network.block_bytes_max().max(BUNDLE_BYTES_MAX)
 }
 
 /// The topic of blocks or transactions of a network.

@@ -14,6 +14,9 @@ pub const RECORD_BYTES_MAX: usize = 4096;
 /// The first bytes of everything that is signed, so that no signature made for another purpose fits.
 const SIGNING_DOMAIN: &[u8] = b"quipu transaction 1\n";
 
+/// What a transfer's encoding has more than that of an empty record: recipient 20, amount 8, and no count of 8.
+const TRANSFER_BYTES_MORE: usize = 20;
+
 /// What a transaction does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Action {
@@ -93,6 +96,15 @@ impl Transaction {
 }
 
 impl SignedTransaction {
+    /// The length of its encoding, in bytes, found without encoding it.
+    pub fn length(&self) -> usize {
+        Self::ENCODED_BYTES_MIN
+            + match &self.transaction.action {
+                Action::Record { data } => data.len(),
+                Action::Transfer { .. } => TRANSFER_BYTES_MORE,
+            }
+    }
+
     /// The Merkle leaf of the encoded transaction, the signature included.
     pub fn leaf(&self) -> LeafHash {
         merkle::leaf(&encode(self))
@@ -114,6 +126,15 @@ mod tests {
         let bytes = encode(&record(b""));
         assert_eq!(bytes.len(), SignedTransaction::ENCODED_BYTES_MIN);
         assert_eq!(decode(&bytes, 1000), Ok(record(b"")));
+    }
+
+    #[test]
+    fn a_length_is_that_of_the_encoding() {
+        let mut transfer = record(b"");
+        transfer.transaction.action = Action::Transfer { to: Address([1; 20]), amount: Amount::COIN };
+        for signed in [record(b""), record(b"knot"), record(&[7; RECORD_BYTES_MAX]), transfer] {
+            assert_eq!(signed.length(), encode(&signed).len(), "{signed:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use quipu_protocol::block::HEADER_BYTES;
+use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::encode::{decode, encode};
 use quipu_protocol::ledger::Change;
 use quipu_protocol::message::{RESPONSE_BYTES_MAX, Request, Response, Status};
@@ -88,6 +89,7 @@ fn encoding() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         header().prop_map(|value| encode(&value)),
         signed().prop_map(|value| encode(&value)),
+        vec(signed(), 0..4).prop_map(|signed| encode(&List::from(signed))),
         block().prop_map(|value| encode(&value)),
         request().prop_map(|value| encode(&value)),
         response().prop_map(|value| encode(&value)),
@@ -144,6 +146,9 @@ fn decode_as_everything(bytes: &[u8], network: &Network) {
         let _ = check::check_header(&header, network);
         let _ = check::check_header_time(&header, UnixMillis(0), network);
         let _ = check::check_header_in_context(&header, &(&network.genesis().header).into(), network);
+    }
+    if let Some(bundle) = one::<Bundle>(bytes) {
+        assert!(!bundle.is_empty() && bundle.len() <= BUNDLE_TRANSACTIONS_MAX && bundle.length() == bytes.len());
     }
     if let Some(block) = one::<Block>(bytes) {
         // Transactions are judged only in blocks with work, so judge them here as well.

@@ -230,10 +230,13 @@ RESPONSE = ("enum", [
     ("status", STATUS), ("headers", ("list", HEADER)), ("blocks", ("list", BLOCK)), ("pending", ("list", HASH)),
     ("transactions", ("list", SIGNED)),
 ])
+BUNDLE = ("list", SIGNED, range(1, 257))
 TYPES = {
-    "header": HEADER, "reward": REWARD, "signed_transaction": SIGNED, "block": BLOCK, "status": STATUS,
-    "request": REQUEST, "response": RESPONSE,
+    "header": HEADER, "reward": REWARD, "signed_transaction": SIGNED, "bundle": BUNDLE, "block": BLOCK,
+    "status": STATUS, "request": REQUEST, "response": RESPONSE,
 }
+LIMITS = {"bundle": 65536}
+LONGEST = 6291520
 WIDTHS = {"u32": 4, "u64": 8, "u128": 16, "target": 4}
 
 
@@ -260,7 +263,7 @@ def encode(kind, value):
     return tag.to_bytes(4, "little") + encode(kind[1][tag][1], fields)
 
 
-def decode(kind, data, limit=6291520):
+def decode(kind, data, limit=LONGEST):
     demand(len(data) <= limit, "R1")
     value, rest = decode_part(kind, data)
     demand(not rest, "R1")
@@ -299,6 +302,7 @@ def decode_part(kind, data):
     if kind[0] == "data":
         head, rest = take(count)
         return head.hex(), rest
+    demand(len(kind) == 2 or count in kind[2], "R1")
     elements = []
     for _ in range(count):
         element, data = decode_part(kind[1], data)
@@ -774,7 +778,7 @@ def check_encodings():
         same(decode(kind, data), case["value"], case["type"])
     for case in file["refused"]:
         try:
-            got = decode(TYPES[case["type"]], plain(case["bytes"]))
+            got = decode(TYPES[case["type"]], plain(case["bytes"]), LIMITS.get(case["type"], LONGEST))
         except Broken as broken:
             got = broken.args[0]
         same(got, "R1", case["name"])

@@ -8,7 +8,9 @@
 //! | memory pool, in all, of a sender, of a peer | see [`mempool`] | the worst paying |
 //! | orphans, in all and of a peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
 //! | offered blocks, in all and of a peer | `OFFERED_MAX`, `OFFERED_PER_PEER_MAX` | the newest |
-//! | transactions before their check | `UNCHECKED_MAX` | the newest |
+//! | transactions before their check, in all and of a peer | `UNCHECKED_MAX`, `UNCHECKED_BYTES_MAX`, three quarters | the newest |
+//! | bundles that wait for their verdict | `JUDGED_MAX`: each has a transaction before or in its check | |
+//! | transactions to be announced | `BUNDLE_TRANSACTIONS_MAX`, and `BUNDLE_BYTES_MAX` | go at once |
 //! | refused transactions | `REFUSED_MAX` | the oldest |
 //! | sessions | the shell's limit on connections | |
 //! | headers of a session that show less work than ours | `CANDIDATE_HEADERS_MIN`, or four times our branch | all of them |
@@ -27,10 +29,12 @@
 //!
 //! The rest (notices, answers, publications, writes) is empty after every call.
 
+use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::message::{RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX};
 
+use super::bundles::{CHECKS_MAX, JUDGED_MAX, UNCHECKED_BYTES_MAX, UNCHECKED_MAX};
 use super::chain::LEFT_BYTES_MAX;
-use super::gossip::{CHECKS_MAX, OFFERED_MAX, REFUSED_MAX, UNCHECKED_MAX};
+use super::gossip::{OFFERED_MAX, REFUSED_MAX};
 use super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::peers::LATE_PER_PEER_MAX;
 use super::serve::DEFERRED_PER_PEER_MAX;
@@ -63,6 +67,9 @@ impl Engine {
             ("wanted_transactions", peers * RESPONSE_IDS_MAX),
             ("late_requests", peers * LATE_PER_PEER_MAX),
             ("unchecked_transactions", UNCHECKED_MAX),
+            ("unchecked_bytes", UNCHECKED_BYTES_MAX),
+            ("judged_bundles", JUDGED_MAX),
+            ("transactions_to_announce", BUNDLE_TRANSACTIONS_MAX),
             ("checks", asked_blocks + OFFERED_MAX + CHECKS_MAX),
             ("refused_transactions", REFUSED_MAX),
             ("deferred_requests", peers * DEFERRED_PER_PEER_MAX),
@@ -89,6 +96,9 @@ impl Engine {
             ("wanted_transactions", sessions().map(|session| session.wanted_transactions.len()).sum()),
             ("late_requests", sessions().map(|session| session.late.len()).sum()),
             ("unchecked_transactions", self.unchecked.len()),
+            ("unchecked_bytes", self.unchecked.bytes()),
+            ("judged_bundles", self.judged.len()),
+            ("transactions_to_announce", self.outbox.len()),
             ("checks", self.checks.len()),
             ("refused_transactions", self.refused.len()),
             ("submitted_blocks", self.submitted.len()),

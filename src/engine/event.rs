@@ -5,7 +5,7 @@ mod user;
 use std::sync::Arc;
 
 use quipu_protocol::{
-    Account, Address, Block, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Height, Millis, Request,
+    Account, Address, Block, BlockId, Bundle, CheckedBlock, CheckedTransaction, Delta, Header, Height, Millis, Request,
     Response, SignedTransaction, TransactionId, UnixMillis, Violation,
 };
 pub use user::{
@@ -49,8 +49,8 @@ pub struct Key(pub u64);
 pub enum Gossip {
     /// A new block.
     Block(Box<Block>),
-    /// A transaction that waits to be mined.
-    Transaction(Box<SignedTransaction>),
+    /// Transactions that wait to be mined.
+    Transactions(Bundle),
 }
 
 /// Something happened.

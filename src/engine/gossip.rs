@@ -1,30 +1,21 @@
-//! What peers spread of their own accord: new blocks and transactions, and what we pass on.
+//! What peers spread of their own accord: new blocks and transactions, and what we pass on. `bundles` has the half of it
+//! that is about transactions.
 //!
-//! Nothing is passed on before it was judged: a block when it has become our tip, a transaction when it is in the
+//! Nothing is passed on before it was judged: a block when it has become our tip, transactions when they are in the
 //! pool. So whoever passes on something invalid did not check it, or did not care.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use quipu_protocol::{
-    Blame, Block, BlockId, CheckedBlock, CheckedTransaction, Millis, SignedTransaction, TransactionId, Violation,
-};
+use quipu_protocol::{Blame, Block, BlockId, CheckedBlock, Millis, TransactionId, Violation};
 
 use super::chain::Insertion;
 use super::event::{Effect, Fault, Gossip, Notice, Now, PeerKey, Ticket, Verdict};
 use super::index::BlockRef;
-use super::mempool::Refusal;
 use super::orphans::WaitsFor;
-use super::{Check, Engine, Origin};
+use super::{Check, Engine};
 
 /// Ids of transactions that were refused lately, so that they are not fetched again and again. The oldest leave first.
 pub(crate) const REFUSED_MAX: usize = 16_384;
-/// Transactions that wait to be checked. More are ignored; they can be pulled later.
-pub(crate) const UNCHECKED_MAX: usize = 65_536;
-/// Transactions in one check: enough for verifying their signatures together to pay, few enough that taking in the
-/// results does not keep a user's command waiting.
-const CHECK_BATCH_MAX: usize = 256;
-/// Checks of transactions that run at the same time. While they do, the next batch gathers.
-pub(crate) const CHECKS_MAX: usize = 4;
 /// Blocks by gossip that are being checked or wait for their verdict, of all peers and of one. More are ignored; they heal by
 /// synchronisation.
 pub(crate) const OFFERED_MAX: usize = 1_024;
@@ -44,7 +35,7 @@ impl Refused {
         self.ids.contains(id)
     }
 
-    fn insert(&mut self, id: TransactionId) {
+    pub(crate) fn insert(&mut self, id: TransactionId) {
         if self.ids.insert(id) {
             self.order.push_back(id);
         }
@@ -102,7 +93,7 @@ impl Engine {
         }
         match gossip {
             Gossip::Block(block) => self.on_offered_block(peer, Some(ticket), *block, now, effects),
-            Gossip::Transaction(signed) => self.on_offered_transaction(peer, ticket, *signed, effects),
+            Gossip::Transactions(bundle) => self.on_bundle(peer, ticket, bundle, effects),
         }
     }
 
@@ -272,77 +263,6 @@ impl Engine {
             let known = |id: &BlockId| index.find(id).is_some();
             let Some(orphan) = self.orphans.take_ready(known, now.unix) else { return };
             self.on_offered_block(orphan.from, None, orphan.block, now, effects);
-        }
-    }
-
-    fn on_offered_transaction(
-        &mut self,
-        peer: PeerKey,
-        ticket: Ticket,
-        signed: SignedTransaction,
-        effects: &mut Vec<Effect>,
-    ) {
-        let id = signed.transaction.id(&self.network.genesis_id());
-        let useless = self.mempool.get(&id).is_some() || self.refused.contains(&id);
-        if useless || self.unchecked.len() >= UNCHECKED_MAX || self.is_far_behind() {
-            effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
-            return;
-        }
-        self.unchecked.push((signed, Origin { peer, ticket: Some(ticket) }));
-    }
-
-    /// Sends transactions to be checked, those that came while others were in batches.
-    pub(super) fn check_transactions(&mut self, effects: &mut Vec<Effect>) {
-        loop {
-            let running = self.checks.values().filter(|check| matches!(check, Check::Transactions { .. })).count();
-            if self.unchecked.is_empty() || running >= CHECKS_MAX {
-                return;
-            }
-            let count = self.unchecked.len().min(CHECK_BATCH_MAX);
-            let (transactions, origins) = self.unchecked.drain(..count).unzip();
-            let key = self.new_key();
-            self.checks.insert(key, Check::Transactions { origins });
-            effects.push(Effect::CheckTransactions { key, transactions });
-        }
-    }
-
-    /// Takes in the results of checking transactions.
-    pub(super) fn on_transactions_checked(
-        &mut self,
-        origins: Vec<Origin>,
-        results: Vec<Result<CheckedTransaction, Violation>>,
-        effects: &mut Vec<Effect>,
-    ) {
-        for (Origin { peer, ticket }, result) in origins.into_iter().zip(results) {
-            let verdict = match result {
-                Err(violation) => {
-                    self.peers.punish(peer, Fault::Invalid(violation), effects);
-                    Verdict::Reject
-                }
-                // Between two chains there is no state to judge it by.
-                Ok(_) if self.chain.is_reorganising() => Verdict::Ignore,
-                Ok(checked) => self.admit(checked, peer),
-            };
-            if let Some(ticket) = ticket {
-                effects.push(Effect::Verdict { peer, ticket, verdict });
-            }
-        }
-    }
-
-    fn admit(&mut self, checked: CheckedTransaction, peer: PeerKey) -> Verdict {
-        // One that is gone has no share any more.
-        let from = self.peers.get(peer).map(|_| peer);
-        match self.mempool.add(checked.clone(), from, false, self.chain.ledger()) {
-            Ok(()) => {
-                self.notify(Notice::Transaction(checked));
-                Verdict::Accept
-            }
-            // Another peer may bring it.
-            Err(Refusal::Known | Refusal::ShareUsed) => Verdict::Ignore,
-            Err(_) => {
-                self.refused.insert(checked.id());
-                Verdict::Ignore
-            }
         }
     }
 

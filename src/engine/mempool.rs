@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
+use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
@@ -21,8 +22,9 @@ pub const ENTRY_BYTES: usize = 1 << 10;
 pub const PEER_BYTES_MAX: usize = POOL_BYTES_MAX / 4;
 /// Transactions of one account. More are refused.
 pub const SENDER_TRANSACTIONS_MAX: usize = 16_384;
-/// How far a nonce may be ahead of the account's first missing one. Gossip arrives out of order, but not by more.
-pub const NONCE_GAP_MAX: u64 = 64;
+/// How far a nonce may be ahead of the account's first missing one. Bundles overtake each other in gossip and in the
+/// checks, but not by more than a few.
+pub const NONCE_GAP_MAX: u64 = 4 * BUNDLE_TRANSACTIONS_MAX as u64;
 
 /// Why a transaction was not taken. None of these is a fault of who sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! known by the key of its question, so late ones are measured too (no ambiguity as in Karn's algorithm). What a peer
 //! gains by being slow on purpose is only that it is waited for: `sync` says why nobody else has to.
 
-use quipu_protocol::{Action, Block, Header, Millis, Response, SignedTransaction, TransactionId};
+use quipu_protocol::{Block, Header, Millis, Response, SignedTransaction, TransactionId};
 
 /// How long a peer may take to answer if nothing shows that it needs longer. Also for how long it alone is waited for while
 /// a faster one has the same.
@@ -134,14 +134,7 @@ fn within_batch_time(bytes: usize, transfer: u64) -> usize {
 /// About how long an answer is, in bytes, found without encoding it.
 pub(crate) fn answer_bytes(response: &Response) -> usize {
     use quipu_protocol::encode::EncodedSize;
-    let transaction_bytes = |signed: &SignedTransaction| {
-        let data = match &signed.transaction.action {
-            Action::Record { data } => data.len(),
-            Action::Transfer { .. } => 0,
-        };
-        SignedTransaction::ENCODED_BYTES_MIN + data
-    };
-    let transactions_bytes = |all: &[SignedTransaction]| all.iter().map(transaction_bytes).sum::<usize>();
+    let transactions_bytes = |all: &[SignedTransaction]| all.iter().map(SignedTransaction::length).sum::<usize>();
     match response {
         Response::Status(_) => 0,
         Response::Headers(headers) => headers.len() * Header::ENCODED_BYTES_MIN,

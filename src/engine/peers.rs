@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use quipu_protocol::{BlockId, Header, Millis, Status, TransactionId, UnixMillis, Work};
+use quipu_protocol::{BlockId, Header, Millis, SignedTransaction, Status, TransactionId, UnixMillis, Work};
 
+use super::bundles::UNCHECKED_MAX;
 use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey};
 use super::index::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX, Pace};
@@ -16,8 +17,11 @@ pub const BAN: Millis = Millis::from_secs(600);
 pub const SILENCE_BAN: Millis = Millis::from_secs(30);
 /// Requests that a peer may send at once, and how many more each second.
 const REQUESTS: Rate = Rate { burst: 256, per_second: 64 };
-/// Transactions by gossip, likewise. What is over it is ignored; the peer's pool can still be pulled.
-const TRANSACTIONS: Rate = Rate { burst: 20_000, per_second: 10_000 };
+/// Transactions by gossip, likewise, and their encoded bytes, however many come in one message. What is over it is
+/// ignored; the peer's pool can still be pulled. As many as may wait for their check: what keeps a flood from taking all
+/// the time of the processor is that few checks run at once.
+const TRANSACTIONS: Rate = Rate { burst: UNCHECKED_MAX as u64, per_second: UNCHECKED_MAX as u64 };
+const TRANSACTION_BYTES: Rate = Rate { burst: 80 << 20, per_second: 40 << 20 };
 /// Blocks by gossip, likewise. What is over it heals by synchronisation.
 const BLOCKS: Rate = Rate { burst: 256, per_second: 64 };
 /// Questions to one peer that were given up and whose answers are still of use. The oldest are forgotten first.
@@ -34,7 +38,7 @@ struct Rate {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
     rate: Rate,
-    /// In thousandths of a message.
+    /// In thousandths of what is counted.
     tokens: u64,
     filled_at: Millis,
 }
@@ -44,12 +48,12 @@ impl Bucket {
         Self { rate, tokens: rate.burst * 1000, filled_at: now.elapsed }
     }
 
-    /// Takes the worth of so many messages, if it is left.
-    pub(crate) fn take(&mut self, messages: u64, now: Now) -> bool {
+    /// Takes so many, if they are left.
+    pub(crate) fn take(&mut self, count: u64, now: Now) -> bool {
         let gained = (now.elapsed - self.filled_at).0.saturating_mul(self.rate.per_second);
         self.tokens = self.tokens.saturating_add(gained).min(self.rate.burst * 1000);
         self.filled_at = now.elapsed;
-        let left = self.tokens.checked_sub(1000 * messages);
+        let left = self.tokens.checked_sub(1000 * count);
         self.tokens = left.unwrap_or(self.tokens);
         left.is_some()
     }
@@ -140,6 +144,7 @@ pub(crate) struct Session {
     pub(crate) pending_asked_at: Option<Millis>,
     pub(crate) requests: Bucket,
     gossip_transactions: Bucket,
+    gossip_bytes: Bucket,
     gossip_blocks: Bucket,
     points: u32,
 }
@@ -168,6 +173,7 @@ impl Session {
             pending_asked_at: None,
             requests: Bucket::new(REQUESTS, now),
             gossip_transactions: Bucket::new(TRANSACTIONS, now),
+            gossip_bytes: Bucket::new(TRANSACTION_BYTES, now),
             gossip_blocks: Bucket::new(BLOCKS, now),
             points: 0,
         }
@@ -287,12 +293,16 @@ impl Peers {
         self.sessions.len()
     }
 
-    /// Whether one more transaction or block by gossip is within a peer's share.
+    /// Whether one more bundle or block by gossip is within a peer's share.
     pub(crate) fn may_gossip(&mut self, peer: PeerKey, gossip: &Gossip, now: Now) -> bool {
         let session = self.sessions.get_mut(&peer).filter(|session| session.points < POINTS_MAX);
         session.is_some_and(|session| match gossip {
             Gossip::Block(_) => session.gossip_blocks.take(1, now),
-            Gossip::Transaction(_) => session.gossip_transactions.take(1, now),
+            Gossip::Transactions(bundle) => {
+                let bytes: usize = bundle.iter().map(SignedTransaction::length).sum();
+                let (count, bytes) = (bundle.len() as u64, bytes as u64);
+                session.gossip_transactions.take(count, now) && session.gossip_bytes.take(bytes, now)
+            }
         })
     }
 

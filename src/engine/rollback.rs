@@ -4,7 +4,7 @@ use quipu_protocol::{Action, Address, CheckedTransaction};
 
 use super::Engine;
 use super::chain::Reorganised;
-use super::event::{Fate, GoneReason, Gossip, Notice, ROLLED_BACK_TOLD_MAX, RolledBack, Write};
+use super::event::{Fate, GoneReason, Notice, ROLLED_BACK_TOLD_MAX, RolledBack, Write};
 use super::mempool::Refusal;
 
 /// Transactions that are published again when a reorganisation returns them. Peers pull the rest.
@@ -21,7 +21,7 @@ impl Engine {
             if added.is_ok() {
                 self.writes.push(Write::PutPending(transaction.clone()));
                 if count < RETURNED_PUBLISHED_MAX {
-                    self.publish(Gossip::Transaction(Box::new(transaction.signed().clone())));
+                    self.announce_transaction(transaction.clone());
                 }
                 count += 1;
             }

@@ -6,7 +6,7 @@ use quipu_protocol::{CheckedBlock, CheckedTransaction};
 
 use super::Engine;
 use super::chain::Insertion;
-use super::event::{Answer, CommandError, Gossip, Notice, Now, Ticket, Write};
+use super::event::{Answer, CommandError, Notice, Now, Ticket, Write};
 use super::index::BlockRef;
 use super::mempool::Refusal;
 
@@ -41,7 +41,7 @@ impl Engine {
             }
         }
         self.writes.push(Write::PutPending(checked.clone()));
-        self.publish(Gossip::Transaction(Box::new(checked.signed().clone())));
+        self.announce_transaction(checked.clone());
         self.notify(Notice::Transaction(checked));
         Ok(Answer::Sent(id))
     }

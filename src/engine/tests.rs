@@ -2,6 +2,7 @@
 
 mod account;
 mod attacks;
+mod bundles;
 mod checkpoints;
 mod floods;
 mod pool;
@@ -9,12 +10,13 @@ mod promises;
 mod rollbacks;
 mod slow;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_block, check_header, check_transactions};
 use quipu_protocol::{
-    Action, Address, Amount, Block, BlockId, Body, CheckedBlock, Header, Millis, Network, Parameters, Request,
-    Response, Reward, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
+    Action, Address, Amount, Block, BlockId, Body, CheckedBlock, Header, LeafHash, Millis, Network, Parameters,
+    Request, Response, Reward, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
 };
 
 use super::event::{
@@ -45,6 +47,8 @@ struct Bench {
     now: Millis,
     counter: u64,
     seen: Seen,
+    /// Transactions that came in bundles.
+    heard: HashSet<LeafHash>,
     /// What the miner searches for.
     template: Option<(Key, Header)>,
     /// Results of checks that the test delivers itself.
@@ -70,6 +74,7 @@ impl Bench {
             now: Millis(0),
             counter: 0,
             seen: Seen::default(),
+            heard: HashSet::new(),
             template: None,
             hold_checks: false,
             hold_loads: false,
@@ -91,6 +96,9 @@ impl Bench {
 
     /// Feeds an event, and what follows from its checks and writes.
     fn event(&mut self, event: Event) {
+        if let Event::Gossip { gossip: Gossip::Transactions(bundle), .. } = &event {
+            self.heard.extend(bundle.iter().map(SignedTransaction::leaf));
+        }
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             let mut effects = Vec::new();
@@ -108,7 +116,8 @@ impl Bench {
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Publish(gossip) => {
-                assert!(self.disk.held(&gossip), "what peers learn from us is durable: {gossip:?}");
+                let is_heard = |signed: &SignedTransaction| self.heard.contains(&signed.leaf());
+                assert!(self.disk.held(&gossip, is_heard), "what peers learn from us is durable: {gossip:?}");
                 self.seen.published.push(gossip);
             }
             Effect::Verdict { ticket, verdict, .. } => self.seen.verdicts.push((ticket, verdict)),
@@ -118,26 +127,18 @@ impl Bench {
             Effect::Notify(notice) => self.seen.notices.push(notice),
             Effect::CheckBlocks { key, blocks } => {
                 let results = blocks.into_iter().map(|block| check_block(block, &self.network)).collect();
-                let checked = Event::BlocksChecked { key, results };
-                if !self.hold_checks {
-                    return Some(checked);
-                }
-                self.held.push(checked);
+                return self.hold_if(self.hold_checks, Event::BlocksChecked { key, results });
             }
             Effect::CheckTransactions { key, transactions } => {
                 let results = check_transactions(transactions, &self.network);
-                return Some(Event::TransactionsChecked { key, results }).filter(|_| !self.hold_transactions);
+                return self.hold_if(self.hold_transactions, Event::TransactionsChecked { key, results });
             }
             Effect::Persist(batch) => {
                 self.disk.write(&batch);
                 return Some(Event::Persisted { sequence: batch.sequence }).filter(|_| !self.hold_persisted);
             }
             Effect::Load { key, places } => {
-                let loaded = Event::Loaded { key, blocks: self.disk.load(&places) };
-                if !self.hold_loads {
-                    return Some(loaded);
-                }
-                self.held.push(loaded);
+                return self.hold_if(self.hold_loads, Event::Loaded { key, blocks: self.disk.load(&places) });
             }
             Effect::Mine { key, header } => self.template = Some((key, header)),
             Effect::StopMining => self.template = None,
@@ -147,8 +148,17 @@ impl Bench {
         None
     }
 
+    fn hold_if(&mut self, is_held: bool, event: Event) -> Option<Event> {
+        if !is_held {
+            return Some(event);
+        }
+        self.held.push(event);
+        None
+    }
+
     fn release_checks(&mut self) {
         self.hold_checks = false;
+        self.hold_transactions = false;
         for event in std::mem::take(&mut self.held) {
             self.event(event);
         }

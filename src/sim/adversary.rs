@@ -30,9 +30,11 @@ use std::sync::Arc;
 
 use super::random::Random;
 use super::world::{NodeId, World};
-use crate::engine::event::{Effect, Event, Gossip, Now, PeerKey, Wake, Write};
+use crate::engine::event::{Answer, Effect, Event, Gossip, Now, PeerKey, Ticket, Wake, Write};
 use crate::engine::{Engine, View};
-use crate::protocol::{Address, Block, CheckedBlock, Millis, Network, Request, Response, SecretKey, Status};
+use crate::protocol::{
+    Address, Block, CheckedBlock, Millis, Network, Request, Response, SecretKey, SignedTransaction, Status,
+};
 
 /// What an adversary does.
 #[derive(Debug)]
@@ -123,9 +125,7 @@ impl Adversary {
     /// What this session is shown in place of something that the node publishes.
     pub(crate) fn instead(&self, gossip: &Gossip, session: PeerKey) -> Option<Gossip> {
         match self {
-            Self::Equivocator(equivocator) if equivocate::is_in_other_half(session) => {
-                equivocator.instead(gossip).cloned()
-            }
+            Self::Equivocator(equivocator) if equivocate::is_in_other_half(session) => equivocator.instead(gossip),
             _ => None,
         }
     }
@@ -161,17 +161,38 @@ fn statuses(effects: &mut [Effect]) -> impl Iterator<Item = &mut Status> {
     })
 }
 
-/// Blocks that became known with these effects.
-fn new_blocks(effects: &[Effect]) -> Vec<Arc<CheckedBlock>> {
+fn writes(effects: &[Effect]) -> impl Iterator<Item = &Write> {
     let batches = effects.iter().filter_map(|effect| match effect {
         Effect::Persist(batch) => Some(&batch.writes),
         _ => None,
     });
+    batches.flatten()
+}
+
+/// Blocks that became known with these effects.
+fn new_blocks(effects: &[Effect]) -> Vec<Arc<CheckedBlock>> {
     let block = |write: &Write| match write {
         Write::Block(block) => Some(block.clone()),
         _ => None,
     };
-    batches.flatten().filter_map(block).collect()
+    writes(effects).filter_map(block).collect()
+}
+
+/// The transaction that a command of the adversary's own has sent, by the answer to it, which the shell is not to see.
+/// When peers are told of it is another question: it may wait for others.
+fn take_sent(ticket: Ticket, effects: &mut Vec<Effect>) -> Option<SignedTransaction> {
+    let mut sent = None;
+    effects.retain(|effect| match effect {
+        Effect::Answer { ticket: of, answer } if *of == ticket => {
+            sent = if let Ok(Answer::Sent(id)) = answer { Some(*id) } else { None };
+            false
+        }
+        _ => true,
+    });
+    writes(effects).find_map(|write| match write {
+        Write::PutPending(checked) if Some(checked.id()) == sent => Some(checked.signed().clone()),
+        _ => None,
+    })
 }
 
 /// Commits a changed block's header to its body, and makes it have the work that it claims.

@@ -69,6 +69,12 @@ impl Checks {
         Event::TransactionsChecked { key, results }
     }
 
+    /// Whether this was checked lately for any node, which only happens to what somebody has sent to another.
+    pub(crate) fn has_checked(&self, signed: &SignedTransaction) -> bool {
+        let Signature::Ed25519(signature) = &signed.signature;
+        self.transactions.get(word(signature)).is_some_and(|(known, _)| known == signed)
+    }
+
     fn transaction(&mut self, signed: SignedTransaction, network: &Network) -> Result<CheckedTransaction, Violation> {
         let Signature::Ed25519(signature) = &signed.signature;
         let key = word(signature);

@@ -5,7 +5,8 @@ use std::sync::{Arc, Weak};
 
 use crate::engine::event::{Batch, Gossip, LoadedBlock, Place, Stored, StoredHeader, Write};
 use crate::protocol::{
-    Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Height, LeafHash, TransactionId,
+    Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Height, LeafHash, SignedTransaction,
+    TransactionId,
 };
 
 /// A disk that writes batches whole or not at all.
@@ -129,13 +130,16 @@ impl Disk {
         self.best.values().copied()
     }
 
-    /// Whether something that is told to peers has ever been written.
-    pub fn held(&self, gossip: &Gossip) -> bool {
+    /// Whether something that is told to peers has ever been written. A transaction may also be one of somebody else, of
+    /// whom it was heard.
+    pub fn held(&self, gossip: &Gossip, is_heard: impl Fn(&SignedTransaction) -> bool) -> bool {
         match gossip {
             Gossip::Block(block) => {
                 self.blocks.contains_key(&Place { height: block.header.height, id: block.header.id() })
             }
-            Gossip::Transaction(signed) => self.ever_pending.contains(&signed.leaf()),
+            Gossip::Transactions(bundle) => {
+                bundle.iter().all(|signed| self.ever_pending.contains(&signed.leaf()) || is_heard(signed))
+            }
         }
     }
 

@@ -57,7 +57,7 @@ impl Published {
     pub(crate) fn new(gossip: Gossip) -> Self {
         let (tag, bytes) = match &gossip {
             Gossip::Block(block) => ("block", encode(block.as_ref())),
-            Gossip::Transaction(signed) => ("transaction", encode(signed.as_ref())),
+            Gossip::Transactions(bundle) => ("transactions", encode(bundle)),
         };
         let hash = tagged_hash(tag, &[&bytes]);
         let id = u64::from_le_bytes(*hash.first_chunk().expect("32 bytes hold 8"));

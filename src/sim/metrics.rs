@@ -48,7 +48,9 @@ impl Counters {
             Event::PeerConnected { peer } => (0, peer.0),
             Event::PeerDisconnected { peer } => (1, peer.0),
             Event::Gossip { gossip: Gossip::Block(block), .. } => (2, tail(&block.header.parent)),
-            Event::Gossip { gossip: Gossip::Transaction(signed), .. } => (3, signed.transaction.nonce),
+            Event::Gossip { gossip: Gossip::Transactions(bundle), .. } => {
+                (3, bundle.iter().map(|signed| signed.transaction.nonce).sum())
+            }
             Event::Misbehaved { peer, .. } => (4, peer.0),
             Event::Request { request: Request::Status(status), .. } => (5, tail(&status.tip)),
             Event::Request { ticket, .. } => (6, ticket.0),

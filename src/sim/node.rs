@@ -438,8 +438,9 @@ impl Node {
             Job::Publish(gossip) => {
                 // It may have been mined or replaced meanwhile.
                 let is_honest = self.adversary.is_none();
+                let is_heard = |signed: &_| around.checks.has_checked(signed);
                 assert!(
-                    !is_honest || self.storage.disk.held(&gossip),
+                    !is_honest || self.storage.disk.held(&gossip, is_heard),
                     "what peers learn from a node is durable: {gossip:?}"
                 );
                 self.publish(gossip, around);

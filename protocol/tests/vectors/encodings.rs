@@ -1,6 +1,7 @@
 //! Makes the vectors of encodings: each type that is hashed or that travels, and bytes that are none of them.
 
 use quipu_protocol::encode::{List, encode};
+use quipu_protocol::transaction::RECORD_BYTES_MAX;
 use quipu_protocol::{
     Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, PublicKey, Request, Response, Reward,
     Signature, SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis, Work,
@@ -37,6 +38,17 @@ fn transfer() -> SignedTransaction {
 
 fn record(data: &[u8]) -> SignedTransaction {
     signed(Action::Record { data: data.to_vec().into() })
+}
+
+/// The list of these, whether it is a bundle or not.
+fn bundle(transactions: &[SignedTransaction]) -> Vec<u8> {
+    encode(&List::from(transactions.to_vec()))
+}
+
+/// Nothing but zeros.
+fn blank(action: Action) -> SignedTransaction {
+    let transaction = Transaction { sender: PublicKey::Ed25519([0; 32]), nonce: 0, fee: Amount::ZERO, action };
+    SignedTransaction { transaction, signature: Signature::Ed25519([0; 64]) }
 }
 
 fn block() -> Block {
@@ -140,6 +152,12 @@ fn accepted() -> Vec<EncodingCase> {
         case("signed_transaction", signed_json(&transfer()), encode(&transfer())),
         case("signed_transaction", signed_json(&record(b"")), encode(&record(b""))),
         case("signed_transaction", signed_json(&record(b"knot")), encode(&record(b"knot"))),
+        case("bundle", json!([signed_json(&transfer())]), bundle(&[transfer()])),
+        case(
+            "bundle",
+            json!([signed_json(&record(b"knot")), signed_json(&transfer())]),
+            bundle(&[record(b"knot"), transfer()]),
+        ),
         case("block", block_json(&block()), encode(&block())),
         case("status", status_json(&status()), encode(&status())),
     ];
@@ -157,6 +175,9 @@ fn with(mut bytes: Vec<u8>, at: usize, new: &[u8]) -> Bytes {
 fn refused() -> Vec<BadEncoding> {
     let (header, block, request, response) =
         (encode(&header()), encode(&block()), encode(&Request::Pending), encode(&Response::Status(status())));
+    let one = bundle(&[transfer()]);
+    let nothing = Action::Transfer { to: Address([0; 20]), amount: Amount::ZERO };
+    let much = Action::Record { data: vec![0; RECORD_BYTES_MAX].into() };
     let (transfer, record) = (encode(&transfer()), encode(&record(b"knot")));
     let blocks = encode(&Request::Blocks { ids: vec![BlockId([0xe1; 32])].into() });
     let longer = |bytes: &[u8]| Bytes([bytes, &[0]].concat());
@@ -182,6 +203,14 @@ fn refused() -> Vec<BadEncoding> {
         ("a record one byte longer than claimed", "signed_transaction", with(record.clone(), 56, &[3])),
         ("a record one byte shorter than claimed", "signed_transaction", with(record.clone(), 56, &[5])),
         ("a decode bomb: a record of 2^40 bytes claimed", "signed_transaction", with(record, 56, &bomb)),
+        ("no transaction", "bundle", Bytes(bundle(&[]))),
+        ("more than 256 transactions", "bundle", Bytes(bundle(&vec![blank(nothing); 257]))),
+        ("more than 65,536 bytes", "bundle", Bytes(bundle(&vec![blank(much); 16]))),
+        ("a transaction without a count before it", "bundle", Bytes(transfer.clone())),
+        ("a count of transactions one too high", "bundle", with(one.clone(), 0, &[2])),
+        ("a byte too few", "bundle", shorter(&one)),
+        ("a byte too many", "bundle", longer(&one)),
+        ("a decode bomb: 2^64 - 1 transactions claimed", "bundle", with(one, 0, &huge)),
         ("an unknown request", "request", with(request.clone(), 0, &[5])),
         ("a request with a byte too many", "request", longer(&request)),
         ("a tag of one byte, as a varint form would have it", "request", Bytes(vec![3])),

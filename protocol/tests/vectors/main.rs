@@ -17,14 +17,15 @@ mod transactions;
 mod values;
 mod world;
 
+use quipu_protocol::bundle::BUNDLE_BYTES_MAX;
 use quipu_protocol::encode::{decode, encode};
 use quipu_protocol::merkle;
 use quipu_protocol::message::RESPONSE_BYTES_MAX;
 use quipu_protocol::record::Record;
 use quipu_protocol::work::Retarget;
 use quipu_protocol::{
-    Address, Amount, Block, DecodeError, Header, Millis, PublicKey, Request, Response, Reward, SignedTransaction,
-    Status, Target, UnixMillis,
+    Address, Amount, Block, Bundle, DecodeError, Header, Millis, PublicKey, Request, Response, Reward,
+    SignedTransaction, Status, Target, UnixMillis,
 };
 
 use form::{RecordFacts, read_or_bless};
@@ -133,10 +134,12 @@ fn recode(r#type: &str, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     fn one<T: bincode::Encode + bincode::Decode<()>>(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         decode::<T>(bytes, RESPONSE_BYTES_MAX).map(|value| encode(&value))
     }
+    let bundle = |bytes| decode::<Bundle>(bytes, BUNDLE_BYTES_MAX).map(|bundle| encode(&bundle));
     match r#type {
         "header" => one::<Header>(bytes),
         "reward" => one::<Reward>(bytes),
         "signed_transaction" => one::<SignedTransaction>(bytes),
+        "bundle" => bundle(bytes),
         "block" => one::<Block>(bytes),
         "status" => one::<Status>(bytes),
         "request" => one::<Request>(bytes),

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use quipu_protocol::message::{RESPONSE_IDS_MAX, Response};
 use quipu_protocol::{Block, CheckedBlock, Millis, SignedTransaction, TransactionId, Violation};
 
+use super::super::bundles::Origin;
 use super::super::event::{Effect, Fault, Key, Now, PeerKey, RequestFailure};
-use super::super::gossip::UNCHECKED_MAX;
 use super::super::index::BlockRef;
 use super::super::pace::answer_bytes;
 use super::super::peers::{Asked, Flight};
-use super::super::{Check, Engine, Origin};
+use super::super::{Check, Engine};
 
 /// Questions for its status in a row that a peer may leave without an answer, and say nothing else meanwhile. With the
 /// doubled timeouts that is about three quarters of a minute, and twice that if it was asked for more.
@@ -225,9 +225,11 @@ impl Engine {
             let room = RESPONSE_IDS_MAX - session.wanted_transactions.len();
             session.wanted_transactions.extend(asked[last + 1..].iter().take(room));
         }
-        // What has no room can be pulled again later.
-        let room = UNCHECKED_MAX.saturating_sub(self.unchecked.len());
-        let taken = transactions.into_iter().take(room);
-        self.unchecked.extend(taken.map(|signed| (signed, Origin { peer, ticket: None })));
+        for signed in transactions {
+            // What has no room can be pulled again later.
+            if !self.unchecked.push(signed, Origin { peer, ticket: None }) {
+                return;
+            }
+        }
     }
 }

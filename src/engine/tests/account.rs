@@ -62,7 +62,7 @@ fn a_transaction_is_found_while_it_waits() {
         other => panic!("not the answer: {other:?}"),
     };
     assert_eq!(found(&mut bench), None);
-    bench.gossip(peer, super::Gossip::Transaction(Box::new(signed)));
+    bench.gossip(peer, super::Gossip::Transactions(signed.into()));
     assert_eq!(found(&mut bench), Some(id));
     bench.mine_always();
     bench.find_nonces(1);

@@ -265,7 +265,7 @@ fn a_transaction_signed_by_somebody_else_drops_who_passed_it_on() {
     let peer = bench.connect();
     let mut forged = bench.send(1, 0, 2, 5, 0);
     forged.signature = bench.send(3, 0, 2, 5, 0).signature;
-    assert_eq!(bench.gossip(peer, Gossip::Transaction(Box::new(forged))), Verdict::Reject);
+    assert_eq!(bench.gossip(peer, Gossip::Transactions(forged.into())), Verdict::Reject);
     assert!(bench.is_closed(peer));
 }
 
@@ -274,7 +274,7 @@ fn a_transaction_that_cannot_be_paid_is_nobodys_fault() {
     let mut bench = Bench::new();
     let peer = bench.connect();
     let unpaid = bench.send(1, 0, 2, 5, 0);
-    assert_eq!(bench.gossip(peer, Gossip::Transaction(Box::new(unpaid))), Verdict::Ignore);
+    assert_eq!(bench.gossip(peer, Gossip::Transactions(unpaid.into())), Verdict::Ignore);
     assert!(!bench.is_closed(peer));
 }
 

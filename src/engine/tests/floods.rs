@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use quipu_protocol::message::{REQUEST_IDS_MAX, RESPONSE_IDS_MAX};
 use quipu_protocol::{Block, BlockId, Parameters, Request, Response, SignedTransaction, TransactionId};
 
+use super::super::bundles::UNCHECKED_MAX;
 use super::super::event::{Event, Gossip, Ticket};
-use super::super::gossip::{OFFERED_MAX, OFFERED_PER_PEER_MAX, REFUSED_MAX, UNCHECKED_MAX};
+use super::super::gossip::{OFFERED_MAX, OFFERED_PER_PEER_MAX, REFUSED_MAX};
 use super::super::serve::DEFERRED_PER_PEER_MAX;
 use super::super::sync::STATUS_INTERVAL;
 use super::{Bench, headers};
@@ -63,7 +64,7 @@ fn transactions_that_wait_for_their_check_are_bounded() {
     for number in 0..UNCHECKED_MAX as u64 + 20_000 {
         let peer = if number % 10_000 == 0 { bench.connect() } else { super::super::event::PeerKey(bench.counter) };
         signed.transaction.nonce = number;
-        let gossip = Gossip::Transaction(Box::new(signed.clone()));
+        let gossip = Gossip::Transactions(signed.clone().into());
         bench.event(Event::Gossip { peer, ticket: Ticket(number), gossip });
     }
     assert_eq!(bench.occupancy("unchecked_transactions"), UNCHECKED_MAX);
@@ -75,7 +76,7 @@ fn remembered_refusals_are_bounded() {
     let peer = bench.connect();
     for nonce in 0..REFUSED_MAX as u64 + 10 {
         let unpaid = bench.send(1, nonce, 2, 5, 0);
-        bench.event(Event::Gossip { peer, ticket: Ticket(nonce), gossip: Gossip::Transaction(Box::new(unpaid)) });
+        bench.event(Event::Gossip { peer, ticket: Ticket(nonce), gossip: Gossip::Transactions(unpaid.into()) });
     }
     assert_eq!(bench.occupancy("refused_transactions"), REFUSED_MAX);
 }
@@ -155,7 +156,7 @@ fn what_is_named_twice_is_given_once() {
 
     let record = bench.record(1, 1);
     let id = record.transaction.id(&bench.network.genesis_id());
-    bench.gossip(peer, Gossip::Transaction(Box::new(record.clone())));
+    bench.gossip(peer, Gossip::Transactions(record.clone().into()));
     let request = Request::Transactions { ids: vec![id; REQUEST_IDS_MAX].into() };
     bench.event(Event::Request { peer, ticket: Ticket(2), request });
     let (_, given) = bench.seen.replied.pop().expect("it is answered");

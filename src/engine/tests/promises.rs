@@ -250,10 +250,10 @@ fn a_peer_that_used_up_its_share_keeps_nothing_from_others() {
     let refused = loop {
         number += 1;
         let record = bench.record(number, 4096);
-        if bench.gossip(flood, Gossip::Transaction(Box::new(record.clone()))) == Verdict::Ignore {
+        if bench.gossip(flood, Gossip::Transactions(record.clone().into())) == Verdict::Ignore {
             break record;
         }
     };
     assert!(bench.occupancy("mempool_bytes") > PEER_BYTES_MAX - 8192);
-    assert_eq!(bench.gossip(honest, Gossip::Transaction(Box::new(refused))), Verdict::Accept);
+    assert_eq!(bench.gossip(honest, Gossip::Transactions(refused.into())), Verdict::Accept);
 }

@@ -155,7 +155,7 @@ fn transaction(nonce: u64) -> Gossip {
     let key = SecretKey::from_seed([7; 32]);
     let action = Action::Transfer { to: Address([9; 20]), amount: Amount::COIN };
     let transaction = Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action };
-    Gossip::Transaction(Box::new(transaction.sign(&network("test").genesis_id(), &key)))
+    Gossip::Transactions(transaction.sign(&network("test").genesis_id(), &key).into())
 }
 
 fn block() -> Block {

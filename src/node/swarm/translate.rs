@@ -8,6 +8,7 @@ use libp2p::request_response::OutboundFailure;
 use super::behaviour::Names;
 use crate::engine::event::{Gossip, RequestFailure, Ticket, Verdict};
 use crate::protocol::Network;
+use crate::protocol::bundle::BUNDLE_BYTES_MAX;
 use crate::protocol::encode::{DecodeError, decode, encode};
 use crate::protocol::message::gossip_bytes_max;
 
@@ -15,7 +16,7 @@ use crate::protocol::message::gossip_bytes_max;
 pub(super) fn encode_gossip(names: &Names, gossip: &Gossip) -> (TopicHash, Vec<u8>) {
     match gossip {
         Gossip::Block(block) => (names.blocks.hash(), encode(block.as_ref())),
-        Gossip::Transaction(transaction) => (names.transactions.hash(), encode(transaction.as_ref())),
+        Gossip::Transactions(bundle) => (names.transactions.hash(), encode(bundle)),
     }
 }
 
@@ -26,11 +27,10 @@ pub(super) fn decode_gossip(
     topic: &TopicHash,
     bytes: &[u8],
 ) -> Result<Gossip, DecodeError> {
-    let bytes_max = gossip_bytes_max(network);
     if *topic == names.blocks.hash() {
-        decode(bytes, bytes_max).map(|block| Gossip::Block(Box::new(block)))
+        decode(bytes, gossip_bytes_max(network)).map(|block| Gossip::Block(Box::new(block)))
     } else {
-        decode(bytes, bytes_max).map(|transaction| Gossip::Transaction(Box::new(transaction)))
+        decode(bytes, BUNDLE_BYTES_MAX).map(Gossip::Transactions)
     }
 }
 

@@ -5,10 +5,10 @@
 //! it keeps back. Once the payment has its confirmations and its own chain is longer, it shows that. It gives up when the
 //! others' chain is longer, and tries again later.
 
-use super::Hands;
 use super::withheld::Withheld;
-use crate::engine::event::{Answer, Command, Effect, Event, Gossip, Ticket, Wake};
-use crate::protocol::{Action, Address, Amount, Height, Millis, Transaction};
+use super::{Hands, take_sent};
+use crate::engine::event::{Command, Effect, Event, Gossip, Ticket, Wake};
+use crate::protocol::{Action, Address, Amount, Bundle, Height, Millis, SignedTransaction, Transaction};
 
 /// Blocks that the payee waits for.
 const CONFIRMATIONS: u64 = 2;
@@ -24,6 +24,8 @@ const UNITS: u64 = 1_000_000;
 pub struct DoubleSpend {
     payee: Address,
     withheld: Withheld,
+    /// What it spends the same coins on, and shows only in its own blocks.
+    kept: Option<SignedTransaction>,
     /// The height below the payment, while an attempt is made.
     since: Option<Height>,
     next: Millis,
@@ -32,7 +34,7 @@ pub struct DoubleSpend {
 impl DoubleSpend {
     /// One that pays this address, again and again.
     pub fn new(payee: Address) -> Self {
-        Self { payee, withheld: Withheld::default(), since: None, next: Millis(0) }
+        Self { payee, withheld: Withheld::default(), kept: None, since: None, next: Millis(0) }
     }
 
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
@@ -51,6 +53,7 @@ impl DoubleSpend {
         } else if hands.now.elapsed >= self.next {
             self.begin(hands, effects);
         }
+        self.keep_back(effects);
         self.withheld.hide(hands, effects);
         effects.append(&mut shown);
         wake
@@ -68,25 +71,29 @@ impl DoubleSpend {
         let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1_000) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
-        let mut kept = None;
-        let mut is_sent = false;
-        own.retain(|effect| match effect {
-            Effect::Publish(Gossip::Transaction(signed)) => {
-                kept = Some(signed.transaction.clone());
-                false
-            }
-            Effect::Answer { ticket: TICKET, answer } => {
-                is_sent = matches!(answer, Ok(Answer::Sent(_)));
-                false
-            }
-            _ => true,
-        });
+        let kept = take_sent(TICKET, &mut own);
         effects.append(&mut own);
-        let Some(kept) = kept.filter(|_| is_sent) else { return };
+        let Some(kept) = kept else { return };
+        self.kept = Some(kept.clone());
         let action = Action::Transfer { to: self.payee, amount: Amount::from_units(UNITS) };
-        let paid = Transaction { action, fee: Amount::from_units(1), ..kept };
+        let paid = Transaction { action, fee: Amount::from_units(1), ..kept.transaction };
         let signed = paid.sign(&hands.network.genesis_id(), hands.key);
-        effects.push(Effect::Publish(Gossip::Transaction(Box::new(signed))));
+        effects.push(Effect::Publish(Gossip::Transactions(signed.into())));
         self.since = Some(hands.view().tip.height);
+    }
+
+    /// Takes what is kept back out of what is published.
+    fn keep_back(&self, effects: &mut Vec<Effect>) {
+        effects.retain_mut(|effect| {
+            let Effect::Publish(Gossip::Transactions(bundle)) = effect else { return true };
+            let shown = bundle.iter().filter(|signed| self.kept.as_ref() != Some(signed)).cloned();
+            match Bundle::pack(shown).pop() {
+                Some(shown) => {
+                    *bundle = shown;
+                    true
+                }
+                None => false,
+            }
+        });
     }
 }

@@ -4,9 +4,11 @@
 //! Both are valid, each by itself, and whoever asks is given what it was told of. Who belongs to which half follows from
 //! the number of the session. Two halves on blocks of equal work are what any fork is: the next block ends it.
 
-use super::{Hands, new_blocks, seal, statuses};
-use crate::engine::event::{Answer, Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
-use crate::protocol::{Action, Address, Amount, Block, BlockId, Header, Millis, Request, Response, Transaction};
+use super::{Hands, new_blocks, seal, statuses, take_sent};
+use crate::engine::event::{Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
+use crate::protocol::{
+    Action, Address, Amount, Block, BlockId, Bundle, Header, Millis, Request, Response, SignedTransaction, Transaction,
+};
 
 /// Between two payments.
 const PAUSE: Millis = Millis::from_secs(10);
@@ -14,8 +16,32 @@ const PAUSE: Millis = Millis::from_secs(10);
 const TICKET: Ticket = Ticket(u64::MAX);
 /// What one of the two transactions moves, in units; the other is a record.
 const UNITS: u64 = 10_000;
-/// Pairs that are remembered until they are published: one waits for the disk for some milliseconds. The oldest leave first.
+/// Pairs of each kind that are remembered until they are published: one waits for the disk for some milliseconds. The oldest
+/// leave first.
 const TWINS_MAX: usize = 8;
+
+/// Pairs of which one is shown in place of the other.
+#[derive(Debug)]
+struct Twins<T>(Vec<(T, T)>);
+
+impl<T> Default for Twins<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: PartialEq + Clone> Twins<T> {
+    fn note(&mut self, one: T, other: T) {
+        if self.0.len() == TWINS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push((one, other));
+    }
+
+    fn of(&self, one: &T) -> Option<T> {
+        self.0.iter().find(|(of, _)| of == one).map(|(_, other)| other.clone())
+    }
+}
 
 /// An equivocator.
 #[derive(Debug, Default)]
@@ -23,7 +49,8 @@ pub struct Equivocator {
     /// The last block that it has found, and the other of the same height.
     blocks: Option<(BlockId, Block)>,
     /// What is about to be published, and what half of the peers are shown instead.
-    twins: Vec<(Gossip, Gossip)>,
+    block_twins: Twins<Block>,
+    transaction_twins: Twins<SignedTransaction>,
     next: Millis,
 }
 
@@ -53,8 +80,14 @@ impl Equivocator {
     }
 
     /// What a session is shown in place of something of our own, if it is in the half that is.
-    pub(super) fn instead(&self, gossip: &Gossip) -> Option<&Gossip> {
-        self.twins.iter().find(|(one, _)| one == gossip).map(|(_, other)| other)
+    pub(super) fn instead(&self, gossip: &Gossip) -> Option<Gossip> {
+        match gossip {
+            Gossip::Block(block) => self.block_twins.of(block).map(|twin| Gossip::Block(Box::new(twin))),
+            Gossip::Transactions(bundle) => {
+                let shown = bundle.iter().map(|one| self.transaction_twins.of(one).unwrap_or_else(|| one.clone()));
+                Bundle::pack(shown).pop().map(Gossip::Transactions)
+            }
+        }
     }
 
     fn twin(&self) -> Option<&Block> {
@@ -69,7 +102,7 @@ impl Equivocator {
             twin.body.reward.to = Address(hands.random.bytes()[..20].try_into().expect("20 of 32 bytes"));
             seal(&mut twin);
             self.blocks = Some((found.id(), twin.clone()));
-            self.note_twins(Gossip::Block(Box::new(block)), Gossip::Block(Box::new(twin)));
+            self.block_twins.note(block, twin);
         }
     }
 
@@ -79,29 +112,13 @@ impl Equivocator {
         let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
-        let is_sent =
-            |effect: &Effect| matches!(effect, Effect::Answer { ticket: TICKET, answer: Ok(Answer::Sent(_)) });
-        if own.iter().any(is_sent) {
-            for effect in &own {
-                if let Effect::Publish(Gossip::Transaction(signed)) = effect {
-                    let action = Action::Record { data: vec![2].into() };
-                    let other = Transaction { action, ..signed.transaction.clone() };
-                    let other = other.sign(&hands.network.genesis_id(), hands.key);
-                    let (one, other) = (signed.clone(), Box::new(other));
-                    self.note_twins(Gossip::Transaction(one), Gossip::Transaction(other));
-                }
-            }
+        if let Some(signed) = take_sent(TICKET, &mut own) {
+            let action = Action::Record { data: vec![2].into() };
+            let other = Transaction { action, ..signed.transaction.clone() };
+            let other = other.sign(&hands.network.genesis_id(), hands.key);
+            self.transaction_twins.note(signed, other);
         }
-        // The shell knows nothing of this command.
-        own.retain(|effect| !matches!(effect, Effect::Answer { ticket: TICKET, .. }));
         effects.append(&mut own);
-    }
-
-    fn note_twins(&mut self, one: Gossip, other: Gossip) {
-        if self.twins.len() == TWINS_MAX {
-            self.twins.remove(0);
-        }
-        self.twins.push((one, other));
     }
 
     /// Half of the peers are told that the other block is the tip.

@@ -8,7 +8,7 @@ use super::{Hands, statuses};
 use crate::engine::event::{Effect, Event, Gossip, Ticket, Wake};
 use crate::protocol::block::VERSION;
 use crate::protocol::{
-    Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, Millis, Request, Response, Reward,
+    Action, Address, Amount, Block, BlockId, Body, Bundle, Header, Height, LeafHash, Millis, Request, Response, Reward,
     SecretKey, SignedTransaction, Target, Transaction, UnixMillis, Work,
 };
 
@@ -70,10 +70,13 @@ impl Spam {
         }
         if hands.now.elapsed >= self.next {
             self.next = hands.now.elapsed + PAUSE;
+            if self.floods.transactions {
+                let unpaid: Vec<_> = (0..BURST).map(|_| unpaid(hands)).collect();
+                effects.extend(
+                    Bundle::pack(unpaid).into_iter().map(|bundle| Effect::Publish(Gossip::Transactions(bundle))),
+                );
+            }
             for _ in 0..BURST {
-                if self.floods.transactions {
-                    effects.push(Effect::Publish(Gossip::Transaction(Box::new(unpaid(hands)))));
-                }
                 if self.floods.orphans {
                     effects.push(Effect::Publish(Gossip::Block(Box::new(orphan(hands)))));
                 }

@@ -3,13 +3,16 @@
 
 use std::sync::{Arc, OnceLock};
 
+use quipu::protocol::bundle::{BUNDLE_BYTES_MAX, BUNDLE_TRANSACTIONS_MAX};
 use quipu::protocol::check::{
     TRANSACTION_BYTES_MAX, check_block, check_header, check_header_in_context, check_transaction,
 };
 use quipu::protocol::encode::{decode, encode};
 use quipu::protocol::message::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use quipu::protocol::network::BLOCK_BYTES_LIMIT;
-use quipu::protocol::{Block, Header, Ledger, Network, Request, Response, SignedTransaction, UnixMillis, Violation};
+use quipu::protocol::{
+    Block, Bundle, Header, Ledger, Network, Request, Response, SignedTransaction, UnixMillis, Violation,
+};
 use quipu::sim::reference::forge::Forge;
 use quipu::sim::reference::{Model, Refused};
 
@@ -60,6 +63,15 @@ pub(crate) fn transactions(data: &[u8]) {
     if let Ok(checked) = check_transaction(signed.clone(), network()) {
         assert_eq!(checked.id(), signed.transaction.id(&network().genesis_id()));
     }
+}
+
+/// What a message of the topic of transactions may hold.
+pub(crate) fn bundles(data: &[u8]) {
+    let Ok(bundle) = decode::<Bundle>(data, BUNDLE_BYTES_MAX) else { return };
+    assert_eq!(encode(&bundle), data, "a value has one encoding");
+    assert_eq!(bundle.length(), data.len());
+    assert!((1..=BUNDLE_TRANSACTIONS_MAX).contains(&bundle.len()), "{} transactions", bundle.len());
+    assert_eq!(Bundle::pack(bundle.iter().cloned()), [bundle]);
 }
 
 /// Two headers, one after the other.

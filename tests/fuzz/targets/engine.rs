@@ -11,7 +11,7 @@ mod shell;
 use std::sync::OnceLock;
 
 use quipu::engine::event::{Command, Event, Fault, Gossip, Key, MINE_COUNT_MAX, MiningMode, PeerKey, RequestFailure};
-use quipu::protocol::{Action, Amount, Height, Millis, Request, Response, Status, UnixMillis, Work};
+use quipu::protocol::{Action, Amount, Bundle, Height, Millis, Request, Response, Status, UnixMillis, Work};
 
 use pool::Pool;
 use shell::Shell;
@@ -128,9 +128,12 @@ fn pick_peer(shell: &Shell<'_>, script: &mut Script<'_>) -> Option<PeerKey> {
 
 fn gossip(shell: &mut Shell<'_>, script: &mut Script<'_>) {
     let Some(peer) = pick_peer(shell, script) else { return };
-    let gossip = if script.byte() < 85 {
-        let signed = script.pick(&shell.pool.any_transactions).expect("the pool has some").clone();
-        Gossip::Transaction(Box::new(signed))
+    let kind = script.byte();
+    let gossip = if kind < 85 {
+        let some =
+            (0..1 + kind % 4).map(|_| script.pick(&shell.pool.any_transactions).expect("the pool has some").clone());
+        let bundle = Bundle::pack(some).pop().expect("it has one at least");
+        Gossip::Transactions(bundle)
     } else {
         let block = script.pick(&shell.pool.blocks).expect("the pool has some").clone();
         Gossip::Block(Box::new(block))

@@ -16,6 +16,7 @@ type Target = (&'static str, fn(&[u8]));
 pub(crate) const ALL: &[Target] = &[
     ("blocks", decoders::blocks),
     ("transactions", decoders::transactions),
+    ("bundles", decoders::bundles),
     ("headers", decoders::headers),
     ("requests", decoders::requests),
     ("responses", decoders::responses),

@@ -7,7 +7,7 @@ use futures::future::{Either, select as first_of};
 use futures::io::AsyncWriteExt;
 use quipu::protocol::encode::encode;
 use quipu::protocol::message::{REQUEST_IDS_MAX, topic};
-use quipu::protocol::{Amount, BlockId, Request, Status, TransactionId};
+use quipu::protocol::{Amount, BlockId, Bundle, Request, Status, TransactionId};
 
 use super::attacker::{Attacker, network};
 use super::raw::{run_for, select, streams};
@@ -62,8 +62,8 @@ pub(crate) fn of_each_gossip() {
     let siege = Siege::begin();
     siege.during("a flood of transactions", || {
         let attacker = Attacker::connect(&siege.node, honest_answers());
-        for seed in 0..TRANSACTIONS {
-            attacker.publish("transactions", encode(&record_of(seed, 0, 4000)));
+        for bundle in Bundle::pack((0..TRANSACTIONS).map(|seed| record_of(seed, 0, 4000))) {
+            attacker.publish("transactions", encode(&bundle));
         }
         attacker.wait_sent(&siege.node);
     });

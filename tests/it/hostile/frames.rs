@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::{Either, select as first_of};
 use futures::io::AsyncWriteExt;
+use quipu::protocol::bundle::BUNDLE_BYTES_MAX;
 use quipu::protocol::encode::encode;
 use quipu::protocol::message::{
     PROTOCOL_VERSION, REQUEST_BYTES_MAX, REQUEST_IDS_MAX, RESPONSE_BYTES_MAX, gossip_bytes_max,
@@ -96,8 +97,8 @@ pub(crate) fn frames_at_and_over_their_limits() {
             attacker.ask(noise(length, 1));
             attacker.wait_closed(&siege.node);
         }
-        let longest = gossip_bytes_max(&network());
-        for kind in ["blocks", "transactions"] {
+        let frame = gossip_bytes_max(&network());
+        for (kind, longest) in [("blocks", frame), ("transactions", BUNDLE_BYTES_MAX)] {
             for length in [longest, longest + 1] {
                 let attacker = Attacker::connect(&siege.node, honest_answers());
                 attacker.publish(kind, noise(length, 1));
@@ -105,7 +106,7 @@ pub(crate) fn frames_at_and_over_their_limits() {
             }
             // Longer than a frame may be: it does not even arrive, and only silences its own link.
             let attacker = Attacker::connect(&siege.node, honest_answers());
-            attacker.publish(kind, noise(longest + (64 << 10) + 1, 1));
+            attacker.publish(kind, noise(frame + (64 << 10) + 1, 1));
         }
     });
     for length in [RESPONSE_BYTES_MAX, RESPONSE_BYTES_MAX + 1, 16 << 20] {

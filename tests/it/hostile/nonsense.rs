@@ -1,11 +1,12 @@
 //! Frames that are well formed and mean nothing: extremes in every field, ids that nobody has, lists of the same thing.
 
 use libp2p::identity::Keypair;
+use quipu::protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu::protocol::encode::encode;
 use quipu::protocol::message::REQUEST_IDS_MAX;
 use quipu::protocol::{
-    Action, Address, Amount, Block, BlockId, Body, Header, Height, LeafHash, Request, Response, Reward, SecretKey,
-    SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis, Work,
+    Action, Address, Amount, Block, BlockId, Body, Bundle, Header, Height, LeafHash, List, Request, Response, Reward,
+    SecretKey, SignedTransaction, Status, Target, Transaction, TransactionId, UnixMillis, Work,
 };
 
 use super::attacker::{Answers, Attacker, Pace, network};
@@ -109,20 +110,30 @@ type Case = (&'static str, &'static str, Vec<u8>, End);
 fn transactions() -> Vec<Case> {
     let key = SecretKey::from_seed([3; 32]);
     let to = Address([9; 20]);
-    let signed = |nonce, fee, action| {
-        encode(&Transaction { sender: key.public_key(), nonce, fee, action }.sign(&network().genesis_id(), &key))
+    let sign = |nonce, fee, action| {
+        Transaction { sender: key.public_key(), nonce, fee, action }.sign(&network().genesis_id(), &key)
     };
+    let signed = |nonce, fee, action| encode(&Bundle::from(sign(nonce, fee, action)));
     let transfer = |amount| Action::Transfer { to, amount };
     let case = |name, bytes, end| (name, "transactions", bytes, end);
     let (zero, most) = (Amount::ZERO, Amount::MAX);
     let mut forged: SignedTransaction = record_of(77, 0, 10);
     forged.transaction.fee = most;
+    let poor = sign(0, zero, transfer(Amount::COIN));
     vec![
         case("coins that it does not have", signed(0, zero, transfer(most)), End::Stays),
         case("more coins than there are", signed(1, most, transfer(most)), End::Stays),
         case("the last nonce", signed(u64::MAX, zero, transfer(zero)), End::CutOff),
         case("a nonce far ahead", signed(1_000_000, zero, Action::Record { data: vec![1].into() }), End::Stays),
-        case("a changed fee", encode(&forged), End::CutOff),
+        case("a changed fee", encode(&Bundle::from(forged.clone())), End::CutOff),
+        case("no transaction", encode(&List::<SignedTransaction>::default()), End::CutOff),
+        case(
+            "too many transactions",
+            encode(&List::from(vec![poor.clone(); BUNDLE_TRANSACTIONS_MAX + 1])),
+            End::CutOff,
+        ),
+        case("the same again and again", encode(&List::from(vec![poor.clone(); BUNDLE_TRANSACTIONS_MAX])), End::Stays),
+        case("a changed fee among others", encode(&List::from(vec![poor.clone(), forged, poor])), End::CutOff),
     ]
 }
 

@@ -11,7 +11,7 @@ use quipu::engine::{Engine, EngineConfig, View};
 use quipu::protocol::check::{check_block, check_header, check_transactions};
 use quipu::protocol::encode::encode;
 use quipu::protocol::hash::sha256;
-use quipu::protocol::{Address, Header, Millis, Request, UnixMillis};
+use quipu::protocol::{Address, Header, Millis, Request, SignedTransaction, UnixMillis};
 use quipu::sim::disk::Disk;
 use quipu::sim::reference::Model;
 
@@ -26,17 +26,29 @@ const STEP: Millis = Millis(500);
 /// Hashes tried for a block of the engine's own.
 const HASHES_MAX: u64 = 100_000;
 /// Bounds that no script may exceed; the engine states the same where it keeps these.
-const BOUNDS: [(&str, usize); 7] = [
+const BOUNDS: [(&str, usize); 10] = [
     ("cached_body_bytes", 32 << 20),
     ("mempool_bytes", 128 << 20),
     ("orphan_bytes", 8 << 20),
     ("requested_blocks", 2 * 8_192),
     ("unchecked_transactions", 65_536),
+    ("unchecked_bytes", 32 << 20),
+    ("judged_bundles", 65_536 + 4 * 256),
+    ("transactions_to_announce", 256),
     ("refused_transactions", 16_384),
     ("orphans", 32 * 6),
 ];
 /// What must be empty when no peer is there and everything has been answered.
-const EMPTY_AT_REST: [&str; 5] = ["peers", "orphans", "requested_blocks", "unchecked_transactions", "checks"];
+const EMPTY_AT_REST: [&str; 8] = [
+    "peers",
+    "orphans",
+    "requested_blocks",
+    "unchecked_transactions",
+    "unchecked_bytes",
+    "judged_bundles",
+    "transactions_to_announce",
+    "checks",
+];
 
 /// What the disk does, one after the other.
 enum Disked {
@@ -293,7 +305,8 @@ impl<'a> Shell<'a> {
                 }
             }
             Some(Disked::Publish(gossip)) => {
-                assert!(self.disk.held(&gossip), "what peers learn from the node is durable: {gossip:?}");
+                let is_heard = |signed: &SignedTransaction| self.pool.any_transactions.contains(signed);
+                assert!(self.disk.held(&gossip, is_heard), "what peers learn from the node is durable: {gossip:?}");
             }
             None => {}
         }

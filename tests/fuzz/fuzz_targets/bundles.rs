@@ -1,0 +1,7 @@
+//! `bundles` of `../targets`, for cargo-fuzz.
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("bundles", data));
