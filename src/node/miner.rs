@@ -1,57 +1,65 @@
-//! The threads that search for nonces.
+//! The threads that search for nonces: [`search`] is what they do, [`kernel`] how fast.
 //!
-//! An attempt is one SHA-256 compression: the first 64 of a header's 96 bytes are the same for all nonces, so their
-//! state is kept. Threads look for a new template every fraction of a millisecond, and sleep while there is none.
+//! They look for a new template several times a millisecond, and sleep while there is none. Where the system can give a
+//! thread a priority of its own they have the lowest, so that they only take time that nobody else wants. Therefore
+//! nobody ever waits for them either: a template is handed over, and taken back, without a lock.
+
+pub mod kernel;
+pub mod search;
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, park};
 use std::time::{Duration, Instant};
 
-use sha2::block_api::compress256;
+use arc_swap::ArcSwapOption;
 
+use self::kernel::Kernel;
+use self::search::Search;
 use super::driver::EngineSender;
 use super::thread;
 use crate::engine::Event;
 use crate::engine::event::Key;
-use crate::protocol::block::{HEADER_BYTES, VERSION};
+use crate::protocol::block::VERSION;
 use crate::protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis};
 
-/// Attempts between two looks for a new template: about a tenth of a millisecond.
-const ATTEMPTS_BETWEEN_LOOKS: u64 = 2048;
 /// Attempts made at once by who brings a template, some microseconds long. Where nearly any nonce will do (the network
 /// `dev`), no thread needs to wake up for a block.
 const ATTEMPTS_AT_ONCE: u64 = 64;
+/// So many of these are made one by one: a kernel needs some time to prepare.
+const ATTEMPTS_ONE_BY_ONE: u64 = 4;
 /// How often the hash rate is told.
 const RATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The running threads. They end when it is dropped.
 pub struct Miner {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    searching: Vec<JoinHandle<()>>,
+    measuring: Option<JoinHandle<()>>,
 }
 
 struct Shared {
     engine: EngineSender,
-    state: Mutex<State>,
-    /// There is a template, or it is time to end.
-    work: Condvar,
-    /// `is_mining` or `is_closed` changed.
-    mood: Condvar,
-    /// Counts templates; one that is not the newest is not worth an attempt more.
+    kernel: Kernel,
+    /// The last one that was not solved at once. If its generation is not the newest, it is not worth an attempt more.
+    template: ArcSwapOption<Template>,
+    /// Counts templates, and what ends them: nonces that were found, and being told to stop.
     generation: AtomicU64,
+    is_closed: AtomicBool,
     attempts: AtomicU64,
+    /// Not for the threads that search: who waits for a lock of theirs would wait for the lowest priority.
+    mood: Mutex<Mood>,
+    mood_changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    template: Option<Template>,
+struct Mood {
     is_mining: bool,
     is_closed: bool,
 }
 
-#[derive(Clone)]
 struct Template {
     generation: u64,
     key: Key,
@@ -67,64 +75,66 @@ impl Miner {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             engine,
-            state: Mutex::default(),
-            work: Condvar::new(),
-            mood: Condvar::new(),
+            kernel: Kernel::fastest(),
+            template: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
             attempts: AtomicU64::new(0),
+            mood: Mutex::default(),
+            mood_changed: Condvar::new(),
         });
-        let mut miner = Self { shared, threads: Vec::new() };
-        let count = threads.max(1) as u64;
-        for first in 0..count {
+        let threads = threads.max(1) as u64;
+        tracing::debug!(kernel = shared.kernel.name(), threads, "ready to mine");
+        let measuring = {
+            let shared = Arc::clone(&shared);
+            thread::spawn("hash rate", failed.clone(), move || shared.measure())?
+        };
+        let mut miner = Self { shared, searching: Vec::new(), measuring: Some(measuring) };
+        for first in 0..threads {
             let shared = Arc::clone(&miner.shared);
-            miner.threads.push(thread::spawn("miner", failed.clone(), move || shared.search(first, count))?);
+            let search = move || {
+                thread::lower_priority();
+                shared.search(first, threads);
+            };
+            miner.searching.push(thread::spawn("miner", failed.clone(), search)?);
         }
-        let shared = Arc::clone(&miner.shared);
-        miner.threads.push(thread::spawn("hash rate", failed, move || shared.measure())?);
         Ok(miner)
     }
 
     /// Searches a nonce for this header, instead of for any before.
     pub fn mine(&self, key: Key, header: &Header) {
-        let Some(mut search) = Search::new(header) else { return };
-        let found = (0..ATTEMPTS_AT_ONCE).find(|nonce| search.meets(*nonce));
+        let Some(search) = Search::new(header) else { return };
         let shared = &self.shared;
-        shared.attempts.fetch_add(found.map_or(ATTEMPTS_AT_ONCE, |nonce| nonce + 1), Ordering::Relaxed);
-        let mut state = shared.lock();
-        let generation = shared.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        if !state.is_mining {
-            state.is_mining = true;
-            shared.mood.notify_all();
-        }
+        let found = (0..ATTEMPTS_ONE_BY_ONE)
+            .find(|attempt| search.meets(*attempt))
+            .or_else(|| search.find(shared.kernel, ATTEMPTS_ONE_BY_ONE..ATTEMPTS_AT_ONCE));
+        shared.attempts.fetch_add(found.map_or(ATTEMPTS_AT_ONCE, |attempt| attempt + 1), Ordering::Relaxed);
+        let generation = shared.generation.fetch_add(1, Ordering::SeqCst) + 1;
         match found {
-            Some(nonce) => {
-                state.template = None;
-                shared.engine.deliver(Event::Mined { key, nonce });
-            }
+            Some(attempt) => shared.engine.deliver(Event::Mined { key, nonce: Search::nonce(attempt) }),
             None => {
-                state.template = Some(Template { generation, key, search });
-                shared.work.notify_all();
+                shared.template.store(Some(Arc::new(Template { generation, key, search })));
+                self.searching.iter().for_each(|thread| thread.thread().unpark());
             }
         }
+        shared.set_mining(true);
     }
 
     /// Stops searching.
     pub fn stop(&self) {
-        let mut state = self.shared.lock();
-        self.shared.generation.fetch_add(1, Ordering::Relaxed);
-        state.template = None;
-        state.is_mining = false;
-        self.shared.mood.notify_all();
+        self.shared.generation.fetch_add(1, Ordering::SeqCst);
+        self.shared.set_mining(false);
     }
 }
 
 impl Drop for Miner {
     fn drop(&mut self) {
         self.stop();
-        self.shared.lock().is_closed = true;
-        self.shared.work.notify_all();
-        self.shared.mood.notify_all();
-        for thread in self.threads.drain(..) {
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+        self.shared.mood().is_closed = true;
+        self.shared.mood_changed.notify_all();
+        for thread in self.searching.drain(..).chain(self.measuring.take()) {
+            thread.thread().unpark();
             // A panic was told where it happened.
             let _ = thread.join();
         }
@@ -132,67 +142,88 @@ impl Drop for Miner {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A state is replaced as a whole, so one left by a thread that panicked is as good as any.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn mood(&self) -> MutexGuard<'_, Mood> {
+        // Both halves are good in any combination, so what a thread that panicked has left is too.
+        self.mood.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The work of one thread: every `count`th nonce.
-    fn search(&self, first: u64, count: u64) {
-        loop {
-            let waits = |state: &mut State| state.template.is_none() && !state.is_closed;
-            let state = self.work.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
-            let Some(template) = state.template.clone() else { return };
-            drop(state);
-            self.search_in(template, first, count);
+    fn set_mining(&self, is_mining: bool) {
+        let mut mood = self.mood();
+        if mood.is_mining != is_mining {
+            mood.is_mining = is_mining;
+            self.mood_changed.notify_all();
+        }
+    }
+
+    /// What is searched for now.
+    fn template(&self) -> Option<Arc<Template>> {
+        let generation = self.generation.load(Ordering::SeqCst);
+        self.template.load_full().filter(|template| template.generation == generation)
+    }
+
+    /// The work of one thread, the `number`th of so many.
+    fn search(&self, number: u64, threads: u64) {
+        while !self.is_closed.load(Ordering::SeqCst) {
+            match self.template() {
+                Some(template) => self.search_in(&template, number, threads),
+                None => park(),
+            }
         }
     }
 
     /// Ends when a nonce is found, here or by another thread, or the template is replaced.
-    fn search_in(&self, Template { generation, key, mut search }: Template, first: u64, count: u64) {
-        let mut nonce = ATTEMPTS_AT_ONCE + first;
-        while self.generation.load(Ordering::Relaxed) == generation {
-            for attempts in 1..=ATTEMPTS_BETWEEN_LOOKS {
-                if search.meets(nonce) {
-                    self.attempts.fetch_add(attempts, Ordering::Relaxed);
-                    return self.found(generation, key, nonce);
-                }
-                nonce = nonce.wrapping_add(count);
+    fn search_in(&self, template: &Template, number: u64, threads: u64) {
+        for turn in turns(number, threads, self.kernel.attempts_between_looks()) {
+            if self.generation.load(Ordering::Relaxed) != template.generation {
+                return;
             }
-            self.attempts.fetch_add(ATTEMPTS_BETWEEN_LOOKS, Ordering::Relaxed);
+            let found = template.search.find(self.kernel, turn.clone());
+            let made = found.map_or(turn.end, |attempt| attempt + 1) - turn.start;
+            self.attempts.fetch_add(made, Ordering::Relaxed);
+            if let Some(attempt) = found {
+                return self.found(template, Search::nonce(attempt));
+            }
         }
     }
 
     /// Tells the engine, unless another thread was first or the template was replaced.
-    fn found(&self, generation: u64, key: Key, nonce: u64) {
-        let mut state = self.lock();
-        if state.template.take_if(|template| template.generation == generation).is_some() {
-            self.generation.fetch_add(1, Ordering::Relaxed);
-            self.engine.deliver(Event::Mined { key, nonce });
+    fn found(&self, Template { generation, key, .. }: &Template, nonce: u64) {
+        let ended = self.generation.compare_exchange(*generation, generation + 1, Ordering::SeqCst, Ordering::SeqCst);
+        if ended.is_ok() {
+            self.engine.deliver(Event::Mined { key: *key, nonce });
         }
     }
 
     /// Tells the hash rate while something is searched for, and zero once when nothing is any more.
     fn measure(&self) {
-        let mut state = self.lock();
+        let mut mood = self.mood();
         loop {
-            let rests = |state: &mut State| !state.is_mining && !state.is_closed;
-            state = self.mood.wait_while(state, rests).unwrap_or_else(PoisonError::into_inner);
+            let rests = |mood: &mut Mood| !mood.is_mining && !mood.is_closed;
+            mood = self.mood_changed.wait_while(mood, rests).unwrap_or_else(PoisonError::into_inner);
             let (began, before) = (Instant::now(), self.attempts.load(Ordering::Relaxed));
-            let mines = |state: &mut State| state.is_mining && !state.is_closed;
-            let (waited, _) =
-                self.mood.wait_timeout_while(state, RATE_INTERVAL, mines).unwrap_or_else(PoisonError::into_inner);
-            state = waited;
-            if state.is_closed {
+            let mines = |mood: &mut Mood| mood.is_mining && !mood.is_closed;
+            let waited = self.mood_changed.wait_timeout_while(mood, RATE_INTERVAL, mines);
+            (mood, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if mood.is_closed {
                 return;
             }
             let attempts = self.attempts.load(Ordering::Relaxed) - before;
             // After the last block of a job nobody says stop: no template came in a whole interval.
-            state.is_mining &= attempts > 0 || state.template.is_some();
-            let rate = if state.is_mining { attempts as f64 / began.elapsed().as_secs_f64() } else { 0.0 };
+            mood.is_mining &= attempts > 0 || self.template().is_some();
+            let rate = if mood.is_mining { attempts as f64 / began.elapsed().as_secs_f64() } else { 0.0 };
             self.engine.deliver(Event::HashRate(rate as u64));
         }
     }
+}
+
+/// What the `number`th of so many threads tries after each other. Together they try everything that was not tried at
+/// once, and nothing twice.
+fn turns(number: u64, threads: u64, attempts: u32) -> impl Iterator<Item = Range<u64>> {
+    let attempts = u64::from(attempts);
+    (0..).map(move |turn| {
+        let first = ATTEMPTS_AT_ONCE + (turn * threads + number) * attempts;
+        first..first + attempts
+    })
 }
 
 /// Hashes per second of so many threads, measured for that long with what mines.
@@ -201,76 +232,24 @@ pub fn measure_rate(threads: usize, time: Duration) -> u64 {
     let (height, timestamp, target) = (Height::GENESIS, UnixMillis(0), Target::HARDEST);
     let header = Header { version: VERSION, height, parent, body_root, timestamp, target, nonce: 0 };
     let search = Search::new(&header).expect("a target");
+    let kernel = Kernel::fastest();
     let began = Instant::now();
-    let count = |mut search: Search| {
+    let count = || {
         let mut attempts = 0;
         while began.elapsed() < time {
-            for nonce in attempts..attempts + ATTEMPTS_BETWEEN_LOOKS {
-                // 2^160 is out of reach, and it would not matter.
-                std::hint::black_box(search.meets(nonce));
-            }
-            attempts += ATTEMPTS_BETWEEN_LOOKS;
+            let more = u64::from(kernel.attempts_between_looks());
+            // 2^160 is out of reach, and it would not matter.
+            std::hint::black_box(search.find(kernel, attempts..attempts + more));
+            attempts += more;
         }
         attempts
     };
     let attempts: u64 = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| count(search.clone()))).collect();
-        let own = count(search.clone());
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(count)).collect();
+        let own = count();
         own + others.into_iter().map(|thread| thread.join().expect("counting can't panic")).sum::<u64>()
     });
     (attempts as f64 / began.elapsed().as_secs_f64()) as u64
-}
-
-/// A header whose nonce is searched for.
-#[derive(Clone)]
-struct Search {
-    /// SHA-256's state after the header's first 64 bytes.
-    midstate: [u32; 8],
-    /// The last block of the padded header.
-    tail: [u8; 64],
-    target: Target,
-    /// The first 64 bits of the bound: nearly all hashes are told apart by them.
-    bound_top: u64,
-}
-
-impl Search {
-    /// Where the nonce is in the last block.
-    const NONCE_AT: usize = HEADER_BYTES - 64 - 8;
-
-    /// `None` if nothing can meet the target because it is none.
-    fn new(header: &Header) -> Option<Self> {
-        /// FIPS 180-4, section 5.3.3.
-        const INITIAL: [u32; 8] =
-            [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-        let bound = header.target.expand()?.to_be_bytes();
-        let bytes = header.to_bytes();
-        let (head, rest) = bytes.split_first_chunk::<64>().expect("a header has 96 bytes");
-        let mut midstate = INITIAL;
-        compress256(&mut midstate, std::slice::from_ref(head));
-        let mut tail = [0; 64];
-        tail[..rest.len()].copy_from_slice(rest);
-        tail[rest.len()] = 0x80;
-        tail[56..].copy_from_slice(&(8 * HEADER_BYTES as u64).to_be_bytes());
-        let bound_top = u64::from_be_bytes(*bound.first_chunk().expect("256 bits hold 64"));
-        Some(Self { midstate, tail, target: header.target, bound_top })
-    }
-
-    /// Whether the header with this nonce has the work that its target asks for.
-    fn meets(&mut self, nonce: u64) -> bool {
-        self.tail[Self::NONCE_AT..][..8].copy_from_slice(&nonce.to_le_bytes());
-        let mut state = self.midstate;
-        compress256(&mut state, std::slice::from_ref(&self.tail));
-        let top = u64::from(state[0]) << 32 | u64::from(state[1]);
-        top <= self.bound_top && self.target.is_met_by(&id_of(&state))
-    }
-}
-
-fn id_of(state: &[u32; 8]) -> BlockId {
-    let mut id = [0; 32];
-    for (bytes, word) in id.chunks_exact_mut(4).zip(state) {
-        bytes.copy_from_slice(&word.to_be_bytes());
-    }
-    BlockId(id)
 }
 
 #[cfg(test)]
@@ -310,23 +289,20 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_agrees_with_the_rule() {
-        // One nonce in 16, 256 and nearly all of them: both outcomes, on both sides of the shortcut.
-        for target in [0x200f_ffff, 0x2000_ffff, 0x2100_ffff] {
-            let network = network(target);
-            let mut header = header(&network, 1);
-            let mut search = Search::new(&header).expect("a target");
-            for nonce in (0..2000).chain(u64::MAX - 500..=u64::MAX) {
-                header.nonce = nonce;
-                assert_eq!(search.meets(nonce), check_header(&header, &network).is_ok(), "{target:#x} {nonce}");
-            }
+    fn a_rate_is_measured_with_any_number_of_threads() {
+        for threads in [0, 1, 2] {
+            assert!(measure_rate(threads, Duration::from_millis(5)) > 0);
         }
     }
 
     #[test]
-    fn a_rate_is_measured_with_any_number_of_threads() {
-        for threads in [0, 1, 2] {
-            assert!(measure_rate(threads, Duration::from_millis(5)) > 0);
+    fn threads_try_everything_once() {
+        for threads in 1..5 {
+            let mut tried: Vec<_> = (0..threads).flat_map(|number| turns(number, threads, 1000).take(7)).collect();
+            tried.sort_by_key(|attempts| attempts.start);
+            let starts = tried.iter().map(|attempts| attempts.start);
+            let ends = [ATTEMPTS_AT_ONCE].into_iter().chain(tried.iter().map(|attempts| attempts.end));
+            assert!(starts.eq(ends.take(tried.len())), "{tried:?}");
         }
     }
 

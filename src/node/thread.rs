@@ -23,6 +23,15 @@ pub fn spawn(
     })
 }
 
+/// Gives this thread the lowest priority (nice 19), for work that is to take only the time that nobody else wants. A
+/// thread keeps it. Only Linux has priorities for single threads among the systems where they can be set without
+/// privileges and without C: elsewhere this does nothing.
+pub fn lower_priority() {
+    // A system that refuses (a sandbox may) leaves the thread as it was.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
 /// Runs `body` and makes a panic an error, without a word on stderr. For code whose panic means that its input is
 /// damaged. Nothing that the body left half done may be used afterwards.
 ///
@@ -73,6 +82,18 @@ mod tests {
         thread.join().expect("the panic was caught");
         let line = told.recv().expect("told");
         assert!(line.contains("test thread (seven)") && line.lines().count() == 1, "{line}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_lowest_priority_is_that_of_one_thread() {
+        let priority = || rustix::process::getpriority_process(None).expect("a priority");
+        let before = priority();
+        let lowered = std::thread::spawn(move || {
+            lower_priority();
+            priority()
+        });
+        assert_eq!((lowered.join().expect("a priority"), priority()), (19, before));
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Plot {
         self.circle("dot", 2.5, (x, y), title);
     }
 
+    /// A dot of what others are compared with.
+    pub fn other_dot(&mut self, x: f64, y: f64, title: &str) {
+        self.circle("dot other", 2.5, (x, y), title);
+    }
+
     /// A line through points.
     pub fn line(&mut self, points: &[(f64, f64)]) {
         self.polyline("line", points);

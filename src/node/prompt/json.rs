@@ -69,7 +69,7 @@
 //! Amounts are decimal strings of coins (`"2.5"`), and `work` is a decimal string too: it may exceed 2^53, which many
 //! readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses `0x…` with a checksum.
 //! Heights, counts and nonces are numbers (a block's nonce has 64 bits, of which this program's miner uses the low
-//! ones); times are Unix milliseconds.
+//! 53 for the first years); times are Unix milliseconds.
 //! `direction` is `inbound` or `outbound`; `height` and `ping_ms` of a peer are null until known, and `name` is empty.
 //!
 //! # Events

@@ -13,7 +13,7 @@
 //! | `chain`, `fixture`, `submit` | chains and transactions for nodes to begin with |
 //! | `figure`, `report`, `plot` | figures, and how they are shown and kept |
 //!
-//! Not here: benchmarks of single functions, and how fast the miner hashes (`cargo bench --bench mining`).
+//! Not here: benchmarks of single functions. Mining has a program of its own (`cargo bench --bench mining`), which is called.
 
 mod chain;
 mod figure;

@@ -30,6 +30,7 @@ svg { background: #fcfcfb; font: 12px system-ui, sans-serif; }
 .line { fill: none; stroke: #2a78d6; stroke-width: 2; stroke-linejoin: round; }
 .line.other { stroke: #8c8a80; stroke-dasharray: 5 3; }
 .dot { fill: #2a78d6; }
+.dot.other { fill: #8c8a80; }
 </style>
 ";
 
@@ -58,11 +59,9 @@ fn drawing(frame: &Frame, ours: &[(f64, f64)], reference: &[(f64, f64)]) -> Stri
         Plot::new(Axis { label: frame.x, from: 0.0, to: x * 1.02 }, Axis { label: frame.y, from: 0.0, to: y });
     plot.other_line(reference);
     plot.line(ours);
-    for (line, points) in [(frame.reference, reference), (frame.ours, ours)] {
-        for (x, y) in points {
-            plot.dot(*x, *y, &format!("{line}: {} at {}", short(*y), short(*x)));
-        }
-    }
+    let title = |line: &str, (x, y): (f64, f64)| format!("{line}: {} at {}", short(y), short(x));
+    reference.iter().for_each(|at| plot.other_dot(at.0, at.1, &title(frame.reference, *at)));
+    ours.iter().for_each(|at| plot.dot(at.0, at.1, &title(frame.ours, *at)));
     let mut name = format!("{}: {} (blue)", frame.name, frame.ours);
     if !reference.is_empty() {
         write!(name, ", {} (grey)", frame.reference).expect("a text takes everything");

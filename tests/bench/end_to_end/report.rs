@@ -124,21 +124,24 @@ impl Figure<'_> {
     fn cells(&self) -> [String; 6] {
         let Row { what, unit, .. } = self.0[0];
         let of = |value: fn(&Row) -> Option<f64>| self.0.iter().filter_map(|row| value(row)).collect::<Vec<f64>>();
-        let value = format!("{} {unit}", number(spread(&of(|row| Some(row.value))).0));
+        let value = format!("{} {unit}", number(spread(&of(|row| Some(row.value))).0)).trim_end().to_owned();
         let (judged, least, most) = spread(&of(|row| Some(row.judged())));
-        let range = if self.0.len() == 1 { String::new() } else { format!(" ({}-{})", number(least), number(most)) };
+        let range = if self.0.len() == 1 { String::new() } else { format!(" ({} to {})", number(least), number(most)) };
         let (reference, ratio) = match &self.0[0].reference {
             Some(reference) => {
                 let value = spread(&of(|row| row.reference.as_ref().map(|reference| reference.value))).0;
-                (format!("{} {unit}: {}", number(value), reference.what), number(judged) + &range)
+                (
+                    format!("{}: {}", format!("{} {unit}", number(value)).trim_end(), reference.what),
+                    number(judged) + &range,
+                )
             }
             None => (String::new(), range.trim().to_owned()),
         };
         let (target, status) = match self.0[0].target {
             Some(target) => {
                 let text = match target {
-                    Target::AtLeast(bound) => format!("≥ {}", number(bound)),
-                    Target::AtMost(bound) => format!("≤ {}", number(bound)),
+                    Target::AtLeast(bound) => format!("≥ {bound}"),
+                    Target::AtMost(bound) => format!("≤ {bound}"),
                 };
                 (text, if target.is_met(judged) { "met" } else { "missed" }.to_owned())
             }

@@ -4,6 +4,7 @@ mod binary;
 mod known;
 mod latency;
 mod limits;
+mod mining;
 mod prompt;
 mod propagation;
 mod rest;
@@ -33,6 +34,12 @@ pub(crate) const ALL: &[Benchmark] = &[
         name: limits::NAME,
         what: "what the bare libraries and the machine can do",
         run: limits::run,
+        plots: &[],
+    },
+    Benchmark {
+        name: mining::NAME,
+        what: "how fast nonces are tried, and how soon threads follow a new template",
+        run: mining::run,
         plots: &[],
     },
     Benchmark {

@@ -33,13 +33,20 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
 /// How long `cargo build --release` takes with nothing built before.
 fn build(package: &Path) -> Result<Duration> {
     let target = folder();
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo(package);
     command.args(["build", "--release", "--quiet", "--target-dir"]).arg(target.path());
     let start = Instant::now();
-    let status = command.current_dir(package).stdout(Stdio::null()).status().context("cargo")?;
+    let status = command.stdout(Stdio::null()).status().context("cargo")?;
     let time = start.elapsed();
     ensure!(status.success(), "cargo build --release in {} failed", package.display());
     Ok(time)
+}
+
+/// cargo, for the package in this folder.
+pub(super) fn cargo(package: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(package);
+    command
 }
 
 /// In a crate that has nothing else. It lies below this one, so that the same configuration of cargo holds.

@@ -2,9 +2,9 @@
 //! as its tip, and how many bytes cross each link meanwhile. Near-empty blocks over the same links take turns with it.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use quipu::protocol::{Address, Amount, CheckedTransaction, Network, Parameters};
 
 use crate::Context;
@@ -39,6 +39,8 @@ const QUIET_TIME: Duration = Duration::from_millis(300);
 const QUIET_BYTES: u64 = 16 << 10;
 /// How often the pools are asked how full they are.
 const LOOK_TIME: Duration = Duration::from_millis(50);
+/// How long pools may take to fill, and links to fall silent.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Of the block's bytes, on the link that carries most.
 const LINK_SHARE_MAX: f64 = 0.02;
 /// How many times longer than a near-empty block it may take, beside connecting it.
@@ -159,7 +161,7 @@ impl World {
     fn mine_full(&mut self, arrivals: &mut Arrivals, count: usize) -> Result<Full> {
         let transactions = self.transactions(count);
         submit(&self.nodes, &transactions);
-        self.wait_pending(count);
+        self.wait_pending(count)?;
         let before = self.wait_quiet()?;
         self.mine(arrivals);
         let after = self.wait_quiet()?;
@@ -178,21 +180,28 @@ impl World {
         transactions
     }
 
-    fn wait_pending(&self, count: usize) {
+    fn wait_pending(&self, count: usize) -> Result<()> {
+        let start = Instant::now();
         for node in &self.nodes {
-            while node.ask("status")["pending"] != count {
+            loop {
+                let pending = &node.ask("status")["pending"];
+                if *pending == count {
+                    break;
+                }
+                ensure!(start.elapsed() < PATIENCE, "a pool of {count} transactions has {pending} after {PATIENCE:?}");
                 thread::sleep(LOOK_TIME);
             }
             node.forget_events();
         }
+        Ok(())
     }
 
     /// Waits until hardly anything crosses the links.
     fn wait_quiet(&self) -> Result<Traffic> {
-        let port = |node: &Node| node.listen().rsplit('/').next().and_then(|port| port.parse().ok());
-        let ports: Vec<u16> = self.nodes.iter().filter_map(port).collect();
-        let mut before = so_far(&ports)?;
-        loop {
+        let port = |node: &Node| node.listen().split('/').nth(4).and_then(|port| port.parse().ok());
+        let ports: Vec<u16> = self.nodes.iter().map(|node| port(node).expect("/ip4/…/tcp/PORT/…")).collect();
+        let (start, mut before) = (Instant::now(), so_far(&ports)?);
+        while start.elapsed() < PATIENCE {
             thread::sleep(QUIET_TIME);
             let after = so_far(&ports)?;
             if between(&before, &after).iter().sum::<u64>() < QUIET_BYTES {
@@ -200,5 +209,6 @@ impl World {
             }
             before = after;
         }
+        bail!("the links are not quiet after {PATIENCE:?}");
     }
 }

@@ -2,7 +2,7 @@
 //! and checked. Beside it gossipsub alone, with as many bytes over the same links, in turns.
 //!
 //! Both are timed from the command on, so a node's time has all of it: making the block, finding its nonce, checking,
-//! connecting, syncing to disk at the first and at the last node.
+//! connecting, syncing to disk at the first and at the last node. How long the disk takes for such a block is told too.
 
 use std::thread;
 use std::time::Duration;
@@ -13,9 +13,10 @@ use quipu::protocol::{Network, Parameters};
 
 use crate::Context;
 use crate::figure::{Line, Row, quantile_ms};
+use crate::limits::append::Journal;
 use crate::network::{Arrivals, gossips, nodes_in};
 use crate::plot::Frame;
-use crate::process::Options;
+use crate::process::{Options, folder};
 
 pub(super) const NAME: &str = "propagation";
 pub(super) const PLOTS: &[Frame] = &[Frame {
@@ -37,7 +38,7 @@ const RATIO_MAX: f64 = 1.3;
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     let blocks = context.size(300, 30);
-    let (ours, bare) = measure(NODES, blocks)?;
+    let Measured { ours, bare, mut disk } = measure(NODES, blocks)?;
     let mut point = |count: usize, ours: &Arrivals, bare: &Arrivals| {
         for (line, arrivals) in [(Line::Ours, ours), (Line::Reference, bare)] {
             context.point(PLOTS[0].file, line, count as f64, quantile_ms(&mut arrivals.last.clone(), 95));
@@ -45,38 +46,56 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     };
     point(NODES, &ours, &bare);
     for count in OTHER_SIZES {
-        let (ours, bare) = measure(count, blocks / 3)?;
+        let Measured { ours, bare, .. } = measure(count, blocks / 3)?;
         point(count, &ours, &bare);
     }
-    let row = |what: &str, of: fn(&Arrivals) -> &[Duration], percent| {
-        let [value, reference] = [&ours, &bare].map(|arrivals| quantile_ms(&mut of(arrivals).to_vec(), percent));
+    let row = |what: &str, of: fn(&Arrivals) -> Vec<Duration>, percent| {
+        let [value, reference] = [&ours, &bare].map(|arrivals| quantile_ms(&mut of(arrivals), percent));
         Row::new(NAME, what, value, "ms").beside("gossipsub alone, as many bytes", reference)
     };
     Ok(vec![
-        row("near-empty block, 8 nodes, at the last one, p95", |arrivals| &arrivals.last, 95).at_most(RATIO_MAX),
-        row("near-empty block, 8 nodes, at the last one, p50", |arrivals| &arrivals.last, 50),
-        row("near-empty block, 8 nodes, at each other one, p95", |arrivals| &arrivals.each, 95),
-        row("near-empty block, 8 nodes, at each other one, p50", |arrivals| &arrivals.each, 50),
-        row("near-empty block, at the node that mines it, p95", |arrivals| &arrivals.origin, 95),
+        row("near-empty block, 8 nodes, at the last one, p95", |arrivals| arrivals.last.clone(), 95).at_most(RATIO_MAX),
+        row("near-empty block, 8 nodes, at the last one, p50", |arrivals| arrivals.last.clone(), 50),
+        row("near-empty block, 8 nodes, at each other one, p95", |arrivals| arrivals.each.clone(), 95),
+        row("near-empty block, 8 nodes, at each other one, p50", |arrivals| arrivals.each.clone(), 50),
+        row("near-empty block, at the node that mines it, p95", |arrivals| arrivals.origin.clone(), 95),
+        row("near-empty block, at the node that mines it, p50", |arrivals| arrivals.origin.clone(), 50),
+        row("near-empty block, from there to the last one, p95", Arrivals::after_origin, 95),
+        row("near-empty block, from there to the last one, p50", Arrivals::after_origin, 50),
+        Row::new(NAME, "as many bytes appended to a file, with fdatasync, p95", quantile_ms(&mut disk, 95), "ms"),
+        Row::new(NAME, "as many bytes appended to a file, with fdatasync, p50", quantile_ms(&mut disk, 50), "ms"),
     ])
 }
 
-/// Nodes, and gossipsub alone.
-fn measure(count: usize, blocks: usize) -> Result<(Arrivals, Arrivals)> {
+/// In turns.
+#[derive(Default)]
+struct Measured {
+    ours: Arrivals,
+    /// gossipsub alone.
+    bare: Arrivals,
+    /// Appends to a file.
+    disk: Vec<Duration>,
+}
+
+fn measure(count: usize, blocks: usize) -> Result<Measured> {
     let (nodes, gossips) = (nodes_in(count, &Options::default(), |_| Ok(()))?, gossips(count)?);
+    let folder = folder();
+    let mut journal = Journal::create(folder.path());
     // Every near-empty block is as long as the first one.
     let length = encode(Network::new(Parameters::dev())?.genesis()).len();
-    let (mut ours, mut bare) = (Arrivals::default(), Arrivals::default());
+    let mut measured = Measured::default();
     for block in 0..WARM_UP_BLOCKS + blocks {
         if block == WARM_UP_BLOCKS {
-            (ours, bare) = (Arrivals::default(), Arrivals::default());
+            measured = Measured::default();
         }
         let (origin, height) = (block % count, block as u64 + 1);
         thread::sleep(PAUSE);
-        ours.measure(&nodes, origin, "mine 1", height);
+        measured.ours.measure(&nodes, origin, "mine 1", height);
         nodes[origin].answer();
         thread::sleep(PAUSE);
-        bare.measure(&gossips, origin, &format!("publish {height} {length}"), height);
+        measured.bare.measure(&gossips, origin, &format!("publish {height} {length}"), height);
+        thread::sleep(PAUSE);
+        measured.disk.push(journal.append(length));
     }
-    Ok((ours, bare))
+    Ok(measured)
 }
