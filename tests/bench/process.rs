@@ -96,6 +96,12 @@ impl Process {
         word
     }
 
+    /// The next answer if it has come.
+    pub(crate) fn answer_now(&self) -> Option<Word> {
+        let line = self.answers.lock().unwrap_or_else(PoisonError::into_inner).try_recv().ok()?;
+        Some(line.word())
+    }
+
     /// Writes a command and waits for the result.
     pub(crate) fn ask(&self, line: &str) -> Value {
         self.say(line);
@@ -177,10 +183,9 @@ fn next(lines: &Mutex<Receiver<Line>>, test: impl Fn(&Value) -> bool) -> Word {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let line = lines.recv_timeout(left).unwrap_or_else(|error| panic!("what is waited for does not come: {error}"));
-        let value = serde_json::from_slice(&line.text)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&line.text)));
-        if test(&value) {
-            return Word { at: line.at, value };
+        let word = line.word();
+        if test(&word.value) {
+            return word;
         }
     }
 }
@@ -310,6 +315,14 @@ pub(crate) fn folder() -> TempDir {
 struct Line {
     at: Instant,
     text: Vec<u8>,
+}
+
+impl Line {
+    fn word(&self) -> Word {
+        let value = serde_json::from_slice(&self.text)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.text)));
+        Word { at: self.at, value }
+    }
 }
 
 /// What a process says, on its way to those who wait for it.

@@ -11,6 +11,7 @@ mod rest;
 mod start;
 mod sync;
 mod sync_full;
+mod transactions;
 
 use anyhow::Result;
 
@@ -65,6 +66,12 @@ pub(crate) const ALL: &[Benchmark] = &[
         what: "how fast a new node takes in full blocks, and how much memory that needs",
         run: sync_full::run,
         plots: sync_full::PLOTS,
+    },
+    Benchmark {
+        name: transactions::NAME,
+        what: "how fast a node takes in transactions from 4 peers",
+        run: transactions::run,
+        plots: &[],
     },
     Benchmark { name: prompt::NAME, what: "how fast payments of a script are answered", run: prompt::run, plots: &[] },
     Benchmark {
