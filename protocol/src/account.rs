@@ -17,6 +17,9 @@ pub enum PublicKey {
     Ed25519([u8; 32]),
 }
 
+/// Length of an encoded signature, in bytes: its tag and 64 more.
+pub(crate) const SIGNATURE_BYTES: usize = 68;
+
 /// A signature of the same scheme as the key it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Signature {

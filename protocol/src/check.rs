@@ -11,7 +11,7 @@ use bincode::enc::Encoder;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::account::{Address, PublicKey, SecretKey, Signature};
+use crate::account::{Address, PublicKey, SIGNATURE_BYTES, SecretKey, Signature};
 use crate::block::{Block, Body, Header, Height, Reward};
 use crate::encode::{EncodedSize, decode, encode, encode_list};
 use crate::hash::{BlockId, LeafHash, TransactionId, sha256};
@@ -79,8 +79,10 @@ impl CheckedTransaction {
 
     fn new(signed: SignedTransaction, network: &Network) -> Self {
         let bytes = encode(&signed);
+        // The signature comes last.
+        let (unsigned, _) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
         Self(Arc::new(Inner {
-            id: signed.transaction.id(&network.genesis_id()),
+            id: Transaction::id_of_encoding(unsigned, &network.genesis_id()),
             sender: signed.transaction.sender.address(),
             leaf: merkle::leaf(&bytes),
             length: bytes.len(),

@@ -77,7 +77,12 @@ impl Transaction {
 
     /// The SHA-256 of the signed bytes.
     pub fn id(&self, genesis: &BlockId) -> TransactionId {
-        TransactionId(sha256(&[&self.signing_bytes(genesis)]))
+        Self::id_of_encoding(&encode(self), genesis)
+    }
+
+    /// [`Transaction::id`] from the encoding, which nobody has to make again.
+    pub(crate) fn id_of_encoding(encoded: &[u8], genesis: &BlockId) -> TransactionId {
+        TransactionId(sha256(&[SIGNING_DOMAIN, genesis.as_bytes(), encoded]))
     }
 
     /// Adds the signature of `key`, which must be the sender's for the result to be valid.

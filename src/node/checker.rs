@@ -28,6 +28,7 @@ type Task = Box<dyn FnOnce(&Network) + Send>;
 /// The running threads. They end when it is dropped; what they have not begun is not done.
 pub struct Checker {
     engine: EngineSender,
+    network: Arc<Network>,
     queues: Queues<Sender<Task>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -54,11 +55,18 @@ impl Checker {
             thread::spawn("checker", failed.clone(), move || work(&tasks, &network))
         });
         let threads = threads.collect::<io::Result<_>>()?;
-        Ok(Self { engine, queues: Queues { short, long }, threads })
+        Ok(Self { engine, network: Arc::clone(network), queues: Queues { short, long }, threads })
     }
 
-    /// Checks blocks; the engine gets one [`Event::BlocksChecked`].
+    /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take less
+    /// time than to wake a thread up, and a new block is awaited by the whole network.
     pub fn check_blocks(&self, key: Key, blocks: Vec<Block>) {
+        if let [block] = &blocks[..]
+            && block.body.transactions.is_empty()
+        {
+            let results = blocks.into_iter().map(|block| check_block(block, &self.network)).collect();
+            return self.engine.deliver(Event::BlocksChecked { key, results });
+        }
         let chunks = chunks(blocks, |block| 1 + block.body.transactions.len());
         let check = |blocks: Vec<Block>, network: &Network| {
             blocks.into_iter().map(|block| check_block(block, network)).collect()
@@ -205,6 +213,22 @@ mod tests {
         assert_eq!(checked, transactions);
         checker.check_blocks(Key(2), vec![]);
         assert!(matches!(results.recv(), Ok(Event::BlocksChecked { key: Key(2), results }) if results.is_empty()));
+    }
+
+    #[test]
+    fn a_single_block_without_transactions_is_judged_like_any_other() {
+        let mut chain = Chain::new(1);
+        chain.mine(vec![]);
+        let (checker, results) = checker(&chain);
+        let (good, _) = &chain.blocks[0];
+        let mut bad = good.to_block();
+        bad.header.version = 2;
+        let judged = [(good.to_block(), Ok((**good).clone())), (bad, Err(Violation::Version { version: 2 }))];
+        for (block, want) in judged {
+            checker.check_blocks(Key(3), vec![block]);
+            let Ok(Event::BlocksChecked { key: Key(3), results }) = results.recv() else { panic!("another event") };
+            assert_eq!(results, [want]);
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod signal;
 mod terminal;
 pub mod text;
 mod typist;
+mod worker;
 
 use std::io;
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Cluster, Node, Options, ids, number, text};
+use crate::harness::{Cluster, DEADLINE, Node, Options, ids, number, text};
 
 /// Mine on one, send to the other, mine again: both show the same chain and the right balances.
 pub(crate) fn two_nodes_mine_send_and_agree() {
@@ -128,6 +128,39 @@ pub(crate) fn each_line_gets_one_answer_in_order() {
     assert_eq!(commands, typed);
     assert_eq!(node.strays(), [""; 0]);
     assert_eq!(node.height(), 2);
+}
+
+/// Transactions that come in one piece are begun together and written together; every line is answered in its turn, with
+/// what it would have been answered alone.
+pub(crate) fn a_pile_of_transactions_is_answered_in_order() {
+    let mut node = Node::new();
+    let to = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    node.run("mine 1");
+    let mut lines: Vec<_> = (0..300).map(|amount| format!("tx {to} 0.000{amount:04}1")).collect();
+    lines.extend([format!("tx {to} 5"), format!("tx {to} nonsense"), "record the last".to_owned()]);
+    lines.extend(["pending".to_owned(), format!("balance {to}")]);
+    let answers = node.ask_all(&lines, DEADLINE);
+    assert_eq!(answers.len(), lines.len());
+    for (line, answer) in lines.iter().zip(&answers) {
+        assert_eq!(answer["command"].as_str(), line.split(' ').next(), "{line}: {answer}");
+    }
+    let refused: Vec<_> = (0..answers.len()).filter(|at| answers[*at]["ok"] != true).collect();
+    assert_eq!(refused, [300, 301], "too much, and no amount");
+    let sent: Vec<_> =
+        answers[..303].iter().filter(|answer| answer["ok"] == true).map(|answer| &answer["result"]["id"]).collect();
+    let pending = &answers[303]["result"];
+    assert_eq!(pending.as_array().map(Vec::len), Some(301));
+    let mut rows: Vec<_> = pending.as_array().expect("a list").iter().collect();
+    rows.sort_by_key(|row| number(row, "nonce"));
+    assert_eq!(rows.iter().map(|row| &row["id"]).collect::<Vec<_>>(), sent, "in the order in which they were typed");
+
+    // A script that ends is finished first, and nothing of it is lost.
+    node.type_ahead(&(vec![format!("tx {to} 0.00000001"); 200].join("\n") + "\n"));
+    node.close_input();
+    assert_eq!(node.wait_exit().code(), Some(0));
+    assert!((0..200).all(|_| node.answer()["ok"] == true));
+    node.restart();
+    assert_eq!(ids(&node.run("pending")).len(), 501);
 }
 
 /// SIGTERM and SIGINT end the node with status 0, also while it mines.

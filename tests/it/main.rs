@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         first_steps::saved_chain_is_json_and_equals_the_chain,
         first_steps::a_restart_keeps_everything,
         first_steps::each_line_gets_one_answer_in_order,
+        first_steps::a_pile_of_transactions_is_answered_in_order,
         first_steps::sigterm_and_sigint_are_a_normal_end,
         first_steps::a_script_is_finished_before_the_node_leaves,
         first_steps::without_a_prompt_the_end_of_input_is_no_end,

@@ -6,16 +6,18 @@ mod wallet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::command::{COMMANDS, Command, Who};
+use crossbeam_channel::Receiver;
+
+use super::command::{COMMANDS, Command, Recorded, Who};
 use super::failure::{Code, Failure};
-use super::outcome::{BlockRow, Direction, HelpRow, Identity, Outcome, Peer, Status, TransactionRow};
+use super::outcome::{BlockRow, Direction, FileRow, HelpRow, Identity, Outcome, Peer, Status, TransactionRow};
 use super::{export, find};
 use crate::engine::event::{self, Answer, CommandError};
 use crate::node::handle::Handle;
 use crate::node::swarm;
 use crate::node::wallet::password::Sources;
 use crate::protocol::encode::encode;
-use crate::protocol::{Action, Address, Amount, Height, TransactionId};
+use crate::protocol::{Action, Address, Amount, Height};
 
 /// How many blocks `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
@@ -38,6 +40,29 @@ pub(super) struct Job<'a> {
     pub(super) cancel: &'a AtomicBool,
 }
 
+/// A transaction on its way to the disk, or why there is none.
+pub(super) struct Sending {
+    answer: Result<Receiver<Result<Answer, CommandError>>, Failure>,
+    /// What is recorded, if it is a file.
+    file: Option<FileRow>,
+}
+
+impl Sending {
+    /// Blocks until it is durable.
+    pub(super) fn wait(self) -> Result<Outcome, Failure> {
+        match self.answer?.recv().map_err(|_| CommandError::Closing)?? {
+            Answer::Sent(id) => Ok(Outcome::Sent { id, file: self.file }),
+            other => unreachable!("{other:?} answers another command"),
+        }
+    }
+}
+
+impl From<Failure> for Sending {
+    fn from(failure: Failure) -> Self {
+        Self { answer: Err(failure), file: None }
+    }
+}
+
 impl Job<'_> {
     /// Does it.
     pub(super) fn run(&self, command: &Command) -> Result<Outcome, Failure> {
@@ -57,10 +82,10 @@ impl Job<'_> {
                 self.ask(event::Command::SetMining { mode: *mode, to }, |_| Some(Outcome::MiningSet { mode: *mode }))
             }
             Command::Tx { to, amount, fee } => {
-                let id = self.send(Action::Transfer { to: find::address(self.handle, to)?, amount: *amount }, *fee)?;
-                Ok(Outcome::Sent { id, file: None })
+                let action = Action::Transfer { to: find::address(self.handle, to)?, amount: *amount };
+                self.send(action, *fee, None).wait()
             }
-            Command::Record(recording) => self.record(recording),
+            Command::Record(recording) => self.record(recording).wait(),
             Command::Records { filter, range } => self.records(filter, range),
             Command::History { of, range } => self.history(of.as_ref(), range),
             Command::Watch(name) => self.watch(name),
@@ -150,14 +175,23 @@ impl Job<'_> {
         Ok(read(answer).expect("the engine gives the answer that belongs to the command"))
     }
 
-    /// Signs, and waits until it is durable.
-    fn send(&self, action: Action, fee: Option<Amount>) -> Result<TransactionId, Failure> {
-        let fee = fee.unwrap_or(self.handle.network().parameters().fee_min);
-        let command = event::Command::Send { key: self.handle.key()?, action, fee };
-        match self.answer(command)? {
-            Answer::Sent(id) => Ok(id),
-            other => unreachable!("{other:?} answers another command"),
+    /// Begins a command that sends a transaction and needs to look nothing up before. It does not block.
+    pub(super) fn begin_sending(&self, command: &Command) -> Option<Sending> {
+        match command {
+            Command::Tx { to: Who::Address(to), amount, fee } => {
+                Some(self.send(Action::Transfer { to: *to, amount: *amount }, *fee, None))
+            }
+            Command::Record(recording) if !matches!(recording.what, Recorded::File(_)) => Some(self.record(recording)),
+            _ => None,
         }
+    }
+
+    /// Has a transaction signed and written.
+    fn send(&self, action: Action, fee: Option<Amount>, file: Option<FileRow>) -> Sending {
+        let fee = fee.unwrap_or(self.handle.network().parameters().fee_min);
+        let key = self.handle.key().map_err(Failure::from);
+        let answer = key.map(|key| self.handle.command(event::Command::Send { key, action, fee }));
+        Sending { answer, file }
     }
 
     fn maybe(&self, who: Option<&Who>) -> Result<Option<Address>, Failure> {

@@ -1,17 +1,17 @@
 //! The loop that serves one user.
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, never, select};
 
 use super::command::{self, Command, Parsed, Who};
 use super::failure::{Code, Failure};
 use super::input::{Input, Typed};
-use super::job::{self, Job};
+use super::job;
 use super::json;
 use super::names::Names;
 use super::notice::{Digest, Line, Roster, Shown};
@@ -22,6 +22,7 @@ use super::screen::Screen;
 use super::signal::{Signal, Signals};
 use super::terminal::KnownAddresses;
 use super::text::{Style, Tone, grouped};
+use super::worker::{Desk, OPEN_MAX, Worker};
 use crate::engine::View;
 use crate::engine::event::{self, Notice};
 use crate::engine::view::SyncView;
@@ -64,13 +65,15 @@ struct Running {
     name: String,
     mines: bool,
     since: Instant,
+    /// Whether the next one may begin before its answer.
+    lets_begin: bool,
 }
 
 /// One user of one node.
 pub(super) struct Session<'a> {
     handle: &'a Handle,
     identity: Identity,
-    passwords: Sources,
+    desk: Desk,
     mode: Mode,
     /// Whether somebody sits at a terminal, with a line editor or without.
     is_person: bool,
@@ -80,20 +83,18 @@ pub(super) struct Session<'a> {
     roster: Roster,
     digest: Digest,
     started: Instant,
-    running: Option<Running>,
-    cancel: Arc<AtomicBool>,
+    /// In the order in which they are answered.
+    running: VecDeque<Running>,
     overtaken: Overtaken,
+    /// A line was asked for and has not come.
+    is_reading: bool,
+    /// There will be no more lines.
+    has_ended: bool,
     /// Ctrl-C was pressed at an empty prompt, and nothing since.
     asked_to_confirm: bool,
     /// Tenths of the way when a synchronisation was last told of, and where it leads.
     sync_told: Option<(u64, Height)>,
     leaving: bool,
-}
-
-/// The thread that runs commands.
-struct Worker {
-    commands: Sender<Command>,
-    results: Receiver<Result<Outcome, Failure>>,
 }
 
 impl<'a> Session<'a> {
@@ -108,10 +109,17 @@ impl<'a> Session<'a> {
         known: KnownAddresses,
     ) -> Self {
         let is_person = mode == Mode::Terminal || mode == Mode::Plain && io::stdin().is_terminal();
+        let desk = Desk {
+            handle: handle.clone(),
+            identity: identity.clone(),
+            passwords,
+            whole_chain: mode == Mode::Json,
+            cancel: Arc::default(),
+        };
         Self {
             handle,
             identity,
-            passwords,
+            desk,
             mode,
             is_person,
             style,
@@ -120,9 +128,10 @@ impl<'a> Session<'a> {
             roster: Roster::default(),
             digest: Digest::default(),
             started: Instant::now(),
-            running: None,
-            cancel: Arc::default(),
+            running: VecDeque::new(),
             overtaken: Overtaken::new(),
+            is_reading: false,
+            has_ended: false,
             asked_to_confirm: false,
             sync_told: None,
             leaving: false,
@@ -139,7 +148,7 @@ impl<'a> Session<'a> {
         log: &LogSink,
     ) {
         // Without a thread for commands there is nothing to serve; the caller shuts the node down.
-        if let Ok(worker) = self.start_worker() {
+        if let Ok(worker) = Worker::start(self.desk.clone()) {
             let ticks = crossbeam_channel::tick(TICK);
             let (nothing_typed, typed) = (never(), input.as_ref().map(|input| &input.typed));
             loop {
@@ -168,30 +177,6 @@ impl<'a> Session<'a> {
             self.finish(&worker, events);
         }
         self.screen.close();
-    }
-
-    fn start_worker(&self) -> io::Result<Worker> {
-        let (commands, todo) = crossbeam_channel::bounded::<Command>(1);
-        let (done, results) = crossbeam_channel::bounded(1);
-        let (handle, identity, cancel) = (self.handle.clone(), self.identity.clone(), self.cancel.clone());
-        let passwords = self.passwords.clone();
-        let whole_chain = self.mode == Mode::Json;
-        std::thread::Builder::new().name("commands".to_owned()).spawn(move || {
-            let job = Job {
-                handle: &handle,
-                identity: &identity,
-                passwords: &passwords,
-                folder: Path::new(""),
-                whole_chain,
-                cancel: &cancel,
-            };
-            for command in todo {
-                if done.send(job.run(&command)).is_err() {
-                    break;
-                }
-            }
-        })?;
-        Ok(Worker { commands, results })
     }
 
     fn on_event(&mut self, event: &UserEvent, input: Option<&Input>) -> Step {
@@ -228,7 +213,7 @@ impl<'a> Session<'a> {
                 {
                     self.tell_sync(Some(&sync), sync.height)?;
                 }
-                let mining = self.running.as_ref().is_some_and(|running| running.mines);
+                let mining = self.running.front().is_some_and(|running| running.mines);
                 let shown = Shown { progress: mining || self.sync_told.is_some() };
                 if let Some(line) =
                     self.digest.take(event, &self.roster, &self.identity.names, shown, self.started.elapsed())
@@ -244,21 +229,17 @@ impl<'a> Session<'a> {
     fn on_typed(&mut self, typed: Typed, worker: &Worker, input: Option<&Input>) -> Step {
         self.screen.end_reading();
         let confirmed = std::mem::take(&mut self.asked_to_confirm);
+        self.is_reading = false;
         match typed {
-            Typed::Line(line) => match command::parse(&line) {
-                None => self.ask(input),
-                Some(Parsed { name, command: Ok(command) }) => {
+            Typed::Line(line) => {
+                if let Some(Parsed { name, command }) = command::parse(&line) {
                     self.begin(name, command, worker);
-                    Ok(())
                 }
-                Some(Parsed { name, command: Err(failure) }) => {
-                    self.answer(&name, &Err(failure))?;
-                    self.ask(input)
-                }
-            },
+                self.ask_if_free(input)
+            }
             Typed::Unreadable(failure) => {
-                self.answer("", &Err(failure))?;
-                self.ask(input)
+                self.begin(String::new(), Err(failure), worker);
+                self.ask_if_free(input)
             }
             Typed::Interrupted { empty: false } => self.ask(input),
             Typed::Interrupted { empty: true } if confirmed => Err(Leave),
@@ -267,20 +248,28 @@ impl<'a> Session<'a> {
                 self.asked_to_confirm = true;
                 self.ask(input)
             }
-            Typed::End => Err(Leave),
+            Typed::End => {
+                self.has_ended = true;
+                self.leave_if_done()
+            }
         }
     }
 
-    fn begin(&mut self, name: String, command: Command, worker: &Worker) {
-        if let Command::Tx { to: Who::Address(address), .. } | Command::Balance(Some(Who::Address(address))) = &command
+    /// Who says no more leaves with the last answer.
+    fn leave_if_done(&self) -> Step {
+        if self.has_ended && self.running.is_empty() { Err(Leave) } else { Ok(()) }
+    }
+
+    fn begin(&mut self, name: String, command: Result<Command, Failure>, worker: &Worker) {
+        if let Ok(Command::Tx { to: Who::Address(address), .. } | Command::Balance(Some(Who::Address(address)))) =
+            &command
         {
             self.known.learn(address);
         }
-        self.cancel.store(false, Ordering::Relaxed);
-        let mines = matches!(command, Command::Mine { .. });
-        self.running = Some(Running { name, mines, since: Instant::now() });
-        // Never full: there is one command at a time. A worker that is gone answers by its closed channel.
-        let _ = worker.commands.try_send(command);
+        self.desk.cancel.store(false, Ordering::Relaxed);
+        let mines = matches!(command, Ok(Command::Mine { .. }));
+        let lets_begin = worker.begin(command, &self.desk);
+        self.running.push_back(Running { name, mines, since: Instant::now(), lets_begin });
     }
 
     fn on_result(
@@ -293,7 +282,7 @@ impl<'a> Session<'a> {
             self.show_event(&event, input)?;
             self.leaving |= matches!(event, UserEvent::Fatal(_));
         }
-        let Some(running) = self.running.take() else { return Ok(()) };
+        let Some(running) = self.running.pop_front() else { return Ok(()) };
         if result.as_ref().is_ok_and(Outcome::changes_names) {
             self.learn_names();
         }
@@ -302,12 +291,13 @@ impl<'a> Session<'a> {
         if self.leaving || matches!(result, Ok(Outcome::Quit {})) {
             return Err(Leave);
         }
-        self.ask(input)
+        self.leave_if_done()?;
+        self.ask_if_free(input)
     }
 
     fn on_signal(&mut self, signal: Signal) -> Step {
-        let Some(running) = &self.running else { return Err(Leave) };
-        if self.cancel.swap(true, Ordering::Relaxed) {
+        let Some(running) = self.running.front() else { return Err(Leave) };
+        if self.desk.cancel.swap(true, Ordering::Relaxed) {
             return Err(Leave);
         }
         if running.mines {
@@ -338,7 +328,7 @@ impl<'a> Session<'a> {
             self.say(&Line::new(Tone::Quiet, format!("{name} is locked again: its time is over")))?;
         }
         let view = self.handle.view();
-        let mining = self.running.as_ref().filter(|running| running.mines);
+        let mining = self.running.front().filter(|running| running.mines);
         let since = mining.map(|running| u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX));
         let mining_line = since.and_then(|since| render::mining_line(&view.mining, since));
         let syncing = self.far_behind(&view);
@@ -382,20 +372,33 @@ impl<'a> Session<'a> {
 
     /// Every line that was read gets its answer, also when the node leaves.
     fn finish(&mut self, worker: &Worker, events: &Receiver<UserEvent>) {
-        let Some(running) = &self.running else { return };
-        let name = running.name.clone();
-        if self.leaving
-            && let Ok(result) = worker.results.recv_timeout(LAST_ANSWER_WAIT)
-        {
+        let deadline = Instant::now() + LAST_ANSWER_WAIT;
+        while let Some(running) = self.running.front() {
+            let name = running.name.clone();
             // Nobody is left to be told that stdout is closed.
-            let _ = self.on_result(&result, events, None);
-            return;
+            if self.leaving
+                && let Ok(result) = worker.results.recv_deadline(deadline)
+            {
+                let _ = self.on_result(&result, events, None);
+            } else {
+                self.running.pop_front();
+                let _ = self.answer(&name, &Err(event::CommandError::Closing.into()));
+            }
         }
-        let _ = self.answer(&name, &Err(event::CommandError::Closing.into()));
+    }
+
+    /// Asks for a line if one can be begun: people want the answer to the last one first.
+    fn ask_if_free(&mut self, input: Option<&Input>) -> Step {
+        let is_free = match self.running.back() {
+            None => true,
+            Some(last) => !self.is_person && last.lets_begin && self.running.len() < OPEN_MAX,
+        };
+        if is_free && !self.is_reading && !self.has_ended { self.ask(input) } else { Ok(()) }
     }
 
     fn ask(&mut self, input: Option<&Input>) -> Step {
         if let Some(input) = input {
+            self.is_reading = true;
             self.screen.begin_reading()?;
             input.ask();
         }

@@ -11,6 +11,8 @@ use crate::harness::{DEADLINE, Node, Options, agree, ids, text, transactions_of}
 
 /// Longest life of the victim in one round.
 const LIFE_MILLIS_MAX: u64 = 600;
+/// Transactions that are typed at once.
+const BURST: usize = 40;
 
 /// A node that mines, sends and receives is killed at random moments. Each time it starts again by itself, and every
 /// answered block and transaction is still there: a block known, a transaction on the chain or waiting.
@@ -59,15 +61,22 @@ fn live_until_killed(victim: &Node, companion: &Node, life: Duration, random: &m
             }
         });
         loop {
-            let line = match random.below(3) {
-                0 => "mine 1".to_owned(),
-                1 => format!("tx {to} 0.00000001"),
-                _ => format!("record {}", random.below(u64::MAX)),
+            let lines = match random.below(4) {
+                0 => vec!["mine 1".to_owned()],
+                1 => vec![format!("tx {to} 0.00000001")],
+                2 => vec![format!("record {}", random.below(u64::MAX))],
+                // Many wait for the disk at once.
+                _ => vec![format!("tx {to} 0.00000001"); BURST],
             };
-            let Some(answer) = victim.ask(&line, DEADLINE) else { break };
-            // A refusal is an answer too: a full pool, coins on a branch that lost.
-            if answer["ok"] == true {
-                answered.note(&line, &answer["result"]);
+            let answers = victim.ask_all(&lines, DEADLINE);
+            for (line, answer) in lines.iter().zip(&answers) {
+                // A refusal is an answer too: a full pool, coins on a branch that lost.
+                if answer["ok"] == true {
+                    answered.note(line, &answer["result"]);
+                }
+            }
+            if answers.len() < lines.len() {
+                break;
             }
         }
         over.store(true, Ordering::Relaxed);

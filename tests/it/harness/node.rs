@@ -195,6 +195,20 @@ impl Node {
         self.log.wait(at_most, |said| said.answers.pop_front())
     }
 
+    /// Writes all lines at once, and gives their answers, fewer if the node ends meanwhile.
+    pub(crate) fn ask_all(&self, lines: &[String], at_most: Duration) -> Vec<Value> {
+        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipe = stdin.as_mut().expect("the input is still open");
+        // A node that is gone answers nothing.
+        let _ = pipe.write_all((lines.join("\n") + "\n").as_bytes());
+        let next = |_: &String| match self.log.wait(at_most, |said| said.answers.pop_front()) {
+            Ok(answer) => Some(answer),
+            Err(Waited::Ended) => None,
+            Err(Waited::TooLong) => self.fail(&format!("no answer to one of {} lines within {at_most:?}", lines.len())),
+        };
+        lines.iter().map_while(next).collect()
+    }
+
     /// Runs a command that may be refused.
     pub(crate) fn try_run(&self, line: &str) -> Result<Value, Refusal> {
         self.try_run_within(line, DEADLINE)

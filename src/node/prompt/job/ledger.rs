@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::Job;
+use super::{Job, Sending};
 use crate::node::files;
 use crate::node::index::{Location, Query, RecordEntry, View};
 use crate::node::prompt::command::{Range, RecordFilter, Recorded, Recording, Since, TransactionName, Who};
@@ -19,20 +19,24 @@ use crate::protocol::{Action, TransactionId, UnixMillis};
 const LIST_ROWS: usize = 20;
 
 impl Job<'_> {
-    pub(super) fn record(&self, recording: &Recording) -> Result<Outcome, Failure> {
+    /// Has a record written. Blocks only while a file is read.
+    pub(super) fn record(&self, recording: &Recording) -> Sending {
         let (content, file) = match &recording.what {
             Recorded::Text(text) => (Content::Text(text.clone()), None),
             Recorded::Json(json) => (Content::Json(json.clone()), None),
-            Recorded::File(path) => {
-                let (sha256, size) = self.fingerprint(path)?;
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let row = FileRow { sha256: hex::encode(sha256), name: name.clone(), size };
-                (Content::File { sha256, name, size }, Some(row))
-            }
+            Recorded::File(path) => match self.fingerprint(path) {
+                Ok((sha256, size)) => {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    let row = FileRow { sha256: hex::encode(sha256), name: name.clone(), size };
+                    (Content::File { sha256, name, size }, Some(row))
+                }
+                Err(failure) => return failure.into(),
+            },
         };
-        let data = Record { tags: recording.tags.clone(), content }.to_data()?;
-        let id = self.send(Action::Record { data: data.into() }, recording.fee)?;
-        Ok(Outcome::Sent { id, file })
+        match (Record { tags: recording.tags.clone(), content }).to_data() {
+            Ok(data) => self.send(Action::Record { data: data.into() }, recording.fee, file),
+            Err(error) => Failure::from(error).into(),
+        }
     }
 
     /// The SHA-256 and the length of a file.
