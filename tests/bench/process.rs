@@ -35,30 +35,47 @@ pub(crate) struct Process {
     stdin: ChildStdin,
     answers: Mutex<Receiver<Line>>,
     events: Mutex<Receiver<Line>>,
-    ready: Value,
+    started: Instant,
+    ready: Word,
 }
 
 impl Process {
     /// Starts it and waits for its event `ready`.
     pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let stdin = child.stdin.take().expect("piped");
         let (answers, events) = READER.follow(child.stdout.take().expect("piped"));
         let (answers, events) = (Mutex::new(answers), Mutex::new(events));
-        let mut process = Self { child, stdin, answers, events, ready: Value::Null };
-        process.ready = process.event(|event| event["event"] == "ready").value;
-        process
+        let ready = next(&events, |event| event["event"] == "ready");
+        Self { child, stdin, answers, events, started, ready }
+    }
+
+    /// When it was started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// How long it took until it was ready.
+    pub(crate) fn start_time(&self) -> Duration {
+        self.ready.at - self.started
     }
 
     /// What it said when it was ready.
     pub(crate) fn ready(&self) -> &Value {
-        &self.ready
+        &self.ready.value
     }
 
     /// The first address at which it listens.
     pub(crate) fn listen(&self) -> &str {
-        self.ready["listen"][0].as_str().expect("it says where it listens")
+        self.ready.value["listen"][0].as_str().expect("it says where it listens")
+    }
+
+    /// That address's port.
+    pub(crate) fn port(&self) -> u16 {
+        let port = self.listen().split('/').nth(4).and_then(|port| port.parse().ok());
+        port.expect("/ip4/…/tcp/PORT/…")
     }
 
     /// The id that the system knows it by.
@@ -77,6 +94,12 @@ impl Process {
         let word = next(&self.answers, |_| true);
         assert_eq!(word.value["ok"], true, "refused: {}", word.value);
         word
+    }
+
+    /// The next answer if it has come.
+    pub(crate) fn answer_now(&self) -> Option<Word> {
+        let line = self.answers.lock().unwrap_or_else(PoisonError::into_inner).try_recv().ok()?;
+        Some(line.word())
     }
 
     /// Writes a command and waits for the result.
@@ -106,6 +129,11 @@ impl Process {
         self.status_bytes("VmRSS:")
     }
 
+    /// What of that is its own: no files that are mapped.
+    pub(crate) fn own_memory_bytes(&self) -> u64 {
+        self.status_bytes("RssAnon:")
+    }
+
     /// A size in proc(5).
     fn status_bytes(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it lives");
@@ -120,6 +148,17 @@ impl Process {
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
         let ticks: u64 = fields.map(|field| field.parse::<u64>().expect("a number of ticks")).sum();
         Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// The time that its present threads have run, to the nanosecond (the scheduler's own count).
+    pub(crate) fn run_time(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives");
+        let of_thread = |path: PathBuf| {
+            let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        // A thread may end meanwhile.
+        Duration::from_nanos(threads.filter_map(Result::ok).filter_map(|thread| of_thread(thread.path())).sum())
     }
 
     /// Ends it in order: it has written everything when this returns.
@@ -144,10 +183,9 @@ fn next(lines: &Mutex<Receiver<Line>>, test: impl Fn(&Value) -> bool) -> Word {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let line = lines.recv_timeout(left).unwrap_or_else(|error| panic!("what is waited for does not come: {error}"));
-        let value = serde_json::from_slice(&line.text)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&line.text)));
-        if test(&value) {
-            return Word { at: line.at, value };
+        let word = line.word();
+        if test(&word.value) {
+            return word;
         }
     }
 }
@@ -219,9 +257,14 @@ impl Node {
         Self { owner, ..Self::start_in(&folder, options) }
     }
 
+    /// Ends it in order, see [`Process::stop`].
+    pub(crate) fn stop(self) {
+        self.process.stop();
+    }
+
     /// Where it serves HTTP.
     pub(crate) fn http(&self) -> SocketAddr {
-        let url = self.ready["http"].as_str().expect("it serves");
+        let url = self.ready()["http"].as_str().expect("it serves");
         url.strip_prefix("http://").and_then(|place| place.parse().ok()).expect("an address")
     }
 
@@ -272,6 +315,14 @@ pub(crate) fn folder() -> TempDir {
 struct Line {
     at: Instant,
     text: Vec<u8>,
+}
+
+impl Line {
+    fn word(&self) -> Word {
+        let value = serde_json::from_slice(&self.text)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.text)));
+        Word { at: self.at, value }
+    }
 }
 
 /// What a process says, on its way to those who wait for it.

@@ -16,26 +16,30 @@ use quipu::protocol::{
 };
 
 /// Between two blocks.
-const SPACING: Millis = Millis::from_secs(1);
+const SPACING: Millis = Millis(10);
 /// Blocks of one commit.
-const COMMIT_BLOCKS: usize = 2_000;
+pub(crate) const COMMIT_BLOCKS: usize = 2_000;
 
 /// A chain in the making.
 pub(crate) struct Chain {
     pub(crate) network: Arc<Network>,
     ledger: Ledger,
+    /// The last block's.
+    tip: Header,
+    /// Those that have not been flushed.
     blocks: Vec<(Arc<CheckedBlock>, Arc<Delta>)>,
 }
 
 impl Chain {
     /// Nothing but genesis.
     pub(crate) fn new(network: Network) -> Self {
-        Self { network: Arc::new(network), ledger: Ledger::default(), blocks: Vec::new() }
+        let tip = network.genesis().header;
+        Self { network: Arc::new(network), ledger: Ledger::default(), tip, blocks: Vec::new() }
     }
 
     /// Adds a block, and says how long connecting it took.
     pub(crate) fn add(&mut self, to: Address, transactions: Vec<CheckedTransaction>) -> Duration {
-        let parent = self.blocks.last().map_or(&self.network.genesis().header, |(block, _)| block.header());
+        let parent = &self.tip;
         let fees = transactions.iter().map(|transaction| transaction.signed().transaction.fee);
         let subsidy = self.network.parameters().subsidy;
         let amount = fees.fold(subsidy, |sum, fee| sum.checked_add(fee).expect("far below all coins"));
@@ -57,6 +61,7 @@ impl Chain {
         let delta = self.ledger.connect(&block, &self.network).expect("valid in its place");
         self.ledger.apply(&delta);
         let time = start.elapsed();
+        self.tip = *block.header();
         self.blocks.push((Arc::new(block), Arc::new(delta)));
         time
     }
@@ -70,6 +75,17 @@ impl Chain {
     pub(crate) fn store(&self, folder: &Path) -> Result<()> {
         let lock = FolderLock::acquire(folder, "bench")?;
         let (mut store, _) = Store::open(lock, &self.network)?;
+        self.write(&mut store)
+    }
+
+    /// Writes what was added since the last time, and forgets it, so that a long chain takes little memory.
+    pub(crate) fn flush(&mut self, store: &mut Store) -> Result<()> {
+        self.write(store)?;
+        self.blocks.clear();
+        Ok(())
+    }
+
+    fn write(&self, store: &mut Store) -> Result<()> {
         for (sequence, chunk) in (1..).zip(self.blocks.chunks(COMMIT_BLOCKS)) {
             let writes = chunk.iter().flat_map(|(block, delta)| {
                 let place = Place { height: block.header().height, id: block.id() };

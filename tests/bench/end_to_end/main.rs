@@ -10,13 +10,14 @@
 //! | `rows` | one file for each benchmark: what it measures, against what, with which target |
 //! | `limits` | what the bare libraries and the machine can do |
 //! | `network`, `traffic` | links between processes, how long news takes over them, what crosses them |
-//! | `chain`, `submit` | chains and transactions for nodes to begin with |
+//! | `chain`, `fixture`, `submit`, `sender` | chains and transactions for nodes to begin with, or to be given |
 //! | `figure`, `report`, `plot` | figures, and how they are shown and kept |
 //!
 //! Not here: benchmarks of single functions. Mining has a program of its own (`cargo bench --bench mining`), which is called.
 
 mod chain;
 mod figure;
+mod fixture;
 mod limits;
 mod network;
 mod plot;
@@ -25,6 +26,8 @@ mod plot;
 mod process;
 mod report;
 mod rows;
+#[path = "../network/sender.rs"]
+mod sender;
 mod submit;
 mod traffic;
 

@@ -2,9 +2,16 @@
 
 mod binary;
 mod known;
+mod latency;
 mod limits;
 mod mining;
+mod prompt;
 mod propagation;
+mod rest;
+mod start;
+mod sync;
+mod sync_full;
+mod transactions;
 
 use anyhow::Result;
 
@@ -47,6 +54,43 @@ pub(crate) const ALL: &[Benchmark] = &[
         what: "how long a block of 5,000 known transactions takes to 8 nodes, and what crosses the links",
         run: known::run,
         plots: known::PLOTS,
+    },
+    Benchmark {
+        name: sync::NAME,
+        what: "how long a new node takes to 100,000 and to 1,000,000 near-empty blocks",
+        run: sync::run,
+        plots: sync::PLOTS,
+    },
+    Benchmark {
+        name: sync_full::NAME,
+        what: "how fast a new node takes in full blocks, and how much memory that needs",
+        run: sync_full::run,
+        plots: sync_full::PLOTS,
+    },
+    Benchmark {
+        name: transactions::NAME,
+        what: "how fast a node takes in transactions from 4 peers",
+        run: transactions::run,
+        plots: &[],
+    },
+    Benchmark { name: prompt::NAME, what: "how fast payments of a script are answered", run: prompt::run, plots: &[] },
+    Benchmark {
+        name: start::NAME,
+        what: "how long a start with 1,000,000 blocks takes, and how much memory a block",
+        run: start::run,
+        plots: start::PLOTS,
+    },
+    Benchmark {
+        name: rest::NAME,
+        what: "what a node with 8 peers takes while nothing happens",
+        run: rest::run,
+        plots: &[],
+    },
+    Benchmark {
+        name: latency::NAME,
+        what: "how long status takes while the node is busy",
+        run: latency::run,
+        plots: &[],
     },
     Benchmark {
         name: binary::NAME,

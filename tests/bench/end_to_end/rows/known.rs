@@ -28,7 +28,7 @@ pub(super) const PLOTS: &[Frame] = &[Frame {
 const NODES: usize = 8;
 /// What each account has at first, in units. It sends one at a time.
 const FUNDS: u64 = 1_000;
-const ACCOUNTS: usize = 5_000;
+pub(super) const ACCOUNTS: usize = 5_000;
 const WARM_UP_BLOCKS: usize = 10;
 /// Near-empty blocks after each full one.
 const EMPTY_BLOCKS: usize = 10;
@@ -108,8 +108,8 @@ fn plot(context: &mut Context, world: &mut World, empty: &Arrivals) -> Result<()
 }
 
 /// Nodes on a chain in which 5,000 accounts have coins.
-struct World {
-    nodes: Vec<Node>,
+pub(super) struct World {
+    pub(super) nodes: Vec<Node>,
     /// The same chain, but for who is paid for blocks.
     chain: Chain,
     height: u64,
@@ -128,7 +128,7 @@ struct Full {
 }
 
 impl World {
-    fn start() -> Result<Self> {
+    pub(super) fn start() -> Result<Self> {
         let mut chain = Chain::new(Network::new(Parameters::dev())?);
         let rich = key(ACCOUNTS);
         chain.add(rich.public_key().address(), Vec::new());
@@ -150,18 +150,24 @@ impl World {
     }
 
     /// At each node in turn.
-    fn mine(&mut self, arrivals: &mut Arrivals) {
+    pub(super) fn mine(&mut self, arrivals: &mut Arrivals) {
         self.height += 1;
         let origin = self.height as usize % NODES;
         arrivals.measure(&self.nodes, origin, "mine 1", self.height);
         self.nodes[origin].answer();
     }
 
-    /// Fills all pools with the same transactions, and mines them.
-    fn mine_full(&mut self, arrivals: &mut Arrivals, count: usize) -> Result<Full> {
+    /// Fills all pools with the same transactions.
+    pub(super) fn fill(&mut self, count: usize) -> Result<Vec<CheckedTransaction>> {
         let transactions = self.transactions(count);
         submit(&self.nodes, &transactions);
         self.wait_pending(count)?;
+        Ok(transactions)
+    }
+
+    /// Fills all pools, and mines what is in them.
+    fn mine_full(&mut self, arrivals: &mut Arrivals, count: usize) -> Result<Full> {
+        let transactions = self.fill(count)?;
         let before = self.wait_quiet()?;
         self.mine(arrivals);
         let after = self.wait_quiet()?;
