@@ -103,7 +103,7 @@ fn a_transaction_that_a_bundle_has_twice_counts_once() {
     let mut bench = Bench::new();
     let peer = bench.connect();
     let record = bench.record(1, 1);
-    assert_eq!(bench.bundle(peer, &[record.clone(), record.clone()]), Verdict::Accept);
+    assert_eq!(bench.bundle(peer, &[record.clone(), record]), Verdict::Accept);
     assert_eq!(bench.engine.view().pending, 1);
     let record = bench.record(2, 1);
     assert_eq!(bench.bundle(peer, &vec![record; 3]), Verdict::Ignore);

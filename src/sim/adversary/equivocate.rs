@@ -114,7 +114,7 @@ impl Equivocator {
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
         if let Some(signed) = take_sent(TICKET, &mut own) {
             let action = Action::Record { data: vec![2].into() };
-            let other = Transaction { action, ..signed.transaction.clone() };
+            let other = Transaction { action, ..signed.transaction };
             let other = other.sign(&hands.network.genesis_id(), hands.key);
             self.transaction_twins.note(signed, other);
         }
