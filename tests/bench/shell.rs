@@ -11,7 +11,8 @@ use quipu::engine::{Engine, EngineConfig};
 use quipu::protocol::check::check_transactions;
 use quipu::protocol::message::{RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX};
 use quipu::protocol::{
-    Account, Address, BlockId, CheckedBlock, Millis, Network, Request, Response, SignedTransaction, Status, Work,
+    Account, Address, BlockId, Bundle, CheckedBlock, Millis, Network, Request, Response, SignedTransaction, Status,
+    Work,
 };
 use quipu::sim::disk::Disk;
 
@@ -56,17 +57,18 @@ impl Shell {
         self.handle(Event::PeerDisconnected { peer }, around);
     }
 
-    /// A peer passes on transactions, each in a message of its own. All of them are new and good.
+    /// A peer passes on transactions in full bundles. All of them are new and good.
     pub(crate) fn gossip(&mut self, transactions: Vec<SignedTransaction>, around: Around) {
         self.peers += 1;
         let peer = PeerKey(self.peers);
         self.handle(Event::PeerConnected { peer }, &mut |work| work());
-        let wanted = self.accepted + transactions.len();
-        for (number, signed) in (0..).zip(transactions) {
-            let gossip = Gossip::Transaction(Box::new(signed));
+        let bundles = Bundle::pack(transactions);
+        let wanted = self.accepted + bundles.len();
+        for (number, bundle) in (0..).zip(bundles) {
+            let gossip = Gossip::Transactions(bundle);
             self.handle(Event::Gossip { peer, ticket: Ticket(number), gossip }, around);
         }
-        assert_eq!(self.accepted, wanted, "every transaction is passed on");
+        assert_eq!(self.accepted, wanted, "every bundle is passed on");
         self.handle(Event::PeerDisconnected { peer }, &mut |work| work());
     }
 
@@ -141,6 +143,7 @@ impl Shell {
             }
             Request::Pending => Response::Pending(Vec::new().into()),
             Request::Transactions { .. } => Response::Transactions(Vec::new().into()),
+            Request::BlockTransactions { .. } => unreachable!("nothing is announced here"),
         }
     }
 

@@ -109,5 +109,6 @@ fn response(request: Request, network: &Network) -> Response {
         Request::Blocks { .. } => Response::Blocks(List::default()),
         Request::Pending => Response::Pending(List::default()),
         Request::Transactions { .. } => Response::Transactions(List::default()),
+        Request::BlockTransactions { .. } => Response::BlockTransactions(List::default()),
     }
 }
