@@ -92,7 +92,7 @@ pub struct EngineConfig {
 #[derive(Debug)]
 enum Check {
     Offered { origin: PeerKey, ticket: Option<Ticket>, block: BlockRef },
-    Sync { peer: PeerKey, blocks: Vec<BlockRef> },
+    Sync { peer: PeerKey, blocks: Vec<BlockRef>, bytes: usize },
     Transactions { origins: Vec<Origin> },
 }
 
@@ -254,7 +254,9 @@ impl Engine {
             Event::Request { peer, ticket, request } => self.on_request(peer, ticket, request, now, effects),
             Event::Response { peer, key, result } => self.on_response(peer, key, result, now, effects),
             Event::BlocksChecked { key, results } => match self.checks.remove(&key) {
-                Some(Check::Sync { peer, blocks }) => self.on_sync_checked(peer, blocks, results, effects),
+                Some(Check::Sync { peer, blocks, bytes }) => {
+                    self.on_sync_checked(peer, (blocks, bytes), results, effects);
+                }
                 Some(Check::Offered { origin, ticket, block }) => {
                     for result in results {
                         self.on_offered_checked(origin, ticket, block, result, effects);
