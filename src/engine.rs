@@ -103,6 +103,7 @@ enum Check {
     Sync {
         peer: PeerKey,
         blocks: Vec<BlockRef>,
+        bytes: usize,
     },
     Transactions {
         origins: Vec<Origin>,
@@ -277,7 +278,9 @@ impl Engine {
             }
             Event::Response { peer, key, result } => self.on_response(peer, key, result, now, effects),
             Event::BlocksChecked { key, results } => match self.checks.remove(&key) {
-                Some(Check::Sync { peer, blocks }) => self.on_sync_checked(peer, blocks, results, effects),
+                Some(Check::Sync { peer, blocks, bytes }) => {
+                    self.on_sync_checked(peer, (blocks, bytes), results, effects);
+                }
                 Some(Check::Offered { origin, ticket, block }) => {
                     for result in results {
                         self.on_offered_checked(origin, ticket, block, result, effects);

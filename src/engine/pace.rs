@@ -6,6 +6,7 @@
 //! known by the key of its question, so late ones are measured too (no ambiguity as in Karn's algorithm). What a peer
 //! gains by being slow on purpose is only that it is waited for: `sync` says why nobody else has to.
 
+use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::{Block, Header, Millis, Response, SignedTransaction, TransactionId};
 
 /// How long a peer may take to answer if nothing shows that it needs longer. Also for how long it alone is waited for while
@@ -149,19 +150,20 @@ fn within_batch_time(bytes: usize, transfer: u64) -> usize {
 
 /// About how long an answer is, in bytes, found without encoding it.
 pub(crate) fn answer_bytes(response: &Response) -> usize {
-    use quipu_protocol::encode::EncodedSize;
-    let transactions_bytes = |all: &[SignedTransaction]| all.iter().map(SignedTransaction::length).sum::<usize>();
     match response {
         Response::Status(_) => 0,
         Response::Headers(headers) => headers.len() * Header::ENCODED_BYTES_MIN,
-        Response::Blocks(blocks) => {
-            blocks.iter().map(|block| Block::ENCODED_BYTES_MIN + transactions_bytes(&block.body.transactions)).sum()
-        }
+        Response::Blocks(blocks) => blocks.iter().map(block_bytes).sum(),
         Response::Pending(ids) => ids.len() * size_of::<TransactionId>(),
         Response::Transactions(transactions) | Response::BlockTransactions(transactions) => {
-            transactions_bytes(transactions)
+            transactions.iter().map(SignedTransaction::length).sum()
         }
     }
+}
+
+/// How long a block is, in bytes, found without encoding it.
+pub(crate) fn block_bytes(block: &Block) -> usize {
+    Block::ENCODED_BYTES_MIN + block.body.transactions.iter().map(SignedTransaction::length).sum::<usize>()
 }
 
 #[cfg(test)]

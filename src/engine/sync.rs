@@ -36,7 +36,8 @@ const HEADERS_AHEAD_MAX: u64 = 262_144;
 const PATH_LOW_WATER: usize = 8_192;
 /// Blocks that are fetched ahead of the first missing one.
 pub(crate) const BLOCKS_AHEAD_MAX: usize = 8_192;
-/// Blocks fetched ahead, in bytes, by the average of those that came lately.
+/// Blocks fetched ahead, in bytes, by the average of those that came lately. No blocks are asked for either while those
+/// that came and are being checked are longer: at first, and where long blocks follow short ones, the average is wrong.
 const BLOCKS_AHEAD_BYTES_MAX: usize = 16 << 20;
 /// Blocks in one request.
 pub(crate) const BLOCKS_PER_REQUEST_MAX: usize = 2_048;
@@ -63,6 +64,8 @@ pub(crate) struct Sync {
     requested: HashSet<BlockRef>,
     /// A moving average.
     body_bytes: usize,
+    /// Of the blocks that came and are being checked.
+    checking_bytes: usize,
     told_of_our_clock: bool,
     was_fetching: bool,
     /// When there is something to plan although nothing has changed.
@@ -74,6 +77,7 @@ impl Default for Sync {
         Self {
             requested: HashSet::new(),
             body_bytes: 256,
+            checking_bytes: 0,
             told_of_our_clock: false,
             was_fetching: false,
             due: Millis(0),
@@ -282,8 +286,9 @@ impl Engine {
     /// The next blocks of the path that a peer has and nobody was asked for.
     fn blocks_for(&self, peer: PeerKey, missing: &mut Option<VecDeque<BlockRef>>) -> Vec<BlockRef> {
         let Some(session) = self.peers.get(peer) else { return Vec::new() };
-        let overloaded =
-            self.unpersisted.len() > UNPERSISTED_BATCHES_MAX || self.unpersisted_bytes > UNPERSISTED_BYTES_MAX;
+        let overloaded = self.unpersisted.len() > UNPERSISTED_BATCHES_MAX
+            || self.unpersisted_bytes > UNPERSISTED_BYTES_MAX
+            || self.sync.checking_bytes > BLOCKS_AHEAD_BYTES_MAX;
         let has = session.best.and_then(|best| self.chain.highest_on_path(best, FORK_STEPS_MAX));
         let (Some(has), false) = (has, overloaded) else { return Vec::new() };
         let batch_bytes = session.pace.batch_bytes();

@@ -8,7 +8,7 @@ use quipu_protocol::{Block, CheckedBlock, Millis, SignedTransaction, Transaction
 use super::super::bundles::Origin;
 use super::super::event::{Effect, Fault, Key, Now, PeerKey, RequestFailure};
 use super::super::index::BlockRef;
-use super::super::pace::answer_bytes;
+use super::super::pace::{answer_bytes, block_bytes};
 use super::super::peers::{Asked, Flight};
 use super::super::{Check, Engine};
 
@@ -165,7 +165,12 @@ impl Engine {
         }
         self.sync.requested.extend(&found);
         let key = self.new_key();
-        self.checks.insert(key, Check::Sync { peer, blocks: found });
+        let lengths: Vec<usize> = blocks.iter().map(block_bytes).collect();
+        // Before they are checked, or much too much would be asked for until the first of them are.
+        lengths.iter().for_each(|length| self.sync.note_length(*length));
+        let bytes = lengths.into_iter().sum();
+        self.sync.checking_bytes += bytes;
+        self.checks.insert(key, Check::Sync { peer, blocks: found, bytes });
         effects.push(Effect::CheckBlocks { key, blocks });
     }
 
@@ -173,17 +178,15 @@ impl Engine {
     pub(in super::super) fn on_sync_checked(
         &mut self,
         peer: PeerKey,
-        blocks: Vec<BlockRef>,
+        (blocks, bytes): (Vec<BlockRef>, usize),
         results: Vec<Result<CheckedBlock, Violation>>,
         effects: &mut Vec<Effect>,
     ) {
+        self.sync.checking_bytes -= bytes;
         for (block, result) in blocks.into_iter().zip(results) {
             self.sync.requested.remove(&block);
             match result {
-                Ok(checked) => {
-                    self.sync.note_length(checked.length());
-                    self.chain.insert_body(block, checked.into());
-                }
+                Ok(checked) => self.chain.insert_body(block, checked.into()),
                 Err(violation) => self.on_bad_block(peer, block, violation, effects),
             }
         }

@@ -104,6 +104,35 @@ fn a_slow_disk_slows_the_sync_down() {
     }
 }
 
+/// Blocks are asked for as fast as they are checked, also by who does not know yet how long they are.
+#[test]
+fn slow_checks_slow_the_sync_down() {
+    let mut bench = Bench::with(Parameters { block_bytes_max: 4 << 20, ..Parameters::dev() });
+    bench.hold_checks = true;
+    let chain = bench.large_chain(&bench.genesis(), 12, 1);
+    let tip = chain[11].header;
+    let peers = [1, 2, 3].map(|_| {
+        let peer = bench.connect_with(&tip, 12);
+        if bench.is_asked(peer, |request| matches!(request, Request::Headers { .. })) {
+            bench.answer_headers(peer, &headers(&chain));
+        }
+        peer
+    });
+    // More than one block is longer than an answer gets.
+    let answer_next = |bench: &mut Bench| {
+        let peer = peers.into_iter().find(|peer| bench.is_asked_for_blocks(*peer))?;
+        let (key, request) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
+        let block = bench.those_of(&chain, &request).swap_remove(0);
+        bench.answer(peer, key, Response::Blocks(vec![block].into()));
+        Some(())
+    };
+    let came = std::iter::from_fn(|| answer_next(&mut bench)).count();
+    assert!((4..=4 + peers.len()).contains(&came), "{came} blocks of 4 MiB are in memory");
+    bench.release_checks();
+    while answer_next(&mut bench).is_some() {}
+    assert_eq!(bench.height(), 12);
+}
+
 /// Those that were pulled take the same places as those that come by gossip.
 #[test]
 fn transactions_that_were_pulled_and_wait_for_their_check_are_bounded() {
