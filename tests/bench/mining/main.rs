@@ -229,7 +229,7 @@ fn rate_of_threads(work: &(dyn Fn(u32) + Sync), threads: usize) -> f64 {
 fn templates() -> bool {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut is_good = true;
-    println!();
+    say("");
     for threads in [1, cores] {
         let (engine, Queues { results, .. }) = EngineSender::new();
         let miner = Miner::start(threads, engine, |line| panic!("{line}")).expect("threads");
@@ -251,11 +251,17 @@ fn templates() -> bool {
         let millis = |[median, p99]: [Duration; 2]| {
             format!("{:.2} ms, p99 {:.2} ms", median.as_secs_f64() * 1e3, p99.as_secs_f64() * 1e3)
         };
-        println!(
-            "{threads} threads follow a new template after {}; as many that only look see it after {}",
-            millis(followed),
-            millis(looked)
-        );
+        let (shown, shown_looked) = (millis(followed), millis(looked));
+        say(&format!(
+            "{threads} threads follow a new template after {shown}; as many that only look see it after {shown_looked}"
+        ));
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        let what = format!("threads that follow a new template, {threads}: beyond those that only look, p50");
+        let target = json!({"at_most": millis(TEMPLATE_TIME_MAX)});
+        tell(&what, (millis(followed[0].saturating_sub(looked[0])), "ms"), None, &target);
+        let what = format!("threads that follow a new template, {threads}: p99");
+        let reference = Some(("those that only look", millis(looked[1])));
+        tell(&what, (millis(followed[1]), "ms"), reference, &Value::Null);
         is_good &= followed[0] < looked[0] + TEMPLATE_TIME_MAX;
     }
     is_good
