@@ -1,7 +1,7 @@
 //! The threads that search for nonces: [`search`] is what they do, [`kernel`] how fast.
 //!
 //! They look for a new template several times a millisecond, and sleep while there is none. Where the system can give a
-//! thread a priority of its own they have the lowest, so that they only take time that nobody else wants. Therefore
+//! thread a priority of its own theirs is low, so that they take little but the time that nobody else wants. Therefore
 //! nobody ever waits for them either: a template is handed over, and taken back, without a lock.
 
 pub mod kernel;
@@ -49,7 +49,7 @@ struct Shared {
     generation: AtomicU64,
     is_closed: AtomicBool,
     attempts: AtomicU64,
-    /// Not for the threads that search: who waits for a lock of theirs would wait for the lowest priority.
+    /// Not for the threads that search: who waits for a lock of theirs would wait for a low priority.
     mood: Mutex<Mood>,
     mood_changed: Condvar,
 }
