@@ -43,8 +43,9 @@ use std::time::Duration;
 use attacker::{Answers, Attacker, network};
 use quipu::protocol::encode::encode;
 use quipu::protocol::{
-    Action, Amount, Announcement, Block, BlockId, Body, CheckedBlock, CompactBlock, Header, Height, LeafHash, List,
-    Network, Request, Response, Reward, SecretKey, Signature, SignedTransaction, Status, Transaction, UnixMillis, Work,
+    Action, Amount, Announcement, Block, BlockId, Body, Bundle, CheckedBlock, CompactBlock, Header, Height, LeafHash,
+    List, Network, Request, Response, Reward, SecretKey, Signature, SignedTransaction, Status, Transaction, UnixMillis,
+    Work,
 };
 
 use crate::harness::{Node, agree, number, text};
@@ -154,7 +155,7 @@ pub(crate) fn what_an_announced_block_lacks_is_pulled() {
     });
     let attacker = Attacker::connect(&victim.node, answers);
     for record in records.iter().filter(|record| **record != records[7] && **record != records[30]) {
-        attacker.publish("transactions", encode(record));
+        attacker.publish("transactions", encode(&Bundle::from(record.clone())));
         let id = record.transaction.id(&network().genesis_id()).to_string();
         victim.node.wait_event("transaction", |event| event["id"] == *id);
     }
