@@ -3,7 +3,8 @@
 //! Each path runs once in a process of its own under valgrind's callgrind, which counts what happens in
 //! [`paths::counted`] and nothing else. Valgrind plays a processor of its own, with AVX2 and without AVX-512 and SHA
 //! instructions, so the counts are the same on every x86-64 machine that has AVX2; what differs is the compiler, and a
-//! little the C library. Hash maps with a random seed move a count by a few in ten thousand.
+//! little the C library. Hash maps with a random seed move a count by a few in ten thousand, and what is sorted after them
+//! by one in a hundred.
 //!
 //! Not here: how long anything takes (`cargo bench --bench micro`), and caches, which callgrind could only guess.
 
