@@ -2,12 +2,13 @@
 //!
 //! A thread turns the node's events into lines once, for all clients, and keeps the newest. Each client has a place in
 //! that list and nothing else, so five hundred of them cost five hundred numbers. Whoever is too slow, or comes back
-//! too late, hears `reset` and asks for the state anew.
+//! too late, hears `reset` and asks for the state anew. A transaction becomes a line when it is sent for the first time:
+//! there may be tens of thousands in a second, and mostly nobody listens.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::watch;
 
 use super::App;
+use crate::engine::event::Notice;
 use crate::node::handle::{Handle, UserEvent};
 use crate::node::prompt::json;
 use crate::node::prompt::notice::Roster;
@@ -56,8 +58,31 @@ struct Kept {
 /// An event, ready to be sent.
 struct Line {
     number: u64,
-    kind: &'static str,
-    data: String,
+    told: LazyLock<Told, Box<dyn FnOnce() -> Told + Send>>,
+}
+
+/// The kind and the data of what is told; the same as scripts get.
+type Told = (&'static str, String);
+
+impl Line {
+    /// `None` for what clients are not told.
+    fn of(number: u64, event: UserEvent, identity: &Arc<Identity>, roster: &Roster) -> Option<Self> {
+        match event {
+            // Who listens here knows where the node is.
+            UserEvent::Ready { .. } => None,
+            UserEvent::Notice(Notice::Transaction(_)) => {
+                let identity = Arc::clone(identity);
+                // It names no peer.
+                let told = move || json::named_event(&event, &identity, &Roster::default());
+                Some(Self::later(number, move || told().expect("scripts are told of each transaction")))
+            }
+            _ => json::named_event(&event, identity, roster).map(|told| Self::later(number, move || told)),
+        }
+    }
+
+    fn later(number: u64, told: impl FnOnce() -> Told + Send + 'static) -> Self {
+        Self { number, told: LazyLock::new(Box::new(told)) }
+    }
 }
 
 /// What a client gets next.
@@ -79,7 +104,7 @@ impl Feed {
         let run = getrandom::u32().map_err(io::Error::from)?;
         let feed = Self { kept: Arc::new(Mutex::new(Kept { events: VecDeque::new(), first: 1 })), newest, run };
         let (stop, stopped) = bounded(0);
-        let (kept, events, identity) = (Arc::clone(&feed.kept), handle.overhear(), identity.clone());
+        let (kept, events, identity) = (Arc::clone(&feed.kept), handle.overhear(), Arc::new(identity.clone()));
         let thread = thread::spawn("feed", failed, move || {
             let mut roster = Roster::default();
             loop {
@@ -90,9 +115,9 @@ impl Feed {
                 let Ok(event) = event else { return };
                 observe(&event);
                 roster.learn(&event);
-                if let Some((kind, data)) = told(&event, &identity, &roster) {
-                    let number = *sender.borrow() + 1;
-                    lock(&kept).push(Line { number, kind, data });
+                let number = *sender.borrow() + 1;
+                if let Some(line) = Line::of(number, event.clone(), &identity, &roster) {
+                    lock(&kept).push(line);
                     // Nobody may be listening.
                     let _ = sender.send(number);
                 }
@@ -138,15 +163,6 @@ impl Kept {
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     // Each change is a single step, so a lock that a panic left behind guards a whole value.
     kept.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The kind and the data of what is told; the same as scripts get.
-fn told(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<(&'static str, String)> {
-    // Who listens here knows where the node is.
-    if matches!(event, UserEvent::Ready { .. }) {
-        return None;
-    }
-    json::named_event(event, identity, roster)
 }
 
 /// Events from now on, or after the one that `Last-Event-ID` names.
@@ -200,8 +216,10 @@ fn events(
                 }
                 Next::Lines(lines) => {
                     let last = lines.last().map_or(at, |line| line.number);
-                    let event =
-                        |line: &Arc<Line>| Event::default().event(line.kind).id(feed.id(line.number)).data(&line.data);
+                    let event = |line: &Arc<Line>| {
+                        let (kind, data) = &*line.told;
+                        Event::default().event(*kind).id(feed.id(line.number)).data(data)
+                    };
                     (lines.iter().map(event).collect(), (last, None))
                 }
             })
@@ -220,7 +238,7 @@ mod tests {
         drop(sender);
         let mut kept = Kept { events: VecDeque::new(), first: 1 };
         for number in 1..=events {
-            kept.push(Line { number, kind: "tip", data: number.to_string() });
+            kept.push(Line::later(number, move || ("tip", number.to_string())));
         }
         Feed { kept: Arc::new(Mutex::new(kept)), newest, run: 0xabc }
     }
