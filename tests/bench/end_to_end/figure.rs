@@ -46,7 +46,6 @@ impl Row {
     }
 
     /// The ratio, or the figure if there is none, is to be so much or more.
-    #[allow(dead_code, reason = "no figure of the rows so far has such a target")]
     pub(crate) fn at_least(self, bound: f64) -> Self {
         Self { target: Some(Target::AtLeast(bound)), ..self }
     }

@@ -26,7 +26,6 @@ mod plot;
 mod process;
 mod report;
 mod rows;
-#[path = "../network/sender.rs"]
 mod sender;
 mod submit;
 mod traffic;
