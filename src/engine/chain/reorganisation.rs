@@ -75,6 +75,11 @@ impl Chain {
         let next = reorganisation.left.last().map_or(reorganisation.old_tip, |(last, _)| self.index.parent(*last));
         if block == next {
             reorganisation.note_left(block, body, &self.own);
+        } else {
+            // What it had mined again is not mined any more.
+            for transaction in body.transactions() {
+                reorganisation.returned.entry(transaction.id()).and_modify(|mined_again| *mined_again = false);
+            }
         }
     }
 

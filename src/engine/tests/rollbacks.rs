@@ -198,6 +198,33 @@ fn of_two_reorganisations_at_once_each_is_told() {
     assert_eq!(bench.engine.view().pending, 1);
 }
 
+/// A transaction that was mined again in a block that was taken off again, for the sake of a bad one above it, waits again.
+#[test]
+fn what_a_bad_branch_had_mined_is_not_mined() {
+    let mut bench = Bench::new();
+    let common = bench.chain(&bench.genesis(), 1, 1);
+    let fork = common[0].header;
+    let sent = bench.send(1, 0, 3, 5, 0);
+    bench.gossip_blocks(&[common, bench.branch(&fork, 1, vec![vec![sent.clone()], vec![]])].concat());
+    bench.restart();
+    bench.hold_loads = true;
+    let mut bad = bench.branch(&fork, 2, vec![vec![sent]]);
+    bad.push(bench.bad_block(&bad[0].header));
+    bad.extend(bench.chain(&bad[1].header, 2, 2));
+    let good = bench.chain(&fork, 3, 4);
+    bench.gossip_blocks(&bad);
+    bench.gossip_blocks(&good);
+    bench.hold_loads = false;
+    for loaded in std::mem::take(&mut bench.held) {
+        bench.event(loaded);
+    }
+    assert_eq!(bench.tip(), good[2].header.id());
+    assert!(bench.seen.notices.iter().any(|notice| matches!(notice, Notice::BlockRefused { .. })));
+    let told = bench.rolled_back();
+    assert_eq!(told.iter().map(|(told, _)| told[0].fate).collect::<Vec<_>>(), [Fate::Pending]);
+    assert_eq!(bench.engine.view().pending, 1);
+}
+
 /// What is forgotten is the newest, since it needs what was sent before it, but never what the node's own account sent; and
 /// the user is told of how much that is.
 #[test]
