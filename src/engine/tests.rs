@@ -6,6 +6,7 @@ mod bundles;
 mod checkpoints;
 mod compact;
 mod floods;
+mod made;
 mod pool;
 mod promises;
 mod rollbacks;
@@ -14,10 +15,10 @@ mod slow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use quipu_protocol::check::{check_block, check_header, check_transactions};
+use quipu_protocol::check::{check_block, check_transactions};
 use quipu_protocol::{
-    Action, Address, Amount, Block, BlockId, Body, CheckedBlock, Header, LeafHash, Millis, Network, Parameters,
-    Request, Response, Reward, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
+    Action, Address, Amount, Block, BlockId, CheckedBlock, Header, LeafHash, Millis, Network, Parameters, Request,
+    Response, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
 };
 
 use super::event::{
@@ -161,8 +162,9 @@ impl Bench {
         None
     }
 
-    fn release_checks(&mut self) {
+    fn release_held(&mut self) {
         self.hold_checks = false;
+        self.hold_loads = false;
         self.hold_transactions = false;
         for event in std::mem::take(&mut self.held) {
             self.event(event);
@@ -276,69 +278,6 @@ impl Bench {
 
     fn is_closed(&self, peer: PeerKey) -> bool {
         self.seen.closed.iter().any(|(closed, _)| *closed == peer)
-    }
-
-    /// `count` blocks on top of a header, each with its height in the reward's address so that branches differ.
-    fn chain(&self, on: &Header, count: u64, branch: u8) -> Vec<Block> {
-        let mut blocks: Vec<Block> = Vec::new();
-        for _ in 0..count {
-            let parent = blocks.last().map_or(*on, |block| block.header);
-            blocks.push(self.block(&parent, branch, vec![]));
-        }
-        blocks
-    }
-
-    /// Blocks of nearly 4 MiB each.
-    fn large_chain(&self, on: &Header, count: u64, branch: u8) -> Vec<Block> {
-        let mut blocks: Vec<Block> = Vec::new();
-        let key = key(branch);
-        for height in 0..count {
-            let parent = blocks.last().map_or(*on, |block| block.header);
-            let record = |number: u64| {
-                let action = Action::Record { data: vec![7; 4096].into() };
-                let transaction =
-                    Transaction { sender: key.public_key(), nonce: 970 * height + number, fee: Amount::ZERO, action };
-                transaction.sign(&self.network.genesis_id(), &key)
-            };
-            blocks.push(self.block(&parent, branch, (0..970).map(record).collect()));
-        }
-        blocks
-    }
-
-    fn block(&self, parent: &Header, branch: u8, transactions: Vec<SignedTransaction>) -> Block {
-        let fees: u64 = transactions.iter().map(|signed| signed.transaction.fee.units()).sum();
-        let amount = Amount::from_units(Amount::COIN.units() + fees);
-        let reward = Reward { to: key(branch).public_key().address(), amount };
-        self.solve(parent, Body { reward, transactions: transactions.into() }, |_| {})
-    }
-
-    fn solve(&self, parent: &Header, body: Body, change: impl Fn(&mut Header)) -> Block {
-        let mut header = Header {
-            version: 1,
-            height: parent.height.next(),
-            parent: parent.id(),
-            body_root: body.root(),
-            timestamp: parent.timestamp,
-            target: self.network.parameters().easiest_target,
-            nonce: 0,
-        };
-        change(&mut header);
-        while check_header(&header, &self.network).is_err_and(|violation| violation.rule() == 6) {
-            header.nonce += 1;
-        }
-        Block { header, body }
-    }
-
-    fn genesis(&self) -> Header {
-        self.network.genesis().header
-    }
-
-    fn send(&self, from: u8, nonce: u64, to: u8, units: u64, fee: u64) -> SignedTransaction {
-        let key = key(from);
-        let action =
-            Action::Transfer { to: super::tests::key(to).public_key().address(), amount: Amount::from_units(units) };
-        Transaction { sender: key.public_key(), nonce, fee: Amount::from_units(fee), action }
-            .sign(&self.network.genesis_id(), &key)
     }
 }
 

@@ -323,7 +323,7 @@ fn who_passes_on_a_block_that_breaks_a_rule_is_dropped_whatever_it_tells_meanwhi
     bench.hold_checks = true;
     bench.event(Event::Gossip { peer, ticket: Ticket(1), gossip: Gossip::Block(Box::new(bad)) });
     bench.tell(peer, &genesis, 0);
-    bench.release_checks();
+    bench.release_held();
     assert_eq!(bench.seen.verdicts, [(Ticket(1), Verdict::Reject)]);
     assert!(bench.is_closed(peer));
 }

@@ -125,7 +125,7 @@ fn verdicts_wait_for_checks_across_batches() {
     }
     assert_eq!(bench.occupancy("judged_bundles"), sizes.len());
     assert_eq!(bench.seen.verdicts, []);
-    bench.release_checks();
+    bench.release_held();
     let verdicts: Vec<_> = (0..sizes.len()).map(|ticket| (Ticket(ticket as u64), Verdict::Accept)).collect();
     bench.seen.verdicts.sort_by_key(|(ticket, _)| *ticket);
     assert_eq!(bench.seen.verdicts, verdicts);
@@ -235,7 +235,7 @@ fn nothing_more_is_checked_of_a_peer_that_was_cut_off() {
     bench.event(first);
     assert!(bench.is_closed(forger));
     assert_eq!(bench.occupancy("unchecked_transactions"), 0, "but that of the honest peer, which is in its check");
-    bench.release_checks();
+    bench.release_held();
     assert_eq!(bench.seen.verdicts.len() as u64, tickets, "each bundle gets its verdict");
     assert!(bench.seen.verdicts.contains(&(Ticket(tickets - 1), Verdict::Accept)));
     assert_eq!(bench.occupancy("judged_bundles"), 0);

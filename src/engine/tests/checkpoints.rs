@@ -120,10 +120,7 @@ fn a_branch_that_is_stored_is_left_aside_until_the_checkpoint_is_removed() {
     bench.gossip_block(peer, &theirs[3]);
     assert_eq!((bench.held.len(), bench.kept()), (1, (8, 8)));
     bench.set_checkpoint(2);
-    bench.hold_loads = false;
-    for loaded in std::mem::take(&mut bench.held) {
-        bench.event(loaded);
-    }
+    bench.release_held();
     assert_eq!(bench.tip(), ours[3].header.id());
 
     // It holds before anything else is chosen.
@@ -193,7 +190,7 @@ fn what_is_on_its_way_is_dropped() {
     bench.event(Event::Gossip { peer, ticket: Ticket(1_000), gossip });
     bench.set_checkpoint(2);
     assert_eq!(bench.engine.view().syncing, None);
-    bench.release_checks();
+    bench.release_held();
     bench.answer_blocks(peer, &fetched);
     assert_eq!(bench.disk.stored().headers.len(), 4);
     assert_eq!(bench.tip(), ours[3].header.id());

@@ -128,7 +128,7 @@ fn slow_checks_slow_the_sync_down() {
     };
     let came = std::iter::from_fn(|| answer_next(&mut bench)).count();
     assert!((4..=4 + peers.len()).contains(&came), "{came} blocks of 4 MiB are in memory");
-    bench.release_checks();
+    bench.release_held();
     while answer_next(&mut bench).is_some() {}
     assert_eq!(bench.height(), 12);
 }
@@ -236,7 +236,7 @@ fn blocks_that_wait_for_their_check_are_bounded_for_each_peer_and_in_all() {
     assert_eq!(offered[..2], [OFFERED_PER_PEER_MAX, 2 * OFFERED_PER_PEER_MAX]);
     let most = OFFERED_MAX.min(offered.len() * OFFERED_PER_PEER_MAX);
     assert_eq!(offered.last(), Some(&most));
-    bench.release_checks();
+    bench.release_held();
     assert_eq!(bench.occupancy("offered_blocks"), 0);
     assert_eq!(bench.seen.verdicts.len() as u64, number, "each gets its verdict");
 }

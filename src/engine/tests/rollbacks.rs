@@ -178,10 +178,7 @@ fn of_two_reorganisations_at_once_each_is_told() {
     let second = bench.chain(&fork, 3, 4);
     bench.gossip_blocks(&first);
     bench.gossip_blocks(&second);
-    bench.hold_loads = false;
-    for loaded in std::mem::take(&mut bench.held) {
-        bench.event(loaded);
-    }
+    bench.release_held();
     assert_eq!(bench.tip(), second[2].header.id());
     let depths: Vec<u64> = bench
         .seen
@@ -214,10 +211,7 @@ fn what_a_bad_branch_had_mined_is_not_mined() {
     let good = bench.chain(&fork, 3, 4);
     bench.gossip_blocks(&bad);
     bench.gossip_blocks(&good);
-    bench.hold_loads = false;
-    for loaded in std::mem::take(&mut bench.held) {
-        bench.event(loaded);
-    }
+    bench.release_held();
     assert_eq!(bench.tip(), good[2].header.id());
     assert!(bench.seen.notices.iter().any(|notice| matches!(notice, Notice::BlockRefused { .. })));
     let told = bench.rolled_back();
