@@ -28,8 +28,8 @@ pub const ID_BITS_MIN: u8 = 16;
 /// The most.
 pub const ID_BITS_MAX: u8 = 32;
 /// Bits beyond those that number the known transactions: a transaction that is not among them is taken for one of the
-/// block's in one case of 256.
-const SPARE_BITS: u32 = 8;
+/// block's in one case of 64, and then one more transaction is pulled.
+const SPARE_BITS: u32 = 6;
 /// A block up to this length, in bytes, is best announced whole: then no peer has to ask for anything.
 pub const WHOLE_BYTES_MAX: usize = 4 << 10;
 /// No block has more transactions.
