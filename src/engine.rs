@@ -358,7 +358,12 @@ impl Engine {
     fn follow(&mut self, progress: Progress, effects: &mut Vec<Effect>) {
         // Nothing is admitted between two chains, so whoever has nothing in the pool now has nothing there then.
         let changed = progress.changed_accounts().filter(|address| self.mempool.has_of(address));
-        self.changed_accounts.extend(changed);
+        if self.changed_accounts.is_empty() {
+            // Of one block they are in order, and a tree is made of them at once.
+            self.changed_accounts = changed.collect();
+        } else {
+            self.changed_accounts.extend(changed);
+        }
         for (place, violation) in &progress.refused {
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
             self.drop_condemned_peers(violation, effects);

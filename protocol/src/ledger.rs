@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bincode::{Decode, Encode};
+use foldhash::fast::RandomState;
 
 use crate::account::Address;
 use crate::amount::Amount;
@@ -46,7 +47,7 @@ pub struct Delta {
 /// All accounts after some block.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    accounts: HashMap<Address, Account>,
+    accounts: HashMap<Address, Account, RandomState>,
 }
 
 impl Ledger {
@@ -111,7 +112,7 @@ impl Ledger {
 #[derive(Debug)]
 pub struct Overlay<'a> {
     base: &'a Ledger,
-    touched: HashMap<Address, Touched>,
+    touched: HashMap<Address, Touched, RandomState>,
 }
 
 /// An account of the ledger below, and what has become of it.
@@ -124,12 +125,13 @@ struct Touched {
 impl<'a> Overlay<'a> {
     /// Nothing applied yet.
     pub fn new(base: &'a Ledger) -> Self {
-        Self { base, touched: HashMap::new() }
+        Self { base, touched: HashMap::default() }
     }
 
     /// Room for what this many transactions and a reward touch.
     fn with_room(base: &'a Ledger, transactions: usize) -> Self {
-        Self { base, touched: HashMap::with_capacity(2 * transactions + 1) }
+        let touched = HashMap::with_capacity_and_hasher(2 * transactions + 1, RandomState::default());
+        Self { base, touched }
     }
 
     /// One account after what was applied.

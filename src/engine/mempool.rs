@@ -5,14 +5,19 @@
 //! [`Mempool::list`] and [`Mempool::iter`]. Deliberately absent: coins that an account is about to receive do not count
 //! until they are mined.
 
+mod queue;
+
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
+use foldhash::fast::RandomState;
 use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{Account, Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
 
 use super::event::PeerKey;
+use queue::{Queue, Rank, Waiting};
 
 /// All transactions together, in bytes of memory. The worst paying are evicted for better paying ones.
 pub const POOL_BYTES_MAX: usize = 128 << 20;
@@ -52,75 +57,22 @@ pub enum Refusal {
     ShareUsed,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    transaction: CheckedTransaction,
-    arrival: u64,
-    from: Option<PeerKey>,
-    durable: bool,
-}
-
-impl Waiting {
-    fn bytes(&self) -> usize {
-        bytes(&self.transaction)
-    }
-
-    fn spends(&self) -> Amount {
-        spends(&self.transaction)
-    }
-
-    fn rank(&self) -> Rank {
-        let content = &self.transaction.signed().transaction;
-        Rank {
-            fee_rate: fee_rate(&self.transaction),
-            youth: u64::MAX - self.arrival,
-            sender: self.transaction.sender(),
-            nonce: content.nonce,
-        }
-    }
-}
-
-/// Orders what waits from the worst: the lowest fee for its size, of equals the one that came last.
+/// Where a transaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    fee_rate: u64,
-    youth: u64,
+struct Place {
     sender: Address,
     nonce: u64,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    by_nonce: BTreeMap<u64, Waiting>,
-    spends: u128,
-    /// The one that can be mined now.
-    ready: Option<Rank>,
-}
-
-impl Queue {
-    /// The first nonce from this one on that is missing.
-    fn next_nonce(&self, mut nonce: u64) -> u64 {
-        // Mostly there is no gap, and then the last one tells.
-        let last = self.by_nonce.last_key_value().map_or(nonce, |(last, _)| *last);
-        let end = last.saturating_add(1);
-        if end.saturating_sub(nonce) == self.by_nonce.len() as u64 {
-            return end;
-        }
-        while self.by_nonce.contains_key(&nonce) {
-            nonce += 1;
-        }
-        nonce
-    }
 }
 
 /// The pool.
 #[derive(Debug, Default)]
 pub struct Mempool {
-    queues: BTreeMap<Address, Queue>,
-    by_id: HashMap<TransactionId, (Address, u64)>,
+    /// None is empty.
+    queues: HashMap<Address, Queue, RandomState>,
+    by_id: HashMap<TransactionId, Place, RandomState>,
     ranking: BTreeMap<Rank, TransactionId>,
     /// Those that can be mined now, at most one of each account.
-    ready: BTreeSet<Rank>,
+    ready: BTreeMap<Rank, Place>,
     peer_bytes: BTreeMap<PeerKey, usize>,
     bytes: usize,
     arrivals: u64,
@@ -143,7 +95,7 @@ impl Mempool {
         self.make_room(&transaction)?;
         let (id, sender, nonce) = (transaction.id(), transaction.sender(), transaction.signed().transaction.nonce);
         if replaces {
-            self.remove(sender, nonce);
+            self.remove(Place { sender, nonce });
         }
         self.arrivals += 1;
         let waiting = Waiting { arrival: self.arrivals, from, durable, transaction };
@@ -151,15 +103,14 @@ impl Mempool {
         if let Some(peer) = from {
             *self.peer_bytes.entry(peer).or_default() += waiting.bytes();
         }
-        let rank = waiting.rank();
-        self.by_id.insert(id, (sender, nonce));
+        let (rank, place) = (waiting.rank(), Place { sender, nonce });
+        self.by_id.insert(id, place);
         self.ranking.insert(rank, id);
         let queue = self.queues.entry(sender).or_default();
-        queue.spends += u128::from(waiting.spends().units());
-        queue.by_nonce.insert(nonce, waiting);
+        queue.insert(waiting);
         if nonce == account.nonce {
             queue.ready = Some(rank);
-            self.ready.insert(rank);
+            self.ready.insert(rank, place);
         }
         Ok(())
     }
@@ -183,10 +134,10 @@ impl Mempool {
         if content.nonce > next.saturating_add(NONCE_GAP_MAX) {
             return Err(Refusal::Gap);
         }
-        let replaced = queue.and_then(|queue| queue.by_nonce.get(&content.nonce));
+        let replaced = queue.and_then(|queue| queue.get(content.nonce));
         let (mut waiting_spends, mut waiting_count) = (0, 0);
         if let Some(queue) = queue {
-            (waiting_spends, waiting_count) = (queue.spends, queue.by_nonce.len());
+            (waiting_spends, waiting_count) = (queue.spends(), queue.len());
         }
         if let Some(replaced) = replaced {
             let fee = replaced.transaction.signed().transaction.fee.units();
@@ -218,16 +169,16 @@ impl Mempool {
             return Ok(());
         }
         let (sender, nonce) = (transaction.sender(), transaction.signed().transaction.nonce);
-        let replaced = self.queues.get(&sender).and_then(|queue| queue.by_nonce.get(&nonce));
+        let replaced = self.queues.get(&sender).and_then(|queue| queue.get(nonce));
         let freed = replaced.map_or(0, Waiting::bytes);
         while self.bytes - freed + bytes(transaction) > POOL_BYTES_MAX {
-            let (worst, _) = self.ranking.first_key_value().expect("a full pool is not empty");
-            let worst = *worst;
-            if worst.fee_rate >= fee_rate(transaction) || worst.sender == sender {
+            let (worst, id) = self.ranking.first_key_value().expect("a full pool is not empty");
+            let place = self.by_id[id];
+            if worst.fee_rate >= fee_rate(transaction) || place.sender == sender {
                 return Err(Refusal::Full);
             }
             // What the same account sent later can't be mined without it.
-            self.truncate(worst.sender, worst.nonce);
+            self.truncate(place);
         }
         Ok(())
     }
@@ -247,72 +198,72 @@ impl Mempool {
     pub fn spendable(&self, address: &Address, ledger: &Ledger) -> (Amount, u64) {
         let balance = ledger.account(address).balance;
         let Some(queue) = self.queues.get(address) else { return (balance, 0) };
-        let left = u128::from(balance.units()).saturating_sub(queue.spends) as u64;
-        (Amount::from_units(left), queue.by_nonce.len() as u64)
+        let left = u128::from(balance.units()).saturating_sub(queue.spends()) as u64;
+        (Amount::from_units(left), queue.len() as u64)
     }
 
     /// Brings the pool up to date with accounts that a block has changed.
     pub fn update(&mut self, changed: impl IntoIterator<Item = Address>, ledger: &Ledger) {
+        let mut left = Vec::new();
         for address in changed {
-            let account = ledger.account(&address);
-            while let Some(queue) = self.queues.get(&address) {
-                let first = *queue.by_nonce.first_key_value().expect("queues are not empty").0;
-                if first < account.nonce {
-                    self.remove(address, first);
-                } else if queue.spends > u128::from(account.balance.units()) {
-                    let last = *queue.by_nonce.last_key_value().expect("queues are not empty").0;
-                    self.remove(address, last);
-                } else {
-                    break;
-                }
+            let Entry::Occupied(mut entry) = self.queues.entry(address) else { continue };
+            let (queue, account) = (entry.get_mut(), ledger.account(&address));
+            let ready_before = queue.ready;
+            while let Some(mined) = queue.first().map(Waiting::nonce).filter(|first| *first < account.nonce) {
+                left.extend(queue.remove(mined));
             }
-            self.note_ready(address, ledger);
+            while let Some(last) = queue.last().map(Waiting::nonce).filter(|_| queue.spends() > balance(account)) {
+                left.extend(queue.remove(last));
+            }
+            queue.ready = queue.get(account.nonce).map(Waiting::rank);
+            if queue.ready != ready_before {
+                ready_before.map(|before| self.ready.remove(&before));
+                let place = Place { sender: address, nonce: account.nonce };
+                self.ready.extend(queue.ready.map(|ready| (ready, place)));
+            }
+            if queue.is_empty() {
+                entry.remove();
+            }
         }
-    }
-
-    /// Finds out which transaction of an account can be mined now.
-    fn note_ready(&mut self, sender: Address, ledger: &Ledger) {
-        let Some(queue) = self.queues.get_mut(&sender) else { return };
-        let ready = queue.by_nonce.get(&ledger.account(&sender).nonce).map(Waiting::rank);
-        if let Some(before) = std::mem::replace(&mut queue.ready, ready) {
-            self.ready.remove(&before);
-        }
-        self.ready.extend(ready);
+        left.into_iter().for_each(|waiting| self.forget(waiting));
     }
 
     /// The best paying transactions that can be mined now, within `bytes_max` bytes, in an order in which they can.
     pub fn select(&self, ledger: &Ledger, bytes_max: usize) -> Vec<CheckedTransaction> {
-        let mut firsts = self.ready.iter().rev().peekable();
+        let mut firsts = self.ready.iter().rev().map(|(rank, place)| (*rank, *place)).peekable();
         // What comes after those that were taken.
         let mut seconds = BinaryHeap::new();
         let mut overlay = Overlay::new(ledger);
         let (mut selected, mut bytes) = (Vec::new(), 0);
         while bytes + SignedTransaction::ENCODED_BYTES_MIN <= bytes_max {
-            let second_is_better = seconds.peek() > firsts.peek().copied();
-            let rank = if second_is_better { seconds.pop() } else { firsts.next().copied() };
-            let Some(rank) = rank else { break };
-            let queue = &self.queues[&rank.sender].by_nonce;
-            let transaction = &queue[&rank.nonce].transaction;
+            let second_is_better = seconds.peek() > firsts.peek();
+            let best = if second_is_better { seconds.pop() } else { firsts.next() };
+            let Some((_, Place { sender, nonce })) = best else { break };
+            let queue = &self.queues[&sender];
+            let transaction = &queue.get(nonce).expect("what can be mined is there").transaction;
             if bytes + transaction.length() > bytes_max || overlay.apply(transaction).is_err() {
                 continue;
             }
             bytes += transaction.length();
             selected.push(transaction.clone());
-            seconds.extend(rank.nonce.checked_add(1).and_then(|next| queue.get(&next)).map(Waiting::rank));
+            let second = nonce.checked_add(1).and_then(|next| queue.get(next));
+            seconds.extend(second.map(|next| (next.rank(), Place { sender, nonce: next.nonce() })));
         }
         selected
     }
 
-    /// All that waits, by sender and nonce.
+    /// All that waits, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &CheckedTransaction> {
-        self.queues.values().flat_map(|queue| queue.by_nonce.values()).map(|waiting| &waiting.transaction)
+        self.queues.values().flat_map(Queue::iter).map(|waiting| &waiting.transaction)
     }
 
-    /// All that waits: first what can be mined now, in that order, then the rest.
+    /// All that waits: first what can be mined now, in that order, then the rest, by sender and nonce.
     pub fn list(&self, ledger: &Ledger) -> Vec<CheckedTransaction> {
         let mut listed = self.select(ledger, usize::MAX);
         let ready: BTreeSet<TransactionId> = listed.iter().map(CheckedTransaction::id).collect();
-        listed.extend(self.iter().filter(|one| !ready.contains(&one.id())).cloned());
+        let mut rest: Vec<_> = self.iter().filter(|one| !ready.contains(&one.id())).cloned().collect();
+        rest.sort_unstable_by_key(|one| (one.sender(), one.signed().transaction.nonce));
+        listed.append(&mut rest);
         listed
     }
 
@@ -323,8 +274,8 @@ impl Mempool {
 
     /// A transaction that waits.
     pub fn get(&self, id: &TransactionId) -> Option<&CheckedTransaction> {
-        let (sender, nonce) = self.by_id.get(id)?;
-        Some(&self.queues[sender].by_nonce[nonce].transaction)
+        let place = self.by_id.get(id)?;
+        self.queues[&place.sender].get(place.nonce).map(|waiting| &waiting.transaction)
     }
 
     /// Whether anything could be mined now.
@@ -357,26 +308,33 @@ impl Mempool {
         self.peer_bytes.remove(&peer);
     }
 
-    fn truncate(&mut self, sender: Address, from_nonce: u64) {
-        let Some(queue) = self.queues.get(&sender) else { return };
-        let nonces: Vec<u64> = queue.by_nonce.range(from_nonce..).map(|(nonce, _)| *nonce).collect();
-        for nonce in nonces {
-            self.remove(sender, nonce);
+    /// Removes a transaction and all that the same account sent later.
+    fn truncate(&mut self, from: Place) {
+        while let Some(last) = self.queues.get(&from.sender).and_then(Queue::last).map(Waiting::nonce) {
+            if last < from.nonce {
+                return;
+            }
+            self.remove(Place { nonce: last, ..from });
         }
     }
 
-    fn remove(&mut self, sender: Address, nonce: u64) {
-        let Some(queue) = self.queues.get_mut(&sender) else { return };
-        let Some(waiting) = queue.by_nonce.remove(&nonce) else { return };
-        queue.spends -= u128::from(waiting.spends().units());
+    fn remove(&mut self, place: Place) {
+        let Entry::Occupied(mut entry) = self.queues.entry(place.sender) else { return };
+        let queue = entry.get_mut();
+        let Some(waiting) = queue.remove(place.nonce) else { return };
         let rank = waiting.rank();
         if queue.ready.take_if(|ready| *ready == rank).is_some() {
             self.ready.remove(&rank);
         }
-        if queue.by_nonce.is_empty() {
-            self.queues.remove(&sender);
+        if queue.is_empty() {
+            entry.remove();
         }
-        self.ranking.remove(&rank);
+        self.forget(waiting);
+    }
+
+    /// What has left its queue is nowhere any more.
+    fn forget(&mut self, waiting: Waiting) {
+        self.ranking.remove(&waiting.rank());
         self.by_id.remove(&waiting.transaction.id());
         self.bytes -= waiting.bytes();
         if let Some(bytes) = waiting.from.and_then(|peer| self.peer_bytes.get_mut(&peer)) {
@@ -386,6 +344,10 @@ impl Mempool {
             self.dropped_durable.push(waiting.transaction.id());
         }
     }
+}
+
+fn balance(account: Account) -> u128 {
+    account.balance.units().into()
 }
 
 fn bytes(transaction: &CheckedTransaction) -> usize {
@@ -406,23 +368,28 @@ fn fee_rate(transaction: &CheckedTransaction) -> u64 {
 impl Mempool {
     /// Compares everything that is kept with what follows from the queues.
     pub(super) fn assert_sound(&self, ledger: &Ledger) {
-        let all = || self.queues.values().flat_map(|queue| queue.by_nonce.values());
+        let all = || self.queues.values().flat_map(Queue::iter);
         assert_eq!(self.bytes, all().map(Waiting::bytes).sum::<usize>());
         assert!(self.bytes <= POOL_BYTES_MAX);
-        let ids = all().map(|one| (one.transaction.id(), (one.transaction.sender(), one.rank().nonce)));
-        assert_eq!(self.by_id, ids.collect::<HashMap<_, _>>());
+        let place = |one: &Waiting| Place { sender: one.transaction.sender(), nonce: one.nonce() };
+        let ids: HashMap<_, _, RandomState> = all().map(|one| (one.transaction.id(), place(one))).collect();
+        assert_eq!(self.by_id, ids);
         let ranking = all().map(|one| (one.rank(), one.transaction.id()));
         assert_eq!(self.ranking, ranking.collect::<BTreeMap<_, _>>());
         let of_peer = |peer: &PeerKey| all().filter(|one| one.from == Some(*peer)).map(Waiting::bytes).sum::<usize>();
         assert!(self.peer_bytes.iter().all(|(peer, bytes)| *bytes == of_peer(peer) && *bytes <= PEER_BYTES_MAX));
-        let mut ready = BTreeSet::new();
-        for (sender, queue) in &self.queues {
+        let mut ready = BTreeMap::new();
+        let queues: BTreeMap<_, _> = self.queues.iter().collect();
+        for (sender, queue) in queues {
             let account = ledger.account(sender);
-            assert!(!queue.by_nonce.is_empty() && queue.by_nonce.keys().all(|nonce| *nonce >= account.nonce));
-            assert_eq!(queue.spends, queue.by_nonce.values().map(|one| u128::from(one.spends().units())).sum::<u128>());
-            assert!(queue.spends <= u128::from(account.balance.units()));
-            assert_eq!(queue.ready, queue.by_nonce.get(&account.nonce).map(Waiting::rank));
-            ready.extend(queue.ready);
+            assert!(!queue.is_empty() && queue.iter().all(|one| one.nonce() >= account.nonce));
+            assert!(queue.iter().is_sorted_by(|one, next| one.nonce() < next.nonce()));
+            assert!(queue.iter().all(|one| one.transaction.sender() == *sender));
+            assert_eq!(queue.spends(), queue.iter().map(|one| u128::from(one.spends().units())).sum::<u128>());
+            assert!(queue.spends() <= u128::from(account.balance.units()));
+            let first = queue.iter().find(|one| one.nonce() == account.nonce);
+            assert_eq!(queue.ready, first.map(Waiting::rank));
+            ready.extend(first.map(|first| (first.rank(), place(first))));
         }
         assert_eq!(self.ready, ready);
     }
