@@ -31,6 +31,9 @@ pub const SENDER_TRANSACTIONS_MAX: usize = 16_384;
 /// checks, but not by more than a few.
 pub const NONCE_GAP_MAX: u64 = 4 * BUNDLE_TRANSACTIONS_MAX as u64;
 
+/// Of what is ranked, this part is many.
+const MANY_PART: usize = 4;
+
 /// Why a transaction was not taken. None of these is a fault of who sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -204,7 +207,7 @@ impl Mempool {
 
     /// Brings the pool up to date with accounts that a block has changed.
     pub fn update(&mut self, changed: impl IntoIterator<Item = Address>, ledger: &Ledger) {
-        let mut left = Vec::new();
+        let (mut left, mut unready) = (Vec::new(), Vec::new());
         for address in changed {
             let Entry::Occupied(mut entry) = self.queues.entry(address) else { continue };
             let (queue, account) = (entry.get_mut(), ledger.account(&address));
@@ -217,7 +220,7 @@ impl Mempool {
             }
             queue.ready = queue.get(account.nonce).map(Waiting::rank);
             if queue.ready != ready_before {
-                ready_before.map(|before| self.ready.remove(&before));
+                unready.extend(ready_before);
                 let place = Place { sender: address, nonce: account.nonce };
                 self.ready.extend(queue.ready.map(|ready| (ready, place)));
             }
@@ -225,7 +228,9 @@ impl Mempool {
                 entry.remove();
             }
         }
-        left.into_iter().for_each(|waiting| self.forget(waiting));
+        remove_all(&mut self.ready, unready);
+        remove_all(&mut self.ranking, left.iter().map(Waiting::rank).collect());
+        left.into_iter().for_each(|waiting| self.forget(&waiting));
     }
 
     /// The best paying transactions that can be mined now, within `bytes_max` bytes, in an order in which they can.
@@ -329,12 +334,12 @@ impl Mempool {
         if queue.is_empty() {
             entry.remove();
         }
-        self.forget(waiting);
+        self.ranking.remove(&rank);
+        self.forget(&waiting);
     }
 
-    /// What has left its queue is nowhere any more.
-    fn forget(&mut self, waiting: Waiting) {
-        self.ranking.remove(&waiting.rank());
+    /// What has left its queue and the ranking is nowhere any more.
+    fn forget(&mut self, waiting: &Waiting) {
         self.by_id.remove(&waiting.transaction.id());
         self.bytes -= waiting.bytes();
         if let Some(bytes) = waiting.from.and_then(|peer| self.peer_bytes.get_mut(&peer)) {
@@ -344,6 +349,18 @@ impl Mempool {
             self.dropped_durable.push(waiting.transaction.id());
         }
     }
+}
+
+/// Removes ranks that are there. Many of few are removed in one go through all, which takes less time for each.
+fn remove_all<V>(ranked: &mut BTreeMap<Rank, V>, mut ranks: Vec<Rank>) {
+    if ranks.len() < ranked.len() / MANY_PART {
+        ranks.iter().for_each(|rank| drop(ranked.remove(rank)));
+        return;
+    }
+    ranks.sort_unstable();
+    let mut ranks = ranks.into_iter().peekable();
+    ranked.retain(|rank, _| ranks.next_if_eq(rank).is_none());
+    debug_assert!(ranks.next().is_none(), "all of them were there");
 }
 
 fn balance(account: Account) -> u128 {

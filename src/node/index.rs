@@ -173,7 +173,12 @@ impl Index {
             move |line: String| shared.fail(line)
         };
         let follower = follow::Follower::new(Arc::clone(&shared), noted, Box::new(told));
-        let thread = thread::spawn("index", failed, move || follower.run())?;
+        let run = move || {
+            // Who waits for a block or an answer goes first.
+            thread::lower_priority();
+            follower.run();
+        };
+        let thread = thread::spawn("index", failed, run)?;
         Ok((Self { shared, notes }, thread))
     }
 

@@ -65,7 +65,13 @@ impl<'a> Folded<'a> {
                 self.tip = place.height;
                 self.best.insert(place.height, Some(place.id));
                 self.undo.insert(*place, Some(delta));
-                self.accounts.extend(delta.changes.iter().map(|change| (change.address, change.after)));
+                let changes = delta.changes.iter().map(|change| (change.address, change.after));
+                if self.accounts.is_empty() {
+                    // They are in order, and a tree is made of them at once.
+                    self.accounts = changes.collect();
+                } else {
+                    self.accounts.extend(changes);
+                }
             }
             Write::Disconnect { place, delta } => {
                 assert_eq!(place.height, self.tip, "only the tip is disconnected");
