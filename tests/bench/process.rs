@@ -311,6 +311,12 @@ pub(crate) fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder")
 }
 
+/// A new folder in memory, where the system has such. Removed when it is dropped.
+#[allow(dead_code, reason = "not every benchmark wants one")]
+pub(crate) fn memory_folder() -> Option<TempDir> {
+    tempfile::tempdir_in("/dev/shm").ok()
+}
+
 /// A line as it came.
 struct Line {
     at: Instant,

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tempfile::TempDir;
 
 use crate::limits::Role;
-use crate::process::{Node, Options, Process, folder};
+use crate::process::{Node, Options, Process};
 
 /// Links of each process, where there are enough of them.
 const LINKS_MIN: usize = 3;
@@ -62,8 +63,13 @@ fn start<T: AsRef<Process>>(count: usize, start: impl Fn(Vec<String>) -> Result<
     Ok(started)
 }
 
-/// Nodes with those links, each in a new folder that is filled first.
-pub(crate) fn nodes_in(count: usize, options: &Options, fill: impl Fn(&Path) -> Result<()>) -> Result<Vec<Node>> {
+/// Nodes with those links, each in a new folder of its own that is filled first.
+pub(crate) fn nodes_in(
+    count: usize,
+    options: &Options,
+    folder: impl Fn() -> TempDir,
+    fill: impl Fn(&Path) -> Result<()>,
+) -> Result<Vec<Node>> {
     start(count, |peers| {
         let owner = folder();
         fill(owner.path())?;

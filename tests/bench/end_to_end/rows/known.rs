@@ -12,7 +12,7 @@ use crate::chain::{Chain, key, on_all_cores, transfer};
 use crate::figure::{Line, Row, quantile_ms, spread};
 use crate::network::{Arrivals, gossips, nodes_in};
 use crate::plot::Frame;
-use crate::process::{Node, Options};
+use crate::process::{Node, Options, folder};
 use crate::submit::submit;
 use crate::traffic::{Traffic, between, so_far};
 
@@ -138,7 +138,7 @@ impl World {
         let gifts = on_all_cores(ACCOUNTS, fund);
         chain.add(rich.public_key().address(), gifts);
         let options = Options { http: true, ..Options::default() };
-        let nodes = nodes_in(NODES, &options, |folder| chain.store(folder))?;
+        let nodes = nodes_in(NODES, &options, folder, |folder| chain.store(folder))?;
         Ok(Self { nodes, chain, height: 2, nonces: vec![0; ACCOUNTS] })
     }
 

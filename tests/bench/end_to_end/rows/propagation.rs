@@ -2,7 +2,8 @@
 //! and checked. Beside it gossipsub alone, with as many bytes over the same links, in turns.
 //!
 //! Both are timed from the command on, so a node's time has all of it: making the block, finding its nonce, checking,
-//! connecting, syncing to disk at the first and at the last node. How long the disk takes for such a block is told too.
+//! connecting, syncing to disk at the first and at the last node. How long the disk takes for such a block is told too, and
+//! how soon the block is everywhere when nobody waits for that disk, which all nodes share here: their data is in memory.
 
 use std::thread;
 use std::time::Duration;
@@ -10,13 +11,14 @@ use std::time::Duration;
 use anyhow::Result;
 use quipu::protocol::encode::encode;
 use quipu::protocol::{Network, Parameters};
+use tempfile::TempDir;
 
 use crate::Context;
 use crate::figure::{Line, Row, quantile_ms};
 use crate::limits::append::Journal;
 use crate::network::{Arrivals, gossips, nodes_in};
 use crate::plot::Frame;
-use crate::process::{Options, folder};
+use crate::process::{Options, folder, memory_folder};
 
 pub(super) const NAME: &str = "propagation";
 pub(super) const PLOTS: &[Frame] = &[Frame {
@@ -38,7 +40,7 @@ const RATIO_MAX: f64 = 1.3;
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     let blocks = context.size(300, 30);
-    let Measured { ours, bare, mut disk } = measure(NODES, blocks)?;
+    let Measured { ours, bare, mut disk } = measure(NODES, blocks, folder)?;
     let mut point = |count: usize, ours: &Arrivals, bare: &Arrivals| {
         for (line, arrivals) in [(Line::Ours, ours), (Line::Reference, bare)] {
             context.point(PLOTS[0].file, line, count as f64, quantile_ms(&mut arrivals.last.clone(), 95));
@@ -46,14 +48,14 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     };
     point(NODES, &ours, &bare);
     for count in OTHER_SIZES {
-        let Measured { ours, bare, .. } = measure(count, blocks / 3)?;
+        let Measured { ours, bare, .. } = measure(count, blocks / 3, folder)?;
         point(count, &ours, &bare);
     }
     let row = |what: &str, of: fn(&Arrivals) -> Vec<Duration>, percent| {
         let [value, reference] = [&ours, &bare].map(|arrivals| quantile_ms(&mut of(arrivals), percent));
         Row::new(NAME, what, value, "ms").beside("gossipsub alone, as many bytes", reference)
     };
-    Ok(vec![
+    let mut rows = vec![
         row("near-empty block, 8 nodes, at the last one, p95", |arrivals| arrivals.last.clone(), 95).at_most(RATIO_MAX),
         row("near-empty block, 8 nodes, at the last one, p50", |arrivals| arrivals.last.clone(), 50),
         row("near-empty block, 8 nodes, at each other one, p95", |arrivals| arrivals.each.clone(), 95),
@@ -64,7 +66,17 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
         row("near-empty block, from there to the last one, p50", Arrivals::after_origin, 50),
         Row::new(NAME, "as many bytes appended to a file, with fdatasync, p95", quantile_ms(&mut disk, 95), "ms"),
         Row::new(NAME, "as many bytes appended to a file, with fdatasync, p50", quantile_ms(&mut disk, 50), "ms"),
-    ])
+    ];
+    if memory_folder().is_some() {
+        let in_memory = || memory_folder().expect("there was room a moment ago");
+        let Measured { mut ours, mut bare, .. } = measure(NODES, blocks / 3, in_memory)?;
+        rows.extend([95, 50].map(|percent| {
+            let what = format!("near-empty block, 8 nodes with their data in memory, at the last one, p{percent}");
+            Row::new(NAME, &what, quantile_ms(&mut ours.last, percent), "ms")
+                .beside("gossipsub alone, as many bytes", quantile_ms(&mut bare.last, percent))
+        }));
+    }
+    Ok(rows)
 }
 
 /// In turns.
@@ -77,10 +89,10 @@ struct Measured {
     disk: Vec<Duration>,
 }
 
-fn measure(count: usize, blocks: usize) -> Result<Measured> {
-    let (nodes, gossips) = (nodes_in(count, &Options::default(), |_| Ok(()))?, gossips(count)?);
-    let folder = folder();
-    let mut journal = Journal::create(folder.path());
+fn measure(count: usize, blocks: usize, folder: impl Fn() -> TempDir) -> Result<Measured> {
+    let (nodes, gossips) = (nodes_in(count, &Options::default(), &folder, |_| Ok(()))?, gossips(count)?);
+    let journal_folder = folder();
+    let mut journal = Journal::create(journal_folder.path());
     // Every near-empty block is as long as the first one.
     let length = encode(Network::new(Parameters::dev())?.genesis()).len();
     let mut measured = Measured::default();
