@@ -312,7 +312,6 @@ pub(crate) fn folder() -> TempDir {
 }
 
 /// A new folder in memory, where the system has such. Removed when it is dropped.
-#[allow(dead_code, reason = "not every benchmark wants one")]
 pub(crate) fn memory_folder() -> Option<TempDir> {
     tempfile::tempdir_in("/dev/shm").ok()
 }
