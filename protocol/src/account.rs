@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha3::{Digest, Keccak256};
 
 use crate::encode::{EncodedSize, encode};
-use crate::hash::sha256;
+use crate::hash::{ascii, sha256};
 
 /// A public key, tagged with its scheme so that another can be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -78,6 +78,9 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// `0x` and 40 hex digits.
+const ADDRESS_TEXT_BYTES: usize = 42;
+
 /// Where coins are: 20 bytes, written `0x` and 40 hex digits whose case is a checksum (EIP-55).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Address(pub [u8; 20]);
@@ -115,16 +118,30 @@ pub enum AddressError {
     Checksum,
 }
 
+impl Address {
+    /// As it is written, in ASCII.
+    fn text(&self) -> [u8; ADDRESS_TEXT_BYTES] {
+        let mut text = [0; ADDRESS_TEXT_BYTES];
+        let (prefix, digits) = text.split_at_mut(2);
+        prefix.copy_from_slice(b"0x");
+        hex::encode_to_slice(self.0, digits).expect("two digits for each byte");
+        let hash = Keccak256::digest(&*digits);
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(hash) {
+            // Digits stay as they are.
+            if byte & 0x80 != 0 {
+                pair[0].make_ascii_uppercase();
+            }
+            if byte & 0x08 != 0 {
+                pair[1].make_ascii_uppercase();
+            }
+        }
+        text
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = hex::encode(self.0);
-        let hash = Keccak256::digest(digits.as_bytes());
-        let mut text = String::from("0x");
-        for (at, digit) in digits.chars().enumerate() {
-            let nibble = hash[at / 2] >> (4 * (1 - at % 2)) & 0xf;
-            text.push(if nibble >= 8 { digit.to_ascii_uppercase() } else { digit });
-        }
-        f.pad(&text)
+        f.pad(ascii(&self.text()))
     }
 }
 
@@ -154,7 +171,7 @@ impl FromStr for Address {
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_string())
+        serializer.serialize_str(ascii(&self.text()))
     }
 }
 

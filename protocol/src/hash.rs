@@ -40,7 +40,7 @@ macro_rules! hash_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                f.write_str(ascii(&digits(&self.0)))
             }
         }
 
@@ -61,7 +61,7 @@ macro_rules! hash_type {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(ascii(&digits(&self.0)))
             }
         }
 
@@ -90,6 +90,18 @@ hash_type! {
 hash_type! {
     /// The hash of a network's parameters.
     ParametersHash
+}
+
+/// In hex.
+fn digits(hash: &[u8; 32]) -> [u8; 64] {
+    let mut digits = [0; 64];
+    hex::encode_to_slice(hash, &mut digits).expect("two digits for each byte");
+    digits
+}
+
+/// Text that was made of ASCII.
+pub(crate) fn ascii(text: &[u8]) -> &str {
+    str::from_utf8(text).expect("ASCII is UTF-8")
 }
 
 /// SHA-256 of `parts`, one after the other.

@@ -240,7 +240,12 @@ impl Handle {
 
     /// What happens from now on, for a part of the node itself: the first subscriber is somebody else.
     pub(super) fn overhear(&self) -> Receiver<UserEvent> {
-        self.0.users.add()
+        self.0.users.add(true)
+    }
+
+    /// The same without the transactions that come in, of which there may be very many.
+    pub(super) fn overhear_few(&self) -> Receiver<UserEvent> {
+        self.0.users.add(false)
     }
 
     /// Replaces the snapshot.
@@ -296,11 +301,17 @@ pub(super) struct Users {
 }
 
 struct Subscribers {
-    senders: Vec<Sender<UserEvent>>,
+    all: Vec<Subscriber>,
     /// For the first subscriber, who may come after the first events.
     first: Option<Receiver<UserEvent>>,
     /// What happened before the node was ready; it is told after that.
     early: Option<Vec<UserEvent>>,
+}
+
+struct Subscriber {
+    sender: Sender<UserEvent>,
+    /// Whether it is told of transactions that come in.
+    hears_transactions: bool,
 }
 
 impl Users {
@@ -308,7 +319,8 @@ impl Users {
     pub(super) fn new() -> (Self, Receiver<Option<String>>) {
         let (sender, first) = unbounded();
         let (end, ended) = unbounded();
-        let state = Subscribers { senders: vec![sender], first: Some(first), early: Some(Vec::new()) };
+        let all = vec![Subscriber { sender, hears_transactions: true }];
+        let state = Subscribers { all, first: Some(first), early: Some(Vec::new()) };
         (Self { state: Mutex::new(state), end }, ended)
     }
 
@@ -344,12 +356,12 @@ impl Users {
 
     fn subscribe(&self) -> Receiver<UserEvent> {
         let first = self.state().first.take();
-        first.unwrap_or_else(|| self.add())
+        first.unwrap_or_else(|| self.add(true))
     }
 
-    fn add(&self) -> Receiver<UserEvent> {
+    fn add(&self, hears_transactions: bool) -> Receiver<UserEvent> {
         let (sender, receiver) = unbounded();
-        self.state().senders.push(sender);
+        self.state().all.push(Subscriber { sender, hears_transactions });
         receiver
     }
 
@@ -362,9 +374,11 @@ impl Subscribers {
     fn send(&mut self, event: &UserEvent) {
         // The last words are for everybody.
         let is_urgent = matches!(event, UserEvent::Fatal(_));
-        self.senders.retain(|sender| {
+        let is_transaction = matches!(event, UserEvent::Notice(Notice::Transaction(_)));
+        self.all.retain(|Subscriber { sender, hears_transactions }| {
             let has_room = sender.len() < SUBSCRIBER_EVENTS_MAX || is_urgent;
-            !has_room || sender.send(event.clone()).is_ok()
+            let is_told = has_room && (*hears_transactions || !is_transaction);
+            !is_told || sender.send(event.clone()).is_ok()
         });
     }
 }
@@ -372,6 +386,7 @@ impl Subscribers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::fixture::Chain;
 
     fn warnings(receiver: &Receiver<UserEvent>) -> Vec<String> {
         receiver
@@ -423,6 +438,17 @@ mod tests {
         users.ready(vec![], None);
         drop((users.subscribe(), users.subscribe()));
         warn(&users, "nobody there");
-        assert!(users.state().senders.is_empty());
+        assert!(users.state().all.is_empty());
+    }
+
+    #[test]
+    fn transactions_are_for_those_who_want_them() {
+        let (users, _ended) = Users::new();
+        users.ready(vec![], None);
+        let (all, few) = (users.subscribe(), users.add(false));
+        users.tell(UserEvent::Notice(Notice::Transaction(Chain::new(1).transfer(0))));
+        warn(&users, "both");
+        assert_eq!(warnings(&all).len(), ["ready", "transaction", "both"].len());
+        assert_eq!(warnings(&few), ["both"]);
     }
 }

@@ -104,7 +104,7 @@ impl Watch {
         failed: impl FnOnce(String) + Send + 'static,
     ) -> io::Result<(Sender<()>, JoinHandle<()>)> {
         let (stop, stopped) = bounded(0);
-        let (watch, events) = (self.clone(), handle.overhear());
+        let (watch, events) = (self.clone(), handle.overhear_few());
         let thread = thread::spawn("watch", failed, move || watch.run(&handle, &events, &stopped))?;
         Ok((stop, thread))
     }

@@ -11,6 +11,8 @@ use rustyline::ExternalPrinter;
 
 /// How many lines wait for the line editor before more are counted and dropped.
 const ABOVE_WAITING_MAX: usize = 512;
+/// So many bytes of plain lines are written in any case.
+const HELD_BYTES_MAX: usize = 64 << 10;
 /// The width of a terminal that does not tell its own.
 const COLUMNS: u16 = 80;
 /// Within this time the line editor may not yet have drawn what it was given.
@@ -22,6 +24,8 @@ const UP: &str = "\x1b[1A";
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     terminal: Option<Terminal>,
+    /// Plain lines that are held back.
+    held: Option<String>,
 }
 
 #[derive(Debug)]
@@ -57,6 +61,7 @@ impl Screen {
             }
         })?;
         Ok(Self {
+            held: None,
             terminal: Some(Terminal {
                 above,
                 reading: false,
@@ -71,10 +76,25 @@ impl Screen {
         })
     }
 
+    /// Holds plain lines back from now on, to write them in one piece.
+    pub(super) fn hold(&mut self) {
+        if self.terminal.is_none() {
+            self.held.get_or_insert_default();
+        }
+    }
+
+    /// Writes what was held back.
+    pub(super) fn release(&mut self) -> io::Result<()> {
+        match self.held.take() {
+            Some(lines) if !lines.is_empty() => write_out(&lines),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a text of one or more lines, without the last line feed.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         match &mut self.terminal {
-            None => write_out(&format!("{text}\n")),
+            None => self.plain_line(text),
             Some(terminal) if terminal.reading => {
                 let up = terminal.erase_progress();
                 let progress = terminal.progress.as_ref().map(|progress| format!("{progress}\n"));
@@ -87,6 +107,13 @@ impl Screen {
                 None => write_out(&format!("{text}\n")),
             },
         }
+    }
+
+    fn plain_line(&mut self, text: &str) -> io::Result<()> {
+        let Some(held) = &mut self.held else { return write_out(&format!("{text}\n")) };
+        held.push_str(text);
+        held.push('\n');
+        if held.len() < HELD_BYTES_MAX { Ok(()) } else { write_out(&std::mem::take(held)) }
     }
 
     /// Shows, changes or takes away the progress line. Nothing where there is no terminal.

@@ -33,6 +33,8 @@ use crate::protocol::{Action, Height};
 
 /// How often the progress line is redrawn, and summaries are looked for.
 const TICK: Duration = Duration::from_millis(250);
+/// Events that are told of in one piece: few enough that a command does not wait for them.
+const EVENTS_TOGETHER_MAX: usize = 64;
 /// How long a command that was stopped may take to answer before the node leaves without it.
 const LAST_ANSWER_WAIT: Duration = Duration::from_secs(3);
 /// Being so few blocks behind is not worth a progress line.
@@ -155,7 +157,7 @@ impl<'a> Session<'a> {
                 let next = self.overtaken.or(events).clone();
                 let step = select! {
                     recv(next) -> event => match event {
-                        Ok(event) => self.on_event(&event, input.as_ref()),
+                        Ok(event) => self.on_events(event, &next, input.as_ref()),
                         Err(_) => Err(Leave),
                     },
                     recv(logs) -> line => line.map_or(Ok(()), |line| Ok(self.screen.line(&line)?)),
@@ -177,6 +179,15 @@ impl<'a> Session<'a> {
             self.finish(&worker, events);
         }
         self.screen.close();
+    }
+
+    /// Tells of an event, and of those that have come behind it, in one piece: whoever reads is woken up once.
+    fn on_events(&mut self, first: UserEvent, more: &Receiver<UserEvent>, input: Option<&Input>) -> Step {
+        self.screen.hold();
+        let mut events = std::iter::once(first).chain(more.try_iter().take(EVENTS_TOGETHER_MAX - 1));
+        let step = events.try_for_each(|event| self.on_event(&event, input));
+        self.screen.release()?;
+        step
     }
 
     fn on_event(&mut self, event: &UserEvent, input: Option<&Input>) -> Step {
@@ -422,7 +433,8 @@ impl<'a> Session<'a> {
     }
 
     fn learn_addresses(&self, event: &UserEvent) {
-        if let UserEvent::Notice(Notice::Transaction(transaction)) = event {
+        // Nothing is completed elsewhere.
+        if let (Mode::Terminal, UserEvent::Notice(Notice::Transaction(transaction))) = (self.mode, event) {
             self.known.learn(&transaction.sender());
             if let Action::Transfer { to, .. } = &transaction.signed().transaction.action {
                 self.known.learn(to);
