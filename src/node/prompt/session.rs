@@ -33,6 +33,8 @@ use crate::protocol::{Action, Height};
 
 /// How often the progress line is redrawn, and summaries are looked for.
 const TICK: Duration = Duration::from_millis(250);
+/// The same where nobody looks: only the time of an unlocked wallet runs out.
+const TICK_OF_SCRIPTS: Duration = Duration::from_secs(1);
 /// Events that are told of in one piece: few enough that a command does not wait for them.
 const EVENTS_TOGETHER_MAX: usize = 64;
 /// How long a command that was stopped may take to answer before the node leaves without it.
@@ -151,7 +153,7 @@ impl<'a> Session<'a> {
     ) {
         // Without a thread for commands there is nothing to serve; the caller shuts the node down.
         if let Ok(worker) = Worker::start(self.desk.clone()) {
-            let ticks = crossbeam_channel::tick(TICK);
+            let ticks = crossbeam_channel::tick(if self.mode == Mode::Json { TICK_OF_SCRIPTS } else { TICK });
             let (nothing_typed, typed) = (never(), input.as_ref().map(|input| &input.typed));
             loop {
                 let next = self.overtaken.or(events).clone();

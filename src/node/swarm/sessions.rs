@@ -257,6 +257,11 @@ impl Sessions {
         overdue.copied().collect()
     }
 
+    /// When the connection was heard last that has been silent the longest.
+    pub(super) fn heard_first(&self) -> Option<Instant> {
+        self.by_peer.values().flat_map(|session| &session.connections).map(|connection| connection.alive).min()
+    }
+
     /// Our own process was stopped for a while: no connection is to blame for its silence.
     pub(super) fn forgive_silence(&mut self, now: Instant) {
         let connections = self.by_peer.values_mut().flat_map(|session| &mut session.connections);
@@ -330,9 +335,11 @@ mod tests {
         assert_eq!(sessions.overdue(now + GREETING_TIME, silence), [peer]);
         sessions.get_mut(&peer).expect("there").phase = Phase::Ready;
         assert!(sessions.overdue(now + silence, silence).is_empty());
+        assert_eq!(sessions.heard_first(), Some(now));
         let late = now + silence + Duration::from_millis(1);
         assert_eq!(sessions.overdue(late, silence), [peer]);
         sessions.forgive_silence(late);
+        assert_eq!(sessions.heard_first(), Some(late));
         assert!(sessions.overdue(late, silence).is_empty());
     }
 

@@ -16,7 +16,6 @@ use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, gossipsub};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 
 use super::address::{Subnets, carrier, ip_of, split};
 use super::behaviour::{Behaviour, DEAD_CONNECTION_TIMEOUT, Names};
@@ -36,8 +35,12 @@ use crate::protocol::{Millis, Request};
 
 mod network;
 
-/// How often deadlines are looked at.
+/// How often deadlines are looked at…
 const TICK: Duration = Duration::from_millis(200);
+/// …and how often when no connection has come or gone, and none was tried, for a while. Silence is still noticed in time.
+const TICK_AT_REST: Duration = Duration::from_secs(1);
+/// How long that while is: every deadline that is nearer than a tick at rest began within it.
+const UNREST_TIME: Duration = Duration::from_secs(15);
 /// A tick later than this means that the process itself was stopped.
 const STOPPED_TIME: Duration = Duration::from_secs(3);
 /// How long no further listening address may appear before a start is complete.
@@ -85,6 +88,10 @@ pub(super) struct Task {
     /// Where we listen; bounded by the machine's addresses.
     listens: Vec<(ListenerId, Multiaddr)>,
     last_tick: Instant,
+    /// When something happened last that sets deadlines.
+    unrest: Instant,
+    /// When the first connection will have been silent for too long, as seen at the last tick.
+    silence_due: Instant,
     next_save: Instant,
     saving: Option<JoinHandle<()>>,
     /// The remembered peers have changed since they were written.
@@ -131,6 +138,8 @@ impl Task {
             probation_told: None,
             listens: Vec::new(),
             last_tick: now,
+            unrest: now,
+            silence_due: now,
             next_save: now,
             saving: None,
             unsaved: false,
@@ -140,8 +149,8 @@ impl Task {
     /// Runs until it is told to shut down or nobody is left to tell it. Says through `listening` when the system has
     /// named the addresses that we listen on. How many there will be is unknown: IPv6 may have none.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<SwarmCommand>, listening: Sender<()>) {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let tick = tokio::time::sleep(TICK);
+        tokio::pin!(tick);
         let quiet = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(quiet);
         let mut starting = true;
@@ -157,14 +166,26 @@ impl Task {
                     }
                     self.network_event(event);
                 }
-                _ = tick.tick() => self.tick(),
+                () = &mut tick => self.tick(),
                 () = &mut quiet, if starting && !self.listens.is_empty() => {
                     starting = false;
                     let _ = listening.send(());
                 }
             }
+            let due = tokio::time::Instant::from_std(self.next_tick());
+            if tick.deadline() != due {
+                tick.as_mut().reset(due);
+            }
         }
         self.say_goodbye().await;
+    }
+
+    /// When deadlines are looked at next.
+    fn next_tick(&self) -> Instant {
+        if self.last_tick.saturating_duration_since(self.unrest) < UNREST_TIME {
+            return self.last_tick + TICK;
+        }
+        self.silence_due.clamp(self.last_tick + TICK, self.last_tick + TICK_AT_REST)
     }
 
     fn command(&mut self, command: SwarmCommand) {
@@ -238,6 +259,7 @@ impl Task {
     fn close(&mut self, peer: PeerKey, fault: &Fault, ban: Millis) {
         let Some(peer_id) = self.sessions.peer_of(peer) else { return };
         tracing::debug!(peer = %peer_id, ?fault, ban_millis = ban.0, "closed");
+        self.unrest = Instant::now();
         if ban > Millis(0) {
             if self.bans.len() >= BANS_MAX
                 && let Some(((_, first), ())) = self.bans.pop_first()
@@ -292,6 +314,7 @@ impl Task {
 
     fn connect(&mut self, address: Multiaddr, done: Sender<Result<super::PeerRow, crate::node::handle::ConnectError>>) {
         let now = Instant::now();
+        self.unrest = now;
         let (plain, wanted) = split(address.clone());
         if carrier(&plain).is_none() {
             return answer(&done, Err(failure::not_dialable(&address)));
@@ -338,6 +361,7 @@ impl Task {
             tracing::debug!(%peer, "not ready in time, or silent: closed");
             self.hang_up(peer);
         }
+        self.silence_due = self.sessions.heard_first().unwrap_or(now) + DEAD_CONNECTION_TIMEOUT;
         while let Some(((until, peer), ())) = self.bans.first_key_value().map(|(key, ())| (*key, ()))
             && until <= now
         {
@@ -384,6 +408,7 @@ impl Task {
             (None, None) => return,
         };
         let connection = options.connection_id();
+        self.unrest = now;
         self.book.started(dial, connection);
         if let Err(error) = self.swarm.dial(options) {
             self.dial_failed(connection, dial.peer, &error, now);

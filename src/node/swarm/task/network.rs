@@ -28,6 +28,9 @@ impl Task {
         if let Some(metrics) = &self.metrics {
             self.record(metrics, &event);
         }
+        if !matches!(event, SwarmEvent::Behaviour(_)) {
+            self.unrest = Instant::now();
+        }
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
