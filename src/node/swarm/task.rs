@@ -149,7 +149,8 @@ impl Task {
     /// Runs until it is told to shut down or nobody is left to tell it. Says through `listening` when the system has
     /// named the addresses that we listen on. How many there will be is unknown: IPv6 may have none.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<SwarmCommand>, listening: Sender<()>) {
-        let tick = tokio::time::sleep(TICK);
+        // The first one dials whom the user named.
+        let tick = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(tick);
         let quiet = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(quiet);
