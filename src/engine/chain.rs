@@ -12,6 +12,7 @@ mod checkpoint;
 mod outcome;
 mod recent;
 mod reorganisation;
+mod told;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -390,7 +391,7 @@ impl Chain {
         self.best.pop();
         self.held_writes.push(Write::Disconnect { place: self.index.place(top), delta: delta.clone() });
         *units += 1 + block.transactions().len();
-        self.note_left(top, block);
+        self.note_left(top, block, &delta);
         progress.undone.push(delta);
         Ok(())
     }
@@ -418,7 +419,7 @@ impl Chain {
             self.writes.push(write);
         }
         self.bodies.insert(next, Cached { block: block.clone(), delta: Some(delta.clone()) });
-        self.note_mined_again(&block, progress);
+        self.note_connected(next, &block, progress);
         progress.connected.push((block, delta));
         self.end_reorganisation(next, progress);
         if self.stored_better.is_some_and(|better| self.index.work(better) <= self.index.work(self.tip())) {

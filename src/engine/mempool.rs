@@ -5,6 +5,7 @@
 //! [`Mempool::list`] and [`Mempool::iter`]. Deliberately absent: coins that an account is about to receive do not count
 //! until they are mined.
 
+mod again;
 mod queue;
 
 use std::collections::hash_map::Entry;
@@ -17,7 +18,7 @@ use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{Account, Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
 
 use super::event::PeerKey;
-use queue::{Queue, Rank, Waiting};
+use queue::{Queue, Rank, Waiting, bytes, fee_rate};
 
 /// All transactions together, in bytes of memory. The worst paying are evicted for better paying ones.
 pub const POOL_BYTES_MAX: usize = 128 << 20;
@@ -93,12 +94,16 @@ impl Mempool {
         durable: bool,
         ledger: &Ledger,
     ) -> Result<(), Refusal> {
-        let account = ledger.account(&transaction.sender());
-        let replaces = self.admit(&transaction, from, account)?;
-        self.make_room(&transaction)?;
         let (id, sender, nonce) = (transaction.id(), transaction.sender(), transaction.signed().transaction.nonce);
+        let (account, place) = (ledger.account(&sender), Place { sender, nonce });
+        let replaces = self.admit(&transaction, account)?;
+        let peer_bytes = from.and_then(|peer| self.peer_bytes.get(&peer)).copied().unwrap_or_default();
+        if peer_bytes + bytes(&transaction) > PEER_BYTES_MAX {
+            return Err(Refusal::ShareUsed);
+        }
+        self.make_room(&transaction)?;
         if replaces {
-            self.remove(Place { sender, nonce });
+            self.remove(place);
         }
         self.arrivals += 1;
         let waiting = Waiting { arrival: self.arrivals, from, durable, transaction };
@@ -106,64 +111,23 @@ impl Mempool {
         if let Some(peer) = from {
             *self.peer_bytes.entry(peer).or_default() += waiting.bytes();
         }
-        let (rank, place) = (waiting.rank(), Place { sender, nonce });
+        let rank = waiting.rank();
         self.by_id.insert(id, place);
         self.ranking.insert(rank, id);
-        let queue = self.queues.entry(sender).or_default();
-        queue.insert(waiting);
-        if nonce == account.nonce {
-            queue.ready = Some(rank);
+        if self.queues.entry(sender).or_default().insert(waiting, account) {
             self.ready.insert(rank, place);
         }
         Ok(())
     }
 
-    /// Whether it may be taken, and then whether it takes the place of another.
-    fn admit(
-        &self,
-        transaction: &CheckedTransaction,
-        from: Option<PeerKey>,
-        account: Account,
-    ) -> Result<bool, Refusal> {
-        if self.by_id.contains_key(&transaction.id()) {
-            return Err(Refusal::Known);
-        }
-        let content = &transaction.signed().transaction;
-        if content.nonce < account.nonce {
-            return Err(Refusal::Stale);
-        }
-        let queue = self.queues.get(&transaction.sender());
-        let next = queue.map_or(account.nonce, |queue| queue.next_nonce(account.nonce));
-        if content.nonce > next.saturating_add(NONCE_GAP_MAX) {
-            return Err(Refusal::Gap);
-        }
-        let replaced = queue.and_then(|queue| queue.get(content.nonce));
-        let (mut waiting_spends, mut waiting_count) = (0, 0);
-        if let Some(queue) = queue {
-            (waiting_spends, waiting_count) = (queue.spends(), queue.len());
-        }
-        if let Some(replaced) = replaced {
-            let fee = replaced.transaction.signed().transaction.fee.units();
-            if content.fee.units() < fee.saturating_add((fee / 10).max(1)) {
-                return Err(Refusal::FeeNotHigher);
-            }
-            waiting_spends -= u128::from(replaced.spends().units());
-            waiting_count -= 1;
-        }
-        let spendable = u128::from(account.balance.units()).saturating_sub(waiting_spends) as u64;
-        let needed = content.spends().unwrap_or(Amount::MAX);
-        if content.spends().is_none() || needed.units() > spendable {
-            let spendable = Amount::from_units(spendable);
-            return Err(Refusal::InsufficientBalance { balance: account.balance, spendable, needed });
-        }
-        let peer_bytes = from.and_then(|peer| self.peer_bytes.get(&peer)).copied().unwrap_or_default();
-        if waiting_count >= SENDER_TRANSACTIONS_MAX {
-            return Err(Refusal::Full);
-        }
-        if peer_bytes + bytes(transaction) > PEER_BYTES_MAX {
-            return Err(Refusal::ShareUsed);
-        }
-        Ok(replaced.is_some())
+    fn admit(&self, transaction: &CheckedTransaction, account: Account) -> Result<bool, Refusal> {
+        let empty = Queue::default();
+        self.queues.get(&transaction.sender()).unwrap_or(&empty).admit(transaction, account)
+    }
+
+    /// Why a transaction would not be taken now; `None`: it would be, if there is room.
+    pub fn refusal(&self, transaction: &CheckedTransaction, ledger: &Ledger) -> Option<Refusal> {
+        self.admit(transaction, ledger.account(&transaction.sender())).err()
     }
 
     /// Evicts the worst paying until the new one fits, or refuses it if it is among the worst itself.
@@ -213,10 +177,10 @@ impl Mempool {
             let (queue, account) = (entry.get_mut(), ledger.account(&address));
             let ready_before = queue.ready;
             while let Some(mined) = queue.first().map(Waiting::nonce).filter(|first| *first < account.nonce) {
-                left.extend(queue.remove(mined));
+                left.extend(queue.remove(mined).map(|(waiting, _)| waiting));
             }
             while let Some(last) = queue.last().map(Waiting::nonce).filter(|_| queue.spends() > balance(account)) {
-                left.extend(queue.remove(last));
+                left.extend(queue.remove(last).map(|(waiting, _)| waiting));
             }
             queue.ready = queue.get(account.nonce).map(Waiting::rank);
             if queue.ready != ready_before {
@@ -326,16 +290,21 @@ impl Mempool {
     fn remove(&mut self, place: Place) {
         let Entry::Occupied(mut entry) = self.queues.entry(place.sender) else { return };
         let queue = entry.get_mut();
-        let Some(waiting) = queue.remove(place.nonce) else { return };
-        let rank = waiting.rank();
-        if queue.ready.take_if(|ready| *ready == rank).is_some() {
-            self.ready.remove(&rank);
-        }
+        let Some((waiting, was_ready)) = queue.remove(place.nonce) else { return };
         if queue.is_empty() {
             entry.remove();
         }
+        self.forget_ranked(&waiting, was_ready);
+    }
+
+    /// What has left its queue is nowhere any more.
+    fn forget_ranked(&mut self, waiting: &Waiting, was_ready: bool) {
+        let rank = waiting.rank();
+        if was_ready {
+            self.ready.remove(&rank);
+        }
         self.ranking.remove(&rank);
-        self.forget(&waiting);
+        self.forget(waiting);
     }
 
     /// What has left its queue and the ranking is nowhere any more.
@@ -365,20 +334,6 @@ fn remove_all<V>(ranked: &mut BTreeMap<Rank, V>, mut ranks: Vec<Rank>) {
 
 fn balance(account: Account) -> u128 {
     account.balance.units().into()
-}
-
-fn bytes(transaction: &CheckedTransaction) -> usize {
-    transaction.length() + ENTRY_BYTES
-}
-
-fn spends(transaction: &CheckedTransaction) -> Amount {
-    transaction.signed().transaction.spends().expect("what spends over 64 bits is not admitted")
-}
-
-/// Units of fee for 1024 bytes.
-fn fee_rate(transaction: &CheckedTransaction) -> u64 {
-    let fee = u128::from(transaction.signed().transaction.fee.units());
-    u64::try_from(fee * 1024 / transaction.length() as u128).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

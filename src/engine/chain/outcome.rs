@@ -1,12 +1,12 @@
 //! What the chain gives back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, TransactionId, Violation, Work};
+use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, Violation, Work};
 
 use super::super::event::Place;
-use super::super::index::{BlockRef, IdHashes};
+use super::super::index::BlockRef;
+use super::told::Told;
 
 /// What became of a header that was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,25 +50,25 @@ pub(crate) struct Reorganised {
     /// How many blocks left the best chain.
     pub(crate) depth: u64,
     /// Those of them that are kept, oldest first: all, or the oldest.
-    pub(crate) left: Vec<(Place, Arc<CheckedBlock>)>,
+    pub(crate) left: Vec<Arc<CheckedBlock>>,
     /// The own account's in the others, oldest first.
-    pub(crate) own: Vec<(Place, CheckedTransaction)>,
+    pub(crate) own: Vec<CheckedTransaction>,
     /// The rest of the others' transactions.
     pub(crate) forgotten_transactions: usize,
-    /// Ids of their transactions, and whether a block of the new chain has each.
-    pub(super) returned: HashMap<TransactionId, bool, IdHashes>,
+    /// What the user is told of.
+    pub(crate) told: Told,
 }
 
 impl Reorganised {
-    /// All that is kept, and the places that it left: what an account sent later comes after what it sent before.
-    pub(crate) fn transactions(&self) -> impl Iterator<Item = (Place, &CheckedTransaction)> {
-        let left = self.left.iter().flat_map(|(place, block)| block.transactions().iter().map(|one| (*place, one)));
-        left.chain(self.own.iter().map(|(place, transaction)| (*place, transaction)))
+    /// All that is kept: what an account sent later comes after what it sent before.
+    pub(crate) fn transactions(&self) -> impl Iterator<Item = &CheckedTransaction> {
+        self.left.iter().flat_map(|block| block.transactions()).chain(&self.own)
     }
 
-    /// Whether a block of the new chain has a transaction of one that left.
-    pub(crate) fn is_mined_again(&self, id: &TransactionId) -> bool {
-        self.returned.get(id) == Some(&true)
+    /// How many left the best chain, kept or not.
+    pub(crate) fn transaction_count(&self) -> usize {
+        let kept: usize = self.left.iter().map(|block| block.transactions().len()).sum();
+        kept + self.own.len() + self.forgotten_transactions
     }
 }
 

@@ -4,12 +4,12 @@
 //! are forgotten, since what an account sent later cannot be mined without what it sent before. Of those, the transactions
 //! of the node's own account are kept all the same, up to [`OWN_LEFT_BYTES_MAX`]: they were acknowledged.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, TransactionId};
+use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta};
 
-use super::super::index::{BlockRef, IdHashes};
+use super::super::index::{BlockRef, Index};
+use super::told::{LeftBlock, Told};
 use super::{Chain, Progress, Reorganised};
 
 /// Encoded length of the blocks whose transactions wait again after a reorganisation, in bytes.
@@ -22,8 +22,8 @@ pub(crate) const OWN_LEFT_BYTES_MAX: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Reorganisation {
     pub(super) old_tip: BlockRef,
-    /// Blocks of the old chain that were taken off, newest first, with their bodies from `forgotten` on.
-    left: Vec<(BlockRef, Option<Arc<CheckedBlock>>)>,
+    /// Blocks of the old chain that were taken off, newest first.
+    left: Vec<Left>,
     /// How many of the newest have been forgotten.
     forgotten: usize,
     forgotten_transactions: usize,
@@ -31,35 +31,45 @@ pub(super) struct Reorganisation {
     /// The own account's in forgotten blocks, newest first.
     own: Vec<(BlockRef, CheckedTransaction)>,
     own_bytes: usize,
-    /// Ids of the transactions of those that are kept, and whether a block that is connected now has each.
-    returned: HashMap<TransactionId, bool, IdHashes>,
+    /// What the user is to be told of, as soon as a block of another chain is connected above those that left.
+    told: Option<Told>,
+}
+
+/// A block of the old chain that was taken off.
+#[derive(Debug)]
+struct Left {
+    block: BlockRef,
+    /// None if it is forgotten.
+    body: Option<Arc<CheckedBlock>>,
+    /// Whether it changed the own account, as every transaction of or to it does.
+    has_own: bool,
 }
 
 impl Reorganisation {
-    pub(super) fn leaving(old_tip: BlockRef, hashes: IdHashes) -> Self {
-        let (left, own, returned) = (Vec::new(), Vec::new(), HashMap::with_hasher(hashes));
-        Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, own, own_bytes: 0, returned }
+    fn leaving(old_tip: BlockRef) -> Self {
+        let (left, own) = (Vec::new(), Vec::new());
+        Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, own, own_bytes: 0, told: None }
     }
 
-    /// The next block of the old chain was taken off.
-    fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>, own: &Address) {
-        self.returned.extend(body.transactions().iter().map(|transaction| (transaction.id(), false)));
-        self.bytes += body.length();
-        self.left.push((block, Some(body)));
+    /// Whether a block is one of the old chain that was taken off.
+    fn has_left(&self, block: BlockRef, index: &Index) -> bool {
+        let depth = index.height(self.old_tip).0.checked_sub(index.height(block).0);
+        depth.and_then(|depth| self.left.get(depth as usize)).is_some_and(|left| left.block == block)
+    }
+
+    /// Forgets the newest blocks beyond the bound.
+    fn forget(&mut self, own: &Address) {
         while self.bytes > LEFT_BYTES_MAX && self.forgotten + 1 < self.left.len() {
-            let (at, newest) = &mut self.left[self.forgotten];
-            let (at, newest) = (*at, newest.take().expect("it was not forgotten yet"));
+            let Left { block, body, has_own } = &mut self.left[self.forgotten];
+            let (block, body) = (*block, body.take().expect("it was not forgotten yet"));
             self.forgotten += 1;
-            self.bytes -= newest.length();
-            for transaction in newest.transactions().iter().rev() {
-                let is_kept =
-                    transaction.sender() == *own && self.own_bytes + transaction.length() <= OWN_LEFT_BYTES_MAX;
-                if is_kept {
+            self.bytes -= body.length();
+            self.forgotten_transactions += body.transactions().len();
+            for transaction in body.transactions().iter().rev().filter(|one| *has_own && one.sender() == *own) {
+                if self.own_bytes + transaction.length() <= OWN_LEFT_BYTES_MAX {
                     self.own_bytes += transaction.length();
-                    self.own.push((at, transaction.clone()));
-                } else {
-                    self.forgotten_transactions += 1;
-                    self.returned.remove(&transaction.id());
+                    self.own.push((block, transaction.clone()));
+                    self.forgotten_transactions -= 1;
                 }
             }
         }
@@ -67,20 +77,18 @@ impl Reorganisation {
 }
 
 impl Chain {
-    /// A block was taken off. Those of branches that turned out bad, and those of the old chain that come off a second time,
-    /// are nothing new.
-    pub(super) fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>) {
-        let hashes = self.index.id_hashes();
-        let reorganisation = self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(block, hashes));
-        let next = reorganisation.left.last().map_or(reorganisation.old_tip, |(last, _)| self.index.parent(*last));
+    /// A block was taken off, and with it what it had changed.
+    pub(super) fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>, delta: &Delta) {
+        let reorganisation = self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(block));
+        let next = reorganisation.left.last().map_or(reorganisation.old_tip, |last| self.index.parent(last.block));
+        // Those of branches that turned out bad, and those of the old chain that come off a second time, are nothing new.
         if block == next {
-            reorganisation.note_left(block, body, &self.own);
-        } else {
-            // What it had mined again is not mined any more.
-            for transaction in body.transactions() {
-                reorganisation.returned.entry(transaction.id()).and_modify(|mined_again| *mined_again = false);
-            }
+            let has_own = delta.changes.binary_search_by_key(&self.own, |change| change.address).is_ok();
+            reorganisation.bytes += body.length();
+            reorganisation.left.push(Left { block, body: Some(body.clone()), has_own });
+            reorganisation.forget(&self.own);
         }
+        self.note_moved(block, &body, false);
     }
 
     /// Encoded length of the blocks that a reorganisation keeps so far, in bytes.
@@ -89,13 +97,41 @@ impl Chain {
     }
 
     /// A block was connected, in a reorganisation or after one that has just ended.
-    pub(super) fn note_mined_again(&mut self, block: &CheckedBlock, progress: &mut Progress) {
-        let ended = progress.reorganised.as_mut().map(|ended| &mut ended.returned);
-        let running = self.reorganisation.as_mut().map(|running| &mut running.returned);
-        let Some(returned) = running.or(ended) else { return };
-        for transaction in block.transactions() {
-            returned.entry(transaction.id()).and_modify(|mined_again| *mined_again = true);
+    pub(super) fn note_connected(&mut self, block: BlockRef, body: &CheckedBlock, progress: &mut Progress) {
+        match &mut progress.reorganised {
+            Some(ended) => ended.told.note(body, true),
+            None => self.note_moved(block, body, true),
         }
+    }
+
+    /// Keeps up to date what the user is to be told of.
+    fn note_moved(&mut self, block: BlockRef, body: &CheckedBlock, is_connected: bool) {
+        let Some(reorganisation) = &mut self.reorganisation else { return };
+        let told = reorganisation.told.take();
+        // Below a block of the old chain is nothing else, and above it nothing yet: no transaction is mined again.
+        if !reorganisation.has_left(block, &self.index) {
+            let mut told = told.unwrap_or_else(|| self.choose_told());
+            told.note(body, is_connected);
+            self.reorganisation.as_mut().expect("it is under way").told = Some(told);
+        }
+    }
+
+    /// What the user is to be told of those blocks of the old chain that are off now.
+    fn choose_told(&self) -> Told {
+        let reorganisation = self.reorganisation.as_ref().expect("it is under way");
+        let blocks = self.off(reorganisation).iter().rev().filter_map(|left| {
+            let body = left.body.as_deref()?;
+            Some(LeftBlock { place: self.index.place(left.block), body, may_concern: left.has_own })
+        });
+        let own = reorganisation.own.iter().rev().filter(|(block, _)| !self.is_best(*block));
+        let own = own.map(|(block, transaction)| (self.index.place(*block), transaction.clone()));
+        Told::choose(blocks, own, &self.own, self.index.id_hashes())
+    }
+
+    /// Those of the blocks that were taken off that have not come back, newest first.
+    fn off<'a>(&self, reorganisation: &'a Reorganisation) -> &'a [Left] {
+        let count = reorganisation.left.iter().take_while(|left| !self.is_best(left.block)).count();
+        &reorganisation.left[..count]
     }
 
     /// A reorganisation whose path turned out bad goes to the best block that is stored: at worst back.
@@ -120,20 +156,18 @@ impl Chain {
         let Some(done) = self.reorganisation.take_if(done) else { return };
         self.writes.append(&mut self.held_writes);
         // None if all of it turned out bad and the chain is back where it was; some came back if it was only in part.
-        let depth = done.left.iter().take_while(|(block, _)| !self.is_best(*block)).count();
-        if depth == 0 {
+        let off = self.off(&done);
+        if off.is_empty() {
             return;
         }
-        let kept = done.left[..depth].iter().rev();
-        let left = kept.filter_map(|(block, body)| Some((self.index.place(*block), body.clone()?))).collect();
-        let own = done.own.into_iter().filter(|(block, _)| !self.is_best(*block)).rev();
-        let own = own.map(|(block, transaction)| (self.index.place(block), transaction)).collect();
+        let (depth, left) = (off.len() as u64, off.iter().rev().filter_map(|left| left.body.clone()).collect());
+        let own = done.own.into_iter().rev().filter(|(block, _)| !self.is_best(*block));
         progress.reorganised = Some(Reorganised {
-            depth: depth as u64,
+            depth,
             left,
-            own,
+            own: own.map(|(_, transaction)| transaction).collect(),
             forgotten_transactions: done.forgotten_transactions,
-            returned: done.returned,
+            told: done.told.expect("the block that ended it is of another chain"),
         });
     }
 }

@@ -1,10 +1,11 @@
-//! What waits of one account.
+//! What waits of one account, and how good each of them is.
 
 use std::collections::VecDeque;
 
-use quipu_protocol::{Amount, CheckedTransaction};
+use quipu_protocol::{Account, Amount, CheckedTransaction};
 
-use super::super::event::PeerKey;
+use super::{ENTRY_BYTES, NONCE_GAP_MAX, Refusal, SENDER_TRANSACTIONS_MAX};
+use crate::engine::event::PeerKey;
 
 /// A transaction that waits.
 #[derive(Debug)]
@@ -21,15 +22,15 @@ impl Waiting {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        super::bytes(&self.transaction)
+        bytes(&self.transaction)
     }
 
     pub(super) fn spends(&self) -> Amount {
-        super::spends(&self.transaction)
+        self.transaction.signed().transaction.spends().expect("what spends over 64 bits is not admitted")
     }
 
     pub(super) fn rank(&self) -> Rank {
-        Rank { fee_rate: super::fee_rate(&self.transaction), youth: u64::MAX - self.arrival }
+        Rank { fee_rate: fee_rate(&self.transaction), youth: u64::MAX - self.arrival }
     }
 }
 
@@ -50,9 +51,43 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// What all of them spend.
+    /// What all of them spend, in units.
     pub(super) fn spends(&self) -> u128 {
         self.spends
+    }
+
+    /// Whether a transaction of the account may be taken, and then whether it takes the place of another.
+    pub(super) fn admit(&self, transaction: &CheckedTransaction, account: Account) -> Result<bool, Refusal> {
+        let content = &transaction.signed().transaction;
+        if content.nonce < account.nonce {
+            return Err(Refusal::Stale);
+        }
+        if content.nonce > self.next_nonce(account.nonce).saturating_add(NONCE_GAP_MAX) {
+            return Err(Refusal::Gap);
+        }
+        let replaced = self.get(content.nonce);
+        let (mut waiting_spends, mut waiting_count) = (self.spends, self.len());
+        if let Some(replaced) = replaced {
+            if replaced.transaction.id() == transaction.id() {
+                return Err(Refusal::Known);
+            }
+            let fee = replaced.transaction.signed().transaction.fee.units();
+            if content.fee.units() < fee.saturating_add((fee / 10).max(1)) {
+                return Err(Refusal::FeeNotHigher);
+            }
+            waiting_spends -= u128::from(replaced.spends().units());
+            waiting_count -= 1;
+        }
+        let spendable = u128::from(account.balance.units()).saturating_sub(waiting_spends) as u64;
+        let needed = content.spends().unwrap_or(Amount::MAX);
+        if content.spends().is_none() || needed.units() > spendable {
+            let spendable = Amount::from_units(spendable);
+            return Err(Refusal::InsufficientBalance { balance: account.balance, spendable, needed });
+        }
+        if waiting_count >= SENDER_TRANSACTIONS_MAX {
+            return Err(Refusal::Full);
+        }
+        Ok(replaced.is_some())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -92,18 +127,26 @@ impl Queue {
         nonce
     }
 
-    /// Adds one whose nonce is not there. What comes after it is moved: no more than may be ahead of a gap.
-    pub(super) fn insert(&mut self, waiting: Waiting) {
-        let at = self.position(waiting.nonce()).expect_err("who takes the place of another comes after it was removed");
+    /// Adds one that was admitted, after what it takes the place of was removed. Whether it can be mined now. What comes
+    /// after it is moved: no more than may be ahead of a gap.
+    pub(super) fn insert(&mut self, waiting: Waiting, account: Account) -> bool {
+        let at = self.position(waiting.nonce()).expect_err("what it takes the place of was removed");
+        let is_ready = waiting.nonce() == account.nonce;
+        if is_ready {
+            self.ready = Some(waiting.rank());
+        }
         self.spends += u128::from(waiting.spends().units());
         self.waiting.insert(at, waiting);
+        is_ready
     }
 
-    pub(super) fn remove(&mut self, nonce: u64) -> Option<Waiting> {
+    /// Takes one out, and tells whether it could be mined now.
+    pub(super) fn remove(&mut self, nonce: u64) -> Option<(Waiting, bool)> {
         let at = self.position(nonce).ok()?;
         let waiting = self.waiting.remove(at)?;
         self.spends -= u128::from(waiting.spends().units());
-        Some(waiting)
+        let was_ready = self.ready.take_if(|ready| *ready == waiting.rank()).is_some();
+        Some((waiting, was_ready))
     }
 
     /// Where a nonce is, or would be.
@@ -115,4 +158,19 @@ impl Queue {
             _ => self.waiting.binary_search_by_key(&nonce, Waiting::nonce),
         }
     }
+}
+
+/// What a transaction takes, in bytes of memory.
+pub(super) fn bytes(transaction: &CheckedTransaction) -> usize {
+    transaction.length() + ENTRY_BYTES
+}
+
+/// Units of fee for 1024 bytes.
+pub(super) fn fee_rate(transaction: &CheckedTransaction) -> u64 {
+    let (fee, length) = (transaction.signed().transaction.fee.units(), transaction.length() as u64);
+    // Nearly always 64 bits are enough, and divided several times as fast.
+    fee.checked_mul(1024).map_or_else(
+        || u64::try_from(u128::from(fee) * 1024 / u128::from(length)).unwrap_or(u64::MAX),
+        |scaled| scaled / length,
+    )
 }

@@ -1,0 +1,86 @@
+//! What the user is told of a reorganisation: which transactions left the best chain, and which of them it has again.
+//!
+//! A deep one moves hundreds of thousands, and the user is told of a few thousand. So only those are looked for in the
+//! blocks that are connected. Deliberately absent: what becomes of the rest, which follows from the nonces of the accounts.
+
+use std::collections::HashMap;
+
+use quipu_protocol::{Action, Address, CheckedBlock, CheckedTransaction, TransactionId};
+
+use super::super::event::{Place, ROLLED_BACK_TOLD_MAX};
+use super::super::index::IdHashes;
+
+/// Up to [`ROLLED_BACK_TOLD_MAX`] transactions that left the best chain.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// With the blocks that they were in.
+    transactions: Vec<(Place, CheckedTransaction)>,
+    /// Whether a block that is connected now has each.
+    mined_again: HashMap<TransactionId, bool, IdHashes>,
+}
+
+/// A block that left the best chain.
+#[derive(Debug)]
+pub(super) struct LeftBlock<'a> {
+    pub(super) place: Place,
+    pub(super) body: &'a CheckedBlock,
+    /// Whether the account that is told may be in it.
+    pub(super) may_concern: bool,
+}
+
+impl Told {
+    /// Chooses transactions of or to the account, then others, each in the order of the blocks and with what was kept of
+    /// newer blocks last, which is all the account's.
+    pub(super) fn choose<'a>(
+        blocks: impl Iterator<Item = LeftBlock<'a>>,
+        kept: impl Iterator<Item = (Place, CheckedTransaction)>,
+        account: &Address,
+        hashes: IdHashes,
+    ) -> Self {
+        let (mut transactions, mut others) = (Vec::new(), Vec::new());
+        for LeftBlock { place, body, may_concern } in blocks {
+            if !may_concern && others.len() >= ROLLED_BACK_TOLD_MAX {
+                continue;
+            }
+            for transaction in body.transactions() {
+                let concerns = may_concern && concerns(transaction, account);
+                let list = if concerns { &mut transactions } else { &mut others };
+                if list.len() < ROLLED_BACK_TOLD_MAX {
+                    list.push((place, transaction.clone()));
+                }
+            }
+        }
+        transactions.extend(kept.chain(others).take(ROLLED_BACK_TOLD_MAX - transactions.len()));
+        let mut mined_again = HashMap::with_capacity_and_hasher(transactions.len(), hashes);
+        mined_again.extend(transactions.iter().map(|(_, transaction)| (transaction.id(), false)));
+        Self { transactions, mined_again }
+    }
+
+    /// A block of another chain was connected, or taken off again.
+    pub(super) fn note(&mut self, block: &CheckedBlock, is_connected: bool) {
+        if self.mined_again.is_empty() {
+            return;
+        }
+        for transaction in block.transactions() {
+            if let Some(mined_again) = self.mined_again.get_mut(&transaction.id()) {
+                *mined_again = is_connected;
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.transactions.len()
+    }
+
+    /// Each, with the block that it was in, and whether a block of the new chain has it too.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, &CheckedTransaction, bool)> {
+        self.transactions.iter().map(|(place, transaction)| (*place, transaction, self.mined_again[&transaction.id()]))
+    }
+}
+
+/// Whether a transaction is of or to an account.
+fn concerns(transaction: &CheckedTransaction, account: &Address) -> bool {
+    let pays = matches!(&transaction.signed().transaction.action, Action::Transfer { to, .. } if to == account);
+    pays || transaction.sender() == *account
+}
