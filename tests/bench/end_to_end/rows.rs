@@ -4,7 +4,7 @@ mod binary;
 mod known;
 mod latency;
 mod limits;
-mod mining;
+mod programs;
 mod prompt;
 mod propagation;
 mod rest;
@@ -38,9 +38,15 @@ pub(crate) const ALL: &[Benchmark] = &[
         plots: &[],
     },
     Benchmark {
-        name: mining::NAME,
+        name: programs::MINING,
         what: "how fast nonces are tried, and how soon threads follow a new template",
-        run: mining::run,
+        run: programs::mining,
+        plots: &[],
+    },
+    Benchmark {
+        name: programs::ENGINE,
+        what: "how long connecting and reorganising take in the engine alone",
+        run: programs::engine,
         plots: &[],
     },
     Benchmark {
