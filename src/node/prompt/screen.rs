@@ -205,3 +205,21 @@ fn write_out(text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_are_held_back_are_one_piece_of_a_bounded_length() {
+        let mut screen = Screen::plain();
+        screen.hold();
+        ["{}", "", "two\nlines"].iter().for_each(|line| screen.line(line).expect("nothing is written"));
+        assert_eq!(screen.held.as_deref(), Some("{}\n\ntwo\nlines\n"));
+        screen.held = Some(String::new());
+        let almost = HELD_BYTES_MAX - 2;
+        screen.line(&"x".repeat(almost)).expect("nothing is written");
+        assert_eq!(screen.held.as_ref().map(String::len), Some(almost + 1));
+        assert!(Screen::plain().held.is_none(), "nothing is held back unasked");
+    }
+}

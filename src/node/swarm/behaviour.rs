@@ -42,8 +42,9 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A connection on which nothing has come back for that long is dead.
 pub(super) const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
-/// The time between two pings of a connection. Three without an answer make it a dead one.
-const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// The time between two pings of a connection: three of them, and then it is a dead one. Pings are most of what a node does
+/// that has nothing to do.
+const PING_INTERVAL: Duration = Duration::from_millis(2_500);
 /// A request that has no response by then has failed. Longer than the engine waits for any peer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests at once on one connection, both directions together. More are refused.

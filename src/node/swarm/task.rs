@@ -149,8 +149,9 @@ impl Task {
     /// Runs until it is told to shut down or nobody is left to tell it. Says through `listening` when the system has
     /// named the addresses that we listen on. How many there will be is unknown: IPv6 may have none.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<SwarmCommand>, listening: Sender<()>) {
-        // The first one dials whom the user named.
-        let tick = tokio::time::sleep(Duration::ZERO);
+        // Peers to stay connected to are dialled at once.
+        self.tick();
+        let tick = tokio::time::sleep(TICK);
         tokio::pin!(tick);
         let quiet = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(quiet);
@@ -173,20 +174,12 @@ impl Task {
                     let _ = listening.send(());
                 }
             }
-            let due = tokio::time::Instant::from_std(self.next_tick());
+            let due = tokio::time::Instant::from_std(next_tick(self.last_tick, self.unrest, self.silence_due));
             if tick.deadline() != due {
                 tick.as_mut().reset(due);
             }
         }
         self.say_goodbye().await;
-    }
-
-    /// When deadlines are looked at next.
-    fn next_tick(&self) -> Instant {
-        if self.last_tick.saturating_duration_since(self.unrest) < UNREST_TIME {
-            return self.last_tick + TICK;
-        }
-        self.silence_due.clamp(self.last_tick + TICK, self.last_tick + TICK_AT_REST)
     }
 
     fn command(&mut self, command: SwarmCommand) {
@@ -461,8 +454,39 @@ impl Task {
     }
 }
 
+/// When deadlines are looked at next.
+fn next_tick(last: Instant, unrest: Instant, silence_due: Instant) -> Instant {
+    if last.saturating_duration_since(unrest) < UNREST_TIME {
+        return last + TICK;
+    }
+    silence_due.clamp(last + TICK, last + TICK_AT_REST)
+}
+
 fn save(folder: &std::path::Path, peers: &[remembered::Remembered]) {
     if let Err(error) = remembered::save(folder, peers) {
         tracing::warn!(%error, "the known peers could not be saved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_looked_at_seldom_at_rest_and_silence_in_time() {
+        let start = Instant::now();
+        let last = start + UNREST_TIME;
+        let cases = [
+            ("something has just happened", last, 8_000, TICK),
+            ("since the last tick", last + TICK, 8_000, TICK),
+            ("a while ago", start + TICK, 8_000, TICK),
+            ("long ago", start, 8_000, TICK_AT_REST),
+            ("a connection is almost silent for too long", start, 700, Duration::from_millis(700)),
+            ("it has been for longer", start, 0, TICK),
+        ];
+        for (what, unrest, silence_millis, wait) in cases {
+            let silence_due = last + Duration::from_millis(silence_millis);
+            assert_eq!(next_tick(last, unrest, silence_due), last + wait, "{what}");
+        }
     }
 }
