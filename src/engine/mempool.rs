@@ -2,8 +2,8 @@
 //!
 //! Always true: an account's transactions in the pool have nonces from the account's on, together they spend no more
 //! than it has, and the pool stays within [`POOL_BYTES_MAX`]. No call takes time for all that waits, but for
-//! [`Mempool::list`] and [`Mempool::iter`]. Deliberately absent: coins that an account is about to receive do not count
-//! until they are mined.
+//! [`Mempool::list`], [`Mempool::iter`], and those that add or remove a good part of it. Deliberately absent: coins that an
+//! account is about to receive do not count until they are mined.
 
 mod again;
 mod queue;
