@@ -115,16 +115,20 @@ impl Queue {
     }
 
     /// The first nonce from this one on that is missing. None below it is there.
-    pub(super) fn next_nonce(&self, mut nonce: u64) -> u64 {
+    pub(super) fn next_nonce(&self, nonce: u64) -> u64 {
+        let Some(first) = self.first().map(Waiting::nonce).filter(|first| *first == nonce) else { return nonce };
+        // Up to the gap each is as far from the first as its place, and beyond it further.
+        let is_before_gap = |at: usize| self.waiting[at].nonce() - first == at as u64;
+        let (mut before, mut beyond) = (0, self.waiting.len());
         // Mostly there is no gap, and then the last one tells.
-        let end = self.last().map_or(nonce, |last| last.nonce().saturating_add(1));
-        if end.saturating_sub(nonce) == self.waiting.len() as u64 {
-            return end;
+        if is_before_gap(beyond - 1) {
+            return first.saturating_add(beyond as u64);
         }
-        while self.position(nonce).is_ok() {
-            nonce += 1;
+        while beyond - before > 1 {
+            let middle = before.midpoint(beyond);
+            if is_before_gap(middle) { before = middle } else { beyond = middle }
         }
-        nonce
+        first + beyond as u64
     }
 
     /// Adds one that was admitted, after what it takes the place of was removed. Whether it can be mined now. What comes

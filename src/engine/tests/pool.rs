@@ -246,3 +246,77 @@ fn the_pool_stays_sound() {
         }
     }
 }
+
+/// What a reorganisation brings back comes all at once, and the pool is as if each had come by itself.
+#[test]
+fn what_comes_back_at_once_is_taken_as_if_it_came_one_by_one() {
+    for seed in 0..200 {
+        let mut random = Random::new(seed);
+        let (mut at_once, mut one_by_one) = (pool(&[1000, 500, 100, 0]), pool(&[1000, 500, 100, 0]));
+        for account in 1..=4 {
+            let (balance, nonce) = (random.between(0, 1000), random.between(0, 3));
+            at_once.set(account, balance, nonce);
+            one_by_one.set(account, balance, nonce);
+        }
+        for _ in 0..random.between(0, 30) {
+            let (from, nonce) = (random.between(1, 4) as u32, random.between(0, 9));
+            let waits = at_once.make(from, nonce, random.between(1, 90), random.between(0, 20));
+            let from = Some(PeerKey(1)).filter(|_| random.between(0, 1) > 0);
+            let added = at_once.pool.add(waits.clone(), from, from.is_none(), &at_once.ledger);
+            assert_eq!(one_by_one.pool.add(waits, from, from.is_none(), &one_by_one.ledger), added);
+        }
+        // Some accounts have sent one or more, mostly each with its next nonce.
+        let mut nonces = [0; 5];
+        let mut left = Vec::new();
+        for _ in 0..random.between(0, 20) {
+            let from = random.between(1, 4) as usize;
+            left.push(at_once.make(from as u32, nonces[from], random.between(1, 90), random.between(0, 20)));
+            nonces[from] += random.between(0, 5).min(1);
+        }
+        let taken = at_once.pool.add_again(&left, &at_once.ledger);
+        let add = |one: &&CheckedTransaction| {
+            one_by_one.pool.add(CheckedTransaction::clone(one), None, true, &one_by_one.ledger).is_ok()
+        };
+        assert_eq!(taken, left.iter().filter(add).cloned().collect::<Vec<_>>(), "seed {seed}");
+        at_once.pool.assert_sound(&at_once.ledger);
+        let all = |pool: &Pool| (pool.pool.list(&pool.ledger), pool.pool.best_ids(usize::MAX));
+        assert_eq!(all(&at_once), all(&one_by_one), "seed {seed}");
+        assert_eq!(at_once.pool.take_dropped_durable(), one_by_one.pool.take_dropped_durable(), "seed {seed}");
+    }
+}
+
+/// Beyond the pool's bound, those that come back make room as any others do.
+#[test]
+fn what_comes_back_into_a_full_pool_pays_for_its_room() {
+    let mut pool = pool(&[1_000_000, 1_000_000]);
+    let record =
+        |pool: &Pool, from, nonce, fee| pool.sign(from, nonce, fee, Action::Record { data: vec![7; 4096].into() });
+    let mut from = 100;
+    loop {
+        let one = record(&pool, from, 0, 0);
+        if pool.pool.add(one, None, false, &pool.ledger).is_err() {
+            break;
+        }
+        from += 1;
+    }
+    let before = pool.pool.len();
+    let free: Vec<_> = (0..3).map(|nonce| record(&pool, 1, nonce, 0)).collect();
+    let paying: Vec<_> = (0..3).map(|nonce| record(&pool, 2, nonce, 50)).collect();
+    assert_eq!(pool.pool.add_again(free.iter().chain(&paying), &pool.ledger), paying);
+    assert_eq!(pool.pool.len(), before);
+    pool.pool.assert_sound(&pool.ledger);
+}
+
+/// A queue with a hole is looked through by halves, and the hole is found wherever it is.
+#[test]
+fn the_first_missing_nonce_is_found() {
+    for hole in 0..9 {
+        let mut pool = pool(&[1000]);
+        for nonce in (0..9).filter(|nonce| *nonce != hole) {
+            pool.add(1, nonce, 1, 0).expect("taken");
+        }
+        assert_eq!(pool.pool.next_nonce(&address(1), &pool.ledger), hole);
+        pool.add(1, hole, 1, 0).expect("taken");
+        assert_eq!(pool.pool.next_nonce(&address(1), &pool.ledger), 9);
+    }
+}

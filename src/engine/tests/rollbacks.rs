@@ -219,6 +219,32 @@ fn what_a_bad_branch_had_mined_is_not_mined() {
     assert_eq!(bench.engine.view().pending, 1);
 }
 
+/// The old chain comes back in part when a branch turns out bad: of what came back, nothing is told.
+#[test]
+fn what_came_back_with_a_part_of_the_old_chain_was_not_rolled_back() {
+    let mut bench = Bench::new();
+    let common = bench.chain(&bench.genesis(), 1, 1);
+    let fork = common[0].header;
+    let sent: Vec<_> = (0..3).map(|nonce| bench.send(1, nonce, 3, 5, 0)).collect();
+    let ours = bench.branch(&fork, 1, sent.iter().map(|one| vec![one.clone()]).collect());
+    bench.gossip_blocks(&[common, ours.clone()].concat());
+    bench.restart();
+    bench.hold_loads = true;
+    // From below all of ours, with all that was sent, and from below the last of ours, with one of two.
+    let mut bad = bench.branch(&fork, 2, vec![sent.clone()]);
+    bad.push(bench.bad_block(&bad[0].header));
+    bad.extend(bench.chain(&bad[1].header, 3, 2));
+    let good = bench.branch(&ours[0].header, 4, vec![vec![], vec![sent[1].clone()], vec![]]);
+    bench.gossip_blocks(&bad);
+    bench.gossip_blocks(&good);
+    bench.release_held();
+    assert_eq!(bench.tip(), good[2].header.id());
+    assert!(bench.seen.notices.iter().any(|notice| matches!(notice, Notice::BlockRefused { .. })));
+    let want = vec![(sent[1].clone(), place(&ours[1]), Fate::Mined), (sent[2].clone(), place(&ours[2]), Fate::Pending)];
+    let [(told, 0)] = bench.rolled_back()[..] else { panic!("one notice") };
+    assert_eq!(told.iter().map(row).collect::<Vec<_>>(), want);
+}
+
 /// What is forgotten is the newest, since it needs what was sent before it, but never what the node's own account sent; and
 /// the user is told of how much that is.
 #[test]
