@@ -15,7 +15,9 @@ pub struct Disk {
     blocks: BTreeMap<Place, (Arc<CheckedBlock>, bool)>,
     deltas: BTreeMap<Place, Arc<Delta>>,
     best: BTreeMap<Height, BlockId>,
-    pending: Vec<CheckedTransaction>,
+    /// In the order in which they were written.
+    pending: BTreeMap<u64, CheckedTransaction>,
+    pending_orders: BTreeMap<TransactionId, u64>,
     ever_pending: BTreeSet<LeafHash>,
     checkpoint: Option<Place>,
 }
@@ -67,23 +69,27 @@ impl Disk {
                 }
                 Write::Condemn { place } => self.blocks.get_mut(place).expect("a stored block").1 = true,
                 Write::PutPending(transaction) => {
-                    self.drop_pending(transaction.id());
+                    let order = self.pending.last_key_value().map_or(0, |(last, _)| last + 1);
+                    self.drop_pending(&transaction.id());
                     self.ever_pending.insert(transaction.leaf());
-                    self.pending.push(transaction.clone());
+                    self.pending.insert(order, transaction.clone());
+                    self.pending_orders.insert(transaction.id(), order);
                 }
-                Write::DropPending(id) => self.drop_pending(*id),
+                Write::DropPending(id) => self.drop_pending(id),
                 Write::Checkpoint(checkpoint) => self.checkpoint = *checkpoint,
             }
         }
     }
 
-    fn drop_pending(&mut self, id: TransactionId) {
-        self.pending.retain(|transaction| transaction.id() != id);
+    fn drop_pending(&mut self, id: &TransactionId) {
+        if let Some(order) = self.pending_orders.remove(id) {
+            self.pending.remove(&order);
+        }
     }
 
     /// A transaction that waits to be mined and was written because its sender was told so.
     pub fn pending(&self, id: &TransactionId) -> Option<&CheckedTransaction> {
-        self.pending.iter().find(|transaction| transaction.id() == *id)
+        self.pending_orders.get(id).map(|order| &self.pending[order])
     }
 
     /// Whether the best chain is the same, and each of its blocks has changed the same: then so are the accounts.
@@ -154,7 +160,7 @@ impl Disk {
             headers: self.blocks.values().map(header).collect(),
             tip: self.best.last_key_value().map(|(_, id)| *id),
             accounts: self.accounts().into_iter().collect(),
-            pending: self.pending.iter().map(|transaction| transaction.signed().clone()).collect(),
+            pending: self.pending.values().map(|transaction| transaction.signed().clone()).collect(),
             checkpoint: self.checkpoint,
         }
     }

@@ -46,6 +46,11 @@ fn build(package: &Path) -> Result<Duration> {
 pub(super) fn cargo(package: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(package);
+    // Of this program: scripts that build dependencies look at the same names, and would build them anew.
+    let is_ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_ours)) {
+        command.env_remove(name);
+    }
     command
 }
 
