@@ -23,7 +23,7 @@ use crate::traffic::{Traffic, so_far};
 pub(super) const NAME: &str = "sync";
 pub(super) const PLOTS: &[Frame] = &[Frame {
     file: "sync-by-blocks",
-    name: "Synchronisation of near-empty blocks from 3 peers",
+    name: "Near-empty blocks from 3 peers",
     x: "blocks",
     y: "seconds",
     ours: "quipu",
