@@ -1,4 +1,10 @@
-//! What survives: blocks, accounts and pending transactions in one redb file, `chain.redb`.
+//! What survives: blocks, accounts and pending transactions in a redb file, `chain.redb`, and the last commits in a
+//! journal beside it, `chain.journal`.
+//!
+//! A commit goes to the journal, with one sync, and then into the database's tables in memory, where readers see it.
+//! What only a start reads (accounts, pending transactions) waits for the next time that the database is synced: when the
+//! journal is full, when it is long and nobody waits, and at the end. A start after a crash finds the tables as they were
+//! synced last, and writes what is in the journal again.
 //!
 //! Always true: what [`Store::write`] wrote is on disk (fsync) when it returns, all of it or nothing; a store that was
 //! closed in any way, `kill -9` included, opens at its last commit without repair by the user, in a time that
@@ -8,22 +14,27 @@
 
 mod error;
 mod fold;
+mod journal;
 mod lock;
 mod open;
 mod read;
+mod rows;
 mod tables;
 pub mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::Database;
+use redb::{Database, Durability};
 
 use crate::engine::event::{Batch, Stored};
 use crate::protocol::{Height, Network};
 
 use error::guarded;
 use fold::Folded;
+use journal::Journal;
+use rows::{Rows, write_for_a_start};
+use tables::{META, META_JOURNAL, META_SCHEMA, META_SETTLED, SCHEMA};
 
 pub use error::StoreError;
 pub use lock::{FolderLock, LockNotes};
@@ -38,6 +49,11 @@ pub struct Store {
     tip: Height,
     /// The order number of the next pending transaction.
     pending_next: u64,
+    journal: Journal,
+    /// The commits in the journal, in their order. Their bytes are there too, so they are bounded with it.
+    unsettled: Vec<Rows>,
+    /// A write has failed, so nobody knows what is on the disk.
+    is_broken: bool,
 }
 
 /// The open database. The lock is given up after the database is closed, so it comes last.
@@ -86,20 +102,103 @@ impl Store {
     /// If a block is connected that is not next to the tip, or one disconnected that is not the tip.
     pub fn write(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
         let folded = Folded::new(batches, self.tip, self.pending_next);
-        guarded(&self.files.path, || folded.commit(self.files.database()))?;
-        (self.tip, self.pending_next) = (folded.tip(), folded.pending_next());
+        let (tip, pending_next) = (folded.tip(), folded.pending_next());
+        self.guarded(|store| store.commit(folded.rows()))?;
+        (self.tip, self.pending_next) = (tip, pending_next);
         Ok(())
     }
 
-    /// Copies the database to another folder, as a power cut would leave it now.
+    /// Syncs the database if the journal is long. For when nobody waits for the store.
+    pub fn tidy(&mut self) -> Result<(), StoreError> {
+        if self.journal.is_long() { self.guarded(|store| store.settle([], true)) } else { Ok(()) }
+    }
+
+    /// Copies the store to another folder, as a power cut would leave it now.
     pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
-        let to = folder.join(open::FILE);
-        std::fs::copy(&self.files.path, &to).map(drop).map_err(|error| StoreError::from_io(&to, &error))
+        let from = self.files.path.parent().expect("the file is in a folder");
+        [open::FILE, open::JOURNAL_FILE].into_iter().try_for_each(|name| {
+            let to = folder.join(name);
+            std::fs::copy(from.join(name), &to).map(drop).map_err(|error| StoreError::from_io(&to, &error))
+        })
     }
 
     /// For reading beside the writer.
     pub fn reader(&self) -> Reader {
         Reader::new(&self.files, Arc::clone(&self.network))
+    }
+
+    /// Writes, if no write has failed so far.
+    fn guarded(&mut self, write: impl FnOnce(&mut Self) -> Result<(), redb::Error>) -> Result<(), StoreError> {
+        let files = Arc::clone(&self.files);
+        guarded(&files.path, || {
+            if std::mem::replace(&mut self.is_broken, true) {
+                return Err(redb::Error::PreviousIo);
+            }
+            write(self)?;
+            self.is_broken = false;
+            Ok(())
+        })
+    }
+
+    fn commit(&mut self, rows: Rows) -> Result<(), redb::Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if !self.journal.has_room_for(rows.as_bytes()) {
+            return self.settle([rows], true);
+        }
+        self.journal.append(rows.as_bytes())?;
+        if rows.is_shown() {
+            let mut transaction = self.files.database().begin_write()?;
+            transaction.set_durability(Durability::None).expect("there are no savepoints");
+            rows.write_shown(&transaction)?;
+            transaction.commit()?;
+        }
+        self.unsettled.push(rows);
+        Ok(())
+    }
+
+    /// Writes some more commits, if any, and syncs the database, so that nothing in the journal is needed any more. A
+    /// store that does not stay open needs no journal either.
+    fn settle(&mut self, more: impl IntoIterator<Item = Rows>, stays_open: bool) -> Result<(), redb::Error> {
+        let mut transaction = self.files.database().begin_write()?;
+        // The allocator's state goes with each such commit, so that opening after a crash walks through nothing. Without
+        // it, opening would read the whole file.
+        transaction.set_quick_repair(true);
+        for rows in more {
+            rows.write_shown(&transaction)?;
+            self.unsettled.push(rows);
+        }
+        write_for_a_start(&self.unsettled, &transaction)?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(META_SCHEMA, SCHEMA.to_le_bytes().as_slice())?;
+            meta.insert(META_SETTLED, self.journal.last().to_le_bytes().as_slice())?;
+            if stays_open {
+                meta.insert(META_JOURNAL, self.journal.id().as_slice())?;
+            } else {
+                meta.remove(META_JOURNAL)?;
+            }
+        }
+        transaction.commit()?;
+        self.journal.restart();
+        self.unsettled.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.is_broken {
+            return;
+        }
+        let closed = self.guarded(|store| {
+            store.settle([], false)?;
+            store.journal.empty()
+        });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the journal stays, the next start will read it");
+        }
     }
 }
 

@@ -85,8 +85,10 @@ fn what_is_answered_is_shown_and_durable() {
     let second = node(folder.path());
     assert_eq!((second.handle().view().tip.height, second.handle().view().pending), (Height(20), 1));
     assert_eq!(mine(&second, 1), Height(21));
-    let snapshot = second.handle().reader().snapshot().expect("readable");
-    assert_eq!(snapshot.account(&Address([3; 20])).expect("readable").balance, Amount::COIN);
+    match ask(&second, Command::Account { address: Address([3; 20]) }) {
+        Ok(Answer::Account { account, .. }) => assert_eq!(account.balance, Amount::COIN),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

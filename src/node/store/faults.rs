@@ -16,20 +16,21 @@ use super::writer::{self, Job};
 use super::*;
 use crate::engine::event::Place;
 use crate::node::driver::EngineSender;
-use disk::Disk;
+use disk::{DATABASE, Disk, JOURNAL};
 use script::{Picture, Script};
 
 /// Opens the store on a disk in memory, as [`Store::open`] does on a file.
 fn open_on(disk: &Disk, folder: &Path, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
     let (path, lock) = (folder.join(open::FILE), FolderLock::acquire(folder, "test")?);
-    let database = guarded(&path, || Ok(open::builder().create_with_backend(disk.clone())?))?;
-    open::adopt(Files { database: Some(database), path, _lock: lock }, network)
+    let database = guarded(&path, || Ok(open::builder().create_with_backend(disk.open(DATABASE))?))?;
+    let journal = Box::new(disk.open(JOURNAL));
+    open::adopt(Files { database: Some(database), path, _lock: lock }, journal, network)
 }
 
 /// A new store on a disk, closed again.
 fn create_on(disk: &Disk, network: &Network) -> Result<(), StoreError> {
     let path = Path::new(open::FILE);
-    guarded(path, || open::fill(&open::builder().create_with_backend(disk.clone())?, network))
+    guarded(path, || open::fill(&open::builder().create_with_backend(disk.open(DATABASE))?, network))
 }
 
 fn picture(disk: &Disk, folder: &Path, network: &Arc<Network>) -> Result<Picture, StoreError> {

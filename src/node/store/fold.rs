@@ -1,13 +1,9 @@
-//! Many batches made one commit, in which each key is written at most once.
+//! Many batches made one commit, in which each row is there at most once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redb::{Database, ReadableTable, WriteTransaction};
-
-use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, META, META_CHECKPOINT, PENDING, UNDO, damaged,
-    header_row, height_key, place_key,
-};
+use super::rows::{Rows, Table, account_value, pending_value};
+use super::tables::{HEIGHTS_SEGMENT, header_row, height_key, place_key};
 use crate::engine::event::{Batch, Place, Write};
 use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::encode;
@@ -94,107 +90,55 @@ impl<'a> Folded<'a> {
         }
     }
 
-    /// Writes it all, or nothing.
-    pub(super) fn commit(&self, database: &Database) -> Result<(), redb::Error> {
-        let mut transaction = database.begin_write()?;
-        // The allocator's state goes with each commit, so that opening after a crash walks through nothing. It costs
-        // a fifth of a millisecond a commit; without it, opening would read the whole file.
-        transaction.set_quick_repair(true);
-        self.write_blocks(&transaction)?;
-        self.write_chain(&transaction)?;
-        self.write_accounts(&transaction)?;
-        self.write_pending(&transaction)?;
-        self.write_checkpoint(&transaction)?;
-        transaction.commit()?;
-        Ok(())
-    }
-
-    fn write_blocks(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        if !self.blocks.is_empty() {
-            let mut headers = transaction.open_table(HEADERS)?;
-            let mut bodies = transaction.open_table(BODIES)?;
-            let mut heights = transaction.open_table(HEIGHTS)?;
-            for block in &self.blocks {
-                let (height, id) = (block.header().height, block.id());
-                let key = place_key(&Place { height, id });
-                let encoded = encode(*block);
-                let (header, body) =
-                    encoded.split_first_chunk::<HEADER_BYTES>().expect("a block begins with its header");
-                headers.insert(&key, &header_row(header, false))?;
-                bodies.insert(&key, body)?;
-                heights.insert(&height_key(height.0 / HEIGHTS_SEGMENT, &id), height.0)?;
-            }
-        }
-        if !self.condemned.is_empty() {
-            let mut headers = transaction.open_table(HEADERS)?;
-            for place in &self.condemned {
-                let key = place_key(place);
-                let row = headers.get(&key)?.map(|row| *row.value());
-                let row = row.ok_or_else(|| damaged(place, &"its header is missing"))?;
-                let header = row.first_chunk().expect("a row begins with the header");
-                headers.insert(&key, &header_row(header, true))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_chain(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        if self.best.is_empty() {
-            return Ok(());
-        }
-        let mut best = transaction.open_table(BEST)?;
-        for (height, id) in &self.best {
-            match id {
-                Some(id) => best.insert(height.0, id.as_bytes())?,
-                None => best.remove(height.0)?,
-            };
-        }
-        let mut undo = transaction.open_table(UNDO)?;
-        for (place, delta) in &self.undo {
-            match delta {
-                Some(delta) => undo.insert(&place_key(place), encode(*delta).as_slice())?,
-                None => undo.remove(&place_key(place))?,
-            };
-        }
-        Ok(())
-    }
-
-    fn write_accounts(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        if self.accounts.is_empty() {
-            return Ok(());
-        }
-        let mut accounts = transaction.open_table(ACCOUNTS)?;
-        for (address, account) in &self.accounts {
-            if *account == Account::default() {
-                accounts.remove(&address.0)?;
-            } else {
-                accounts.insert(&address.0, (account.balance.units(), account.nonce))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_pending(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let mut pending = transaction.open_table(PENDING)?;
-        for (id, put) in &self.pending {
-            match put {
-                Some((order, put)) => pending.insert(id.as_bytes(), (*order, encode(put.signed()).as_slice()))?,
-                None => pending.remove(id.as_bytes())?,
-            };
-        }
-        Ok(())
-    }
-
-    fn write_checkpoint(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
-        let mut meta = transaction.open_table(META)?;
-        match checkpoint {
-            Some(place) => meta.insert(META_CHECKPOINT, place_key(place).as_slice())?,
-            None => meta.remove(META_CHECKPOINT)?,
+    /// All of it as rows.
+    pub(super) fn rows(&self) -> Rows {
+        let mut rows = Rows::default();
+        let encoded: Vec<_> = self.blocks.iter().map(|block| (block_place(block), encode(*block))).collect();
+        let parts = || {
+            encoded.iter().map(|(place, encoded)| {
+                (place, encoded.split_first_chunk::<HEADER_BYTES>().expect("a block begins with its header"))
+            })
         };
-        Ok(())
+        for (place, (header, _)) in parts() {
+            rows.put(Table::Headers, &place_key(place), &header_row(header, false));
+        }
+        for (place, (_, body)) in parts() {
+            rows.put(Table::Bodies, &place_key(place), body);
+        }
+        for (Place { height, id }, _) in &encoded {
+            rows.put(Table::Heights, &height_key(height.0 / HEIGHTS_SEGMENT, id), &height.0.to_le_bytes());
+        }
+        for place in &self.condemned {
+            rows.put(Table::Condemned, &place_key(place), &[]);
+        }
+        for (height, id) in &self.best {
+            put_or_remove(&mut rows, Table::Best, &height.0.to_le_bytes(), id.as_ref().map(BlockId::as_bytes));
+        }
+        for (place, delta) in &self.undo {
+            put_or_remove(&mut rows, Table::Undo, &place_key(place), delta.map(encode));
+        }
+        for (address, account) in &self.accounts {
+            let value = account_value(account.balance.units(), account.nonce);
+            put_or_remove(&mut rows, Table::Accounts, &address.0, (*account != Account::default()).then_some(value));
+        }
+        for (id, put) in &self.pending {
+            let value = put.map(|(order, put)| pending_value(order, &encode(put.signed())));
+            put_or_remove(&mut rows, Table::Pending, id.as_bytes(), value);
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            put_or_remove(&mut rows, Table::Checkpoint, &[], checkpoint.as_ref().map(place_key));
+        }
+        rows
+    }
+}
+
+fn block_place(block: &CheckedBlock) -> Place {
+    Place { height: block.header().height, id: block.id() }
+}
+
+fn put_or_remove(rows: &mut Rows, table: Table, key: &[u8], value: Option<impl AsRef<[u8]>>) {
+    match value {
+        Some(value) => rows.put(table, key, value.as_ref()),
+        None => rows.remove(table, key),
     }
 }

@@ -1,17 +1,22 @@
 //! Opening: a new database is made beside its place and moved there whole; one that is there is read and compared
 //! with itself.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::backends::FileBackend;
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
+};
 
 use super::error::guarded;
+use super::journal::{Journal, JournalId};
+use super::rows::Rows;
 use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, META_GENESIS, META_NETWORK, META_SCHEMA, PENDING,
-    SCHEMA, UNDO, damaged, parse_header_row, place_of,
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, META_GENESIS, META_JOURNAL, META_NETWORK,
+    META_SCHEMA, META_SETTLED, PENDING, SCHEMA, UNDO, damaged, parse_header_row, place_of,
 };
 use super::{Files, FolderLock, Store, StoreError};
 use crate::engine::event::{Place, Stored, StoredHeader};
@@ -22,6 +27,8 @@ use crate::protocol::{Account, Address, Amount, BlockId, Height, Network, Signed
 
 /// The database in the data folder.
 pub(super) const FILE: &str = "chain.redb";
+/// Its journal, beside it.
+pub(super) const JOURNAL_FILE: &str = "chain.journal";
 /// A database that is being made. One that is found was never finished, and holds nothing.
 const FILE_NEW: &str = "chain.redb.new";
 /// What redb keeps in memory of the file, in bytes. Blocks are read rarely and in order; the rest is in the engine.
@@ -39,7 +46,17 @@ pub(super) fn open(lock: FolderLock, network: &Arc<Network>) -> Result<(Store, S
         create(&folder, network)?;
     }
     let database = guarded(&path, || Ok(builder().open(&path)?))?;
-    adopt(Files { database: Some(database), path, _lock: lock }, network)
+    let journal = open_journal(&folder)?;
+    adopt(Files { database: Some(database), path, _lock: lock }, Box::new(journal), network)
+}
+
+/// The file of the journal, which may be new.
+fn open_journal(folder: &Path) -> Result<FileBackend, StoreError> {
+    let path = folder.join(JOURNAL_FILE);
+    let failed = |error: io::Error| StoreError::from_io(&path, &error);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    sync_folder(folder).map_err(failed)?;
+    guarded(&path, || Ok(FileBackend::new(file)?))
 }
 
 /// How the database is opened, whatever it is on.
@@ -49,8 +66,12 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
-/// The store in an open database, compared with itself.
-pub(super) fn adopt(files: Files, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
+/// The store in an open database and its journal, compared with itself.
+pub(super) fn adopt(
+    files: Files,
+    journal: Box<dyn StorageBackend>,
+    network: &Arc<Network>,
+) -> Result<(Store, Stored), StoreError> {
     let path = files.path.clone();
     let files = Arc::new(files);
     let found = guarded(&path, || read_identity(files.database()))?;
@@ -61,9 +82,36 @@ pub(super) fn adopt(files: Files, network: &Arc<Network>) -> Result<(Store, Stor
         let folder = path.parent().expect("the file is in a folder").to_owned();
         return Err(StoreError::OtherNetwork { folder, stored: found.title(), wanted: Identity::of(network).title() });
     }
-    let (stored, pending_next) = guarded(&path, || read(files.database(), network))?;
-    let tip = guarded(&path, || tip(&files.database().begin_read()?, network))?.height;
-    Ok((Store { files, network: Arc::clone(network), tip, pending_next }, stored))
+    guarded(&path, || {
+        let (journal, records) = begin_journal(files.database(), journal)?;
+        let (network, unsettled) = (Arc::clone(network), Vec::new());
+        let (tip, pending_next) = (Height::GENESIS, 0);
+        let mut store = Store { files, network, tip, pending_next, journal, unsettled, is_broken: true };
+        store.settle(records.into_iter().map(Rows::from_bytes), true)?;
+        let (stored, pending_next) = read(store.files.database(), &store.network)?;
+        store.tip = tip_of(&store.files.database().begin_read()?, &store.network)?.height;
+        (store.pending_next, store.is_broken) = (pending_next, false);
+        Ok((store, stored))
+    })
+}
+
+/// The database's journal, and what is in it; a new one if the database was closed in order.
+fn begin_journal(database: &Database, file: Box<dyn StorageBackend>) -> Result<(Journal, Vec<Vec<u8>>), redb::Error> {
+    let meta = database.begin_read()?.open_table(META)?;
+    let settled = meta.get(META_SETTLED)?.map(|settled| settled.value().try_into().map(u64::from_le_bytes));
+    let settled = settled.transpose().map_err(|_| wrong_meta())?.unwrap_or(0);
+    match meta.get(META_JOURNAL)? {
+        Some(id) => Journal::open(file, id.value().try_into().map_err(|_| wrong_meta())?, settled),
+        None => {
+            let mut id = JournalId::default();
+            getrandom::fill(&mut id).map_err(io::Error::from)?;
+            Ok((Journal::create(file, id, settled)?, Vec::new()))
+        }
+    }
+}
+
+fn wrong_meta() -> redb::Error {
+    redb::Error::Corrupted("it does not say what it is".to_owned())
 }
 
 /// Makes an empty database. A crash leaves none, or a whole one.
@@ -124,16 +172,15 @@ fn read_identity(database: &Database) -> Result<Identity, redb::Error> {
         let value = meta.get(key)?.ok_or_else(|| redb::Error::Corrupted(format!("it does not say its {key}")))?;
         Ok(value.value().to_vec())
     };
-    let wrong = |_| redb::Error::Corrupted("it does not say what it is".to_owned());
     Ok(Identity {
-        schema: u32::from_le_bytes(value(META_SCHEMA)?.try_into().map_err(wrong)?),
-        genesis: BlockId(value(META_GENESIS)?.try_into().map_err(wrong)?),
+        schema: u32::from_le_bytes(value(META_SCHEMA)?.try_into().map_err(|_| wrong_meta())?),
+        genesis: BlockId(value(META_GENESIS)?.try_into().map_err(|_| wrong_meta())?),
         name: String::from_utf8_lossy(&value(META_NETWORK)?).escape_debug().to_string(),
     })
 }
 
 /// The best block.
-pub(super) fn tip(transaction: &ReadTransaction, network: &Network) -> Result<Place, redb::Error> {
+pub(super) fn tip_of(transaction: &ReadTransaction, network: &Network) -> Result<Place, redb::Error> {
     let last = transaction.open_table(BEST)?.last()?.map(|(height, id)| (height.value(), *id.value()));
     Ok(match last {
         Some((height, id)) => Place { height: Height(height), id: BlockId(id) },
@@ -145,7 +192,7 @@ pub(super) fn tip(transaction: &ReadTransaction, network: &Network) -> Result<Pl
 fn read(database: &Database, network: &Network) -> Result<(Stored, u64), redb::Error> {
     let transaction = database.begin_read()?;
     let headers = read_headers(&transaction)?;
-    let tip = tip(&transaction, network)?;
+    let tip = tip_of(&transaction, network)?;
     let accounts = read_accounts(&transaction)?;
     check_chain(&transaction, &headers, &tip, &accounts, network)?;
 

@@ -7,16 +7,16 @@ use std::sync::{Arc, Weak};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::error::guarded;
-use super::open::tip;
+use super::open::{JOURNAL_FILE, tip_of};
 use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeaderRow, HeightKey, PlaceKey, UNDO, damaged,
-    height_key, parse_header_row, place_key, place_of,
+    BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeaderRow, HeightKey, PlaceKey, UNDO, damaged, height_key,
+    parse_header_row, place_key, place_of,
 };
 use super::{Files, StoreError};
 use crate::engine::event::{LoadedBlock, Place};
 use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::{DECODE_BYTES_MAX, decode, encode};
-use crate::protocol::{Account, Address, Amount, Block, BlockId, CheckedBlock, Delta, Header, Height, Network};
+use crate::protocol::{Block, BlockId, CheckedBlock, Delta, Header, Height, Network};
 
 /// Reads what is durable, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
 #[derive(Debug, Clone)]
@@ -74,16 +74,17 @@ impl Reader {
         })
     }
 
-    /// The size of the file.
+    /// The size of the files.
     pub fn size_bytes(&self) -> std::io::Result<u64> {
-        Ok(std::fs::metadata(&self.path)?.len())
+        let journal = self.path.with_file_name(JOURNAL_FILE);
+        Ok(std::fs::metadata(&self.path)?.len() + std::fs::metadata(journal)?.len())
     }
 
     /// One consistent moment of the whole chain, which later writes do not change.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let blocks = self.begin()?;
         let (tip, best) = guarded(&self.path, || {
-            Ok((tip(&blocks.transaction, &self.network)?, blocks.transaction.open_table(BEST)?))
+            Ok((tip_of(&blocks.transaction, &self.network)?, blocks.transaction.open_table(BEST)?))
         })?;
         Ok(Snapshot { blocks, best, tip, path: self.path.clone(), network: Arc::clone(&self.network) })
     }
@@ -263,18 +264,6 @@ impl Snapshot {
     fn segments(&self) -> Result<impl Iterator<Item = u64>, redb::Error> {
         let highest = self.blocks.headers.last()?.map_or(0, |(key, _)| place_of(key.value()).height.0);
         Ok((0..=highest / HEIGHTS_SEGMENT).rev())
-    }
-
-    /// An account at the tip.
-    pub fn account(&self, address: &Address) -> Result<Account, StoreError> {
-        guarded(&self.path, || {
-            let accounts = self.blocks.transaction.open_table(ACCOUNTS)?;
-            let account = accounts.get(&address.0)?.map(|account| account.value());
-            Ok(account.map_or_else(Account::default, |(balance, nonce)| Account {
-                balance: Amount::from_units(balance),
-                nonce,
-            }))
-        })
     }
 }
 

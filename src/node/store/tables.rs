@@ -12,9 +12,9 @@ use crate::protocol::encode::decode;
 use crate::protocol::{BlockId, Header, Height};
 
 /// The form of all this. A database of a higher one is refused.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 2;
 
-/// [`SCHEMA`], network and checkpoint.
+/// [`SCHEMA`], network, journal and checkpoint.
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// `u32`, little endian.
 pub(super) const META_SCHEMA: &str = "schema";
@@ -24,6 +24,12 @@ pub(super) const META_GENESIS: &str = "genesis";
 pub(super) const META_NETWORK: &str = "network";
 /// The [`PlaceKey`] of the block of the best chain that is never left. Not there if there is none.
 pub(super) const META_CHECKPOINT: &str = "checkpoint";
+
+/// The 16 random bytes that the journal begins with. Not there if no journal belongs to the database, because it was
+/// closed in order and holds everything.
+pub(super) const META_JOURNAL: &str = "journal";
+/// The number of the journal's last record that is in the tables for good: `u64`, little endian. Not there: 0.
+pub(super) const META_SETTLED: &str = "settled";
 
 /// All stored headers but genesis.
 pub(super) const HEADERS: TableDefinition<&PlaceKey, &HeaderRow> = TableDefinition::new("headers");

@@ -2,7 +2,9 @@ use super::*;
 use crate::engine::event::{Place, Write};
 use crate::node::fixture::{Chain, batch, place};
 use crate::protocol::encode::encode;
-use crate::protocol::{Account, Amount, BlockId, Parameters};
+use crate::protocol::{BlockId, Parameters};
+use redb::ReadableDatabase;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -127,8 +129,6 @@ fn a_reorganisation_in_one_commit_or_in_many() {
         let reader = store.reader();
         let snapshot = reader.snapshot().expect("readable");
         assert_eq!(snapshot.tip(), new.tip());
-        let account = |chain: &Chain| snapshot.account(&chain.address()).expect("readable");
-        assert_eq!((account(&old), account(&new)), (Account::default(), new.ledger.account(&new.address())));
         let (lost, won) = (place(&old.blocks[0].0), place(&new.blocks[0].0));
         let is_best = |place: Place| snapshot.block(&place.id).expect("readable").expect("still stored").1;
         assert_eq!((is_best(lost), is_best(won)), (false, true));
@@ -138,7 +138,8 @@ fn a_reorganisation_in_one_commit_or_in_many() {
 
         drop((snapshot, store));
         let (_, stored) = open(folder.path(), &old.network).expect("a store");
-        assert_eq!((stored.tip, stored.headers.len(), stored.accounts.len()), (Some(new.tip().id), 7, 1));
+        assert_eq!((stored.tip, stored.headers.len()), (Some(new.tip().id), 7));
+        assert_eq!(stored.accounts, [(new.address(), new.ledger.account(&new.address()))]);
     }
 }
 
@@ -154,7 +155,6 @@ fn a_snapshot_stays_as_it_was() {
     store.write(&[batch(2, chain.writes_above(1))]).expect("written");
     assert_eq!(snapshot.tip(), before);
     assert_eq!(snapshot.block_at(Height(2)).expect("readable"), None);
-    assert_eq!(snapshot.account(&chain.address()).expect("readable").balance, Amount::COIN);
     assert_eq!(store.reader().snapshot().expect("readable").tip(), chain.tip());
 }
 
@@ -229,11 +229,18 @@ fn a_checkpoint_off_the_best_chain_is_damage() {
     assert_eq!(open(folder.path(), &chain.network).expect_err("too short").code(), "database_damaged");
 }
 
+/// Reads a row from outside.
+fn meta(folder: &Path, key: &str) -> Option<Vec<u8>> {
+    let database = Database::open(folder.join("chain.redb")).expect("a database");
+    let meta = database.begin_read().expect("a transaction").open_table(META).expect("a table");
+    meta.get(key).expect("readable").map(|row| row.value().to_vec())
+}
+
 /// Changes a row from outside.
 fn set_meta(folder: &Path, key: &str, value: Option<&[u8]>) {
     let database = Database::open(folder.join("chain.redb")).expect("a database");
     let transaction = database.begin_write().expect("a transaction");
-    let mut meta = transaction.open_table(tables::META).expect("a table");
+    let mut meta = transaction.open_table(META).expect("a table");
     match value {
         Some(value) => drop(meta.insert(key, value).expect("written")),
         None => drop(meta.remove(key).expect("written")),
@@ -274,9 +281,121 @@ fn another_network_is_refused_and_both_are_named() {
 fn a_newer_form_is_refused() {
     let folder = folder();
     let chain = filled(folder.path());
-    set_meta(folder.path(), tables::META_SCHEMA, Some(&(tables::SCHEMA + 1).to_le_bytes()));
+    set_meta(folder.path(), META_SCHEMA, Some(&(SCHEMA + 1).to_le_bytes()));
     let error = open(folder.path(), &chain.network).expect_err("newer");
     assert_eq!(error.code(), "database_too_new");
+}
+
+#[test]
+fn an_older_form_is_taken_over() {
+    let folder = folder();
+    let chain = filled(folder.path());
+    // The first one had no journal.
+    set_meta(folder.path(), META_SCHEMA, Some(&1_u32.to_le_bytes()));
+    set_meta(folder.path(), META_SETTLED, None);
+    fs::remove_file(folder.path().join("chain.journal")).expect("it was there");
+    let (store, stored) = open(folder.path(), &chain.network).expect("a store");
+    assert_eq!(stored.tip, Some(chain.tip().id));
+    // A version that knows no journal would lose what is in it.
+    drop(store);
+    assert_eq!(meta(folder.path(), META_SCHEMA), Some(SCHEMA.to_le_bytes().to_vec()));
+}
+
+/// A store that was killed after some commits, in a folder of its own, and its chain.
+fn killed() -> (tempfile::TempDir, Chain) {
+    let (live, left, mut chain) = (folder(), folder(), Chain::new(1));
+    let mut store = store(live.path(), &chain);
+    for height in 0..3 {
+        chain.mine(vec![]);
+        store.write(&[batch(height as u64 + 1, chain.writes_above(height))]).expect("written");
+    }
+    store.copy_to(left.path()).expect("copied");
+    (left, chain)
+}
+
+#[test]
+fn a_killed_store_has_its_last_commit_and_one_closed_in_order_has_an_empty_journal() {
+    let (folder, chain) = killed();
+    let journal = folder.path().join("chain.journal");
+    assert!(fs::metadata(&journal).expect("it is there").len() > 0);
+    for _ in 0..2 {
+        let (store, stored) = open(folder.path(), &chain.network).expect("a store");
+        assert_eq!(stored.tip, Some(chain.tip().id));
+        assert_eq!(stored.accounts, [(chain.address(), chain.ledger.account(&chain.address()))]);
+        drop(store);
+        assert_eq!(fs::metadata(&journal).expect("it is there").len(), 0);
+        // It may be removed then.
+        fs::remove_file(&journal).expect("it is there");
+    }
+}
+
+#[test]
+fn a_journal_that_is_missing_or_not_this_databases_is_damage() {
+    let (other, _) = killed();
+    for content in [None, Some(Vec::new()), Some(fs::read(other.path().join("chain.journal")).expect("readable"))] {
+        let (folder, chain) = killed();
+        let journal = folder.path().join("chain.journal");
+        match content {
+            Some(content) => fs::write(journal, content).expect("writable"),
+            None => fs::remove_file(journal).expect("it is there"),
+        }
+        let error = open(folder.path(), &chain.network).expect_err("what is in the journal is lost");
+        assert_eq!(error.code(), "database_damaged");
+        assert!(error.to_string().contains("chain.journal"), "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_an_error_or_lacks_its_last_commit_alone() {
+    let (folder, chain) = killed();
+    let files = ["chain.redb", "chain.journal"].map(|name| folder.path().join(name));
+    let [database, journal] = files.each_ref().map(|file| fs::read(file).expect("readable"));
+    let used = journal.iter().rposition(|byte| *byte != 0).expect("it is not empty") + 1;
+    let mut endings = BTreeMap::new();
+    for at in 0..used {
+        let mut flipped = journal.clone();
+        flipped[at] ^= 1 << (at % 8);
+        fs::write(&files[0], &database).expect("writable");
+        fs::write(&files[1], &flipped).expect("writable");
+        let ending = match open(folder.path(), &chain.network) {
+            // The last one can't be told from one that was never finished.
+            Ok((_, stored)) if stored.tip == Some(chain.blocks[1].0.id()) => "without the last",
+            Ok((_, stored)) => {
+                assert_eq!(stored.tip, Some(chain.tip().id), "byte {at}");
+                "whole"
+            }
+            Err(error) => error.code(),
+        };
+        *endings.entry(ending).or_insert(0) += 1;
+    }
+    // Only what fills up records is not looked at.
+    assert!(endings.get("whole").is_none_or(|bytes| *bytes < 3 * 8), "{endings:?}");
+    assert!(endings["database_damaged"] > endings["without the last"], "{endings:?}");
+}
+
+#[test]
+fn what_was_written_while_the_journal_began_again_and_again_is_there() {
+    let (live, mut chain) = (folder(), Chain::new(1));
+    let mut store = store(live.path(), &chain);
+    let mut lengths = Vec::new();
+    for at in 0..300 {
+        chain.mine(vec![]);
+        let waiting = Write::PutPending(chain.transfer(at));
+        let writes = [chain.writes_above(at as usize), vec![waiting]].concat();
+        store.write(&[batch(at + 1, writes)]).expect("written");
+        if at % 7 == 0 {
+            store.tidy().expect("synced");
+        }
+        if at % 20 == 0 {
+            let left = folder();
+            store.copy_to(left.path()).expect("copied");
+            lengths.push(fs::metadata(left.path().join("chain.journal")).expect("it is there").len());
+            let (_, stored) = open(left.path(), &chain.network).expect("a store");
+            assert_eq!((stored.tip, stored.pending.len()), (Some(chain.tip().id), at as usize + 1));
+            assert_eq!(stored.accounts, [(chain.address(), chain.ledger.account(&chain.address()))]);
+        }
+    }
+    assert!(lengths.iter().all(|length| *length < 40_000), "{lengths:?}");
 }
 
 #[test]

@@ -56,6 +56,9 @@ pub fn run(
         if let Some(Batch { sequence, .. }) = batches.drain(..).next_back() {
             engine.deliver(Event::Persisted { sequence });
         }
+        if jobs.is_empty() {
+            store.tidy()?;
+        }
     }
     Ok(())
 }

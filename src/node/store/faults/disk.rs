@@ -1,7 +1,7 @@
-//! A disk in memory that remembers what was done to it, fails when it is told to, and can be cut off from its power.
+//! A disk in memory with two files that remembers what was done to them, fails when it is told to, and can be cut off from its power.
 //!
-//! What a sync covers survives. Of what came after the last sync anything may survive: each write, each change of the
-//! length, by itself, and a part of the write that was under way. Not modelled: a disk that lies about a sync, and one
+//! What a sync of a file covers survives. Of what came after its last sync anything may survive: each write, each change of
+//! the length, by itself, and a part of the write that was under way. Not modelled: a disk that lies about a sync, and one
 //! that spoils what it was not asked to write; redb's checksums turn those into `database_damaged`.
 
 use std::collections::BTreeSet;
@@ -13,19 +13,33 @@ use redb::StorageBackend;
 /// What a disk gives out at once: a part of it that was never written takes no room.
 const BLOCK_BYTES: u64 = 4096;
 
-/// Something that was done to the file.
+/// What is on a disk.
+pub(super) type Files = [Vec<u8>; 2];
+/// Which of them is the database, and which its journal.
+pub(super) const DATABASE: usize = 0;
+pub(super) const JOURNAL: usize = 1;
+
+/// Something that was done to a file.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(super) struct Step {
+    pub(super) file: usize,
+    pub(super) deed: Deed,
+}
+
+/// What was done.
+#[derive(Debug, Clone)]
+pub(super) enum Deed {
     Write { at: u64, bytes: Arc<[u8]> },
     SetLength(u64),
     Sync,
 }
 
 impl Step {
-    /// The file, if this step survives.
-    pub(super) fn apply(&self, file: &mut Vec<u8>) {
-        match self {
-            Self::Write { at, bytes } => {
+    /// The files, if this step survives.
+    pub(super) fn apply(&self, files: &mut Files) {
+        let file = &mut files[self.file];
+        match &self.deed {
+            Deed::Write { at, bytes } => {
                 let at = usize::try_from(*at).expect("a small file");
                 // Where the new length did not survive, neither does what lies beyond it.
                 let end = (at + bytes.len()).min(file.len());
@@ -33,17 +47,36 @@ impl Step {
                     file[at..end].copy_from_slice(&bytes[..end - at]);
                 }
             }
-            Self::SetLength(length) => file.resize(usize::try_from(*length).expect("a small file"), 0),
-            Self::Sync => {}
+            Deed::SetLength(length) => file.resize(usize::try_from(*length).expect("a small file"), 0),
+            Deed::Sync => {}
         }
     }
 
     /// The step, if only its first `kept` bytes were written.
     pub(super) fn torn(&self, kept: usize) -> Option<Self> {
-        match self {
-            Self::Write { at, bytes } => Some(Self::Write { at: *at, bytes: bytes[..kept.min(bytes.len())].into() }),
-            Self::SetLength(_) | Self::Sync => None,
+        match &self.deed {
+            Deed::Write { at, bytes } => {
+                let deed = Deed::Write { at: *at, bytes: bytes[..kept.min(bytes.len())].into() };
+                Some(Self { file: self.file, deed })
+            }
+            Deed::SetLength(_) | Deed::Sync => None,
         }
+    }
+}
+
+/// Goes through steps in their order: after each, what is synced and what was done since. First, before the first one.
+pub(super) fn replay(mut synced: Files, steps: &[Step], mut after: impl FnMut(usize, &Files, &[Step])) {
+    let mut unsynced: Vec<Step> = Vec::new();
+    after(0, &synced, &unsynced);
+    for (at, step) in steps.iter().enumerate() {
+        match step.deed {
+            Deed::Sync => {
+                let now_synced = unsynced.extract_if(.., |done| done.file == step.file);
+                now_synced.for_each(|done| done.apply(&mut synced));
+            }
+            Deed::Write { .. } | Deed::SetLength(_) => unsynced.push(step.clone()),
+        }
+        after(at + 1, &synced, &unsynced);
     }
 }
 
@@ -62,21 +95,33 @@ pub(super) struct Failure {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Disk(Arc<Mutex<Inside>>);
 
+/// A file on a disk.
+#[derive(Debug)]
+struct OpenFile {
+    disk: Disk,
+    file: usize,
+}
+
 #[derive(Debug, Default)]
 struct Inside {
-    file: Vec<u8>,
+    files: Files,
     steps: Vec<Step>,
     calls: u64,
     failure: Option<Failure>,
     /// The blocks that were ever written, and how many bytes of them there may be.
-    taken: BTreeSet<u64>,
+    taken: BTreeSet<(usize, u64)>,
     room_bytes: Option<u64>,
 }
 
 impl Disk {
     /// With this on it, all of it synced.
-    pub(super) fn with(file: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(Inside { file, ..Inside::default() })))
+    pub(super) fn with(files: Files) -> Self {
+        Self(Arc::new(Mutex::new(Inside { files, ..Inside::default() })))
+    }
+
+    /// Opens one of the files.
+    pub(super) fn open(&self, file: usize) -> impl StorageBackend {
+        OpenFile { disk: self.clone(), file }
     }
 
     /// That fails.
@@ -109,9 +154,9 @@ impl Disk {
         self.inside().calls
     }
 
-    /// What other processes see of the file: all of it, synced or not.
-    pub(super) fn file(&self) -> Vec<u8> {
-        self.inside().file.clone()
+    /// What other processes see of the files: all of it, synced or not.
+    pub(super) fn files(&self) -> Files {
+        self.inside().files.clone()
     }
 
     /// The bytes that it takes up on the disk.
@@ -139,59 +184,70 @@ impl Disk {
 
 impl Inside {
     /// Takes the room for a write, and tells how many bytes of it there was room for.
-    fn take(&mut self, at: u64, length: u64) -> u64 {
+    fn take(&mut self, file: usize, at: u64, length: u64) -> u64 {
         for block in at / BLOCK_BYTES..(at + length).div_ceil(BLOCK_BYTES) {
             let left = self.room_bytes.map(|room| room.saturating_sub(self.taken.len() as u64 * BLOCK_BYTES));
-            if !self.taken.contains(&block) {
+            if !self.taken.contains(&(file, block)) {
                 if let Some(left) = left.filter(|left| *left < BLOCK_BYTES) {
                     return (block * BLOCK_BYTES + left).saturating_sub(at).min(length);
                 }
-                self.taken.insert(block);
+                self.taken.insert((file, block));
             }
         }
         length
     }
 }
 
-impl StorageBackend for Disk {
+impl OpenFile {
+    fn call(&self) -> io::Result<MutexGuard<'_, Inside>> {
+        self.disk.call()
+    }
+
+    fn step(&self, deed: Deed) -> Step {
+        Step { file: self.file, deed }
+    }
+}
+
+impl StorageBackend for OpenFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.call()?.file.len() as u64)
+        Ok(self.call()?.files[self.file].len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let inside = self.call()?;
         let from = usize::try_from(offset).map_err(io::Error::other)?;
-        let bytes = inside.file.get(from..).and_then(|rest| rest.get(..out.len()));
+        let bytes = inside.files[self.file].get(from..).and_then(|rest| rest.get(..out.len()));
         out.copy_from_slice(bytes.ok_or(ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut inside = self.call()?;
-        let step = Step::SetLength(len);
-        step.apply(&mut inside.file);
-        inside.taken.split_off(&len.div_ceil(BLOCK_BYTES));
+        let step = self.step(Deed::SetLength(len));
+        step.apply(&mut inside.files);
+        let gone = (self.file, len.div_ceil(BLOCK_BYTES))..(self.file + 1, 0);
+        inside.taken.extract_if(gone, |_| true).for_each(drop);
         inside.steps.push(step);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.call()?.steps.push(Step::Sync);
+        self.call()?.steps.push(self.step(Deed::Sync));
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut inside = self.call()?;
-        let length = inside.take(offset, data.len() as u64);
+        let length = inside.take(self.file, offset, data.len() as u64);
         let fitting = &data[..usize::try_from(length).expect("a part of the data")];
         // A file grows when one writes beyond its end.
         let end = usize::try_from(offset).expect("a small file") + fitting.len();
-        if inside.file.len() < end {
-            inside.file.resize(end, 0);
-            inside.steps.push(Step::SetLength(end as u64));
+        if inside.files[self.file].len() < end {
+            inside.files[self.file].resize(end, 0);
+            inside.steps.push(self.step(Deed::SetLength(end as u64)));
         }
-        let step = Step::Write { at: offset, bytes: fitting.into() };
-        step.apply(&mut inside.file);
+        let step = self.step(Deed::Write { at: offset, bytes: fitting.into() });
+        step.apply(&mut inside.files);
         inside.steps.push(step);
         if fitting.len() < data.len() { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }

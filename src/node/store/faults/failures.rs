@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-use super::disk::{Failure, Step};
+use super::disk::Failure;
 use super::*;
 
 /// Bytes by which the size of a small disk grows from run to run: a prime, so that it ends at every part of a block.
@@ -28,20 +28,18 @@ impl Endings {
     }
 }
 
-/// What is left of a run's file: all that was written, as after the end of the process, and only what was synced, as
+/// What is left of a run's files: all that was written, as after the end of the process, and only what was synced, as
 /// after a power cut.
-fn remains(disk: &Disk) -> [Vec<u8>; 2] {
-    let steps = disk.steps();
-    let last_sync = steps.iter().rposition(|step| matches!(step, Step::Sync)).unwrap_or(0);
-    let mut synced = Vec::new();
-    steps[..last_sync].iter().for_each(|step| step.apply(&mut synced));
-    [disk.file(), synced]
+fn remains(disk: &Disk) -> [disk::Files; 2] {
+    let mut last_synced = disk::Files::default();
+    disk::replay(disk::Files::default(), &disk.steps(), |_, synced, _| last_synced.clone_from(synced));
+    [disk.files(), last_synced]
 }
 
 /// The store that is left can be opened, has what was acknowledged or what was under way, and goes on.
 fn assert_recovers(disk: &Disk, folder: &Path, script: &Script, least: usize) {
-    for file in remains(disk) {
-        let disk = Disk::with(file);
+    for files in remains(disk) {
+        let disk = Disk::with(files);
         let (mut store, stored) = open_on(&disk, folder, &script.network).expect("a store");
         let found = Picture::of(&store, &stored, &script.network).expect("readable");
         let commit = commit_of(&found, script, least).unwrap_or_else(|| panic!("after commit {least}: {found:#?}"));
@@ -108,12 +106,12 @@ fn a_disk_that_fills_up_at_any_byte_says_so_and_loses_nothing() {
 
 #[test]
 fn after_a_failure_readers_see_the_last_commit_or_nothing_and_no_write_succeeds() {
-    let (script, folder) = (Script::short(), tempfile::tempdir().expect("a temporary folder"));
+    let (script, folder) = (Script::full(), tempfile::tempdir().expect("a temporary folder"));
     let new = Disk::default();
     create_on(&new, &script.network).expect("a new store");
     let mut failed = 0;
     for call in 0.. {
-        let disk = Disk::with(new.file());
+        let disk = Disk::with(new.files());
         let (mut store, _) = open_on(&disk, folder.path(), &script.network).expect("a store");
         disk.fail(Failure { call: disk.calls() + call, kind: ErrorKind::Other, lasts: false });
         let result = script

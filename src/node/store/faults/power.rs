@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::disk::Step;
+use super::disk::{Deed, Files as Image, Step, replay};
 use super::*;
 
 /// How many random choices of what survives are tried at each point, beside all, none and torn ones.
@@ -42,34 +42,29 @@ impl<'a> Cutter<'a> {
         Self { script, folder, random: Random(1), images: 0, rows: BTreeMap::new() }
     }
 
-    /// Cuts the power after each of these steps, which were done to a file that was synced. `least_at` tells how many
-    /// commits were acknowledged after so many steps; `None`: there is no store yet.
-    fn cut_everywhere(&mut self, mut synced: Vec<u8>, steps: &[Step], least_at: impl Fn(usize) -> Option<usize>) {
-        let mut begin = 0;
-        for end in 0..=steps.len() {
-            if let Some(least) = least_at(end) {
-                self.cut(&synced, &steps[begin..end], least);
+    /// Cuts the power after each of these steps, which were done to an empty disk. `least_at` tells how many commits were
+    /// acknowledged after so many steps; `None`: there is no store yet.
+    fn cut_everywhere(&mut self, steps: &[Step], least_at: impl Fn(usize) -> Option<usize>) {
+        replay(Image::default(), steps, |count, synced, unsynced| {
+            if let Some(least) = least_at(count) {
+                self.cut(synced, unsynced, least);
             }
-            if let Some(Step::Sync) = steps.get(end) {
-                steps[begin..end].iter().for_each(|step| step.apply(&mut synced));
-                begin = end + 1;
-            }
-        }
+        });
     }
 
     /// Tries what may be left of these steps.
-    fn cut(&mut self, synced: &[u8], unsynced: &[Step], least: usize) {
+    fn cut(&mut self, synced: &Image, unsynced: &[Step], least: usize) {
         let image_of = |survivors: &mut dyn Iterator<Item = Step>| {
-            let mut file = synced.to_vec();
-            survivors.for_each(|step| step.apply(&mut file));
-            file
+            let mut files = synced.clone();
+            survivors.for_each(|step| step.apply(&mut files));
+            files
         };
         let Some((last, before)) = unsynced.split_last() else {
-            return self.open("none of them", synced.to_vec(), least);
+            return self.open("none of them", synced.clone(), least);
         };
         self.open("all of them", image_of(&mut unsynced.iter().cloned()), least);
-        if let Step::Write { bytes, .. } = last {
-            let kept = usize::try_from(self.random.below(bytes.len() as u64)).expect("a page at most");
+        if let Deed::Write { bytes, .. } = &last.deed {
+            let kept = usize::try_from(self.random.below(bytes.len() as u64)).expect("a small file");
             let torn = last.torn(kept);
             self.open("all, the last one torn", image_of(&mut before.iter().cloned().chain(torn.clone())), least);
             self.open("only a torn one", image_of(&mut torn.into_iter()), least);
@@ -87,7 +82,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// Opens an image, and holds it against the script.
-    fn open(&mut self, kind: &'static str, image: Vec<u8>, least: usize) {
+    fn open(&mut self, kind: &'static str, image: Image, least: usize) {
         self.images += 1;
         let disk = Disk::with(image.clone());
         let network = &self.script.network;
@@ -114,14 +109,16 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// The same from a real file.
-    fn open_file(&mut self, image: &[u8], expected: &Picture) {
+    /// The same from real files.
+    fn open_file(&mut self, image: &Image, expected: &Picture) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join(open::FILE), image).expect("writable");
+        for (name, content) in [open::FILE, open::JOURNAL_FILE].into_iter().zip(image) {
+            fs::write(folder.path().join(name), content).expect("writable");
+        }
         let lock = FolderLock::acquire(folder.path(), "test").expect("free");
         let (store, stored) = Store::open(lock, &self.script.network).expect("a store");
         assert_eq!(&Picture::of(&store, &stored, &self.script.network).expect("readable"), expected);
-        self.rows.entry("(of these, from a file)").or_default().images += 1;
+        self.rows.entry("(of these, from real files)").or_default().images += 1;
     }
 
     /// A store that was cut off is as good as any: the rest of the script can be written.
@@ -135,27 +132,18 @@ impl<'a> Cutter<'a> {
     }
 
     /// Power is lost again while the image is opened, and closed.
-    fn cut_again(&mut self, image: Vec<u8>, commit: usize) {
+    fn cut_again(&mut self, image: Image, commit: usize) {
         let disk = Disk::with(image.clone());
         let _ = picture(&disk, self.folder.path(), &self.script.network).expect("it was opened before");
-        let mut synced = image;
-        let mut unsynced = Vec::new();
-        for step in disk.steps() {
-            if let Step::Sync = step {
-                unsynced.drain(..).for_each(|step: Step| step.apply(&mut synced));
-            } else {
-                unsynced.push(step);
-            }
-            self.open_again(&synced, &unsynced, commit);
-        }
+        replay(image, &disk.steps(), |_, synced, unsynced| self.open_again(synced, unsynced, commit));
     }
 
-    fn open_again(&mut self, synced: &[u8], unsynced: &[Step], commit: usize) {
+    fn open_again(&mut self, synced: &Image, unsynced: &[Step], commit: usize) {
         for choice in [0, u64::MAX, self.random.next()] {
-            let mut file = synced.to_vec();
+            let mut files = synced.clone();
             let chosen = unsynced.iter().enumerate().filter(|(at, _)| choice.rotate_left(*at as u32) & 1 == 1);
-            chosen.for_each(|(_, step)| step.apply(&mut file));
-            self.open(SECOND_CUT, file, commit);
+            chosen.for_each(|(_, step)| step.apply(&mut files));
+            self.open(SECOND_CUT, files, commit);
         }
     }
 }
@@ -170,7 +158,7 @@ fn whatever_a_power_cut_leaves_is_some_commit_and_no_acknowledged_one_is_lost() 
     let steps = disk.steps();
     let mut cutter = Cutter::new(&script);
     let least_at = |end: usize| run.acknowledged.partition_point(|steps| *steps <= end).checked_sub(1);
-    cutter.cut_everywhere(Vec::new(), &steps, least_at);
+    cutter.cut_everywhere(&steps, least_at);
     eprintln!(
         "{} commits, {} steps of the disk, cut after each; what survived of the unsynced:",
         script.commits.len(),

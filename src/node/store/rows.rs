@@ -1,0 +1,239 @@
+//! What a commit comes to, row by row, in the form in which the journal keeps it.
+//!
+//! A row is a table's number (1 byte), its key (a length of 1 byte and as many bytes) and its value (a length of 4 bytes,
+//! little endian, and as many bytes; [`REMOVED`] where the row goes away). Writing rows twice, or over rows of a later
+//! commit and then those again, comes to the same as writing them once.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableTable, WriteTransaction};
+
+use super::tables::{
+    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, PENDING, UNDO, damaged, header_row, place_of,
+};
+
+/// Stands for the length of a value where there is none.
+const REMOVED: u32 = u32::MAX;
+
+/// Where a row goes. The numbers are in journals: none may ever mean something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Table {
+    Headers = 1,
+    Bodies = 2,
+    Heights = 3,
+    /// The row in [`HEADERS`] of a block that is condemned. Without a value.
+    Condemned = 4,
+    Best = 5,
+    Undo = 6,
+    Accounts = 7,
+    Pending = 8,
+    /// In [`META`]; the key is empty.
+    Checkpoint = 9,
+}
+
+impl Table {
+    const ALL: [Self; 9] = [
+        Self::Headers,
+        Self::Bodies,
+        Self::Heights,
+        Self::Condemned,
+        Self::Best,
+        Self::Undo,
+        Self::Accounts,
+        Self::Pending,
+        Self::Checkpoint,
+    ];
+
+    /// Whether only a start reads it. Such rows may stay in the journal for a while.
+    fn is_for_a_start(self) -> bool {
+        matches!(self, Self::Accounts | Self::Pending | Self::Checkpoint)
+    }
+}
+
+/// One row. No value: it is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row<'a> {
+    table: Table,
+    key: &'a [u8],
+    value: Option<&'a [u8]>,
+}
+
+/// Rows, those of a table one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rows(Vec<u8>);
+
+impl Rows {
+    /// As they were read. Whether they are rows shows when they are written.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a row.
+    pub(super) fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
+        let length = u32::try_from(value.len()).ok().filter(|length| *length != REMOVED);
+        self.add(table, key, length.expect("a block is far below 4 GiB"));
+        self.0.extend_from_slice(value);
+    }
+
+    /// Removes a row.
+    pub(super) fn remove(&mut self, table: Table, key: &[u8]) {
+        self.add(table, key, REMOVED);
+    }
+
+    fn add(&mut self, table: Table, key: &[u8], value_length: u32) {
+        self.0.extend_from_slice(&[table as u8, u8::try_from(key.len()).expect("keys are short")]);
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(&value_length.to_le_bytes());
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Result<Row<'_>, redb::Error>> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let row = split_row(&mut rest).ok_or_else(no_row);
+            if row.is_err() {
+                rest = &[];
+            }
+            Some(row)
+        })
+    }
+
+    /// Writes all rows but those that only a start reads.
+    pub(super) fn write_shown(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        let mut rows = self.iter().peekable();
+        while let Some(table) = rows.peek().and_then(|row| row.as_ref().ok()).map(|row| row.table) {
+            let is_of_table = |row: &Result<Row<'_>, redb::Error>| row.as_ref().is_ok_and(|row| row.table == table);
+            let of_table = std::iter::from_fn(|| rows.next_if(is_of_table).and_then(Result::ok));
+            if table.is_for_a_start() {
+                of_table.for_each(drop);
+            } else {
+                write(transaction, table, of_table)?;
+            }
+        }
+        // What stopped it, if it is not the end.
+        rows.next().map_or(Ok(()), |row| row.map(drop))
+    }
+
+    /// Whether there is anything that readers see.
+    pub(super) fn is_shown(&self) -> bool {
+        self.iter().any(|row| row.is_ok_and(|row| !row.table.is_for_a_start()))
+    }
+}
+
+/// Writes what only a start reads: of the rows of all these commits, in their order, the last of each key.
+pub(super) fn write_for_a_start(commits: &[Rows], transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut last = BTreeMap::new();
+    for row in commits.iter().flat_map(Rows::iter) {
+        let Row { table, key, value } = row?;
+        if table.is_for_a_start() {
+            last.insert((table, key), value);
+        }
+    }
+    for table in Table::ALL.into_iter().filter(|table| table.is_for_a_start()) {
+        let mut of_table =
+            last.range((table, [].as_slice())..).take_while(|((other, _), _)| *other == table).peekable();
+        if of_table.peek().is_some() {
+            write(transaction, table, of_table.map(|((table, key), value)| Row { table: *table, key, value: *value }))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes rows of one table.
+fn write<'a>(
+    transaction: &WriteTransaction,
+    table: Table,
+    rows: impl Iterator<Item = Row<'a>>,
+) -> Result<(), redb::Error> {
+    /// Opens the table, and writes each row with its key and its value in the forms that the table has.
+    macro_rules! write_to {
+        ($definition:expr, $key:expr, $value:expr) => {{
+            let mut table = transaction.open_table($definition)?;
+            for row in rows {
+                match row.value {
+                    Some(value) => table.insert($key(row.key)?, $value(value)?)?,
+                    None => table.remove($key(row.key)?)?,
+                };
+            }
+        }};
+    }
+    match table {
+        Table::Headers => write_to!(HEADERS, fixed::<40>, fixed),
+        Table::Bodies => write_to!(BODIES, fixed::<40>, Ok::<&[u8], redb::Error>),
+        Table::Heights => write_to!(HEIGHTS, fixed::<40>, number),
+        Table::Best => write_to!(BEST, number, fixed::<32>),
+        Table::Undo => write_to!(UNDO, fixed::<40>, Ok::<&[u8], redb::Error>),
+        Table::Accounts => write_to!(ACCOUNTS, fixed::<20>, account),
+        Table::Pending => write_to!(PENDING, fixed::<32>, pending),
+        Table::Checkpoint => write_to!(META, |_| Ok::<_, redb::Error>(META_CHECKPOINT), Ok::<&[u8], redb::Error>),
+        Table::Condemned => {
+            let mut headers = transaction.open_table(HEADERS)?;
+            for row in rows {
+                let key = fixed(row.key)?;
+                let header = headers.get(key)?.map(|row| *row.value());
+                let header = header.ok_or_else(|| damaged(&place_of(key), &"its header is missing"))?;
+                let header = header.first_chunk().expect("a row begins with the header");
+                headers.insert(key, &header_row(header, true))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value of an account's row: balance and nonce.
+pub(super) fn account_value(balance: u64, nonce: u64) -> [u8; 16] {
+    let mut value = [0; 16];
+    value[..8].copy_from_slice(&balance.to_le_bytes());
+    value[8..].copy_from_slice(&nonce.to_le_bytes());
+    value
+}
+
+/// The value of a pending transaction's row.
+pub(super) fn pending_value(order: u64, encoded: &[u8]) -> Vec<u8> {
+    [&order.to_le_bytes(), encoded].concat()
+}
+
+fn account(value: &[u8]) -> Result<(u64, u64), redb::Error> {
+    let (balance, nonce) = value.split_at_checked(8).ok_or_else(no_row)?;
+    Ok((number(balance)?, number(nonce)?))
+}
+
+fn pending(value: &[u8]) -> Result<(u64, &[u8]), redb::Error> {
+    let (order, encoded) = value.split_at_checked(8).ok_or_else(no_row)?;
+    Ok((number(order)?, encoded))
+}
+
+fn number(bytes: &[u8]) -> Result<u64, redb::Error> {
+    fixed(bytes).map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+fn fixed<const LENGTH: usize>(bytes: &[u8]) -> Result<&[u8; LENGTH], redb::Error> {
+    bytes.try_into().map_err(|_| no_row())
+}
+
+fn split_row<'a>(rest: &mut &'a [u8]) -> Option<Row<'a>> {
+    let [number, key_length] = *rest.split_off(..2)? else { return None };
+    let table = Table::ALL.into_iter().find(|table| *table as u8 == number)?;
+    let key = rest.split_off(..usize::from(key_length))?;
+    let length = u32::from_le_bytes(rest.split_off(..4)?.try_into().ok()?);
+    let value = match length {
+        REMOVED => None,
+        length => Some(rest.split_off(..usize::try_from(length).ok()?)?),
+    };
+    Some(Row { table, key, value })
+}
+
+fn no_row() -> redb::Error {
+    redb::Error::Corrupted("its journal holds what is no row".to_owned())
+}
