@@ -108,9 +108,14 @@ impl Store {
         Ok(())
     }
 
-    /// Syncs the database if the journal is long. For when nobody waits for the store.
+    /// Whether there is much in the journal, so that [`Self::tidy`] is worth its time.
+    pub fn is_untidy(&self) -> bool {
+        self.journal.is_long()
+    }
+
+    /// Syncs the database, so that the journal begins again. For when nobody waits for the store.
     pub fn tidy(&mut self) -> Result<(), StoreError> {
-        if self.journal.is_long() { self.guarded(|store| store.settle([], true)) } else { Ok(()) }
+        self.guarded(|store| store.settle([], true))
     }
 
     /// Copies the store to another folder, as a power cut would leave it now.

@@ -26,7 +26,7 @@ const HEAD_BYTES: usize = 32;
 const ALIGNMENT_BYTES: usize = 8;
 /// No record ends beyond this. So much is read again after a crash, and kept in memory for the database. In tests it is
 /// little, so that the journal begins again all the time.
-const JOURNAL_BYTES_MAX: usize = if cfg!(test) { 32 << 10 } else { 4 << 20 };
+const JOURNAL_BYTES_MAX: usize = if cfg!(test) { 32 << 10 } else { 8 << 20 };
 /// The file grows by multiples of this.
 const GROW_BYTES: usize = if cfg!(test) { 4 << 10 } else { 128 << 10 };
 
@@ -106,7 +106,7 @@ impl Journal {
 
     /// Whether it is time to begin again, if nobody waits.
     pub(super) fn is_long(&self) -> bool {
-        self.position > JOURNAL_BYTES_MAX / 2
+        self.position > JOURNAL_BYTES_MAX / 8
     }
 
     /// Adds a record, for which there must be room. Durable on return. After an error it may be there or not, and nothing

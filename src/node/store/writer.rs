@@ -3,7 +3,9 @@
 //! The queue is in order. What was released after a batch is seen by nobody before that batch is durable; if a commit
 //! fails, it is never seen.
 
-use crossbeam_channel::Receiver;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::{Store, StoreError};
 use crate::engine::Event;
@@ -14,6 +16,10 @@ use crate::node::driver::EngineSender;
 pub const JOBS_MAX: usize = 4096;
 /// A commit takes in no more batches once it has this many writes, so that none takes long.
 const COMMIT_WRITES_MAX: usize = 32_768;
+
+/// When nothing was asked for so long, it is time to tidy up: what comes with a new block is over, here and at the nodes
+/// that share the machine.
+const QUIET_TIME: Duration = Duration::from_millis(100);
 
 /// What the writer is asked to do.
 pub enum Job {
@@ -33,7 +39,7 @@ pub fn run(
 ) -> Result<(), StoreError> {
     let mut batches = Vec::new();
     let mut releases = Vec::new();
-    while let Ok(first) = jobs.recv() {
+    while let Some(first) = next_job(&mut store, jobs)? {
         let mut writes = 0;
         let mut next = Some(first);
         while let Some(job) = next {
@@ -56,11 +62,20 @@ pub fn run(
         if let Some(Batch { sequence, .. }) = batches.drain(..).next_back() {
             engine.deliver(Event::Persisted { sequence });
         }
-        if jobs.is_empty() {
-            store.tidy()?;
-        }
     }
     Ok(())
+}
+
+/// The next job, `None` when there will be none. Tidies up when none has come for a while.
+fn next_job(store: &mut Store, jobs: &Receiver<Job>) -> Result<Option<Job>, StoreError> {
+    if store.is_untidy() {
+        match jobs.recv_timeout(QUIET_TIME) {
+            Ok(job) => return Ok(Some(job)),
+            Err(RecvTimeoutError::Timeout) => store.tidy()?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+    }
+    Ok(jobs.recv().ok())
 }
 
 #[cfg(test)]
