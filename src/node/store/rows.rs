@@ -158,25 +158,34 @@ fn write<'a>(
 ) -> Result<(), redb::Error> {
     /// Opens the table, and writes each row with its key and its value in the forms that the table has.
     macro_rules! write_to {
-        ($definition:expr, $key:expr, $value:expr) => {{
-            let mut table = transaction.open_table($definition)?;
+        ($definition:expr, $key:expr, $value:expr, |$table:ident, $at:ident| $remove:expr) => {{
+            let mut $table = transaction.open_table($definition)?;
             for row in rows {
+                let $at = $key(row.key)?;
                 match row.value {
-                    Some(value) => table.insert($key(row.key)?, $value(value)?)?,
-                    None => table.remove($key(row.key)?)?,
-                };
+                    Some(value) => drop($table.insert($at, $value(value)?)?),
+                    None => $remove,
+                }
             }
         }};
+        // Rows that are only ever put. Taking them out would be code for each kind of table.
+        ($definition:expr, $key:expr, $value:expr) => {
+            write_to!($definition, $key, $value, |table, key| return Err(no_row()))
+        };
+        ($definition:expr, $key:expr, $value:expr, or remove) => {
+            write_to!($definition, $key, $value, |table, key| drop(table.remove(key)?))
+        };
     }
+    let as_it_is = Ok::<&[u8], redb::Error>;
     match table {
         Table::Headers => write_to!(HEADERS, fixed::<40>, fixed),
-        Table::Bodies => write_to!(BODIES, fixed::<40>, Ok::<&[u8], redb::Error>),
+        Table::Bodies => write_to!(BODIES, fixed::<40>, as_it_is),
         Table::Heights => write_to!(HEIGHTS, fixed::<40>, number),
-        Table::Best => write_to!(BEST, number, fixed::<32>),
-        Table::Undo => write_to!(UNDO, fixed::<40>, Ok::<&[u8], redb::Error>),
-        Table::Accounts => write_to!(ACCOUNTS, fixed::<20>, account),
-        Table::Pending => write_to!(PENDING, fixed::<32>, pending),
-        Table::Checkpoint => write_to!(META, |_| Ok::<_, redb::Error>(META_CHECKPOINT), Ok::<&[u8], redb::Error>),
+        Table::Best => write_to!(BEST, number, fixed::<32>, or remove),
+        Table::Undo => write_to!(UNDO, fixed::<40>, as_it_is, or remove),
+        Table::Accounts => write_to!(ACCOUNTS, fixed::<20>, account, or remove),
+        Table::Pending => write_to!(PENDING, fixed::<32>, pending, or remove),
+        Table::Checkpoint => write_to!(META, |_| Ok::<_, redb::Error>(META_CHECKPOINT), as_it_is, or remove),
         Table::Condemned => {
             let mut headers = transaction.open_table(HEADERS)?;
             for row in rows {
