@@ -240,12 +240,12 @@ impl Handle {
 
     /// What happens from now on, for a part of the node itself: the first subscriber is somebody else.
     pub(super) fn overhear(&self) -> Receiver<UserEvent> {
-        self.0.users.add(true)
+        self.0.users.add(concerns_users)
     }
 
-    /// The same without the transactions that come in, of which there may be very many.
-    pub(super) fn overhear_few(&self) -> Receiver<UserEvent> {
-        self.0.users.add(false)
+    /// Only some of what happens, the index's progress too if it is chosen.
+    pub(super) fn overhear_only(&self, hears: fn(&UserEvent) -> bool) -> Receiver<UserEvent> {
+        self.0.users.add(hears)
     }
 
     /// Replaces the snapshot.
@@ -310,8 +310,15 @@ struct Subscribers {
 
 struct Subscriber {
     sender: Sender<UserEvent>,
-    /// Whether it is told of transactions that come in.
-    hears_transactions: bool,
+    hears: Hears,
+}
+
+/// Which events a subscriber is told.
+type Hears = fn(&UserEvent) -> bool;
+
+/// All but where the index is: each event wakes those who hear it, and that is nobody's business but the watch's.
+fn concerns_users(event: &UserEvent) -> bool {
+    !matches!(event, UserEvent::Indexed(_))
 }
 
 impl Users {
@@ -319,7 +326,7 @@ impl Users {
     pub(super) fn new() -> (Self, Receiver<Option<String>>) {
         let (sender, first) = unbounded();
         let (end, ended) = unbounded();
-        let all = vec![Subscriber { sender, hears_transactions: true }];
+        let all = vec![Subscriber { sender, hears: concerns_users }];
         let state = Subscribers { all, first: Some(first), early: Some(Vec::new()) };
         (Self { state: Mutex::new(state), end }, ended)
     }
@@ -356,12 +363,12 @@ impl Users {
 
     fn subscribe(&self) -> Receiver<UserEvent> {
         let first = self.state().first.take();
-        first.unwrap_or_else(|| self.add(true))
+        first.unwrap_or_else(|| self.add(concerns_users))
     }
 
-    fn add(&self, hears_transactions: bool) -> Receiver<UserEvent> {
+    fn add(&self, hears: Hears) -> Receiver<UserEvent> {
         let (sender, receiver) = unbounded();
-        self.state().all.push(Subscriber { sender, hears_transactions });
+        self.state().all.push(Subscriber { sender, hears });
         receiver
     }
 
@@ -374,10 +381,9 @@ impl Subscribers {
     fn send(&mut self, event: &UserEvent) {
         // The last words are for everybody.
         let is_urgent = matches!(event, UserEvent::Fatal(_));
-        let is_transaction = matches!(event, UserEvent::Notice(Notice::Transaction(_)));
-        self.all.retain(|Subscriber { sender, hears_transactions }| {
+        self.all.retain(|Subscriber { sender, hears }| {
             let has_room = sender.len() < SUBSCRIBER_EVENTS_MAX || is_urgent;
-            let is_told = has_room && (*hears_transactions || !is_transaction);
+            let is_told = has_room && (hears(event) || is_urgent);
             !is_told || sender.send(event.clone()).is_ok()
         });
     }
@@ -442,13 +448,16 @@ mod tests {
     }
 
     #[test]
-    fn transactions_are_for_those_who_want_them() {
+    fn each_is_told_what_concerns_it_and_all_the_end() {
         let (users, _ended) = Users::new();
         users.ready(vec![], None);
-        let (all, few) = (users.subscribe(), users.add(false));
-        users.tell(UserEvent::Notice(Notice::Transaction(Chain::new(1).transfer(0))));
-        warn(&users, "both");
-        assert_eq!(warnings(&all).len(), ["ready", "transaction", "both"].len());
-        assert_eq!(warnings(&few), ["both"]);
+        let chain = Chain::new(1);
+        let (user, watch) = (users.subscribe(), users.add(|event| matches!(event, UserEvent::Indexed(_))));
+        users.tell(UserEvent::Notice(Notice::Transaction(chain.transfer(0))));
+        users.tell(UserEvent::Indexed(chain.tip()));
+        users.fail("the end".to_owned());
+        let count = |events: &Receiver<UserEvent>| events.try_iter().count();
+        assert_eq!(count(&user), ["ready", "transaction", "the end"].len());
+        assert_eq!(count(&watch), ["indexed", "the end"].len());
     }
 }

@@ -104,7 +104,9 @@ impl Watch {
         failed: impl FnOnce(String) + Send + 'static,
     ) -> io::Result<(Sender<()>, JoinHandle<()>)> {
         let (stop, stopped) = bounded(0);
-        let (watch, events) = (self.clone(), handle.overhear_few());
+        let hears =
+            |event: &UserEvent| matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. }));
+        let (watch, events) = (self.clone(), handle.overhear_only(hears));
         let thread = thread::spawn("watch", failed, move || watch.run(&handle, &events, &stopped))?;
         Ok((stop, thread))
     }

@@ -20,6 +20,8 @@ const FRESH_ROWS_MAX: usize = 1_000_000;
 const GATHER_BLOCKS: u64 = 64;
 /// And this is how long they are waited for, unless a view waits, so that they share a round.
 const GATHER_TIME: Duration = Duration::from_millis(500);
+/// So long a single block is left to those who pass it on and tell of it, unless a view waits.
+const PASSING_TIME: Duration = Duration::from_millis(20);
 /// When nothing has come for so long, all goes to the file.
 const REST_TIME: Duration = Duration::from_secs(1);
 /// Else after so long: this much a crash may cost, of work that is done again.
@@ -117,7 +119,6 @@ impl Follower {
 
     /// Waits for something to do. Gives false when nothing will come any more.
     fn wait(&self, progress: &mut Progress, is_many: bool) -> Result<bool, IndexError> {
-        let gathered = Instant::now() + if is_many { GATHER_TIME } else { Duration::ZERO };
         loop {
             let noted = if progress.written == progress.tip {
                 self.notes.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -130,6 +131,7 @@ impl Follower {
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
             }
         }
+        let gathered = Instant::now() + if is_many { GATHER_TIME } else { PASSING_TIME };
         while !self.is_urgent() {
             match self.notes.recv_deadline(gathered) {
                 Ok(()) => {}
