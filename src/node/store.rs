@@ -8,6 +8,7 @@
 
 mod error;
 mod fold;
+mod headers;
 mod lock;
 mod open;
 mod read;
