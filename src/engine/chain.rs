@@ -75,15 +75,19 @@ impl Chain {
         for stored in &stored.headers {
             // Nearly always the parent is the one before.
             let before = Some(last).filter(|last| index.id(*last) == stored.header.parent);
+            let found = || {
+                index.find_all();
+                index.find(&stored.header.parent)
+            };
             // A body that was stored before those below it, and they never came: it can be fetched again.
-            let Some(parent) = before.or_else(|| index.find(&stored.header.parent)) else { continue };
-            let block = index.insert(stored.id, &stored.header, parent);
-            last = block;
-            index.set_has_body(block);
+            let Some(parent) = before.or_else(found) else { continue };
+            last = index.insert_unfound(stored.id, &stored.header, parent);
+            index.set_has_body(last);
             if stored.condemned {
-                index.condemn(block);
+                index.condemn(last);
             }
         }
+        index.find_all();
         let tip = stored.tip.map_or(GENESIS, |tip| index.find(&tip).expect("the store holds the tip and all below it"));
         let mut best = Vec::with_capacity(index.height(tip).0 as usize + 1);
         best.push(tip);

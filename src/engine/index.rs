@@ -61,6 +61,8 @@ pub(crate) struct Index {
     by_id: HashTable<u32>,
     /// Secret of this node, so that nobody can choose ids that collide in the table.
     hash_key: u64,
+    /// What the last target stands for: mostly, the next one is the same.
+    last_work: (Target, Work),
     version: u32,
     genesis_parent: BlockId,
     /// What is added at this height or below is barred.
@@ -74,12 +76,14 @@ impl Index {
             entries: Vec::new(),
             by_id: HashTable::new(),
             hash_key: hash_key | 1,
+            last_work: (genesis.target, genesis.target.work()),
             version: genesis.version,
             genesis_parent: genesis.parent,
             barred_up_to: None,
         };
         index.push(genesis.id(), genesis, GENESIS, Work::ZERO);
         index.entries[0].set(HAS_BODY, true);
+        index.find_all();
         index
     }
 
@@ -92,10 +96,30 @@ impl Index {
 
     /// Adds a header whose parent is `parent` and which was checked.
     pub(crate) fn insert(&mut self, id: BlockId, header: &Header, parent: BlockRef) -> BlockRef {
+        let block = self.insert_unfound(id, header, parent);
+        self.find_all();
+        block
+    }
+
+    /// Likewise, but it can't be found before [`Index::find_all`] was called. Of many, that takes less time: the look-up
+    /// is all over the memory, and on its own the processor reaches for several places at once.
+    pub(crate) fn insert_unfound(&mut self, id: BlockId, header: &Header, parent: BlockRef) -> BlockRef {
         assert_eq!(header.parent, self.id(parent), "a header is added below its parent");
         assert_eq!(header.height, self.height(parent).next(), "heights have been checked");
-        let work = self.work(parent) + header.target.work();
+        if header.target != self.last_work.0 {
+            self.last_work = (header.target, header.target.work());
+        }
+        let work = self.work(parent) + self.last_work.1;
         self.push(id, header, parent, work)
+    }
+
+    /// Lets everything be found that was added.
+    pub(crate) fn find_all(&mut self) {
+        let (entries, key) = (&self.entries, self.hash_key);
+        let hash = |number: u32| hash(&entries[number as usize].id, key);
+        for number in self.by_id.len() as u32..entries.len() as u32 {
+            self.by_id.insert_unique(hash(number), number, |other| hash(*other));
+        }
     }
 
     fn push(&mut self, id: BlockId, header: &Header, parent: BlockRef, work: Work) -> BlockRef {
@@ -116,8 +140,6 @@ impl Index {
             entry.set(CONDEMNED, self.is_condemned(parent));
         }
         self.entries.push(entry);
-        let (entries, key) = (&self.entries, self.hash_key);
-        self.by_id.insert_unique(hash(&id, key), number, |other| hash(&entries[*other as usize].id, key));
         BlockRef(number)
     }
 

@@ -14,6 +14,7 @@
 
 mod error;
 mod fold;
+mod headers;
 mod journal;
 mod lock;
 mod open;

@@ -15,6 +15,7 @@
 //! | `remembered` | peers of earlier runs |
 //! | `translate` | bytes and the engine's words |
 //! | `codec` | requests and responses on a stream |
+//! | `pulse` | pings |
 //! | `per_ip`, `probation` | limits on what comes from one address |
 //! | `address`, `failure` | what addresses say, what failed dials are called |
 
@@ -45,6 +46,7 @@ mod failure;
 mod listen;
 mod per_ip;
 mod probation;
+mod pulse;
 mod remembered;
 mod serving;
 mod sessions;

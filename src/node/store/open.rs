@@ -12,14 +12,15 @@ use redb::{
 };
 
 use super::error::guarded;
+use super::headers::{check_chain, read_headers};
 use super::journal::{Journal, JournalId};
 use super::rows::Rows;
 use super::tables::{
     ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, META_GENESIS, META_JOURNAL, META_NETWORK,
-    META_SCHEMA, META_SETTLED, PENDING, SCHEMA, UNDO, damaged, parse_header_row, place_of,
+    META_SCHEMA, META_SETTLED, PENDING, SCHEMA, UNDO, damaged, place_of,
 };
 use super::{Files, FolderLock, Store, StoreError};
-use crate::engine::event::{Place, Stored, StoredHeader};
+use crate::engine::event::{Place, Stored};
 use crate::node::files::sync_folder;
 use crate::protocol::check::TRANSACTION_BYTES_MAX;
 use crate::protocol::encode::decode;
@@ -231,19 +232,6 @@ fn read_checkpoint(transaction: &ReadTransaction, network: &Network) -> Result<O
     Ok(Some(place))
 }
 
-/// All headers. A block may have been stored before its parent, which never came.
-fn read_headers(transaction: &ReadTransaction) -> Result<Vec<StoredHeader>, redb::Error> {
-    let table = transaction.open_table(HEADERS)?;
-    let mut headers = Vec::with_capacity(usize::try_from(table.len()?).unwrap_or(0).min(ROWS_EXPECTED_MAX));
-    for row in table.iter()? {
-        let (key, row) = row?;
-        let place = place_of(key.value());
-        let (header, condemned) = parse_header_row(&place, row.value())?;
-        headers.push(StoredHeader { id: place.id, header, condemned });
-    }
-    Ok(headers)
-}
-
 fn read_accounts(transaction: &ReadTransaction) -> Result<Vec<(Address, Account)>, redb::Error> {
     let table = transaction.open_table(ACCOUNTS)?;
     let mut accounts = Vec::with_capacity(usize::try_from(table.len()?).unwrap_or(0).min(ROWS_EXPECTED_MAX));
@@ -253,32 +241,4 @@ fn read_accounts(transaction: &ReadTransaction) -> Result<Vec<(Address, Account)
         accounts.push((Address(*address.value()), Account { balance: Amount::from_units(balance), nonce }));
     }
     Ok(accounts)
-}
-
-/// The tables agree with each other: the best chain is whole, and its blocks have made exactly the coins there are.
-fn check_chain(
-    transaction: &ReadTransaction,
-    headers: &[StoredHeader],
-    tip: &Place,
-    accounts: &[(Address, Account)],
-    network: &Network,
-) -> Result<(), redb::Error> {
-    // Both are in the order of heights, so one pass over the headers finds them all.
-    let mut rest = headers.iter();
-    let (mut height, mut parent) = (Height::GENESIS, network.genesis_id());
-    for row in transaction.open_table(BEST)?.iter()? {
-        let (at, id) = row?;
-        (height, parent) = match rest.find(|stored| stored.id.as_bytes() == id.value()) {
-            Some(StoredHeader { id, header, .. }) if header.parent == parent && at.value() == header.height.0 => {
-                (header.height, *id)
-            }
-            _ => return Err(damaged(tip, &"the chain below is broken")),
-        };
-    }
-    let coins: u128 = accounts.iter().map(|(_, account)| u128::from(account.balance.units())).sum();
-    let subsidies = u128::from(network.parameters().subsidy.units()) * u128::from(height.0);
-    if coins != subsidies {
-        return Err(damaged(tip, &"the accounts do not add up"));
-    }
-    Ok(())
 }

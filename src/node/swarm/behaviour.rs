@@ -14,8 +14,8 @@ use libp2p::request_response::ProtocolSupport;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    StreamProtocol, Swarm, Transport, allow_block_list, connection_limits, dns, gossipsub, identify, mdns, noise, ping,
-    quic, request_response, tcp, yamux,
+    StreamProtocol, Swarm, Transport, allow_block_list, connection_limits, dns, gossipsub, identify, mdns, noise, quic,
+    request_response, tcp, yamux,
 };
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,7 @@ use super::SwarmConfig;
 use super::codec::SyncCodec;
 use super::per_ip::PerIpLimit;
 use super::probation::Probation;
+use super::pulse::Pulse;
 use crate::protocol::Network;
 use crate::protocol::message::{PROTOCOL_VERSION, gossip_bytes_max, topic};
 
@@ -42,9 +43,6 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A connection on which nothing has come back for that long is dead.
 pub(super) const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
-/// The time between two pings of a connection: three of them, and then it is a dead one. Pings are most of what a node does
-/// that has nothing to do.
-const PING_INTERVAL: Duration = Duration::from_millis(2_500);
 /// A request that has no response by then has failed. Longer than the engine waits for any peer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests at once on one connection, both directions together. More are refused.
@@ -74,7 +72,7 @@ pub(super) struct Behaviour {
     pub(super) gossipsub: Gossipsub,
     pub(super) sync: request_response::Behaviour<SyncCodec>,
     identify: identify::Behaviour,
-    ping: ping::Behaviour,
+    pub(super) pulse: Pulse,
     mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
@@ -139,7 +137,7 @@ pub(super) fn build(
                 .with_push_listen_addr_updates(true)
                 .with_cache_size(0), // the dial book remembers addresses
         ),
-        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
+        pulse: Pulse::default(),
         mdns: mdns.into(),
     };
     let swarm_config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);

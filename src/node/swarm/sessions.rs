@@ -12,6 +12,7 @@ use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
 use super::PeerRow;
+use super::behaviour::DEAD_CONNECTION_TIMEOUT;
 use super::serving::Asker;
 use crate::engine::event::PeerKey;
 use crate::protocol::Request;
@@ -20,6 +21,12 @@ use crate::protocol::Request;
 const GREETING_TIME: Duration = Duration::from_secs(6);
 /// How long a foreign node stays connected, so that it learns who we are, too, and does not call again at once.
 const FOREIGN_TIME: Duration = Duration::from_millis(500);
+/// Silence after which a peer is asked whether it is there. Who was dialled waits longer, so that it is asked instead of
+/// asking at the same time.
+const ASK_SILENCE: Duration = Duration::from_millis(2_500);
+const ASK_SILENCE_DIALLED: Duration = Duration::from_millis(3_500);
+/// A round trip is measured anew after this time, should the other end have asked all the while.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(30);
 /// What an unready peer sends is kept up to these limits; more is refused. Gossip bytes.
 const EARLY_MAX: usize = 64;
 const EARLY_BYTES_MAX: usize = 4 << 20;
@@ -35,6 +42,31 @@ pub(super) struct Connection {
     pub(super) address: Multiaddr,
     /// When something came back on it last.
     pub(super) alive: Instant,
+    /// When it was asked last whether the peer is there.
+    asked: Instant,
+    /// Whether nothing has come back since.
+    is_awaited: bool,
+}
+
+impl Connection {
+    /// One that has just opened. It is asked at once.
+    pub(super) fn new(id: ConnectionId, outbound: bool, address: Multiaddr, now: Instant) -> Self {
+        Self { id, outbound, address, alive: now, asked: now, is_awaited: true }
+    }
+
+    /// When it is to be asked, or has been silent for too long.
+    fn due(&self) -> Instant {
+        if self.is_awaited {
+            return self.alive + DEAD_CONNECTION_TIMEOUT;
+        }
+        let silence = if self.outbound { ASK_SILENCE } else { ASK_SILENCE_DIALLED };
+        (self.alive + silence).min(self.asked + MEASURE_INTERVAL)
+    }
+
+    fn heard(&mut self, now: Instant) {
+        self.alive = now;
+        self.is_awaited = false;
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +167,7 @@ impl Session {
     /// Something came back on a connection; a ping also says how long it took.
     pub(super) fn alive(&mut self, connection: ConnectionId, now: Instant, ping: Option<Duration>) {
         if let Some(connection) = self.connections.iter_mut().find(|known| known.id == connection) {
-            connection.alive = now;
+            connection.heard(now);
         }
         if let Some(ping) = ping {
             self.ping_millis = Some(u64::try_from(ping.as_millis()).unwrap_or(u64::MAX));
@@ -246,9 +278,10 @@ impl Sessions {
             .copied()
     }
 
-    /// Sessions whose time for greeting is over, and those with a connection that was silent for `silence_max`.
-    pub(super) fn overdue(&self, now: Instant, silence_max: Duration) -> Vec<PeerId> {
-        let is_dead = |connection: &Connection| now.saturating_duration_since(connection.alive) > silence_max;
+    /// Sessions whose time for greeting is over, and those with a connection that was silent for too long.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<PeerId> {
+        let is_dead =
+            |connection: &Connection| now.saturating_duration_since(connection.alive) > DEAD_CONNECTION_TIMEOUT;
         let overdue = self.by_key.values().filter(|peer| {
             self.get(peer).is_some_and(|session| {
                 session.phase != Phase::Closing && (session.is_overdue(now) || session.connections.iter().any(is_dead))
@@ -257,15 +290,29 @@ impl Sessions {
         overdue.copied().collect()
     }
 
-    /// When the connection was heard last that has been silent the longest.
-    pub(super) fn heard_first(&self) -> Option<Instant> {
-        self.by_peer.values().flat_map(|session| &session.connections).map(|connection| connection.alive).min()
+    /// The connections on which it is time to ask whether the peer is there, which counts as done.
+    pub(super) fn ask_silent(&mut self, now: Instant) -> Vec<(PeerId, ConnectionId)> {
+        let connections = self
+            .by_peer
+            .iter_mut()
+            .flat_map(|(peer, session)| session.connections.iter_mut().map(move |connection| (*peer, connection)));
+        let due = connections.filter(|(_, connection)| !connection.is_awaited && connection.due() <= now);
+        let ask = |(peer, connection): (PeerId, &mut Connection)| {
+            (connection.asked, connection.is_awaited) = (now, true);
+            (peer, connection.id)
+        };
+        due.map(ask).collect()
+    }
+
+    /// When the first connection is to be asked, or to be given up.
+    pub(super) fn first_due(&self) -> Option<Instant> {
+        self.by_peer.values().flat_map(|session| &session.connections).map(Connection::due).min()
     }
 
     /// Our own process was stopped for a while: no connection is to blame for its silence.
     pub(super) fn forgive_silence(&mut self, now: Instant) {
         let connections = self.by_peer.values_mut().flat_map(|session| &mut session.connections);
-        connections.for_each(|connection| connection.alive = now);
+        connections.for_each(|connection| connection.heard(now));
     }
 }
 
@@ -275,7 +322,7 @@ mod tests {
 
     fn connection(id: usize, now: Instant) -> Connection {
         let address = "/ip4/10.0.0.1/tcp/1".parse().expect("a multiaddr");
-        Connection { id: ConnectionId::new_unchecked(id), outbound: true, address, alive: now }
+        Connection::new(ConnectionId::new_unchecked(id), true, address, now)
     }
 
     fn id(id: usize) -> ConnectionId {
@@ -328,19 +375,46 @@ mod tests {
     #[test]
     fn silence_and_slow_greetings_are_noticed() {
         let (now, peer) = (Instant::now(), PeerId::random());
-        let silence = Duration::from_secs(8);
+        let silence = DEAD_CONNECTION_TIMEOUT;
         let mut sessions = Sessions::default();
         sessions.established(peer, connection(1, now), now);
-        assert!(sessions.overdue(now, silence).is_empty());
-        assert_eq!(sessions.overdue(now + GREETING_TIME, silence), [peer]);
+        assert!(sessions.overdue(now).is_empty());
+        assert_eq!(sessions.overdue(now + GREETING_TIME), [peer]);
         sessions.get_mut(&peer).expect("there").phase = Phase::Ready;
-        assert!(sessions.overdue(now + silence, silence).is_empty());
-        assert_eq!(sessions.heard_first(), Some(now));
+        assert!(sessions.overdue(now + silence).is_empty());
+        assert_eq!(sessions.first_due(), Some(now + silence));
         let late = now + silence + Duration::from_millis(1);
-        assert_eq!(sessions.overdue(late, silence), [peer]);
+        assert_eq!(sessions.overdue(late), [peer]);
         sessions.forgive_silence(late);
-        assert_eq!(sessions.heard_first(), Some(late));
-        assert!(sessions.overdue(late, silence).is_empty());
+        assert!(sessions.overdue(late + silence).is_empty());
+    }
+
+    #[test]
+    fn who_is_silent_is_asked_once_and_who_was_dialled_asks_later() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        for (outbound, silence_millis) in [(true, 2_500), (false, 3_500)] {
+            let (peer, mut sessions) = (PeerId::random(), Sessions::default());
+            sessions.established(peer, Connection { outbound, ..connection(1, start) }, start);
+            assert!(sessions.ask_silent(after(7_999)).is_empty(), "its first ping is on its way");
+            let heard = |sessions: &mut Sessions, millis| {
+                sessions.get_mut(&peer).expect("there").alive(id(1), after(millis), None);
+            };
+            heard(&mut sessions, 0);
+            assert_eq!(sessions.first_due(), Some(after(silence_millis)));
+            assert!(sessions.ask_silent(after(silence_millis - 1)).is_empty());
+            assert_eq!(sessions.ask_silent(after(silence_millis)), [(peer, id(1))]);
+            assert!(sessions.ask_silent(after(7_999)).is_empty(), "it is being asked");
+            assert_eq!(sessions.first_due(), Some(start + DEAD_CONNECTION_TIMEOUT));
+            // Who always comes first is asked all the same, for the round trip.
+            let asked = silence_millis + MEASURE_INTERVAL.as_millis() as u64;
+            (silence_millis..asked).step_by(1_000).for_each(|millis| {
+                heard(&mut sessions, millis);
+                assert!(sessions.ask_silent(after(millis)).is_empty(), "{millis}");
+            });
+            heard(&mut sessions, asked - 1);
+            assert_eq!(sessions.ask_silent(after(asked)), [(peer, id(1))]);
+        }
     }
 
     #[test]

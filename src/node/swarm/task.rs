@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::address::{Subnets, carrier, ip_of, split};
-use super::behaviour::{Behaviour, DEAD_CONNECTION_TIMEOUT, Names};
+use super::behaviour::{Behaviour, Names};
 use super::codec::Asked;
 use super::connect::{Waiters, answer};
 use super::dial::{Dial, DialBook};
@@ -90,7 +90,7 @@ pub(super) struct Task {
     last_tick: Instant,
     /// When something happened last that sets deadlines.
     unrest: Instant,
-    /// When the first connection will have been silent for too long, as seen at the last tick.
+    /// When the first connection will have been silent for long, as seen at the last tick.
     silence_due: Instant,
     next_save: Instant,
     saving: Option<JoinHandle<()>>,
@@ -351,11 +351,14 @@ impl Task {
             self.sessions.forgive_silence(now);
         }
         self.last_tick = now;
-        for peer in self.sessions.overdue(now, DEAD_CONNECTION_TIMEOUT) {
+        for peer in self.sessions.overdue(now) {
             tracing::debug!(%peer, "not ready in time, or silent: closed");
             self.hang_up(peer);
         }
-        self.silence_due = self.sessions.heard_first().unwrap_or(now) + DEAD_CONNECTION_TIMEOUT;
+        for (peer, connection) in self.sessions.ask_silent(now) {
+            self.swarm.behaviour_mut().pulse.ask(peer, connection);
+        }
+        self.silence_due = self.sessions.first_due().unwrap_or(now + TICK_AT_REST);
         while let Some(((until, peer), ())) = self.bans.first_key_value().map(|(key, ())| (*key, ()))
             && until <= now
         {

@@ -456,3 +456,4 @@ fn who_only_did_not_answer_is_held_against_nobody_else() {
 }
 
 mod hostile;
+mod silence;

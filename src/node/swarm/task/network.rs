@@ -17,6 +17,7 @@ use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
 use crate::node::swarm::behaviour::BehaviourEvent;
 use crate::node::swarm::codec::Asked;
 use crate::node::swarm::probation::KNOWN_TIME;
+use crate::node::swarm::pulse::Beat;
 use crate::node::swarm::serving::Asker;
 use crate::node::swarm::sessions::{Closed, Connection, Early, Phase, Session};
 use crate::node::swarm::translate::{decode_gossip, request_failure};
@@ -73,7 +74,9 @@ impl Task {
         metrics.record(event);
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => metrics.record(event),
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Pulse(Beat { peer, connection, round_trip: Some(time) })) => {
+                metrics.record(&ping::Event { peer: *peer, connection: *connection, result: Ok(*time) });
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.record_identify(metrics, event),
             _ => {}
         }
@@ -105,16 +108,14 @@ impl Task {
             BehaviourEvent::Gossipsub(_) => {}
             BehaviourEvent::Sync(event) => self.sync_event(event),
             BehaviourEvent::Identify(event) => self.identify_event(event),
-            BehaviourEvent::Ping(ping::Event { peer, connection, result: Ok(time) }) => {
+            BehaviourEvent::Pulse(Beat { peer, connection, round_trip }) => {
                 let Some(session) = self.sessions.get_mut(&peer) else { return };
-                session.alive(connection, Instant::now(), Some(time));
-                if session.phase == Phase::Ready {
+                session.alive(connection, Instant::now(), round_trip);
+                if round_trip.is_some() && session.phase == Phase::Ready {
                     let row = session.row(peer);
                     self.board.write_peers(|rows| drop(rows.insert(row.peer, row)));
                 }
             }
-            // Silence is what ends a connection, see `tick`.
-            BehaviourEvent::Ping(_) => {}
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
                 let now = Instant::now();
                 for (peer, address) in &found {
@@ -132,7 +133,7 @@ impl Task {
         let now = Instant::now();
         let (address, _) = split(endpoint.get_remote_address().clone());
         tracing::debug!(%peer, %address, outbound = endpoint.is_dialer(), "connection opened");
-        let opened = Connection { id: connection, outbound: endpoint.is_dialer(), address, alive: now };
+        let opened = Connection::new(connection, endpoint.is_dialer(), address, now);
         self.sessions.established(peer, opened, now);
         self.book.connected(peer, connection, now);
         if self.waiters.connected(connection, peer) {
