@@ -106,7 +106,7 @@ impl Mempool {
             self.remove(place);
         }
         self.arrivals += 1;
-        let waiting = Waiting { arrival: self.arrivals, from, durable, transaction };
+        let waiting = Waiting::new(transaction, self.arrivals, from, durable);
         self.bytes += waiting.bytes();
         if let Some(peer) = from {
             *self.peer_bytes.entry(peer).or_default() += waiting.bytes();

@@ -17,6 +17,8 @@ pub(crate) struct Told {
     transactions: Vec<(Place, CheckedTransaction)>,
     /// Whether a block that is connected now has each.
     mined_again: HashMap<TransactionId, bool, IdHashes>,
+    /// Of how many that is not so.
+    not_mined: usize,
 }
 
 /// A block that left the best chain.
@@ -53,17 +55,21 @@ impl Told {
         transactions.extend(kept.chain(others).take(ROLLED_BACK_TOLD_MAX - transactions.len()));
         let mut mined_again = HashMap::with_capacity_and_hasher(transactions.len(), hashes);
         mined_again.extend(transactions.iter().map(|(_, transaction)| (transaction.id(), false)));
-        Self { transactions, mined_again }
+        let not_mined = mined_again.len();
+        Self { transactions, mined_again, not_mined }
     }
 
     /// A block of another chain was connected, or taken off again.
     pub(super) fn note(&mut self, block: &CheckedBlock, is_connected: bool) {
-        if self.mined_again.is_empty() {
+        // No transaction is in two blocks of one chain.
+        let all_are_so = if is_connected { self.not_mined == 0 } else { self.not_mined == self.mined_again.len() };
+        if all_are_so {
             return;
         }
         for transaction in block.transactions() {
-            if let Some(mined_again) = self.mined_again.get_mut(&transaction.id()) {
-                *mined_again = is_connected;
+            let mined_again = self.mined_again.get_mut(&transaction.id());
+            if mined_again.is_some_and(|before| std::mem::replace(before, is_connected) != is_connected) {
+                if is_connected { self.not_mined -= 1 } else { self.not_mined += 1 }
             }
         }
     }

@@ -87,7 +87,7 @@ impl Mempool {
             let transaction = CheckedTransaction::clone(transaction);
             taken.push(transaction.clone());
             let (id, place) = (transaction.id(), Place { sender: *address, nonce });
-            let waiting = Waiting { arrival: self.arrivals, from: None, durable: true, transaction };
+            let waiting = Waiting::new(transaction, self.arrivals, None, true);
             let rank = waiting.rank();
             self.bytes += waiting.bytes();
             self.by_id.insert(id, place);

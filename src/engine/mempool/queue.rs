@@ -11,14 +11,21 @@ use crate::engine::event::PeerKey;
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) transaction: CheckedTransaction,
-    pub(super) arrival: u64,
+    /// The transaction's, where a search does not have to go elsewhere for it.
+    nonce: u64,
+    arrival: u64,
     pub(super) from: Option<PeerKey>,
     pub(super) durable: bool,
 }
 
 impl Waiting {
+    pub(super) fn new(transaction: CheckedTransaction, arrival: u64, from: Option<PeerKey>, durable: bool) -> Self {
+        let nonce = transaction.signed().transaction.nonce;
+        Self { transaction, nonce, arrival, from, durable }
+    }
+
     pub(super) fn nonce(&self) -> u64 {
-        self.transaction.signed().transaction.nonce
+        self.nonce
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -155,9 +162,12 @@ impl Queue {
 
     /// Where a nonce is, or would be.
     fn position(&self, nonce: u64) -> Result<usize, usize> {
-        let first = self.first().map_or(nonce, Waiting::nonce);
-        // Mostly there is no gap.
-        match nonce.checked_sub(first).and_then(|ahead| usize::try_from(ahead).ok()) {
+        let (Some(first), Some(last)) = (self.first(), self.last()) else { return Err(0) };
+        // Mostly it is the next one, and mostly there is no gap.
+        if last.nonce() < nonce {
+            return Err(self.len());
+        }
+        match nonce.checked_sub(first.nonce()).and_then(|ahead| usize::try_from(ahead).ok()) {
             Some(ahead) if self.waiting.get(ahead).is_some_and(|one| one.nonce() == nonce) => Ok(ahead),
             _ => self.waiting.binary_search_by_key(&nonce, Waiting::nonce),
         }
