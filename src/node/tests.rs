@@ -183,6 +183,7 @@ fn a_node_that_starts_late_gets_the_chain() {
 fn what_is_answered_is_indexed_for_the_next_question() {
     let folder = folder();
     let first = node(folder.path());
+    let indexed = first.handle().overhear_only(|event| matches!(event, UserEvent::Indexed(_)));
     mine(&first, 20);
     let action = Action::Record { data: b"a fact".to_vec().into() };
     let send = Command::Send { key: first.handle().key().expect("no password"), action, fee: Amount::ZERO };
@@ -196,8 +197,7 @@ fn what_is_answered_is_indexed_for_the_next_question() {
     };
     assert_eq!(found(&first), (Some(Height(21)), 22));
     let tip = first.handle().view().tip;
-    let events = first.handle().subscribe();
-    wait_for(&events, |event| matches!(event, UserEvent::Indexed(place) if *place == tip));
+    wait_for(&indexed, |event| matches!(event, UserEvent::Indexed(place) if *place == tip));
     assert_eq!(end(first), Ok(()));
     assert_eq!(found(&node(folder.path())), (Some(Height(21)), 22));
 }
