@@ -21,7 +21,7 @@ const GATHER_BLOCKS: u64 = 64;
 /// And this is how long they are waited for, unless a view waits, so that they share a round.
 const GATHER_TIME: Duration = Duration::from_millis(500);
 /// So long a single block is left to those who pass it on and tell of it, unless a view waits.
-const PASSING_TIME: Duration = Duration::from_millis(20);
+const PASSING_TIME: Duration = Duration::from_millis(10);
 /// When nothing has come for so long, all goes to the file.
 const REST_TIME: Duration = Duration::from_secs(1);
 /// Else after so long: this much a crash may cost, of work that is done again.

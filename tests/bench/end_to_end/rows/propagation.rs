@@ -34,7 +34,7 @@ const NODES: usize = 8;
 const OTHER_SIZES: [usize; 3] = [2, 4, 16];
 const WARM_UP_BLOCKS: usize = 20;
 /// Between two blocks, so that what trails the one is over before the next.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(40);
 /// The last node's p95 beside that of gossipsub alone.
 const RATIO_MAX: f64 = 1.3;
 
