@@ -29,13 +29,16 @@ pub const TRANSACTION_BYTES_MAX: usize = <SignedTransaction as EncodedSize>::ENC
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedTransaction(Arc<Inner>);
 
+/// In this order, so that what the accounts are asked for stands side by side: the sender's address and the transaction. Of
+/// old blocks none of it is in a cache.
 #[derive(Debug, PartialEq, Eq)]
+#[repr(C)]
 struct Inner {
+    sender: Address,
+    length: usize,
     signed: SignedTransaction,
     id: TransactionId,
-    sender: Address,
     leaf: LeafHash,
-    length: usize,
 }
 
 impl CheckedTransaction {
