@@ -356,23 +356,17 @@ impl Engine {
     }
 
     fn follow(&mut self, progress: Progress, effects: &mut Vec<Effect>) {
-        // Nothing is admitted between two chains, so whoever has nothing in the pool now has nothing there then.
-        let changed = progress.changed_accounts().filter(|address| self.mempool.has_of(address));
-        if self.changed_accounts.is_empty() {
-            // Of one block they are in order, and a tree is made of them at once.
-            self.changed_accounts = changed.collect();
-        } else {
-            self.changed_accounts.extend(changed);
-        }
         for (place, violation) in &progress.refused {
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
             self.drop_condemned_peers(violation, effects);
         }
-        // Between two chains there is no state to bring the pool up to date with.
+        // Between two chains there is no state to bring the pool up to date with. Nothing is admitted there, so whoever has
+        // nothing in the pool now has nothing there then.
         if self.chain.is_reorganising() {
-            return;
+            let changed = progress.changed_accounts().filter(|address| self.mempool.has_of(address));
+            return self.changed_accounts.extend(changed);
         }
-        let changed = std::mem::take(&mut self.changed_accounts);
+        let changed = std::mem::take(&mut self.changed_accounts).into_iter().chain(progress.changed_accounts());
         self.mempool.update(changed, self.chain.ledger());
         self.note_dropped();
         let reorganised = progress.reorganised.as_ref();

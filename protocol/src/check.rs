@@ -29,13 +29,16 @@ pub const TRANSACTION_BYTES_MAX: usize = <SignedTransaction as EncodedSize>::ENC
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedTransaction(Arc<Inner>);
 
+/// In this order, so that what the accounts are asked for stands side by side: the sender's address and the transaction. Of
+/// old blocks none of it is in a cache.
 #[derive(Debug, PartialEq, Eq)]
+#[repr(C)]
 struct Inner {
+    sender: Address,
+    length: usize,
     signed: SignedTransaction,
     id: TransactionId,
-    sender: Address,
     leaf: LeafHash,
-    length: usize,
 }
 
 impl CheckedTransaction {
@@ -148,18 +151,23 @@ impl CheckedBlock {
         Self { id, header: block.header, reward: block.body.reward, transactions, length }
     }
 
-    /// A block put together from transactions that are checked already, as a miner does. Checks the rest: R2, R4
-    /// to R7.
+    /// A block put together from transactions that are checked already. Checks the rest: R2, R4 to R7.
     pub fn assemble(
         header: Header,
         reward: Reward,
         transactions: Vec<CheckedTransaction>,
         network: &Network,
     ) -> Result<Self, Violation> {
+        Self::complete(header, CheckedBody::new(reward, transactions), network)
+    }
+
+    /// [`CheckedBlock::assemble`] with a body whose root is known, as a miner has it once a nonce is found.
+    pub fn complete(header: Header, body: CheckedBody, network: &Network) -> Result<Self, Violation> {
         let id = check_header(&header, network)?;
+        let CheckedBody { reward, transactions, root } = body;
         let length = Self::length_of(&transactions);
         check_length(length, network)?;
-        check_root(&header, &reward, &transactions)?;
+        check_root(&header, root)?;
         Ok(Self { id, header, reward, transactions: transactions.into(), length })
     }
 
@@ -171,6 +179,36 @@ impl CheckedBlock {
     /// The root that a header must carry to commit to this body.
     pub fn root_of(reward: &Reward, transactions: &[CheckedTransaction]) -> LeafHash {
         merkle::root(std::iter::once(reward.leaf()).chain(transactions.iter().map(CheckedTransaction::leaf)))
+    }
+}
+
+/// What a miner looks for a header for: transactions that are checked already, and the root over them and the reward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedBody {
+    reward: Reward,
+    transactions: Vec<CheckedTransaction>,
+    root: LeafHash,
+}
+
+impl CheckedBody {
+    /// Computes the root.
+    pub fn new(reward: Reward, transactions: Vec<CheckedTransaction>) -> Self {
+        Self { root: CheckedBlock::root_of(&reward, &transactions), reward, transactions }
+    }
+
+    /// What the miner gets.
+    pub fn reward(&self) -> &Reward {
+        &self.reward
+    }
+
+    /// In the order in which they are applied.
+    pub fn transactions(&self) -> &[CheckedTransaction] {
+        &self.transactions
+    }
+
+    /// The root that a header must carry to commit to this body.
+    pub fn root(&self) -> LeafHash {
+        self.root
     }
 }
 
@@ -254,7 +292,7 @@ pub fn check_block(block: Block, network: &Network) -> Result<CheckedBlock, Viol
     let transactions: Vec<_> =
         transactions.into_vec().into_iter().map(|signed| CheckedTransaction::new(signed, network)).collect();
     // The root comes first: until it fits, these transactions say nothing about the header, not even their length.
-    check_root(&header, &reward, &transactions)?;
+    check_root(&header, CheckedBlock::root_of(&reward, &transactions))?;
     let length = CheckedBlock::length_of(&transactions);
     check_length(length, network)?;
     for transaction in &transactions {
@@ -304,8 +342,7 @@ fn check_length(length: usize, network: &Network) -> Result<(), Violation> {
     if length > limit { Err(Violation::BlockTooLong { length, limit }) } else { Ok(()) }
 }
 
-fn check_root(header: &Header, reward: &Reward, transactions: &[CheckedTransaction]) -> Result<(), Violation> {
-    let actual = CheckedBlock::root_of(reward, transactions);
+fn check_root(header: &Header, actual: LeafHash) -> Result<(), Violation> {
     if actual == header.body_root { Ok(()) } else { Err(Violation::BodyRoot { claimed: header.body_root, actual }) }
 }
 

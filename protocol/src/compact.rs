@@ -158,8 +158,8 @@ impl CompactBlock {
         let hasher = LeafHasher::of(&self.header);
         let places = Places::new((0..self.count()).map(|place| self.id(place)));
         let mut found = vec![Fit::None; self.count()];
-        for transaction in known {
-            let hash = hasher.hash(&transaction.leaf());
+        for (leaf, transaction) in fetched(known.into_iter().map(|one| (one.leaf(), one))) {
+            let hash = hasher.hash(&leaf);
             let places = places.of(id_of(hash, self.id_bits)).iter().map(|(_, place)| *place);
             let fitting = || places.clone().filter(|place| self.allows(*place, hash));
             // The same transaction is not in a block twice, so this one is at one of them, and nothing says at which.
@@ -288,6 +288,20 @@ impl Fit {
     fn one(self) -> Option<CheckedTransaction> {
         if let Self::One(transaction) = self { Some(transaction) } else { None }
     }
+}
+
+/// The same in the same order, but taken in small groups. What comes from all over the memory, the processor can then fetch
+/// several of at once; it would not look beyond what is done with each.
+fn fetched<T>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    const GROUP: usize = 64;
+    let mut items = items.fuse();
+    let mut group = Vec::new().into_iter();
+    std::iter::from_fn(move || {
+        group.next().or_else(|| {
+            group = items.by_ref().take(GROUP).collect::<Vec<_>>().into_iter();
+            group.next()
+        })
+    })
 }
 
 /// Hashes leaves with the key of one block.

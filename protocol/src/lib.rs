@@ -49,7 +49,7 @@ pub use account::{Address, AddressError, PublicKey, SecretKey, Signature};
 pub use amount::{Amount, AmountError};
 pub use block::{Block, Body, Header, Height, Reward};
 pub use bundle::Bundle;
-pub use check::{CheckedBlock, CheckedTransaction};
+pub use check::{CheckedBlock, CheckedBody, CheckedTransaction};
 pub use compact::{Announcement, CompactBlock};
 pub use encode::{DecodeError, List};
 pub use hash::{BlockId, LeafHash, TransactionId};

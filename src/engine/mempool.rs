@@ -171,6 +171,9 @@ impl Mempool {
 
     /// Brings the pool up to date with accounts that a block has changed.
     pub fn update(&mut self, changed: impl IntoIterator<Item = Address>, ledger: &Ledger) {
+        if self.is_empty() {
+            return;
+        }
         let (mut left, mut unready) = (Vec::new(), Vec::new());
         for address in changed {
             let Entry::Occupied(mut entry) = self.queues.entry(address) else { continue };

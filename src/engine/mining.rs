@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quipu_protocol::block::{Header, Reward, VERSION};
-use quipu_protocol::{Address, Amount, CheckedBlock, CheckedTransaction, Millis, UnixMillis};
+use quipu_protocol::{Address, Amount, CheckedBlock, CheckedBody, Millis, UnixMillis};
 
 use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MiningMode, Now, Place, Ticket};
 use super::index::BlockRef;
@@ -45,8 +45,7 @@ struct Template {
     key: Key,
     parent: BlockRef,
     header: Header,
-    reward: Reward,
-    transactions: Vec<CheckedTransaction>,
+    body: CheckedBody,
     made_at: Millis,
     /// How many transactions waited when it was made.
     pending: usize,
@@ -121,8 +120,8 @@ impl Engine {
         let current = self.mining.template.as_ref().is_some_and(|template| {
             let fresh = now.elapsed < template.made_at + TEMPLATE_AGE_MAX;
             // An empty block is not worth finishing when there is something to put in.
-            let useful = !template.transactions.is_empty() || template.pending == self.mempool.len();
-            template.parent == self.chain.tip() && template.reward.to == to && fresh && useful
+            let useful = !template.body.transactions().is_empty() || template.pending == self.mempool.len();
+            template.parent == self.chain.tip() && template.body.reward().to == to && fresh && useful
         });
         if !current {
             let template = self.make_template(to, now);
@@ -143,29 +142,27 @@ impl Engine {
             transactions.clear();
             self.network.parameters().subsidy.units()
         });
-        let reward = Reward { to, amount: Amount::from_units(reward) };
+        let body = CheckedBody::new(Reward { to, amount: Amount::from_units(reward) }, transactions);
         let context = self.chain.index().as_parent(parent);
         let timestamp: UnixMillis = now.unix.max(context.timestamp);
         let header = Header {
             version: VERSION,
             height: context.height.next(),
             parent: self.chain.index().id(parent),
-            body_root: CheckedBlock::root_of(&reward, &transactions),
+            body_root: body.root(),
             timestamp,
             target: self.network.retarget().target_after(context.target, context.timestamp, timestamp),
             nonce: 0,
         };
         let pending = self.mempool.len();
-        Template { key: self.new_key(), parent, header, reward, transactions, made_at: now.elapsed, pending }
+        Template { key: self.new_key(), parent, header, body, made_at: now.elapsed, pending }
     }
 
     /// Takes in a nonce that was found.
     pub(super) fn on_mined(&mut self, key: Key, nonce: u64) {
         let Some(template) = self.mining.template.take_if(|template| template.key == key) else { return };
         let header = Header { nonce, ..template.header };
-        let Ok(block) = CheckedBlock::assemble(header, template.reward, template.transactions, &self.network) else {
-            return;
-        };
+        let Ok(block) = CheckedBlock::complete(header, template.body, &self.network) else { return };
         let Some(found) = self.chain.insert_vetted(block.header()) else { return };
         let place = self.chain.index().place(found);
         self.chain.insert_body(found, Arc::new(block));

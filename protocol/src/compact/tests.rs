@@ -127,3 +127,10 @@ fn ids_of_every_width_are_read_as_they_were_packed() {
         }
     }
 }
+
+#[test]
+fn what_is_fetched_in_groups_is_all_there_and_in_order() {
+    for count in [0, 1, 63, 64, 65, 200] {
+        assert!(fetched(0..count).eq(0..count), "{count}");
+    }
+}

@@ -49,12 +49,12 @@ pub(crate) struct Progress {
 pub(crate) struct Reorganised {
     /// How many blocks left the best chain.
     pub(crate) depth: u64,
-    /// Those of them that are kept, oldest first: all, or the oldest.
+    /// Those of them that are kept and whose transactions may wait again, oldest first.
     pub(crate) left: Vec<Arc<CheckedBlock>>,
-    /// The own account's in the others, oldest first.
+    /// The own account's in those that are not kept, oldest first.
     pub(crate) own: Vec<CheckedTransaction>,
-    /// The rest of the others' transactions.
-    pub(crate) forgotten_transactions: usize,
+    /// The transactions of the rest: they are forgotten, or their accounts have used their nonces again.
+    pub(crate) other_transactions: usize,
     /// What the user is told of.
     pub(crate) told: Told,
 }
@@ -68,7 +68,7 @@ impl Reorganised {
     /// How many left the best chain, kept or not.
     pub(crate) fn transaction_count(&self) -> usize {
         let kept: usize = self.left.iter().map(|block| block.transactions().len()).sum();
-        kept + self.own.len() + self.forgotten_transactions
+        kept + self.own.len() + self.other_transactions
     }
 }
 

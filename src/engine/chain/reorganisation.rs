@@ -160,14 +160,29 @@ impl Chain {
         if off.is_empty() {
             return;
         }
-        let (depth, left) = (off.len() as u64, off.iter().rev().filter_map(|left| left.body.clone()).collect());
+        let depth = off.len() as u64;
+        let kept = off.iter().rev().filter(|left| left.body.is_some());
+        let (spent, left): (Vec<&Left>, Vec<&Left>) = kept.partition(|left| self.is_spent(left.block));
+        let spent = spent.iter().filter_map(|left| left.body.as_deref()).map(|body| body.transactions().len());
+        let other_transactions = done.forgotten_transactions + spent.sum::<usize>();
+        let left = left.iter().filter_map(|left| left.body.clone()).collect();
         let own = done.own.into_iter().rev().filter(|(block, _)| !self.is_best(*block));
         progress.reorganised = Some(Reorganised {
             depth,
             left,
+            other_transactions,
             own: own.map(|(_, transaction)| transaction).collect(),
-            forgotten_transactions: done.forgotten_transactions,
             told: done.told.expect("the block that ended it is of another chain"),
         });
+    }
+
+    /// Whether accounts have used the nonces of all transactions of a block that left, so that none of them can wait again. If
+    /// what the block changed is not in memory, that is not known.
+    fn is_spent(&self, block: BlockRef) -> bool {
+        let delta = self.bodies.get(block).and_then(|cached| cached.delta.as_ref());
+        delta.is_some_and(|delta| {
+            let mut senders = delta.changes.iter().filter(|change| change.after.nonce != change.before.nonce);
+            senders.all(|change| self.ledger.account(&change.address).nonce >= change.after.nonce)
+        })
     }
 }

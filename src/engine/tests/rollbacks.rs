@@ -129,6 +129,30 @@ fn of_many_those_that_concern_us_are_told_and_the_rest_is_counted() {
     }
 }
 
+/// Whatever part of many is mined again, in other blocks: the rest waits again, and the user is told of all.
+#[test]
+fn of_many_some_are_mined_again_and_the_rest_waits_again() {
+    const UNTOLD: usize = 400;
+    const SENT: usize = ROLLED_BACK_TOLD_MAX + UNTOLD;
+    for mined_again in [0, 1_499, 1_500, SENT] {
+        let mut bench = Bench::new();
+        let common = bench.chain(&bench.genesis(), 1, 1);
+        let fork = common[0].header;
+        let sent: Vec<_> = (0..SENT as u64).map(|nonce| bench.send(1, nonce, 3, 1, 0)).collect();
+        let ours = bench.branch(&fork, 2, sent.chunks(1_500).map(<[_]>::to_vec).collect());
+        let mut contents: Vec<_> = sent[..mined_again].chunks(1_200).map(<[_]>::to_vec).collect();
+        contents.resize(ours.len() + 1, Vec::new());
+        let theirs = bench.branch(&fork, 4, contents);
+        bench.gossip_blocks(&[common, ours, theirs.clone()].concat());
+
+        assert_eq!(bench.tip(), theirs[theirs.len() - 1].header.id());
+        let [(told, UNTOLD)] = bench.rolled_back()[..] else { panic!("one notice") };
+        let fates = (0..ROLLED_BACK_TOLD_MAX).map(|at| if at < mined_again { Fate::Mined } else { Fate::Pending });
+        assert!(told.iter().map(|one| one.fate).eq(fates), "{mined_again} were mined again");
+        assert_eq!(bench.engine.view().pending, SENT - mined_again);
+    }
+}
+
 #[test]
 fn blocks_without_transactions_roll_nothing_back() {
     let mut bench = Bench::new();
