@@ -12,7 +12,7 @@ use redb::{
 };
 
 use super::error::guarded;
-use super::headers::{check_chain, read_headers};
+use super::headers::read_headers;
 use super::journal::{Journal, JournalId};
 use super::rows::Rows;
 use super::tables::{
@@ -20,7 +20,7 @@ use super::tables::{
     META_SCHEMA, META_SETTLED, PENDING, SCHEMA, UNDO, damaged, place_of,
 };
 use super::{Files, FolderLock, Store, StoreError};
-use crate::engine::event::{Place, Stored};
+use crate::engine::event::{Place, Stored, StoredHeader};
 use crate::node::files::sync_folder;
 use crate::protocol::check::TRANSACTION_BYTES_MAX;
 use crate::protocol::encode::decode;
@@ -241,4 +241,32 @@ fn read_accounts(transaction: &ReadTransaction) -> Result<Vec<(Address, Account)
         accounts.push((Address(*address.value()), Account { balance: Amount::from_units(balance), nonce }));
     }
     Ok(accounts)
+}
+
+/// The tables agree with each other: the best chain is whole, and its blocks have made exactly the coins there are.
+fn check_chain(
+    transaction: &ReadTransaction,
+    headers: &[StoredHeader],
+    tip: &Place,
+    accounts: &[(Address, Account)],
+    network: &Network,
+) -> Result<(), redb::Error> {
+    // Both are in the order of heights, so one pass over the headers finds them all.
+    let mut rest = headers.iter();
+    let (mut height, mut parent) = (Height::GENESIS, network.genesis_id());
+    for row in transaction.open_table(BEST)?.iter()? {
+        let (at, id) = row?;
+        (height, parent) = match rest.find(|stored| stored.id.as_bytes() == id.value()) {
+            Some(StoredHeader { id, header, .. }) if header.parent == parent && at.value() == header.height.0 => {
+                (header.height, *id)
+            }
+            _ => return Err(damaged(tip, &"the chain below is broken")),
+        };
+    }
+    let coins: u128 = accounts.iter().map(|(_, account)| u128::from(account.balance.units())).sum();
+    let subsidies = u128::from(network.parameters().subsidy.units()) * u128::from(height.0);
+    if coins != subsidies {
+        return Err(damaged(tip, &"the accounts do not add up"));
+    }
+    Ok(())
 }
