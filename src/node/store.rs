@@ -95,8 +95,8 @@ impl Store {
         open::open(lock, network)
     }
 
-    /// Writes all batches in one durable commit. After an error nothing of them is written, and the store can't
-    /// be written any more.
+    /// Writes all batches in one durable commit. After an error all or nothing of them is found at the next start, and until
+    /// then the store can't be written any more.
     ///
     /// # Panics
     ///

@@ -171,9 +171,13 @@ pub fn find(name: &str) -> Option<&'static Entry> {
     COMMANDS.iter().find(|entry| entry.name == name)
 }
 
+/// What the program does without a prompt, and somebody looks for here.
+const IN_A_SHELL: [&str; 2] = ["simulate", "verify"];
+
 /// Nothing is called so.
 pub(super) fn unknown(name: &str) -> Failure {
     let message = match nearest(name) {
+        _ if IN_A_SHELL.contains(&name) => format!("that is for a shell, without a node: `quipu {name} --help`"),
         Some(entry) => format!("did you mean `{}`? `help` shows all commands", entry.name),
         None => "there is no such command; `help` shows all".to_owned(),
     };

@@ -179,6 +179,7 @@ fn what_is_wrong_is_told_with_a_stable_code() {
     let typo = ADDRESS.replace("BeAed", "BeAec");
     let cases = [
         ("frobnicate".to_owned(), "unknown_command", "`help` shows all"),
+        ("verify receipt.json".to_owned(), "unknown_command", "`quipu verify --help`"),
         ("blance".to_owned(), "unknown_command", "did you mean `balance`?"),
         ("MINE 3".to_owned(), "unknown_command", "did you mean `mine"),
         ("transfer".to_owned(), "unknown_command", "`help`"),
