@@ -425,7 +425,7 @@ struct Tip {
 }
 
 /// That what a node's user was told to be sent is in its chain or waits. What costs coins may have lost them to a
-/// reorganisation, and what came after that waits for nothing any more.
+/// reorganisation, and what came after that waits for nothing any more; what was sent in its place may find it back.
 fn check_acknowledged(world: &World, node: NodeId, tip: &mut Tip) -> Result<(), Wrong> {
     let mut sent = world.node(node).traffic.acknowledged();
     if sent.len() == 0 {
@@ -435,7 +435,7 @@ fn check_acknowledged(world: &World, node: NodeId, tip: &mut Tip) -> Result<(), 
     let ids = || disk.chain().flat_map(|block| block.transactions().iter().map(|mined| mined.id())).collect();
     let mined = tip.mined.get_or_insert_with(ids);
     match sent.find(|one| !mined.contains(&one.id) && disk.pending(&one.id).is_none()) {
-        Some(lost) if lost.is_free || !world.node(node).was_reorganised => Err(Wrong::TransactionLost { id: lost.id }),
+        Some(lost) if lost.is_safe || !world.node(node).was_reorganised => Err(Wrong::TransactionLost { id: lost.id }),
         _ => Ok(()),
     }
 }

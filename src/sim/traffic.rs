@@ -16,8 +16,9 @@ const RECORD_BYTES: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
     pub(crate) id: TransactionId,
-    /// It needs no coins, so nothing can take them away.
-    pub(crate) is_free: bool,
+    /// Nothing can take it away: it needs no coins, and no transaction before it had its nonce. One that was given up, because
+    /// a reorganisation took its coins, may still wait at others, and be mined when the coins come back.
+    pub(crate) is_safe: bool,
 }
 
 /// A node's user: sends something at any moment with the same chance (a Poisson process).
@@ -30,6 +31,8 @@ pub(crate) struct Traffic {
     due: Option<Millis>,
     /// By nonce.
     acknowledged: BTreeMap<u64, Acknowledged>,
+    /// The lowest nonce that no transaction was ever given.
+    next_nonce: u64,
 }
 
 impl Traffic {
@@ -47,8 +50,10 @@ impl Traffic {
     pub(crate) fn note_acknowledged(&mut self, sent: &CheckedTransaction) {
         let Transaction { nonce, fee, action, .. } = &sent.signed().transaction;
         let is_free = *fee == Amount::ZERO && matches!(action, Action::Record { .. });
+        let is_safe = is_free && *nonce >= self.next_nonce;
+        self.next_nonce = self.next_nonce.max(nonce + 1);
         self.acknowledged.split_off(nonce);
-        self.acknowledged.insert(*nonce, Acknowledged { id: sent.id(), is_free });
+        self.acknowledged.insert(*nonce, Acknowledged { id: sent.id(), is_safe });
     }
 
     /// In the order of nonces.
