@@ -86,7 +86,9 @@ impl Journal {
         if (position..bytes.len()).step_by(ALIGNMENT_BYTES).skip(1).any(is_later) {
             return Err(corrupted("its chain.journal is damaged"));
         }
-        Ok((Self { file, id, position: BEGIN_BYTES, length, last }, contents))
+        // The next one may have been begun, and its head be left. That number is not given again, so that it never looks
+        // like a later record.
+        Ok((Self { file, id, position: BEGIN_BYTES, length, last: last + 1 }, contents))
     }
 
     /// What tells the database from others.

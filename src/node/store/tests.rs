@@ -373,6 +373,28 @@ fn a_damaged_journal_is_an_error_or_lacks_its_last_commit_alone() {
     assert!(endings["database_damaged"] > endings["without the last"], "{endings:?}");
 }
 
+/// What is left of a record that was never finished is in nobody's way, however often the store is killed before the next.
+#[test]
+fn an_unfinished_record_is_forgotten_for_good() {
+    let (torn, mut chain) = killed();
+    let journal = torn.path().join("chain.journal");
+    let mut bytes = fs::read(&journal).expect("readable");
+    // Far behind its head.
+    let end = bytes.iter().rposition(|byte| *byte != 0).expect("it is not empty");
+    bytes[end] ^= 1;
+    fs::write(&journal, bytes).expect("writable");
+    chain.blocks.pop();
+    let mut last = torn;
+    for _ in 0..3 {
+        let (store, stored) = open(last.path(), &chain.network).expect("a store");
+        assert_eq!(stored.tip, chain.blocks.last().map(|(block, _)| block.id()));
+        let left = folder();
+        store.copy_to(left.path()).expect("copied");
+        drop(store);
+        last = left;
+    }
+}
+
 #[test]
 fn what_was_written_while_the_journal_began_again_and_again_is_there() {
     let (live, mut chain) = (folder(), Chain::new(1));
