@@ -18,8 +18,9 @@
 //!   there, and nowhere else.
 //! - [`sim`] surrounds many engines with virtual links, disks and clocks, from one seed.
 //! - [`node`] surrounds one engine with the real world. Its parts are thin: they carry out effects and report events.
-//! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts. It takes texts and files from
-//!   [`node`], which only carries its arguments.
+//! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts. [`node`] only
+//!   carries its arguments.
+//! - [`text`] and `files` are what all of them need: numbers and times in words, files that are there whole or not at all.
 //! - [`rehearsal`] puts the prompt, the store and the wallets of `node` in front of engines in a world of `sim`. Nobody
 //!   imports it but tests.
 //!
@@ -67,9 +68,13 @@ pub use quipu_protocol as protocol;
 
 pub mod engine;
 #[cfg(feature = "node")]
+pub(crate) mod files;
+#[cfg(feature = "node")]
 pub mod node;
 #[cfg(feature = "node")]
 pub mod rehearsal;
 pub mod sim;
 #[cfg(feature = "node")]
 pub mod simulate;
+#[cfg(feature = "node")]
+pub mod text;

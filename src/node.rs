@@ -11,24 +11,24 @@
 //! | [`miner`] | as many threads as wanted | nonces |
 //! | [`http`] | a runtime of its own | the API, events |
 //! | [`handle`] | any | what the node's user may do |
+//! | [`api`] | any | what users ask and are told, as plain data: what all front ends share |
 //! | [`front`] | any | the same over an engine that lives elsewhere |
 //! | [`watch`] | one thread | follows transactions for the user |
 //! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that is signed with |
 //! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, the identity, logs, the user |
-//! | [`receipt`] | any | makes proofs from the stored chain |
 //! | [`verify`] | the main thread | `quipu verify`: judges proofs, no node needed |
-//! | `files`, `private_file` | any | files that are there whole or not at all |
+//! | `private_file` | any | files for their owner alone |
 //! | [`thread`] | | threads that tell when they fail |
 //!
 //! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node
 //! with one line.
 
 pub mod aliases;
+pub mod api;
 pub mod checker;
 pub mod config;
 pub mod driver;
-pub(crate) mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod front;
@@ -40,7 +40,6 @@ pub mod loader;
 pub mod miner;
 mod private_file;
 pub mod prompt;
-pub mod receipt;
 pub mod store;
 pub mod swarm;
 pub mod telemetry;
@@ -61,6 +60,7 @@ use libp2p::metrics::Registry;
 use tokio::runtime::Runtime;
 
 use aliases::{AliasError, Aliases};
+use api::rows::Identity;
 use checker::Checker;
 use config::Config;
 use driver::{Driver, EngineSender, Inputs, Shells};
@@ -68,7 +68,6 @@ use handle::{Clock, Handle, Profile, UserEvent, Users};
 use http::HttpError;
 use index::Index;
 use miner::Miner;
-use prompt::outcome::Identity;
 use store::{FolderLock, Reader, Store, StoreError, writer};
 use swarm::{SwarmConfig, SwarmHandle};
 use wallet::Wallets;

@@ -62,13 +62,13 @@ use std::time::{Duration, Instant};
 
 use self::facts::{Checks, Facts};
 use self::scenario::{Overrides, Scenario};
-use crate::node::prompt::text::{counted, grouped};
 use crate::protocol::Millis;
 use crate::sim::change::Change;
 use crate::sim::judge::{Finding, Judge};
 use crate::sim::miner::HashRate;
 use crate::sim::setup::Setup;
 use crate::sim::world::{NodeId, World};
+use crate::text::{counted, grouped};
 
 /// What runs if nothing is named.
 const DEFAULT_SCENARIO: &str = "lan";

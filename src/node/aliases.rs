@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::files::replace;
+use crate::files::replace;
 use crate::protocol::Address;
 use crate::protocol::message::printable_problem;
 
@@ -185,7 +185,7 @@ fn read(file: &Path) -> Result<BTreeMap<String, Address>, AliasError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::files::faults::cut_everywhere;
+    use crate::files::faults::cut_everywhere;
 
     const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 

@@ -14,7 +14,6 @@ use clap::Parser;
 use libp2p::Multiaddr;
 
 use self::arguments::{Arguments, Task, parse_name};
-pub use self::arguments::{parse_mode, parse_multiaddr};
 use self::network_file::load_network;
 use super::http::HttpConfig;
 use super::verify;

@@ -58,8 +58,8 @@ use self::guard::Guard;
 use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Problem;
+use super::api::rows::Identity;
 use super::handle::Handle;
-use super::prompt::outcome::Identity;
 use super::thread;
 
 /// Threads that read the store and wait for the engine at once, for all requests together.

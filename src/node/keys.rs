@@ -15,11 +15,11 @@ use ed25519::pkcs8::spki::der::pem::LineEnding;
 use libp2p::identity::Keypair;
 use zeroize::Zeroizing;
 
-use super::files::make_folder;
 use super::private_file;
 use super::wallet::FileProblem;
 use super::wallet::foreign::KeyFile;
 use super::wallet::pem::FILE_BYTES_MAX;
+use crate::files::make_folder;
 
 /// Who the node is to peers.
 pub const NODE_KEY_FILE: &str = "node.key";

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::files::{Temporary, folder_of, remove_left_behind, sync_folder};
+use crate::files::{Temporary, folder_of, remove_left_behind, sync_folder};
 
 /// Room for what is read from a file that does not say its length: a key, a phrase, a password.
 const READ_BYTES_EXPECTED: usize = 4096;

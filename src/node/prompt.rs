@@ -6,15 +6,11 @@
 //! How things look is in [`render`], [`notice`] and [`json`]; what they are is in [`outcome`].
 
 pub mod command;
-pub(super) mod export;
-pub mod failure;
-pub(super) mod find;
 #[cfg(test)]
 mod fixture;
 mod input;
-pub(super) mod job;
+mod job;
 pub mod json;
-pub mod names;
 pub mod notice;
 pub mod outcome;
 mod overtaken;
@@ -23,7 +19,6 @@ mod screen;
 mod session;
 pub mod signal;
 mod terminal;
-pub mod text;
 mod typist;
 mod worker;
 
@@ -31,17 +26,17 @@ use std::io;
 use std::path::PathBuf;
 
 use self::input::Input;
-use self::outcome::Identity;
 use self::screen::Screen;
 use self::session::{Mode, Session};
 use self::signal::Signals;
 use self::terminal::KnownAddresses;
-use self::text::Style;
 pub use self::typist::Typist;
+use super::api::rows::Identity;
 use super::config::Config;
 use super::handle::{Handle, UserEvent};
 use super::telemetry::{self, LogSink};
 use super::wallet::password::Sources;
+use crate::text::Style;
 use crossbeam_channel::Receiver;
 
 /// How to speak with the user.

@@ -45,10 +45,11 @@ use serde_json::json;
 pub use self::ask::AskError;
 use self::ask::{Whom, ask};
 use self::report::Report;
-use super::config::{ConfigError, default_folder, parse_multiaddr};
-use super::files::fingerprint;
+use super::api::parse;
+use super::config::{ConfigError, default_folder};
 use super::miner::measure_rate;
 use crate::engine::event::Place as BlockPlace;
+use crate::files::fingerprint;
 use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
 use crate::protocol::{BlockId, Height, Network, Parameters};
 
@@ -75,7 +76,7 @@ pub struct Arguments {
     pub witness: Option<BlockId>,
 
     /// Also ask whether the block is on the best chain: the node of the data folder, or the one at an address
-    #[arg(long, value_name = "MULTIADDR", num_args = 0..=1, require_equals = true, value_parser = parse_multiaddr)]
+    #[arg(long, value_name = "MULTIADDR", num_args = 0..=1, require_equals = true, value_parser = parse::multiaddr_argument)]
     pub node: Option<Option<Multiaddr>>,
 }
 

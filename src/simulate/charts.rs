@@ -7,9 +7,9 @@ use super::facts::{ChainBlock, Facts};
 use super::scenario::Scenario;
 use super::summary::{self, Share};
 use super::svg::{self, Axis, Plot, escape, short};
-use crate::node::prompt::text::{counted, grouped};
 use crate::protocol::Millis;
 use crate::sim::adversary::selfish::revenue;
+use crate::text::{counted, grouped};
 
 /// The most dots in a chart; more are drawn as means of neighbours.
 const DOTS_MAX: usize = 1_200;

@@ -13,8 +13,8 @@ use super::facts::Facts;
 use super::scenario::Scenario;
 use super::svg::escape;
 use super::{SimulateError, summary, tree};
-use crate::node::files;
-use crate::node::prompt::text::grouped;
+use crate::files;
+use crate::text::grouped;
 
 /// How every report begins.
 const BEGINNING: &str = "<!DOCTYPE html>\n<!-- A report of quipu simulate -->\n";

@@ -8,8 +8,8 @@ use super::facts::Facts;
 use super::scenario::{Overrides, Scenario};
 use super::selfish::Phase;
 use super::shipped;
-use crate::node::prompt::text::{counted, grouped};
 use crate::sim::metrics::{MinerShare, Summary};
+use crate::text::{counted, grouped};
 
 /// The most miners in the table.
 pub(super) const MINERS_SHOWN_MAX: usize = 10;

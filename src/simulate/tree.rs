@@ -7,9 +7,9 @@ use std::fmt::Write;
 
 use super::summary::clock;
 use super::svg::{WIDTH, drawing, escape};
-use crate::node::prompt::text::counted;
 use crate::protocol::BlockId;
 use crate::sim::metrics::Made;
+use crate::text::counted;
 
 /// The most heights that are drawn.
 const HEIGHTS_MAX: u64 = 72;

@@ -9,6 +9,7 @@ use libp2p::Multiaddr;
 use tracing_subscriber::EnvFilter;
 
 use crate::engine::event::MiningMode;
+use crate::node::api::parse;
 use crate::node::{verify, wallet};
 use crate::protocol::message::NICKNAME_BYTES_MAX;
 use crate::simulate;
@@ -45,11 +46,11 @@ pub(super) struct Arguments {
     pub(super) password_file: Option<PathBuf>,
 
     /// Address to listen on, may be repeated [default: TCP port 7787 or any free one, on all interfaces]
-    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_LISTEN", value_delimiter = ',', value_parser = parse_multiaddr)]
+    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_LISTEN", value_delimiter = ',', value_parser = parse::multiaddr_argument)]
     pub(super) listen: Vec<Multiaddr>,
 
     /// A node to stay connected to, may be repeated; none is needed on a LAN
-    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_PEER", value_delimiter = ',', value_parser = parse_multiaddr)]
+    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_PEER", value_delimiter = ',', value_parser = parse::multiaddr_argument)]
     pub(super) peer: Vec<Multiaddr>,
 
     /// Do not look for nodes on the LAN
@@ -75,7 +76,7 @@ pub(super) struct Arguments {
     pub(super) http_read_only: bool,
 
     /// Mine by itself: `on` always, `pending` only while transactions wait
-    #[arg(long, value_name = "off|on|pending", env = "QUIPU_MINE", default_value = "off", value_parser = parse_mode)]
+    #[arg(long, value_name = "off|on|pending", env = "QUIPU_MINE", default_value = "off", value_parser = parse::mode)]
     pub(super) mine: MiningMode,
 
     /// Threads that mine [default: one for each core, less one to leave room for you]
@@ -134,34 +135,9 @@ A network file has all of these, with times in milliseconds and amounts as decim
   subsidy = \"1\"                     fee_min = \"0\"                    block_bytes_max = 1048576
 (each on a line of its own). Nodes whose files differ in anything are on different networks.";
 
-/// An address of a peer, or what is wrong with it and an example; a plain `host:port` is shown rewritten.
-pub fn parse_multiaddr(text: &str) -> Result<Multiaddr, String> {
-    if let Ok(address) = text.parse::<Multiaddr>()
-        && !address.is_empty()
-    {
-        return Ok(address);
-    }
-    let example = match text.parse::<SocketAddr>() {
-        Ok(SocketAddr::V4(v4)) => format!("/ip4/{}/tcp/{}", v4.ip(), v4.port()),
-        Ok(SocketAddr::V6(v6)) => format!("/ip6/{}/tcp/{}", v6.ip(), v6.port()),
-        Err(_) => "/ip4/192.168.1.5/tcp/7787".to_owned(),
-    };
-    Err(format!("not a multiaddress, write it like {example}"))
-}
-
 fn parse_socket(text: &str) -> Result<SocketAddr, String> {
     let problem = || "an address and a port, such as 127.0.0.1:7788, [::1]:7788 or 0.0.0.0:7788".to_owned();
     text.parse().map_err(|_| problem())
-}
-
-/// `off`, `on` or `pending`.
-pub fn parse_mode(text: &str) -> Result<MiningMode, String> {
-    match text {
-        "off" => Ok(MiningMode::Off),
-        "on" => Ok(MiningMode::On),
-        "pending" => Ok(MiningMode::Pending),
-        _ => Err("mining is off, on or pending".to_owned()),
-    }
 }
 
 pub(super) fn parse_name(text: &str) -> Result<String, String> {

@@ -36,10 +36,10 @@ use super::App;
 use super::extract::{self, Query};
 use super::problem::Problem;
 use crate::engine::event::{Answer, Command};
-use crate::node::prompt::command::words;
-use crate::node::prompt::failure::{Code, Failure};
-use crate::node::prompt::outcome::Outcome;
-use crate::node::prompt::{export, find};
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::parse;
+use crate::node::api::rows::Saved;
+use crate::node::api::{export, lookup};
 use crate::protocol::check::check_block;
 use crate::protocol::{Action, Address};
 
@@ -106,8 +106,8 @@ async fn new_transaction(
     let (Some(sender), Some(recipient), Some(amount)) = (value("sender"), value("recipient"), value("amount")) else {
         return Err(Problem::bad("missing_values", format!("Missing values: {}", missing.join(", "))));
     };
-    let amount = words::amount(&amount, "amount")?;
-    let fee = value("fee").map(|fee| words::amount(&fee, "fee")).transpose()?;
+    let amount = parse::amount(&amount, "amount")?;
+    let fee = value("fee").map(|fee| parse::amount(&fee, "fee")).transpose()?;
     let fee = fee.unwrap_or(app.handle().network().parameters().fee_min);
     let key = app.wait(move |app| {
         let [sender, to] = [&sender, &recipient].map(|who| app.address_of(who));
@@ -124,7 +124,7 @@ async fn new_transaction(
 impl App {
     /// An address, or a name that this node knows.
     fn address_of(&self, text: &str) -> Result<Address, Problem> {
-        Ok(find::address(self.handle(), &words::who(text)?)?)
+        Ok(lookup::address(self.handle(), &parse::who(text)?)?)
     }
 }
 
@@ -163,6 +163,6 @@ async fn add_block(
 
 async fn save(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let saved = app.wait(|app| Ok(export::save_chain(app.handle(), &app.0.folder.join(SAVE_FILE))?)).await?;
-    let Outcome::Saved { file, blocks, bytes } = saved else { unreachable!("saving gives nothing else") };
+    let Saved { file, blocks, bytes } = saved;
     Ok(Json(json!({"message": "Chain saved", "file": file, "blocks": blocks, "bytes": bytes})))
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::App;
 use super::problem::Problem;
-use crate::node::prompt::command::words;
+use crate::node::api::parse;
 use crate::protocol::Address;
 
 /// What a body may have where nothing else is said, in bytes: the largest record in hex, with room.
@@ -88,5 +88,5 @@ pub(super) fn parsed<T, E: Into<Problem>>(
 
 /// An address, if there is one.
 pub(super) fn address(text: Option<&str>) -> Result<Option<Address>, Problem> {
-    parsed(text, words::address)
+    parsed(text, parse::address)
 }

@@ -22,10 +22,9 @@ use tokio::sync::watch;
 
 use super::App;
 use crate::engine::event::Notice;
+use crate::node::api::event::{self, Roster};
+use crate::node::api::rows::Identity;
 use crate::node::handle::{Handle, UserEvent};
-use crate::node::prompt::json;
-use crate::node::prompt::notice::Roster;
-use crate::node::prompt::outcome::Identity;
 use crate::node::thread;
 
 /// Events that can be asked for again; at a thousand a second those of four seconds, on a quiet network those of hours.
@@ -73,10 +72,10 @@ impl Line {
             UserEvent::Notice(Notice::Transaction(_)) => {
                 let identity = Arc::clone(identity);
                 // It names no peer.
-                let told = move || json::named_event(&event, &identity, &Roster::default());
+                let told = move || event::named_event(&event, &identity, &Roster::default());
                 Some(Self::later(number, move || told().expect("scripts are told of each transaction")))
             }
-            _ => json::named_event(&event, identity, roster).map(|told| Self::later(number, move || told)),
+            _ => event::named_event(&event, identity, roster).map(|told| Self::later(number, move || told)),
         }
     }
 

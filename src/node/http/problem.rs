@@ -6,9 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::engine::event::CommandError;
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::receipt::MakeError;
 use crate::node::index::IndexError;
-use crate::node::prompt::failure::{Code, Failure};
-use crate::node::receipt::MakeError;
 use crate::node::store::StoreError;
 use crate::node::wallet::WalletError;
 use crate::node::watch::WatchError;

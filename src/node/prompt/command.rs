@@ -7,20 +7,18 @@ mod record;
 mod table;
 #[cfg(test)]
 mod tests;
-pub(in crate::node) mod words;
+mod words;
 
 use std::path::PathBuf;
 
 use libp2p::Multiaddr;
 
-use self::words::{Words, bad, wrong_usage};
-use super::failure::{Code, Failure};
+use self::words::{Words, wrong_usage};
 use crate::engine::event::MiningMode;
-use crate::node::aliases;
-use crate::node::config::{parse_mode, parse_multiaddr};
-use crate::node::index::Cursor;
-use crate::protocol::record::Tag;
-use crate::protocol::{Address, Amount, BlockId, Height, Millis, TransactionId, UnixMillis};
+use crate::node::api::error::Failure;
+use crate::node::api::parse;
+use crate::node::api::query::{BlockName, Range, RecordFilter, TransactionName, Who};
+use crate::protocol::{Address, Amount, Height};
 
 pub use self::record::{Recorded, Recording};
 pub use self::table::{COMMANDS, Entry, find};
@@ -150,66 +148,6 @@ pub enum WalletCommand {
     Lock,
 }
 
-/// Whose account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
-    /// This one.
-    Address(Address),
-    /// That of an alias, or of one of the node's wallets.
-    Name(String),
-}
-
-/// How a block is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BlockName {
-    /// On the best chain.
-    Height(Height),
-    /// On any branch.
-    Id(BlockId),
-    /// On any branch, by the eight digits that [`BlockId::short`] shows.
-    Short(u32),
-}
-
-/// How a transaction is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TransactionName {
-    /// By its id.
-    Id(TransactionId),
-    /// By some digits as [`TransactionId::short`] shows them, in lower case.
-    Short(String),
-}
-
-/// Which part of a list, the newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Range {
-    /// Where an earlier part ended.
-    pub before: Option<Cursor>,
-    /// How many rows; `None` leaves the choice to whoever answers.
-    pub limit: Option<usize>,
-}
-
-/// Which records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecordFilter {
-    /// With this tag.
-    pub tag: Option<Tag>,
-    /// Signed by this account.
-    pub from: Option<Who>,
-    /// In blocks made at this time or later.
-    pub since: Option<Since>,
-    /// With this content: a SHA-256 or a transaction's id in hex, or a file.
-    pub find: Option<String>,
-}
-
-/// A moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// This one.
-    At(UnixMillis),
-    /// So long ago.
-    Ago(Millis),
-}
-
 /// A line that was a command, or wanted to be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
@@ -247,42 +185,42 @@ fn parse_arguments(entry: &'static Entry, rest: &str) -> Result<Command, Failure
     let command = match (entry.name, words.plain.as_slice()) {
         ("mine", _) => parse_mine(entry, &words)?,
         ("tx", [to, amount]) => Command::Tx {
-            to: words::who(to)?,
-            amount: words::amount(amount, "amount")?,
-            fee: words.option("--fee", |fee| words::amount(fee, "fee"))?,
+            to: parse::who(to)?,
+            amount: parse::amount(amount, "amount")?,
+            fee: words.option("--fee", |fee| parse::amount(fee, "fee"))?,
         },
         ("records", []) => Command::Records { filter: parse_filter(&words)?, range: parse_range(&words)? },
         ("history", _) => {
-            Command::History { of: words.at_most_one()?.map(words::who).transpose()?, range: parse_range(&words)? }
+            Command::History { of: words.at_most_one()?.map(parse::who).transpose()?, range: parse_range(&words)? }
         }
         ("watch", []) => Command::Watching,
-        ("watch", [id]) => Command::Watch(words::transaction_name(id)?),
-        ("unwatch", [id]) => Command::Unwatch(words::transaction_name(id)?),
+        ("watch", [id]) => Command::Watch(parse::transaction_name(id)?),
+        ("unwatch", [id]) => Command::Unwatch(parse::transaction_name(id)?),
         ("receipt", ["--tip"]) => Command::ReceiptTip,
         ("receipt", [_, _, ..]) => parse_receipt(entry, rest)?,
         ("checkpoint", []) => Command::Checkpoint,
         ("checkpoint", ["off"]) => Command::SetCheckpoint(None),
-        ("checkpoint", [height]) => Command::SetCheckpoint(Some(words::height(height)?)),
+        ("checkpoint", [height]) => Command::SetCheckpoint(Some(parse::height(height)?)),
         ("chain", []) => Command::Chain { from: None, count: None },
-        ("chain", [from]) => Command::Chain { from: Some(words::height(from)?), count: None },
+        ("chain", [from]) => Command::Chain { from: Some(parse::height(from)?), count: None },
         ("chain", [from, count]) => {
-            Command::Chain { from: Some(words::height(from)?), count: Some(words::count(count, "COUNT")?) }
+            Command::Chain { from: Some(parse::height(from)?), count: Some(parse::count(count, "COUNT")?) }
         }
-        ("block", [name]) => Command::Block(words::block_name(name)?),
+        ("block", [name]) => Command::Block(parse::block_name(name)?),
         ("pending", []) => Command::Pending,
-        ("balance", _) => Command::Balance(words.at_most_one()?.map(words::who).transpose()?),
+        ("balance", _) => Command::Balance(words.at_most_one()?.map(parse::who).transpose()?),
         ("address", []) => Command::Address,
         ("alias", []) => Command::Aliases(None),
-        ("alias", [name]) => Command::Aliases(Some(parse_name(name)?)),
-        ("alias", [name, address]) => Command::SetAlias { name: parse_name(name)?, address: words::address(address)? },
+        ("alias", [name]) => Command::Aliases(Some(parse::alias(name)?)),
+        ("alias", [name, address]) => {
+            Command::SetAlias { name: parse::alias(name)?, address: parse::address(address)? }
+        }
         ("unalias", [name]) => Command::RemoveAlias((*name).to_owned()),
         ("wallet", words) => Command::Wallet(parse_wallet(entry, words)?),
         ("unlock", words) => Command::Wallet(parse_unlock(entry, words)?),
         ("lock", []) => Command::Wallet(WalletCommand::Lock),
         ("peers", []) => Command::Peers,
-        ("connect", [address]) => {
-            Command::Connect(parse_multiaddr(address).map_err(|problem| bad(Code::BadMultiaddr, address, &problem))?)
-        }
+        ("connect", [address]) => Command::Connect(parse::multiaddr(address)?),
         ("resolve", []) => Command::Resolve,
         // A file's name may contain blanks.
         ("save", [_, ..]) => Command::Save(PathBuf::from(rest.trim())),
@@ -296,9 +234,9 @@ fn parse_arguments(entry: &'static Entry, rest: &str) -> Result<Command, Failure
 }
 
 fn parse_mine(entry: &Entry, words: &Words<'_>) -> Result<Command, Failure> {
-    let to = words.option("--to", words::who)?;
+    let to = words.option("--to", parse::who)?;
     let Some(word) = words.at_most_one()? else { return Ok(Command::Mine { count: 1, to }) };
-    match parse_mode(word) {
+    match parse::mode(word) {
         Ok(MiningMode::Off) if to.is_some() => Err(wrong_usage(entry)),
         Ok(mode) => Ok(Command::SetMining { mode, to }),
         Err(_) if word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
@@ -310,15 +248,15 @@ fn parse_mine(entry: &Entry, words: &Words<'_>) -> Result<Command, Failure> {
 
 fn parse_filter(words: &Words<'_>) -> Result<RecordFilter, Failure> {
     Ok(RecordFilter {
-        tag: words.option("--tag", record::tag)?,
-        from: words.option("--from", words::who)?,
-        since: words.option("--since", words::since)?,
+        tag: words.option("--tag", parse::tag)?,
+        from: words.option("--from", parse::who)?,
+        since: words.option("--since", parse::since)?,
         find: words.option("--find", |what| Ok(what.to_owned()))?,
     })
 }
 
 fn parse_range(words: &Words<'_>) -> Result<Range, Failure> {
-    Ok(Range { before: words.option("--before", words::cursor)?, limit: words.option("--limit", words::limit)? })
+    Ok(Range { before: words.option("--before", parse::cursor)?, limit: words.option("--limit", parse::limit)? })
 }
 
 /// `TXID FILE`, where the file's name may contain blanks, with the option first or last.
@@ -329,17 +267,12 @@ fn parse_receipt(entry: &Entry, rest: &str) -> Result<Command, Failure> {
     if let Some((before, after)) = rest.split_once(OPTION) {
         let value = after.trim_start_matches('=').trim_start();
         let (value, behind) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
-        confirmations = Some(words::count(value, "N")?);
+        confirmations = Some(parse::count(value, "N")?);
         rest = format!("{} {}", before.trim(), behind.trim());
     }
     let (of, file) = rest.trim().split_once(char::is_whitespace).ok_or_else(|| wrong_usage(entry))?;
-    let (of, file) = (words::transaction_name(of)?, PathBuf::from(file.trim()));
+    let (of, file) = (parse::transaction_name(of)?, PathBuf::from(file.trim()));
     Ok(Command::Receipt { of, confirmations, file })
-}
-
-fn parse_name(name: &str) -> Result<String, Failure> {
-    let problem = |problem: String| bad(Code::BadName, name, &problem);
-    aliases::check_name(name).map(|()| name.to_owned()).map_err(problem)
 }
 
 fn parse_wallet(entry: &Entry, words: &[&str]) -> Result<WalletCommand, Failure> {
@@ -356,7 +289,7 @@ fn parse_wallet(entry: &Entry, words: &[&str]) -> Result<WalletCommand, Failure>
 fn parse_unlock(entry: &Entry, words: &[&str]) -> Result<WalletCommand, Failure> {
     match words {
         [] => Ok(WalletCommand::Unlock { minutes: None }),
-        [minutes] => Ok(WalletCommand::Unlock { minutes: Some(words::count(minutes, "MINUTES")?) }),
+        [minutes] => Ok(WalletCommand::Unlock { minutes: Some(parse::count(minutes, "MINUTES")?) }),
         _ => Err(wrong_usage(entry)),
     }
 }

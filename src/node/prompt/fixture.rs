@@ -1,10 +1,10 @@
 //! Plain data for the tests of the prompt.
 
-use super::names::Names;
-use super::outcome::Identity;
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
 use crate::engine::view::{MiningView, SyncView};
+use crate::node::api::names::Names;
+use crate::node::api::rows::Identity;
 use crate::node::wallet::Current;
 use crate::protocol::{
     Action, Address, Amount, Block, BlockId, Body, Header, Height, Network, Parameters, Reward, SecretKey,

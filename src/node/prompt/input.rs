@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::failure::{Code, Failure};
+use crate::node::api::error::{Code, Failure};
 
 /// The longest command line, in bytes: a record of 4 KiB with much room.
 const LINE_BYTES_MAX: u64 = 64 << 10;

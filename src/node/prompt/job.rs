@@ -1,6 +1,6 @@
 //! Carries a command out on the running node. Blocks until it is done, so it runs on a thread of its own.
 
-pub(in crate::node) mod ledger;
+mod ledger;
 mod wallet;
 
 use std::path::{Path, PathBuf};
@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Receiver;
 
-use super::command::{COMMANDS, Command, Recorded, Who};
-use super::failure::{Code, Failure};
-use super::outcome::{BlockRow, Direction, FileRow, HelpRow, Identity, Outcome, Peer, Status, TransactionRow};
-use super::{export, find};
+use super::command::{COMMANDS, Command, Recorded};
+use super::outcome::{HelpRow, Outcome};
 use crate::engine::event::{self, Answer, CommandError};
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::query::Who;
+use crate::node::api::rows::{BlockRow, Direction, FileRow, Identity, TransactionRow};
+use crate::node::api::{export, lookup, queries};
 use crate::node::handle::Handle;
-use crate::node::swarm;
 use crate::node::wallet::password::Sources;
 use crate::protocol::encode::encode;
 use crate::protocol::{Action, Address, Amount, Height};
@@ -82,7 +83,7 @@ impl Job<'_> {
                 self.ask(event::Command::SetMining { mode: *mode, to }, |_| Some(Outcome::MiningSet { mode: *mode }))
             }
             Command::Tx { to, amount, fee } => {
-                let action = Action::Transfer { to: find::address(self.handle, to)?, amount: *amount };
+                let action = Action::Transfer { to: lookup::address(self.handle, to)?, amount: *amount };
                 self.send(action, *fee, None).wait()
             }
             Command::Record(recording) => self.record(recording).wait(),
@@ -106,7 +107,7 @@ impl Job<'_> {
             Command::Wallet(command) => self.wallet(command),
             Command::Chain { from, count } => self.chain(*from, *count),
             Command::Block(name) => {
-                let (block, best_chain) = find::block(&handle.reader().snapshot()?, *name)?;
+                let (block, best_chain) = lookup::block(&handle.reader().snapshot()?, *name)?;
                 Ok(Outcome::Block { block: BlockRow::new(&block, handle.network()), best_chain })
             }
             Command::Pending => self.ask(event::Command::Pending, |answer| match answer {
@@ -127,7 +128,7 @@ impl Job<'_> {
                 })
             }
             Command::Address => Ok(Outcome::Address { address: handle.address() }),
-            Command::Peers => Ok(Outcome::Peers(peers(handle))),
+            Command::Peers => Ok(Outcome::Peers(queries::peers(handle))),
             Command::Connect(address) => {
                 let row = handle
                     .connect(address.clone())
@@ -148,11 +149,11 @@ impl Job<'_> {
             }),
             Command::Save(file) => {
                 let snapshot = handle.reader().snapshot()?;
-                export::save(&self.file(file), handle.network(), snapshot.tip().height, self.cancel, |height| {
-                    find::block_at(&snapshot, height)
-                })
+                let tip = snapshot.tip().height;
+                let block_at = |height| lookup::block_at(&snapshot, height);
+                export::save(&self.file(file), handle.network(), tip, self.cancel, block_at).map(Outcome::Saved)
             }
-            Command::Status => Ok(Outcome::Status(Box::new(status(handle, self.identity)))),
+            Command::Status => Ok(Outcome::Status(Box::new(queries::status(handle, self.identity)))),
             Command::Help(entry) => {
                 let commands =
                     entry.map_or_else(|| COMMANDS.iter().map(HelpRow::from).collect(), |entry| vec![entry.into()]);
@@ -195,7 +196,7 @@ impl Job<'_> {
     }
 
     fn maybe(&self, who: Option<&Who>) -> Result<Option<Address>, Failure> {
-        who.map(|who| find::address(self.handle, who)).transpose()
+        who.map(|who| lookup::address(self.handle, who)).transpose()
     }
 
     fn chain(&self, from: Option<Height>, count: Option<u64>) -> Result<Outcome, Failure> {
@@ -204,7 +205,7 @@ impl Job<'_> {
         let default = if self.whole_chain { 0 } else { length.saturating_sub(CHAIN_SHOWN) };
         let first = from.map_or(default, |height| height.0);
         if first >= length {
-            return Err(find::above(Height(length - 1)));
+            return Err(lookup::above(Height(length - 1)));
         }
         let end = count.map_or(length, |count| first.saturating_add(count).min(length));
         let (mut blocks, mut bytes) = (Vec::new(), 0);
@@ -212,7 +213,7 @@ impl Job<'_> {
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(Failure::new(Code::Cancelled, "stopped"));
             }
-            let block = find::block_at(&snapshot, Height(height))?;
+            let block = lookup::block_at(&snapshot, Height(height))?;
             bytes += encode(&block).len();
             if bytes > CHAIN_BYTES_MAX {
                 let fits = height - first;
@@ -223,17 +224,4 @@ impl Job<'_> {
         }
         Ok(Outcome::Chain { length, blocks })
     }
-}
-
-/// Who is connected.
-pub(in crate::node) fn peers(handle: &Handle) -> Vec<Peer> {
-    let view = handle.view();
-    let told = |row: &swarm::PeerRow| view.peers.iter().find(|told| told.peer == row.peer);
-    handle.peers().iter().map(|row| Peer::new(row, told(row))).collect()
-}
-
-/// How the node is now.
-pub(in crate::node) fn status(handle: &Handle, identity: &Identity) -> Status {
-    let (wallet, listen) = (handle.wallets().current(), (swarm::for_others(&handle.listen()), handle.http()));
-    Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, handle.now())
 }

@@ -11,7 +11,7 @@
 //! {"ok":false,"command":"tx","error":{"code":"insufficient_balance","message":"…"}}
 //! ```
 //!
-//! `command` is the first word of the line. Codes are stable words ([`Code`](super::failure::Code)); messages are for
+//! `command` is the first word of the line. Codes are stable words ([`Code`](crate::node::api::error::Code)); messages are for
 //! people and may change. A node that can't start writes one answer to the command `start` and leaves with exit
 //! status 1, or 2 if the arguments are wrong.
 //!
@@ -95,14 +95,10 @@
 //! An answer overtakes a flood of `transaction` events, and so do the events that come before the answer. A script that
 //! does not read for long loses events, never answers.
 
-mod event;
-
 use serde::Serialize;
 
-use super::failure::Failure;
 use super::outcome::Outcome;
-
-pub use self::event::{event, named_event};
+use crate::node::api::error::Failure;
 
 #[derive(Serialize)]
 struct Answer<'a, R> {
@@ -152,12 +148,12 @@ mod tests {
     use libp2p::{Multiaddr, PeerId};
 
     use super::super::command::{COMMANDS, find};
-    use super::super::failure::Code;
     use super::super::fixture;
-    use super::super::notice::Roster;
-    use super::super::outcome::{BlockRow, Direction, Peer, PlaceRow, Status};
     use super::*;
     use crate::engine::event::{Fate, GoneReason, MiningMode, Notice, PeerKey, Place, RolledBack};
+    use crate::node::api::error::Code;
+    use crate::node::api::event::{Roster, event};
+    use crate::node::api::rows::{BlockRow, Direction, Peer, PlaceRow, Saved, Status};
     use crate::node::handle::UserEvent;
     use crate::node::swarm::PeerRow;
     use crate::protocol::{Amount, BlockId, CheckedTransaction, Height, TransactionId, UnixMillis, Violation};
@@ -227,7 +223,7 @@ mod tests {
                 format!(r#"{{"replaced":true,"answered":1,"asked":2,"height":7,"tip":"{ID}"}}"#),
             ),
             (
-                Outcome::Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 },
+                Outcome::Saved(Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 }),
                 r#"{"file":"a b.json","blocks":2,"bytes":99}"#.to_owned(),
             ),
             (

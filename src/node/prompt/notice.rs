@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::names::Names;
-use super::outcome::LifeRow;
 use super::render;
-use super::text::{Tone, counted, grouped, harmless, short_peer, span};
-use crate::engine::event::{Notice, PeerKey, Place};
+use crate::engine::event::{Notice, Place};
+use crate::node::api::event::{Roster, block_refused, own_clock, peer_clock, reorganisation_refused};
+use crate::node::api::names::Names;
+use crate::node::api::rows::LifeRow;
 use crate::node::handle::UserEvent;
 use crate::node::swarm::PeerRow;
-use crate::protocol::{Action, CheckedTransaction, Height, Violation};
+use crate::protocol::{Action, CheckedTransaction, Height};
+use crate::text::{Tone, counted, grouped, harmless, short_peer};
 
 /// So many lines of one kind are shown at once…
 const LINES_MAX: u32 = 4;
@@ -38,72 +39,6 @@ impl Line {
     pub fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
     }
-}
-
-/// Who the connected sessions are.
-#[derive(Debug, Default)]
-pub struct Roster(BTreeMap<PeerKey, String>);
-
-impl Roster {
-    /// Keeps up with who comes. Who leaves is kept until [`Roster::forget`], to be named in the line that says so.
-    pub fn learn(&mut self, event: &UserEvent) {
-        if let UserEvent::PeerConnected(row) = event {
-            self.0.insert(row.peer, short_peer(&row.peer_id));
-        }
-    }
-
-    /// Keeps up with who leaves.
-    pub fn forget(&mut self, event: &UserEvent) {
-        if let UserEvent::PeerDisconnected(row) = event {
-            self.0.remove(&row.peer);
-        }
-    }
-
-    /// What to call a session.
-    pub fn name(&self, peer: PeerKey) -> String {
-        self.0.get(&peer).cloned().unwrap_or_else(|| "that has left".to_owned())
-    }
-
-    /// How many are connected.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether nobody is connected.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// A refused block, in words.
-pub fn block_refused(place: Place, violation: &Violation) -> String {
-    format!("refused block {} ({}): {violation}", grouped(place.height.0), place.id.short())
-}
-
-/// A chain that leaves out the checkpoint, in words.
-pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> String {
-    let (height, checkpoint) = (grouped(height.0), grouped(checkpoint.height.0));
-    format!(
-        "refused a chain that leaves ours below the checkpoint at height {checkpoint}: peer {peer} has more work, at \
-         height {height} (see `help checkpoint`)"
-    )
-}
-
-/// A peer's wrong clock, in words.
-pub fn peer_clock(peer: &str, offset_millis: i64) -> String {
-    format!("the clock of peer {peer} is {} ours", off_by(offset_millis))
-}
-
-/// Our wrong clock, in words.
-pub fn own_clock(offset_millis: i64) -> String {
-    // The offset is theirs less ours.
-    let ours = off_by(offset_millis.saturating_neg());
-    format!("this machine's clock is {ours} those of most peers: please set it, or blocks will be refused")
-}
-
-fn off_by(offset_millis: i64) -> String {
-    let direction = if offset_millis > 0 { "ahead of" } else { "behind" };
-    format!("{} {direction}", span(offset_millis.unsigned_abs()))
 }
 
 /// At most [`LINES_MAX`] in a [`WINDOW`]; counts the others.
@@ -297,6 +232,7 @@ impl Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::event::PeerKey;
     use crate::protocol::Address;
     use crate::protocol::check::check_transaction;
     use crate::protocol::{Amount, BlockId, Network, Parameters, SecretKey, Transaction};

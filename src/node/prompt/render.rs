@@ -7,16 +7,17 @@ mod wallet;
 
 use std::fmt::Write;
 
-use super::failure::Failure;
 use super::notice::Line;
-use super::outcome::{
-    BlockRow, Data, Direction, HelpRow, Identity, Kind, Outcome, Peer, PlaceRow, Status, TransactionRow,
-};
-use super::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_peer, span};
+use super::outcome::{HelpRow, Outcome};
 use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, SyncView};
+use crate::node::api::error::Failure;
+use crate::node::api::rows::{
+    BlockRow, Data, Direction, Identity, Kind, Peer, PlaceRow, Saved, Status, TransactionRow,
+};
 use crate::protocol::record::Record;
 use crate::protocol::{Address, Amount, Height};
+use crate::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_peer, span};
 
 pub use self::ledger::life;
 
@@ -139,7 +140,7 @@ impl Renderer<'_> {
                 let asked = format!("{answered} of {} answered", counted(*asked as u64, "peer"));
                 format!("{verdict} ({asked}); best block {} ({})", grouped(height.0), tip.short())
             }
-            Outcome::Saved { file, blocks, bytes } => {
+            Outcome::Saved(Saved { file, blocks, bytes }) => {
                 format!("saved {} to {file} ({} bytes)", counted(*blocks, "block"), grouped(*bytes))
             }
             Outcome::Status(status) => self.status(status),

@@ -8,28 +8,31 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
 
-use super::command::{self, Command, Parsed, Who};
-use super::failure::{Code, Failure};
+use super::command::{self, Command, Parsed};
 use super::input::{Input, Typed};
-use super::job;
 use super::json;
-use super::names::Names;
-use super::notice::{Digest, Line, Roster, Shown};
-use super::outcome::{Identity, Outcome};
+use super::notice::{Digest, Line, Shown};
+use super::outcome::Outcome;
 use super::overtaken::Overtaken;
 use super::render::{self, CommandsFrom, Renderer};
 use super::screen::Screen;
 use super::signal::{Signal, Signals};
 use super::terminal::KnownAddresses;
-use super::text::{Style, Tone, grouped};
 use super::worker::{Desk, OPEN_MAX, Worker};
 use crate::engine::View;
 use crate::engine::event::{self, Notice};
 use crate::engine::view::SyncView;
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::event::Roster;
+use crate::node::api::names::Names;
+use crate::node::api::query::Who;
+use crate::node::api::rows::Identity;
+use crate::node::api::{self, queries};
 use crate::node::handle::{Handle, UserEvent};
 use crate::node::telemetry::LogSink;
 use crate::node::wallet::password::Sources;
 use crate::protocol::{Action, Height};
+use crate::text::{Style, Tone, grouped};
 
 /// How often the progress line is redrawn, and summaries are looked for.
 const TICK: Duration = Duration::from_millis(250);
@@ -206,12 +209,12 @@ impl<'a> Session<'a> {
         self.learn_addresses(event);
         match (self.mode, event) {
             (Mode::Json, _) => {
-                if let Some(line) = json::event(event, &self.identity, &self.roster) {
+                if let Some(line) = api::event::event(event, &self.identity, &self.roster) {
                     self.screen.line(&line)?;
                 }
             }
             (_, UserEvent::Ready { .. }) => {
-                let status = job::status(self.handle, &self.identity);
+                let status = queries::status(self.handle, &self.identity);
                 let commands = match input {
                     None => CommandsFrom::Nowhere,
                     Some(_) if self.is_person => CommandsFrom::Terminal,

@@ -17,9 +17,9 @@ use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrin
 
 use super::command::{COMMANDS, find};
 use super::input::{Input, Typed};
-use super::names::Names;
-use super::text::{Style, Tone};
+use crate::node::api::names::Names;
 use crate::protocol::Address;
+use crate::text::{Style, Tone};
 
 const PROMPT: &str = "quipu> ";
 const HISTORY_FILE: &str = "history";

@@ -11,8 +11,8 @@ use crossbeam_channel::Receiver;
 use super::command::{self, Parsed};
 use super::job::Job;
 use super::json;
-use super::notice::Roster;
-use super::outcome::Identity;
+use crate::node::api::event::{self, Roster};
+use crate::node::api::rows::Identity;
 use crate::node::handle::{Handle, UserEvent};
 use crate::node::wallet::password::Sources;
 
@@ -56,10 +56,10 @@ impl Typist {
     /// What has happened since the last time, a line for each. The node keeps only so much for one who never asks.
     pub fn events(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
-        for event in self.events.try_iter() {
-            self.roster.learn(&event);
-            lines.extend(json::event(&event, &self.identity, &self.roster));
-            self.roster.forget(&event);
+        for happened in self.events.try_iter() {
+            self.roster.learn(&happened);
+            lines.extend(event::event(&happened, &self.identity, &self.roster));
+            self.roster.forget(&happened);
         }
         lines
     }

@@ -11,9 +11,10 @@ use std::sync::atomic::AtomicBool;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::command::Command;
-use super::failure::Failure;
 use super::job::{Job, Sending};
-use super::outcome::{Identity, Outcome};
+use super::outcome::Outcome;
+use crate::node::api::error::Failure;
+use crate::node::api::rows::Identity;
 use crate::node::handle::Handle;
 use crate::node::wallet::password::Sources;
 

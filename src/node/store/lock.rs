@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use crate::node::files::make_folder;
+use crate::files::make_folder;
 
 /// The file that is locked. It stays when the node ends, and says who held the lock last.
 const FILE: &str = "lock";

@@ -21,7 +21,7 @@ use super::tables::{
 };
 use super::{Files, FolderLock, Store, StoreError};
 use crate::engine::event::{Place, Stored, StoredHeader};
-use crate::node::files::sync_folder;
+use crate::files::sync_folder;
 use crate::protocol::check::TRANSACTION_BYTES_MAX;
 use crate::protocol::encode::decode;
 use crate::protocol::{Account, Address, Amount, BlockId, Height, Network, SignedTransaction};

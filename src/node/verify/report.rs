@@ -5,11 +5,11 @@
 use serde_json::{Value, json};
 
 use super::Verified;
-use crate::node::prompt::text::{counted, date_time, grouped, harmless, hash_rate, span};
 use crate::protocol::receipt::{Proof, ProvenBlock};
 use crate::protocol::record::{Content, Record, Tag};
 use crate::protocol::transaction::RECORD_BYTES_MAX;
 use crate::protocol::{Action, Transaction};
+use crate::text::{counted, date_time, grouped, harmless, hash_rate, span};
 
 /// Where what is said begins.
 const COLUMN: usize = 15;

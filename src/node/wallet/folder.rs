@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::{FileProblem, WalletError};
 use super::name::{WALLETS_MAX, WalletName};
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
-use crate::node::files::make_folder;
+use crate::files::make_folder;
 use crate::node::private_file;
 use crate::protocol::Address;
 

@@ -13,7 +13,7 @@ use super::name::WalletName;
 use super::password::Password;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
 use super::words::{Seed, Words, random};
-use crate::node::files::make_folder;
+use crate::files::make_folder;
 use crate::node::private_file;
 use crate::protocol::{Address, SecretKey};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use quipu::node::prompt::text::grouped;
+use quipu::text::grouped;
 use serde::{Deserialize, Serialize};
 
 use crate::figure::{Point, Row, Target, spread};

@@ -8,12 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{App, LIST_ROWS};
 use crate::engine::event::{Answer, Command};
+use crate::node::api::lookup;
+use crate::node::api::parse;
+use crate::node::api::rows::{AliasRow, HistoryRow};
 use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
-use crate::node::prompt::command::words;
-use crate::node::prompt::find;
-use crate::node::prompt::outcome::{AliasRow, HistoryRow};
 
 /// An account as of the best block.
 #[derive(Serialize, ToSchema)]
@@ -42,7 +42,7 @@ pub(super) async fn account(
     State(app): State<App>,
     Path(address): Path<String>,
 ) -> Result<axum::Json<AccountRow>, Problem> {
-    let address = words::address(&address)?;
+    let address = parse::address(&address)?;
     let Answer::Account { account, spendable, pending } = app.ask(Command::Account { address }).await? else {
         unreachable!("the engine gives the answer that belongs to the command")
     };
@@ -103,12 +103,12 @@ pub(super) async fn history(
     Query(query): Query<HistoryQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let address = words::address(&address)?;
-    let before = parsed(query.before.as_deref(), words::cursor)?;
-    let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
+    let address = parse::address(&address)?;
+    let before = parsed(query.before.as_deref(), parse::cursor)?;
+    let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS);
     fresh::of_tip(&app, &headers, async {
         let page =
-            app.wait(move |app| Ok(find::index(app.handle())?.view()?.history(&address, before, limit)?)).await?;
+            app.wait(move |app| Ok(lookup::index(app.handle())?.view()?.history(&address, before, limit)?)).await?;
         let entries = page.entries.iter().map(HistoryRow::from).collect();
         let next = page.next.map(|next| next.to_string());
         Ok(axum::Json(History { address: address.to_string(), entries, next }))

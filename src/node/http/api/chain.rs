@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{App, LIST_ROWS};
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::lookup;
+use crate::node::api::parse;
+use crate::node::api::rows::BlockRow;
 use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
-use crate::node::prompt::command::words;
-use crate::node::prompt::failure::{Code, Failure};
-use crate::node::prompt::find;
-use crate::node::prompt::outcome::BlockRow;
 use crate::node::store::StoredHeader;
 use crate::protocol::encode::encode;
 use crate::protocol::{BlockId, Height};
@@ -68,8 +68,8 @@ pub(super) async fn blocks(
     Query(query): Query<BlocksQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let from = parsed(query.from.as_deref(), words::height)?;
-    let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
+    let from = parsed(query.from.as_deref(), parse::height)?;
+    let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS);
     fresh::of_tip(&app, &headers, async {
         let page = app.wait(move |app| block_page(app, from, limit, query.order)).await?;
         Ok(axum::Json(page))
@@ -83,11 +83,11 @@ fn block_page(app: &App, from: Option<Height>, limit: usize, order: Order) -> Re
     let oldest = order == Order::Oldest;
     let first = from.unwrap_or(if oldest { Height::GENESIS } else { tip });
     if first > tip {
-        return Err(find::above(tip).into());
+        return Err(lookup::above(tip).into());
     }
     let (mut blocks, mut bytes, mut next) = (Vec::new(), 0, Some(first.0));
     while let Some(height) = next.filter(|height| *height <= tip.0 && blocks.len() < limit) {
-        let block = find::block_at(&snapshot, Height(height))?;
+        let block = lookup::block_at(&snapshot, Height(height))?;
         bytes += encode(&block).len();
         if bytes > PAGE_BYTES_MAX && !blocks.is_empty() {
             break;
@@ -122,11 +122,11 @@ pub(super) async fn block(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = words::block_name(&name)?;
+    let name = parse::block_name(&name)?;
     fresh::of_tip(&app, &headers, async {
         let found = app.wait(move |app| {
             let snapshot = app.handle().reader().snapshot()?;
-            let (block, best_chain) = find::block(&snapshot, name)?;
+            let (block, best_chain) = lookup::block(&snapshot, name)?;
             let confirmations = if best_chain { snapshot.tip().height - block.header.height + 1 } else { 0 };
             let size = encode(&block).len();
             Ok(OneBlock { block: BlockRow::new(&block, app.handle().network()), best_chain, confirmations, size })
@@ -214,8 +214,8 @@ pub(super) async fn headers(
     State(app): State<App>,
     Query(query): Query<HeadersQuery>,
 ) -> Result<axum::Json<Vec<HeaderRow>>, Problem> {
-    let from = parsed(query.from.as_deref(), words::height)?;
-    let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS) as u64;
+    let from = parsed(query.from.as_deref(), parse::height)?;
+    let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS) as u64;
     // A block beside the best chain may come without a new tip, so this has no tag.
     let rows = app.wait(move |app| {
         let snapshot = app.handle().reader().snapshot()?;

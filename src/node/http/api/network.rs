@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 
 use super::App;
 use crate::engine::event::{Answer, Command, MINE_COUNT_MAX, MiningMode};
+use crate::node::api::queries;
+use crate::node::api::rows::{Mining, PlaceRow, Status};
 use crate::node::http::extract::{self, Json};
 use crate::node::http::problem::Problem;
-use crate::node::prompt::job;
-use crate::node::prompt::outcome::{Mining, PlaceRow, Status};
 use crate::protocol::Parameters;
 
 /// How the node is.
@@ -17,7 +17,7 @@ use crate::protocol::Parameters;
     (status = 200, body = Status), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
 pub(super) async fn status(State(app): State<App>) -> axum::Json<Status> {
-    axum::Json(job::status(app.handle(), app.identity()))
+    axum::Json(queries::status(app.handle(), app.identity()))
 }
 
 /// Who the node is.

@@ -6,19 +6,19 @@ use utoipa::ToSchema;
 
 use super::App;
 use crate::engine::event::{Answer, Command};
-use crate::node::config::parse_multiaddr;
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::parse;
+use crate::node::api::queries;
+use crate::node::api::rows::{Peer, PlaceRow};
 use crate::node::http::extract::Json;
 use crate::node::http::problem::Problem;
-use crate::node::prompt::failure::{Code, Failure};
-use crate::node::prompt::job;
-use crate::node::prompt::outcome::{Peer, PlaceRow};
 
 /// The connected peers of our network.
 #[utoipa::path(get, path = "/peers", tag = "node", responses(
     (status = 200, body = [Peer]), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
 pub(super) async fn list(State(app): State<App>) -> axum::Json<Vec<Peer>> {
-    axum::Json(job::peers(app.handle()))
+    axum::Json(queries::peers(app.handle()))
 }
 
 /// Whom to connect to.
@@ -35,7 +35,8 @@ pub(super) struct Connect {
     (status = 200, body = Peer), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
 pub(super) async fn connect(State(app): State<App>, Json(wanted): Json<Connect>) -> Result<axum::Json<Peer>, Problem> {
-    let address = parse_multiaddr(&wanted.address).map_err(|problem| Problem::bad("bad_multiaddr", problem))?;
+    let address =
+        parse::multiaddr_argument(&wanted.address).map_err(|problem| Problem::bad("bad_multiaddr", problem))?;
     let connected = app.wait(move |app| {
         let row = app.handle().connect(address);
         Ok(row.map_err(|error| Failure::new(Code::ConnectFailed, error.to_string()))?)

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{App, LIST_ROWS};
+use crate::node::api::lookup;
+use crate::node::api::parse;
+use crate::node::api::query::Since;
+use crate::node::api::rows::RecordRow;
 use crate::node::http::extract::{self, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::index;
-use crate::node::prompt::command::{Since, words};
-use crate::node::prompt::find;
-use crate::node::prompt::outcome::RecordRow;
 use crate::protocol::UnixMillis;
 use crate::protocol::record::Tag;
 
@@ -53,7 +54,7 @@ impl RecordsQuery {
     fn understood(&self, now: UnixMillis) -> Result<index::Query, Problem> {
         let bad_tag = |error: crate::protocol::record::TagError| Problem::bad("bad_tag", error.to_string());
         let tag = parsed(self.tag.as_deref(), |tag| tag.parse::<Tag>().map_err(bad_tag))?;
-        let since = parsed(self.since.as_deref(), words::since)?.map(|since| match since {
+        let since = parsed(self.since.as_deref(), parse::since)?.map(|since| match since {
             Since::At(at) => at,
             Since::Ago(span) => UnixMillis(now.0.saturating_sub(span.0)),
         });
@@ -76,14 +77,15 @@ pub(super) async fn list(
     mut headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = query.understood(app.handle().now())?;
-    let before = parsed(query.before.as_deref(), words::cursor)?;
-    let limit = parsed(query.limit.as_deref(), words::limit)?.unwrap_or(LIST_ROWS);
+    let before = parsed(query.before.as_deref(), parse::cursor)?;
+    let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS);
     if query.since.is_some() {
         // What is young enough changes with the clock, too.
         headers.clear();
     }
     fresh::of_tip(&app, &headers, async {
-        let page = app.wait(move |app| Ok(find::index(app.handle())?.view()?.records(&wanted, before, limit)?)).await?;
+        let page =
+            app.wait(move |app| Ok(lookup::index(app.handle())?.view()?.records(&wanted, before, limit)?)).await?;
         let records = page.entries.iter().map(RecordRow::from).collect();
         Ok(axum::Json(Records { records, next: page.next.map(|next| next.to_string()) }))
     })

@@ -8,15 +8,15 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use crate::engine::event::{Answer, Command};
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::lookup;
+use crate::node::api::parse;
+use crate::node::api::receipt;
+use crate::node::api::rows::TransactionRow;
 use crate::node::http::extract::{Json, Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::index::Location;
-use crate::node::prompt::command::words;
-use crate::node::prompt::failure::{Code, Failure};
-use crate::node::prompt::find;
-use crate::node::prompt::outcome::TransactionRow;
-use crate::node::receipt;
 use crate::protocol::check::check_transaction;
 use crate::protocol::encode::{decode, encode};
 use crate::protocol::record::{Content, Record, Tag};
@@ -52,8 +52,8 @@ pub(super) struct OneTransaction {
     (status = 200, body = OneTransaction), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<OneTransaction>, Problem> {
-    let name = words::transaction_name(&id)?;
-    let id = app.wait(move |app| Ok(find::transaction(app.handle(), &name)?)).await?;
+    let name = parse::transaction_name(&id)?;
+    let id = app.wait(move |app| Ok(lookup::transaction(app.handle(), &name)?)).await?;
     if let Some(found) = app.wait(move |app| in_block(app, &id)).await? {
         return Ok(axum::Json(found));
     }
@@ -70,9 +70,9 @@ pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
 }
 
 fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Problem> {
-    let view = find::index(app.handle())?.view()?;
+    let view = lookup::index(app.handle())?.view()?;
     let Some(Location { place, position }) = view.find(id)? else { return Ok(None) };
-    let block = find::block_at(view.snapshot(), place.height)?;
+    let block = lookup::block_at(view.snapshot(), place.height)?;
     let transaction = match position {
         None => TransactionRow::reward(&block.body.reward, *id),
         Some(position) => {
@@ -181,7 +181,7 @@ pub(super) async fn prepare(
     let bad_key = |_| Problem::bad("bad_key", "public_key is an Ed25519 public key, 64 hex digits");
     hex::decode_to_slice(&wanted.public_key, &mut key).map_err(bad_key)?;
     let sender = PublicKey::Ed25519(key);
-    let fee = parsed(wanted.fee.as_deref(), |fee| words::amount(fee, "fee"))?;
+    let fee = parsed(wanted.fee.as_deref(), |fee| parse::amount(fee, "fee"))?;
     let fee = fee.unwrap_or(app.handle().network().parameters().fee_min);
     let action = match (wanted.transfer, wanted.record) {
         (Some(transfer), None) => transfer.understood()?,
@@ -203,8 +203,8 @@ pub(super) async fn prepare(
 
 impl PrepareTransfer {
     fn understood(&self) -> Result<Action, Problem> {
-        let amount: Amount = words::amount(&self.amount, "amount")?;
-        Ok(Action::Transfer { to: words::address(&self.to)?, amount })
+        let amount: Amount = parse::amount(&self.amount, "amount")?;
+        Ok(Action::Transfer { to: parse::address(&self.to)?, amount })
     }
 }
 
@@ -315,8 +315,8 @@ pub(super) async fn receipt(
     Query(query): Query<ReceiptQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = words::transaction_name(&id)?;
-    let confirmations = parsed(query.confirmations.as_deref(), |word| words::count(word, "confirmations"))?;
+    let name = parse::transaction_name(&id)?;
+    let confirmations = parsed(query.confirmations.as_deref(), |word| parse::count(word, "confirmations"))?;
     fresh::of_tip(&app, &headers, async {
         let made = app.wait(move |app| {
             let (id, _, receipt) = receipt::of(app.handle(), &name, confirmations)?;

@@ -14,10 +14,10 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::BlockJson;
+use crate::node::api::lookup;
 use crate::node::http::App;
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
-use crate::node::prompt::find;
 use crate::node::store::Snapshot;
 use crate::protocol::Height;
 
@@ -66,7 +66,7 @@ impl Writer {
     fn piece(mut self) -> Result<(Bytes, Option<Self>), Problem> {
         let tip = self.snapshot.tip().height.0;
         while self.next <= tip && self.text.len() < PIECE_BYTES {
-            let block = find::block_at(&self.snapshot, Height(self.next))?;
+            let block = lookup::block_at(&self.snapshot, Height(self.next))?;
             if self.next > 0 {
                 self.text.push(b',');
             }

@@ -19,12 +19,12 @@ use tokio::time::timeout;
 
 use super::chain;
 use crate::engine::event::{Answer, Command};
-use crate::node::config::parse_multiaddr;
+use crate::node::api::parse;
+use crate::node::api::queries;
 use crate::node::http::App;
 use crate::node::http::api::NODE_PATH;
 use crate::node::http::extract;
 use crate::node::http::problem::Problem;
-use crate::node::prompt::job;
 
 /// Nodes that one request may name.
 const NODES_MAX: usize = 64;
@@ -85,14 +85,14 @@ pub(super) async fn resolve(State(app): State<App>) -> Result<Response, Problem>
 impl App {
     /// The addresses of all that are connected.
     fn nodes(&self) -> Vec<String> {
-        job::peers(self.handle()).into_iter().map(|peer| format!("{}/p2p/{}", peer.address, peer.peer_id)).collect()
+        queries::peers(self.handle()).into_iter().map(|peer| format!("{}/p2p/{}", peer.address, peer.peer_id)).collect()
     }
 
     /// Connects to a node that is named by a multiaddress, or by where it serves HTTP.
     async fn meet(&self, node: &str) -> Result<(), Problem> {
         let addresses = match node.parse::<Uri>() {
             Ok(uri) if uri.scheme_str() == Some("http") => ask_for_addresses(node, &uri).await?,
-            _ => vec![parse_multiaddr(node).map_err(|problem| {
+            _ => vec![parse::multiaddr_argument(node).map_err(|problem| {
                 Problem::bad("bad_multiaddr", format!("{}: {problem}, or like http://192.168.1.5:7788", shown(node)))
             })?],
         };

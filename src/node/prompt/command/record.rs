@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::words::{self, bad, wrong_usage};
-use super::{Code, Entry, Failure};
+use super::Entry;
+use super::words::wrong_usage;
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::parse::{self, bad};
 use crate::protocol::Amount;
-use crate::protocol::record::{TAGS_MAX, Tag, TagError};
+use crate::protocol::record::{TAGS_MAX, Tag};
 
 /// What to put on the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,9 +117,9 @@ impl Options {
 
     fn set(&mut self, entry: &'static Entry, option: &str, value: &str) -> Result<(), Failure> {
         if option == "--fee" && self.fee.is_none() {
-            self.fee = Some(words::amount(value, "fee")?);
+            self.fee = Some(parse::amount(value, "fee")?);
         } else if option == "--tag" {
-            let tag = tag(value)?;
+            let tag = parse::tag(value)?;
             if !self.tags.contains(&tag) {
                 self.tags.push(tag);
             }
@@ -135,11 +137,6 @@ impl Options {
 fn option_of(word: &str) -> Option<&'static str> {
     let is = |option: &str| word.strip_prefix(option).is_some_and(|tail| tail.is_empty() || tail.starts_with('='));
     ["--tag", "--fee"].into_iter().find(|option| is(option))
-}
-
-/// A word to be found by.
-pub(super) fn tag(word: &str) -> Result<Tag, Failure> {
-    word.parse().map_err(|error: TagError| bad(Code::BadTag, word, &error.to_string()))
 }
 
 /// Without the quotes that a shell would have taken.

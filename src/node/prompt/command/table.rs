@@ -1,7 +1,8 @@
 //! The one table of commands that help, completion, hints and errors share.
 
-use super::{Code, Failure};
-use crate::node::prompt::text::distance;
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::parse::bad;
+use crate::text::distance;
 
 /// What is told about a command.
 #[derive(Debug, PartialEq, Eq)]
@@ -181,7 +182,7 @@ pub(super) fn unknown(name: &str) -> Failure {
         Some(entry) => format!("did you mean `{}`? `help` shows all commands", entry.name),
         None => "there is no such command; `help` shows all".to_owned(),
     };
-    super::words::bad(Code::UnknownCommand, name, &message)
+    bad(Code::UnknownCommand, name, &message)
 }
 
 /// What was probably meant: the command with that beginning, or one that differs in a letter or two.

@@ -1,6 +1,9 @@
 //! The parser.
 
 use super::*;
+use crate::node::api::query::Since;
+use crate::protocol::record::Tag;
+use crate::protocol::{BlockId, Millis, TransactionId, UnixMillis};
 
 const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::{Job, Sending};
-use crate::node::files;
-use crate::node::index::{Location, Query, RecordEntry, View};
-use crate::node::prompt::command::{Range, RecordFilter, Recorded, Recording, Since, TransactionName, Who};
-use crate::node::prompt::failure::{Code, Failure};
-use crate::node::prompt::find;
-use crate::node::prompt::outcome::{FileRow, HistoryRow, LifeRow, Outcome, RecordRow};
-use crate::node::receipt;
+use crate::files;
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::query::{Range, RecordFilter, Since, TransactionName, Who};
+use crate::node::api::rows::{FileRow, HistoryRow, LifeRow, RecordRow};
+use crate::node::api::{lookup, queries, receipt};
+use crate::node::index::Query;
+use crate::node::prompt::command::{Recorded, Recording};
+use crate::node::prompt::outcome::Outcome;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, TransactionId, UnixMillis};
 
@@ -47,7 +48,7 @@ impl Job<'_> {
     }
 
     pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<Outcome, Failure> {
-        let view = find::index(self.handle)?.view()?;
+        let view = lookup::index(self.handle)?.view()?;
         let since = filter.since.map(|since| match since {
             Since::At(at) => at,
             Since::Ago(span) => UnixMillis(self.handle.now().0.saturating_sub(span.0)),
@@ -57,7 +58,7 @@ impl Job<'_> {
         if let Some(what) = &filter.find {
             match self.content_of(what)? {
                 Wanted::Content(hash) => query.find = Some(hash),
-                Wanted::Either(id) => match record_of(&view, &id, &query)? {
+                Wanted::Either(id) => match queries::record_of(&view, &id, &query)? {
                     Some(row) => return Ok(Outcome::Records { records: vec![row], next: None }),
                     None => query.find = Some(id.0),
                 },
@@ -79,13 +80,13 @@ impl Job<'_> {
     pub(super) fn history(&self, of: Option<&Who>, range: &Range) -> Result<Outcome, Failure> {
         let address = self.maybe(of)?.unwrap_or_else(|| self.handle.address());
         let page =
-            find::index(self.handle)?.view()?.history(&address, range.before, range.limit.unwrap_or(LIST_ROWS))?;
+            lookup::index(self.handle)?.view()?.history(&address, range.before, range.limit.unwrap_or(LIST_ROWS))?;
         let entries = page.entries.iter().map(HistoryRow::from).collect();
         Ok(Outcome::History { address, entries, next: page.next.map(|next| next.to_string()) })
     }
 
     pub(super) fn watch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
-        let id = find::transaction(self.handle, name)?;
+        let id = lookup::transaction(self.handle, name)?;
         let life = self.handle.watch().add(self.handle, id)?;
         Ok(Outcome::Watched(LifeRow::new(id, &life)))
     }
@@ -123,7 +124,7 @@ impl Job<'_> {
 
     pub(super) fn tip(&self) -> Result<Outcome, Failure> {
         let snapshot = self.handle.reader().snapshot()?;
-        let block = find::block_at(&snapshot, snapshot.tip().height)?;
+        let block = lookup::block_at(&snapshot, snapshot.tip().height)?;
         Ok(Outcome::Tip { height: block.header.height, id: block.header.id(), timestamp: block.header.timestamp })
     }
 }
@@ -134,21 +135,6 @@ enum Wanted {
     Content([u8; 32]),
     /// A transaction's id, or the hash of a file.
     Either(TransactionId),
-}
-
-/// The record with this id, if it fits the rest of the query.
-pub(in crate::node) fn record_of(view: &View, id: &TransactionId, query: &Query) -> Result<Option<RecordRow>, Failure> {
-    let Some(Location { place, position: Some(position) }) = view.find(id)? else { return Ok(None) };
-    let block = find::block_at(view.snapshot(), place.height)?;
-    let Some(signed) = block.body.transactions.get(position as usize).cloned() else { return Ok(None) };
-    let Action::Record { data } = &signed.transaction.action else { return Ok(None) };
-    let (record, sender) = (Record::read(data), signed.transaction.sender.address());
-    let timestamp = block.header.timestamp;
-    let fits = query.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))
-        && query.from.is_none_or(|from| from == sender)
-        && query.since.is_none_or(|since| timestamp >= since);
-    let entry = || RecordEntry { place, timestamp, position, id: *id, sender, signed, record };
-    Ok(fits.then(|| RecordRow::from(&entry())))
 }
 
 /// Writes a file that is there whole or not at all, and replaces none.

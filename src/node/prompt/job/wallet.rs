@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Job;
 use crate::engine::event::{self, Answer};
+use crate::node::api::error::{Code, Failure};
+use crate::node::api::rows::{AliasRow, WalletMade, WalletRow};
 use crate::node::prompt::command::WalletCommand;
-use crate::node::prompt::failure::{Code, Failure};
-use crate::node::prompt::outcome::{AliasRow, Outcome, WalletChange, WalletMade, WalletRow};
+use crate::node::prompt::outcome::{Outcome, WalletChange};
 use crate::protocol::Address;
 
 const MINUTE: u64 = 60;

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use super::{RECORD_CHARACTERS_MAX, Renderer};
+use crate::node::api::rows::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow};
 use crate::node::prompt::notice::Line;
-use crate::node::prompt::outcome::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow};
-use crate::node::prompt::text::{Style, Tone, counted, date_time, grouped, harmless};
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
+use crate::text::{Style, Tone, counted, date_time, grouped, harmless};
 
 impl Renderer<'_> {
     pub(super) fn sent(&self, id: &TransactionId, file: Option<&FileRow>) -> String {

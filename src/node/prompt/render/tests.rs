@@ -1,8 +1,8 @@
 //! Text for people.
 
 use super::*;
+use crate::node::api::error::Code;
 use crate::node::prompt::command::{COMMANDS, find};
-use crate::node::prompt::failure::Code;
 use crate::node::prompt::fixture;
 use crate::protocol::record::Content;
 use crate::protocol::{BlockId, UnixMillis};

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::Renderer;
-use crate::node::prompt::outcome::{AliasRow, WalletChange, WalletMade, WalletRow};
-use crate::node::prompt::text::{Tone, counted, harmless};
+use crate::node::api::rows::{AliasRow, WalletMade, WalletRow};
+use crate::node::prompt::outcome::WalletChange;
 use crate::node::wallet::words::numbered;
+use crate::text::{Tone, counted, harmless};
 
 impl Renderer<'_> {
     pub(super) fn aliases(&self, rows: &[AliasRow]) -> String {

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::node::prompt::outcome::{Data, Kind, TransactionRow};
-use crate::node::prompt::text::harmless;
+use crate::node::api::rows::{Data, Kind, TransactionRow};
 use crate::node::wallet::name::WalletName;
 use crate::node::wallet::session::Listed;
 use crate::node::wallet::words::{PATH_TEXT, Words, numbered};
 use crate::protocol::{Address, BlockId, PublicKey};
+use crate::text::harmless;
 
 /// So much of a record is shown before it is signed.
 const RECORD_CHARACTERS_MAX: usize = 200;

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::open;
 use super::outcome::Done;
-use crate::node::prompt::outcome::TransactionRow;
+use crate::node::api::rows::TransactionRow;
 use crate::node::wallet::WalletError;
 use crate::node::wallet::folder::{Folder, unusable};
 use crate::node::wallet::password::Sources;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{FEW, password, seal};
-use crate::node::files::faults::cut_everywhere;
+use crate::files::faults::cut_everywhere;
 use crate::node::wallet::WalletError;
 use crate::node::wallet::folder::Folder;
 use crate::node::wallet::pem::WalletFile;

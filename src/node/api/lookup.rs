@@ -1,13 +1,13 @@
 //! Finds what a user names: blocks and transactions, by all that is shown of them.
 
-use super::command::{BlockName, TransactionName, Who};
-use super::failure::{Code, Failure};
-use super::text::{distance, grouped};
+use super::error::{Code, Failure};
+use super::query::{BlockName, TransactionName, Who};
 use crate::engine::event::{Answer, Command, CommandError};
 use crate::node::handle::Handle;
 use crate::node::index::{Index, IndexError};
 use crate::node::store::Snapshot;
 use crate::protocol::{Address, Block, Height, TransactionId};
+use crate::text::{distance, grouped};
 
 /// An id is shown without its leading zeros; more of them than this nobody has seen.
 const SHORT_ID_ZEROS_MAX: usize = 4;

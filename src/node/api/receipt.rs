@@ -3,12 +3,12 @@
 //! Reads one block, and of all that follow the headers alone. A receipt is made from one snapshot, so a reorganisation
 //! meanwhile can't put two chains into it. What a receipt is, and what it proves, is in [`crate::protocol::receipt`].
 
-use super::handle::Handle;
-use super::index::Location;
-use super::prompt::command::TransactionName;
-use super::prompt::failure::{Code, Failure};
-use super::prompt::find;
-use super::store::{Snapshot, StoreError};
+use super::error::{Code, Failure};
+use super::lookup;
+use super::query::TransactionName;
+use crate::node::handle::Handle;
+use crate::node::index::Location;
+use crate::node::store::{Snapshot, StoreError};
 use crate::protocol::receipt::{RECEIPT_HEADERS_MAX, Receipt};
 use crate::protocol::{Height, Network, SignedTransaction, TransactionId, merkle};
 
@@ -92,13 +92,13 @@ pub fn make(
 }
 
 /// A receipt for a transaction that a user names, and its id.
-pub(super) fn of(
+pub(in crate::node) fn of(
     handle: &Handle,
     name: &TransactionName,
     confirmations: Option<u64>,
 ) -> Result<(TransactionId, Height, Receipt), Failure> {
-    let id = find::transaction(handle, name)?;
-    let location = find::index(handle)?.view()?.find(&id)?.ok_or_else(|| {
+    let id = lookup::transaction(handle, name)?;
+    let location = lookup::index(handle)?.view()?.find(&id)?.ok_or_else(|| {
         let message = format!("{} is in no block of the best chain yet: `watch {0}` tells when it is", id.short());
         Failure::new(Code::NotFound, message)
     })?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::text::short_address;
 use crate::node::handle::Handle;
 use crate::protocol::Address;
+use crate::text::short_address;
 
 /// A name in a column of its own is cut here, in characters.
 const NAME_CHARACTERS_MAX: usize = 13;

@@ -1,9 +1,9 @@
 //! Why a command fails: a stable word for scripts and a line for people. All words are in [`Code`].
 
+use super::receipt::MakeError;
 use crate::engine::event::CommandError;
 use crate::node::aliases::AliasError;
 use crate::node::index::IndexError;
-use crate::node::receipt::MakeError;
 use crate::node::store::StoreError;
 use crate::node::wallet::WalletError;
 use crate::node::watch::WatchError;

@@ -1,6 +1,6 @@
 //! `save`: the whole chain as one JSON document, block by block, in constant memory.
 //!
-//! The document is `{"network", "genesis", "length", "blocks": [...]}` with blocks as in [`super::json`], each on a line.
+//! The document is `{"network", "genesis", "length", "blocks": [...]}` with blocks as in [`super::rows`], each on a line.
 //! It is written beside its place and moved there when it is complete and on disk, so there is never half of one. A file
 //! that is no saved chain is never replaced.
 
@@ -9,10 +9,10 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::failure::{Code, Failure};
-use super::find;
-use super::outcome::{BlockRow, Outcome};
-use crate::node::files::Temporary;
+use super::error::{Code, Failure};
+use super::lookup;
+use super::rows::{BlockRow, Saved};
+use crate::files::Temporary;
 use crate::node::handle::Handle;
 use crate::protocol::{Block, Height, Network};
 
@@ -20,20 +20,20 @@ use crate::protocol::{Block, Height, Network};
 const BEGINNING: &[u8] = b"{\"network\":";
 
 /// Writes the chain of a node to a file.
-pub(in crate::node) fn save_chain(handle: &Handle, file: &Path) -> Result<Outcome, Failure> {
+pub(in crate::node) fn save_chain(handle: &Handle, file: &Path) -> Result<Saved, Failure> {
     let snapshot = handle.reader().snapshot()?;
     let is_over = AtomicBool::new(false);
-    save(file, handle.network(), snapshot.tip().height, &is_over, |height| find::block_at(&snapshot, height))
+    save(file, handle.network(), snapshot.tip().height, &is_over, |height| lookup::block_at(&snapshot, height))
 }
 
 /// Writes blocks 0 to `tip` of `network`, as `block_at` gives them, to `file`.
-pub(super) fn save(
+pub(in crate::node) fn save(
     file: &Path,
     network: &Network,
     tip: Height,
     cancel: &AtomicBool,
     block_at: impl FnMut(Height) -> Result<Block, Failure>,
-) -> Result<Outcome, Failure> {
+) -> Result<Saved, Failure> {
     let failed = |error: io::Error| {
         let what = format!("cannot write {}: {error}; nothing was changed, choose another place", file.display());
         Failure::new(Code::WriteFailed, what)
@@ -45,7 +45,7 @@ pub(super) fn save(
     // Again, for what may have appeared there meanwhile.
     refuse_to_replace(file)?;
     temporary.replace(file).map_err(failed)?;
-    Ok(Outcome::Saved { file: file.display().to_string(), blocks: tip.0 + 1, bytes })
+    Ok(Saved { file: file.display().to_string(), blocks: tip.0 + 1, bytes })
 }
 
 fn refuse_to_replace(file: &Path) -> Result<(), Failure> {
@@ -143,9 +143,7 @@ mod tests {
             let heights: Vec<_> =
                 value["blocks"].as_array().expect("a list").iter().map(|b| b["height"].as_u64()).collect();
             assert_eq!(heights, (0..=tip).map(Some).collect::<Vec<_>>());
-            assert!(
-                matches!(saved, Outcome::Saved { blocks, bytes, .. } if blocks == tip + 1 && bytes == text.len() as u64)
-            );
+            assert!(saved.blocks == tip + 1 && saved.bytes == text.len() as u64);
         }
         assert_eq!(names(folder.path()), ["chain.json"]);
     }
@@ -156,7 +154,7 @@ mod tests {
             (tempfile::tempdir().expect("a folder"), Network::new(Parameters::dev()).expect("valid"));
         let file = folder.path().join("chain.json");
         let (run, stop) = (AtomicBool::new(false), AtomicBool::new(true));
-        let code = |result: Result<Outcome, Failure>| result.expect_err("must fail").code;
+        let code = |result: Result<Saved, Failure>| result.expect_err("must fail").code;
 
         assert_eq!(code(save(&file, &network, Height(3), &stop, block_at(&network))), Code::Cancelled);
         let broken = |height: Height| match height.0 {

@@ -1,17 +1,18 @@
-//! Events, as [`super`] documents them.
+//! What happens, as scripts and HTTP clients are told it ([`prompt::json`](crate::node::prompt::json) documents the
+//! fields), and the sentences that people are told too.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use libp2p::Multiaddr;
 use serde::Serialize;
 
-use super::line;
-use crate::engine::event::{Fate, Notice, RolledBack};
+use super::rows::{self, Direction, Identity, LifeRow, PlaceRow, TransactionRow};
+use crate::engine::event::{Fate, Notice, PeerKey, Place, RolledBack};
 use crate::node::handle::UserEvent;
-use crate::node::prompt::notice::{self, Roster};
-use crate::node::prompt::outcome::{self, Direction, Identity, LifeRow, PlaceRow, TransactionRow};
 use crate::node::swarm::PeerRow;
-use crate::protocol::{Address, BlockId, Height, TransactionId};
+use crate::protocol::{Address, BlockId, Height, TransactionId, Violation};
+use crate::text::{grouped, short_peer, span};
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -114,7 +115,7 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
             peer_id: identity.peer_id.to_string(),
             address: identity.names.me,
             listen,
-            http: http.map(outcome::url),
+            http: http.map(rows::url),
             network: &identity.network,
             genesis: identity.genesis,
         },
@@ -125,21 +126,20 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
         }
         UserEvent::Notice(Notice::Transaction(checked)) => Event::Transaction(checked.into()),
         UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
-            Event::Warning { code: "block_refused", message: notice::block_refused(*place, violation).into() }
+            Event::Warning { code: "block_refused", message: block_refused(*place, violation).into() }
         }
         UserEvent::Notice(Notice::RolledBack { transactions, untold }) => {
             Event::RolledBack { transactions: transactions.iter().map(Into::into).collect(), untold: *untold }
         }
         UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => Event::Warning {
             code: "reorganisation_refused",
-            message: notice::reorganisation_refused(*checkpoint, &roster.name(*peer), *height).into(),
+            message: reorganisation_refused(*checkpoint, &roster.name(*peer), *height).into(),
         },
-        UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => Event::Warning {
-            code: "peer_clock",
-            message: notice::peer_clock(&roster.name(*peer), *offset_millis).into(),
-        },
+        UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
+            Event::Warning { code: "peer_clock", message: peer_clock(&roster.name(*peer), *offset_millis).into() }
+        }
         UserEvent::Notice(Notice::OurClockDiffers { offset_millis }) => {
-            Event::Warning { code: "own_clock", message: notice::own_clock(*offset_millis).into() }
+            Event::Warning { code: "own_clock", message: own_clock(*offset_millis).into() }
         }
         UserEvent::Life { id, life } => Event::Watch(LifeRow::new(*id, life)),
         UserEvent::Warning(message) => Event::Warning { code: "node", message: message.into() },
@@ -147,4 +147,74 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
         // Nobody watches the index at work.
         UserEvent::Indexed(_) => return None,
     })
+}
+
+fn line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings, numbers and lists always serialise")
+}
+
+/// Who the connected sessions are.
+#[derive(Debug, Default)]
+pub struct Roster(BTreeMap<PeerKey, String>);
+
+impl Roster {
+    /// Keeps up with who comes. Who leaves is kept until [`Roster::forget`], to be named in the line that says so.
+    pub fn learn(&mut self, event: &UserEvent) {
+        if let UserEvent::PeerConnected(row) = event {
+            self.0.insert(row.peer, short_peer(&row.peer_id));
+        }
+    }
+
+    /// Keeps up with who leaves.
+    pub fn forget(&mut self, event: &UserEvent) {
+        if let UserEvent::PeerDisconnected(row) = event {
+            self.0.remove(&row.peer);
+        }
+    }
+
+    /// What to call a session.
+    pub fn name(&self, peer: PeerKey) -> String {
+        self.0.get(&peer).cloned().unwrap_or_else(|| "that has left".to_owned())
+    }
+
+    /// How many are connected.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A refused block, in words.
+pub fn block_refused(place: Place, violation: &Violation) -> String {
+    format!("refused block {} ({}): {violation}", grouped(place.height.0), place.id.short())
+}
+
+/// A chain that leaves out the checkpoint, in words.
+pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> String {
+    let (height, checkpoint) = (grouped(height.0), grouped(checkpoint.height.0));
+    format!(
+        "refused a chain that leaves ours below the checkpoint at height {checkpoint}: peer {peer} has more work, at \
+         height {height} (see `help checkpoint`)"
+    )
+}
+
+/// A peer's wrong clock, in words.
+pub fn peer_clock(peer: &str, offset_millis: i64) -> String {
+    format!("the clock of peer {peer} is {} ours", off_by(offset_millis))
+}
+
+/// Our wrong clock, in words.
+pub fn own_clock(offset_millis: i64) -> String {
+    // The offset is theirs less ours.
+    let ours = off_by(offset_millis.saturating_neg());
+    format!("this machine's clock is {ours} those of most peers: please set it, or blocks will be refused")
+}
+
+fn off_by(offset_millis: i64) -> String {
+    let direction = if offset_millis > 0 { "ahead of" } else { "behind" };
+    format!("{} {direction}", span(offset_millis.unsigned_abs()))
 }

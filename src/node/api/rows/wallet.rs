@@ -3,20 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Outcome;
 use crate::node::wallet::{Current, Listed};
 use crate::protocol::Address;
-
-impl Outcome {
-    /// Whether somebody may be called otherwise after it: names and wallets change by these commands, and a list of the
-    /// wallets shows what other programs have changed.
-    pub fn changes_names(&self) -> bool {
-        matches!(
-            self,
-            Self::AliasSet(_) | Self::AliasRemoved(_) | Self::Wallets(_) | Self::Wallet { .. } | Self::WalletMade(_)
-        )
-    }
-}
 
 /// A name of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -70,20 +58,6 @@ impl From<&Current> for WalletRow {
             problem: None,
         }
     }
-}
-
-/// What was done to the wallet in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WalletChange {
-    /// It became the one in use.
-    Used,
-    /// Its key can be used.
-    Unlocked {
-        /// For so long; `None`: until it is locked.
-        minutes: Option<u64>,
-    },
-    /// Its key can't be used any more.
-    Locked,
 }
 
 /// A new wallet.

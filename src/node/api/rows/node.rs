@@ -178,6 +178,17 @@ impl Status {
 }
 
 /// The address of a server.
-pub(in crate::node::prompt) fn url(address: SocketAddr) -> String {
+pub(in crate::node) fn url(address: SocketAddr) -> String {
     format!("http://{address}")
+}
+
+/// A chain in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Saved {
+    /// The file.
+    pub file: String,
+    /// How many blocks it holds, genesis counted.
+    pub blocks: u64,
+    /// How long it is.
+    pub bytes: u64,
 }

@@ -53,7 +53,7 @@ fn run_until<T>(steps: Option<usize>, body: impl FnOnce() -> T) -> (T, Vec<Step>
 /// being made may be left after that. `look` gets the folder, and whether there may be the new one.
 ///
 /// A power cut takes from the file beside the place whatever was not synced, and undoes moves that were not.
-pub(in crate::node) fn cut_everywhere<E: std::fmt::Debug>(
+pub(crate) fn cut_everywhere<E: std::fmt::Debug>(
     prepare: impl Fn(&Path),
     change: impl Fn(&Path) -> Result<(), E>,
     look: impl Fn(&Path, bool),

@@ -1,0 +1,145 @@
+//! What a value can mean, whatever front end it comes from: each function gives it, or an error that says what to write.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use libp2p::Multiaddr;
+
+use super::error::{Code, Failure};
+use super::query::{BlockName, Since, TransactionName, Who};
+use crate::engine::event::MiningMode;
+use crate::node::aliases;
+use crate::node::index::Cursor;
+use crate::protocol::record::{Tag, TagError};
+use crate::protocol::{Address, Amount, Height, Millis};
+use crate::text::{date_time_of, grouped};
+
+/// How many digits of an id are shown.
+const SHORT_ID_DIGITS: usize = 8;
+/// Rows that a list shows at most.
+const LIMIT_MAX: u64 = 1000;
+
+pub(in crate::node) fn bad(code: Code, word: &str, problem: &str) -> Failure {
+    let shown: String = word.chars().take(80).flat_map(char::escape_debug).collect();
+    Failure::new(code, format!("{shown}: {problem}"))
+}
+
+/// An address, or a name whose owner is looked up later.
+pub(in crate::node) fn who(word: &str) -> Result<Who, Failure> {
+    if aliases::check_name(word).is_ok() {
+        return Ok(Who::Name(word.to_owned()));
+    }
+    address(word).map(Who::Address)
+}
+
+pub(in crate::node) fn address(word: &str) -> Result<Address, Failure> {
+    word.parse().map_err(|error: <Address as FromStr>::Err| bad(Code::BadAddress, word, &error.to_string()))
+}
+
+pub(in crate::node) fn amount(word: &str, what: &str) -> Result<Amount, Failure> {
+    let result = word.parse::<Amount>();
+    result.map_err(|error| bad(Code::BadAmount, word, &format!("not a valid {what}: {error}")))
+}
+
+pub(in crate::node) fn height(word: &str) -> Result<Height, Failure> {
+    let problem = "a height is a whole number, 0 for the first block";
+    whole(word).map(Height).ok_or_else(|| bad(Code::BadNumber, word, problem))
+}
+
+pub(in crate::node) fn count(word: &str, what: &str) -> Result<u64, Failure> {
+    let problem = format!("{what} is a whole number, at least 1");
+    whole(word).filter(|count| *count > 0).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+}
+
+pub(in crate::node) fn limit(word: &str) -> Result<usize, Failure> {
+    let problem = format!("a list shows 1 to {LIMIT_MAX} rows");
+    let limit = whole(word).filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    limit.map(|limit| limit as usize).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+}
+
+/// Where a list ended.
+pub(in crate::node) fn cursor(word: &str) -> Result<Cursor, Failure> {
+    let problem = "a place in a list is what its last line names, such as 120.3";
+    word.parse().map_err(|_| bad(Code::BadNumber, word, problem))
+}
+
+/// A whole number, also as answers show it: `20,000`.
+fn whole(word: &str) -> Option<u64> {
+    let number = word.replace(',', "").parse::<u64>().ok()?;
+    (!word.contains(',') || word == grouped(number)).then_some(number)
+}
+
+pub(in crate::node) fn block_name(word: &str) -> Result<BlockName, Failure> {
+    let short = || u32::from_str_radix(word, 16).ok().filter(|_| word.len() == SHORT_ID_DIGITS);
+    let name = (word.parse().ok().map(BlockName::Id))
+        .or_else(|| whole(word).map(|height| BlockName::Height(Height(height))))
+        .or_else(|| short().map(BlockName::Short));
+    let problem = "a block is named by its height or its id (64 hex digits, or the 8 that `chain` shows)";
+    name.ok_or_else(|| bad(Code::BadId, word, problem))
+}
+
+pub(in crate::node) fn transaction_name(word: &str) -> Result<TransactionName, Failure> {
+    let is_short = || word.len() >= SHORT_ID_DIGITS && word.len() < 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let name = (word.parse().ok().map(TransactionName::Id))
+        .or_else(|| is_short().then(|| TransactionName::Short(word.to_lowercase())));
+    let problem = "a transaction is named by its id (64 hex digits, or at least the 8 that are shown)";
+    name.ok_or_else(|| bad(Code::BadId, word, problem))
+}
+
+/// A moment: a date in UTC, with or without a time, or a span back from now.
+pub(in crate::node) fn since(word: &str) -> Result<Since, Failure> {
+    let span = || {
+        let unit = word.chars().next_back()?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            _ => return None,
+        };
+        let number = whole(&word[..word.len() - 1])?;
+        number.checked_mul(seconds)?.checked_mul(1000).map(|millis| Since::Ago(Millis(millis)))
+    };
+    let problem = "not a moment, write it like 2026-11-21, 2026-11-21T14:30 (UTC), 30m, 12h or 7d";
+    date_time_of(word).map(Since::At).or_else(span).ok_or_else(|| bad(Code::BadNumber, word, problem))
+}
+
+/// A word to be found by.
+pub(in crate::node) fn tag(word: &str) -> Result<Tag, Failure> {
+    word.parse().map_err(|error: TagError| bad(Code::BadTag, word, &error.to_string()))
+}
+
+/// A name that an address can be given.
+pub(in crate::node) fn alias(name: &str) -> Result<String, Failure> {
+    aliases::check_name(name).map(|()| name.to_owned()).map_err(|problem| bad(Code::BadName, name, &problem))
+}
+
+/// An address of a peer.
+pub(in crate::node) fn multiaddr(word: &str) -> Result<Multiaddr, Failure> {
+    multiaddr_argument(word).map_err(|problem| bad(Code::BadMultiaddr, word, &problem))
+}
+
+/// An address of a peer, or what is wrong with it and an example; a plain `host:port` is shown rewritten.
+pub fn multiaddr_argument(text: &str) -> Result<Multiaddr, String> {
+    if let Ok(address) = text.parse::<Multiaddr>()
+        && !address.is_empty()
+    {
+        return Ok(address);
+    }
+    let example = match text.parse::<SocketAddr>() {
+        Ok(SocketAddr::V4(v4)) => format!("/ip4/{}/tcp/{}", v4.ip(), v4.port()),
+        Ok(SocketAddr::V6(v6)) => format!("/ip6/{}/tcp/{}", v6.ip(), v6.port()),
+        Err(_) => "/ip4/192.168.1.5/tcp/7787".to_owned(),
+    };
+    Err(format!("not a multiaddress, write it like {example}"))
+}
+
+/// `off`, `on` or `pending`.
+pub fn mode(text: &str) -> Result<MiningMode, String> {
+    match text {
+        "off" => Ok(MiningMode::Off),
+        "on" => Ok(MiningMode::On),
+        "pending" => Ok(MiningMode::Pending),
+        _ => Err("mining is off, on or pending".to_owned()),
+    }
+}

@@ -1,0 +1,65 @@
+//! What a user names, as they name it. [`super::parse`] makes these of words, [`super::lookup`] finds what they mean.
+
+use crate::node::index::Cursor;
+use crate::protocol::record::Tag;
+use crate::protocol::{Address, BlockId, Height, Millis, TransactionId, UnixMillis};
+
+/// Whose account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// This one.
+    Address(Address),
+    /// That of an alias, or of one of the node's wallets.
+    Name(String),
+}
+
+/// How a block is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockName {
+    /// On the best chain.
+    Height(Height),
+    /// On any branch.
+    Id(BlockId),
+    /// On any branch, by the eight digits that [`BlockId::short`] shows.
+    Short(u32),
+}
+
+/// How a transaction is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransactionName {
+    /// By its id.
+    Id(TransactionId),
+    /// By some digits as [`TransactionId::short`] shows them, in lower case.
+    Short(String),
+}
+
+/// Which part of a list, the newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Range {
+    /// Where an earlier part ended.
+    pub before: Option<Cursor>,
+    /// How many rows; `None` leaves the choice to whoever answers.
+    pub limit: Option<usize>,
+}
+
+/// Which records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordFilter {
+    /// With this tag.
+    pub tag: Option<Tag>,
+    /// Signed by this account.
+    pub from: Option<Who>,
+    /// In blocks made at this time or later.
+    pub since: Option<Since>,
+    /// With this content: a SHA-256 or a transaction's id in hex, or a file.
+    pub find: Option<String>,
+}
+
+/// A moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// This one.
+    At(UnixMillis),
+    /// So long ago.
+    Ago(Millis),
+}
