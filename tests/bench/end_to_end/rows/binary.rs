@@ -14,7 +14,7 @@ use crate::figure::Row;
 use crate::process::{folder, program};
 
 pub(super) const NAME: &str = "binary";
-const BINARY_MIB_MAX: f64 = 20.0;
+const BINARY_MIB_MAX: f64 = 22.0;
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     let program = program();
