@@ -71,6 +71,7 @@ pub mod engine;
 pub(crate) mod files;
 #[cfg(feature = "node")]
 pub mod node;
+pub mod random;
 #[cfg(feature = "node")]
 pub mod rehearsal;
 pub mod sim;

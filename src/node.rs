@@ -19,6 +19,7 @@
 //! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, the identity, logs, the user |
 //! | [`verify`] | the main thread | `quipu verify`: judges proofs, no node needed |
 //! | `private_file` | any | files for their owner alone |
+//! | [`clock`] | any | the time of day |
 //! | [`thread`] | | threads that tell when they fail |
 //!
 //! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node
@@ -27,6 +28,7 @@
 pub mod aliases;
 pub mod api;
 pub mod checker;
+pub mod clock;
 pub mod config;
 pub mod driver;
 #[cfg(test)]

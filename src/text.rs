@@ -157,18 +157,7 @@ pub fn distance(one: &str, other: &str) -> usize {
     if one.len() > WORD_BYTES_MAX {
         return WORD_BYTES_MAX;
     }
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.chars().enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for at in 0..other.len() {
-            let replaced = diagonal + usize::from(letter != other[at]);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(row[at] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+    strsim::levenshtein(one, other)
 }
 
 #[cfg(test)]

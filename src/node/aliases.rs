@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::files::replace;
 use crate::protocol::Address;
@@ -153,8 +155,7 @@ impl Aliases {
     }
 
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, Address>> {
-        // Each change is a single step, so a lock that a panic left behind guards a whole value.
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.lock()
     }
 }
 

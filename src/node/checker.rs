@@ -7,10 +7,11 @@
 
 use std::io;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use parking_lot::Mutex;
 
 use super::driver::EngineSender;
 use super::thread;
@@ -159,7 +160,7 @@ impl<R> Results<R> {
 
     /// Takes in a chunk's results, and gives all of them if this was the last one.
     fn put(&self, at: usize, results: Vec<R>) -> Option<Vec<R>> {
-        let mut chunks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunks = self.0.lock();
         chunks[at] = Some(results);
         if chunks.iter().any(Option::is_none) {
             return None;

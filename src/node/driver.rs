@@ -5,11 +5,12 @@
 //! peers send is refused when its queue is full, and results of effects are at most what the engine has in flight.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
 
 use super::checker::Checker;
+use super::clock::unix_now;
 use super::handle::{Handle, UserEvent};
 use super::loader::Load;
 use super::miner::Miner;
@@ -17,7 +18,7 @@ use super::store::writer::Job;
 use super::swarm::{Reply, SwarmCommand, SwarmHandle};
 use crate::engine::event::{Answer, Command, CommandError, Notice, Ticket};
 use crate::engine::{Effect, Engine, Event, Now, View, Wake};
-use crate::protocol::{Millis, UnixMillis};
+use crate::protocol::Millis;
 
 /// How many events from peers may wait for the engine. More are refused: gossip is ignored, requests fail.
 pub const OFFERED_EVENTS_MAX: usize = 1024;
@@ -166,8 +167,7 @@ impl Driver {
         if let Event::Persisted { sequence } = event {
             self.persisted = sequence;
         }
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Now { elapsed: millis(self.started.elapsed()), unix: UnixMillis(millis(since_epoch).0) };
+        let now = Now { elapsed: millis(self.started.elapsed()), unix: unix_now() };
         let mut effects = Vec::new();
         let wake = self.engine.handle(now, event, &mut effects);
         self.view_stale_since.get_or_insert_with(Instant::now);

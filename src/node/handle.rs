@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use libp2p::{Multiaddr, PeerId};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::aliases::Aliases;
+use super::clock::unix_now;
 use super::driver::EngineSender;
 use super::index::Index;
 use super::store::Reader;
@@ -203,10 +204,7 @@ impl Handle {
     /// The time of day.
     pub fn now(&self) -> UnixMillis {
         match &self.0.profile.clock {
-            Clock::Machine => {
-                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
-            }
+            Clock::Machine => unix_now(),
             Clock::Set(millis) => UnixMillis(millis.load(Ordering::Relaxed)),
         }
     }
@@ -289,8 +287,7 @@ impl Handle {
     }
 
     fn commands(&self) -> MutexGuard<'_, Commands> {
-        // Each change is a single step, so a lock that a panic left behind guards a whole value.
-        self.0.commands.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.commands.lock()
     }
 }
 
@@ -373,7 +370,7 @@ impl Users {
     }
 
     fn state(&self) -> MutexGuard<'_, Subscribers> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -20,11 +20,12 @@ mod view;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use redb::Database;
 
 use super::store::{Reader, StoreError};
@@ -206,10 +207,9 @@ impl Index {
                 return Ok(view);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let state = self.shared.state();
+            let mut state = self.shared.state();
             let indexed = state.indexed.height;
-            let waited = self.shared.changed.wait_timeout_while(state, left, |state| state.changes == seen);
-            if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            if self.shared.changed.wait_while_for(&mut state, |state| state.changes == seen, left).timed_out() {
                 return Err(IndexError::Behind { indexed, tip: wanted.height });
             }
         }
@@ -243,8 +243,7 @@ impl Index {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a single step, so a lock that a panic left behind guards a whole value.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -9,12 +9,13 @@ pub mod search;
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, park};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::kernel::Kernel;
 use self::search::Search;
@@ -143,8 +144,7 @@ impl Drop for Miner {
 
 impl Shared {
     fn mood(&self) -> MutexGuard<'_, Mood> {
-        // Both halves are good in any combination, so what a thread that panicked has left is too.
-        self.mood.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mood.lock()
     }
 
     fn set_mining(&self, is_mining: bool) {
@@ -199,11 +199,10 @@ impl Shared {
         let mut mood = self.mood();
         loop {
             let rests = |mood: &mut Mood| !mood.is_mining && !mood.is_closed;
-            mood = self.mood_changed.wait_while(mood, rests).unwrap_or_else(PoisonError::into_inner);
+            self.mood_changed.wait_while(&mut mood, rests);
             let (began, before) = (Instant::now(), self.attempts.load(Ordering::Relaxed));
             let mines = |mood: &mut Mood| mood.is_mining && !mood.is_closed;
-            let waited = self.mood_changed.wait_timeout_while(mood, RATE_INTERVAL, mines);
-            (mood, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            self.mood_changed.wait_while_for(&mut mood, mines, RATE_INTERVAL);
             if mood.is_closed {
                 return;
             }

@@ -21,7 +21,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -29,6 +29,7 @@ use crossbeam_channel::Receiver;
 use libp2p::metrics::{Metrics, Registry};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 
@@ -169,7 +170,7 @@ pub struct SwarmHandle {
     ended: Receiver<()>,
 }
 
-/// What the task shows to readers. It only ever replaces whole values, so a poisoned lock is no reason to stop.
+/// What the task shows to readers. It only ever replaces whole values.
 #[derive(Debug, Default)]
 struct Board {
     peers: RwLock<BTreeMap<PeerKey, PeerRow>>,
@@ -178,11 +179,11 @@ struct Board {
 
 impl Board {
     fn write_peers(&self, change: impl FnOnce(&mut BTreeMap<PeerKey, PeerRow>)) {
-        change(&mut self.peers.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.peers.write());
     }
 
     fn set_listen(&self, addresses: Vec<Multiaddr>) {
-        *self.listen.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+        *self.listen.write() = addresses;
     }
 }
 
@@ -259,12 +260,12 @@ impl SwarmHandle {
 
     /// The connected peers of our network.
     pub fn peers(&self) -> Vec<PeerRow> {
-        self.board.peers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.board.peers.read().values().cloned().collect()
     }
 
     /// Where we listen, with `/p2p/<peer id>`.
     pub fn listen(&self) -> Vec<Multiaddr> {
-        let listen = self.board.listen.read().unwrap_or_else(PoisonError::into_inner);
+        let listen = self.board.listen.read();
         listen.iter().map(|address| address.clone().with(Protocol::P2p(self.local))).collect()
     }
 

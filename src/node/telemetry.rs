@@ -4,10 +4,11 @@
 //! is counted and dropped. What the user should read is not here but among the prompt's events.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -28,7 +29,7 @@ impl LogSink {
     /// Sends log lines to the prompt from now on, until the receiver is dropped.
     pub fn divert(&self) -> Receiver<String> {
         let (sender, receiver) = crossbeam_channel::bounded(LINES_WAITING_MAX);
-        *self.0.prompt.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *self.0.prompt.lock() = Some(sender);
         receiver
     }
 
@@ -38,7 +39,7 @@ impl LogSink {
     }
 
     fn write(&self, line: &[u8]) {
-        let mut prompt = self.0.prompt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prompt = self.0.prompt.lock();
         if let Some(sender) = &*prompt {
             let text = String::from_utf8_lossy(line).trim_end().to_owned();
             match sender.try_send(text) {

@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::handle::{Handle, UserEvent};
 use super::index::{Index, IndexError};
@@ -178,7 +179,7 @@ impl Watch {
     }
 
     fn watched(&self) -> MutexGuard<'_, BTreeMap<TransactionId, Watched>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

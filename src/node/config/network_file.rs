@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use super::ConfigError;
+use crate::node::clock::unix_now;
 use crate::protocol::message::printable_problem;
-use crate::protocol::{Network, Parameters};
+use crate::protocol::{Network, Parameters, UnixMillis};
 
 /// The longest network file, in bytes.
 const NETWORK_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -19,20 +19,19 @@ pub(super) fn load_network(text: &str) -> Result<Network, ConfigError> {
         Some(parameters) => parameters,
         None => read_network_file(text)
             .and_then(|content| parse_parameters(&content))
-            .and_then(|parameters| check_usable(parameters, SystemTime::now()))
+            .and_then(|parameters| check_usable(parameters, unix_now()))
             .map_err(fail)?,
     };
     Network::new(parameters).map_err(|error| fail(error.to_string()))
 }
 
 /// Two mistakes that are not against the rules, but would only be noticed when nodes don't agree.
-fn check_usable(parameters: Parameters, now: SystemTime) -> Result<Parameters, String> {
+fn check_usable(parameters: Parameters, now: UnixMillis) -> Result<Parameters, String> {
     if Parameters::preset(&parameters.name).is_some_and(|preset| preset != parameters) {
         return Err(format!("name: {} is another network already, choose a new name", parameters.name));
     }
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    if u128::from(parameters.genesis_time.0) > now {
-        return Err(format!("genesis_time: is in the future, and no block may be; it is {now} now"));
+    if parameters.genesis_time > now {
+        return Err(format!("genesis_time: is in the future, and no block may be; it is {} now", now.0));
     }
     Ok(parameters)
 }

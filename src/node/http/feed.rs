@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use crossbeam_channel::{Sender, bounded, select};
 use futures::{Stream, StreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::App;
@@ -160,8 +161,7 @@ impl Kept {
 }
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    // Each change is a single step, so a lock that a panic left behind guards a whole value.
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+    kept.lock()
 }
 
 /// Events from now on, or after the one that `Last-Event-ID` names.

@@ -9,6 +9,7 @@ use crate::protocol::record::{Record, Tag};
 use crate::protocol::{
     Action, Address, Amount, Block, CheckedTransaction, Millis, Parameters, SecretKey, TransactionId, UnixMillis,
 };
+use crate::random::Random;
 
 mod life;
 
@@ -94,16 +95,6 @@ fn rows_in(file: &Path, network: &Network) -> Vec<u128> {
     rows.iter().expect("readable").map(|row| row.expect("readable").0.value()).collect()
 }
 
-/// A plain generator, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
-
 fn key(number: u8) -> SecretKey {
     SecretKey::from_seed([number; 32])
 }
@@ -129,7 +120,7 @@ const ACCOUNTS: u8 = 4;
 
 /// A chain whose blocks have some transactions of some accounts, from the first block on.
 fn random_chain(seed: u64, blocks: u64) -> Chain {
-    let (mut chain, mut random) = (Chain::new(1), Random(seed));
+    let (mut chain, mut random) = (Chain::new(1), Random::new(seed));
     let mut nonces = [0_u64; ACCOUNTS as usize + 1];
     for _ in 0..blocks {
         let mut transactions = Vec::new();

@@ -105,7 +105,7 @@ mod tests {
     use sha2::block_api::compress256;
 
     use super::*;
-    use crate::node::fixture::Random;
+    use crate::random::Random;
 
     /// What `scan` promises, word by word.
     fn expected(midstate: &[u32; 8], block: &[u8; 64], first: u32, count: u32, bound: u32) -> Option<u32> {
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn every_kernel_finds_the_first_value_and_invents_none() {
         for kernel in Kernel::offered() {
-            let mut random = Random(1);
+            let mut random = Random::new(1);
             let (mut hits, mut misses) = (0, 0);
             for case in 0..400 {
-                let midstate = std::array::from_fn(|_| random.next() as u32);
-                let block = std::array::from_fn(|_| random.next() as u8);
+                let midstate = std::array::from_fn(|_| random.bits() as u32);
+                let block = std::array::from_fn(|_| random.bits() as u8);
                 // Every eighth range goes over the end of 32 bits.
-                let first = if case % 8 == 0 { u32::MAX - random.below(40) as u32 } else { random.next() as u32 };
+                let first = if case % 8 == 0 { u32::MAX - random.below(40) as u32 } else { random.bits() as u32 };
                 let count = random.below(80) as u32;
                 // From one value in two to one in 256.
                 let bound = u32::MAX >> (1 + random.below(8));

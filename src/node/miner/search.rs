@@ -110,15 +110,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::node::fixture::Random;
     use crate::protocol::block::VERSION;
     use crate::protocol::{Height, LeafHash, UnixMillis};
+    use crate::random::Random;
 
     fn header(random: &mut Random, target: Target) -> Header {
-        let mut hash = || std::array::from_fn(|_| random.next() as u8);
+        let mut hash = || std::array::from_fn(|_| random.bits() as u8);
         let (parent, body_root) = (BlockId(hash()), LeafHash(hash()));
-        let (height, timestamp) = (Height(random.next()), UnixMillis(random.next()));
-        Header { version: VERSION, height, parent, body_root, timestamp, target, nonce: random.next() }
+        let (height, timestamp) = (Height(random.bits()), UnixMillis(random.bits()));
+        Header { version: VERSION, height, parent, body_root, timestamp, target, nonce: random.bits() }
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         // Nearly all nonces, one in 16 and one in 256; with bounds on both sides of the shortcuts.
         let targets = [0x2100_ffff, 0x200f_ffff, 0x2010_0000, 0x2000_ffff].map(Target);
         for kernel in Kernel::offered() {
-            let mut random = Random(2);
+            let mut random = Random::new(2);
             for case in 0..120 {
                 let mut header = header(&mut random, targets[case % 4]);
                 let search = Search::new(&header).expect("a target");
@@ -134,7 +134,7 @@ mod tests {
                 let start = match case % 3 {
                     0 => (1 + random.below(1 << 32)) * RUN - random.below(100),
                     1 => (1 << 53) - random.below(100),
-                    _ => random.next() >> 1,
+                    _ => random.bits() >> 1,
                 };
                 let attempts = start..start + random.below(200);
                 let mut found = Vec::new();
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn one_attempt_agrees_with_the_rule() {
-        let mut random = Random(3);
+        let mut random = Random::new(3);
         for target in [0x2100_ffff, 0x200f_ffff, 0x2000_ffff].map(Target) {
             let mut header = header(&mut random, target);
             let search = Search::new(&header).expect("a target");
@@ -170,9 +170,9 @@ mod tests {
         // Each bit of an attempt is one of the nonce, all of them different.
         let places: BTreeSet<u32> = (0..64).map(|bit| Search::nonce(1 << bit).trailing_zeros()).collect();
         assert!((0..64).all(|bit| Search::nonce(1 << bit).is_power_of_two()) && places.len() == 64);
-        let mut random = Random(4);
+        let mut random = Random::new(4);
         for _ in 0..1000 {
-            let (one, other) = (random.next(), random.next());
+            let (one, other) = (random.bits(), random.bits());
             assert_eq!(Search::nonce(one) ^ Search::nonce(other), Search::nonce(one ^ other), "bits move, no more");
         }
     }
@@ -184,6 +184,6 @@ mod tests {
 
     #[test]
     fn what_is_no_target_is_not_searched_for() {
-        assert!(Search::new(&header(&mut Random(5), Target(0))).is_none());
+        assert!(Search::new(&header(&mut Random::new(5), Target(0))).is_none());
     }
 }

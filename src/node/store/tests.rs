@@ -3,6 +3,7 @@ use crate::engine::event::{Place, Write};
 use crate::node::fixture::{Chain, batch, place};
 use crate::protocol::encode::encode;
 use crate::protocol::{BlockId, Parameters};
+use crate::random::Random;
 use redb::ReadableDatabase;
 use std::collections::BTreeMap;
 use std::fs;
@@ -457,14 +458,12 @@ fn damage_is_an_error_or_harmless() {
     for length in (0..bytes.len()).step_by(bytes.len() / 40) {
         try_with(&bytes[..length]);
     }
-    // A plain generator, so that a failure can be repeated.
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = Random::new(1);
     for _ in 0..400 {
         let mut flipped = bytes.clone();
         for _ in 0..4 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let at = usize::try_from(random >> 33).expect("31 bits") % flipped.len();
-            flipped[at] ^= 1 << (random >> 30 & 7);
+            let at = random.below(flipped.len() as u64) as usize;
+            flipped[at] ^= 1 << random.below(8);
         }
         try_with(&flipped);
     }

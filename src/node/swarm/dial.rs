@@ -12,6 +12,7 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::address::{Subnets, reachable, split};
 use super::remembered::{REMEMBERED_PEERS_MAX, Remembered};
+use crate::random::Random;
 
 /// Peers that we dial of our own accord, until so many are connected. `--peer` comes on top.
 pub(super) const PEERS_TARGET: usize = 32;
@@ -138,7 +139,7 @@ pub(super) struct DialBook {
     /// Peers that must not be dialled until then; bounded by the ban list.
     banned: HashMap<PeerId, Instant>,
     attempts: HashMap<ConnectionId, Target>,
-    random: u64,
+    random: Random,
 }
 
 impl DialBook {
@@ -156,7 +157,7 @@ impl DialBook {
             foreign: HashMap::new(),
             banned: HashMap::new(),
             attempts: HashMap::new(),
-            random: seed | 1,
+            random: Random::new(seed),
         }
     }
 
@@ -240,7 +241,7 @@ impl DialBook {
 
     /// The last connection of a peer is gone. For how long it was one of ours.
     pub(super) fn disconnected(&mut self, peer: PeerId, now: Instant) -> Duration {
-        let chance = self.chance();
+        let chance = self.random.bits();
         let is_fixed = self.is_fixed(peer);
         let Some(known) = self.known.get_mut(&peer) else { return Duration::ZERO };
         known.state = State::Idle;
@@ -289,7 +290,7 @@ impl DialBook {
 
     /// A dial came to nothing.
     pub(super) fn failed(&mut self, connection: ConnectionId, now: Instant) {
-        let chance = self.chance();
+        let chance = self.random.bits();
         match self.finish_attempt(connection) {
             Some(Target::Peer(peer)) => {
                 let is_fixed = self.is_fixed(peer);
@@ -466,15 +467,6 @@ impl DialBook {
     fn is_avoided(&self, peer: PeerId, now: Instant) -> bool {
         let until = |map: &HashMap<PeerId, Instant>| map.get(&peer).is_some_and(|until| *until > now);
         peer == self.local || until(&self.foreign) || until(&self.banned)
-    }
-
-    /// SplitMix64; good enough to spread dials.
-    fn chance(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

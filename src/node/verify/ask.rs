@@ -9,7 +9,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, select};
 use libp2p::Multiaddr;
@@ -18,10 +18,11 @@ use tokio::runtime::Runtime;
 
 use crate::engine::Event;
 use crate::engine::event::{Key, PeerKey, Place};
+use crate::node::clock::unix_now;
 use crate::node::driver::{EngineSender, Queues};
 use crate::node::store::{FolderLock, Store, StoreError};
 use crate::node::swarm::{self, SwarmCommand, SwarmConfig, SwarmHandle};
-use crate::protocol::{Height, Network, Request, Response, Status, UnixMillis, Work};
+use crate::protocol::{Height, Network, Request, Response, Status, Work};
 
 /// How long a node may take to be reached and to answer.
 const ASK_TIME: Duration = Duration::from_secs(7);
@@ -186,12 +187,11 @@ impl Caller {
 
     /// That of a node without a chain, which is what we are.
     fn status(&self) -> Status {
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Status {
             tip: self.network.genesis_id(),
             height: Height::GENESIS,
             work: Work::ZERO,
-            clock: UnixMillis(u64::try_from(clock).unwrap_or(u64::MAX)),
+            clock: unix_now(),
             pending: 0,
             nickname: NAME.bytes().collect(),
         }

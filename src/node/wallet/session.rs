@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::error::{FileProblem, WalletError};
 use super::folder::{Folder, unusable};
@@ -202,8 +204,7 @@ impl Wallets {
     }
 
     fn active(&self) -> MutexGuard<'_, Active> {
-        // Each change is a single step, so a lock that a panic left behind guards a whole value.
-        self.0.active.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.active.lock()
     }
 }
 

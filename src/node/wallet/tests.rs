@@ -23,6 +23,7 @@ use super::password::Password;
 use super::pem::{CHECKSUM_PREFIX, ENCRYPTED_LABEL, FILE_BYTES_MAX, ITERATIONS, ITERATIONS_MAX, WalletFile};
 use super::words::Seed;
 use crate::protocol::{PublicKey, SecretKey};
+use crate::random::Random;
 
 /// Corruptions in each test.
 const CORRUPTIONS: usize = 10_000;
@@ -117,26 +118,13 @@ fn pbkdf2_params() -> Pbkdf2Params {
     Pbkdf2Params::hmac_sha256(1, &[1; 16]).expect("few and short")
 }
 
-/// A small generator with a seed (SplitMix64), so that a failure can be repeated.
-struct Random(u64);
+fn index(random: &mut Random, end: usize) -> usize {
+    random.below(end as u64) as usize
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn range(&mut self, length: usize) -> std::ops::Range<usize> {
-        let (one, other) = (self.below(length + 1), self.below(length + 1));
-        one.min(other)..one.max(other)
-    }
+fn range(random: &mut Random, length: usize) -> std::ops::Range<usize> {
+    let (one, other) = (index(random, length + 1), index(random, length + 1));
+    one.min(other)..one.max(other)
 }
 
 /// Something else than `content`, made of it and of `other`.
@@ -144,18 +132,18 @@ fn corrupt(random: &mut Random, content: &[u8], other: &[u8]) -> Vec<u8> {
     loop {
         let mut bytes = content.to_vec();
         for _ in 0..1 + random.below(3) {
-            let at = random.below(bytes.len().max(1));
+            let at = index(random, bytes.len().max(1));
             match random.below(9) {
-                _ if bytes.is_empty() => bytes.push(random.next() as u8),
+                _ if bytes.is_empty() => bytes.push(random.bits() as u8),
                 0 | 1 => bytes[at] ^= 1 << random.below(8),
-                2 => bytes[at] = random.next() as u8,
+                2 => bytes[at] = random.bits() as u8,
                 // Still PEM, so that it gets further in.
-                3 | 4 => bytes[at] = b"ABCXYZabcxyz0189+/=\n- "[random.below(22)],
+                3 | 4 => bytes[at] = b"ABCXYZabcxyz0189+/=\n- "[index(random, 22)],
                 5 => bytes.truncate(at),
-                6 => bytes.insert(at, random.next() as u8),
-                7 => drop(bytes.drain(random.range(content.len().min(bytes.len())))),
+                6 => bytes.insert(at, random.bits() as u8),
+                7 => drop(bytes.drain(range(random, content.len().min(bytes.len())))),
                 _ => {
-                    let taken = random.range(other.len());
+                    let taken = range(random, other.len());
                     let end = (at + taken.len()).min(bytes.len());
                     bytes.splice(at..end, other[taken].iter().copied());
                 }
@@ -175,7 +163,7 @@ fn ten_thousand_corruptions_are_refused_and_the_file_left_alone() {
     let files = [Some(&secret), None].map(|password| seal(7, password, ITERATIONS));
     let others = [Some(&secret), None].map(|password| seal(8, password, ITERATIONS).to_text());
     wallets.add(&name, &files[0]).expect("a new wallet");
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut told = [0; 3];
     for round in 0..CORRUPTIONS {
         let bytes = corrupt(&mut random, files[round % 2].to_text().as_bytes(), others[round / 2 % 2].as_bytes());
@@ -209,7 +197,7 @@ fn ten_thousand_corruptions_with_a_right_checksum_are_refused() {
         bytes.extend_from_slice(format!("{CHECKSUM_PREFIX}{digest}\n").as_bytes());
         bytes
     };
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     let mut decrypted = 0;
     for round in 0..CORRUPTIONS {
         let (own, other) = (body(&files[round % 2]), body(&others[round / 2 % 2]));
@@ -283,7 +271,7 @@ fn version_2_with_both_halves_is_taken() {
 fn ten_thousand_corruptions_of_foreign_files_do_no_harm() {
     let secret = password("secret");
     let files = [Some(&secret), None].map(|password| seal(7, password, FEW).private_pem());
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let mut opened = 0;
     for round in 0..CORRUPTIONS {
         let content = corrupt(&mut random, files[round % 2].as_bytes(), files[round / 2 % 2].as_bytes());

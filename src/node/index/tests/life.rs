@@ -37,7 +37,7 @@ fn a_file_that_is_of_no_use_is_built_anew() {
     let foreign = world.folder.path().join("foreign");
     file::open(&foreign, &lan).expect("made");
     let foreign = fs::read(foreign).expect("readable");
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let noise: Vec<u8> = (0..good.len()).map(|_| random.below(256) as u8).collect();
     let half_noise = [&good[..good.len() / 2], &noise[..good.len() / 2]].concat();
     for bytes in [&[][..], b"quipu", &good[..good.len() / 2], &noise, &half_noise, &foreign, &good] {

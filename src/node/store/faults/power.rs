@@ -5,6 +5,7 @@ use std::fs;
 
 use super::disk::{Deed, Files as Image, Step, replay};
 use super::*;
+use crate::random::Random;
 
 /// How many random choices of what survives are tried at each point, beside all, none and torn ones.
 const RANDOM_CHOICES: u64 = 3;
@@ -39,7 +40,7 @@ struct Cutter<'a> {
 impl<'a> Cutter<'a> {
     fn new(script: &'a Script) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { script, folder, random: Random(1), images: 0, rows: BTreeMap::new() }
+        Self { script, folder, random: Random::new(1), images: 0, rows: BTreeMap::new() }
     }
 
     /// Cuts the power after each of these steps, which were done to an empty disk. `least_at` tells how many commits were
@@ -71,7 +72,7 @@ impl<'a> Cutter<'a> {
             self.open("only the last one", image_of(&mut [last.clone()].into_iter()), least);
         }
         for _ in 0..RANDOM_CHOICES {
-            let choice = self.random.next();
+            let choice = self.random.bits();
             let mut at = 0;
             let chosen = unsynced.iter().filter(|_| {
                 at += 1;
@@ -139,7 +140,7 @@ impl<'a> Cutter<'a> {
     }
 
     fn open_again(&mut self, synced: &Image, unsynced: &[Step], commit: usize) {
-        for choice in [0, u64::MAX, self.random.next()] {
+        for choice in [0, u64::MAX, self.random.bits()] {
             let mut files = synced.clone();
             let chosen = unsynced.iter().enumerate().filter(|(at, _)| choice.rotate_left(*at as u32) & 1 == 1);
             chosen.for_each(|(_, step)| step.apply(&mut files));
