@@ -6,7 +6,7 @@
 //! | [`command`] | `quipu wallet …` |
 //! | [`words`] | the recovery phrase |
 //! | [`password`] | where passwords come from |
-//! | [`name`], [`error`] | what a wallet may be called, why it can't be used |
+//! | [`name`], [`limits`], [`error`] | what a wallet may be called, how much is too much, why it can't be used |
 //! | `folder`, `pem`, `foreign` | the files: where they are, what is in ours, what is in those of others |
 //!
 //! What always holds: a file is written whole or not at all, for its owner alone, and never in the place of another key;
@@ -20,6 +20,7 @@ pub mod command;
 pub mod error;
 mod folder;
 pub(in crate::node) mod foreign;
+pub mod limits;
 pub mod name;
 pub mod password;
 pub(in crate::node) mod pem;

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::name::{NAME_BYTES_MAX, WALLETS_MAX};
-use super::password::PASSWORD_BYTES_MAX;
+use super::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, WALLETS_MAX};
 use crate::node::store::StoreError;
 use crate::protocol::Address;
 

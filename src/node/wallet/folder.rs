@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{FileProblem, WalletError};
-use super::name::{WALLETS_MAX, WalletName};
+use super::limits::WALLETS_MAX;
+use super::name::WalletName;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
 use crate::files::make_folder;
 use crate::node::private_file;

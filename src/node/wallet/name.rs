@@ -4,11 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::error::WalletError;
-
-/// A name's longest, in bytes.
-pub const NAME_BYTES_MAX: usize = 32;
-/// More wallets are not made in one data folder; listing them reads each.
-pub const WALLETS_MAX: usize = 1000;
+use super::limits::NAME_BYTES_MAX;
 
 /// A name that was checked: 1 to 32 of `A-Z a-z 0-9 . _ -`, not starting with a dot or a dash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

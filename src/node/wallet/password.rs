@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::error::WalletError;
+use super::limits::PASSWORD_BYTES_MAX;
 use crate::node::private_file;
 
-/// A password's longest, in bytes. OpenSSL takes no longer ones.
-pub const PASSWORD_BYTES_MAX: usize = 1023;
 /// More of a password file is not read, in bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4096;
 /// The environment's variable for the password of a wallet that is there, or of a new one.
