@@ -16,7 +16,7 @@
 //! | `translate` | bytes and the engine's words |
 //! | `codec` | requests and responses on a stream |
 //! | `pulse` | pings |
-//! | `per_ip`, `probation` | limits on what comes from one address |
+//! | `admission` | limits on connections from one address |
 //! | `address`, `failure` | what addresses say, what failed dials are called |
 
 use std::collections::BTreeMap;
@@ -39,14 +39,13 @@ use crate::engine::event::{Fault, Gossip, Key, PeerKey, Ticket, Verdict};
 use crate::protocol::{Millis, Network, Request, Response};
 
 mod address;
+mod admission;
 mod behaviour;
 mod codec;
 mod connect;
 mod dial;
 mod failure;
 mod listen;
-mod per_ip;
-mod probation;
 mod pulse;
 mod remembered;
 mod serving;

@@ -3,6 +3,8 @@
 //! The order of the fields of [`Behaviour`] matters: what denies connections comes before what keeps state for them.
 
 use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
@@ -18,11 +20,11 @@ use libp2p::{
     request_response, tcp, yamux,
 };
 use sha2::{Digest, Sha256};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::SwarmConfig;
+use super::admission::Admission;
 use super::codec::SyncCodec;
-use super::per_ip::PerIpLimit;
-use super::probation::Probation;
 use super::pulse::Pulse;
 use crate::protocol::Network;
 use crate::protocol::message::{PROTOCOL_VERSION, gossip_bytes_max, topic};
@@ -35,8 +37,8 @@ const INBOUND_CONNECTIONS_MAX: u32 = 224;
 const PENDING_CONNECTIONS_MAX: u32 = 64;
 /// Connections with one peer. Above 2, so that a restarted peer is not kept out by its dead connections.
 const CONNECTIONS_PER_PEER_MAX: u32 = 8;
-/// Connections from one address, see [`PerIpLimit`].
-const CONNECTIONS_PER_IP_MAX: usize = 24;
+/// Connections that one host may open.
+const CONNECTIONS_PER_HOST_MAX: usize = 24;
 /// A dial or a handshake that takes longer has failed. Short, so that a link that comes back is tried again soon.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are closed by us for a reason, never because they are quiet.
@@ -65,10 +67,9 @@ pub(super) type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, g
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
-    per_ip: PerIpLimit,
     pub(super) bans: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
-    /// After the bans, so that who is banned takes no stranger's turn.
-    pub(super) probation: Probation,
+    /// After the bans, so that a banned peer takes no stranger's turn.
+    pub(super) admission: Admission,
     pub(super) gossipsub: Gossipsub,
     pub(super) sync: request_response::Behaviour<SyncCodec>,
     identify: identify::Behaviour,
@@ -121,9 +122,8 @@ pub(super) fn build(
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits),
-        per_ip: PerIpLimit::new(CONNECTIONS_PER_IP_MAX),
         bans: allow_block_list::Behaviour::default(),
-        probation: Probation::default(),
+        admission: Admission::new(CONNECTIONS_PER_HOST_MAX),
         gossipsub: gossipsub(&names, &config.network, metrics.as_deref_mut())?,
         sync: request_response::Behaviour::new(
             [(names.sync.clone(), ProtocolSupport::Full)],
@@ -219,8 +219,18 @@ fn fail_fast(stream: &tokio::net::TcpStream) {
 }
 
 /// mDNS reports no error if its port is taken, so that is tried first.
-fn start_mdns(local_peer: libp2p::PeerId) -> std::io::Result<mdns::tokio::Behaviour> {
-    super::listen::try_mdns_port()?;
+fn start_mdns(local_peer: libp2p::PeerId) -> io::Result<mdns::tokio::Behaviour> {
+    try_mdns_port()?;
     let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, ..mdns::Config::default() };
     mdns::tokio::Behaviour::new(config, local_peer)
+}
+
+/// Whether mDNS can have its port, as its library would take it.
+fn try_mdns_port() -> io::Result<()> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(true)?;
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5353);
+    socket.bind(&address.into()).map_err(|error| io::Error::new(error.kind(), format!("UDP port 5353: {error}")))
 }

@@ -121,16 +121,6 @@ fn try_tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether mDNS can have its port, as its library would take it.
-pub(super) fn try_mdns_port() -> io::Result<()> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_reuse_address(true)?;
-    #[cfg(unix)]
-    socket.set_reuse_port(true)?;
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5353);
-    socket.bind(&address.into()).map_err(|error| io::Error::new(error.kind(), format!("UDP port 5353: {error}")))
-}
-
 /// The right to try a TCP port and then listen on it, so that of two nodes that start at the same moment only one
 /// finds it free. It is a UDP socket on loopback, held for that moment.
 struct Turn {

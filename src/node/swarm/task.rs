@@ -18,11 +18,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::address::{Subnets, carrier, ip_of, split};
+use super::admission::{OnProbation, Probation};
 use super::behaviour::{Behaviour, Names};
 use super::codec::Asked;
 use super::connect::{Waiters, answer};
 use super::dial::{Dial, DialBook};
-use super::probation::OnProbation;
 use super::serving::{Asker, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
 use super::translate::{Waiting, acceptance, encode_gossip};
@@ -113,7 +113,7 @@ impl Task {
         let (known, warning) = remembered::load(&config.folder);
         let named = config.peers.iter().filter_map(|address| split(address.clone()).1);
         for peer in known.iter().map(|known| known.peer).chain(named) {
-            swarm.behaviour_mut().probation.proved(peer);
+            swarm.behaviour_mut().admission.probation.proved(peer);
         }
         book.remember(known, now);
         if let Some(warning) = warning {
@@ -189,7 +189,7 @@ impl Task {
                 if let Some(Heard { message, source, is_block }) = self.gossip.take(ticket) {
                     // It has become our tip, so somebody has paid for it with work.
                     if is_block && verdict == Verdict::Accept {
-                        self.swarm.behaviour_mut().probation.proved(source);
+                        self.probation().proved(source);
                     }
                     self.judge(&message, &source, acceptance(verdict));
                 }
@@ -280,7 +280,7 @@ impl Task {
         let connections = self.sessions.get(&peer).into_iter().flat_map(|session| &session.connections);
         let addresses: BTreeSet<_> = connections.filter_map(|connection| ip_of(&connection.address)).collect();
         for ip in addresses {
-            let is_new = self.swarm.behaviour_mut().probation.offended(&peer, ip, now);
+            let is_new = self.probation().offended(&peer, ip, now);
             let is_told = self.probation_told.is_some_and(|told| now - told < PROBATION_TOLD_INTERVAL);
             if is_new && !is_told {
                 self.probation_told = Some(now);
@@ -290,6 +290,10 @@ impl Task {
                 )));
             }
         }
+    }
+
+    fn probation(&mut self) -> &mut Probation {
+        &mut self.swarm.behaviour_mut().admission.probation
     }
 
     fn unban(&mut self, peer: PeerId) {
@@ -327,7 +331,7 @@ impl Task {
         if let Some(peer) = wanted {
             self.bans.retain(|(_, banned), ()| *banned != peer);
             self.unban(peer); // its own user knows better
-            self.swarm.behaviour_mut().probation.proved(peer);
+            self.probation().proved(peer);
         }
         let options = match wanted {
             Some(peer) => DialOpts::peer_id(peer)
@@ -390,7 +394,7 @@ impl Task {
     }
 
     fn may_dial(&mut self, peer: PeerId, addresses: &[Multiaddr], now: Instant) -> Result<(), OnProbation> {
-        let probation = &mut self.swarm.behaviour_mut().probation;
+        let probation = self.probation();
         addresses.iter().filter_map(ip_of).try_for_each(|ip| probation.admit(&peer, ip, now))
     }
 

@@ -14,9 +14,9 @@ use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
+use crate::node::swarm::admission::KNOWN_AFTER;
 use crate::node::swarm::behaviour::BehaviourEvent;
 use crate::node::swarm::codec::Asked;
-use crate::node::swarm::probation::KNOWN_TIME;
 use crate::node::swarm::pulse::Beat;
 use crate::node::swarm::serving::Asker;
 use crate::node::swarm::sessions::{Closed, Connection, Early, Phase, Session};
@@ -137,7 +137,7 @@ impl Task {
         self.sessions.established(peer, opened, now);
         self.book.connected(peer, connection, now);
         if self.waiters.connected(connection, peer) {
-            self.swarm.behaviour_mut().probation.proved(peer);
+            self.probation().proved(peer);
         }
         // We have hung up, and it called again before the old connections were gone.
         if self.sessions.get(&peer).is_some_and(|session| session.phase == Phase::Closing) {
@@ -166,8 +166,8 @@ impl Task {
         }
         self.waiters.disconnected(peer);
         let lasted = self.book.disconnected(peer, Instant::now());
-        if lasted >= KNOWN_TIME && !self.bans.keys().any(|(_, banned)| *banned == peer) {
-            self.swarm.behaviour_mut().probation.proved(peer);
+        if lasted >= KNOWN_AFTER && !self.bans.keys().any(|(_, banned)| *banned == peer) {
+            self.probation().proved(peer);
         }
         let mut row = None;
         self.board.write_peers(|rows| row = rows.remove(&key));
@@ -224,7 +224,7 @@ impl Task {
         let early = std::mem::take(&mut session.early);
         self.book.ready(peer, addresses, Instant::now());
         if self.book.is_fixed(peer) {
-            self.swarm.behaviour_mut().probation.proved(peer);
+            self.probation().proved(peer);
         }
         self.unsaved = true;
         tracing::debug!(%peer, address = %row.address, agent = row.agent, "ready");

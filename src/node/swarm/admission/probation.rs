@@ -1,78 +1,70 @@
-//! What is held against addresses, so that who was cut off can't come back at once under another name.
+//! Probation of addresses, so that a peer that was cut off can't come back at once under another name.
 //!
 //! Identities cost nothing. So when a peer is cut off for a fault, its address is put on probation: *strangers* from
-//! there are let in one at a time, after a wait that doubles with each further fault and is forgotten bit by bit. *Known*
-//! peers come and go as before, because honest nodes may share the address (one machine, one NAT), and so do sessions that
-//! stand. Known is who has sent a block that became our tip (it has paid for that with work), who was a peer for
-//! [`KNOWN_TIME`] without a fault, whom we remember from earlier runs, and whom the user has named. Whoever is cut off is
-//! a stranger again.
+//! there are let in one at a time, after a wait that doubles with each further fault; faults are forgotten one by one.
+//! *Known* peers come and go as before, because honest nodes may share the address (one machine, one NAT), and sessions
+//! that stand are not affected. A peer is known if it has sent a block that became our tip (it has paid for that with
+//! work), was one of ours for [`KNOWN_AFTER`] without a fault, is remembered from an earlier run, or was named by the
+//! user. A peer that is cut off is a stranger again.
 //!
-//! Bitcoin Core's "discouraged" addresses are the model (`net_processing.cpp`, `MaybeDiscourageAndDisconnect`); it does not let
+//! Bitcoin Core's "discouraged" addresses are the model (`net_processing.cpp`, `MaybeDiscourageAndDisconnect`). It lets no
 //! strangers in from there at all once it is full, which on a LAN behind one address would be too harsh.
 //!
-//! Not here: bans of identities, which last their time whatever the address, and the limit on connections of an address.
+//! Not here: bans of identities, which last their time whatever the address, and the limit on connections of a host.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::IpAddr;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use libp2p::core::Endpoint;
-use libp2p::core::transport::PortUse;
-use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
-    dummy,
-};
-use libp2p::{Multiaddr, PeerId};
+use libp2p::PeerId;
 
-use super::address::{host_of, ip_of};
+use crate::node::swarm::address::host_of;
 
-/// How long a peer has to be one of ours, without a fault, to be known.
-pub(super) const KNOWN_TIME: Duration = Duration::from_secs(600);
-/// Addresses on probation. The one with the oldest fault makes way.
+/// A peer that has been one of ours for this long, without a fault, is known.
+pub(in crate::node::swarm) const KNOWN_AFTER: Duration = Duration::from_secs(600);
+/// Addresses on probation. The one with the oldest fault is evicted.
 const ADDRESSES_MAX: usize = 1024;
-/// Known peers. The one that proved itself the longest ago makes way.
+/// Known peers. The one that proved itself first is evicted.
 const KNOWN_PEERS_MAX: usize = 1024;
-/// How long strangers wait after the first fault, and between each other; it doubles with each further one.
+/// How long strangers wait after the first fault, and after each other. It doubles with each further fault.
 const WAIT_MIN: Duration = Duration::from_secs(10);
 /// The longest wait: as long as an identity is banned.
 const WAIT_MAX: Duration = Duration::from_secs(600);
-/// After so many faults the wait is at its longest. More are not counted.
+/// Faults that are counted. With this many the wait is at its longest.
 const FAULTS_MAX: u32 = 7;
-/// One fault is forgotten after each such time without another.
-const FORGET_TIME: Duration = Duration::from_secs(600);
+/// One fault is forgotten each time that this has passed without another.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
 
-/// Keeps strangers waiting whose address has seen faults. Knows no clock but in the connections' own calls.
+/// The addresses on probation and the peers that are exempt.
 #[derive(Debug, Default)]
-pub(super) struct Probation {
-    addresses: HashMap<IpAddr, Record>,
-    /// With the order in which they proved themselves.
+pub(in crate::node::swarm) struct Probation {
+    addresses: HashMap<IpAddr, FaultRecord>,
+    /// By peer, when it proved itself, as a running number.
     known: HashMap<PeerId, u64>,
     last_known: u64,
 }
 
 #[derive(Debug)]
-struct Record {
+struct FaultRecord {
     faults: u32,
-    /// When the last one was noted or forgotten.
+    /// When a fault was last added or forgotten.
     since: Instant,
     /// When the next stranger is let in.
     open: Instant,
 }
 
-/// Why a connection was denied, or not made.
+/// A connection was denied, or a dial put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a peer at {address} was cut off: strangers from there wait for another {} s", wait.as_secs())]
-pub(super) struct OnProbation {
-    pub(super) address: IpAddr,
-    pub(super) wait: Duration,
+pub(in crate::node::swarm) struct OnProbation {
+    pub(in crate::node::swarm) address: IpAddr,
+    pub(in crate::node::swarm) wait: Duration,
 }
 
 impl Probation {
     /// A peer was cut off for a fault: it is a stranger from now on, and so are others at its address who have not
     /// proved themselves. Whether nothing was held against the address before.
-    pub(super) fn offended(&mut self, peer: &PeerId, ip: IpAddr, now: Instant) -> bool {
+    pub(in crate::node::swarm) fn offended(&mut self, peer: &PeerId, ip: IpAddr, now: Instant) -> bool {
         self.known.remove(peer);
         let host = host_of(ip);
         self.forget(host, now);
@@ -82,7 +74,7 @@ impl Probation {
                 self.addresses.iter().min_by_key(|(host, record)| (record.since, **host)).map(|(host, _)| *host);
             oldest.map(|oldest| self.addresses.remove(&oldest));
         }
-        let record = self.addresses.entry(host).or_insert(Record { faults: 0, since: now, open: now });
+        let record = self.addresses.entry(host).or_insert(FaultRecord { faults: 0, since: now, open: now });
         record.faults = (record.faults + 1).min(FAULTS_MAX);
         record.since = now;
         record.open = now + record.wait();
@@ -90,7 +82,7 @@ impl Probation {
     }
 
     /// The peer has proved itself.
-    pub(super) fn proved(&mut self, peer: PeerId) {
+    pub(in crate::node::swarm) fn proved(&mut self, peer: PeerId) {
         self.last_known += 1;
         self.known.insert(peer, self.last_known);
         if self.known.len() > KNOWN_PEERS_MAX {
@@ -100,7 +92,7 @@ impl Probation {
     }
 
     /// Whether a peer may have a connection with an address now. A stranger that may keeps the next one waiting.
-    pub(super) fn admit(&mut self, peer: &PeerId, ip: IpAddr, now: Instant) -> Result<(), OnProbation> {
+    pub(in crate::node::swarm) fn admit(&mut self, peer: &PeerId, ip: IpAddr, now: Instant) -> Result<(), OnProbation> {
         let address = host_of(ip);
         self.forget(address, now);
         match self.addresses.get_mut(&address) {
@@ -117,9 +109,9 @@ impl Probation {
 
     fn forget(&mut self, host: IpAddr, now: Instant) {
         let Some(record) = self.addresses.get_mut(&host) else { return };
-        while record.faults > 0 && now.saturating_duration_since(record.since) >= FORGET_TIME {
+        while record.faults > 0 && now.saturating_duration_since(record.since) >= FORGET_AFTER {
             record.faults -= 1;
-            record.since += FORGET_TIME;
+            record.since += FORGET_AFTER;
         }
         if record.faults == 0 {
             self.addresses.remove(&host);
@@ -127,49 +119,9 @@ impl Probation {
     }
 }
 
-impl Record {
+impl FaultRecord {
     fn wait(&self) -> Duration {
         WAIT_MIN.saturating_mul(1 << (self.faults - 1)).min(WAIT_MAX)
-    }
-}
-
-impl NetworkBehaviour for Probation {
-    type ConnectionHandler = dummy::ConnectionHandler;
-    type ToSwarm = Infallible;
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        _: ConnectionId,
-        peer: PeerId,
-        _: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        if let Some(ip) = ip_of(remote) {
-            self.admit(&peer, ip, Instant::now()).map_err(ConnectionDenied::new)?;
-        }
-        Ok(dummy::ConnectionHandler)
-    }
-
-    // The task asks before it dials, because it knows which dials are the user's own.
-    fn handle_established_outbound_connection(
-        &mut self,
-        _: ConnectionId,
-        _: PeerId,
-        _: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(dummy::ConnectionHandler)
-    }
-
-    fn on_swarm_event(&mut self, _: FromSwarm) {}
-
-    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
-        match event {}
-    }
-
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        Poll::Pending
     }
 }
 
@@ -251,7 +203,7 @@ mod tests {
         }
         let mut wait = |times| {
             // The first one is let in and keeps the second waiting.
-            let now = start + FORGET_TIME * times;
+            let now = start + FORGET_AFTER * times;
             let mut ask = || probation.admit(&PeerId::random(), ip("10.0.0.1"), now);
             ask().and_then(|()| ask()).map_err(|refused| refused.wait.as_secs())
         };
