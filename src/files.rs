@@ -1,7 +1,7 @@
-//! Files that are there whole or not at all, and what they are known by.
+//! Files that are there whole or not at all, and their fingerprints.
 //!
 //! Each is written beside its place, synced, and moved there; then the move is synced. A crash leaves the old file or the
-//! new one. It may leave the one beside it too, which may hold a secret: the next to write there removes it.
+//! new one. It may also leave the temporary one, which may hold a secret: the next writer removes it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// A file is hashed in pieces of so many bytes.
+/// Files are hashed in pieces of this size.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// A file that is being made beside its place. It goes away again unless it is moved there.
@@ -20,7 +20,7 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// For `file`, which need not be there.
+    /// A temporary file for `file`, which need not exist.
     pub(super) fn beside(file: &Path) -> io::Result<Self> {
         let name = file.file_name().ok_or_else(|| io::Error::other("that is no name of a file"))?.to_string_lossy();
         let folder = folder_of(file).to_owned();
@@ -41,12 +41,12 @@ impl Temporary {
         let _ = private;
         step(Step::Create)?;
         let opened = options.open(&self.path)?;
-        // For as long as it is open, nobody takes it for something left behind.
+        // As long as it is locked, it does not count as left behind.
         let _ = opened.try_lock();
         Ok(opened)
     }
 
-    /// Where it is until then.
+    /// Its path until it is moved.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -143,7 +143,7 @@ pub(super) fn make_folder(folder: &Path, private: bool) -> io::Result<()> {
     builder.create(folder)?;
     for made in missing {
         match sync_folder(folder_of(made)) {
-            // One may be allowed to make a folder where one may not look.
+            // A process may be allowed to make a folder in a folder that it can't read.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             result => result?,
         }
@@ -156,10 +156,10 @@ pub(super) fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Removes what was being made in the place of a file by processes that were killed.
+/// Removes temporary files of a file that killed processes have left behind.
 pub(super) fn remove_left_behind(file: &Path) {
     let (folder, name) = (folder_of(file), file.file_name().unwrap_or_default().to_string_lossy());
-    // A folder that can't be read has to be an error of what comes next, not of tidying up.
+    // If the folder can't be read, the next operation reports it, not the clean-up.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let other = entry.file_name();
         let number = other
@@ -172,7 +172,7 @@ pub(super) fn remove_left_behind(file: &Path) {
     }
 }
 
-/// What is done to the disk. The process may end before each.
+/// An operation on the disk. The process may end before each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Create,

@@ -22,7 +22,7 @@ use crossbeam_channel::{bounded, select};
 use crate::engine::Event;
 use crate::engine::event::{Batch, CommandError, Stored};
 use crate::node::StartError;
-use crate::node::front::{Beginning, Front};
+use crate::node::front::{DetachedNode, FrontOptions};
 use crate::node::handle::UserEvent;
 use crate::node::keys::identity_of;
 use crate::node::prompt::Typist;
@@ -73,7 +73,7 @@ struct Player {
     files: PathBuf,
     passwords: Sources,
     /// While it runs.
-    front: Option<Front>,
+    front: Option<DetachedNode>,
     /// While it runs, and does not type.
     typist: Option<Typist>,
     /// What the virtual disk holds and the real store does not yet.
@@ -132,7 +132,7 @@ impl Rehearsal {
         let network = Arc::clone(self.world.network());
         let player = &mut self.players[node.0 as usize];
         let identity = identity_of(seed("peer", &player.name));
-        let opened = Front::open(Beginning {
+        let opened = DetachedNode::open(FrontOptions {
             folder: &player.folder,
             name: &player.name,
             number: node.0.into(),
@@ -292,7 +292,7 @@ impl Rehearsal {
         &self.players[node.0 as usize]
     }
 
-    fn front(&self, node: NodeId) -> &Front {
+    fn front(&self, node: NodeId) -> &DetachedNode {
         self.player(node).front.as_ref().expect("the node runs")
     }
 }

@@ -1,4 +1,4 @@
-//! The process ends, or the power goes, between any two steps of what this file's parent does.
+//! Ends of the process and power cuts between any two steps of the parent module.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ thread_local! {
     static PLAN: RefCell<Plan> = const { RefCell::new(Plan { left: None, done: Vec::new(), crashed: false }) };
 }
 
-/// What is to happen on this thread.
+/// The plan of this thread.
 struct Plan {
     /// How many more steps are done before the process ends.
     left: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) fn has_crashed() -> bool {
     PLAN.with_borrow(|plan| plan.crashed)
 }
 
-/// Runs `body`, which ends before the step after so many, and tells which it did.
+/// Runs `body`, which ends after this number of steps, and returns the steps that it took.
 fn run_until<T>(steps: Option<usize>, body: impl FnOnce() -> T) -> (T, Vec<Step>) {
     PLAN.set(Plan { left: steps, done: Vec::new(), crashed: false });
     let result = body();
@@ -48,11 +48,11 @@ fn run_until<T>(steps: Option<usize>, body: impl FnOnce() -> T) -> (T, Vec<Step>
     (result, plan.done)
 }
 
-/// Cuts `change`, made to a folder that `prepare` has filled, before each of its steps. Then `look` must find what was
-/// before or, once the new file was moved to its place, what is to be; the change must work again; and no file that was
-/// being made may be left after that. `look` gets the folder, and whether there may be the new one.
+/// Cuts `change`, made to a folder that `prepare` has filled, before each of its steps. Then `look` must find the old
+/// state or, once the new file was moved to its place, the new one; the change must succeed when repeated; and no
+/// temporary file may be left after that. `look` gets the folder, and whether the new state is allowed.
 ///
-/// A power cut takes from the file beside the place whatever was not synced, and undoes moves that were not.
+/// A power cut takes unsynced data from the temporary file and undoes unsynced moves.
 pub(crate) fn cut_everywhere<E: std::fmt::Debug>(
     prepare: impl Fn(&Path),
     change: impl Fn(&Path) -> Result<(), E>,
@@ -69,7 +69,7 @@ pub(crate) fn cut_everywhere<E: std::fmt::Debug>(
     look(whole.path(), true);
     assert_ordered(&steps);
     for cut in 0..steps.len() {
-        // How much is left of a file that was not synced: nothing, half of it, all.
+        // How much of an unsynced file is left: nothing, half of it, all.
         for halves in 0..3 {
             let folder = folder();
             let (result, done) = run_until(Some(cut), || change(folder.path()));

@@ -1,7 +1,8 @@
 //! Names that the user gives to addresses: `aliases.toml` in the data folder, one `name = "0x…"` a line.
 //!
-//! They are this user's alone and never leave the machine. What a peer calls itself is never taken as one. The file may
-//! be edited while the node is stopped; one that can't be understood ends the start with its line, and stays as it is.
+//! They belong to this user and never leave the machine; names that peers give themselves are never taken over. The file
+//! may be edited while the node is stopped. If it can't be parsed, startup fails with the number of the line, and the file
+//! stays as it is.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,11 +20,11 @@ use crate::protocol::message::printable_problem;
 const FILE: &str = "aliases.toml";
 /// The longest name, in bytes.
 const NAME_BYTES_MAX: usize = 32;
-/// What answers call somebody, so nobody else may be called that.
+/// Words that answers use themselves.
 const RESERVED: [&str; 4] = ["you", "nobody", "genesis", "off"];
-/// How many names there can be.
+/// The most names.
 const ALIASES_MAX: usize = 1000;
-/// No file of that many names is longer, in bytes.
+/// The longest file, in bytes: more than this many names can take.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
 /// All names. Cheap to clone; all clones see the same.
@@ -40,7 +41,7 @@ pub enum AliasError {
     /// The file is no list of names.
     #[error("{}: {problem}; mend it, or move it away to start without names", file.display())]
     Malformed {
-        /// Which.
+        /// The file.
         file: PathBuf,
         /// What is wrong, and where.
         problem: String,
@@ -50,9 +51,9 @@ pub enum AliasError {
     File {
         /// `read` or `write`.
         verb: &'static str,
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: io::Error,
     },
     /// The name stands for something else.
@@ -106,12 +107,12 @@ impl Aliases {
         Ok(Self { file, names: Arc::new(Mutex::new(names)) })
     }
 
-    /// Whose name it is.
+    /// The address that a name stands for.
     pub fn find(&self, name: &str) -> Option<Address> {
         self.names().get(name).copied()
     }
 
-    /// All of them, in their order.
+    /// All names, sorted.
     pub fn list(&self) -> Vec<(String, Address)> {
         self.names().iter().map(|(name, address)| (name.clone(), *address)).collect()
     }
@@ -136,7 +137,7 @@ impl Aliases {
         Ok(address)
     }
 
-    /// What is not on the disk is not known here either.
+    /// Changes the file first, so that nothing is known here that is not on disk.
     fn change<T>(
         &self,
         names: &mut BTreeMap<String, Address>,

@@ -1,7 +1,8 @@
 //! The pool of threads that applies the rules needing no state: the expensive half of validation, on all cores.
 //!
 //! A list is cut into chunks, so that all threads work at it and none is busy for long; its results come back as
-//! one event in the order of the list. What fits into one chunk (gossip) goes before the rest of longer lists.
+//! one event in the order of the list. Lists of one chunk (gossip) overtake the rest of longer
+//! lists.
 //!
 //! The queues are bounded by what the engine has in flight.
 
@@ -20,23 +21,23 @@ use crate::engine::event::Key;
 use crate::protocol::check::{check_block, check_transactions};
 use crate::protocol::{Block, Network, SignedTransaction};
 
-/// How many signatures a chunk has, more or less: verified in one batch, they take some milliseconds. An empty block
-/// counts as one, a block is never cut.
+/// About this many signatures make a chunk: verified in one batch, they take some milliseconds. An empty block counts as
+/// one, and a block is never cut.
 const CHUNK_SIGNATURES: usize = 256;
 
-type Task = Box<dyn FnOnce(&Network) + Send>;
+type CheckTask = Box<dyn FnOnce(&Network) + Send>;
 
-/// The running threads. They end when it is dropped; what they have not begun is not done.
+/// The running threads. They end when it is dropped; tasks that have not begun are dropped.
 pub struct Checker {
     engine: EngineSender,
     network: Arc<Network>,
-    queues: Queues<Sender<Task>>,
+    queues: CheckQueues<Sender<CheckTask>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What goes first, and the rest.
+/// Chunks of short lists, which go first, and of long ones.
 #[derive(Clone)]
-struct Queues<T> {
+struct CheckQueues<T> {
     short: T,
     long: T,
 }
@@ -50,13 +51,13 @@ impl Checker {
         failed: impl Fn(String) + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let ((short, short_tasks), (long, long_tasks)) = (unbounded(), unbounded());
-        let tasks = Queues { short: short_tasks, long: long_tasks };
+        let tasks = CheckQueues { short: short_tasks, long: long_tasks };
         let threads = (0..threads.max(1)).map(|_| {
             let (tasks, network) = (tasks.clone(), Arc::clone(network));
             thread::spawn("checker", failed.clone(), move || work(&tasks, &network))
         });
         let threads = threads.collect::<io::Result<_>>()?;
-        Ok(Self { engine, network: Arc::clone(network), queues: Queues { short, long }, threads })
+        Ok(Self { engine, network: Arc::clone(network), queues: CheckQueues { short, long }, threads })
     }
 
     /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take less
@@ -95,7 +96,7 @@ impl Checker {
         let finish = Arc::new(finish);
         for (at, chunk) in chunks.into_iter().enumerate() {
             let (results, finish, engine) = (Arc::clone(&results), Arc::clone(&finish), self.engine.clone());
-            let task: Task = Box::new(move |network| {
+            let task: CheckTask = Box::new(move |network| {
                 if let Some(all) = results.put(at, check(chunk, network)) {
                     engine.deliver(finish(all));
                 }
@@ -109,7 +110,7 @@ impl Drop for Checker {
     fn drop(&mut self) {
         // Without senders the threads end.
         let (short, long) = (unbounded().0, unbounded().0);
-        drop(mem::replace(&mut self.queues, Queues { short, long }));
+        drop(mem::replace(&mut self.queues, CheckQueues { short, long }));
         for thread in self.threads.drain(..) {
             // A panic was told where it happened.
             let _ = thread.join();
@@ -117,7 +118,7 @@ impl Drop for Checker {
     }
 }
 
-fn work(tasks: &Queues<Receiver<Task>>, network: &Network) {
+fn work(tasks: &CheckQueues<Receiver<CheckTask>>, network: &Network) {
     loop {
         let next = tasks.short.try_recv().or_else(|_| {
             select! {

@@ -18,13 +18,13 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Nothing but genesis. Chains of other seeds have other blocks.
+    /// A chain of genesis alone. Chains of other seeds have other blocks.
     pub(crate) fn new(seed: u8) -> Self {
         let network = Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"));
         Self { network, key: SecretKey::from_seed([seed; 32]), ledger: Ledger::default(), blocks: Vec::new() }
     }
 
-    /// Who is paid if nobody else is named.
+    /// The address that is paid by default.
     pub(crate) fn address(&self) -> Address {
         self.key.public_key().address()
     }
@@ -53,7 +53,7 @@ impl Chain {
         self.mine_for(self.address(), Millis(0), transactions);
     }
 
-    /// Adds a block, so much later than its parent.
+    /// Adds a block whose timestamp is `later` than its parent's.
     pub(crate) fn mine_for(&mut self, to: Address, later: Millis, transactions: Vec<CheckedTransaction>) {
         let parent = self.blocks.last().map_or(&self.network.genesis().header, |(block, _)| block.header());
         let reward = Reward { to, amount: self.network.parameters().subsidy };
@@ -75,7 +75,7 @@ impl Chain {
         self.blocks.push((Arc::new(block), Arc::new(delta)));
     }
 
-    /// What stores and connects the blocks above `height`.
+    /// Writes that store and connect the blocks above `height`.
     pub(crate) fn writes_above(&self, height: usize) -> Vec<Write> {
         self.blocks[height..]
             .iter()
@@ -83,7 +83,7 @@ impl Chain {
             .collect()
     }
 
-    /// What disconnects the blocks above `height`, the tip first.
+    /// Writes that disconnect the blocks above `height`, the tip first.
     pub(crate) fn undo_above(&self, height: usize) -> Vec<Write> {
         let blocks = self.blocks[height..].iter().rev();
         blocks.map(|(block, delta)| Write::Disconnect { place: place(block), delta: Arc::clone(delta) }).collect()

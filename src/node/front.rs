@@ -1,12 +1,12 @@
-//! What the user of a node touches, over an engine that lives elsewhere: a [`Handle`] with a real store, index, wallets and
-//! names, and neither a network nor an engine, a clock nor a miner behind it.
+//! The user's side of a node over an engine that lives elsewhere: a [`Handle`] with a real store, index, wallets and
+//! names, but no network, engine, clock or miner behind it.
 //!
-//! Whoever has the engine takes the commands from [`Front::commands`] and says what came of them. It is for them to keep
-//! the promise that nobody sees what is not durable: [`Front::write`] before [`Front::answer`], [`Front::tell`] and
-//! [`Front::show`]. Nothing in here moves by itself but the index, which follows what was written.
+//! The owner of the engine takes the commands from [`DetachedNode::commands`] and answers them. It must keep the promise
+//! that nothing is seen before it is durable: [`DetachedNode::write`] before [`DetachedNode::answer`],
+//! [`DetachedNode::tell`] and [`DetachedNode::show`]. Nothing in here runs by itself but the index, which follows the store.
 //!
-//! Not here: following transactions ([`watch`](super::watch) asks the engine of its own accord, so when it does would
-//! depend on threads). `watch ID` answers; nothing is told afterwards.
+//! Not here: following transactions. [`watch`](super::watch) asks the engine of its own accord, at moments that depend on
+//! threads. `watch ID` answers; nothing is reported afterwards.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ use crate::engine::event::{Answer, Batch, CommandError, PeerKey, Stored, Ticket}
 use crate::engine::{Event, View};
 use crate::protocol::{Network, UnixMillis};
 
-/// Its folder, and what stands behind its user's handle. Dropping it ends it: the store is closed, the folder unlocked.
-pub struct Front {
+/// A data folder and everything behind its user's handle. Dropping it closes the store and unlocks the folder.
+pub struct DetachedNode {
     handle: Handle,
     commands: Receiver<Event>,
     swarm: Arc<SwarmHandle>,
@@ -41,28 +41,28 @@ pub struct Front {
     index: Option<(Index, JoinHandle<()>)>,
 }
 
-/// What a front begins with.
-pub struct Beginning<'a> {
+/// The options of a [`DetachedNode`].
+pub struct FrontOptions<'a> {
     /// Its data folder.
     pub folder: &'a Path,
-    /// What its owner calls it.
+    /// Its name.
     pub name: &'a str,
-    /// Tells it from others that it is shown to as a peer: its address is `/memory/NUMBER`.
+    /// Its number, unique among those that are shown to each other as peers: its address is `/memory/NUMBER`.
     pub number: u64,
     /// The network of its chain.
     pub network: &'a Arc<Network>,
-    /// Who it is to peers.
+    /// Its identity towards peers.
     pub identity: &'a Keypair,
-    /// What its user signs with.
+    /// Its wallets.
     pub wallets: Wallets,
-    /// What its user sees at first.
+    /// The first view that its user sees.
     pub view: Arc<View>,
 }
 
-impl Front {
-    /// Opens its folder, or makes it. Gives what is stored there, from which its engine must have started.
-    pub fn open(beginning: Beginning<'_>) -> Result<(Self, Stored), StartError> {
-        let Beginning { folder, name, number, network, identity, wallets, view } = beginning;
+impl DetachedNode {
+    /// Opens its folder, or makes it. Also returns the stored state, from which its engine must have started.
+    pub fn open(options: FrontOptions<'_>) -> Result<(Self, Stored), StartError> {
+        let FrontOptions { folder, name, number, network, identity, wallets, view } = options;
         let lock = FolderLock::acquire(folder, name)?;
         let aliases = Aliases::open(folder)?;
         let (store, stored) = Store::open(lock, network)?;
@@ -82,7 +82,7 @@ impl Front {
         Ok((Self { handle, commands, swarm, clock, store: Some(store), index: Some(index) }, stored))
     }
 
-    /// For the user.
+    /// The user's handle.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -95,15 +95,15 @@ impl Front {
     /// Writes batches in their order, in one durable commit.
     pub fn write(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
         if !batches.is_empty() {
-            self.store.as_mut().expect("it is taken by the end alone").write(batches)?;
+            self.store.as_mut().expect("only dropping takes it").write(batches)?;
             self.index.iter().for_each(|(index, _)| index.nudge());
         }
         Ok(())
     }
 
-    /// Copies the chain to another folder, as a power cut would leave it now.
+    /// Copies the chain to another folder, in the state that a power cut would leave behind now.
     pub fn copy_chain(&self, folder: &Path) -> Result<(), StoreError> {
-        self.store.as_ref().expect("it is taken by the end alone").copy_to(folder)
+        self.store.as_ref().expect("only dropping takes it").copy_to(folder)
     }
 
     /// Answers a command.
@@ -126,7 +126,7 @@ impl Front {
         self.handle.show(view);
     }
 
-    /// Sets what the user takes for the time of day.
+    /// Sets the user's clock.
     pub fn set_clock(&self, now: UnixMillis) {
         self.clock.store(now.0, Ordering::Relaxed);
     }
@@ -154,12 +154,12 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for DetachedNode {
     fn drop(&mut self) {
         // The store takes its readers with it, and the index reads to its end.
         if let Some((index, thread)) = self.index.take() {
             index.stop();
-            // A thread that panicked has told.
+            // A thread that panicked has reported it.
             let _ = thread.join();
         }
         drop(self.store.take());
@@ -167,7 +167,7 @@ impl Drop for Front {
     }
 }
 
-/// The number in the only address of a front.
+/// The number in the only address of a detached node.
 fn number_of(handle: &Handle) -> Option<u64> {
     let listen = handle.listen();
     listen.first()?.iter().find_map(|part| if let Protocol::Memory(number) = part { Some(number) } else { None })

@@ -1,15 +1,16 @@
 //! Where things are on the best chain: transactions by id, accounts' histories, records by tag, sender, time and
 //! content. Derived data, in a file of its own, `index.redb`.
 //!
-//! Always true: the way of a block never waits for the index, which follows the store on its own thread
-//! ([`Index::nudge`] only leaves a note); what a [`View`] answers is true of one durable tip of the best chain, at least
-//! the one that was durable when the view was asked for; a file that is missing, damaged, of another network or of
-//! another form is built anew from the store without a word from the user.
+//! Always true: no block waits for the index, which follows the store on its own thread ([`Index::nudge`] only leaves a
+//! note); the answers of a [`View`] hold for one durable tip of the best chain, at least as new as the tip that was durable
+//! when the view was requested; a file that is missing, damaged, of another network or of another form is rebuilt from the
+//! store without asking the user.
 //!
-//! The newest rows are in memory only. They go to the file by the million, or when nothing happens: a row's place in the
-//! file is random, so a few of them would rewrite as many pages. What a crash loses is indexed again.
+//! The newest rows are in memory only. They are written to the file in batches of about a million, or when the chain is
+//! quiet: rows are spread over the whole file, so a few of them would rewrite as many pages. Rows that a crash loses are
+//! indexed again.
 //!
-//! Not here: the things themselves. A row says where one is, and it is read from the store and compared.
+//! Not here: the transactions and records themselves. A row says where one is; it is read from the store and compared.
 
 mod entry;
 mod file;
@@ -36,8 +37,8 @@ use crate::protocol::{Height, Network};
 pub use entry::{Cursor, CursorError, Entry, Item, Location, Page, Query, RecordEntry, Roles};
 pub use view::{PAGE_ENTRIES_MAX, SCAN_STEPS_MAX, View};
 
-/// How long a view waits for the index to reach what is durable.
-const VIEW_WAIT_TIME: Duration = Duration::from_secs(2);
+/// How long a view waits for the index to reach the durable tip.
+const VIEW_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the index does not answer. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +58,10 @@ pub enum IndexError {
     /// Not the beginning of an id.
     #[error("a transaction is named by 8 to 64 hex digits of its id")]
     BadPrefix,
-    /// The file is not what was written.
-    #[error("the index is damaged ({detail}) and is being built anew: try again in a moment")]
+    /// The file was not written like this.
+    #[error("the index is damaged ({detail}) and is being rebuilt: try again in a moment")]
     Damaged {
-        /// What was seen.
+        /// The damage that was found.
         detail: String,
     },
     /// The system does not let us keep one.
@@ -69,9 +70,9 @@ pub enum IndexError {
          affected", file.display()
     )]
     Unusable {
-        /// The index.
+        /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's message.
         detail: String,
     },
     /// The store that the index tells of can't be read.
@@ -92,7 +93,7 @@ impl IndexError {
         }
     }
 
-    /// What was seen, without what it means.
+    /// The detail alone, without advice.
     fn detail(self) -> String {
         match self {
             Self::Damaged { detail } | Self::Unusable { detail, .. } => detail,
@@ -110,7 +111,7 @@ pub struct Index {
     notes: Sender<()>,
 }
 
-/// What the thread and the readers share.
+/// State shared by the thread and the readers.
 #[derive(Debug)]
 struct Shared {
     reader: Reader,
@@ -122,7 +123,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// Used under the lock only, so that the thread knows when it is closed.
+    /// Used under the lock only, so that the thread knows when no reader uses it.
     database: Option<Arc<Database>>,
     /// The last block that the file knows.
     written: Place,
@@ -130,9 +131,9 @@ struct State {
     fresh: Arc<Vec<u128>>,
     /// The last block that is indexed.
     indexed: Place,
-    /// Grows with each change, so that none is slept through.
+    /// Grows with each change, so that no waiter misses one.
     changes: u64,
-    /// How many views wait. The thread does not gather blocks meanwhile.
+    /// The number of views that wait. Meanwhile the thread does not collect blocks.
     waiting: usize,
     /// A reader has seen damage.
     damage: Option<String>,
@@ -142,8 +143,8 @@ struct State {
 }
 
 impl Index {
-    /// Opens the index in the data folder, or builds it, on a thread that follows what `reader` sees. `told` gets each
-    /// tip of the best chain that the index has reached; it must not block.
+    /// Opens the index in the data folder, or builds it, on a thread that follows `reader`. `told` gets each tip of the best
+    /// chain that the index has reached; it must not block.
     pub fn start(
         folder: &Path,
         reader: Reader,
@@ -175,7 +176,7 @@ impl Index {
         };
         let follower = follow::Follower::new(Arc::clone(&shared), noted, Box::new(told));
         let run = move || {
-            // Who waits for a block or an answer goes first.
+            // Threads that handle blocks and answers go first.
             thread::lower_priority();
             follower.run();
         };
@@ -189,18 +190,18 @@ impl Index {
         let _ = self.notes.try_send(());
     }
 
-    /// Asks the thread to make durable what is indexed and to end. Never blocks.
+    /// Asks the thread to write all rows and end. Never blocks.
     pub fn stop(&self) {
         self.shared.change(|state| state.is_ending = true);
         self.nudge();
     }
 
-    /// A view of a tip that is not older than the best block that is durable now. Waits for the index up to two
-    /// seconds, then it is [`IndexError::Behind`].
+    /// A view of a tip at least as new as the best block that is durable now. Waits for the index up to two seconds, then
+    /// fails with [`IndexError::Behind`].
     pub fn view(&self) -> Result<View, IndexError> {
         let wanted = self.shared.reader.snapshot()?.tip();
-        let deadline = Instant::now() + VIEW_WAIT_TIME;
-        let _waiting = Waiting::new(self);
+        let deadline = Instant::now() + VIEW_TIMEOUT;
+        let _waiting = WaitingView::new(self);
         loop {
             let seen = self.shared.state().changes;
             if let Some(view) = View::open(self, wanted)? {
@@ -215,7 +216,7 @@ impl Index {
         }
     }
 
-    /// Whether it answers, and is at most `behind_max` blocks behind what is durable. Does not wait for it.
+    /// Whether it works and is at most `behind_max` blocks behind the durable tip. Does not wait.
     pub fn check(&self, behind_max: u64) -> Result<(), IndexError> {
         let tip = self.shared.reader.snapshot()?.tip().height;
         let state = self.shared.state();
@@ -234,7 +235,7 @@ impl Index {
         Ok(std::fs::metadata(&self.shared.file)?.len())
     }
 
-    /// A reader has seen that the file is not what was written.
+    /// A reader has found damage in the file.
     fn report_damage(&self, detail: &str) {
         self.shared.change(|state| state.damage = Some(detail.to_owned()));
         self.nudge();
@@ -261,10 +262,10 @@ impl Shared {
     }
 }
 
-/// A view that waits, as long as this lives.
-struct Waiting<'a>(&'a Index);
+/// Counts a view as waiting until it is dropped.
+struct WaitingView<'a>(&'a Index);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingView<'a> {
     fn new(index: &'a Index) -> Self {
         index.shared.state().waiting += 1;
         index.nudge();
@@ -272,7 +273,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingView<'_> {
     fn drop(&mut self) {
         self.0.shared.state().waiting -= 1;
     }

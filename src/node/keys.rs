@@ -1,9 +1,9 @@
-//! The node's identity: who it is to peers.
+//! The node's identity towards peers.
 //!
 //! An Ed25519 key in a PKCS#8 PEM file, the form that `openssl pkey` reads and writes: `node.key`, made at the first
 //! start. A file that exists is never written again, whatever is wrong with it. Two processes that make it at the same
-//! moment end up with the same one. There is no password: a node must start without a person. What its account signs
-//! with is in a [wallet](super::wallet).
+//! moment end up with the same one. There is no password: a node must start without a person. The key of its
+//! account is in a [wallet](super::wallet).
 
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ use super::wallet::foreign::KeyFile;
 use super::wallet::pem::FILE_BYTES_MAX;
 use crate::files::make_folder;
 
-/// Who the node is to peers.
+/// The file of the identity.
 pub const NODE_KEY_FILE: &str = "node.key";
 
 /// Why the identity can't be used. Each says what to do; the file is as it was.
@@ -33,7 +33,7 @@ pub enum KeyError {
     Folder {
         /// Which.
         folder: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: io::Error,
     },
     /// A key file can't be read or written.
@@ -43,7 +43,7 @@ pub enum KeyError {
         verb: &'static str,
         /// Which.
         file: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: io::Error,
     },
     /// The file is not an Ed25519 key.
@@ -51,7 +51,7 @@ pub enum KeyError {
     Damaged {
         /// Which.
         file: PathBuf,
-        /// What it is instead.
+        /// What is wrong with it.
         problem: FileProblem,
     },
 }

@@ -1,8 +1,8 @@
-//! The threads that search for nonces: [`search`] is what they do, [`kernel`] how fast.
+//! The threads that search for nonces: [`search`] is the algorithm, [`kernel`] the hashing.
 //!
-//! They look for a new template several times a millisecond, and sleep while there is none. Where the system can give a
-//! thread a priority of its own theirs is low, so that they take little but the time that nobody else wants. Therefore
-//! nobody ever waits for them either: a template is handed over, and taken back, without a lock.
+//! They check for a new template several times a millisecond, and sleep while there is none. Where the system has
+//! priorities for threads, theirs is low, so that they use little but idle time. Therefore no other thread may wait for
+//! them: a template is handed over, and withdrawn, without a lock.
 
 pub mod kernel;
 pub mod search;
@@ -26,63 +26,63 @@ use crate::engine::event::Key;
 use crate::protocol::block::VERSION;
 use crate::protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis};
 
-/// Attempts made at once by who brings a template, some microseconds long. Where nearly any nonce will do (the network
-/// `dev`), no thread needs to wake up for a block.
+/// Attempts that the caller makes itself before it wakes the threads, for some microseconds. Where nearly any nonce will
+/// do (the network `dev`), no thread needs to wake up for a block.
 const ATTEMPTS_AT_ONCE: u64 = 64;
-/// So many of these are made one by one: a kernel needs some time to prepare.
+/// The first of these are made one by one: a kernel needs some time to prepare.
 const ATTEMPTS_ONE_BY_ONE: u64 = 4;
-/// How often the hash rate is told.
+/// How often the hash rate is reported.
 const RATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The running threads. They end when it is dropped.
 pub struct Miner {
-    shared: Arc<Shared>,
+    shared: Arc<MinerShared>,
     searching: Vec<JoinHandle<()>>,
     measuring: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct MinerShared {
     engine: EngineSender,
     kernel: Kernel,
-    /// The last one that was not solved at once. If its generation is not the newest, it is not worth an attempt more.
-    template: ArcSwapOption<Template>,
-    /// Counts templates, and what ends them: nonces that were found, and being told to stop.
+    /// The last one that was not solved at once. It is stale if its generation is not the newest.
+    template: ArcSwapOption<SearchTemplate>,
+    /// Counts templates and their ends: found nonces and calls of [`Miner::stop`].
     generation: AtomicU64,
     is_closed: AtomicBool,
     attempts: AtomicU64,
-    /// Not for the threads that search: who waits for a lock of theirs would wait for a low priority.
-    mood: Mutex<Mood>,
-    mood_changed: Condvar,
+    /// Not for the searching threads: a lock that they hold would be held at a low priority.
+    activity: Mutex<Activity>,
+    activity_changed: Condvar,
 }
 
 #[derive(Default)]
-struct Mood {
+struct Activity {
     is_mining: bool,
     is_closed: bool,
 }
 
-struct Template {
+struct SearchTemplate {
     generation: u64,
     key: Key,
     search: Search,
 }
 
 impl Miner {
-    /// Starts this many threads, which wait.
+    /// Starts this many threads, which wait for a template.
     pub fn start(
         threads: usize,
         engine: EngineSender,
         failed: impl Fn(String) + Clone + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(MinerShared {
             engine,
             kernel: Kernel::fastest(),
             template: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             attempts: AtomicU64::new(0),
-            mood: Mutex::default(),
-            mood_changed: Condvar::new(),
+            activity: Mutex::default(),
+            activity_changed: Condvar::new(),
         });
         let threads = threads.max(1) as u64;
         tracing::debug!(kernel = shared.kernel.name(), threads, "ready to mine");
@@ -102,7 +102,7 @@ impl Miner {
         Ok(miner)
     }
 
-    /// Searches a nonce for this header, instead of for any before.
+    /// Searches for a nonce for this header, in place of any before.
     pub fn mine(&self, key: Key, header: &Header) {
         let Some(search) = Search::new(header) else { return };
         let shared = &self.shared;
@@ -114,7 +114,7 @@ impl Miner {
         match found {
             Some(attempt) => shared.engine.deliver(Event::Mined { key, nonce: Search::nonce(attempt) }),
             None => {
-                shared.template.store(Some(Arc::new(Template { generation, key, search })));
+                shared.template.store(Some(Arc::new(SearchTemplate { generation, key, search })));
                 self.searching.iter().for_each(|thread| thread.thread().unpark());
             }
         }
@@ -132,36 +132,36 @@ impl Drop for Miner {
     fn drop(&mut self) {
         self.stop();
         self.shared.is_closed.store(true, Ordering::SeqCst);
-        self.shared.mood().is_closed = true;
-        self.shared.mood_changed.notify_all();
+        self.shared.activity().is_closed = true;
+        self.shared.activity_changed.notify_all();
         for thread in self.searching.drain(..).chain(self.measuring.take()) {
             thread.thread().unpark();
-            // A panic was told where it happened.
+            // A panic was reported where it happened.
             let _ = thread.join();
         }
     }
 }
 
-impl Shared {
-    fn mood(&self) -> MutexGuard<'_, Mood> {
-        self.mood.lock()
+impl MinerShared {
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock()
     }
 
     fn set_mining(&self, is_mining: bool) {
-        let mut mood = self.mood();
-        if mood.is_mining != is_mining {
-            mood.is_mining = is_mining;
-            self.mood_changed.notify_all();
+        let mut activity = self.activity();
+        if activity.is_mining != is_mining {
+            activity.is_mining = is_mining;
+            self.activity_changed.notify_all();
         }
     }
 
-    /// What is searched for now.
-    fn template(&self) -> Option<Arc<Template>> {
+    /// The template that is not stale.
+    fn template(&self) -> Option<Arc<SearchTemplate>> {
         let generation = self.generation.load(Ordering::SeqCst);
         self.template.load_full().filter(|template| template.generation == generation)
     }
 
-    /// The work of one thread, the `number`th of so many.
+    /// The work of one thread, the `number`th of `threads`.
     fn search(&self, number: u64, threads: u64) {
         while !self.is_closed.load(Ordering::SeqCst) {
             match self.template() {
@@ -172,7 +172,7 @@ impl Shared {
     }
 
     /// Ends when a nonce is found, here or by another thread, or the template is replaced.
-    fn search_in(&self, template: &Template, number: u64, threads: u64) {
+    fn search_in(&self, template: &SearchTemplate, number: u64, threads: u64) {
         for turn in turns(number, threads, self.kernel.attempts_between_looks()) {
             if self.generation.load(Ordering::Relaxed) != template.generation {
                 return;
@@ -186,37 +186,37 @@ impl Shared {
         }
     }
 
-    /// Tells the engine, unless another thread was first or the template was replaced.
-    fn found(&self, Template { generation, key, .. }: &Template, nonce: u64) {
+    /// Reports a nonce, unless another thread was first or the template was replaced.
+    fn found(&self, SearchTemplate { generation, key, .. }: &SearchTemplate, nonce: u64) {
         let ended = self.generation.compare_exchange(*generation, generation + 1, Ordering::SeqCst, Ordering::SeqCst);
         if ended.is_ok() {
             self.engine.deliver(Event::Mined { key: *key, nonce });
         }
     }
 
-    /// Tells the hash rate while something is searched for, and zero once when nothing is any more.
+    /// Reports the hash rate while the threads search, and zero once after they have stopped.
     fn measure(&self) {
-        let mut mood = self.mood();
+        let mut activity = self.activity();
         loop {
-            let rests = |mood: &mut Mood| !mood.is_mining && !mood.is_closed;
-            self.mood_changed.wait_while(&mut mood, rests);
+            let rests = |activity: &mut Activity| !activity.is_mining && !activity.is_closed;
+            self.activity_changed.wait_while(&mut activity, rests);
             let (began, before) = (Instant::now(), self.attempts.load(Ordering::Relaxed));
-            let mines = |mood: &mut Mood| mood.is_mining && !mood.is_closed;
-            self.mood_changed.wait_while_for(&mut mood, mines, RATE_INTERVAL);
-            if mood.is_closed {
+            let mines = |activity: &mut Activity| activity.is_mining && !activity.is_closed;
+            self.activity_changed.wait_while_for(&mut activity, mines, RATE_INTERVAL);
+            if activity.is_closed {
                 return;
             }
             let attempts = self.attempts.load(Ordering::Relaxed) - before;
-            // After the last block of a job nobody says stop: no template came in a whole interval.
-            mood.is_mining &= attempts > 0 || self.template().is_some();
-            let rate = if mood.is_mining { attempts as f64 / began.elapsed().as_secs_f64() } else { 0.0 };
+            // Nothing calls `stop` after the last block of a job: no template for a whole interval is its end.
+            activity.is_mining &= attempts > 0 || self.template().is_some();
+            let rate = if activity.is_mining { attempts as f64 / began.elapsed().as_secs_f64() } else { 0.0 };
             self.engine.deliver(Event::HashRate(rate as u64));
         }
     }
 }
 
-/// What the `number`th of so many threads tries after each other. Together they try everything that was not tried at
-/// once, and nothing twice.
+/// The ranges that the `number`th of `threads` tries one after the other. Together the threads try everything from
+/// [`ATTEMPTS_AT_ONCE`] on, and nothing twice.
 fn turns(number: u64, threads: u64, attempts: u32) -> impl Iterator<Item = Range<u64>> {
     let attempts = u64::from(attempts);
     (0..).map(move |turn| {
@@ -225,7 +225,7 @@ fn turns(number: u64, threads: u64, attempts: u32) -> impl Iterator<Item = Range
     })
 }
 
-/// Hashes per second of so many threads, measured for that long with what mines.
+/// The hash rate of this number of threads, measured for `time` with the code that mines.
 pub fn measure_rate(threads: usize, time: Duration) -> u64 {
     let (parent, body_root) = (BlockId([0; 32]), LeafHash([0; 32]));
     let (height, timestamp, target) = (Height::GENESIS, UnixMillis(0), Target::HARDEST);
@@ -237,7 +237,7 @@ pub fn measure_rate(threads: usize, time: Duration) -> u64 {
         let mut attempts = 0;
         while began.elapsed() < time {
             let more = u64::from(kernel.attempts_between_looks());
-            // 2^160 is out of reach, and it would not matter.
+            // The target is out of reach; a hit would do no harm.
             std::hint::black_box(search.find(kernel, attempts..attempts + more));
             attempts += more;
         }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::files::{Temporary, folder_of, remove_left_behind, sync_folder};
 
-/// Room for what is read from a file that does not say its length: a key, a phrase, a password.
+/// Memory reserved for a file of unknown length: a key, a phrase, a password.
 const READ_BYTES_EXPECTED: usize = 4096;
 
 /// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more. Warns if others may read it too.
@@ -36,14 +36,14 @@ pub(super) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
 pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = Temporary::beside(file)?;
     temporary.write(content, true)?;
-    // What is there may be the only copy of a key: it goes when what was written can be read.
+    // The old file may be the only copy of a key: it is replaced only once the new one can be read.
     if *read(temporary.path(), content.len())? != *content {
         return Err(io::Error::other("what was written reads back differently, the old file was kept"));
     }
     temporary.replace(file)
 }
 
-/// Removes a file, durably, and what crashes have left of those that were to be in its place.
+/// Removes a file, durably, with the temporary files that crashes have left.
 pub(super) fn remove(file: &Path) -> io::Result<()> {
     fs::remove_file(file)?;
     remove_left_behind(file);

@@ -1,16 +1,16 @@
-//! What survives: blocks, accounts and pending transactions in a redb file, `chain.redb`, and the last commits in a
+//! Durable state: blocks, accounts and pending transactions in a redb file, `chain.redb`, and the latest commits in a
 //! journal beside it, `chain.journal`.
 //!
 //! A commit goes to the journal, with one sync, and then into the database's tables in memory, where readers see it.
-//! What only a start reads (accounts, pending transactions) waits for the next time that the database is synced: when the
-//! journal is full, when it is long and nobody waits, and at the end. A start after a crash finds the tables as they were
-//! synced last, and writes what is in the journal again.
+//! Rows read only at startup (accounts, pending transactions) are written at the next checkpoint, which syncs the
+//! database: when the journal is full, when it is long and nobody waits, and at shutdown. A startup after a crash finds
+//! the tables as of the last checkpoint and replays the journal.
 //!
-//! Always true: what [`Store::write`] wrote is on disk (fsync) when it returns, all of it or nothing; a store that was
-//! closed in any way, `kill -9` included, opens at its last commit without repair by the user, in a time that
-//! does not grow with the chain; one process has it open. A damaged file is an error, never a panic.
+//! Always true: a write is on disk (fsync), all of it or nothing, when [`Store::write`] returns; a store that was closed
+//! in any way, `kill -9` included, opens at its last commit without repair by the user, in a time that does not grow
+//! with the chain; one process has it open. A damaged file is an error, never a panic.
 //!
-//! Not here: what any of it means. The engine says what to write, in which order.
+//! Not here: the meaning of the rows. The engine says what to write, in which order.
 
 mod error;
 mod fold;
@@ -34,7 +34,7 @@ use crate::protocol::{Height, Network};
 use error::guarded;
 use fold::Folded;
 use journal::Journal;
-use rows::{Rows, write_for_a_start};
+use rows::{Rows, write_startup_rows};
 use tables::{META, META_JOURNAL, META_SCHEMA, META_SETTLED, SCHEMA};
 
 pub use error::StoreError;
@@ -51,9 +51,9 @@ pub struct Store {
     /// The order number of the next pending transaction.
     pending_next: u64,
     journal: Journal,
-    /// The commits in the journal, in their order. Their bytes are there too, so they are bounded with it.
+    /// The commits in the journal, in order. Their bytes are in the journal too, so its bound holds for them.
     unsettled: Vec<Rows>,
-    /// A write has failed, so nobody knows what is on the disk.
+    /// A write has failed, so the state of the disk is unknown.
     is_broken: bool,
 }
 
@@ -73,7 +73,7 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        // Closing writes a little too, and so finds damage.
+        // Closing writes a little too, so it can find damage.
         let database = self.database.take();
         if let Err(error) = guarded(&self.path, || {
             drop(database);
@@ -95,8 +95,8 @@ impl Store {
         open::open(lock, network)
     }
 
-    /// Writes all batches in one durable commit. After an error all or nothing of them is found at the next start, and until
-    /// then the store can't be written any more.
+    /// Writes all batches in one durable commit. After an error the next startup finds all of them or none, and until then
+    /// the store refuses writes.
     ///
     /// # Panics
     ///
@@ -109,17 +109,17 @@ impl Store {
         Ok(())
     }
 
-    /// Whether there is much in the journal, so that [`Self::tidy`] is worth its time.
-    pub fn is_untidy(&self) -> bool {
+    /// Whether the journal is long enough for [`Self::checkpoint_journal`] to be worth its time.
+    pub fn should_checkpoint(&self) -> bool {
         self.journal.is_long()
     }
 
-    /// Syncs the database, so that the journal begins again. For when nobody waits for the store.
-    pub fn tidy(&mut self) -> Result<(), StoreError> {
+    /// Syncs the database, so that the journal can be overwritten. Meant for moments when nobody waits for the store.
+    pub fn checkpoint_journal(&mut self) -> Result<(), StoreError> {
         self.guarded(|store| store.settle([], true))
     }
 
-    /// Copies the store to another folder, as a power cut would leave it now.
+    /// Copies the store to another folder, in the state that a power cut would leave behind now.
     pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
         let from = self.files.path.parent().expect("the file is in a folder");
         [open::FILE, open::JOURNAL_FILE].into_iter().try_for_each(|name| {
@@ -164,8 +164,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes some more commits, if any, and syncs the database, so that nothing in the journal is needed any more. A
-    /// store that does not stay open needs no journal either.
+    /// Checkpoint: writes some more commits, if any, and syncs the database, so that the journal is no longer needed. A
+    /// store that does not stay open needs no journal at all.
     fn settle(&mut self, more: impl IntoIterator<Item = Rows>, stays_open: bool) -> Result<(), redb::Error> {
         let mut transaction = self.files.database().begin_write()?;
         // The allocator's state goes with each such commit, so that opening after a crash walks through nothing. Without
@@ -175,7 +175,7 @@ impl Store {
             rows.write_shown(&transaction)?;
             self.unsettled.push(rows);
         }
-        write_for_a_start(&self.unsettled, &transaction)?;
+        write_startup_rows(&self.unsettled, &transaction)?;
         {
             let mut meta = transaction.open_table(META)?;
             meta.insert(META_SCHEMA, SCHEMA.to_le_bytes().as_slice())?;

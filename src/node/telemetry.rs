@@ -1,7 +1,7 @@
 //! The log: filtered lines on stderr, or through the prompt while it has the terminal.
 //!
-//! Writing a log line never blocks: while the prompt takes lines, they go into a bounded queue, and what does not fit
-//! is counted and dropped. What the user should read is not here but among the prompt's events.
+//! Writing a log line never blocks: while the prompt takes lines, they go into a bounded queue, and lines that do not
+//! fit are counted and dropped. Messages for the user are not log lines but events of the prompt.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many lines wait for the prompt before more are dropped.
+/// Lines that may wait for the prompt. More are dropped.
 const LINES_WAITING_MAX: usize = 256;
 
 /// Where log lines go. Cheap to clone.
@@ -51,7 +51,7 @@ impl LogSink {
                 Err(crossbeam_channel::TrySendError::Disconnected(_)) => *prompt = None,
             }
         }
-        // Nobody is left to be told that stderr is closed.
+        // If stderr is closed, there is nowhere left to report it.
         let _ = io::stderr().write_all(line);
     }
 }

@@ -15,7 +15,7 @@ pub fn spawn(
     body: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     Builder::new().name(format!("quipu-{name}")).spawn(move || {
-        // What the body shared is not used again: the node shuts down.
+        // State shared with the body is not used again: the node shuts down.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
             let text = panic_text(&*panic);
             failed(format!("a fault in quipu itself stopped its {name} thread ({text}): please report it"));
@@ -23,21 +23,21 @@ pub fn spawn(
     })
 }
 
-/// What others weigh who want the processor at the same time: about ten times as much. With 19 it would be seventy times,
-/// and a machine that is busy with something else for long would find no block at all.
+/// Competing threads get about ten times as much of the processor. With 19 it would be seventy times, and a machine that
+/// is busy for long would find no block at all.
 #[cfg(target_os = "linux")]
 const LOW_PRIORITY_NICE: i32 = 10;
 
-/// Gives this thread a low priority, for work that is to take the time that nobody else wants, and little more. It
-/// can't be raised again. Only on Linux: elsewhere that is a matter of whole processes, or of C, and nothing happens.
+/// Gives this thread a low priority, so that its work uses little but idle time. It can't be raised again. Linux only:
+/// elsewhere priorities belong to whole processes or need C, and nothing happens.
 pub fn lower_priority() {
     // A system that refuses (a sandbox may) leaves the thread as it was.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, LOW_PRIORITY_NICE);
 }
 
-/// Runs `body` and makes a panic an error, without a word on stderr. For code whose panic means that its input is
-/// damaged. Nothing that the body left half done may be used afterwards.
+/// Runs `body` and turns a panic into an error, without output on stderr. For code whose panic means that its input is
+/// damaged. State that the body may have left inconsistent must not be used afterwards.
 ///
 /// A second panic while the first one cleans up ends the process, whatever one does; then `last_words` are printed.
 pub fn catch<T>(last_words: String, body: impl FnOnce() -> T) -> Result<T, String> {
@@ -58,7 +58,7 @@ pub fn catch<T>(last_words: String, body: impl FnOnce() -> T) -> Result<T, Strin
     result.map_err(|panic| panic_text(&*panic))
 }
 
-/// What the panic hook knows of the innermost [`catch`] on its thread.
+/// The innermost [`catch`] on this thread, for the panic hook.
 struct Caught {
     last_words: String,
     panicked: bool,

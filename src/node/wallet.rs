@@ -1,17 +1,17 @@
-//! Keys that are safe in files: wallets of the data folder, and the one that the node signs with.
+//! Keys in files: the wallets of the data folder, and the one that the node signs with.
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`session`] | the wallet of a running node: locked, unlocked, changed for another |
+//! | [`session`] | the wallet of a running node: lock, unlock, switch |
 //! | [`command`] | `quipu wallet …` |
 //! | [`words`] | the recovery phrase |
-//! | [`password`] | where passwords come from |
-//! | [`name`], [`limits`], [`error`] | what a wallet may be called, how much is too much, why it can't be used |
-//! | `folder`, `pem`, `foreign` | the files: where they are, what is in ours, what is in those of others |
+//! | [`password`] | passwords and their sources |
+//! | [`name`], [`limits`], [`error`] | names of wallets, limits, errors |
+//! | `folder`, `pem`, `foreign` | the files: their places, our format, formats of other programs |
 //!
-//! What always holds: a file is written whole or not at all, for its owner alone, and never in the place of another key;
-//! no error changes a file. Passwords, phrases, seeds and decrypted bytes are cleared from memory, and nothing prints
-//! them but the one who made a phrase, once. A wallet's file is opened only if it is exactly what this program writes.
+//! Always true: a file is written whole or not at all, for its owner alone, and never in the place of another key; no error
+//! changes a file. Passwords, phrases, seeds and decrypted bytes are cleared from memory, and never printed, except that a
+//! new phrase is shown once. A wallet's file is opened only if it is exactly as this program writes it.
 //!
 //! Not here: the node's identity towards peers ([`keys`](super::keys)), which has no password because a node must start
 //! without a person; and the commands of the prompt, which call [`session`].

@@ -1,8 +1,8 @@
 //! Follows transactions from the memory pool into blocks, and out of them when a reorganisation takes those off.
 //!
-//! Whom the user asked to follow is followed until they ask otherwise or the node stops. A transaction of the node's own
-//! account that a reorganisation takes out of its block is followed by itself until it is safe again, so that nobody
-//! learns too late that a record is gone. What is told was durable before.
+//! A transaction that the user watches stays watched until they unwatch it or the node stops. A transaction of the node's
+//! own account that a reorganisation takes out of its block is watched automatically until it is safe again, so that
+//! a lost record is noticed in time. Everything that is reported was durable before.
 //!
 //! A thread of its own, because it waits for the index and the engine; nothing waits for it.
 
@@ -20,9 +20,9 @@ use super::thread;
 use crate::engine::event::{Answer, Command, Fate, Notice, Place, RolledBack};
 use crate::protocol::TransactionId;
 
-/// Confirmations that are told one by one. With more of them, only a rollback is worth telling.
+/// Confirmations that are reported one by one. Beyond them only a rollback is reported.
 pub const CONFIRMATIONS_TOLD_MAX: u64 = 6;
-/// Transactions that are followed at once. More are refused, or not followed by themselves.
+/// Transactions watched at once. More are refused, or not watched automatically.
 pub const WATCHED_MAX: usize = 1000;
 
 /// Where a transaction is in its life.
@@ -34,7 +34,7 @@ pub enum Life {
     Pending,
     /// It is in a block of the best chain.
     InBlock {
-        /// Which.
+        /// The block.
         place: Place,
         /// Blocks from that one on, itself counted.
         confirmations: u64,
@@ -43,20 +43,20 @@ pub enum Life {
     RolledBack {
         /// The block.
         from: Place,
-        /// What became of it.
+        /// Its fate.
         fate: Fate,
     },
-    /// It waited, and does not any more: replaced, or crowded out.
+    /// It waited, and no longer does: replaced or evicted.
     Gone,
 }
 
-/// What is followed. Cheap to clone.
+/// The watched transactions. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Watch(Arc<Mutex<BTreeMap<TransactionId, Watched>>>);
 
 #[derive(Debug, Clone)]
 struct Watched {
-    /// As it was told last.
+    /// As last reported.
     life: Life,
     asked_for: bool,
 }
@@ -125,7 +125,7 @@ impl Watch {
                     UserEvent::Notice(Notice::RolledBack { transactions, .. }) => {
                         self.on_rolled_back(handle, transactions);
                     }
-                    // Of many blocks, the last one is all that matters.
+                    // Only the last of several blocks matters.
                     UserEvent::Indexed(_) => indexed = true,
                     _ => {}
                 }
@@ -159,10 +159,10 @@ impl Watch {
     /// Tells of everything that has changed.
     fn follow(&self, handle: &Handle) {
         for (id, before) in self.list() {
-            // An index that is behind will tell of a later block; one that is closed, of none.
+            // An index that is behind will report a later block; a closed one, none.
             let Ok(life) = life_of(handle, &id, Some(&before)) else { return };
             let mut watched = self.watched();
-            // Who was forgotten meanwhile is not told of.
+            // The user may have unwatched it meanwhile.
             let Some(followed) = watched.get_mut(&id).filter(|followed| followed.life == before) else { continue };
             let confirmations = if let Life::InBlock { confirmations, .. } = life { confirmations } else { 0 };
             let is_news = life != before && (confirmations <= CONFIRMATIONS_TOLD_MAX || !is_same_block(&life, &before));
@@ -208,7 +208,7 @@ fn life_of(handle: &Handle, id: &TransactionId, before: Option<&Life>) -> Result
     }
     Ok(match before {
         None | Some(Life::Unknown) => Life::Unknown,
-        // Why it could not come back has been told.
+        // The reason was reported with the rollback.
         Some(rolled_back @ Life::RolledBack { fate: Fate::Gone(_), .. }) => rolled_back.clone(),
         Some(_) => Life::Gone,
     })

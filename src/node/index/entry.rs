@@ -1,4 +1,4 @@
-//! What a view answers: places, pages and the rows on them.
+//! Answers of a view: places, pages and the rows on them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use crate::protocol::{Address, Reward, SignedTransaction, TransactionId, UnixMil
 pub struct Location {
     /// Its block.
     pub place: Place,
-    /// How many transactions are before it in the block; `None` if it is the reward.
+    /// The number of transactions before it in the block; `None` if it is the reward.
     pub position: Option<u32>,
 }
 
@@ -47,13 +47,13 @@ impl FromStr for Cursor {
 /// Rows, the newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows. May be fewer than asked for, even none, although there are more: finding them took too many steps.
+    /// The rows. They may be fewer than requested, even none, although there are more: the search ran out of steps.
     pub entries: Vec<T>,
-    /// What to ask for the next page with; `None` if there is nothing more.
+    /// The cursor of the next page; `None` if there is nothing more.
     pub next: Option<Cursor>,
 }
 
-/// What an account had to do with a transaction or a reward.
+/// An account's parts in a transaction or a reward.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Roles {
     /// It sent coins.
@@ -66,14 +66,14 @@ pub struct Roles {
     pub recorded: bool,
 }
 
-/// What a row of a history is about.
+/// The subject of a row of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// The block's reward.
     Reward(Reward),
     /// A transaction.
     Transaction {
-        /// How many are before it in the block.
+        /// The number of transactions before it in the block.
         position: u32,
         /// As it is on the chain.
         signed: SignedTransaction,
@@ -85,11 +85,11 @@ pub enum Item {
 pub struct Entry {
     /// The block.
     pub place: Place,
-    /// The block's.
+    /// The block's timestamp.
     pub timestamp: UnixMillis,
-    /// Of the transaction, or the reward's name.
+    /// The id of the transaction or the reward.
     pub id: TransactionId,
-    /// What it is.
+    /// The transaction or reward.
     pub item: Item,
     /// The account's part in it.
     pub roles: Roles,
@@ -100,30 +100,30 @@ pub struct Entry {
 pub struct RecordEntry {
     /// The block.
     pub place: Place,
-    /// The block's.
+    /// The block's timestamp.
     pub timestamp: UnixMillis,
-    /// How many transactions are before it in the block.
+    /// The number of transactions before it in the block.
     pub position: u32,
-    /// Of the transaction.
+    /// The id of the transaction.
     pub id: TransactionId,
     /// The address of the key that signed it.
     pub sender: Address,
     /// As it is on the chain.
     pub signed: SignedTransaction,
-    /// What its data says.
+    /// Its parsed data.
     pub record: Record,
 }
 
-/// Which records are wanted: those to which all of this applies.
+/// A filter for records. All conditions must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// With this tag.
+    /// The tag.
     pub tag: Option<Tag>,
-    /// Signed by this account.
+    /// The account that signed it.
     pub from: Option<Address>,
-    /// In blocks of this time or later.
+    /// The earliest timestamp of its block.
     pub since: Option<UnixMillis>,
-    /// Whose content has this SHA-256.
+    /// The SHA-256 of its content.
     pub find: Option<[u8; 32]>,
 }
 

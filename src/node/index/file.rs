@@ -1,4 +1,4 @@
-//! The file: opened, or made anew, and written in large commits.
+//! The file: opened or rebuilt, and written in large commits.
 
 use std::fs;
 use std::io;
@@ -14,14 +14,14 @@ use crate::protocol::{BlockId, Height, Network};
 
 /// Name of the file in the data folder.
 pub(super) const FILE: &str = "index.redb";
-/// The form of the rows. A file of another one is built anew.
+/// The version of the rows. A file of another one is rebuilt.
 const SCHEMA: u32 = 1;
 /// Memory for pages, read and to be written.
 const CACHE_BYTES_MAX: usize = 128 << 20;
 
 /// See [`super::row`].
 pub(super) const ROWS: TableDefinition<u128, ()> = TableDefinition::new("rows");
-/// What the file is, and how far it has come.
+/// Version, network and tip of the file.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// `u32`, little endian.
 const META_SCHEMA: &str = "schema";
@@ -30,25 +30,25 @@ const META_GENESIS: &str = "genesis";
 /// Height (`u64`, little endian) and id of the last block whose rows are here.
 const META_TIP: &str = "tip";
 
-/// What one commit changes.
+/// The changes of one commit.
 #[derive(Debug)]
-pub(super) struct Batch {
-    /// Keys that go, in order.
+pub(super) struct IndexChange {
+    /// Keys to remove, sorted.
     pub(super) removed: Vec<u128>,
-    /// Keys that come, in order, after the others went.
+    /// Keys to add after that, sorted.
     pub(super) added: Vec<u128>,
-    /// The last block whose rows are here then.
+    /// The last block whose rows are in the file afterwards.
     pub(super) tip: Place,
 }
 
-/// Opens the index of this network, or makes an empty one in its place. Gives the last block that it knows.
+/// Opens the index of this network, or makes an empty one in its place. Also returns the last block that it knows.
 pub(super) fn open(path: &Path, network: &Network) -> Result<(Arc<Database>, Place), IndexError> {
     let is_there = path.try_exists().map_err(|error| from_io(path, &error))?;
     if is_there {
         match open_existing(path, network) {
             Ok(opened) => return Ok(opened),
             Err(IndexError::Damaged { detail }) => {
-                tracing::warn!(file = %path.display(), detail, "the index is of no use and is built anew");
+                tracing::warn!(file = %path.display(), detail, "the index is unusable and is rebuilt");
                 remove(path)?;
             }
             Err(error) => return Err(error),
@@ -99,7 +99,7 @@ fn builder() -> Builder {
 
 fn begin_write(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
-    // So that opening after a crash does not walk through the file.
+    // Opening after a crash then needs no scan of the file.
     transaction.set_quick_repair(true);
     Ok(transaction)
 }
@@ -114,7 +114,7 @@ pub(super) fn remove(path: &Path) -> Result<(), IndexError> {
 
 /// Closes a database that nobody else holds.
 pub(super) fn close(path: &Path, database: Arc<Database>) {
-    // Closing writes a little too, and so finds damage.
+    // Closing writes a little too, so it can find damage.
     let closed = guarded(path, || {
         drop(database);
         Ok(())
@@ -124,19 +124,19 @@ pub(super) fn close(path: &Path, database: Arc<Database>) {
     }
 }
 
-/// Writes a batch in one durable commit.
-pub(super) fn write(path: &Path, database: &Database, batch: &Batch) -> Result<(), IndexError> {
+/// Writes a change in one durable commit.
+pub(super) fn write(path: &Path, database: &Database, change: &IndexChange) -> Result<(), IndexError> {
     guarded(path, || {
         let transaction = begin_write(database)?;
         {
             let mut rows = transaction.open_table(ROWS)?;
-            for key in &batch.removed {
+            for key in &change.removed {
                 rows.remove(key)?;
             }
-            for key in &batch.added {
+            for key in &change.added {
                 rows.insert(key, ())?;
             }
-            transaction.open_table(META)?.insert(META_TIP, tip_row(&batch.tip).as_slice())?;
+            transaction.open_table(META)?.insert(META_TIP, tip_row(&change.tip).as_slice())?;
         }
         transaction.commit()?;
         Ok(())
@@ -170,7 +170,7 @@ fn from_io(path: &Path, error: &io::Error) -> IndexError {
     }
 }
 
-/// Runs what reads or writes the file. A damaged one can make redb panic: that is an error like any other.
+/// Runs code that reads or writes the file. A damaged one can make redb panic: that is an error like any other.
 pub(super) fn guarded<T>(path: &Path, body: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, IndexError> {
     let last_words = format!("{} is damaged and cannot even be closed: remove it and start again", path.display());
     let unusable = |detail: &str| IndexError::Unusable { file: path.to_owned(), detail: detail.to_owned() };

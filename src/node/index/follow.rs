@@ -1,4 +1,4 @@
-//! The thread that keeps the index up with the best chain.
+//! The thread that keeps the index in step with the best chain.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use redb::Database;
 
-use super::file::{self, Batch};
+use super::file::{self, IndexChange};
 use super::{IndexError, Shared, row};
 use crate::engine::event::Place;
 use crate::node::store::{Snapshot, StoreError};
 use crate::protocol::{Block, Height};
 
-/// One round takes in no more blocks once it has so many rows, so that views see how it goes on.
+/// A round ends at this many rows, so that views see progress.
 const ROUND_ROWS_MAX: usize = 500_000;
-/// With so many rows in memory, 16 bytes each, they go to the file.
+/// At this many rows in memory, 16 bytes each, they are written to the file.
 const FRESH_ROWS_MAX: usize = 1_000_000;
-/// After so many blocks at once, more are expected soon.
-const GATHER_BLOCKS: u64 = 64;
-/// And this is how long they are waited for, unless a view waits, so that they share a round.
-const GATHER_TIME: Duration = Duration::from_millis(500);
-/// So long a single block is left to those who pass it on and tell of it, unless a view waits.
-const PASSING_TIME: Duration = Duration::from_millis(10);
-/// When nothing has come for so long, all goes to the file.
-const REST_TIME: Duration = Duration::from_secs(1);
-/// Else after so long: this much a crash may cost, of work that is done again.
-const FRESH_TIME: Duration = Duration::from_secs(60);
-/// A file that is found damaged so often in one run is given up.
+/// After more blocks than this at once, others are expected soon.
+const COLLECT_BLOCKS: u64 = 64;
+/// How long they are waited for, unless a view waits, so that they share a round.
+const COLLECT_PAUSE: Duration = Duration::from_millis(500);
+/// How long a single block waits, unless a view does, so that relaying and announcing it goes first.
+const RELAY_PAUSE: Duration = Duration::from_millis(10);
+/// After this long without a block, all rows are written to the file.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Otherwise rows are written this often. A crash costs at most as much work.
+const WRITE_INTERVAL: Duration = Duration::from_secs(60);
+/// Rebuilds in one run. A file that is found damaged once more is given up.
 const REBUILDS_MAX: u32 = 3;
 
 /// Follows the store.
@@ -36,12 +36,12 @@ pub(super) struct Follower {
     told: Box<dyn Fn(Place) + Send>,
 }
 
-/// An open file, and what is not in it yet.
-struct Progress {
+/// An open file, and the rows that are not in it yet.
+struct OpenIndex {
     database: Arc<Database>,
     /// The last block that is indexed.
     tip: Place,
-    /// The last one that is in the file, and since when.
+    /// The last one that is in the file, and when it was written.
     written: Place,
     written_at: Instant,
     /// Rows that are not in the file, in order.
@@ -53,14 +53,14 @@ impl Follower {
         Self { shared, notes, told }
     }
 
-    /// Until it is stopped, the store is closed, or no index can be kept.
+    /// Runs until it is stopped, the store is closed, or no index can be kept.
     pub(super) fn run(&self) {
         let mut rebuilds = 0;
         while let Err(error) = self.attempt() {
             match error {
                 IndexError::Damaged { detail } if rebuilds < REBUILDS_MAX => {
                     rebuilds += 1;
-                    tracing::warn!(file = %self.shared.file.display(), detail, "the index is built anew");
+                    tracing::warn!(file = %self.shared.file.display(), detail, "the index is rebuilt");
                     if let Err(error) = file::remove(&self.shared.file) {
                         return self.shared.fail(error.detail());
                     }
@@ -70,11 +70,11 @@ impl Follower {
         }
     }
 
-    /// With one file, from opening to closing it.
+    /// Works with one file, from opening to closing it.
     fn attempt(&self) -> Result<(), IndexError> {
         let path = &self.shared.file;
         let (database, tip) = file::open(path, &self.shared.network)?;
-        let mut progress = Progress { database, tip, written: tip, written_at: Instant::now(), fresh: Arc::default() };
+        let mut progress = OpenIndex { database, tip, written: tip, written_at: Instant::now(), fresh: Arc::default() };
         self.shared.change(|state| {
             state.database = Some(Arc::clone(&progress.database));
             state.damage = None;
@@ -90,7 +90,7 @@ impl Follower {
         result
     }
 
-    fn follow(&self, progress: &mut Progress) -> Result<(), IndexError> {
+    fn follow(&self, progress: &mut OpenIndex) -> Result<(), IndexError> {
         loop {
             {
                 let mut state = self.shared.state();
@@ -107,23 +107,23 @@ impl Follower {
                 Err(IndexError::Store(StoreError::Closed)) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            if progress.fresh.len() >= FRESH_ROWS_MAX || progress.written_at.elapsed() >= FRESH_TIME {
+            if progress.fresh.len() >= FRESH_ROWS_MAX || progress.written_at.elapsed() >= WRITE_INTERVAL {
                 self.write(progress)?;
             }
-            let is_many = progress.tip.height - from.height > GATHER_BLOCKS;
+            let is_many = progress.tip.height - from.height > COLLECT_BLOCKS;
             if !is_more && !self.wait(progress, is_many)? {
                 return Ok(());
             }
         }
     }
 
-    /// Waits for something to do. Gives false when nothing will come any more.
-    fn wait(&self, progress: &mut Progress, is_many: bool) -> Result<bool, IndexError> {
+    /// Waits for something to do. False: nothing more will come.
+    fn wait(&self, progress: &mut OpenIndex, is_many: bool) -> Result<bool, IndexError> {
         loop {
             let noted = if progress.written == progress.tip {
                 self.notes.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
-                self.notes.recv_timeout(REST_TIME)
+                self.notes.recv_timeout(IDLE_TIMEOUT)
             };
             match noted {
                 Ok(()) => break,
@@ -131,9 +131,9 @@ impl Follower {
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
             }
         }
-        let gathered = Instant::now() + if is_many { GATHER_TIME } else { PASSING_TIME };
+        let deadline = Instant::now() + if is_many { COLLECT_PAUSE } else { RELAY_PAUSE };
         while !self.is_urgent() {
-            match self.notes.recv_deadline(gathered) {
+            match self.notes.recv_deadline(deadline) {
                 Ok(()) => {}
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
@@ -147,13 +147,13 @@ impl Follower {
         state.waiting > 0 || state.is_ending || state.damage.is_some()
     }
 
-    /// One round towards the best block. Gives whether there is more to do at once.
-    fn advance(&self, progress: &mut Progress) -> Result<bool, IndexError> {
+    /// One round towards the best block. True: there is more to do at once.
+    fn advance(&self, progress: &mut OpenIndex) -> Result<bool, IndexError> {
         let snapshot = self.shared.reader.snapshot()?;
         let best = snapshot.tip();
-        let Batch { removed, added, tip } = self.collect(&snapshot, progress.tip)?;
+        let IndexChange { removed, added, tip } = self.collect(&snapshot, progress.tip)?;
         let is_best = is_best(&snapshot, &tip)?;
-        // The store keeps old pages for it.
+        // The store keeps old pages as long as it lives.
         drop(snapshot);
         if tip == progress.tip {
             return Ok(false);
@@ -161,10 +161,10 @@ impl Follower {
         if removed.is_empty() {
             progress.fresh = Arc::new(merged(&progress.fresh, &added));
         } else {
-            // What leaves the chain may be in the file.
+            // Rows of blocks that leave the chain may be in the file.
             let stays = progress.fresh.iter().filter(|key| removed.binary_search(key).is_err());
-            let batch = Batch { added: merged(&stays.copied().collect::<Vec<_>>(), &added), removed, tip };
-            file::write(&self.shared.file, &progress.database, &batch)?;
+            let change = IndexChange { added: merged(&stays.copied().collect::<Vec<_>>(), &added), removed, tip };
+            file::write(&self.shared.file, &progress.database, &change)?;
             (progress.written, progress.written_at, progress.fresh) = (tip, Instant::now(), Arc::default());
         }
         progress.tip = tip;
@@ -175,11 +175,11 @@ impl Follower {
         Ok(tip != best)
     }
 
-    /// Writes what is not in the file.
-    fn write(&self, progress: &mut Progress) -> Result<(), IndexError> {
+    /// Writes the rows that are not in the file.
+    fn write(&self, progress: &mut OpenIndex) -> Result<(), IndexError> {
         if progress.written != progress.tip {
-            let batch = Batch { removed: Vec::new(), added: progress.fresh.to_vec(), tip: progress.tip };
-            file::write(&self.shared.file, &progress.database, &batch)?;
+            let change = IndexChange { removed: Vec::new(), added: progress.fresh.to_vec(), tip: progress.tip };
+            file::write(&self.shared.file, &progress.database, &change)?;
             (progress.written, progress.fresh) = (progress.tip, Arc::default());
             self.show(progress);
         }
@@ -187,15 +187,15 @@ impl Follower {
         Ok(())
     }
 
-    fn show(&self, progress: &Progress) {
+    fn show(&self, progress: &OpenIndex) {
         self.shared.change(|state| {
             state.fresh = Arc::clone(&progress.fresh);
             (state.written, state.indexed) = (progress.written, progress.tip);
         });
     }
 
-    /// What leads from `tip` towards the best block: first down to where the chains part, then up.
-    fn collect(&self, snapshot: &Snapshot, mut tip: Place) -> Result<Batch, IndexError> {
+    /// The change from `tip` towards the best block: first down to the fork, then up.
+    fn collect(&self, snapshot: &Snapshot, mut tip: Place) -> Result<IndexChange, IndexError> {
         let network = &self.shared.network;
         let (mut removed, mut added) = (Vec::new(), Vec::new());
         while removed.len() < ROUND_ROWS_MAX && !is_best(snapshot, &tip)? {
@@ -215,14 +215,14 @@ impl Follower {
             keys.sort_unstable();
             keys.dedup();
         }
-        Ok(Batch { removed, added, tip })
+        Ok(IndexChange { removed, added, tip })
     }
 }
 
-/// Two lists in order, in one.
+/// Merges two sorted lists.
 fn merged(one: &[u128], other: &[u128]) -> Vec<u128> {
     let mut keys = [one, other].concat();
-    // This sort finds the two runs and merges them.
+    // This sort detects the two runs and merges them.
     keys.sort();
     keys
 }

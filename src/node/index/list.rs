@@ -1,22 +1,22 @@
-//! The rows at one moment, and what several lists of them have in common, from the newest down.
+//! The rows at one moment, and the intersection of several lists of them, newest first.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use redb::ReadOnlyTable;
 
-use super::row::{List, Spot, spot_of};
+use super::row::{RowList, Spot, spot_of};
 
 /// The rows of the index at one moment.
-pub(super) struct Rows {
+pub(super) struct RowSet {
     /// In the file.
     pub(super) written: ReadOnlyTable<u128, ()>,
-    /// Not in the file yet, in order.
+    /// Not in the file yet, sorted.
     pub(super) fresh: Arc<Vec<u128>>,
 }
 
-impl Rows {
-    /// The places of some rows, at most so many.
+impl RowSet {
+    /// The places of the rows with these keys, at most `count`.
     pub(super) fn first(&self, keys: RangeInclusive<u128>, count: usize) -> Result<Vec<Spot>, redb::Error> {
         let fresh = self.fresh[self.fresh.partition_point(|key| key < keys.start())..].iter();
         let mut spots: Vec<_> =
@@ -27,7 +27,7 @@ impl Rows {
         Ok(spots)
     }
 
-    /// The highest of some keys.
+    /// The highest of these keys.
     fn last(&self, keys: RangeInclusive<u128>) -> Result<Option<u128>, redb::Error> {
         let below = self.fresh.partition_point(|key| key <= keys.end());
         let fresh = self.fresh[..below].last().copied().filter(|key| keys.contains(key));
@@ -36,30 +36,30 @@ impl Rows {
     }
 }
 
-/// The places that are in all of some lists and not below a floor.
-pub(super) struct Common<'a> {
-    rows: &'a Rows,
+/// The places that are in all lists and not below a floor.
+pub(super) struct Intersection<'a> {
+    rows: &'a RowSet,
     /// At least one.
-    lists: Vec<List>,
+    lists: Vec<RowList>,
     floor: Spot,
     steps_left: usize,
 }
 
-/// Where a search came to.
+/// The result of a search.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// This is in all lists.
+    /// This place is in all lists.
     At(Spot),
     /// There is nothing more.
     Nothing,
-    /// The steps are used up. Nothing above this was left out.
-    Tired(Spot),
+    /// The steps are used up. No place above this one was left out.
+    OutOfSteps(Spot),
 }
 
-impl<'a> Common<'a> {
-    /// Takes at most so many steps, each of which reads a few pages.
-    pub(super) fn new(rows: &'a Rows, lists: Vec<List>, floor: Spot, steps_max: usize) -> Self {
-        assert!(!lists.is_empty(), "what is in no list can't be found");
+impl<'a> Intersection<'a> {
+    /// The search takes at most `steps_max` steps, each of which reads a few pages.
+    pub(super) fn new(rows: &'a RowSet, lists: Vec<RowList>, floor: Spot, steps_max: usize) -> Self {
+        assert!(!lists.is_empty(), "an intersection needs a list");
         Self { rows, lists, floor, steps_left: steps_max }
     }
 
@@ -71,7 +71,9 @@ impl<'a> Common<'a> {
         let Some(mut highest) = bound.before() else { return Ok(Found::Nothing) };
         let (mut agreed, mut at) = (0, 0);
         while agreed < self.lists.len() {
-            let Some(steps_left) = self.steps_left.checked_sub(1) else { return Ok(Found::Tired(highest.after())) };
+            let Some(steps_left) = self.steps_left.checked_sub(1) else {
+                return Ok(Found::OutOfSteps(highest.after()));
+            };
             self.steps_left = steps_left;
             let Some(place) = self.seek(self.lists[at], highest)? else { return Ok(Found::Nothing) };
             agreed = if place == highest { agreed + 1 } else { 1 };
@@ -81,7 +83,7 @@ impl<'a> Common<'a> {
         Ok(Found::At(highest))
     }
 
-    fn seek(&self, list: List, highest: Spot) -> Result<Option<Spot>, redb::Error> {
+    fn seek(&self, list: RowList, highest: Spot) -> Result<Option<Spot>, redb::Error> {
         if highest < self.floor {
             return Ok(None);
         }
@@ -98,6 +100,7 @@ mod tests {
     use super::*;
     use crate::node::index::file;
     use crate::protocol::{Network, Parameters};
+    use crate::random::Random;
 
     #[test]
     fn what_lists_have_in_common_is_found_in_any_number_of_steps() {
@@ -105,24 +108,20 @@ mod tests {
         let network = Network::new(Parameters::dev()).expect("a preset is valid");
         let path = folder.path().join(file::FILE);
         let (database, tip) = file::open(&path, &network).expect("made");
-        let mut random = 5_u64;
-        // A plain generator, so that a failure can be repeated.
-        let mut is_one_of = |share: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33).is_multiple_of(share)
-        };
+        let mut random = Random::new(5);
+        let mut is_one_of = |share: u64| random.below(share) == 0;
         let spot = |number: u64| Spot::new(number / 3, number % 3).expect("small");
         let sets: Vec<BTreeSet<u64>> =
             [4, 2, 3].iter().map(|share| (0..600).filter(|_| is_one_of(*share)).collect()).collect();
-        let lists = ["a", "b", "c"].map(List::tag);
+        let lists = ["a", "b", "c"].map(RowList::tag);
         let mut added: Vec<u128> =
             lists.iter().zip(&sets).flat_map(|(list, set)| set.iter().map(|number| list.key(spot(*number)))).collect();
         added.sort_unstable();
         // Some of them are in the file, some are not yet.
         let (fresh, added) = added.into_iter().partition(|_| is_one_of(3));
-        file::write(&path, &database, &file::Batch { removed: vec![], added, tip }).expect("written");
+        file::write(&path, &database, &file::IndexChange { removed: vec![], added, tip }).expect("written");
         let written = database.begin_read().expect("readable").open_table(file::ROWS).expect("made");
-        let rows = Rows { written, fresh: Arc::new(fresh) };
+        let rows = RowSet { written, fresh: Arc::new(fresh) };
         for (count, floor) in [(1, 0), (2, 0), (3, 0), (3, 300), (3, 600)] {
             let wanted: Vec<_> = (floor..600)
                 .rev()
@@ -132,7 +131,7 @@ mod tests {
             for steps_max in [2 * count, 2 * count + 1, 50, 10_000] {
                 let (mut bound, mut found) = (Spot::LAST, Vec::new());
                 'pages: loop {
-                    let mut common = Common::new(&rows, lists[..count].to_vec(), spot(floor), steps_max);
+                    let mut common = Intersection::new(&rows, lists[..count].to_vec(), spot(floor), steps_max);
                     loop {
                         match common.below(bound).expect("readable") {
                             Found::At(spot) => {
@@ -140,7 +139,7 @@ mod tests {
                                 bound = spot;
                             }
                             Found::Nothing => break 'pages,
-                            Found::Tired(at) => {
+                            Found::OutOfSteps(at) => {
                                 assert!(at <= bound);
                                 bound = at;
                                 break;

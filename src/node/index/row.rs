@@ -5,8 +5,8 @@
 //!   kind     the beginning of a hash        height    place in the block: 0 the reward, n the n-th transaction
 //! ```
 //!
-//! So the rows of one kind and hash are a list in the order of the chain, and a lookup begins at either of its ends. The
-//! hash is cut short to keep the pages few: rows of two that begin alike are told apart by what is in the block.
+//! So the rows of one kind and hash are a list in chain order, which can be read from either end. The hash is truncated
+//! to save space: a collision is detected by comparing with the block.
 
 use crate::protocol::hash::sha256;
 use crate::protocol::record::Record;
@@ -15,9 +15,9 @@ use crate::protocol::{Action, Address, Block, Network, TransactionId};
 const SLOT_BITS: u32 = 24;
 const HEIGHT_BITS: u32 = 40;
 const SPOT_BITS: u32 = SLOT_BITS + HEIGHT_BITS;
-/// Of a hash.
+/// Bits of a hash in a key.
 pub(super) const PREFIX_BITS: u32 = 60;
-/// Hex digits of a hash that are in a key.
+/// Hex digits of a hash in a key.
 pub(super) const PREFIX_DIGITS: usize = PREFIX_BITS as usize / 4;
 
 /// A place in the chain: a height, and a place in that block.
@@ -72,9 +72,9 @@ impl Spot {
 
 /// The rows of one kind and one hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct List(u128);
+pub(super) struct RowList(u128);
 
-impl List {
+impl RowList {
     const ID: u8 = 1;
     const ACCOUNT: u8 = 2;
     const RECORD: u8 = 3;
@@ -92,7 +92,7 @@ impl List {
         Self::new(Self::ID, id.as_bytes())
     }
 
-    /// What an account sent, received, mined and recorded.
+    /// Everything that an account sent, received, mined and recorded.
     pub(super) fn account(address: &Address) -> Self {
         Self::new(Self::ACCOUNT, &address.0)
     }
@@ -134,7 +134,7 @@ impl List {
 
 /// The place that a key ends with.
 pub(super) fn spot_of(key: u128) -> Spot {
-    // The lower half.
+    // Truncates to the lower half.
     Spot(key as u64)
 }
 
@@ -143,19 +143,19 @@ pub(super) fn add_rows(block: &Block, network: &Network, keys: &mut Vec<u128>) {
     let (height, genesis) = (block.header.height.0, network.genesis_id());
     let reward = &block.body.reward;
     let spot = Spot::first_of(height);
-    keys.extend([List::id(&reward.id(&block.header.parent)).key(spot), List::account(&reward.to).key(spot)]);
+    keys.extend([RowList::id(&reward.id(&block.header.parent)).key(spot), RowList::account(&reward.to).key(spot)]);
     for (slot, signed) in (1..).zip(block.body.transactions.iter()) {
         let spot = Spot::on_chain(height, slot);
         let transaction = &signed.transaction;
         let sender = transaction.sender.address();
-        keys.extend([List::id(&transaction.id(&genesis)).key(spot), List::account(&sender).key(spot)]);
+        keys.extend([RowList::id(&transaction.id(&genesis)).key(spot), RowList::account(&sender).key(spot)]);
         match &transaction.action {
-            Action::Transfer { to, .. } => keys.push(List::account(to).key(spot)),
+            Action::Transfer { to, .. } => keys.push(RowList::account(to).key(spot)),
             Action::Record { data } => {
                 let record = Record::read(data);
-                let lists = [List::records(), List::sender(&sender), List::content(&record.content_hash())];
+                let lists = [RowList::records(), RowList::sender(&sender), RowList::content(&record.content_hash())];
                 keys.extend(lists.map(|list| list.key(spot)));
-                keys.extend(record.tags.iter().map(|tag| List::tag(&tag.to_string()).key(spot)));
+                keys.extend(record.tags.iter().map(|tag| RowList::tag(&tag.to_string()).key(spot)));
             }
         }
     }

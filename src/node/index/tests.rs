@@ -124,7 +124,7 @@ fn random_chain(seed: u64, blocks: u64) -> Chain {
     let mut nonces = [0_u64; ACCOUNTS as usize + 1];
     for _ in 0..blocks {
         let mut transactions = Vec::new();
-        // Whoever was paid before can pay.
+        // Accounts that were paid before can pay.
         let mut coins = chain.ledger.account(&chain.address()).balance.units() / Amount::COIN.units();
         for _ in 0..random.below(6) {
             let who = random.below(u64::from(ACCOUNTS)) as u8 + 1;

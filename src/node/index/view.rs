@@ -1,12 +1,12 @@
-//! Reading the index and the store as they were at one tip.
+//! Reading the index and the store at one tip.
 
 use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase};
 
 use super::entry::{Cursor, Entry, Item, Location, Page, Query, RecordEntry, Roles};
-use super::list::{Common, Found, Rows};
-use super::row::{List, Spot};
+use super::list::{Found, Intersection, RowSet};
+use super::row::{RowList, Spot};
 use super::{Index, IndexError, file};
 use crate::engine::event::Place;
 use crate::node::store::Snapshot;
@@ -15,34 +15,34 @@ use crate::protocol::{Action, Address, Block, Header, Height, SignedTransaction,
 
 /// The most rows on a page, whatever is asked for.
 pub const PAGE_ENTRIES_MAX: usize = 1000;
-/// A page ends early after so many steps through the lists, each of which reads a few pages of the file.
+/// A page ends early after this many steps through the lists, each of which reads a few pages of the file.
 pub const SCAN_STEPS_MAX: usize = 2000;
-/// Fewer hex digits name no transaction.
+/// The least number of hex digits that name a transaction.
 const PREFIX_DIGITS_MIN: usize = 8;
-/// So many ids are all that anybody wants to know of.
+/// Two ids are enough to see that a prefix is ambiguous.
 const PREFIX_IDS_MAX: usize = 2;
 
-/// The index and the store at one tip. Later blocks do not change it; keep it as long as an answer takes, because the
-/// files can't reuse their old pages meanwhile.
+/// The index and the store at one tip. Later blocks do not change it. Keep it no longer than an answer takes, because the
+/// files can't reuse old pages meanwhile.
 pub struct View {
     index: Index,
     snapshot: Snapshot,
-    rows: Rows,
+    rows: RowSet,
     tip: Place,
 }
 
 impl View {
-    /// `None` if the index has not come to `wanted` yet, or is on a branch that the store has left.
+    /// `None` if the index has not reached `wanted` yet, or is on a branch that the store has left.
     pub(super) fn open(index: &Index, wanted: Place) -> Result<Option<Self>, IndexError> {
         let Some(Begun { transaction, written, fresh, tip }) = begin(index)? else { return Ok(None) };
         let read = || Ok((file::tip(&transaction)?, transaction.open_table(file::ROWS)?));
-        let (in_file, rows) = file::guarded(&index.shared.file, read).map_err(|error| told(index, error))?;
+        let (in_file, rows) = file::guarded(&index.shared.file, read).map_err(|error| report(index, error))?;
         if in_file != written {
-            // The fresh rows are just on their way into it.
+            // The fresh rows are being written to it right now.
             return Ok(None);
         }
-        let rows = Rows { written: rows, fresh };
-        // The index never knows more than the store, so the store is looked at after it.
+        let rows = RowSet { written: rows, fresh };
+        // The index is never ahead of the store, so the store is read second.
         let snapshot = index.shared.reader.snapshot()?;
         let is_best = snapshot.header_at(tip.height)?.is_some_and(|header| header.id() == tip.id);
         let is_new_enough = tip.height >= wanted.height || tip == snapshot.tip();
@@ -71,8 +71,8 @@ impl View {
 
     /// Where a transaction, or a reward, is.
     pub fn find(&self, id: &TransactionId) -> Result<Option<Location>, IndexError> {
-        let list = List::id(id);
-        let mut blocks = Blocks::new(self);
+        let list = RowList::id(id);
+        let mut blocks = BlockCache::new(self);
         for spot in self.spots(list.key(Spot::FIRST)..=list.key(Spot::LAST))? {
             let Some(item) = blocks.item(spot)? else { continue };
             if item.id == *id {
@@ -88,8 +88,8 @@ impl View {
         if !(PREFIX_DIGITS_MIN..=64).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(IndexError::BadPrefix);
         }
-        let keys = List::ids_from(&digits).ok_or(IndexError::BadPrefix)?;
-        let (mut found, mut blocks) = (Vec::new(), Blocks::new(self));
+        let keys = RowList::ids_from(&digits).ok_or(IndexError::BadPrefix)?;
+        let (mut found, mut blocks) = (Vec::new(), BlockCache::new(self));
         for spot in self.spots(keys)? {
             let Some(item) = blocks.item(spot)? else { continue };
             if item.id.to_string().starts_with(&digits) && !found.contains(&item.id) {
@@ -102,17 +102,17 @@ impl View {
         Ok(found)
     }
 
-    /// What an account sent, received, mined and recorded, the newest first, from the row before `before` on.
+    /// Everything that an account sent, received, mined and recorded, newest first, from the row before `before` on.
     pub fn history(&self, address: &Address, before: Option<Cursor>, limit: usize) -> Result<Page<Entry>, IndexError> {
-        let mut blocks = Blocks::new(self);
-        self.page(vec![List::account(address)], Spot::FIRST, before, limit, |spot| {
+        let mut blocks = BlockCache::new(self);
+        self.page(vec![RowList::account(address)], Spot::FIRST, before, limit, |spot| {
             let Some(FoundItem { place, timestamp, id, item }) = blocks.item(spot)? else { return Ok(None) };
             let roles = roles(address, &item);
             Ok((roles != Roles::default()).then_some(Entry { place, timestamp, id, item, roles }))
         })
     }
 
-    /// The records that `query` describes, the newest first, from the row before `before` on.
+    /// The records that match `query`, newest first, from the row before `before` on.
     pub fn records(
         &self,
         query: &Query,
@@ -123,38 +123,37 @@ impl View {
             return Ok(Page { entries: Vec::new(), next: None });
         };
         let mut lists = Vec::new();
-        lists.extend(query.find.as_ref().map(List::content));
-        lists.extend(query.from.as_ref().map(List::sender));
-        lists.extend(query.tag.as_ref().map(|tag| List::tag(&tag.to_string())));
+        lists.extend(query.find.as_ref().map(RowList::content));
+        lists.extend(query.from.as_ref().map(RowList::sender));
+        lists.extend(query.tag.as_ref().map(|tag| RowList::tag(&tag.to_string())));
         if lists.is_empty() {
-            lists.push(List::records());
+            lists.push(RowList::records());
         }
-        let mut blocks = Blocks::new(self);
+        let mut blocks = BlockCache::new(self);
         self.page(lists, floor, before, limit, |spot| {
             let Some(found) = blocks.item(spot)? else { return Ok(None) };
             Ok(record_entry(found).filter(|entry| is_wanted(entry, query)))
         })
     }
 
-    /// The rows of a page: what `read` makes of the places that are in all lists. It gives `None` for a row that is
-    /// there because two hashes begin alike.
+    /// A page of the places that are in all lists, as read by `read`. It returns `None` for a collision of hash prefixes.
     fn page<T>(
         &self,
-        lists: Vec<List>,
+        lists: Vec<RowList>,
         floor: Spot,
         before: Option<Cursor>,
         limit: usize,
         mut read: impl FnMut(Spot) -> Result<Option<T>, IndexError>,
     ) -> Result<Page<T>, IndexError> {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX);
-        let mut common = Common::new(&self.rows, lists, floor, SCAN_STEPS_MAX);
+        let mut common = Intersection::new(&self.rows, lists, floor, SCAN_STEPS_MAX);
         let mut bound = before.map_or(Spot::LAST, |cursor| cursor.0);
         let mut entries = Vec::new();
         loop {
             let place = match self.guarded(|| common.below(bound))? {
                 Found::At(place) => place,
                 Found::Nothing => return Ok(Page { entries, next: None }),
-                Found::Tired(bound) => return Ok(Page { entries, next: Some(Cursor(bound)) }),
+                Found::OutOfSteps(bound) => return Ok(Page { entries, next: Some(Cursor(bound)) }),
             };
             if entries.len() == limit {
                 return Ok(Page { entries, next: Some(Cursor(bound)) });
@@ -164,7 +163,7 @@ impl View {
         }
     }
 
-    /// The lowest place in a block of this time or later. Timestamps never go back along the chain.
+    /// The lowest place in a block of this time or later. Timestamps never decrease along the chain.
     fn first_since(&self, since: UnixMillis) -> Result<Option<Spot>, IndexError> {
         let (mut low, mut high) = (0, self.tip.height.0 + 1);
         while low < high {
@@ -184,20 +183,20 @@ impl View {
     }
 
     fn guarded<T>(&self, body: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, IndexError> {
-        file::guarded(&self.index.shared.file, body).map_err(|error| told(&self.index, error))
+        file::guarded(&self.index.shared.file, body).map_err(|error| report(&self.index, error))
     }
 }
 
-/// What belongs together.
+/// A consistent moment of the index: file, fresh rows and tip.
 struct Begun {
     transaction: ReadTransaction,
-    /// What the file's tip must be.
+    /// The tip that the file must have.
     written: Place,
     fresh: Arc<Vec<u128>>,
     tip: Place,
 }
 
-/// `None` while the file is being opened.
+/// `None`: the file is being opened.
 fn begin(index: &Index) -> Result<Option<Begun>, IndexError> {
     let file = &index.shared.file;
     let result = {
@@ -214,18 +213,18 @@ fn begin(index: &Index) -> Result<Option<Begun>, IndexError> {
         };
         file::guarded(file, || Ok(database.begin_read()?)).map(begun)
     };
-    result.map(Some).map_err(|error| told(index, error))
+    result.map(Some).map_err(|error| report(index, error))
 }
 
-/// Lets a damaged file be built anew.
-fn told(index: &Index, error: IndexError) -> IndexError {
+/// Has a damaged file rebuilt.
+fn report(index: &Index, error: IndexError) -> IndexError {
     if let IndexError::Damaged { detail } = &error {
         index.report_damage(detail);
     }
     error
 }
 
-/// What is at a place.
+/// The transaction or reward at a place.
 struct FoundItem {
     place: Place,
     timestamp: UnixMillis,
@@ -233,13 +232,13 @@ struct FoundItem {
     item: Item,
 }
 
-/// Reads blocks, one at a time: rows that follow each other are often of the same block.
-struct Blocks<'a> {
+/// Reads blocks, and keeps the last one: rows that follow each other are often of the same block.
+struct BlockCache<'a> {
     view: &'a View,
     last: Option<(Place, Block)>,
 }
 
-impl<'a> Blocks<'a> {
+impl<'a> BlockCache<'a> {
     fn new(view: &'a View) -> Self {
         Self { view, last: None }
     }

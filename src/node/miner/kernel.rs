@@ -1,4 +1,4 @@
-//! SHA-256 for a miner, as fast as each processor can: one function behind a safe face, and what it is made of.
+//! SHA-256 for a miner, as fast as each processor allows, behind one safe function.
 //!
 //! | kernel | at once | needs |
 //! | --- | --- | --- |
@@ -7,9 +7,9 @@
 //! | `avx2` | 8 | AVX2 |
 //! | `portable` | 1 | nothing |
 //!
-//! A kernel computes the first word of many hashes, no more: nearly all nonces are told apart by it. Who asks checks
-//! the rest with `sha2`. All kernels give the same answers, and a kernel only exists where the processor has what it
-//! needs: the one `unsafe` is here. What a nonce is, in which order they are tried, and targets are not known here.
+//! A kernel computes only the first word of each hash, which rules out nearly all nonces. The caller checks the rest with
+//! `sha2`. All kernels give the same answers, and a kernel exists only if the processor has the instructions: the one
+//! `unsafe` is here. Nonces, their order and targets are not known here.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -26,7 +26,7 @@ mod sha_ni;
 /// The word of a message block that varies, as bytes 28 to 31: the last ones before the padding of a 96-byte message.
 pub(super) const VARYING_WORD: usize = 7;
 
-/// A way to compute hashes which this processor can go.
+/// An implementation that this processor can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kernel(Way);
 
@@ -42,7 +42,7 @@ enum Way {
 }
 
 impl Kernel {
-    /// All that this processor can go, the fastest first.
+    /// All that this processor can run, fastest first.
     pub fn offered() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vectors = [
@@ -55,13 +55,13 @@ impl Kernel {
         vectors.into_iter().chain([(Way::Portable, true)]).filter(|(_, is_there)| *is_there).map(|(way, _)| Self(way))
     }
 
-    /// The one to mine with. In a build that is not optimised that is `portable`: `sha2` always is.
+    /// The one to mine with. In an unoptimised build it is `portable`, because `sha2` is always optimised.
     pub fn fastest() -> Self {
         let portable = Self(Way::Portable);
         if cfg!(debug_assertions) { portable } else { Self::offered().next().unwrap_or(portable) }
     }
 
-    /// As in the module's table.
+    /// The name in the module's table.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -74,15 +74,15 @@ impl Kernel {
         }
     }
 
-    /// How many attempts a thread makes before it looks whether they are still wanted: well under a millisecond's.
+    /// Attempts between two checks for a new template: well below a millisecond of work.
     pub(super) fn attempts_between_looks(self) -> u32 {
         // 2 million a second without any SHA instructions, 25 million and more with vectors.
         if self.0 == Way::Portable { 1 << 10 } else { 1 << 14 }
     }
 
-    /// Goes on with SHA-256 from the state `midstate` with `block`, in which [`VARYING_WORD`] is replaced by the bytes
-    /// (little endian) of `first`, `first + 1`, ... (`count` values, wrapping). Gives how many of them come before the
-    /// first one where the first word of the new state is at most `bound`.
+    /// Continues SHA-256 from the state `midstate` with `block`, in which [`VARYING_WORD`] is replaced by the bytes
+    /// (little endian) of `first`, `first + 1`, ... (`count` values, wrapping). Returns the number of values before the
+    /// first one for which the first word of the new state is at most `bound`.
     #[allow(unsafe_code)]
     pub(super) fn scan(self, midstate: &[u32; 8], block: &[u8; 64], first: u32, count: u32, bound: u32) -> Option<u32> {
         match self.0 {
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// What `scan` promises, word by word.
+    /// The contract of `scan`, word by word.
     fn expected(midstate: &[u32; 8], block: &[u8; 64], first: u32, count: u32, bound: u32) -> Option<u32> {
         (0..count).find(|done| {
             let mut block = *block;

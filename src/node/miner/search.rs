@@ -1,4 +1,4 @@
-//! The search for a nonce in one header: which nonces are tried in which order, and which of them will do.
+//! The search for a nonce in one header: which nonces are tried in which order, and which of them meets the target.
 //!
 //! An attempt is one SHA-256 compression: the first 64 of a header's 96 bytes are the same for all nonces, so their
 //! state is kept. A nonce is the last 8 bytes, which are words 6 and 7 of the second block; of these, word 7 runs
@@ -13,8 +13,8 @@ use super::kernel::{Kernel, VARYING_WORD};
 use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::{BlockId, Header, Target};
 
-/// So many bits of a nonce's upper half run first, then its lower half, then the rest of the upper one. Nonces stay
-/// below 2^53 that way, for some years of searching, and readers of JSON know them exactly.
+/// This many bits of a nonce's upper half run first, then its lower half, then the rest of the upper one. So nonces stay
+/// below 2^53 for some years of searching, and JSON readers get them exactly.
 const RUN_BITS: u32 = 21;
 /// Attempts that differ in the first running bits alone.
 const RUN: u64 = 1 << RUN_BITS;
@@ -29,7 +29,7 @@ pub struct Search {
     /// The last block of the padded header.
     block: [u8; 64],
     target: Target,
-    /// The first 64 bits of the bound: nearly all hashes are told apart by them.
+    /// The first 64 bits of the bound, which decide nearly all hashes.
     bound_top: u64,
 }
 
@@ -37,7 +37,7 @@ impl Search {
     /// Where the nonce is in the last block.
     const NONCE_AT: usize = HEADER_BYTES - 64 - 8;
 
-    /// `None` if nothing can meet the target because it is none.
+    /// `None` if the target is invalid, so that no hash meets it.
     pub fn new(header: &Header) -> Option<Self> {
         /// FIPS 180-4, section 5.3.3.
         const INITIAL: [u32; 8] =

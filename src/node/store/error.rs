@@ -1,4 +1,4 @@
-//! Why the store can't be used, said to a person who wants to go on.
+//! Errors of the store, worded for a person who wants to go on.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -48,27 +48,27 @@ pub enum StoreError {
     Damaged {
         /// The database.
         file: PathBuf,
-        /// What was seen.
+        /// The damage that was found.
         detail: String,
     },
     /// No room.
     #[error("the disk of {} is full: make room and start again, nothing that was confirmed is lost", path.display())]
     Full {
-        /// What could not be written.
+        /// The file that could not be written.
         path: PathBuf,
     },
     /// Not ours to use.
     #[error("no permission to use {}: make it readable and writable for this user, or choose another --data-dir", path.display())]
     Permission {
-        /// What could not be used.
+        /// The file or folder.
         path: PathBuf,
     },
     /// Any other failure of the system.
     #[error("cannot use {}: {detail}", path.display())]
     Io {
-        /// What could not be used.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's message.
         detail: String,
     },
     /// The store has been closed, because the node shuts down.
@@ -121,7 +121,7 @@ impl StoreError {
     }
 }
 
-/// Runs what reads or writes the database `file`. A damaged file can make redb panic: that is an error like any other.
+/// Runs code that reads or writes the database `file`. A damaged file can make redb panic: that is an error like any other.
 pub(super) fn guarded<T>(file: &Path, body: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
     let damaged = |detail| StoreError::Damaged { file: file.to_owned(), detail };
     let last_words = damaged("it cannot even be closed".to_owned()).to_string();

@@ -1,4 +1,4 @@
-//! Many batches made one commit, in which each row is there at most once.
+//! Folds many batches into one commit that has each row at most once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::encode;
 use crate::protocol::{Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Height, TransactionId};
 
-/// What some batches come to in the end. `None` removes a row.
+/// The net effect of a run of batches. `None` removes a row.
 pub(super) struct Folded<'a> {
     blocks: Vec<&'a CheckedBlock>,
     condemned: BTreeSet<Place>,
@@ -17,7 +17,7 @@ pub(super) struct Folded<'a> {
     best: BTreeMap<Height, Option<BlockId>>,
     accounts: BTreeMap<Address, Account>,
     pending: BTreeMap<TransactionId, Option<(u64, &'a CheckedTransaction)>>,
-    /// The outer `None`: as it was.
+    /// The outer `None`: unchanged.
     checkpoint: Option<Option<Place>>,
     tip: Height,
     pending_next: u64,
@@ -63,7 +63,7 @@ impl<'a> Folded<'a> {
                 self.undo.insert(*place, Some(delta));
                 let changes = delta.changes.iter().map(|change| (change.address, change.after));
                 if self.accounts.is_empty() {
-                    // They are in order, and a tree is made of them at once.
+                    // They are sorted, so the tree is built in one go.
                     self.accounts = changes.collect();
                 } else {
                     self.accounts.extend(changes);

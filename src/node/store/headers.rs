@@ -1,7 +1,7 @@
-//! Reading all headers back at a start: one thread reads the rows, another hashes what has been read.
+//! Reads all headers at startup: one thread reads the rows, another one hashes them.
 //!
-//! The second one takes no memory of its own. What a thread has taken stays with it: if it read too, what the database keeps in
-//! memory would be spread over both, with gaps in between that nobody else can use.
+//! The second thread allocates nothing. Allocators keep freed memory for the thread that allocated it: if both threads
+//! read, the database's page cache would be spread over both, with gaps that nobody else can use.
 
 use std::thread::{Builder, scope};
 
@@ -11,48 +11,48 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use super::tables::{HEADERS, HeaderRow, PlaceKey, parse_header_row, place_of};
 use crate::engine::event::StoredHeader;
 
-/// A table that claims more rows gets no memory for them before they are seen.
+/// No memory is reserved for more headers than this, whatever the table claims.
 const HEADERS_EXPECTED_MAX: usize = 1 << 22;
-/// Rows that are handed over together: half a MiB of them.
+/// Rows handed over together, about half a MiB.
 const ROWS_TOGETHER: usize = 4_096;
-/// How often as many may wait for the second thread.
-const WAITING_MAX: usize = 4;
+/// Batches of them that may wait for the second thread.
+const BATCHES_WAITING_MAX: usize = 4;
 
-type Rows = Vec<(PlaceKey, HeaderRow)>;
+type HeaderRows = Vec<(PlaceKey, HeaderRow)>;
 
 /// All headers. A block may have been stored before its parent, which never came.
 pub(super) fn read_headers(transaction: &ReadTransaction) -> Result<Vec<StoredHeader>, redb::Error> {
     let expected = usize::try_from(transaction.open_table(HEADERS)?.len()?).unwrap_or(0).min(HEADERS_EXPECTED_MAX);
     let headers = Vec::with_capacity(expected);
-    let (sender, receiver) = bounded(WAITING_MAX);
+    let (sender, receiver) = bounded(BATCHES_WAITING_MAX);
     scope(|scope| {
         let parser = Builder::new().name("quipu-start".to_owned()).spawn_scoped(scope, || parse(receiver, headers))?;
         let read = read_rows(transaction, &sender);
         drop(sender);
         let parsed = parser.join().expect("rows of any content are parsed or refused");
-        // What was refused comes before what could not be read.
+        // A row that was refused came before one that could not be read.
         parsed.and_then(|headers| read.map(|()| headers))
     })
 }
 
-/// Hands over all rows, in their order, for as long as they are taken.
-fn read_rows(transaction: &ReadTransaction, sender: &Sender<Rows>) -> Result<(), redb::Error> {
-    let mut rows = Rows::with_capacity(ROWS_TOGETHER);
+/// Hands over all rows, in order, until the parser refuses one.
+fn read_rows(transaction: &ReadTransaction, sender: &Sender<HeaderRows>) -> Result<(), redb::Error> {
+    let mut rows = HeaderRows::with_capacity(ROWS_TOGETHER);
     for row in transaction.open_table(HEADERS)?.iter()? {
         let (key, row) = row?;
         rows.push((*key.value(), *row.value()));
         if rows.len() == ROWS_TOGETHER
-            && sender.send(std::mem::replace(&mut rows, Rows::with_capacity(ROWS_TOGETHER))).is_err()
+            && sender.send(std::mem::replace(&mut rows, HeaderRows::with_capacity(ROWS_TOGETHER))).is_err()
         {
             return Ok(());
         }
     }
-    // Who takes no more has said why.
+    // A parser that has stopped reports the reason itself.
     let _ = sender.send(rows);
     Ok(())
 }
 
-fn parse(receiver: Receiver<Rows>, mut headers: Vec<StoredHeader>) -> Result<Vec<StoredHeader>, redb::Error> {
+fn parse(receiver: Receiver<HeaderRows>, mut headers: Vec<StoredHeader>) -> Result<Vec<StoredHeader>, redb::Error> {
     for (key, row) in receiver.into_iter().flatten() {
         let place = place_of(&key);
         let (header, condemned) = parse_header_row(&place, &row)?;
@@ -101,7 +101,7 @@ mod tests {
         let mut chain = Chain::new(1);
         let together = ROWS_TOGETHER as u64;
         // More than may wait at once, so that the reader would wait for ever for a parser that has stopped.
-        let blocks = together * (WAITING_MAX as u64 + 3) + 1;
+        let blocks = together * (BATCHES_WAITING_MAX as u64 + 3) + 1;
         (0..blocks).for_each(|_| chain.mine(Vec::new()));
         let want: Vec<_> = chain.blocks.iter().map(|(block, _)| block.id()).collect();
         assert_eq!(ids(&stored(&chain, None)).expect("nothing is damaged"), want);

@@ -1,13 +1,13 @@
-//! The file `chain.journal`: the last commits, one after the other, until they are in the database for good.
+//! The file `chain.journal`: the latest commits, one after the other, until a checkpoint has synced them into the database.
 //!
 //! A commit is durable when it is in the journal, which takes one write and one sync; the database is synced once for
-//! many of them. Then the journal begins again at its start, over what is there, because overwriting a file is synced
-//! sooner than making it longer. This is write-ahead logging (Mohan et al., "ARIES", 1992; only its redo half is needed).
+//! many of them. Then the journal is overwritten from its start, because overwriting a file syncs faster than
+//! extending it. This is write-ahead logging (Mohan et al., "ARIES", 1992; only its redo half is needed).
 //!
-//! The file is 16 bytes that say what it is, the 16 random bytes of its database, and records. A record is a head, four
+//! The file is a magic of 16 bytes, the 16 random bytes of its database, and records. A record is a head, four
 //! fields of 8 bytes (the record's number and the length of its content in bytes, little endian; a checksum of these two,
-//! and one of the content), and the content, filled up with zeros to a multiple of 8 bytes. Records are numbered for as
-//! long as the database lives, so what is left from before is told from what came after.
+//! and one of the content), and the content, filled up with zeros to a multiple of 8 bytes. Numbers are
+//! never reused in a database, so stale records are told from new ones.
 //!
 //! Always true of what [`Journal::open`] gives: each record that was synced, in order; and perhaps the one that was being
 //! written when the power went. A record that is damaged before others that are not is an error. If it is the last one, it
@@ -16,16 +16,16 @@
 use redb::StorageBackend;
 use sha2::{Digest, Sha256};
 
-/// What the file begins with. The form of all this is part of the database's schema.
+/// The first bytes of the file. This format is part of the database's schema.
 const MAGIC: [u8; 16] = *b"quipu journal 1\n";
 /// [`MAGIC`] and the id, in bytes.
 const BEGIN_BYTES: usize = 32;
-/// What a record begins with.
+/// The length of a record's head.
 const HEAD_BYTES: usize = 32;
 /// Records begin at multiples of this.
 const ALIGNMENT_BYTES: usize = 8;
-/// No record ends beyond this. So much is read again after a crash, and kept in memory for the database. In tests it is
-/// little, so that the journal begins again all the time.
+/// No record ends beyond this. It bounds what a startup replays after a crash, and what is kept in memory until the next
+/// checkpoint. Small in tests, so that checkpoints are frequent.
 const JOURNAL_BYTES_MAX: usize = if cfg!(test) { 32 << 10 } else { 8 << 20 };
 /// The file grows by multiples of this.
 const GROW_BYTES: usize = if cfg!(test) { 4 << 10 } else { 128 << 10 };
@@ -57,8 +57,8 @@ impl Journal {
         Ok(Self { file, id, position: BEGIN_BYTES, length: GROW_BYTES, last })
     }
 
-    /// The journal of the database `id`, and the content of its records after number `settled`. The next record goes
-    /// to the start, so they must be in the database for good before it is written.
+    /// The journal of the database `id`, and the content of its records after number `settled`. The next record overwrites
+    /// the start, so a checkpoint is due before it is written.
     pub(super) fn open(
         file: Box<dyn StorageBackend>,
         id: JournalId,
@@ -81,17 +81,17 @@ impl Journal {
             position += record_bytes(content.len());
             last = head.number;
         }
-        // A record is only begun when the one before is durable.
+        // A record is begun only when the one before is durable.
         let is_later = |at| Head::at(&bytes, at, &id).is_some_and(|head| head.number > last);
         if (position..bytes.len()).step_by(ALIGNMENT_BYTES).skip(1).any(is_later) {
             return Err(corrupted("its chain.journal is damaged"));
         }
-        // The next one may have been begun, and its head be left. That number is not given again, so that it never looks
-        // like a later record.
+        // The next record may have been begun and have left its head. Its number is skipped, so that the stale head never
+        // looks like a later record.
         Ok((Self { file, id, position: BEGIN_BYTES, length, last: last + 1 }, contents))
     }
 
-    /// What tells the database from others.
+    /// The id of the database.
     pub(super) fn id(&self) -> &JournalId {
         &self.id
     }
@@ -106,13 +106,13 @@ impl Journal {
         self.position + record_bytes(content.len()) <= JOURNAL_BYTES_MAX
     }
 
-    /// Whether it is time to begin again, if nobody waits.
+    /// Whether a checkpoint is due when nobody waits.
     pub(super) fn is_long(&self) -> bool {
         self.position > JOURNAL_BYTES_MAX / 8
     }
 
-    /// Adds a record, for which there must be room. Durable on return. After an error it may be there or not, and nothing
-    /// may be added any more.
+    /// Adds a record, for which there must be room. Durable on return. After an error it may be there or not, and
+    /// nothing more may be added.
     pub(super) fn append(&mut self, content: &[u8]) -> Result<(), redb::Error> {
         let number = self.last + 1;
         let end = self.position + record_bytes(content.len());
@@ -127,7 +127,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins again at the start: all records are in the database for good.
+    /// Goes back to the start: a checkpoint has synced all records into the database.
     pub(super) fn restart(&mut self) {
         self.position = BEGIN_BYTES;
     }
@@ -138,7 +138,7 @@ impl Journal {
     }
 }
 
-/// What a record begins with.
+/// The head of a record.
 struct Head {
     number: u64,
     length: u64,
@@ -164,7 +164,7 @@ impl Head {
         let found = bytes.get(position..)?.get(..HEAD_BYTES)?;
         let [number, length, _, sum] = found.as_chunks().0 else { unreachable!("a head is four times 8 bytes") };
         let head = Self { number: u64::from_le_bytes(*number), length: u64::from_le_bytes(*length), sum: *sum };
-        // Most of what is looked at is zeros.
+        // Most bytes are zeros, and hashing them would be waste.
         (head.number > 0 && head.encode(id) == *found).then_some(head)
     }
 
@@ -181,7 +181,7 @@ fn record_bytes(content: usize) -> usize {
     (HEAD_BYTES + content).next_multiple_of(ALIGNMENT_BYTES)
 }
 
-/// Against what disks and power cuts do to bytes. The id is random, so nobody can put a head into a block.
+/// Detects damage by disks and power cuts. The id is random, so no block can contain a forged head.
 fn checksum(id: &JournalId, number: u64, content: &[u8]) -> [u8; 8] {
     let hash = Sha256::new().chain_update(id).chain_update(number.to_le_bytes()).chain_update(content).finalize();
     *hash.first_chunk().expect("a hash is 32 bytes")

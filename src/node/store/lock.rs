@@ -1,7 +1,7 @@
 //! One node for each data folder: two with the same keys and files would ignore each other and ruin the files.
 //!
-//! The lock file says who holds the lock, and on the lines after that where that node listens, so that other programs of
-//! this machine can ask it what they can't read themselves.
+//! The first line of the lock file names the holder, and the lines after it say where that node listens, so that other
+//! programs of this machine can ask it for what they can't read themselves.
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::files::make_folder;
 
-/// The file that is locked. It stays when the node ends, and says who held the lock last.
+/// The file that is locked. It stays when the node ends, and names the last holder.
 const FILE: &str = "lock";
-/// More of a lock file's first line than this is not shown, in characters.
+/// Longer first lines are cut, in characters.
 const HOLDER_CHARACTERS_MAX: usize = 200;
-/// More of a lock file than this is not read, in bytes.
+/// Reading stops here, in bytes.
 const FILE_BYTES_MAX: u64 = 16 << 10;
 
 /// The right to use a data folder, given up when it is dropped or the process ends in any way.
@@ -53,7 +53,7 @@ impl FolderLock {
         &self.folder
     }
 
-    /// For telling later, when the lock has been handed on, where the node listens.
+    /// A handle to note later, when the lock itself has been handed on, where the node listens.
     pub fn notes(&self) -> Result<LockNotes, StoreError> {
         let path = self.folder.join(FILE);
         let file = self._file.try_clone().map_err(|error| StoreError::from_io(&path, &error))?;
@@ -89,7 +89,7 @@ fn read(file: &mut File) -> io::Result<String> {
     Ok(text)
 }
 
-/// Who the lock file says that holds it. Some systems do not let a locked file be read.
+/// The holder that the lock file names. Some systems do not let a locked file be read.
 fn holder(file: &mut File) -> String {
     let text = read(file).unwrap_or_default();
     match text.lines().next() {

@@ -1,5 +1,5 @@
-//! Opening: a new database is made beside its place and moved there whole; one that is there is read and compared
-//! with itself.
+//! Opening: a new database is made beside its place and moved there whole; an existing one is read and checked for
+//! consistency.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -32,10 +32,10 @@ pub(super) const FILE: &str = "chain.redb";
 pub(super) const JOURNAL_FILE: &str = "chain.journal";
 /// A database that is being made. One that is found was never finished, and holds nothing.
 const FILE_NEW: &str = "chain.redb.new";
-/// What redb keeps in memory of the file, in bytes. Blocks are read rarely and in order; the rest is in the engine.
+/// The database's page cache, in bytes. Blocks are read rarely and in order; the rest is in the engine.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// A table that claims more rows gets no memory for them before they are seen.
+/// No memory is reserved for more rows than this, whatever a table claims.
 const ROWS_EXPECTED_MAX: usize = 1 << 22;
 
 /// See [`Store::open`].
@@ -67,7 +67,7 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
-/// The store in an open database and its journal, compared with itself.
+/// The store in an open database and its journal, after a consistency check.
 pub(super) fn adopt(
     files: Files,
     journal: Box<dyn StorageBackend>,
@@ -81,7 +81,11 @@ pub(super) fn adopt(
     }
     if found.genesis != network.genesis_id() {
         let folder = path.parent().expect("the file is in a folder").to_owned();
-        return Err(StoreError::OtherNetwork { folder, stored: found.title(), wanted: Identity::of(network).title() });
+        return Err(StoreError::OtherNetwork {
+            folder,
+            stored: found.title(),
+            wanted: ChainIdentity::of(network).title(),
+        });
     }
     guarded(&path, || {
         let (journal, records) = begin_journal(files.database(), journal)?;
@@ -132,7 +136,7 @@ fn create(folder: &Path, network: &Network) -> Result<(), StoreError> {
 pub(super) fn fill(database: &Database, network: &Network) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
-        let identity = Identity::of(network);
+        let identity = ChainIdentity::of(network);
         let mut meta = transaction.open_table(META)?;
         meta.insert(META_SCHEMA, identity.schema.to_le_bytes().as_slice())?;
         meta.insert(META_GENESIS, identity.genesis.as_bytes().as_slice())?;
@@ -149,14 +153,14 @@ pub(super) fn fill(database: &Database, network: &Network) -> Result<(), redb::E
     Ok(())
 }
 
-/// Whose chain a database holds, and in which form.
-struct Identity {
+/// The chain that a database holds, and the form of its rows.
+struct ChainIdentity {
     schema: u32,
     genesis: BlockId,
     name: String,
 }
 
-impl Identity {
+impl ChainIdentity {
     fn of(network: &Network) -> Self {
         Self { schema: SCHEMA, genesis: network.genesis_id(), name: network.parameters().name.clone() }
     }
@@ -167,13 +171,13 @@ impl Identity {
     }
 }
 
-fn read_identity(database: &Database) -> Result<Identity, redb::Error> {
+fn read_identity(database: &Database) -> Result<ChainIdentity, redb::Error> {
     let meta = database.begin_read()?.open_table(META)?;
     let value = |key: &str| -> Result<Vec<u8>, redb::Error> {
         let value = meta.get(key)?.ok_or_else(|| redb::Error::Corrupted(format!("it does not say its {key}")))?;
         Ok(value.value().to_vec())
     };
-    Ok(Identity {
+    Ok(ChainIdentity {
         schema: u32::from_le_bytes(value(META_SCHEMA)?.try_into().map_err(|_| wrong_meta())?),
         genesis: BlockId(value(META_GENESIS)?.try_into().map_err(|_| wrong_meta())?),
         name: String::from_utf8_lossy(&value(META_NETWORK)?).escape_debug().to_string(),
@@ -189,7 +193,7 @@ pub(super) fn tip_of(transaction: &ReadTransaction, network: &Network) -> Result
     })
 }
 
-/// All that the engine starts with, and the order number of the next pending transaction.
+/// The engine's initial state, and the order number of the next pending transaction.
 fn read(database: &Database, network: &Network) -> Result<(Stored, u64), redb::Error> {
     let transaction = database.begin_read()?;
     let headers = read_headers(&transaction)?;

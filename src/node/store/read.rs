@@ -21,7 +21,7 @@ use crate::protocol::{Block, BlockId, CheckedBlock, Delta, Header, Height, Netwo
 /// Reads what is durable, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
 #[derive(Debug, Clone)]
 pub struct Reader {
-    // Weak, so that whoever still has a reader does not keep the database open.
+    // Weak, so that a reader that is still held does not keep the database open.
     files: Weak<Files>,
     path: PathBuf,
     network: Arc<Network>,
@@ -89,24 +89,24 @@ impl Reader {
         Ok(Snapshot { blocks, best, tip, path: self.path.clone(), network: Arc::clone(&self.network) })
     }
 
-    fn begin(&self) -> Result<Blocks, StoreError> {
+    fn begin(&self) -> Result<BlockTables, StoreError> {
         let files = self.files.upgrade().ok_or(StoreError::Closed)?;
         guarded(&self.path, || {
             let transaction = files.database().begin_read()?;
             let (headers, bodies) = (transaction.open_table(HEADERS)?, transaction.open_table(BODIES)?);
-            Ok(Blocks { transaction, headers, bodies })
+            Ok(BlockTables { transaction, headers, bodies })
         })
     }
 }
 
 /// All stored blocks at one moment.
-struct Blocks {
+struct BlockTables {
     transaction: ReadTransaction,
     headers: ReadOnlyTable<&'static PlaceKey, &'static HeaderRow>,
     bodies: ReadOnlyTable<&'static PlaceKey, &'static [u8]>,
 }
 
-impl Blocks {
+impl BlockTables {
     /// Header and body, one after the other.
     fn encoded(&self, place: &Place) -> Result<Option<Vec<u8>>, redb::Error> {
         let key = place_key(place);
@@ -141,10 +141,10 @@ pub struct StoredHeader {
     pub is_condemned: bool,
 }
 
-/// The chain at one moment. Takes memory for what is asked for only, so that a chain of any length can be walked
-/// through with [`Snapshot::block_at`].
+/// The chain at one moment. It holds no blocks in memory, so a chain of any length can be walked with
+/// [`Snapshot::block_at`].
 pub struct Snapshot {
-    blocks: Blocks,
+    blocks: BlockTables,
     best: ReadOnlyTable<u64, &'static [u8; 32]>,
     tip: Place,
     path: PathBuf,
@@ -226,7 +226,7 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// Stored blocks whose [`BlockId::short`] is these digits; two are all that anybody wants to know of.
+    /// Stored blocks whose [`BlockId::short`] is these digits, at most two: enough to see an ambiguity.
     pub fn ids_shown_as(&self, digits: u32) -> Result<Vec<BlockId>, StoreError> {
         let genesis = Some(self.network.genesis_id()).filter(|id| id.short() == format!("{digits:08x}"));
         guarded(&self.path, || {
@@ -267,7 +267,7 @@ impl Snapshot {
     }
 }
 
-/// The lowest and the highest id with so many zeros and then these digits.
+/// The lowest and the highest id that begin with this number of zeros and then these digits.
 pub(super) fn ids_with(zeros: usize, digits: u32) -> (BlockId, BlockId) {
     let head = "0".repeat(zeros) + &format!("{digits:08x}");
     let id = |text: String| text.parse().expect("it has 64 hex digits");

@@ -1,8 +1,8 @@
-//! What a commit comes to, row by row, in the form in which the journal keeps it.
+//! The rows of a commit, in the form in which the journal keeps them.
 //!
 //! A row is a table's number (1 byte), its key (a length of 1 byte and as many bytes) and its value (a length of 4 bytes,
-//! little endian, and as many bytes; [`REMOVED`] where the row goes away). Writing rows twice, or over rows of a later
-//! commit and then those again, comes to the same as writing them once.
+//! little endian, and as many bytes; [`REMOVED`] where the row goes away). Replaying is idempotent: writing rows twice,
+//! or over rows of a later commit and then those again, has the same result as writing them once.
 
 use std::collections::BTreeMap;
 
@@ -45,26 +45,26 @@ impl Table {
         Self::Checkpoint,
     ];
 
-    /// Whether only a start reads it. Such rows may stay in the journal for a while.
-    fn is_for_a_start(self) -> bool {
+    /// Whether its rows are read only at startup. They may stay in the journal until the next checkpoint.
+    fn is_startup_only(self) -> bool {
         matches!(self, Self::Accounts | Self::Pending | Self::Checkpoint)
     }
 }
 
-/// One row. No value: it is removed.
+/// One row; without a value it is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Row<'a> {
+struct TableRow<'a> {
     table: Table,
     key: &'a [u8],
     value: Option<&'a [u8]>,
 }
 
-/// Rows, those of a table one after the other.
+/// Encoded rows, grouped by table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Rows(Vec<u8>);
 
 impl Rows {
-    /// As they were read. Whether they are rows shows when they are written.
+    /// Bytes as they were read. They are checked when they are written.
     pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
@@ -95,7 +95,7 @@ impl Rows {
         self.0.extend_from_slice(&value_length.to_le_bytes());
     }
 
-    fn iter(&self) -> impl Iterator<Item = Result<Row<'_>, redb::Error>> {
+    fn iter(&self) -> impl Iterator<Item = Result<TableRow<'_>, redb::Error>> {
         let mut rest = self.0.as_slice();
         std::iter::from_fn(move || {
             if rest.is_empty() {
@@ -109,42 +109,47 @@ impl Rows {
         })
     }
 
-    /// Writes all rows but those that only a start reads.
+    /// Writes all rows but those read only at startup.
     pub(super) fn write_shown(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
         let mut rows = self.iter().peekable();
         while let Some(table) = rows.peek().and_then(|row| row.as_ref().ok()).map(|row| row.table) {
-            let is_of_table = |row: &Result<Row<'_>, redb::Error>| row.as_ref().is_ok_and(|row| row.table == table);
+            let is_of_table =
+                |row: &Result<TableRow<'_>, redb::Error>| row.as_ref().is_ok_and(|row| row.table == table);
             let of_table = std::iter::from_fn(|| rows.next_if(is_of_table).and_then(Result::ok));
-            if table.is_for_a_start() {
+            if table.is_startup_only() {
                 of_table.for_each(drop);
             } else {
                 write(transaction, table, of_table)?;
             }
         }
-        // What stopped it, if it is not the end.
+        // The malformed row that stopped the loop, if any.
         rows.next().map_or(Ok(()), |row| row.map(drop))
     }
 
-    /// Whether there is anything that readers see.
+    /// Whether there are rows that readers see.
     pub(super) fn is_shown(&self) -> bool {
-        self.iter().any(|row| row.is_ok_and(|row| !row.table.is_for_a_start()))
+        self.iter().any(|row| row.is_ok_and(|row| !row.table.is_startup_only()))
     }
 }
 
-/// Writes what only a start reads: of the rows of all these commits, in their order, the last of each key.
-pub(super) fn write_for_a_start(commits: &[Rows], transaction: &WriteTransaction) -> Result<(), redb::Error> {
+/// Writes the rows read only at startup: for each key, the last value in these commits.
+pub(super) fn write_startup_rows(commits: &[Rows], transaction: &WriteTransaction) -> Result<(), redb::Error> {
     let mut last = BTreeMap::new();
     for row in commits.iter().flat_map(Rows::iter) {
-        let Row { table, key, value } = row?;
-        if table.is_for_a_start() {
+        let TableRow { table, key, value } = row?;
+        if table.is_startup_only() {
             last.insert((table, key), value);
         }
     }
-    for table in Table::ALL.into_iter().filter(|table| table.is_for_a_start()) {
+    for table in Table::ALL.into_iter().filter(|table| table.is_startup_only()) {
         let mut of_table =
             last.range((table, [].as_slice())..).take_while(|((other, _), _)| *other == table).peekable();
         if of_table.peek().is_some() {
-            write(transaction, table, of_table.map(|((table, key), value)| Row { table: *table, key, value: *value }))?;
+            write(
+                transaction,
+                table,
+                of_table.map(|((table, key), value)| TableRow { table: *table, key, value: *value }),
+            )?;
         }
     }
     Ok(())
@@ -154,7 +159,7 @@ pub(super) fn write_for_a_start(commits: &[Rows], transaction: &WriteTransaction
 fn write<'a>(
     transaction: &WriteTransaction,
     table: Table,
-    rows: impl Iterator<Item = Row<'a>>,
+    rows: impl Iterator<Item = TableRow<'a>>,
 ) -> Result<(), redb::Error> {
     /// Opens the table, and writes each row with its key and its value in the forms that the table has.
     macro_rules! write_to {
@@ -231,7 +236,7 @@ fn fixed<const LENGTH: usize>(bytes: &[u8]) -> Result<&[u8; LENGTH], redb::Error
     bytes.try_into().map_err(|_| no_row())
 }
 
-fn split_row<'a>(rest: &mut &'a [u8]) -> Option<Row<'a>> {
+fn split_row<'a>(rest: &mut &'a [u8]) -> Option<TableRow<'a>> {
     let [number, key_length] = *rest.split_off(..2)? else { return None };
     let table = Table::ALL.into_iter().find(|table| *table as u8 == number)?;
     let key = rest.split_off(..usize::from(key_length))?;
@@ -240,7 +245,7 @@ fn split_row<'a>(rest: &mut &'a [u8]) -> Option<Row<'a>> {
         REMOVED => None,
         length => Some(rest.split_off(..usize::try_from(length).ok()?)?),
     };
-    Some(Row { table, key, value })
+    Some(TableRow { table, key, value })
 }
 
 fn no_row() -> redb::Error {

@@ -1,7 +1,7 @@
 //! The tables of the database: their names, keys and values.
 //!
-//! Keys are big-endian, so that rows are in the order of heights. A header has a row of its own because a start reads
-//! all headers and nothing else; header and body one after the other are the encoded block, so serving one needs no
+//! Keys are big-endian, so that rows are in the order of heights. A header has a row of its own because startup
+//! reads all headers and no bodies; header and body one after the other are the encoded block, so serving one needs no
 //! decoding.
 
 use redb::TableDefinition;
@@ -11,7 +11,7 @@ use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::decode;
 use crate::protocol::{BlockId, Header, Height};
 
-/// The form of all this. A database of a higher one is refused.
+/// The version of this format. A database of a higher one is refused.
 pub(super) const SCHEMA: u32 = 2;
 
 /// [`SCHEMA`], network, journal and checkpoint.
@@ -22,13 +22,14 @@ pub(super) const META_SCHEMA: &str = "schema";
 pub(super) const META_GENESIS: &str = "genesis";
 /// The network's name, for messages.
 pub(super) const META_NETWORK: &str = "network";
-/// The [`PlaceKey`] of the block of the best chain that is never left. Not there if there is none.
+/// The [`PlaceKey`] of the checkpoint: a block of the best chain below which nothing is reorganised. Absent if there is
+/// none.
 pub(super) const META_CHECKPOINT: &str = "checkpoint";
 
-/// The 16 random bytes that the journal begins with. Not there if no journal belongs to the database, because it was
-/// closed in order and holds everything.
+/// The 16 random bytes of the journal's id. Absent if the database was closed in order: it holds everything and has no
+/// journal.
 pub(super) const META_JOURNAL: &str = "journal";
-/// The number of the journal's last record that is in the tables for good: `u64`, little endian. Not there: 0.
+/// The number of the last record of the journal that a checkpoint has synced: `u64`, little endian. Absent: 0.
 pub(super) const META_SETTLED: &str = "settled";
 
 /// All stored headers but genesis.
@@ -41,9 +42,9 @@ pub(super) const UNDO: TableDefinition<&PlaceKey, &[u8]> = TableDefinition::new(
 pub(super) const BEST: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("best");
 /// The height of every stored block by [`HeightKey`].
 pub(super) const HEIGHTS: TableDefinition<&HeightKey, u64> = TableDefinition::new("heights");
-/// How many heights share a segment of [`HEIGHTS`]. Ids are random: in one order for all of them, each new one would
-/// touch another page, and a commit of 500 blocks take more than twice as long. In segments, a commit touches some
-/// tens of pages, and looking for an id takes one probe for each segment.
+/// Heights in a segment of [`HEIGHTS`]. Ids are random: if all were in one order, each new one would touch another page,
+/// and a commit of 500 blocks would take more than twice as long. With segments, a commit touches some tens of pages, and
+/// a lookup takes one probe for each segment.
 pub(super) const HEIGHTS_SEGMENT: u64 = 4096;
 /// Balance in units and nonce at the tip.
 pub(super) const ACCOUNTS: TableDefinition<&[u8; 20], (u64, u64)> = TableDefinition::new("accounts");
@@ -87,7 +88,7 @@ pub(super) fn header_row(encoded: &[u8; HEADER_BYTES], condemned: bool) -> Heade
     row
 }
 
-/// What is in a header's row, if it is what was written for this place.
+/// The content of a header's row, if it is the one that was written for this place.
 pub(super) fn parse_header_row(place: &Place, row: &HeaderRow) -> Result<(Header, bool), redb::Error> {
     let header: Header = decode(&row[..HEADER_BYTES], HEADER_BYTES).map_err(|error| damaged(place, &error))?;
     // Hashing costs far less than finding out later that a disk has forgotten a bit.

@@ -374,7 +374,7 @@ fn a_damaged_journal_is_an_error_or_lacks_its_last_commit_alone() {
     assert!(endings["database_damaged"] > endings["without the last"], "{endings:?}");
 }
 
-/// What is left of a record that was never finished is in nobody's way, however often the store is killed before the next.
+/// The rest of an unfinished record does no harm, however often the store is killed before the next one.
 #[test]
 fn an_unfinished_record_is_forgotten_for_good() {
     let (torn, mut chain) = killed();
@@ -407,7 +407,7 @@ fn what_was_written_while_the_journal_began_again_and_again_is_there() {
         let writes = [chain.writes_above(at as usize), vec![waiting]].concat();
         store.write(&[batch(at + 1, writes)]).expect("written");
         if at % 7 == 0 {
-            store.tidy().expect("synced");
+            store.checkpoint_journal().expect("synced");
         }
         if at % 20 == 0 {
             let left = folder();

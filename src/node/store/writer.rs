@@ -68,10 +68,10 @@ pub fn run(
 
 /// The next job, `None` when there will be none. Tidies up when none has come for a while.
 fn next_job(store: &mut Store, jobs: &Receiver<Job>) -> Result<Option<Job>, StoreError> {
-    if store.is_untidy() {
+    if store.should_checkpoint() {
         match jobs.recv_timeout(QUIET_TIME) {
             Ok(job) => return Ok(Some(job)),
-            Err(RecvTimeoutError::Timeout) => store.tidy()?,
+            Err(RecvTimeoutError::Timeout) => store.checkpoint_journal()?,
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }

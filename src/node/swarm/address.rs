@@ -1,4 +1,4 @@
-//! What a multiaddress says about whether, and how soon, it is worth dialling.
+//! Judging multiaddresses: whether, and how soon, one is worth dialling.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,7 +14,7 @@ pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-/// What counts as one host where something is held against addresses: an IPv6 host owns a whole /64.
+/// The host of an address, for limits and probation: an IPv6 host owns a whole /64.
 pub(super) fn host_of(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),

@@ -43,18 +43,18 @@ const CONNECTIONS_PER_HOST_MAX: usize = 24;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are closed by us for a reason, never because they are quiet.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
-/// A connection on which nothing has come back for that long is dead.
+/// A connection on which nothing has come back for this long is dead.
 pub(super) const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
-/// A request that has no response by then has failed. Longer than the engine waits for any peer.
+/// A request without a response by then has failed. Longer than any timeout of the engine.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests at once on one connection, both directions together. More are refused.
 const STREAMS_PER_CONNECTION_MAX: usize = 32;
 /// Room in a gossip frame around our largest message. A frame that is too long would silence the link.
 const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
-/// From this length on, in bytes, who gets a message tells its mesh that it need not come again (IDONTWANT of gossipsub v1.2):
-/// so an announcement seldom crosses a link from both sides.
-const UNWANTED_TWICE_BYTES_MIN: usize = 1_000;
-/// How long a message is remembered, so that it is not passed on twice.
+/// From this length on, in bytes, the receiver of a message tells its mesh not to send it again (IDONTWANT of gossipsub
+/// v1.2), so that an announcement seldom crosses a link in both directions.
+const IDONTWANT_BYTES_MIN: usize = 1_000;
+/// How long a message is remembered, so that it is not relayed twice.
 const DUPLICATE_CACHE_TIME: Duration = Duration::from_secs(120);
 /// How often peers are looked for on the LAN, and how long their answers hold.
 const MDNS_QUERY_INTERVAL: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ const MDNS_TTL: Duration = Duration::from_secs(30);
 /// Gossip restricted to our own topics.
 pub(super) type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, gossipsub::WhitelistSubscriptionFilter>;
 
-/// Everything that a node does on its connections.
+/// Everything that runs on a node's connections.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
@@ -77,16 +77,16 @@ pub(super) struct Behaviour {
     mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
-/// The names by which a network's nodes know each other.
+/// Topics and protocols of a network.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub(super) struct ProtocolNames {
     pub(super) blocks: IdentTopic,
     pub(super) transactions: IdentTopic,
     pub(super) sync: StreamProtocol,
     version: String,
 }
 
-impl Names {
+impl ProtocolNames {
     pub(super) fn of(network: &Network) -> Self {
         Self {
             blocks: IdentTopic::new(topic(network, "blocks")),
@@ -97,14 +97,13 @@ impl Names {
     }
 }
 
-/// Builds a swarm that does not listen yet. Also says why mDNS is missing, if it was wanted and could not start.
-/// Call it within the context of a tokio runtime.
-/// `metrics` gets those of gossipsub and of the bytes that are carried.
+/// Builds a swarm that does not listen yet. The warning says why mDNS could not start. To be called in the context of a
+/// tokio runtime. `metrics` gets those of gossipsub and of the bytes on the wire.
 pub(super) fn build(
     config: &SwarmConfig,
     mut metrics: Option<&mut Registry>,
 ) -> anyhow::Result<(Swarm<Behaviour>, Option<String>)> {
-    let names = Names::of(&config.network);
+    let names = ProtocolNames::of(&config.network);
     let local_peer = config.keypair.public().to_peer_id();
     let (mdns, warning) = match config.mdns.then(|| start_mdns(local_peer)) {
         None => (None, None),
@@ -144,14 +143,14 @@ pub(super) fn build(
     Ok((Swarm::new(transport(&config.keypair, metrics)?, behaviour, local_peer, swarm_config), warning))
 }
 
-fn gossipsub(names: &Names, network: &Network, metrics: Option<&mut Registry>) -> anyhow::Result<Gossipsub> {
+fn gossipsub(names: &ProtocolNames, network: &Network, metrics: Option<&mut Registry>) -> anyhow::Result<Gossipsub> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(|message: &gossipsub::Message| message_id(message.topic.as_str(), &message.data))
         .max_transmit_size(gossip_bytes_max(network) + GOSSIP_FRAME_MARGIN_BYTES)
         .flood_publish(true)
-        .idontwant_message_size_threshold(UNWANTED_TWICE_BYTES_MIN)
+        .idontwant_message_size_threshold(IDONTWANT_BYTES_MIN)
         .heartbeat_interval(Duration::from_secs(1))
         .duplicate_cache_time(DUPLICATE_CACHE_TIME)
         .build()?;
@@ -170,7 +169,7 @@ fn gossipsub(names: &Names, network: &Network, metrics: Option<&mut Registry>) -
     Ok(gossipsub)
 }
 
-/// SHA-256 of the topic's name and the data: the content is all the identity that a message has.
+/// SHA-256 of the topic's name and the data: a message is identified by its content alone.
 fn message_id(topic: &str, data: &[u8]) -> MessageId {
     MessageId::new(&Sha256::new().chain_update(topic).chain_update(data).finalize())
 }
@@ -191,7 +190,7 @@ fn transport(
     let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let both = quic.or_transport(tcp).map(|either, _| either.into_inner());
-    // A machine without a DNS configuration can still dial addresses of numbers.
+    // A machine without a DNS configuration can still dial numeric addresses.
     let transport = match dns::tokio::Transport::system(()) {
         Ok(_) => TransportTimeout::new(dns::tokio::Transport::system(both)?, CONNECTION_TIMEOUT).boxed(),
         Err(error) => {
@@ -207,8 +206,8 @@ fn transport(
     })
 }
 
-/// Lets the system end a connection that carries nothing any more. Without it, one with data under way could not even
-/// be closed for a quarter of an hour, and its peer would seem connected as long.
+/// Has the system end a connection on which data stays unacknowledged. Otherwise it could not even be closed for a quarter
+/// of an hour, and its peer would seem connected for as long.
 fn fail_fast(stream: &tokio::net::TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(DEAD_CONNECTION_TIMEOUT)) {

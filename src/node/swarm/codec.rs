@@ -18,9 +18,9 @@ const FIRST_ALLOCATION_BYTES: usize = 16 << 10;
 /// The tag of [`Response::Blocks`] in its encoding.
 const BLOCKS_TAG: u32 = 2;
 
-/// What a peer asks. Malformed requests are a value, because errors of the codec come without the peer's name.
+/// A request on the wire. Malformed ones are a value, because errors of the codec come without the peer's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum WireRequest {
     Request(Request),
     Malformed,
 }
@@ -31,16 +31,16 @@ pub(super) struct SyncCodec;
 
 impl request_response::Codec for SyncCodec {
     type Protocol = StreamProtocol;
-    type Request = Asked;
+    type Request = WireRequest;
     type Response = Reply;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Asked>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<WireRequest>
     where
         T: AsyncRead + Unpin + Send,
     {
         match read_frame(io, REQUEST_BYTES_MAX).await {
-            Ok(frame) => Ok(decode(&frame, REQUEST_BYTES_MAX).map_or(Asked::Malformed, Asked::Request)),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Asked::Malformed),
+            Ok(frame) => Ok(decode(&frame, REQUEST_BYTES_MAX).map_or(WireRequest::Malformed, WireRequest::Request)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(WireRequest::Malformed),
             Err(error) => Err(error),
         }
     }
@@ -53,13 +53,13 @@ impl request_response::Codec for SyncCodec {
         decode(&frame, RESPONSE_BYTES_MAX).map(Reply::Response).map_err(malformed)
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, asked: Asked) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: WireRequest) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        match asked {
-            Asked::Request(request) => write_frame(io, &[encode(&request)], REQUEST_BYTES_MAX).await,
-            Asked::Malformed => Err(io::ErrorKind::InvalidInput.into()),
+        match request {
+            WireRequest::Request(request) => write_frame(io, &[encode(&request)], REQUEST_BYTES_MAX).await,
+            WireRequest::Malformed => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -130,7 +130,7 @@ mod tests {
         Ok(io.into_inner())
     }
 
-    fn read_request(bytes: &[u8]) -> io::Result<Asked> {
+    fn read_request(bytes: &[u8]) -> io::Result<WireRequest> {
         block_on(SyncCodec.read_request(&PROTOCOL, &mut Cursor::new(bytes)))
     }
 
@@ -139,9 +139,9 @@ mod tests {
         let largest = Request::Blocks { ids: vec![BlockId([7; 32]); REQUEST_IDS_MAX].into() };
         for request in [Request::Pending, largest] {
             let mut io = Cursor::new(Vec::new());
-            let asked = Asked::Request(request);
-            block_on(SyncCodec.write_request(&PROTOCOL, &mut io, asked.clone())).expect("memory takes it");
-            assert_eq!(read_request(&io.into_inner()).expect("it was just written"), asked);
+            let request = WireRequest::Request(request);
+            block_on(SyncCodec.write_request(&PROTOCOL, &mut io, request.clone())).expect("memory takes it");
+            assert_eq!(read_request(&io.into_inner()).expect("it was just written"), request);
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_frame_that_claims_too_much_is_refused_before_it_is_read() {
         let claimed = u32::try_from(REQUEST_BYTES_MAX + 1).expect("far below 4 GiB");
-        assert_eq!(read_request(&claimed.to_le_bytes()).expect("nothing more is read"), Asked::Malformed);
+        assert_eq!(read_request(&claimed.to_le_bytes()).expect("nothing more is read"), WireRequest::Malformed);
         let claimed = u32::try_from(RESPONSE_BYTES_MAX + 1).expect("far below 4 GiB").to_le_bytes();
         let error = block_on(SyncCodec.read_response(&PROTOCOL, &mut Cursor::new(claimed))).expect_err("oversize");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_message_are_malformed() {
         for bytes in [&[4, 0, 0, 0, 9, 0, 0, 0][..], &[5, 0, 0, 0, 3, 0, 0, 0, 0], &[0, 0, 0, 0]] {
-            assert_eq!(read_request(bytes).expect("read"), Asked::Malformed, "{bytes:?}");
+            assert_eq!(read_request(bytes).expect("read"), WireRequest::Malformed, "{bytes:?}");
             let read = block_on(SyncCodec.read_response(&PROTOCOL, &mut Cursor::new(bytes)));
             assert_eq!(read.expect_err("garbage").kind(), io::ErrorKind::InvalidData, "{bytes:?}");
         }

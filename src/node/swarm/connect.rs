@@ -1,4 +1,4 @@
-//! People who gave an address and wait until its peer is one of ours, or until it is clear that it will not be.
+//! Users who wait until a peer at an address is ready, or until the attempt has failed.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use libp2p::{Multiaddr, PeerId};
 use super::PeerRow;
 use crate::node::handle::ConnectError;
 
-/// How long a person waits for a connection.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// People who wait at once. More are told to be patient.
+/// How long a user waits for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Users who wait at once. More are refused.
 const WAITERS_MAX: usize = 64;
 
 type Done = Sender<Result<PeerRow, ConnectError>>;
@@ -19,15 +19,15 @@ type Done = Sender<Result<PeerRow, ConnectError>>;
 #[derive(Debug)]
 struct Waiter {
     address: Multiaddr,
-    /// The attempt made for it; `None`: one was running already.
+    /// The attempt made for it; `None`: one was already under way.
     connection: Option<ConnectionId>,
-    /// Who is, or must be, at the address.
+    /// The peer at the address, if it is known or required.
     peer: Option<PeerId>,
     until: Instant,
     done: Done,
 }
 
-/// All who wait.
+/// All waiting users.
 #[derive(Debug, Default)]
 pub(super) struct Waiters(Vec<Waiter>);
 
@@ -44,10 +44,10 @@ impl Waiters {
             answer(&done, Err(format!("{address}: too many connections are being made: try again in a moment")));
             return;
         }
-        self.0.push(Waiter { address, connection, peer, until: now + CONNECT_TIME, done });
+        self.0.push(Waiter { address, connection, peer, until: now + CONNECT_TIMEOUT, done });
     }
 
-    /// The attempt has reached a peer, which may or may not turn out to be one of ours. Whether somebody waits for it.
+    /// The attempt has reached a peer, which may turn out to be foreign. True if a user waits for it.
     pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId) -> bool {
         let waiter = self.0.iter_mut().find(|waiter| waiter.connection == Some(connection));
         waiter.map(|waiter| waiter.peer = Some(peer)).is_some()
@@ -57,7 +57,7 @@ impl Waiters {
         self.finish(|waiter| waiter.peer == Some(row.peer_id), |_| Ok(row.clone()));
     }
 
-    /// The attempt came to nothing.
+    /// The attempt has failed.
     pub(super) fn fail(&mut self, connection: ConnectionId, describe: impl Fn(&Multiaddr) -> String) {
         self.finish(|waiter| waiter.connection == Some(connection), |waiter| Err(describe(&waiter.address)));
     }
@@ -91,7 +91,7 @@ impl Waiters {
     }
 }
 
-/// Whoever no longer waits needs no answer, and nobody is waited for.
+/// Answers a user, who may have stopped waiting. Never blocks.
 pub(super) fn answer(done: &Done, result: Result<PeerRow, String>) {
     let _ = done.try_send(result.map_err(ConnectError));
 }

@@ -1,7 +1,7 @@
-//! Whom to dial, and when. Pure state: time and chance come in, dials come out.
+//! The choice of peers to dial, and of the moment. Pure state: time and a seed come in, dials come out.
 //!
-//! Always true: a peer or an address has at most one attempt running; everything here is bounded; nothing waits for
-//! mDNS to report a peer twice, since it does not.
+//! Always true: a peer or an address has at most one attempt under way; everything here is bounded; nothing relies on mDNS
+//! to report a peer twice, since it does not.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,18 +14,18 @@ use super::address::{Subnets, reachable, split};
 use super::remembered::{REMEMBERED_PEERS_MAX, Remembered};
 use crate::random::Random;
 
-/// Peers that we dial of our own accord, until so many are connected. `--peer` comes on top.
+/// We dial peers of our own accord until this many are connected. `--peer` comes on top.
 pub(super) const PEERS_TARGET: usize = 32;
 /// Attempts at once.
 const ATTEMPTS_MAX: usize = 16;
-/// Peers known. Of those that are not connected, strangers make way first, then the ones not heard of the longest.
+/// Known peers. Of those that are not connected, strangers are evicted first, then the ones not heard of for longest.
 const KNOWN_PEERS_MAX: usize = 512;
-/// Addresses of one peer; the least preferred make way.
+/// Addresses of one peer. The least preferred are evicted.
 const ADDRESSES_PER_PEER_MAX: usize = 6;
-/// Nodes known to be of another network or another program. The oldest make way.
+/// Nodes known to be of another network or another program. The oldest are evicted.
 const FOREIGN_PEERS_MAX: usize = 1024;
-/// How long such a node is left alone; it may be started anew with our network.
-const FOREIGN_TIME: Duration = Duration::from_secs(300);
+/// How long such a node is not dialled. It may be restarted with our network.
+const FOREIGN_PAUSE: Duration = Duration::from_secs(300);
 
 /// The pause after the first failure; it doubles with each further one.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
@@ -37,33 +37,33 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 const BACKOFF_MAX_GONE: Duration = Duration::from_secs(300);
 const GONE_FAILURES: u32 = 30;
 /// How long a lost peer counts as just lost.
-const LOST_TIME: Duration = Duration::from_secs(300);
+const JUST_LOST: Duration = Duration::from_secs(300);
 /// A session that ends sooner counts as a failure, so that a peer that hangs up on us is not dialled every second.
 const SESSION_MIN: Duration = Duration::from_secs(10);
-/// After so many failures with what we know of the peer behind a `--peer` address, the bare address is tried too.
+/// After this many failures with the known addresses of the peer behind a `--peer` address, that address is tried too.
 const STALE_FAILURES: u32 = 3;
 
 /// Something to dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dial {
-    /// Who must answer; `None` if anybody of our network will do.
+    /// The peer that must answer; `None` if any peer of our network will do.
     pub(super) peer: Option<PeerId>,
     pub(super) addresses: Vec<Multiaddr>,
-    target: Target,
+    target: DialTarget,
 }
 
 impl Dial {
-    /// Who is to be dialled because it was heard of, and not because the user named its address.
+    /// The peer, if it is dialled because it was heard of, and not because the user named its address.
     pub(super) fn of_our_own(&self) -> Option<PeerId> {
         match self.target {
-            Target::Peer(peer) => Some(peer),
-            Target::Fixed(_) => None,
+            DialTarget::Peer(peer) => Some(peer),
+            DialTarget::Fixed(_) => None,
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
+enum DialTarget {
     Peer(PeerId),
     /// An index of [`DialBook::fixed`].
     Fixed(usize),
@@ -90,17 +90,17 @@ impl Backoff {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DialState {
     Idle,
     Dialling,
     Connected,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownPeer {
     /// Best first.
     addresses: Vec<Multiaddr>,
-    state: State,
+    state: DialState,
     backoff: Backoff,
     /// It was a ready peer of ours, now or in an earlier run.
     proven: bool,
@@ -116,9 +116,9 @@ struct Known {
 
 /// A `--peer` address.
 #[derive(Debug)]
-struct Fixed {
+struct FixedPeer {
     address: Multiaddr,
-    /// From the address, or who answered there.
+    /// The peer in the address, or the one that answered there.
     peer: Option<PeerId>,
     /// The address itself demands that peer.
     pinned: bool,
@@ -133,12 +133,12 @@ struct Fixed {
 pub(super) struct DialBook {
     local: PeerId,
     subnets: Subnets,
-    known: HashMap<PeerId, Known>,
-    fixed: Vec<Fixed>,
+    known: HashMap<PeerId, KnownPeer>,
+    fixed: Vec<FixedPeer>,
     foreign: HashMap<PeerId, Instant>,
     /// Peers that must not be dialled until then; bounded by the ban list.
     banned: HashMap<PeerId, Instant>,
-    attempts: HashMap<ConnectionId, Target>,
+    attempts: HashMap<ConnectionId, DialTarget>,
     random: Random,
 }
 
@@ -147,7 +147,7 @@ impl DialBook {
         let fixed = fixed.iter().map(|address| {
             let (address, peer) = split(address.clone());
             let ours = peer == Some(local);
-            Fixed { address, peer, pinned: peer.is_some(), ours, dialling: false, backoff: Backoff::new(now) }
+            FixedPeer { address, peer, pinned: peer.is_some(), ours, dialling: false, backoff: Backoff::new(now) }
         });
         Self {
             local,
@@ -198,7 +198,7 @@ impl DialBook {
     /// An address of mDNS has expired: a stranger's is forgotten, so that a flood of them leaves nothing behind.
     pub(super) fn expired(&mut self, peer: PeerId, address: &Multiaddr) {
         let (address, _) = split(address.clone());
-        if let Some(known) = self.known.get_mut(&peer).filter(|known| !known.proven && known.state == State::Idle) {
+        if let Some(known) = self.known.get_mut(&peer).filter(|known| !known.proven && known.state == DialState::Idle) {
             known.addresses.retain(|known| *known != address);
             if known.addresses.is_empty() {
                 self.known.remove(&peer);
@@ -208,15 +208,15 @@ impl DialBook {
 
     /// A connection in any direction stands.
     pub(super) fn connected(&mut self, peer: PeerId, connection: ConnectionId, now: Instant) {
-        if let Some(Target::Fixed(index)) = self.finish_attempt(connection) {
+        if let Some(DialTarget::Fixed(index)) = self.finish_attempt(connection) {
             self.fixed[index].peer = Some(peer);
         }
         if let Some(known) = self.known_entry(peer, now) {
-            known.state = State::Connected;
+            known.state = DialState::Connected;
         }
     }
 
-    /// The peer is one of ours. The addresses are believed; the best one comes first.
+    /// The peer is ready. Its addresses are trusted; the best one comes first.
     pub(super) fn ready(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: Instant) {
         self.foreign.remove(&peer);
         if let Some(known) = self.known_entry(peer, now) {
@@ -239,15 +239,15 @@ impl DialBook {
         known.addresses.truncate(ADDRESSES_PER_PEER_MAX);
     }
 
-    /// The last connection of a peer is gone. For how long it was one of ours.
+    /// The last connection of a peer is gone. Returns for how long it was ready.
     pub(super) fn disconnected(&mut self, peer: PeerId, now: Instant) -> Duration {
         let chance = self.random.bits();
         let is_fixed = self.is_fixed(peer);
         let Some(known) = self.known.get_mut(&peer) else { return Duration::ZERO };
-        known.state = State::Idle;
+        known.state = DialState::Idle;
         known.heard = now;
         let ready = known.ready.take();
-        // Who closes each connection at once, because it has banned us, is not to be dialled as often as one that left.
+        // A peer that closes each connection at once, because it has banned us, is dialled less often than one that left.
         let lasted = ready.is_some_and(|ready| now.duration_since(ready) >= SESSION_MIN);
         if lasted {
             known.backoff = Backoff::new(now);
@@ -268,7 +268,7 @@ impl DialBook {
         ready.map_or(Duration::ZERO, |ready| now.duration_since(ready))
     }
 
-    /// Not to be dialled of our own accord before then.
+    /// Puts off dials of our own accord.
     pub(super) fn put_off(&mut self, peer: PeerId, until: Instant) {
         if let Some(known) = self.known.get_mut(&peer) {
             known.backoff.next = known.backoff.next.max(until);
@@ -278,39 +278,39 @@ impl DialBook {
     /// A dial was started. Its end is reported by `connected`, `failed` or `is_us`.
     pub(super) fn started(&mut self, dial: &Dial, connection: ConnectionId) {
         match dial.target {
-            Target::Peer(peer) => {
+            DialTarget::Peer(peer) => {
                 if let Some(known) = self.known.get_mut(&peer) {
-                    known.state = State::Dialling;
+                    known.state = DialState::Dialling;
                 }
             }
-            Target::Fixed(index) => self.fixed[index].dialling = true,
+            DialTarget::Fixed(index) => self.fixed[index].dialling = true,
         }
         self.attempts.insert(connection, dial.target);
     }
 
-    /// A dial came to nothing.
+    /// A dial failed.
     pub(super) fn failed(&mut self, connection: ConnectionId, now: Instant) {
         let chance = self.random.bits();
         match self.finish_attempt(connection) {
-            Some(Target::Peer(peer)) => {
+            Some(DialTarget::Peer(peer)) => {
                 let is_fixed = self.is_fixed(peer);
                 if let Some(known) = self.known.get_mut(&peer) {
                     known.failed(now, is_fixed, chance);
                 }
             }
-            Some(Target::Fixed(index)) => self.fixed[index].backoff.failed(now, BACKOFF_MAX, chance),
+            Some(DialTarget::Fixed(index)) => self.fixed[index].backoff.failed(now, BACKOFF_MAX, chance),
             None => {}
         }
     }
 
-    /// An address turned out to be our own. Gives back the `--peer` address, if it was one.
+    /// An address turned out to be our own. Returns the `--peer` address, if it was one.
     pub(super) fn is_us(&mut self, connection: ConnectionId) -> Option<Multiaddr> {
         match self.finish_attempt(connection)? {
-            Target::Peer(peer) => {
+            DialTarget::Peer(peer) => {
                 self.known.remove(&peer);
                 None
             }
-            Target::Fixed(index) => {
+            DialTarget::Fixed(index) => {
                 self.fixed[index].ours = true;
                 Some(self.fixed[index].address.clone())
             }
@@ -331,7 +331,7 @@ impl DialBook {
             let oldest = self.foreign.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer);
             oldest.map(|oldest| self.foreign.remove(&oldest));
         }
-        self.foreign.insert(peer, now + FOREIGN_TIME);
+        self.foreign.insert(peer, now + FOREIGN_PAUSE);
         self.disproved(peer);
     }
 
@@ -339,7 +339,7 @@ impl DialBook {
         self.banned.insert(peer, until);
     }
 
-    /// It is no peer to remember.
+    /// The peer is not to be remembered.
     pub(super) fn disproved(&mut self, peer: PeerId) {
         if let Some(known) = self.known.get_mut(&peer) {
             known.proven = false;
@@ -350,7 +350,7 @@ impl DialBook {
         self.banned.remove(&peer);
     }
 
-    /// An interface of ours has come up: what failed may work now.
+    /// An interface of ours has come up: failed dials may work now.
     pub(super) fn link_is_back(&mut self, now: Instant) {
         self.known.values_mut().for_each(|known| known.backoff.next = known.backoff.next.min(now));
         for fixed in &mut self.fixed {
@@ -358,7 +358,7 @@ impl DialBook {
         }
     }
 
-    /// What to dial now. `connected` is the number of peers that have a connection.
+    /// The dials that are due. `connected` is the number of peers that have a connection.
     pub(super) fn due(&mut self, now: Instant, connected: usize) -> Vec<Dial> {
         self.foreign.retain(|_, until| *until > now);
         let mut dials = self.due_fixed(now);
@@ -366,7 +366,9 @@ impl DialBook {
         let mut candidates = self
             .known
             .iter()
-            .filter(|(peer, known)| known.state == State::Idle && known.backoff.next <= now && !taken.contains(*peer))
+            .filter(|(peer, known)| {
+                known.state == DialState::Idle && known.backoff.next <= now && !taken.contains(*peer)
+            })
             .filter(|(peer, known)| !known.addresses.is_empty() && !self.is_avoided(**peer, now))
             .map(|(peer, known)| (!self.is_fixed(*peer), !known.proven, known.backoff.failures, *peer))
             .collect::<Vec<_>>();
@@ -381,7 +383,7 @@ impl DialBook {
             }
             room = room.saturating_sub(1);
             let addresses = self.known[&peer].addresses.clone();
-            dials.push(Dial { peer: Some(peer), addresses, target: Target::Peer(peer) });
+            dials.push(Dial { peer: Some(peer), addresses, target: DialTarget::Peer(peer) });
         }
         dials
     }
@@ -395,18 +397,18 @@ impl DialBook {
             .map(|(index, fixed)| Dial {
                 peer: fixed.peer.filter(|_| fixed.pinned),
                 addresses: vec![fixed.address.clone()],
-                target: Target::Fixed(index),
+                target: DialTarget::Fixed(index),
             })
             .collect()
     }
 
     /// Whether the peer behind a `--peer` address is connected, or is about to be by what else is known of it.
-    fn is_reached_otherwise(&self, fixed: &Fixed, now: Instant) -> bool {
+    fn is_reached_otherwise(&self, fixed: &FixedPeer, now: Instant) -> bool {
         let Some(peer) = fixed.peer else { return false };
         self.is_avoided(peer, now)
             || self.known.get(&peer).is_some_and(|known| match known.state {
-                State::Connected | State::Dialling => true,
-                State::Idle => !known.addresses.is_empty() && known.backoff.failures < STALE_FAILURES,
+                DialState::Connected | DialState::Dialling => true,
+                DialState::Idle => !known.addresses.is_empty() && known.backoff.failures < STALE_FAILURES,
             })
     }
 
@@ -416,7 +418,7 @@ impl DialBook {
             .known
             .iter()
             .filter(|(_, known)| known.proven && !known.addresses.is_empty())
-            .map(|(peer, known)| (known.state != State::Connected, std::cmp::Reverse(known.heard), *peer))
+            .map(|(peer, known)| (known.state != DialState::Connected, std::cmp::Reverse(known.heard), *peer))
             .collect::<Vec<_>>();
         proven.sort_unstable();
         proven.truncate(REMEMBERED_PEERS_MAX);
@@ -424,19 +426,19 @@ impl DialBook {
         proven.into_iter().map(|(_, _, peer)| row(peer)).collect()
     }
 
-    /// The entry of a peer, made if there is room; never ourselves.
-    fn known_entry(&mut self, peer: PeerId, now: Instant) -> Option<&mut Known> {
+    /// The entry of a peer, created if there is room; never our own.
+    fn known_entry(&mut self, peer: PeerId, now: Instant) -> Option<&mut KnownPeer> {
         if peer == self.local {
             return None;
         }
         if !self.known.contains_key(&peer) && self.known.len() >= KNOWN_PEERS_MAX {
-            let idle = self.known.iter().filter(|(_, known)| known.state == State::Idle);
+            let idle = self.known.iter().filter(|(_, known)| known.state == DialState::Idle);
             let victim = idle.min_by_key(|(peer, known)| (known.proven, known.heard, **peer)).map(|(peer, _)| *peer)?;
             self.known.remove(&victim);
         }
-        Some(self.known.entry(peer).or_insert_with(|| Known {
+        Some(self.known.entry(peer).or_insert_with(|| KnownPeer {
             addresses: Vec::new(),
-            state: State::Idle,
+            state: DialState::Idle,
             backoff: Backoff::new(now),
             proven: false,
             heard: now,
@@ -446,15 +448,15 @@ impl DialBook {
         }))
     }
 
-    fn finish_attempt(&mut self, connection: ConnectionId) -> Option<Target> {
+    fn finish_attempt(&mut self, connection: ConnectionId) -> Option<DialTarget> {
         let target = self.attempts.remove(&connection)?;
         match target {
-            Target::Peer(peer) => {
-                if let Some(known) = self.known.get_mut(&peer).filter(|known| known.state == State::Dialling) {
-                    known.state = State::Idle;
+            DialTarget::Peer(peer) => {
+                if let Some(known) = self.known.get_mut(&peer).filter(|known| known.state == DialState::Dialling) {
+                    known.state = DialState::Idle;
                 }
             }
-            Target::Fixed(index) => self.fixed[index].dialling = false,
+            DialTarget::Fixed(index) => self.fixed[index].dialling = false,
         }
         Some(target)
     }
@@ -470,13 +472,15 @@ impl DialBook {
     }
 }
 
-impl Known {
+impl KnownPeer {
     fn failed(&mut self, now: Instant, is_fixed: bool, chance: u64) {
-        let just_lost = self.lost.is_some_and(|lost| now.duration_since(lost) < LOST_TIME);
-        let longest = match () {
-            () if just_lost => BACKOFF_MAX_LOST.saturating_mul(1 << self.short_sessions.min(8)).min(BACKOFF_MAX),
-            () if is_fixed || self.backoff.failures < GONE_FAILURES => BACKOFF_MAX,
-            () => BACKOFF_MAX_GONE,
+        let just_lost = self.lost.is_some_and(|lost| now.duration_since(lost) < JUST_LOST);
+        let longest = if just_lost {
+            BACKOFF_MAX_LOST.saturating_mul(1 << self.short_sessions.min(8)).min(BACKOFF_MAX)
+        } else if is_fixed || self.backoff.failures < GONE_FAILURES {
+            BACKOFF_MAX
+        } else {
+            BACKOFF_MAX_GONE
         };
         self.backoff.failed(now, longest, chance);
     }

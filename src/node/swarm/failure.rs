@@ -1,4 +1,4 @@
-//! What a failed dial is called in front of a person, in one line.
+//! Descriptions of failed dials for a person, in one line.
 
 use std::error::Error;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use libp2p::swarm::DialError;
 use libp2p::{Multiaddr, TransportError};
 
-/// Why an address was not reached.
+/// Describes why an address was not reached.
 pub(super) fn describe(address: &Multiaddr, error: &DialError) -> String {
     match error {
         DialError::LocalPeerId { .. } => format!("{address}: that is this node itself"),
@@ -22,7 +22,7 @@ pub(super) fn describe(address: &Multiaddr, error: &DialError) -> String {
     }
 }
 
-/// What to say of an address that none of our transports takes.
+/// Describes an address that none of our transports can dial.
 pub(super) fn not_dialable(address: &Multiaddr) -> String {
     format!("{address}: not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1")
 }
@@ -40,7 +40,7 @@ fn describe_io(error: &io::Error) -> String {
     }
 }
 
-/// The error of the operating system, or at least one with a kind, behind the wrappers of the transports.
+/// The error of the operating system behind the wrappers of the transports, or at least one with a kind.
 pub(super) fn io_cause(error: &io::Error) -> Option<io::Error> {
     let mut found = None;
     visit(error, &mut |error| {

@@ -1,5 +1,5 @@
-//! Where to listen. libp2p shares a TCP port with any program of the same user that does so too, so a port is tried
-//! here first: two nodes that answered at one port would each get half of the connections.
+//! Listening. libp2p shares a TCP port with any program of the same user that does so too, so a port is tried here first:
+//! two nodes on one port would each get half of the connections.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -17,11 +17,11 @@ use super::failure;
 pub(super) const DEFAULT_PORT: u16 = 7787;
 /// Attempts to find a port that is free for IPv4 and IPv6.
 const ANY_PORT_ATTEMPTS: usize = 16;
-/// How long another node that is just starting may hold the right to try a port.
+/// How long another node that is starting may hold the right to try a port: attempts and the pause between them.
 const TRIAL_ATTEMPTS: usize = 10;
 const TRIAL_PAUSE: Duration = Duration::from_millis(10);
 
-/// Listens on the addresses, or on the default ones if there are none. Gives back what the user should know.
+/// Listens on the addresses, or on the default ones if there are none. Returns a warning for the user, if any.
 pub(super) fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> anyhow::Result<Option<String>> {
     if addresses.is_empty() {
         return listen_on_default(swarm);
@@ -108,7 +108,7 @@ fn any_port() -> io::Result<u16> {
     socket.local_addr()?.as_socket().map(|address| address.port()).ok_or_else(|| io::ErrorKind::Unsupported.into())
 }
 
-/// Binds without sharing, which fails if anybody listens there.
+/// Binds without sharing, which fails if another program listens there.
 fn try_tcp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {

@@ -1,5 +1,5 @@
-//! Peers that outlive the process: `peers.json` in the data folder. It is a convenience, so nothing about it is ever
-//! an error that stops the node.
+//! Peers that are remembered between runs: `peers.json` in the data folder. It is a convenience, so no error about it
+//! stops the node.
 
 use std::fs;
 use std::io::{self, Write};
@@ -8,9 +8,9 @@ use std::path::Path;
 use libp2p::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
 
-/// The most peers in the file. The ones connected to longest ago make way.
+/// The most peers in the file. Those with the oldest connections are evicted.
 pub(super) const REMEMBERED_PEERS_MAX: usize = 256;
-/// A longer file is not ours.
+/// The longest file, in bytes. A longer one is not ours.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const FILE_NAME: &str = "peers.json";
 
@@ -23,12 +23,12 @@ pub(super) struct Remembered {
 }
 
 #[derive(Serialize, Deserialize)]
-struct File {
-    peers: Vec<Row>,
+struct PeersFile {
+    peers: Vec<PeerEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Row {
+struct PeerEntry {
     peer_id: String,
     addresses: Vec<Multiaddr>,
 }
@@ -47,7 +47,7 @@ fn read(path: &Path) -> io::Result<Vec<Remembered>> {
     if fs::metadata(path)?.len() > FILE_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "too long"));
     }
-    let file: File = serde_json::from_slice(&fs::read(path)?)?;
+    let file: PeersFile = serde_json::from_slice(&fs::read(path)?)?;
     let known = file.peers.into_iter().take(REMEMBERED_PEERS_MAX);
     known
         .map(|row| {
@@ -60,8 +60,8 @@ fn read(path: &Path) -> io::Result<Vec<Remembered>> {
 /// Replaces the file in one step, so that a crash leaves the old one or the new one.
 pub(super) fn save(folder: &Path, peers: &[Remembered]) -> io::Result<()> {
     let peers = peers.iter().take(REMEMBERED_PEERS_MAX);
-    let rows = peers.map(|known| Row { peer_id: known.peer.to_string(), addresses: known.addresses.clone() });
-    let file = File { peers: rows.collect() };
+    let rows = peers.map(|known| PeerEntry { peer_id: known.peer.to_string(), addresses: known.addresses.clone() });
+    let file = PeersFile { peers: rows.collect() };
     let temporary = folder.join(format!("{FILE_NAME}.new"));
     let mut writer = fs::File::create(&temporary)?;
     writer.write_all(&serde_json::to_vec_pretty(&file)?)?;

@@ -1,8 +1,8 @@
-//! Replies that are on their way to peers, and how much memory they hold.
+//! Replies on their way to peers, and the memory that they hold.
 //!
-//! A peer that asks for much and reads slowly leaves its answers with us until its requests time out. So what one peer
-//! has on its way is bounded, and what all have; a reply beyond that is dropped, which refuses the request. Who has
-//! nothing on its way gets at least one reply, however long.
+//! The replies to a peer that asks for much and reads slowly stay in memory until its requests time out. So there is a
+//! limit for each peer and one for all; a reply beyond either is dropped, which refuses the request. A peer without
+//! replies on their way gets at least one, however long.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use libp2p::request_response::{InboundRequestId, ResponseChannel};
 use super::Reply;
 use crate::protocol::{Action, Response, SignedTransaction};
 
-/// What one peer may have on its way, in bytes: two of the longest common answers. An honest one has one.
+/// Replies to one peer, in bytes: two of the longest common ones. An honest peer has one at a time.
 const REPLIES_OF_PEER_BYTES_MAX: usize = 4 << 20;
-/// What all may have, in bytes: more than twice what one address can hold by its connections.
+/// Replies to all peers, in bytes: more than twice what one address can hold by its connections.
 const REPLIES_BYTES_MAX: usize = 256 << 20;
-/// What each counts for besides its content, in bytes.
+/// The cost of a reply besides its content, in bytes.
 const REPLY_BYTES_LEAST: usize = 512;
 
-/// Who waits for a reply.
+/// A peer's request that waits for a reply.
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) peer: PeerId,
@@ -40,7 +40,7 @@ impl<Id: std::hash::Hash + Eq> Serving<Id> {
         Self { replies: HashMap::new(), peers: HashMap::new(), bytes: 0 }
     }
 
-    /// Notes a reply of so many bytes, if there is room for it. It is held until [`Serving::done`].
+    /// Notes a reply of this size, if there is room for it. It is held until [`Serving::done`].
     pub(super) fn add(&mut self, request: Id, peer: PeerId, bytes: usize) -> bool {
         let of_peer = self.peers.get(&peer).copied().unwrap_or(0);
         let is_first = of_peer == 0;
@@ -53,7 +53,7 @@ impl<Id: std::hash::Hash + Eq> Serving<Id> {
         true
     }
 
-    /// It was sent, or never will be. Those that were not noted are none of our business.
+    /// The reply was sent, or never will be. Unknown requests are ignored.
     pub(super) fn done(&mut self, request: &Id) {
         let Some((peer, bytes)) = self.replies.remove(request) else { return };
         self.bytes -= bytes;

@@ -1,8 +1,8 @@
-//! The peers that have a connection, from greeting to goodbye. Pure state.
+//! Connected peers, from greeting to goodbye. Pure state.
 //!
-//! A session is all connections of one peer at a time, and has its own [`PeerKey`]. It is *ready* once the peer has
-//! shown that it speaks our protocols and has subscribed to both topics: only then does a message published by us
-//! reach it. What it sends earlier is kept until then, because it may be ready for us before we are for it.
+//! A session is all connections of one peer at a time, and has its own [`PeerKey`]. It is *ready* once the peer has shown
+//! that it speaks our protocols and has subscribed to both topics: only then do our published messages reach it. Earlier
+//! messages of the peer are kept until then, because it may be ready for us before we are ready for it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -18,16 +18,16 @@ use crate::engine::event::PeerKey;
 use crate::protocol::Request;
 
 /// How long a peer may take to become ready.
-const GREETING_TIME: Duration = Duration::from_secs(6);
-/// How long a foreign node stays connected, so that it learns who we are, too, and does not call again at once.
-const FOREIGN_TIME: Duration = Duration::from_millis(500);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a foreign node stays connected, so that it learns that we are foreign to it, too, and does not dial again.
+const FOREIGN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Silence after which a peer is asked whether it is there. Who was dialled waits longer, so that it is asked instead of
 /// asking at the same time.
 const ASK_SILENCE: Duration = Duration::from_millis(2_500);
 const ASK_SILENCE_DIALLED: Duration = Duration::from_millis(3_500);
 /// A round trip is measured anew after this time, should the other end have asked all the while.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(30);
-/// What an unready peer sends is kept up to these limits; more is refused. Gossip bytes.
+/// Messages of a peer that is not ready are kept up to these limits; more are refused. The bytes are those of gossip.
 const EARLY_MAX: usize = 64;
 const EARLY_BYTES_MAX: usize = 4 << 20;
 /// The longest software name shown, in characters.
@@ -71,24 +71,25 @@ impl Connection {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Not ready; it has until then.
+    /// Not ready yet; closed at this time.
     Greeting(Instant),
     Ready,
-    /// Of another network or another program; to be closed then.
+    /// Of another network or another program; closed at this time.
     Foreign(Instant),
     /// We have hung up.
     Closing,
 }
 
-/// What came before the session was ready.
+/// A message that came before the session was ready.
 #[derive(Debug)]
-pub(super) enum Early {
+pub(super) enum EarlyMessage {
     Gossip { message: MessageId, topic: TopicHash, data: Vec<u8> },
     Request { request: Request, asker: Box<Asker> },
 }
 
+/// All connections of one peer.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct PeerSession {
     pub(super) key: PeerKey,
     pub(super) phase: Phase,
     /// Oldest first; never empty. Bounded by the limit on connections per peer.
@@ -99,16 +100,16 @@ pub(super) struct Session {
     pub(super) listens: Vec<Multiaddr>,
     subscribed_to_blocks: bool,
     subscribed_to_transactions: bool,
-    pub(super) early: Vec<Early>,
+    pub(super) early: Vec<EarlyMessage>,
     early_bytes: usize,
     ping_millis: Option<u64>,
 }
 
-impl Session {
+impl PeerSession {
     fn new(key: PeerKey, first: Connection, now: Instant) -> Self {
         Self {
             key,
-            phase: Phase::Greeting(now + GREETING_TIME),
+            phase: Phase::Greeting(now + GREETING_TIMEOUT),
             connections: vec![first],
             agent: None,
             listens: Vec::new(),
@@ -120,11 +121,11 @@ impl Session {
         }
     }
 
-    /// Keeps what an unready peer sent; gives it back if there is no room or no use for it.
-    pub(super) fn keep(&mut self, early: Early) -> Result<(), Early> {
+    /// Keeps an early message; gives it back if there is no room or no use for it.
+    pub(super) fn keep(&mut self, early: EarlyMessage) -> Result<(), EarlyMessage> {
         let bytes = match &early {
-            Early::Gossip { data, .. } => data.len(),
-            Early::Request { .. } => 0, // bounded by the streams of a connection
+            EarlyMessage::Gossip { data, .. } => data.len(),
+            EarlyMessage::Request { .. } => 0, // bounded by the streams of a connection
         };
         let fits = self.early.len() < EARLY_MAX && self.early_bytes + bytes <= EARLY_BYTES_MAX;
         if !fits || !matches!(self.phase, Phase::Greeting(_)) {
@@ -148,7 +149,7 @@ impl Session {
         }
     }
 
-    /// Turns ready, if nothing is missing any more. True only once.
+    /// Becomes ready if nothing is missing. True only once.
     pub(super) fn become_ready(&mut self) -> bool {
         let complete = self.agent.is_some() && self.subscribed_to_blocks && self.subscribed_to_transactions;
         let turns = complete && matches!(self.phase, Phase::Greeting(_));
@@ -160,7 +161,7 @@ impl Session {
 
     pub(super) fn become_foreign(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Greeting(_)) {
-            self.phase = Phase::Foreign(now + FOREIGN_TIME);
+            self.phase = Phase::Foreign(now + FOREIGN_TIMEOUT);
         }
     }
 
@@ -195,22 +196,22 @@ impl Session {
     }
 }
 
-/// What the end of a connection means.
+/// The meaning of the end of a connection.
 #[derive(Debug)]
 pub(super) enum Closed {
     /// Others of the peer remain, or none was known.
     Remaining,
-    /// The first one broke while others remain. The peer was most likely restarted, and gossipsub told it nothing on
-    /// the new connection: all have to be closed, and the peer to begin anew.
+    /// The first one broke while others remain. The peer was most likely restarted, and gossipsub sent it nothing on the
+    /// new connection: all have to be closed, so that the peer starts afresh.
     Stale,
     /// It was the last one.
-    Session(Box<Session>),
+    Session(Box<PeerSession>),
 }
 
 /// All sessions, bounded by the limit on connections.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    by_peer: HashMap<PeerId, Session>,
+    by_peer: HashMap<PeerId, PeerSession>,
     by_key: BTreeMap<PeerKey, PeerId>,
     last_key: u64,
 }
@@ -224,7 +225,7 @@ impl Sessions {
         }
         self.last_key += 1;
         let key = PeerKey(self.last_key);
-        self.by_peer.insert(peer, Session::new(key, connection, now));
+        self.by_peer.insert(peer, PeerSession::new(key, connection, now));
         self.by_key.insert(key, peer);
     }
 
@@ -238,17 +239,17 @@ impl Sessions {
         if was_first && broke { Closed::Stale } else { Closed::Remaining }
     }
 
-    fn remove(&mut self, peer: PeerId) -> Option<Session> {
+    fn remove(&mut self, peer: PeerId) -> Option<PeerSession> {
         let session = self.by_peer.remove(&peer)?;
         self.by_key.remove(&session.key);
         Some(session)
     }
 
-    pub(super) fn get(&self, peer: &PeerId) -> Option<&Session> {
+    pub(super) fn get(&self, peer: &PeerId) -> Option<&PeerSession> {
         self.by_peer.get(peer)
     }
 
-    pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Session> {
+    pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut PeerSession> {
         self.by_peer.get_mut(peer)
     }
 
@@ -309,7 +310,7 @@ impl Sessions {
         self.by_peer.values().flat_map(|session| &session.connections).map(Connection::due).min()
     }
 
-    /// Our own process was stopped for a while: no connection is to blame for its silence.
+    /// Our own process was stopped for a while: silence proves nothing about any connection.
     pub(super) fn forgive_silence(&mut self, now: Instant) {
         let connections = self.by_peer.values_mut().flat_map(|session| &mut session.connections);
         connections.for_each(|connection| connection.heard(now));
@@ -379,7 +380,7 @@ mod tests {
         let mut sessions = Sessions::default();
         sessions.established(peer, connection(1, now), now);
         assert!(sessions.overdue(now).is_empty());
-        assert_eq!(sessions.overdue(now + GREETING_TIME), [peer]);
+        assert_eq!(sessions.overdue(now + GREETING_TIMEOUT), [peer]);
         sessions.get_mut(&peer).expect("there").phase = Phase::Ready;
         assert!(sessions.overdue(now + silence).is_empty());
         assert_eq!(sessions.first_due(), Some(now + silence));
@@ -423,7 +424,7 @@ mod tests {
         let mut sessions = Sessions::default();
         sessions.established(peer, connection(1, now), now);
         let session = sessions.get_mut(&peer).expect("just opened");
-        let gossip = |bytes| Early::Gossip {
+        let gossip = |bytes| EarlyMessage::Gossip {
             message: MessageId::new(b"id"),
             topic: TopicHash::from_raw("topic"),
             data: vec![0; bytes],

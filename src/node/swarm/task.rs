@@ -19,13 +19,13 @@ use tokio::task::JoinHandle;
 
 use super::address::{Subnets, carrier, ip_of, split};
 use super::admission::{OnProbation, Probation};
-use super::behaviour::{Behaviour, Names};
-use super::codec::Asked;
+use super::behaviour::{Behaviour, ProtocolNames};
+use super::codec::WireRequest;
 use super::connect::{Waiters, answer};
 use super::dial::{Dial, DialBook};
 use super::serving::{Asker, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
-use super::translate::{Waiting, acceptance, encode_gossip};
+use super::translate::{Tickets, acceptance, encode_gossip};
 use super::{Board, Reply, SwarmCommand, SwarmConfig, failure, remembered};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, Key, PeerKey, RequestFailure, Verdict};
@@ -68,7 +68,7 @@ struct Heard {
 /// Everything that the swarm's task owns.
 pub(super) struct Task {
     config: SwarmConfig,
-    names: Names,
+    names: ProtocolNames,
     swarm: Swarm<Behaviour>,
     engine: EngineSender,
     /// Counts what happens, if somebody reads that.
@@ -78,8 +78,8 @@ pub(super) struct Task {
     sessions: Sessions,
     book: DialBook,
     waiters: Waiters,
-    gossip: Waiting<Heard>,
-    requests: Waiting<Asker>,
+    gossip: Tickets<Heard>,
+    requests: Tickets<Asker>,
     serving: Serving,
     asked: HashMap<OutboundRequestId, (PeerKey, Key)>,
     bans: BTreeMap<(Instant, PeerId), ()>,
@@ -120,7 +120,7 @@ impl Task {
             tell_user(UserEvent::Warning(warning));
         }
         Self {
-            names: Names::of(&config.network),
+            names: ProtocolNames::of(&config.network),
             config,
             swarm,
             engine,
@@ -130,8 +130,8 @@ impl Task {
             sessions: Sessions::default(),
             book,
             waiters: Waiters::default(),
-            gossip: Waiting::new(WAITING_MAX),
-            requests: Waiting::new(WAITING_MAX),
+            gossip: Tickets::new(WAITING_MAX),
+            requests: Tickets::new(WAITING_MAX),
             serving: Serving::new(),
             asked: HashMap::new(),
             bans: BTreeMap::new(),
@@ -246,7 +246,7 @@ impl Task {
         if let Request::BlockTransactions { block, places } = &request {
             tracing::debug!(peer = %peer_id, %block, transactions = places.len(), "an announced block lacks transactions");
         }
-        let id = self.swarm.behaviour_mut().sync.send_request(&peer_id, Asked::Request(request));
+        let id = self.swarm.behaviour_mut().sync.send_request(&peer_id, WireRequest::Request(request));
         self.asked.insert(id, (peer, key));
     }
 

@@ -1,11 +1,11 @@
-//! Between bytes and the engine's words: gossip in both directions, and the tickets for what waits for an answer.
+//! Translation between bytes and the engine's types: gossip in both directions, and tickets for pending answers.
 
 use std::collections::BTreeMap;
 
 use libp2p::gossipsub::{MessageAcceptance, TopicHash};
 use libp2p::request_response::OutboundFailure;
 
-use super::behaviour::Names;
+use super::behaviour::ProtocolNames;
 use crate::engine::event::{Gossip, RequestFailure, Ticket, Verdict};
 use crate::protocol::bundle::BUNDLE_BYTES_MAX;
 use crate::protocol::encode::{DecodeError, decode, encode};
@@ -13,7 +13,7 @@ use crate::protocol::message::gossip_bytes_max;
 use crate::protocol::{Announcement, Network};
 
 /// Topic and bytes of a message.
-pub(super) fn encode_gossip(names: &Names, gossip: &Gossip) -> (TopicHash, Vec<u8>) {
+pub(super) fn encode_gossip(names: &ProtocolNames, gossip: &Gossip) -> (TopicHash, Vec<u8>) {
     match gossip {
         Gossip::Block(block) => (names.blocks.hash(), encode(&Announcement::Whole(block.as_ref().clone()))),
         Gossip::Compact(compact) => (names.blocks.hash(), encode(&Announcement::Compact(compact.as_ref().clone()))),
@@ -21,9 +21,9 @@ pub(super) fn encode_gossip(names: &Names, gossip: &Gossip) -> (TopicHash, Vec<u
     }
 }
 
-/// What a message of one of our two topics says.
+/// The content of a message of one of our two topics.
 pub(super) fn decode_gossip(
-    names: &Names,
+    names: &ProtocolNames,
     network: &Network,
     topic: &TopicHash,
     bytes: &[u8],
@@ -57,21 +57,21 @@ pub(super) fn request_failure(failure: &OutboundFailure) -> RequestFailure {
     }
 }
 
-/// What waits for the engine, by ticket. Beyond its bound the oldest gives way: the engine is behind, and what waited
-/// longest is worth least.
+/// Messages or requests that wait for the engine's answer, by ticket. Beyond the bound the oldest is evicted: the engine is
+/// behind, and the oldest is worth least.
 #[derive(Debug)]
-pub(super) struct Waiting<T> {
+pub(super) struct Tickets<T> {
     entries: BTreeMap<Ticket, T>,
     entries_max: usize,
     last: u64,
 }
 
-impl<T> Waiting<T> {
+impl<T> Tickets<T> {
     pub(super) fn new(entries_max: usize) -> Self {
         Self { entries: BTreeMap::new(), entries_max, last: 0 }
     }
 
-    /// Keeps an entry and names its ticket; also gives the entry that had to go.
+    /// Keeps an entry and returns its ticket, with the entry that was evicted.
     pub(super) fn add(&mut self, entry: T) -> (Ticket, Option<T>) {
         self.last += 1;
         let ticket = Ticket(self.last);
@@ -92,8 +92,8 @@ mod tests {
     use crate::protocol::{CheckedBlock, CompactBlock, Parameters};
 
     #[test]
-    fn the_oldest_gives_way() {
-        let mut waiting = Waiting::new(2);
+    fn the_oldest_is_evicted() {
+        let mut waiting = Tickets::new(2);
         let (first, none) = waiting.add('a');
         let (second, _) = waiting.add('b');
         assert_eq!(none, None);
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn gossip_round_trips_by_topic() {
         let network = Network::new(Parameters::dev()).expect("presets are valid");
-        let names = Names::of(&network);
+        let names = ProtocolNames::of(&network);
         let block = CheckedBlock::recall(network.genesis().clone(), &network);
         let compact = CompactBlock::of(&block, []);
         for gossip in [Gossip::Block(Box::new(block.to_block())), Gossip::Compact(Box::new(compact))] {

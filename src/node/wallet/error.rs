@@ -1,4 +1,4 @@
-//! Why a wallet can't be used. Each text says what is wrong and what to do; no file is changed by any of them.
+//! Errors of wallets. Each text says what is wrong and what to do; none of them has changed a file.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ pub enum WalletError {
     /// The file of a key, ours or given, can't be opened.
     #[error("{}: {problem} (the file was not touched)", .file.display())]
     File {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The problem with it.
         problem: FileProblem,
     },
     /// The system does not let a file or a folder be used.
@@ -24,35 +24,35 @@ pub enum WalletError {
     Unusable {
         /// `read`, `write` or `remove`.
         verb: &'static str,
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: io::Error,
     },
-    /// Its key is needed, and it is locked.
+    /// The key is needed, but the wallet is locked.
     #[error("the wallet {name} is locked: `wallet unlock` asks for its password")]
     Locked {
-        /// Which.
+        /// The wallet's name.
         name: String,
     },
     /// It has no password to lock or unlock it with.
     #[error("the wallet {name} has no password, so it is never locked; `quipu wallet passwd {name}` sets one")]
     NotProtected {
-        /// Which.
+        /// The wallet's name.
         name: String,
     },
-    /// What is to be signed is no prepared transaction.
+    /// The file to be signed holds no prepared transaction.
     #[error("{} holds no prepared transaction, and nothing else is signed: prepare it again", .file.display())]
     NotATransaction {
-        /// Which.
+        /// The file.
         file: PathBuf,
     },
-    /// What is to be signed is somebody else's.
+    /// The transaction to be signed belongs to another account.
     #[error("that transaction is of {sender}, not of the wallet {name}: use the wallet with that address")]
     OtherSender {
-        /// What was asked for.
+        /// The wallet's name.
         name: String,
-        /// Whose it is.
+        /// The transaction's sender.
         sender: Address,
     },
     /// Not a name for a wallet.
@@ -60,13 +60,13 @@ pub enum WalletError {
         "{name:?} is no name for a wallet: use 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ - and begin with none of . and -"
     )]
     BadName {
-        /// What was given.
+        /// The text.
         name: String,
     },
     /// There is no wallet of that name.
     #[error("there is no wallet {name}; `wallet list` shows those there are, `wallet new` makes one")]
     NotFound {
-        /// What was asked for.
+        /// The wallet's name.
         name: String,
     },
     /// There are several, and none is marked as the one to use.
@@ -92,13 +92,13 @@ pub enum WalletError {
     /// A file to be written is there already.
     #[error("{} is there already, and is never overwritten: choose another file", .file.display())]
     FileExists {
-        /// Which.
+        /// The file.
         file: PathBuf,
     },
-    /// It may be the wallet of a node that runs.
+    /// A running node may use this wallet.
     #[error("a wallet can only be removed while no node uses its folder: {0}")]
     InUse(StoreError),
-    /// What was typed to confirm is not the name.
+    /// The confirmation that was typed is not the name.
     #[error("nothing was removed: what was typed is not the wallet's name")]
     NotConfirmed,
     /// A password is needed, and there is nobody to ask.
@@ -108,15 +108,15 @@ pub enum WalletError {
         option: &'static str,
         /// The environment's variable.
         variable: &'static str,
-        /// How to do without one, where one can.
+        /// How to do without a password, where that is possible.
         no_password: &'static str,
     },
     /// The file with a password can't be used.
     #[error("cannot read the password file {}: {source}; its first line must be the password", .file.display())]
     PasswordFile {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: io::Error,
     },
     /// An empty password protects nothing.
@@ -127,7 +127,7 @@ pub enum WalletError {
         "the password is longer than {PASSWORD_BYTES_MAX} bytes, which other programs refuse: choose a shorter one"
     )]
     LongPassword,
-    /// The second time, another password was typed.
+    /// The two passwords that were typed differ.
     #[error("the two passwords differ: nothing was done, please try again")]
     PasswordsDiffer,
     /// Not a recovery phrase.
@@ -184,9 +184,9 @@ pub enum WordsError {
     /// Not in the list of BIP-39.
     #[error("word {position} of the recovery phrase, {word:?}, is not in the English list: check its spelling")]
     Unknown {
-        /// From 1.
+        /// Its number, from 1.
         position: usize,
-        /// What was written.
+        /// The word.
         word: String,
     },
     /// All words are in the list, but together they are not a phrase.

@@ -62,14 +62,14 @@ impl Folder {
         self.0.join(format!("{name}.{EXTENSION}"))
     }
 
-    /// Reads one; the key in it may be locked.
+    /// Reads a wallet's file; the key in it may be locked.
     pub(super) fn read(&self, name: &WalletName) -> Result<WalletFile, WalletError> {
         let file = self.file(name);
         let content = private_file::read(&file, FILE_BYTES_MAX).map_err(|source| unusable("read", &file, source))?;
         WalletFile::parse(&content, ITERATIONS).map_err(|problem| WalletError::File { file, problem })
     }
 
-    /// Says so if a new wallet can't have this name.
+    /// Fails if a new wallet can't have this name.
     pub(super) fn check_free(&self, name: &WalletName) -> Result<(), WalletError> {
         let names = self.names()?;
         match names.iter().find(|other| other.is_same(name)) {
@@ -79,7 +79,7 @@ impl Folder {
         }
     }
 
-    /// Writes a new one. Its name must not be taken.
+    /// Writes a new wallet. Its name must not be taken.
     pub(super) fn add(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
         make_folder(&self.0, true).map_err(|source| unusable("write", &self.0, source))?;
         self.check_free(name)?;
@@ -90,13 +90,13 @@ impl Folder {
         })
     }
 
-    /// Writes one in the place of what is there.
+    /// Replaces a wallet's file.
     pub(super) fn replace(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
         let file = self.file(name);
         private_file::replace(&file, wallet.to_text().as_bytes()).map_err(|source| unusable("write", &file, source))
     }
 
-    /// Removes one, and forgets that it was used last.
+    /// Removes a wallet, and forgets that it was used last.
     pub(super) fn remove(&self, name: &WalletName) -> Result<(), WalletError> {
         let file = self.file(name);
         private_file::remove(&file).map_err(|source| unusable("remove", &file, source))?;
@@ -113,7 +113,7 @@ impl Folder {
         Ok(self.names()?.into_iter().find(has_it))
     }
 
-    /// The one that was used last. What is not a name counts as nothing: it is a convenience.
+    /// The one that was used last. A file that holds no name counts as missing: it is a convenience.
     pub(super) fn current(&self) -> Result<Option<WalletName>, WalletError> {
         let file = self.0.join(CURRENT_FILE);
         match private_file::read(&file, CURRENT_FILE_BYTES_MAX) {

@@ -1,6 +1,6 @@
 //! Key files of other programs: PKCS#8 in PEM form, versions 1 and 2, plain or encrypted by PBES2.
 //!
-//! What a file claims about the cost of opening it is bounded before anything is computed.
+//! The cost parameters of a file are checked against limits before anything is computed.
 
 use ed25519::KeypairBytes;
 use pkcs8::der::asn1::{AnyRef, OctetStringRef};
@@ -18,11 +18,11 @@ use crate::protocol::{PublicKey, SecretKey};
 
 /// scrypt takes 128·N·r bytes; OpenSSL's own choice is 16 MiB, and 32 MiB is the most that it opens unasked.
 const SCRYPT_MEMORY_BYTES_MAX: u64 = 128 << 20;
-/// scrypt does its work so many times.
+/// scrypt repeats its work this many times.
 const SCRYPT_PARALLELISM_MAX: u16 = 16;
 
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-/// Other keys that people have, so that the message can name them.
+/// Other kinds of keys, so that the message can name them.
 const OTHER_KINDS: [(&str, &str); 7] = [
     ("1.2.840.113549.1.1.1", "this is an RSA key"),
     ("1.2.840.113549.1.1.10", "this is an RSA-PSS key"),
@@ -48,14 +48,14 @@ const OLD_ENCRYPTION: FileProblem = FileProblem::Unsupported("it is encrypted in
 pub(in crate::node) enum KeyFile {
     /// No password is needed.
     Plain(Seed),
-    /// One is.
+    /// A password is needed.
     Encrypted(Box<Parameters>, Vec<u8>),
     /// A file that this program wrote.
     Ours(WalletFile),
 }
 
 impl KeyFile {
-    /// From the bytes of a file.
+    /// Parses the bytes of a file.
     pub(in crate::node) fn parse(content: &[u8]) -> Result<Self, FileProblem> {
         if content.len() > FILE_BYTES_MAX {
             return Err(FileProblem::TooLong);
@@ -90,7 +90,7 @@ impl KeyFile {
         }
     }
 
-    /// The secret half. Takes its time if there is a password on it.
+    /// The secret half. Slow if there is a password.
     pub(in crate::node) fn open(&self, password: Option<&Password>) -> Result<Seed, FileProblem> {
         match self {
             Self::Plain(seed) => Ok(seed.clone()),
@@ -123,7 +123,7 @@ fn first_block(text: &str) -> Result<Option<(&str, &str, &str)>, FileProblem> {
 }
 
 fn no_block(text: &str) -> FileProblem {
-    // Down to nothing at all, which is what a full disk leaves.
+    // Even nothing at all: a full disk leaves empty files.
     let is_start = "-----BEGIN ".starts_with(text.trim());
     if is_start { FileProblem::CutOff } else { FileProblem::NotAKey }
 }

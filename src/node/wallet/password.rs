@@ -11,11 +11,11 @@ use super::error::WalletError;
 use super::limits::PASSWORD_BYTES_MAX;
 use crate::node::private_file;
 
-/// More of a password file is not read, in bytes.
+/// The longest password file, in bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4096;
-/// The environment's variable for the password of a wallet that is there, or of a new one.
+/// The environment variable for the password of an existing or a new wallet.
 pub const PASSWORD_VARIABLE: &str = "QUIPU_WALLET_PASSWORD";
-/// The environment's variable for the new password where there is an old one too.
+/// The environment variable for the new password where there is an old one too.
 pub const NEW_PASSWORD_VARIABLE: &str = "QUIPU_WALLET_NEW_PASSWORD";
 
 /// A password: 1 to 1,023 bytes, any but line ends. Cleared when it is dropped.
@@ -29,7 +29,7 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// From its bytes.
+    /// Checks the bytes of a password.
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Result<Self, WalletError> {
         match bytes.len() {
             0 => Err(WalletError::EmptyPassword),
@@ -74,7 +74,7 @@ fn terminal_failed(source: io::Error) -> WalletError {
     WalletError::Unusable { verb: "read", file: PathBuf::from("the terminal"), source }
 }
 
-/// Where passwords come from besides the terminal.
+/// Sources of passwords besides the terminal.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// `--password-file`.
@@ -84,12 +84,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The password that was given for a wallet that is there, if one was. Never asks.
+    /// The password that was given for an existing wallet, if any. Never asks.
     pub fn given(&self) -> Result<Option<Password>, WalletError> {
         Self::look(self.file.as_deref(), PASSWORD_VARIABLE)
     }
 
-    /// The password of a wallet that is there; asks for it if there is a terminal.
+    /// The password of an existing wallet; asks for it if there is a terminal.
     pub fn existing(&self, prompt: &str) -> Result<Password, WalletError> {
         match self.given()? {
             Some(password) => Ok(password),

@@ -1,4 +1,4 @@
-//! A wallet's file: what is in it, and its bytes.
+//! The format of a wallet's file.
 //!
 //! ```text
 //! -----BEGIN ENCRYPTED PRIVATE KEY-----     PKCS#8 (RFC 5958, version 1), the key by RFC 8410, encrypted by PBES2
@@ -10,9 +10,9 @@
 //! sha256 of the above: <64 hex digits>      AES-CBC can't tell a wrong password from a changed file; this can
 //! ```
 //!
-//! OpenSSL reads the first block and leaves out the rest. A file is only taken if it is byte for byte what is written
-//! for its contents, and if its two halves belong together; of an encrypted one that shows when it is opened. The
-//! checksum is against accidents: who may write the file may write that line too.
+//! OpenSSL reads the first block and ignores the rest. A file is accepted only if it is byte for byte the canonical form of
+//! its contents, and if its two halves belong together, which an encrypted one shows when it is opened. The checksum is
+//! against accidents: anyone who can write the file can write that line too.
 
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::der::pem::{decode_vec, encode_string};
@@ -27,11 +27,11 @@ use super::password::Password;
 use super::words::{Seed, random};
 use crate::protocol::{Address, PublicKey, SecretKey};
 
-/// No key file is longer, in bytes. Ours have about 500.
+/// The longest key file, in bytes. Ours have about 500.
 pub(in crate::node) const FILE_BYTES_MAX: usize = 64 << 10;
 /// The PBKDF2 iterations of the files that we write, and the least in those that we open.
 pub(super) const ITERATIONS: u32 = 600_000;
-/// More PBKDF2 iterations would be an attack on whoever opens the file, or some seconds of waiting each time.
+/// The most PBKDF2 iterations. More would be an attack on the person who opens the file.
 pub(super) const ITERATIONS_MAX: u32 = 10_000_000;
 
 pub(super) const PRIVATE_LABEL: &str = "PRIVATE KEY";
@@ -40,7 +40,7 @@ const PUBLIC_LABEL: &str = "PUBLIC KEY";
 pub(super) const CHECKSUM_PREFIX: &str = "sha256 of the above: ";
 const CHECKSUM_HEX_LEN: usize = 64;
 
-/// What is before the 32 bytes of an Ed25519 key in PKCS#8, version 1 (RFC 8410, section 7).
+/// The bytes before an Ed25519 key in PKCS#8, version 1 (RFC 8410, section 7).
 const PRIVATE_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// The same in a SubjectPublicKeyInfo (RFC 8410, section 4).
@@ -85,7 +85,7 @@ impl WalletFile {
         Ok(Self { public, private: Private::Encrypted { parameters, ciphertext: *buffer } })
     }
 
-    /// From the bytes of a file, which must be exactly what [`Self::to_text`] gives, with at least so many iterations.
+    /// Parses a file, which must be in the exact form of [`Self::to_text`] and have at least `iterations_min`.
     pub(super) fn parse(content: &[u8], iterations_min: u32) -> Result<Self, FileProblem> {
         if content.len() > FILE_BYTES_MAX {
             return Err(FileProblem::TooLong);
@@ -180,7 +180,7 @@ impl WalletFile {
     }
 }
 
-/// What the last line is about, and the digits in it.
+/// Splits a file into the bytes under its checksum, and the checksum's digits.
 fn split_checksum(content: &[u8]) -> Result<(&[u8], &[u8]), FileProblem> {
     let label = format!("-----BEGIN {ENCRYPTED_LABEL}-----\n");
     let plain_label = format!("-----BEGIN {PRIVATE_LABEL}-----\n");

@@ -19,14 +19,14 @@ use crate::files::make_folder;
 use crate::node::private_file;
 use crate::protocol::{Address, SecretKey};
 
-/// What the account's key was called before there were wallets.
+/// The file of the account's key before there were wallets.
 const OLD_KEY_FILE: &str = "account.pem";
-/// What it is called where `default` is taken.
+/// The wallet that it becomes if `default` is taken.
 const OLD_KEY_NAME: &str = "account";
 
 /// The wallets of a data folder, and which of them is in use. Cheap to clone; all clones are the same.
 ///
-/// Files are read, and passwords tried, without holding up those who ask for the address or the key.
+/// Reading files and trying passwords does not delay requests for the address or the key.
 #[derive(Debug, Clone)]
 pub struct Wallets(Arc<Inner>);
 
@@ -96,7 +96,7 @@ impl Wallets {
     }
 
     /// The wallets of a folder in which the first one has the key of this seed, and no password; else as
-    /// [`Wallets::open`]. For nodes that must be the same in each run: whoever knows the seed has the coins.
+    /// [`Wallets::open`]. For nodes that must be the same in each run: anyone who knows the seed has the coins.
     pub fn open_seeded(data_dir: &Path, seed: [u8; 32], password: Option<Password>) -> Result<Self, WalletError> {
         make_folder(data_dir, true).map_err(|source| unusable("write", data_dir, source))?;
         let folder = Folder::new(data_dir);
@@ -123,7 +123,7 @@ impl Wallets {
         self.active().address
     }
 
-    /// Its key, for one signature: whoever keeps it keeps it unlocked. `Locked` while it is locked.
+    /// Its key, for one signature: a copy that is kept outlives the lock. `Locked` while it is locked.
     pub fn key(&self) -> Result<Arc<SecretKey>, WalletError> {
         let mut active = self.active();
         active.lock_if_due(Instant::now());
@@ -142,7 +142,7 @@ impl Wallets {
         read.key.ok_or_else(|| WalletError::Locked { name: read.name.to_string() })
     }
 
-    /// Unlocks it, until it is locked or for so long. Blocks for as long as a password takes to try.
+    /// Unlocks it, until it is locked or for `lasting`. Blocks for as long as a password takes to try.
     pub fn unlock(&self, password: &Password, lasting: Option<Duration>) -> Result<(), WalletError> {
         let name = self.active().name.clone();
         let mut read = Active::read(&self.0.folder, name, Some(password))?;
@@ -151,9 +151,9 @@ impl Wallets {
         }
         read.locks_at = lasting.and_then(|lasting| Instant::now().checked_add(lasting));
         let mut active = self.active();
-        // Another one may have come into use meanwhile, and stays.
+        // If another one has come into use meanwhile, that one stays.
         if active.name == read.name {
-            // The node would sign for another account than the one that it shows.
+            // Otherwise the node would sign for another account than the one that it shows.
             if active.address != read.address {
                 return Err(self.0.folder.problem(&read.name, FileProblem::Tampered));
             }
@@ -182,7 +182,7 @@ impl Wallets {
         self.active().lock_if_due(now)
     }
 
-    /// Takes another one into use, for this run and the starts to come. A protected one is locked without its password.
+    /// Switches to another wallet, for this run and later ones. A protected one is locked without its password.
     pub fn use_wallet(&self, name: &str, password: Option<&Password>) -> Result<(), WalletError> {
         let folder = &self.0.folder;
         let name = folder.find(&name.parse()?)?;
@@ -192,7 +192,7 @@ impl Wallets {
         Ok(())
     }
 
-    /// Makes a new one, which is not taken into use. The words are shown to its owner once, and are nowhere else.
+    /// Makes a new wallet, without switching to it. The words are shown to its owner once, and stored nowhere.
     pub fn create(&self, name: &str, password: Option<&Password>) -> Result<(Address, Words), WalletError> {
         create(&self.0.folder, &name.parse()?, password)
     }
@@ -233,7 +233,7 @@ impl Active {
 /// Makes the first wallet of a folder.
 fn make_default(folder: &Folder, seed: &Seed) -> Result<(), WalletError> {
     match folder.add(&WalletName::default_name(), &WalletFile::seal(seed, None, ITERATIONS)?) {
-        // Another process was first: its key counts.
+        // Another process was first; its key is used.
         Ok(()) | Err(WalletError::NameTaken { .. }) => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,7 +1,8 @@
 //! The recovery phrase: 24 English words (BIP-39) from which a wallet's key is derived (SLIP-0010, Ed25519).
 //!
 //! The seed is that of BIP-39 with an empty passphrase. The key is the one at [`PATH`], so any program that knows both
-//! standards finds it. What is derived can't be turned back into words: a wallet's file does not hold them.
+//! standards finds it. The derivation can't be reversed: a wallet's
+//! file does not hold the words.
 
 use std::fmt::{self, Write};
 
@@ -41,7 +42,7 @@ impl Words {
         Ok(Self(Mnemonic::from_entropy(entropy.to_vec()).expect("BIP-39 knows 256 bits")))
     }
 
-    /// From words between any blanks, in any case.
+    /// Parses words separated by any blanks, in any case.
     pub fn parse(text: &str) -> Result<Self, WordsError> {
         let mut phrase = Zeroizing::new(String::with_capacity(text.len()));
         for word in text.split_whitespace() {
@@ -64,7 +65,7 @@ impl Words {
         })
     }
 
-    /// The words, with a blank between them. To be shown once, and to nobody else.
+    /// The words, separated by blanks. To be shown once, to their owner.
     pub fn phrase(&self) -> &str {
         self.0.phrase()
     }
@@ -92,7 +93,7 @@ pub fn numbered(phrase: &str) -> Zeroizing<String> {
     text
 }
 
-/// So many random bytes of the system.
+/// Random bytes of the system.
 pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, WalletError> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(&mut *bytes).map_err(WalletError::NoRandomness)?;

@@ -1,4 +1,4 @@
-//! What a crash, damage and a reader at a bad moment do to an index.
+//! Crashes, damage, and readers at a bad moment.
 
 use std::fs;
 

@@ -44,7 +44,7 @@ fn xor(one: Vector, other: Vector) -> Vector {
     _mm256_xor_si256(one, other)
 }
 
-/// By so many bits to the right; the left way is the rest of 32.
+/// Rotates right; `LEFT` is 32 less the bits.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn rotate<const RIGHT: i32, const LEFT: i32>(word: Vector) -> Vector {

@@ -1,4 +1,4 @@
-//! What SHA-256 computes of a header before the word that varies comes in, and sums of what comes after.
+//! The part of SHA-256 before the varying word of a header comes in, and constant sums for the part after it.
 //!
 //! The names and numbers are those of FIPS 180-4, section 6.2.2, for the second of a header's two message blocks. Only
 //! its word 7 varies. It first matters in round 7, where it is merely added to `a` and `e`, and in the message schedule
@@ -24,11 +24,11 @@ const K: [u32; 64] = [
 /// The first word of the schedule that depends on the varying one.
 const FIRST_VARIABLE: usize = 22;
 
-/// All that is the same for every value of the varying word.
+/// Everything that does not depend on the varying word.
 pub(super) struct Fixed {
     /// The working variables `a` to `h` after round 7. The varying word has to be added to `a` and `e`.
     pub start: [u32; 8],
-    /// What round `t` adds to `T1` besides the variable words: its constant, up to round 21 its word of the schedule
+    /// The constant addend of round `t` to `T1`: its constant, up to round 21 its word of the schedule
     /// too, and in the last round the first word of the midstate, so that `a` ends as the first word of the hash.
     pub addends: [u32; 64],
     /// Of word `t` of the schedule, the sum of the terms that don't vary. Up to word 21 that is all of it, from 38 on

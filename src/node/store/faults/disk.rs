@@ -1,8 +1,8 @@
-//! A disk in memory with two files that remembers what was done to them, fails when it is told to, and can be cut off from its power.
+//! A simulated disk with two files. It records every operation, fails on demand, and can lose power.
 //!
-//! What a sync of a file covers survives. Of what came after its last sync anything may survive: each write, each change of
-//! the length, by itself, and a part of the write that was under way. Not modelled: a disk that lies about a sync, and one
-//! that spoils what it was not asked to write; redb's checksums turn those into `database_damaged`.
+//! Synced data survives a power cut. Of the operations after a file's last sync any subset may survive: each write and each
+//! change of length by itself, and a part of the write that was under way. Not modelled: a disk that lies about a sync, and
+//! one that damages data that it was not asked to write; redb's checksums turn those into `database_damaged`.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -11,71 +11,71 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use redb::StorageBackend;
 
-/// What a disk gives out at once: a part of it that was never written takes no room.
+/// The unit of allocation: blocks that were never written take no room.
 const BLOCK_BYTES: u64 = 4096;
 
-/// What is on a disk.
-pub(super) type Files = [Vec<u8>; 2];
-/// Which of them is the database, and which its journal.
+/// The contents of both files.
+pub(super) type DiskImage = [Vec<u8>; 2];
+/// Indexes into a [`DiskImage`].
 pub(super) const DATABASE: usize = 0;
 pub(super) const JOURNAL: usize = 1;
 
-/// Something that was done to a file.
+/// An operation on a file.
 #[derive(Debug, Clone)]
-pub(super) struct Step {
+pub(super) struct DiskStep {
     pub(super) file: usize,
-    pub(super) deed: Deed,
+    pub(super) operation: Operation,
 }
 
-/// What was done.
+/// The kind of an operation.
 #[derive(Debug, Clone)]
-pub(super) enum Deed {
+pub(super) enum Operation {
     Write { at: u64, bytes: Arc<[u8]> },
     SetLength(u64),
     Sync,
 }
 
-impl Step {
-    /// The files, if this step survives.
-    pub(super) fn apply(&self, files: &mut Files) {
+impl DiskStep {
+    /// Applies the step to the files.
+    pub(super) fn apply(&self, files: &mut DiskImage) {
         let file = &mut files[self.file];
-        match &self.deed {
-            Deed::Write { at, bytes } => {
+        match &self.operation {
+            Operation::Write { at, bytes } => {
                 let at = usize::try_from(*at).expect("a small file");
-                // Where the new length did not survive, neither does what lies beyond it.
+                // If the new length did not survive, neither does the data beyond it.
                 let end = (at + bytes.len()).min(file.len());
                 if at < end {
                     file[at..end].copy_from_slice(&bytes[..end - at]);
                 }
             }
-            Deed::SetLength(length) => file.resize(usize::try_from(*length).expect("a small file"), 0),
-            Deed::Sync => {}
+            Operation::SetLength(length) => file.resize(usize::try_from(*length).expect("a small file"), 0),
+            Operation::Sync => {}
         }
     }
 
     /// The step, if only its first `kept` bytes were written.
     pub(super) fn torn(&self, kept: usize) -> Option<Self> {
-        match &self.deed {
-            Deed::Write { at, bytes } => {
-                let deed = Deed::Write { at: *at, bytes: bytes[..kept.min(bytes.len())].into() };
-                Some(Self { file: self.file, deed })
+        match &self.operation {
+            Operation::Write { at, bytes } => {
+                let operation = Operation::Write { at: *at, bytes: bytes[..kept.min(bytes.len())].into() };
+                Some(Self { file: self.file, operation })
             }
-            Deed::SetLength(_) | Deed::Sync => None,
+            Operation::SetLength(_) | Operation::Sync => None,
         }
     }
 }
 
-/// Goes through steps in their order: after each, what is synced and what was done since. First, before the first one.
-pub(super) fn replay(mut synced: Files, steps: &[Step], mut after: impl FnMut(usize, &Files, &[Step])) {
-    let mut unsynced: Vec<Step> = Vec::new();
+/// Replays steps in order. `after` is called before the first and after each, with the synced files and the steps since.
+pub(super) fn replay(mut synced: DiskImage, steps: &[DiskStep], mut after: impl FnMut(usize, &DiskImage, &[DiskStep])) {
+    let mut unsynced: Vec<DiskStep> = Vec::new();
     after(0, &synced, &unsynced);
     for (at, step) in steps.iter().enumerate() {
-        match step.deed {
-            Deed::Sync => {
+        match step.operation {
+            Operation::Sync => {
                 let now_synced = unsynced.extract_if(.., |done| done.file == step.file);
                 now_synced.for_each(|done| done.apply(&mut synced));
             }
-            Deed::Write { .. } | Deed::SetLength(_) => unsynced.push(step.clone()),
+            Operation::Write { .. } | Operation::SetLength(_) => unsynced.push(step.clone()),
         }
         after(at + 1, &synced, &unsynced);
     }
@@ -83,16 +83,16 @@ pub(super) fn replay(mut synced: Files, steps: &[Step], mut after: impl FnMut(us
 
 /// When and how the disk fails.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Failure {
+pub(super) struct DiskFailure {
     /// The number of the first call that fails, reads included, from 0.
     pub(super) call: u64,
-    /// With this.
+    /// The error that it fails with.
     pub(super) kind: ErrorKind,
     /// Whether all calls fail from then on, or only this one.
     pub(super) lasts: bool,
 }
 
-/// Clones are the same disk.
+/// A disk. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Disk(Arc<Mutex<Inside>>);
 
@@ -105,18 +105,18 @@ struct OpenFile {
 
 #[derive(Debug, Default)]
 struct Inside {
-    files: Files,
-    steps: Vec<Step>,
+    files: DiskImage,
+    steps: Vec<DiskStep>,
     calls: u64,
-    failure: Option<Failure>,
+    failure: Option<DiskFailure>,
     /// The blocks that were ever written, and how many bytes of them there may be.
     taken: BTreeSet<(usize, u64)>,
     room_bytes: Option<u64>,
 }
 
 impl Disk {
-    /// With this on it, all of it synced.
-    pub(super) fn with(files: Files) -> Self {
+    /// A disk with these files, all of it synced.
+    pub(super) fn with(files: DiskImage) -> Self {
         Self(Arc::new(Mutex::new(Inside { files, ..Inside::default() })))
     }
 
@@ -125,38 +125,38 @@ impl Disk {
         OpenFile { disk: self.clone(), file }
     }
 
-    /// That fails.
-    pub(super) fn failing(failure: Failure) -> Self {
+    /// A disk that fails.
+    pub(super) fn failing(failure: DiskFailure) -> Self {
         Self(Arc::new(Mutex::new(Inside { failure: Some(failure), ..Inside::default() })))
     }
 
     /// Fails from now on.
-    pub(super) fn fail(&self, failure: Failure) {
+    pub(super) fn fail(&self, failure: DiskFailure) {
         self.inside().failure = Some(failure);
     }
 
-    /// That is full after so many bytes.
+    /// A disk that is full after this number of bytes.
     pub(super) fn of_size(room_bytes: u64) -> Self {
         Self(Arc::new(Mutex::new(Inside { room_bytes: Some(room_bytes), ..Inside::default() })))
     }
 
-    /// Everything that was done so far.
-    pub(super) fn steps(&self) -> Vec<Step> {
+    /// All steps so far.
+    pub(super) fn steps(&self) -> Vec<DiskStep> {
         self.inside().steps.clone()
     }
 
-    /// How many steps that were.
+    /// The number of steps so far.
     pub(super) fn step_count(&self) -> usize {
         self.inside().steps.len()
     }
 
-    /// How many calls there were, those that change nothing included.
+    /// The number of calls so far, those that change nothing included.
     pub(super) fn calls(&self) -> u64 {
         self.inside().calls
     }
 
-    /// What other processes see of the files: all of it, synced or not.
-    pub(super) fn files(&self) -> Files {
+    /// The files as other processes see them: all of it, synced or not.
+    pub(super) fn files(&self) -> DiskImage {
         self.inside().files.clone()
     }
 
@@ -175,7 +175,7 @@ impl Disk {
         let number = inside.calls;
         inside.calls += 1;
         match inside.failure {
-            Some(Failure { call, kind, lasts }) if number == call || lasts && number > call => {
+            Some(DiskFailure { call, kind, lasts }) if number == call || lasts && number > call => {
                 Err(io::Error::new(kind, "the disk was told to fail"))
             }
             _ => Ok(inside),
@@ -184,7 +184,7 @@ impl Disk {
 }
 
 impl Inside {
-    /// Takes the room for a write, and tells how many bytes of it there was room for.
+    /// Allocates room for a write, and returns the number of its bytes that fit.
     fn take(&mut self, file: usize, at: u64, length: u64) -> u64 {
         for block in at / BLOCK_BYTES..(at + length).div_ceil(BLOCK_BYTES) {
             let left = self.room_bytes.map(|room| room.saturating_sub(self.taken.len() as u64 * BLOCK_BYTES));
@@ -204,8 +204,8 @@ impl OpenFile {
         self.disk.call()
     }
 
-    fn step(&self, deed: Deed) -> Step {
-        Step { file: self.file, deed }
+    fn step(&self, operation: Operation) -> DiskStep {
+        DiskStep { file: self.file, operation }
     }
 }
 
@@ -224,7 +224,7 @@ impl StorageBackend for OpenFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut inside = self.call()?;
-        let step = self.step(Deed::SetLength(len));
+        let step = self.step(Operation::SetLength(len));
         step.apply(&mut inside.files);
         let gone = (self.file, len.div_ceil(BLOCK_BYTES))..(self.file + 1, 0);
         inside.taken.extract_if(gone, |_| true).for_each(drop);
@@ -233,7 +233,7 @@ impl StorageBackend for OpenFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.call()?.steps.push(self.step(Deed::Sync));
+        self.call()?.steps.push(self.step(Operation::Sync));
         Ok(())
     }
 
@@ -245,9 +245,9 @@ impl StorageBackend for OpenFile {
         let end = usize::try_from(offset).expect("a small file") + fitting.len();
         if inside.files[self.file].len() < end {
             inside.files[self.file].resize(end, 0);
-            inside.steps.push(self.step(Deed::SetLength(end as u64)));
+            inside.steps.push(self.step(Operation::SetLength(end as u64)));
         }
-        let step = self.step(Deed::Write { at: offset, bytes: fitting.into() });
+        let step = self.step(Operation::Write { at: offset, bytes: fitting.into() });
         step.apply(&mut inside.files);
         inside.steps.push(step);
         if fitting.len() < data.len() { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }

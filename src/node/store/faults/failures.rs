@@ -1,12 +1,12 @@
-//! The disk fails, at every call, and fills up, at every block.
+//! Disks that fail at every call and fill up at every block.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-use super::disk::Failure;
+use super::disk::DiskFailure;
 use super::*;
 
-/// Bytes by which the size of a small disk grows from run to run: a prime, so that it ends at every part of a block.
+/// By how much the size of a small disk grows from run to run, in bytes: a prime, so that it ends at every part of a block.
 const ROOM_STEP_BYTES: u64 = 4093;
 
 /// How runs ended: the last commit acknowledged and the code of the error, and how often.
@@ -28,15 +28,15 @@ impl Endings {
     }
 }
 
-/// What is left of a run's files: all that was written, as after the end of the process, and only what was synced, as
-/// after a power cut.
-fn remains(disk: &Disk) -> [disk::Files; 2] {
-    let mut last_synced = disk::Files::default();
-    disk::replay(disk::Files::default(), &disk.steps(), |_, synced, _| last_synced.clone_from(synced));
+/// The files after a run: everything that was written, as after the end of the process, and only synced data, as after a
+/// power cut.
+fn remains(disk: &Disk) -> [disk::DiskImage; 2] {
+    let mut last_synced = disk::DiskImage::default();
+    disk::replay(disk::DiskImage::default(), &disk.steps(), |_, synced, _| last_synced.clone_from(synced));
     [disk.files(), last_synced]
 }
 
-/// The store that is left can be opened, has what was acknowledged or what was under way, and goes on.
+/// The store can be opened, holds the last acknowledged commit or the one under way, and can be written to.
 fn assert_recovers(disk: &Disk, folder: &Path, script: &Script, least: usize) {
     for files in remains(disk) {
         let disk = Disk::with(files);
@@ -58,7 +58,7 @@ fn a_disk_that_fails_at_any_call_stops_the_writer_and_loses_nothing() {
     for (lasts, what) in [(false, "one call fails"), (true, "all calls fail from some call on")] {
         let mut endings = Endings::default();
         for call in 0..whole.calls() {
-            let disk = Disk::failing(Failure { call, kind: ErrorKind::Other, lasts });
+            let disk = Disk::failing(DiskFailure { call, kind: ErrorKind::Other, lasts });
             let run = Run::record(&disk, folder.path(), &script);
             endings.note(&run);
             match &run.result {
@@ -113,7 +113,7 @@ fn after_a_failure_readers_see_the_last_commit_or_nothing_and_no_write_succeeds(
     for call in 0.. {
         let disk = Disk::with(new.files());
         let (mut store, _) = open_on(&disk, folder.path(), &script.network).expect("a store");
-        disk.fail(Failure { call: disk.calls() + call, kind: ErrorKind::Other, lasts: false });
+        disk.fail(DiskFailure { call: disk.calls() + call, kind: ErrorKind::Other, lasts: false });
         let result = script
             .commits
             .iter()

@@ -1,29 +1,29 @@
-//! The power goes, at every step of the disk.
+//! Power cuts at every step of the disk.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::disk::{Deed, Files as Image, Step, replay};
+use super::disk::{DiskImage, DiskStep, Operation, replay};
 use super::*;
 use crate::random::Random;
 
-/// How many random choices of what survives are tried at each point, beside all, none and torn ones.
+/// Random subsets of surviving steps tried at each point, beside all, none and torn ones.
 const RANDOM_CHOICES: u64 = 3;
-/// Of so many images, one is opened from a file by [`Store::open`] itself.
+/// One image of this many is opened from a file by [`Store::open`] itself.
 const IMAGES_PER_FILE: u64 = 200;
-/// Of so many images, one is written on to the end of the script.
+/// One image of this many is written on to the end of the script.
 const IMAGES_PER_CONTINUATION: u64 = 50;
-/// Of so many images, one loses power again at each point of being opened.
+/// One image of this many loses power again at each step while it is opened.
 const IMAGES_PER_SECOND_CUT: u64 = 200;
 
 /// An image that lost power again while it was opened.
 const SECOND_CUT: &str = "cut again while opened";
 
-/// What became of the images of one kind.
+/// The outcome of the images of one kind.
 #[derive(Debug, Default)]
-struct Row {
+struct ImageCounts {
     images: u64,
-    /// They held the last commit that was acknowledged, or the one that was under way.
+    /// Images that held the last acknowledged commit, and those that held the one under way.
     last: u64,
     next: u64,
 }
@@ -34,7 +34,7 @@ struct Cutter<'a> {
     folder: tempfile::TempDir,
     random: Random,
     images: u64,
-    rows: BTreeMap<&'static str, Row>,
+    rows: BTreeMap<&'static str, ImageCounts>,
 }
 
 impl<'a> Cutter<'a> {
@@ -43,19 +43,19 @@ impl<'a> Cutter<'a> {
         Self { script, folder, random: Random::new(1), images: 0, rows: BTreeMap::new() }
     }
 
-    /// Cuts the power after each of these steps, which were done to an empty disk. `least_at` tells how many commits were
-    /// acknowledged after so many steps; `None`: there is no store yet.
-    fn cut_everywhere(&mut self, steps: &[Step], least_at: impl Fn(usize) -> Option<usize>) {
-        replay(Image::default(), steps, |count, synced, unsynced| {
+    /// Cuts the power after each of these steps, which start from an empty disk. `least_at` gives the number of commits
+    /// acknowledged after a number of steps; `None`: there is no store yet.
+    fn cut_everywhere(&mut self, steps: &[DiskStep], least_at: impl Fn(usize) -> Option<usize>) {
+        replay(DiskImage::default(), steps, |count, synced, unsynced| {
             if let Some(least) = least_at(count) {
                 self.cut(synced, unsynced, least);
             }
         });
     }
 
-    /// Tries what may be left of these steps.
-    fn cut(&mut self, synced: &Image, unsynced: &[Step], least: usize) {
-        let image_of = |survivors: &mut dyn Iterator<Item = Step>| {
+    /// Tries subsets of these steps.
+    fn cut(&mut self, synced: &DiskImage, unsynced: &[DiskStep], least: usize) {
+        let image_of = |survivors: &mut dyn Iterator<Item = DiskStep>| {
             let mut files = synced.clone();
             survivors.for_each(|step| step.apply(&mut files));
             files
@@ -64,7 +64,7 @@ impl<'a> Cutter<'a> {
             return self.open("none of them", synced.clone(), least);
         };
         self.open("all of them", image_of(&mut unsynced.iter().cloned()), least);
-        if let Deed::Write { bytes, .. } = &last.deed {
+        if let Operation::Write { bytes, .. } = &last.operation {
             let kept = usize::try_from(self.random.below(bytes.len() as u64)).expect("a small file");
             let torn = last.torn(kept);
             self.open("all, the last one torn", image_of(&mut before.iter().cloned().chain(torn.clone())), least);
@@ -82,8 +82,8 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Opens an image, and holds it against the script.
-    fn open(&mut self, kind: &'static str, image: Image, least: usize) {
+    /// Opens an image and compares it with the script.
+    fn open(&mut self, kind: &'static str, image: DiskImage, least: usize) {
         self.images += 1;
         let disk = Disk::with(image.clone());
         let network = &self.script.network;
@@ -111,7 +111,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// The same from real files.
-    fn open_file(&mut self, image: &Image, expected: &Picture) {
+    fn open_file(&mut self, image: &DiskImage, expected: &Picture) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (name, content) in [open::FILE, open::JOURNAL_FILE].into_iter().zip(image) {
             fs::write(folder.path().join(name), content).expect("writable");
@@ -122,7 +122,7 @@ impl<'a> Cutter<'a> {
         self.rows.entry("(of these, from real files)").or_default().images += 1;
     }
 
-    /// A store that was cut off is as good as any: the rest of the script can be written.
+    /// A recovered store is as good as any: the rest of the script can be written.
     fn go_on(&mut self, disk: &Disk, commit: usize) {
         let (network, folder) = (&self.script.network, self.folder.path());
         let (mut store, _) = open_on(disk, folder, network).expect("it was opened before");
@@ -133,13 +133,13 @@ impl<'a> Cutter<'a> {
     }
 
     /// Power is lost again while the image is opened, and closed.
-    fn cut_again(&mut self, image: Image, commit: usize) {
+    fn cut_again(&mut self, image: DiskImage, commit: usize) {
         let disk = Disk::with(image.clone());
         let _ = picture(&disk, self.folder.path(), &self.script.network).expect("it was opened before");
         replay(image, &disk.steps(), |_, synced, unsynced| self.open_again(synced, unsynced, commit));
     }
 
-    fn open_again(&mut self, synced: &Image, unsynced: &[Step], commit: usize) {
+    fn open_again(&mut self, synced: &DiskImage, unsynced: &[DiskStep], commit: usize) {
         for choice in [0, u64::MAX, self.random.bits()] {
             let mut files = synced.clone();
             let chosen = unsynced.iter().enumerate().filter(|(at, _)| choice.rotate_left(*at as u32) & 1 == 1);
@@ -166,7 +166,7 @@ fn whatever_a_power_cut_leaves_is_some_commit_and_no_acknowledged_one_is_lost() 
         steps.len()
     );
     eprintln!("{:28} {:>7} {:>18} {:>18}", "", "images", "last acknowledged", "one under way");
-    for (kind, Row { images, last, next }) in &cutter.rows {
+    for (kind, ImageCounts { images, last, next }) in &cutter.rows {
         eprintln!("{kind:28} {images:7} {last:18} {next:18}");
     }
     let row = |kind| &cutter.rows[kind];

@@ -1,4 +1,4 @@
-//! What is written, commit by commit, and what is then there, told by a model that knows nothing of tables.
+//! A script of commits, and the expected contents after each by a model that knows nothing of tables.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::protocol::{
     TransactionId,
 };
 
-/// Commits in their order, and what is stored before the first and after each.
+/// Commits in order, and the contents before the first and after each.
 pub(super) struct Script {
     pub(super) network: Arc<Network>,
     pub(super) commits: Vec<Vec<Batch>>,
     pub(super) pictures: Vec<Picture>,
 }
 
-/// All that is stored.
+/// The contents of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Picture {
     /// Each block with whether it is condemned, and what undoes it if it is on the best chain.
@@ -32,7 +32,7 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// What the store gives back at a start and what can be read from it.
+    /// The contents as the store gives them at startup, checked against what readers see.
     pub(super) fn of(store: &Store, stored: &Stored, network: &Network) -> Result<Self, StoreError> {
         let reader = store.reader();
         let places: Vec<_> =
@@ -97,7 +97,7 @@ impl Picture {
 }
 
 impl Script {
-    /// All that a node writes: a first synchronisation in large commits, single blocks with transactions, transactions
+    /// Everything that a node writes: a first synchronisation in large commits, single blocks with transactions, transactions
     /// that come and go, branches, two reorganisations, a condemned block, a checkpoint that comes, moves and goes.
     pub(super) fn full() -> Self {
         let mut main = fork(0);
@@ -113,7 +113,7 @@ impl Script {
         main.mine(transfers[..2].to_vec());
         let taken = transfers[..2].iter().map(|taken| Write::DropPending(taken.id()));
         commits.push(vec![main.writes_above(7).into_iter().chain(taken).collect()]);
-        // A branch comes in, block by block, until it is the longer one. What was mined waits again.
+        // A branch comes in, block by block, until it is the longer one. The transactions of the old blocks wait again.
         let mut side = fork(1);
         (0..4).for_each(|_| side.mine_for(Address([5; 20]), Millis(7), vec![]));
         commits.extend(side.blocks[5..].iter().map(|(block, _)| vec![vec![Write::Block(Arc::clone(block))]]));
@@ -188,7 +188,7 @@ fn record(chain: &Chain, nonce: u64, length: usize) -> CheckedTransaction {
     chain.signed(&chain.key, nonce, Action::Record { data: data.into() })
 }
 
-/// What connects the blocks above `height`, which are stored already.
+/// Writes that connect the blocks above `height`, which are stored already.
 fn only_connects(chain: &Chain, height: usize) -> Vec<Write> {
     let is_connect = |write: &Write| matches!(write, Write::Connect { .. });
     chain.writes_above(height).into_iter().filter(is_connect).collect()

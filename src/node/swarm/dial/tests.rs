@@ -196,11 +196,11 @@ fn nobody_dials_foreigners_the_banned_or_themselves() {
         book.discovered(peer, &near, now);
     }
     assert_eq!(book.due(now, 0), []);
-    book.discovered(foreign, &near, now + FOREIGN_TIME);
-    assert_eq!(book.due(now + FOREIGN_TIME, 0).len(), 1, "it may have been started anew");
+    book.discovered(foreign, &near, now + FOREIGN_PAUSE);
+    assert_eq!(book.due(now + FOREIGN_PAUSE, 0).len(), 1, "it may have been started anew");
     book.unbanned(banned);
     book.discovered(banned, &near, now);
-    assert_eq!(book.due(now + FOREIGN_TIME, 0).len(), 2);
+    assert_eq!(book.due(now + FOREIGN_PAUSE, 0).len(), 2);
 }
 
 #[test]

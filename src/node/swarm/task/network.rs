@@ -16,10 +16,10 @@ use crate::node::handle::UserEvent;
 use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
 use crate::node::swarm::admission::KNOWN_AFTER;
 use crate::node::swarm::behaviour::BehaviourEvent;
-use crate::node::swarm::codec::Asked;
+use crate::node::swarm::codec::WireRequest;
 use crate::node::swarm::pulse::Beat;
 use crate::node::swarm::serving::Asker;
-use crate::node::swarm::sessions::{Closed, Connection, Early, Phase, Session};
+use crate::node::swarm::sessions::{Closed, Connection, EarlyMessage, PeerSession, Phase};
 use crate::node::swarm::translate::{decode_gossip, request_failure};
 use crate::node::swarm::{Reply, failure};
 use crate::protocol::Request;
@@ -158,7 +158,7 @@ impl Task {
         }
     }
 
-    fn session_ended(&mut self, peer: PeerId, session: Session) {
+    fn session_ended(&mut self, peer: PeerId, session: PeerSession) {
         let key = session.key;
         tracing::debug!(%peer, "connection closed");
         for early in session.early {
@@ -234,8 +234,8 @@ impl Task {
         (self.tell_user)(UserEvent::PeerConnected(row));
         for early in early {
             match early {
-                Early::Gossip { message, topic, data } => self.offer_gossip(key, peer, message, &topic, &data),
-                Early::Request { request, asker } => self.offer_request(key, request, *asker),
+                EarlyMessage::Gossip { message, topic, data } => self.offer_gossip(key, peer, message, &topic, &data),
+                EarlyMessage::Request { request, asker } => self.offer_request(key, request, *asker),
             }
         }
     }
@@ -244,7 +244,7 @@ impl Task {
         if let Some(key) = self.sessions.ready_key(&peer) {
             return self.offer_gossip(key, peer, message, &topic, &data);
         }
-        let early = Early::Gossip { message, topic, data };
+        let early = EarlyMessage::Gossip { message, topic, data };
         let refused = match self.sessions.get_mut(&peer) {
             Some(session) => session.keep(early).err(),
             None => Some(early),
@@ -254,10 +254,10 @@ impl Task {
         }
     }
 
-    fn refuse(&mut self, peer: PeerId, early: Early) {
+    fn refuse(&mut self, peer: PeerId, early: EarlyMessage) {
         match early {
-            Early::Gossip { message, .. } => self.judge(&message, &peer, MessageAcceptance::Ignore),
-            Early::Request { asker, .. } => drop(asker),
+            EarlyMessage::Gossip { message, .. } => self.judge(&message, &peer, MessageAcceptance::Ignore),
+            EarlyMessage::Request { asker, .. } => drop(asker),
         }
     }
 
@@ -288,17 +288,17 @@ impl Task {
         let _ = self.engine.offer(Event::Misbehaved { peer, fault: Fault::Malformed });
     }
 
-    fn sync_event(&mut self, event: request_response::Event<Asked, Reply>) {
+    fn sync_event(&mut self, event: request_response::Event<WireRequest, Reply>) {
         match event {
             request_response::Event::Message { peer, connection_id, message } => {
                 if let Some(session) = self.sessions.get_mut(&peer) {
                     session.alive(connection_id, Instant::now(), None);
                 }
                 match message {
-                    Message::Request { request: Asked::Request(request), channel, request_id } => {
+                    Message::Request { request: WireRequest::Request(request), channel, request_id } => {
                         self.request_arrived(request, Asker { peer, request: request_id, channel });
                     }
-                    Message::Request { request: Asked::Malformed, .. } => {
+                    Message::Request { request: WireRequest::Malformed, .. } => {
                         tracing::debug!(%peer, "malformed request");
                         if let Some(key) = self.sessions.ready_key(&peer) {
                             self.misbehaved(key);
@@ -332,7 +332,7 @@ impl Task {
         }
         // Dropped, and so refused, if it is not kept.
         if let Some(session) = self.sessions.get_mut(&asker.peer) {
-            let _ = session.keep(Early::Request { request, asker: Box::new(asker) });
+            let _ = session.keep(EarlyMessage::Request { request, asker: Box::new(asker) });
         }
     }
 

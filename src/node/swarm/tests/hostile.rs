@@ -9,7 +9,7 @@ use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{StreamProtocol, Swarm, SwarmBuilder, identify, noise, tcp, yamux};
 
 use super::*;
-use crate::node::swarm::behaviour::Names;
+use crate::node::swarm::behaviour::ProtocolNames;
 use crate::protocol::message::{REQUEST_BYTES_MAX, gossip_bytes_max};
 
 /// Sends and takes bare bytes.
@@ -67,7 +67,7 @@ struct Hostile {
     sync: request_response::Behaviour<Bytes>,
 }
 
-fn hostile(names: &Names, topics: &[&IdentTopic]) -> Swarm<Hostile> {
+fn hostile(names: &ProtocolNames, topics: &[&IdentTopic]) -> Swarm<Hostile> {
     SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
@@ -114,11 +114,13 @@ fn attack<T: Send + 'static>(
     })
 }
 
-fn start_one(names: impl Fn(&Names) -> Vec<IdentTopic>) -> (tokio::runtime::Runtime, Node, Swarm<Hostile>, Names) {
+fn start_one(
+    names: impl Fn(&ProtocolNames) -> Vec<IdentTopic>,
+) -> (tokio::runtime::Runtime, Node, Swarm<Hostile>, ProtocolNames) {
     let runtime = runtime();
     let network = network("test");
     let node = Node::start(&runtime, &network);
-    let own = Names::of(&network);
+    let own = ProtocolNames::of(&network);
     let topics = names(&own);
     let swarm = {
         let _context = runtime.enter();
@@ -127,7 +129,7 @@ fn start_one(names: impl Fn(&Names) -> Vec<IdentTopic>) -> (tokio::runtime::Runt
     (runtime, node, swarm, own)
 }
 
-fn both(names: &Names) -> Vec<IdentTopic> {
+fn both(names: &ProtocolNames) -> Vec<IdentTopic> {
     vec![names.blocks.clone(), names.transactions.clone()]
 }
 
