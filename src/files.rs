@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, and their fingerprints.
 //!
-//! Each is written beside its place, synced, and moved there; then the move is synced. A crash leaves the old file or the
-//! new one. It may also leave the temporary one, which may hold a secret: the next writer removes it.
+//! Each is written beside its place, synced, and moved there; then the move is synced. A crash leaves the old file or
+//! the new one. It may also leave the temporary one, which may hold a secret: the next writer removes it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -1,8 +1,8 @@
 //! Names that the user gives to addresses: `aliases.toml` in the data folder, one `name = "0x…"` a line.
 //!
-//! They belong to this user and never leave the machine; names that peers give themselves are never taken over. The file
-//! may be edited while the node is stopped. If it can't be parsed, startup fails with the number of the line, and the file
-//! stays as it is.
+//! They belong to this user and never leave the machine; names that peers give themselves are never taken over. The
+//! file may be edited while the node is stopped. If it can't be parsed, startup fails with the number of the line, and
+//! the file stays as it is.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -21,8 +21,8 @@ use crate::engine::event::Key;
 use crate::protocol::check::{check_block, check_transactions};
 use crate::protocol::{Block, Network, SignedTransaction};
 
-/// About this many signatures make a chunk: verified in one batch, they take some milliseconds. An empty block counts as
-/// one, and a block is never cut.
+/// About this many signatures make a chunk: verified in one batch, they take some milliseconds. An empty block counts
+/// as one, and a block is never cut.
 const CHUNK_SIGNATURES: usize = 256;
 
 type CheckTask = Box<dyn FnOnce(&Network) + Send>;
@@ -60,8 +60,8 @@ impl Checker {
         Ok(Self { engine, network: Arc::clone(network), queues: CheckQueues { short, long }, threads })
     }
 
-    /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take less
-    /// time than to wake a thread up, and a new block is awaited by the whole network.
+    /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take
+    /// less time than to wake a thread up, and a new block is awaited by the whole network.
     pub fn check_blocks(&self, key: Key, blocks: Vec<Block>) {
         if let [block] = &blocks[..]
             && block.body.transactions.is_empty()

@@ -1,12 +1,13 @@
 //! The user's side of a node over an engine that lives elsewhere: a [`Handle`] with a real store, index, wallets and
 //! names, but no network, engine, clock or miner behind it.
 //!
-//! The owner of the engine takes the commands from [`DetachedNode::commands`] and answers them. It must keep the promise
-//! that nothing is seen before it is durable: [`DetachedNode::write`] before [`DetachedNode::answer`],
-//! [`DetachedNode::tell`] and [`DetachedNode::show`]. Nothing in here runs by itself but the index, which follows the store.
+//! The owner of the engine takes the commands from [`DetachedNode::commands`] and answers them. It must keep the
+//! promise that nothing is seen before it is durable: [`DetachedNode::write`] before [`DetachedNode::answer`],
+//! [`DetachedNode::tell`] and [`DetachedNode::show`]. Nothing in here runs by itself but the index, which follows the
+//! store.
 //!
-//! Not here: following transactions. [`watch`](super::watch) asks the engine of its own accord, at moments that depend on
-//! threads. `watch ID` answers; nothing is reported afterwards.
+//! Not here: following transactions. [`watch`](super::watch) asks the engine of its own accord, at moments that depend
+//! on threads. `watch ID` answers; nothing is reported afterwards.
 
 use std::path::Path;
 use std::sync::Arc;

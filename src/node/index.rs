@@ -2,13 +2,13 @@
 //! content. Derived data, in a file of its own, `index.redb`.
 //!
 //! Always true: no block waits for the index, which follows the store on its own thread ([`Index::nudge`] only leaves a
-//! note); the answers of a [`View`] hold for one durable tip of the best chain, at least as new as the tip that was durable
-//! when the view was requested; a file that is missing, damaged, of another network or of another form is rebuilt from the
-//! store without asking the user.
+//! note); the answers of a [`View`] hold for one durable tip of the best chain, at least as new as the tip that was
+//! durable when the view was requested; a file that is missing, damaged, of another network or of another form is
+//! rebuilt from the store without asking the user.
 //!
 //! The newest rows are in memory only. They are written to the file in batches of about a million, or when the chain is
-//! quiet: rows are spread over the whole file, so a few of them would rewrite as many pages. Rows that a crash loses are
-//! indexed again.
+//! quiet: rows are spread over the whole file, so a few of them would rewrite as many pages. Rows that a crash loses
+//! are indexed again.
 //!
 //! Not here: the transactions and records themselves. A row says where one is; it is read from the store and compared.
 
@@ -143,8 +143,8 @@ struct State {
 }
 
 impl Index {
-    /// Opens the index in the data folder, or builds it, on a thread that follows `reader`. `told` gets each tip of the best
-    /// chain that the index has reached; it must not block.
+    /// Opens the index in the data folder, or builds it, on a thread that follows `reader`. `told` gets each tip of the
+    /// best chain that the index has reached; it must not block.
     pub fn start(
         folder: &Path,
         reader: Reader,
@@ -196,8 +196,8 @@ impl Index {
         self.nudge();
     }
 
-    /// A view of a tip at least as new as the best block that is durable now. Waits for the index up to two seconds, then
-    /// fails with [`IndexError::Behind`].
+    /// A view of a tip at least as new as the best block that is durable now. Waits for the index up to two seconds,
+    /// then fails with [`IndexError::Behind`].
     pub fn view(&self) -> Result<View, IndexError> {
         let wanted = self.shared.reader.snapshot()?.tip();
         let deadline = Instant::now() + VIEW_TIMEOUT;

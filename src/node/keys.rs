@@ -29,7 +29,10 @@ pub const NODE_KEY_FILE: &str = "node.key";
 #[non_exhaustive]
 pub enum KeyError {
     /// The data folder can't be made or used.
-    #[error("cannot use the data folder {}: {source}; make it writable, or choose another with --data-dir", .folder.display())]
+    #[error(
+        "cannot use the data folder {}: {source}; make it writable, or choose another with --data-dir",
+        .folder.display()
+    )]
     Folder {
         /// Which.
         folder: PathBuf,

@@ -26,8 +26,8 @@ use crate::engine::event::Key;
 use crate::protocol::block::VERSION;
 use crate::protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis};
 
-/// Attempts that the caller makes itself before it wakes the threads, for some microseconds. Where nearly any nonce will
-/// do (the network `dev`), no thread needs to wake up for a block.
+/// Attempts that the caller makes itself before it wakes the threads, for some microseconds. Where nearly any nonce
+/// will do (the network `dev`), no thread needs to wake up for a block.
 const ATTEMPTS_AT_ONCE: u64 = 64;
 /// The first of these are made one by one: a kernel needs some time to prepare.
 const ATTEMPTS_ONE_BY_ONE: u64 = 4;

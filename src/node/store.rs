@@ -6,9 +6,9 @@
 //! database: when the journal is full, when it is long and nobody waits, and at shutdown. A startup after a crash finds
 //! the tables as of the last checkpoint and replays the journal.
 //!
-//! Always true: a write is on disk (fsync), all of it or nothing, when [`Store::write`] returns; a store that was closed
-//! in any way, `kill -9` included, opens at its last commit without repair by the user, in a time that does not grow
-//! with the chain; one process has it open. A damaged file is an error, never a panic.
+//! Always true: a write is on disk (fsync), all of it or nothing, when [`Store::write`] returns; a store that was
+//! closed in any way, `kill -9` included, opens at its last commit without repair by the user, in a time that does not
+//! grow with the chain; one process has it open. A damaged file is an error, never a panic.
 //!
 //! Not here: the meaning of the rows. The engine says what to write, in which order.
 
@@ -95,8 +95,8 @@ impl Store {
         open::open(lock, network)
     }
 
-    /// Writes all batches in one durable commit. After an error the next startup finds all of them or none, and until then
-    /// the store refuses writes.
+    /// Writes all batches in one durable commit. After an error the next startup finds all of them or none, and until
+    /// then the store refuses writes.
     ///
     /// # Panics
     ///
@@ -168,8 +168,8 @@ impl Store {
     /// store that does not stay open needs no journal at all.
     fn settle(&mut self, more: impl IntoIterator<Item = Rows>, stays_open: bool) -> Result<(), redb::Error> {
         let mut transaction = self.files.database().begin_write()?;
-        // The allocator's state goes with each such commit, so that opening after a crash walks through nothing. Without
-        // it, opening would read the whole file.
+        // The allocator's state goes with each such commit, so that opening after a crash walks through nothing.
+        // Without it, opening would read the whole file.
         transaction.set_quick_repair(true);
         for rows in more {
             rows.write_shown(&transaction)?;

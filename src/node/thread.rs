@@ -23,8 +23,8 @@ pub fn spawn(
     })
 }
 
-/// Competing threads get about ten times as much of the processor. With 19 it would be seventy times, and a machine that
-/// is busy for long would find no block at all.
+/// Competing threads get about ten times as much of the processor. With 19 it would be seventy times, and a machine
+/// that is busy for long would find no block at all.
 #[cfg(target_os = "linux")]
 const LOW_PRIORITY_NICE: i32 = 10;
 

@@ -9,9 +9,9 @@
 //! | [`name`], [`limits`], [`error`] | names of wallets, limits, errors |
 //! | `folder`, `pem`, `foreign` | the files: their places, our format, formats of other programs |
 //!
-//! Always true: a file is written whole or not at all, for its owner alone, and never in the place of another key; no error
-//! changes a file. Passwords, phrases, seeds and decrypted bytes are cleared from memory, and never printed, except that a
-//! new phrase is shown once. A wallet's file is opened only if it is exactly as this program writes it.
+//! Always true: a file is written whole or not at all, for its owner alone, and never in the place of another key; no
+//! error changes a file. Passwords, phrases, seeds and decrypted bytes are cleared from memory, and never printed,
+//! except that a new phrase is shown once. A wallet's file is opened only if it is exactly as this program writes it.
 //!
 //! Not here: the node's identity towards peers ([`keys`](super::keys)), which has no password because a node must start
 //! without a person; and the commands of the prompt, which call [`session`].

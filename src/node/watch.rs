@@ -1,8 +1,8 @@
 //! Follows transactions from the memory pool into blocks, and out of them when a reorganisation takes those off.
 //!
-//! A transaction that the user watches stays watched until they unwatch it or the node stops. A transaction of the node's
-//! own account that a reorganisation takes out of its block is watched automatically until it is safe again, so that
-//! a lost record is noticed in time. Everything that is reported was durable before.
+//! A transaction that the user watches stays watched until they unwatch it or the node stops. A transaction of the
+//! node's own account that a reorganisation takes out of its block is watched automatically until it is safe again, so
+//! that a lost record is noticed in time. Everything that is reported was durable before.
 //!
 //! A thread of its own, because it waits for the index and the engine; nothing waits for it.
 

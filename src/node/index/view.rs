@@ -22,8 +22,8 @@ const PREFIX_DIGITS_MIN: usize = 8;
 /// Two ids are enough to see that a prefix is ambiguous.
 const PREFIX_IDS_MAX: usize = 2;
 
-/// The index and the store at one tip. Later blocks do not change it. Keep it no longer than an answer takes, because the
-/// files can't reuse old pages meanwhile.
+/// The index and the store at one tip. Later blocks do not change it. Keep it no longer than an answer takes, because
+/// the files can't reuse old pages meanwhile.
 pub struct View {
     index: Index,
     snapshot: Snapshot,
@@ -136,7 +136,8 @@ impl View {
         })
     }
 
-    /// A page of the places that are in all lists, as read by `read`. It returns `None` for a collision of hash prefixes.
+    /// A page of the places that are in all lists, as read by `read`. It returns `None` for a collision of hash
+    /// prefixes.
     fn page<T>(
         &self,
         lists: Vec<RowList>,

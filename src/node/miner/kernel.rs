@@ -7,9 +7,9 @@
 //! | `avx2` | 8 | AVX2 |
 //! | `portable` | 1 | nothing |
 //!
-//! A kernel computes only the first word of each hash, which rules out nearly all nonces. The caller checks the rest with
-//! `sha2`. All kernels give the same answers, and a kernel exists only if the processor has the instructions: the one
-//! `unsafe` is here. Nonces, their order and targets are not known here.
+//! A kernel computes only the first word of each hash, which rules out nearly all nonces. The caller checks the rest
+//! with `sha2`. All kernels give the same answers, and a kernel exists only if the processor has the instructions: the
+//! one `unsafe` is here. Nonces, their order and targets are not known here.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -13,8 +13,8 @@ use super::kernel::{Kernel, VARYING_WORD};
 use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::{BlockId, Header, Target};
 
-/// This many bits of a nonce's upper half run first, then its lower half, then the rest of the upper one. So nonces stay
-/// below 2^53 for some years of searching, and JSON readers get them exactly.
+/// This many bits of a nonce's upper half run first, then its lower half, then the rest of the upper one. So nonces
+/// stay below 2^53 for some years of searching, and JSON readers get them exactly.
 const RUN_BITS: u32 = 21;
 /// Attempts that differ in the first running bits alone.
 const RUN: u64 = 1 << RUN_BITS;

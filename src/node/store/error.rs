@@ -10,7 +10,9 @@ use crate::node::thread::catch;
 #[non_exhaustive]
 pub enum StoreError {
     /// Another process uses the data folder.
-    #[error("{} is in use by {holder}: stop that node, or give this one another --name or --data-dir", folder.display())]
+    #[error(
+        "{} is in use by {holder}: stop that node, or give this one another --name or --data-dir", folder.display()
+    )]
     Locked {
         /// The data folder.
         folder: PathBuf,
@@ -58,7 +60,10 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Not ours to use.
-    #[error("no permission to use {}: make it readable and writable for this user, or choose another --data-dir", path.display())]
+    #[error(
+        "no permission to use {}: make it readable and writable for this user, or choose another --data-dir",
+        path.display()
+    )]
     Permission {
         /// The file or folder.
         path: PathBuf,
@@ -121,7 +126,8 @@ impl StoreError {
     }
 }
 
-/// Runs code that reads or writes the database `file`. A damaged file can make redb panic: that is an error like any other.
+/// Runs code that reads or writes the database `file`. A damaged file can make redb panic: that is an error like any
+/// other.
 pub(super) fn guarded<T>(file: &Path, body: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
     let damaged = |detail| StoreError::Damaged { file: file.to_owned(), detail };
     let last_words = damaged("it cannot even be closed".to_owned()).to_string();

@@ -1,8 +1,8 @@
 //! Disks that lose power, fail and fill up, under the real store.
 //!
-//! What is shown here, for every point at which a recorded run can be cut: the store opens without help; it holds exactly
-//! what was there after some commit, and that is the last one that was acknowledged or the one under way; what was not
-//! acknowledged was shown to nobody; and it can be written again.
+//! What is shown here, for every point at which a recorded run can be cut: the store opens without help; it holds
+//! exactly what was there after some commit, and that is the last one that was acknowledged or the one under way; what
+//! was not acknowledged was shown to nobody; and it can be written again.
 
 mod disk;
 mod failures;

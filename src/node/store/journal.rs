@@ -1,17 +1,18 @@
-//! The file `chain.journal`: the latest commits, one after the other, until a checkpoint has synced them into the database.
+//! The file `chain.journal`: the latest commits, one after the other, until a checkpoint has synced them into the
+//! database.
 //!
 //! A commit is durable when it is in the journal, which takes one write and one sync; the database is synced once for
 //! many of them. Then the journal is overwritten from its start, because overwriting a file syncs faster than
 //! extending it. This is write-ahead logging (Mohan et al., "ARIES", 1992; only its redo half is needed).
 //!
-//! The file is a magic of 16 bytes, the 16 random bytes of its database, and records. A record is a head, four
-//! fields of 8 bytes (the record's number and the length of its content in bytes, little endian; a checksum of these two,
-//! and one of the content), and the content, filled up with zeros to a multiple of 8 bytes. Numbers are
-//! never reused in a database, so stale records are told from new ones.
+//! The file is a magic of 16 bytes, the 16 random bytes of its database, and records. A record is a head, four fields
+//! of 8 bytes (the record's number and the length of its content in bytes, little endian; a checksum of these two, and
+//! one of the content), and the content, filled up with zeros to a multiple of 8 bytes. Numbers are never reused in a
+//! database, so stale records are told from new ones.
 //!
-//! Always true of what [`Journal::open`] gives: each record that was synced, in order; and perhaps the one that was being
-//! written when the power went. A record that is damaged before others that are not is an error. If it is the last one, it
-//! can't be told from one that was never finished.
+//! Always true of what [`Journal::open`] gives: each record that was synced, in order; and perhaps the one that was
+//! being written when the power went. A record that is damaged before others that are not is an error. If it is the
+//! last one, it can't be told from one that was never finished.
 
 use redb::StorageBackend;
 use sha2::{Digest, Sha256};
@@ -24,8 +25,8 @@ const BEGIN_BYTES: usize = 32;
 const HEAD_BYTES: usize = 32;
 /// Records begin at multiples of this.
 const ALIGNMENT_BYTES: usize = 8;
-/// No record ends beyond this. It bounds what a startup replays after a crash, and what is kept in memory until the next
-/// checkpoint. Small in tests, so that checkpoints are frequent.
+/// No record ends beyond this. It bounds what a startup replays after a crash, and what is kept in memory until the
+/// next checkpoint. Small in tests, so that checkpoints are frequent.
 const JOURNAL_BYTES_MAX: usize = if cfg!(test) { 32 << 10 } else { 8 << 20 };
 /// The file grows by multiples of this.
 const GROW_BYTES: usize = if cfg!(test) { 4 << 10 } else { 128 << 10 };
@@ -57,8 +58,8 @@ impl Journal {
         Ok(Self { file, id, position: BEGIN_BYTES, length: GROW_BYTES, last })
     }
 
-    /// The journal of the database `id`, and the content of its records after number `settled`. The next record overwrites
-    /// the start, so a checkpoint is due before it is written.
+    /// The journal of the database `id`, and the content of its records after number `settled`. The next record
+    /// overwrites the start, so a checkpoint is due before it is written.
     pub(super) fn open(
         file: Box<dyn StorageBackend>,
         id: JournalId,
@@ -86,8 +87,8 @@ impl Journal {
         if (position..bytes.len()).step_by(ALIGNMENT_BYTES).skip(1).any(is_later) {
             return Err(corrupted("its chain.journal is damaged"));
         }
-        // The next record may have been begun and have left its head. Its number is skipped, so that the stale head never
-        // looks like a later record.
+        // The next record may have been begun and have left its head. Its number is skipped, so that the stale head
+        // never looks like a later record.
         Ok((Self { file, id, position: BEGIN_BYTES, length, last: last + 1 }, contents))
     }
 

@@ -204,8 +204,8 @@ impl Snapshot {
         })
     }
 
-    /// All stored headers of these heights, on the best chain or not, the lowest first; at most `max` of them. Genesis is
-    /// among them.
+    /// All stored headers of these heights, on the best chain or not, the lowest first; at most `max` of them. Genesis
+    /// is among them.
     pub fn headers(&self, heights: RangeInclusive<u64>, max: usize) -> Result<Vec<StoredHeader>, StoreError> {
         let genesis = StoredHeader { header: self.network.genesis().header, is_best: true, is_condemned: false };
         let mut found = Vec::from_iter(Some(genesis).filter(|_| heights.contains(&0) && max > 0));

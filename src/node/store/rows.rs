@@ -1,8 +1,8 @@
 //! The rows of a commit, in the form in which the journal keeps them.
 //!
-//! A row is a table's number (1 byte), its key (a length of 1 byte and as many bytes) and its value (a length of 4 bytes,
-//! little endian, and as many bytes; [`REMOVED`] where the row goes away). Replaying is idempotent: writing rows twice,
-//! or over rows of a later commit and then those again, has the same result as writing them once.
+//! A row is a table's number (1 byte), its key (a length of 1 byte and as many bytes) and its value (a length of 4
+//! bytes, little endian, and as many bytes; [`REMOVED`] where the row goes away). Replaying is idempotent: writing rows
+//! twice, or over rows of a later commit and then those again, has the same result as writing them once.
 
 use std::collections::BTreeMap;
 

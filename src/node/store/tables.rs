@@ -42,9 +42,9 @@ pub(super) const UNDO: TableDefinition<&PlaceKey, &[u8]> = TableDefinition::new(
 pub(super) const BEST: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("best");
 /// The height of every stored block by [`HeightKey`].
 pub(super) const HEIGHTS: TableDefinition<&HeightKey, u64> = TableDefinition::new("heights");
-/// Heights in a segment of [`HEIGHTS`]. Ids are random: if all were in one order, each new one would touch another page,
-/// and a commit of 500 blocks would take more than twice as long. With segments, a commit touches some tens of pages, and
-/// a lookup takes one probe for each segment.
+/// Heights in a segment of [`HEIGHTS`]. Ids are random: if all were in one order, each new one would touch another
+/// page, and a commit of 500 blocks would take more than twice as long. With segments, a commit touches some tens of
+/// pages, and a lookup takes one probe for each segment.
 pub(super) const HEIGHTS_SEGMENT: u64 = 4096;
 /// Balance in units and nonce at the tip.
 pub(super) const ACCOUNTS: TableDefinition<&[u8; 20], (u64, u64)> = TableDefinition::new("accounts");

@@ -206,8 +206,8 @@ fn transport(
     })
 }
 
-/// Has the system end a connection on which data stays unacknowledged. Otherwise it could not even be closed for a quarter
-/// of an hour, and its peer would seem connected for as long.
+/// Has the system end a connection on which data stays unacknowledged. Otherwise it could not even be closed for a
+/// quarter of an hour, and its peer would seem connected for as long.
 fn fail_fast(stream: &tokio::net::TcpStream) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(DEAD_CONNECTION_TIMEOUT)) {

@@ -1,7 +1,7 @@
 //! The choice of peers to dial, and of the moment. Pure state: time and a seed come in, dials come out.
 //!
-//! Always true: a peer or an address has at most one attempt under way; everything here is bounded; nothing relies on mDNS
-//! to report a peer twice, since it does not.
+//! Always true: a peer or an address has at most one attempt under way; everything here is bounded; nothing relies on
+//! mDNS to report a peer twice, since it does not.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -247,7 +247,8 @@ impl DialBook {
         known.state = DialState::Idle;
         known.heard = now;
         let ready = known.ready.take();
-        // A peer that closes each connection at once, because it has banned us, is dialled less often than one that left.
+        // A peer that closes each connection at once, because it has banned us, is dialled less often than one that
+        // left.
         let lasted = ready.is_some_and(|ready| now.duration_since(ready) >= SESSION_MIN);
         if lasted {
             known.backoff = Backoff::new(now);

@@ -1,5 +1,5 @@
-//! Listening. libp2p shares a TCP port with any program of the same user that does so too, so a port is tried here first:
-//! two nodes on one port would each get half of the connections.
+//! Listening. libp2p shares a TCP port with any program of the same user that does so too, so a port is tried here
+//! first: two nodes on one port would each get half of the connections.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

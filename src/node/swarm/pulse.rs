@@ -1,8 +1,9 @@
 //! Pings (`/ipfs/ping/1.0.0` of libp2p) when they are asked for.
 //!
-//! The behaviour of libp2p asks on its own, from both ends of a connection and with a timer of its own for each: that was most
-//! of what a node did that had nothing to do. This one asks when it is told to, so that all that is due is asked at once; and
-//! it tells that a ping was answered, so that nobody asks who has just been asked. Its bytes are the same.
+//! The behaviour of libp2p asks on its own, from both ends of a connection and with a timer of its own for each: that
+//! was most of what a node did that had nothing to do. This one asks when it is told to, so that all that is due is
+//! asked at once; and it tells that a ping was answered, so that nobody asks who has just been asked. Its bytes are the
+//! same.
 //!
 //! Always true: at most one ping is under way on a connection. Deliberately absent: timers, and what silence means. The
 //! task decides both (see `sessions`).
@@ -27,7 +28,8 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol, ping};
 
 /// What is sent there and back, in bytes.
 const PING_BYTES: usize = 32;
-/// The least time between two notes that a peer has pinged, so that one that does nothing else wakes nobody but its connection.
+/// The least time between two notes that a peer has pinged, so that one that does nothing else wakes nobody but its
+/// connection.
 const HEARD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Something came back on a connection.

@@ -1,8 +1,8 @@
 //! Connected peers, from greeting to goodbye. Pure state.
 //!
-//! A session is all connections of one peer at a time, and has its own [`PeerKey`]. It is *ready* once the peer has shown
-//! that it speaks our protocols and has subscribed to both topics: only then do our published messages reach it. Earlier
-//! messages of the peer are kept until then, because it may be ready for us before we are ready for it.
+//! A session is all connections of one peer at a time, and has its own [`PeerKey`]. It is *ready* once the peer has
+//! shown that it speaks our protocols and has subscribed to both topics: only then do our published messages reach it.
+//! Earlier messages of the peer are kept until then, because it may be ready for us before we are ready for it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ use crate::protocol::Request;
 const GREETING_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a foreign node stays connected, so that it learns that we are foreign to it, too, and does not dial again.
 const FOREIGN_TIMEOUT: Duration = Duration::from_millis(500);
-/// Silence after which a peer is asked whether it is there. Who was dialled waits longer, so that it is asked instead of
-/// asking at the same time.
+/// Silence after which a peer is asked whether it is there. Who was dialled waits longer, so that it is asked instead
+/// of asking at the same time.
 const ASK_SILENCE: Duration = Duration::from_millis(2_500);
 const ASK_SILENCE_DIALLED: Duration = Duration::from_millis(3_500);
 /// A round trip is measured anew after this time, should the other end have asked all the while.
@@ -201,8 +201,8 @@ impl PeerSession {
 pub(super) enum Closed {
     /// Others of the peer remain, or none was known.
     Remaining,
-    /// The first one broke while others remain. The peer was most likely restarted, and gossipsub sent it nothing on the
-    /// new connection: all have to be closed, so that the peer starts afresh.
+    /// The first one broke while others remain. The peer was most likely restarted, and gossipsub sent it nothing on
+    /// the new connection: all have to be closed, so that the peer starts afresh.
     Stale,
     /// It was the last one.
     Session(Box<PeerSession>),

@@ -57,8 +57,8 @@ pub(super) fn request_failure(failure: &OutboundFailure) -> RequestFailure {
     }
 }
 
-/// Messages or requests that wait for the engine's answer, by ticket. Beyond the bound the oldest is evicted: the engine is
-/// behind, and the oldest is worth least.
+/// Messages or requests that wait for the engine's answer, by ticket. Beyond the bound the oldest is evicted: the
+/// engine is behind, and the oldest is worth least.
 #[derive(Debug)]
 pub(super) struct Tickets<T> {
     entries: BTreeMap<Ticket, T>,

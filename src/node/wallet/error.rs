@@ -57,7 +57,8 @@ pub enum WalletError {
     },
     /// Not a name for a wallet.
     #[error(
-        "{name:?} is no name for a wallet: use 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ - and begin with none of . and -"
+        "{name:?} is no name for a wallet: use 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ - and begin with none of . and \
+         -"
     )]
     BadName {
         /// The text.

@@ -10,9 +10,9 @@
 //! sha256 of the above: <64 hex digits>      AES-CBC can't tell a wrong password from a changed file; this can
 //! ```
 //!
-//! OpenSSL reads the first block and ignores the rest. A file is accepted only if it is byte for byte the canonical form of
-//! its contents, and if its two halves belong together, which an encrypted one shows when it is opened. The checksum is
-//! against accidents: anyone who can write the file can write that line too.
+//! OpenSSL reads the first block and ignores the rest. A file is accepted only if it is byte for byte the canonical
+//! form of its contents, and if its two halves belong together, which an encrypted one shows when it is opened. The
+//! checksum is against accidents: anyone who can write the file can write that line too.
 
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::der::pem::{decode_vec, encode_string};

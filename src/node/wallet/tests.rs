@@ -76,7 +76,8 @@ fn our_files_have_enough_iterations_and_not_too_many() {
     }
 }
 
-/// The cost parameters of a file are checked before anything is computed: some of these would take hours, or all memory.
+/// The cost parameters of a file are checked before anything is computed: some of these would take hours, or all
+/// memory.
 #[test]
 fn a_file_that_would_take_for_ever_is_refused_at_once() {
     let pbkdf2 = |iterations| Pbkdf2Params { iteration_count: iterations, ..pbkdf2_params() }.into();
@@ -184,8 +185,8 @@ fn ten_thousand_corruptions_are_refused_and_the_file_left_alone() {
     assert!(told.iter().all(|count| *count > 100), "each kind of damage happened: {told:?}");
 }
 
-/// Anyone who can write the file can write its last line too. What does not open with the owner's password, or is another
-/// key than the public half says, is refused all the same.
+/// Anyone who can write the file can write its last line too. What does not open with the owner's password, or is
+/// another key than the public half says, is refused all the same.
 #[test]
 fn ten_thousand_corruptions_with_a_right_checksum_are_refused() {
     let secret = password("secret");

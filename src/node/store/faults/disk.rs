@@ -1,8 +1,8 @@
 //! A simulated disk with two files. It records every operation, fails on demand, and can lose power.
 //!
-//! Synced data survives a power cut. Of the operations after a file's last sync any subset may survive: each write and each
-//! change of length by itself, and a part of the write that was under way. Not modelled: a disk that lies about a sync, and
-//! one that damages data that it was not asked to write; redb's checksums turn those into `database_damaged`.
+//! Synced data survives a power cut. Of the operations after a file's last sync any subset may survive: each write and
+//! each change of length by itself, and a part of the write that was under way. Not modelled: a disk that lies about a
+//! sync, and one that damages data that it was not asked to write; redb's checksums turn those into `database_damaged`.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -65,7 +65,8 @@ impl DiskStep {
     }
 }
 
-/// Replays steps in order. `after` is called before the first and after each, with the synced files and the steps since.
+/// Replays steps in order. `after` is called before the first and after each, with the synced files and the steps
+/// since.
 pub(super) fn replay(mut synced: DiskImage, steps: &[DiskStep], mut after: impl FnMut(usize, &DiskImage, &[DiskStep])) {
     let mut unsynced: Vec<DiskStep> = Vec::new();
     after(0, &synced, &unsynced);

@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use super::disk::DiskFailure;
 use super::*;
 
-/// By how much the size of a small disk grows from run to run, in bytes: a prime, so that it ends at every part of a block.
+/// By how much the size of a small disk grows from run to run, in bytes: a prime, so that it ends at every part of a
+/// block.
 const ROOM_STEP_BYTES: u64 = 4093;
 
 /// How runs ended: the last commit acknowledged and the code of the error, and how often.
@@ -28,8 +29,8 @@ impl Endings {
     }
 }
 
-/// The files after a run: everything that was written, as after the end of the process, and only synced data, as after a
-/// power cut.
+/// The files after a run: everything that was written, as after the end of the process, and only synced data, as after
+/// a power cut.
 fn remains(disk: &Disk) -> [disk::DiskImage; 2] {
     let mut last_synced = disk::DiskImage::default();
     disk::replay(disk::DiskImage::default(), &disk.steps(), |_, synced, _| last_synced.clone_from(synced));

@@ -97,8 +97,9 @@ impl Picture {
 }
 
 impl Script {
-    /// Everything that a node writes: a first synchronisation in large commits, single blocks with transactions, transactions
-    /// that come and go, branches, two reorganisations, a condemned block, a checkpoint that comes, moves and goes.
+    /// Everything that a node writes: a first synchronisation in large commits, single blocks with transactions,
+    /// transactions that come and go, branches, two reorganisations, a condemned block, a checkpoint that comes, moves
+    /// and goes.
     pub(super) fn full() -> Self {
         let mut main = fork(0);
         // A first synchronisation.

@@ -7,8 +7,8 @@
 //! work), was one of ours for [`KNOWN_AFTER`] without a fault, is remembered from an earlier run, or was named by the
 //! user. A peer that is cut off is a stranger again.
 //!
-//! Bitcoin Core's "discouraged" addresses are the model (`net_processing.cpp`, `MaybeDiscourageAndDisconnect`). It lets no
-//! strangers in from there at all once it is full, which on a LAN behind one address would be too harsh.
+//! Bitcoin Core's "discouraged" addresses are the model (`net_processing.cpp`, `MaybeDiscourageAndDisconnect`). It lets
+//! no strangers in from there at all once it is full, which on a LAN behind one address would be too harsh.
 //!
 //! Not here: bans of identities, which last their time whatever the address, and the limit on connections of a host.
 
@@ -133,7 +133,8 @@ mod tests {
         text.parse().expect("an IP address")
     }
 
-    /// An attacker that calls every second under a new name, and offends at once when it is let in: the seconds at which it is.
+    /// An attacker that calls every second under a new name, and offends at once when it is let in: the seconds at
+    /// which it is.
     fn admissions(probation: &mut Probation, start: Instant, seconds: u64) -> Vec<u64> {
         let attempts = (0..seconds).filter(|second| {
             let (stranger, now) = (PeerId::random(), start + Duration::from_secs(*second));
