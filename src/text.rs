@@ -4,6 +4,9 @@ use libp2p::PeerId;
 
 use crate::protocol::{Address, UnixMillis};
 
+/// An error quotes no more of what it is about.
+const EXCERPT_CHARACTERS_MAX: usize = 80;
+
 /// How a piece of text is meant. Only a terminal with colours shows the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -54,6 +57,11 @@ pub fn grouped(number: impl Into<u128>) -> String {
         text.push(digit);
     }
     text
+}
+
+/// The beginning of what somebody wrote, with everything escaped that is not to be printed.
+pub fn excerpt(text: &str) -> String {
+    text.chars().take(EXCERPT_CHARACTERS_MAX).flat_map(char::escape_debug).collect()
 }
 
 /// `1 block`, `2 blocks`.

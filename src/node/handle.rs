@@ -1,5 +1,7 @@
 //! What the prompt, and anything else that serves the node's own user, may do with a running node.
 
+pub mod ask;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -126,18 +128,9 @@ impl Handle {
         self.0.view.load_full()
     }
 
-    /// Gives a command to the engine; the receiver gets its one answer.
-    pub fn command(&self, command: Command) -> Receiver<Result<Answer, CommandError>> {
-        let (answer, answered) = bounded(1);
-        self.command_then(command, move |result| {
-            // Whoever asked may have left.
-            let _ = answer.send(result);
-        });
-        answered
-    }
-
-    /// Gives a command to the engine; `then` gets its one answer, on a thread of the node that it must not hold up.
-    pub fn command_then(&self, command: Command, then: impl FnOnce(Result<Answer, CommandError>) + Send + 'static) {
+    /// Gives a command to the engine; `then` gets its one answer, on a thread of the node that it must not hold up. The
+    /// questions in [`ask`] are its public side.
+    fn command(&self, command: Command, then: impl FnOnce(Result<Answer, CommandError>) + Send + 'static) {
         let mut commands = self.commands();
         if commands.is_closed {
             drop(commands);

@@ -12,8 +12,9 @@ use super::handle::UserEvent;
 use super::keys::load_or_create_identity;
 use super::wallet::Wallets;
 use super::{Node, StartError, start};
-use crate::engine::event::{Answer, Command, CommandError, MiningMode, Notice};
-use crate::protocol::{Action, Address, Amount, Height, Network, Parameters};
+use crate::engine::event::{CommandError, MiningMode, Notice};
+use crate::protocol::check::check_block;
+use crate::protocol::{Action, Address, Amount, Height, Network, Parameters, TransactionId};
 
 /// Longer than anything here takes on a machine that works.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,15 +50,16 @@ pub(super) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-pub(super) fn ask(node: &Node, command: Command) -> Result<Answer, CommandError> {
-    node.handle().command(command).recv_timeout(PATIENCE).expect("every command is answered")
+pub(super) fn mine(node: &Node, count: u64) -> Height {
+    let places = node.handle().mine(count, None).wait().expect("nothing stops it");
+    assert_eq!(places.len() as u64, count);
+    places.last().expect("at least one").height
 }
 
-pub(super) fn mine(node: &Node, count: u64) -> Height {
-    match ask(node, Command::Mine { count, to: None }) {
-        Ok(Answer::Mined(places)) if places.len() as u64 == count => places.last().expect("at least one").height,
-        other => panic!("{other:?}"),
-    }
+/// Sends something from the node's own account.
+pub(super) fn send(node: &Node, action: Action) -> TransactionId {
+    let handle = node.handle();
+    handle.send(handle.key().expect("no password"), action, Amount::ZERO).wait().expect("accepted")
 }
 
 pub(super) fn end(node: Node) -> Result<(), String> {
@@ -78,17 +80,14 @@ fn what_is_answered_is_shown_and_durable() {
     let snapshot = first.handle().reader().snapshot().expect("readable");
     assert_eq!(snapshot.tip(), first.handle().view().tip, "a view is not ahead of the disk");
     let action = Action::Transfer { to: Address([3; 20]), amount: Amount::COIN };
-    let send = Command::Send { key: first.handle().key().expect("no password"), action, fee: Amount::ZERO };
-    assert!(matches!(ask(&first, send), Ok(Answer::Sent(_))));
+    send(&first, action);
     assert_eq!(end(first), Ok(()));
 
     let second = node(folder.path());
     assert_eq!((second.handle().view().tip.height, second.handle().view().pending), (Height(20), 1));
     assert_eq!(mine(&second, 1), Height(21));
-    match ask(&second, Command::Account { address: Address([3; 20]) }) {
-        Ok(Answer::Account { account, .. }) => assert_eq!(account.balance, Amount::COIN),
-        other => panic!("{other:?}"),
-    }
+    let state = second.handle().account(Address([3; 20])).wait().expect("answered");
+    assert_eq!(state.account.balance, Amount::COIN);
 }
 
 #[test]
@@ -154,12 +153,12 @@ fn commands_are_answered_even_at_the_end() {
     let folder = folder();
     let node = node(folder.path());
     let handle = node.handle();
-    let endless = handle.command(Command::Mine { count: 1_000_000, to: None });
+    let endless = handle.mine(1_000_000, None);
     let events = handle.subscribe();
     wait_for(&events, |event| matches!(event, UserEvent::Notice(Notice::Tip { .. })));
     assert_eq!(end(node), Ok(()));
-    assert!(matches!(endless.recv(), Ok(Err(CommandError::Closing))));
-    assert!(matches!(handle.command(Command::Pending).recv(), Ok(Err(CommandError::Closing))));
+    assert_eq!(endless.wait(), Err(CommandError::Closing));
+    assert_eq!(handle.pending().wait(), Err(CommandError::Closing));
     assert!(handle.connect("/ip4/127.0.0.1/tcp/1".parse().expect("an address")).is_err());
 }
 
@@ -186,8 +185,7 @@ fn what_is_answered_is_indexed_for_the_next_question() {
     let indexed = first.handle().overhear_only(|event| matches!(event, UserEvent::Indexed(_)));
     mine(&first, 20);
     let action = Action::Record { data: b"a fact".to_vec().into() };
-    let send = Command::Send { key: first.handle().key().expect("no password"), action, fee: Amount::ZERO };
-    let Ok(Answer::Sent(id)) = ask(&first, send) else { panic!("refused") };
+    let id = send(&first, action);
     mine(&first, 1);
     let found = |node: &Node| {
         let handle = node.handle();
@@ -213,4 +211,33 @@ fn a_node_without_an_index_makes_none() {
     assert!(node.handle().index().is_none());
     assert_eq!(end(node), Ok(()));
     assert!(!folder.path().join("index.redb").exists());
+}
+
+/// Each question gets the answer that belongs to it: none of them panics.
+#[test]
+fn questions_get_their_own_answers() {
+    let folder = folder();
+    let node = node(folder.path());
+    let handle = node.handle();
+    let to = Address([3; 20]);
+    assert_eq!(handle.mine(1, None).wait().map(|places| places.len()), Ok(1));
+    assert_eq!(handle.cancel_mining().wait(), Ok(()));
+    assert_eq!(handle.set_mining(MiningMode::Off, None).wait(), Ok(()));
+    let id = send(&node, Action::Transfer { to, amount: Amount::COIN });
+    let pending = handle.pending().wait().expect("answered");
+    assert_eq!(pending.iter().map(|waits| waits.id()).collect::<Vec<_>>(), [id]);
+    assert_eq!(handle.pending_transaction(id).wait(), Ok(pending.first().cloned()));
+    assert_eq!(handle.submit(pending[0].clone()).wait(), Ok(id), "it waits already");
+    let state = handle.account(handle.address()).wait().expect("answered");
+    assert_eq!((state.account.nonce, state.pending), (0, 1));
+    let resolution = handle.resolve().wait().expect("answered");
+    assert_eq!((resolution.replaced, resolution.asked, resolution.tip.height), (false, 0, Height(1)));
+    let checkpoint = handle.set_checkpoint(Some(Height(1))).wait().expect("answered");
+    assert_eq!(checkpoint, Some(resolution.tip));
+    let (block, _) =
+        handle.reader().snapshot().expect("readable").block(&resolution.tip.id).expect("readable").expect("there");
+    let checked = check_block(block, handle.network()).expect("it was mined here");
+    assert_eq!(handle.submit_block(checked).wait(), Ok(true), "it is there already");
+    assert_eq!(handle.use_account(to).wait(), Ok(()));
+    assert_eq!(end(node), Ok(()));
 }

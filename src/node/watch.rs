@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::handle::{Handle, UserEvent};
 use super::index::{Index, IndexError};
 use super::thread;
-use crate::engine::event::{Answer, Command, Fate, Notice, Place, RolledBack};
+use crate::engine::event::{Fate, Notice, Place, RolledBack};
 use crate::protocol::TransactionId;
 
 /// Confirmations that are reported one by one. Beyond them only a rollback is reported.
@@ -196,11 +196,8 @@ fn life_of(handle: &Handle, id: &TransactionId, before: Option<&Life>) -> Result
     if let Some(life) = in_block(index, id)? {
         return Ok(life);
     }
-    let waits = handle.command(Command::Transaction { id: *id }).recv().map_err(|_| WatchError::Closing)?;
-    match waits.map_err(|_| WatchError::Closing)? {
-        Answer::Transaction(Some(_)) => return Ok(Life::Pending),
-        Answer::Transaction(None) => {}
-        other => unreachable!("{other:?} answers another command"),
+    if handle.pending_transaction(*id).wait().map_err(|_| WatchError::Closing)?.is_some() {
+        return Ok(Life::Pending);
     }
     // It may have got into a block between both questions.
     if let Some(life) = in_block(index, id)? {

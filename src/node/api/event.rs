@@ -8,7 +8,7 @@ use libp2p::Multiaddr;
 use serde::Serialize;
 
 use super::rows::{self, Direction, Identity, LifeRow, PlaceRow, TransactionRow};
-use crate::engine::event::{Fate, Notice, PeerKey, Place, RolledBack};
+use crate::engine::event::{Notice, PeerKey, Place, RolledBack};
 use crate::node::handle::UserEvent;
 use crate::node::swarm::PeerRow;
 use crate::protocol::{Address, BlockId, Height, TransactionId, Violation};
@@ -89,11 +89,7 @@ struct RolledBackRow {
 
 impl From<&RolledBack> for RolledBackRow {
     fn from(one: &RolledBack) -> Self {
-        let (fate, reason) = match one.fate {
-            Fate::Mined => ("mined", None),
-            Fate::Pending => ("pending", None),
-            Fate::Gone(reason) => ("gone", Some(reason.to_string())),
-        };
+        let (fate, reason) = rows::fate_in_words(one.fate);
         Self { id: one.transaction.id(), height: one.place.height, block: one.place.id, fate, reason }
     }
 }

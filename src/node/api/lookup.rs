@@ -2,7 +2,6 @@
 
 use super::error::{Code, Failure};
 use super::query::{BlockName, TransactionName, Who};
-use crate::engine::event::{Answer, Command, CommandError};
 use crate::node::handle::Handle;
 use crate::node::index::{Index, IndexError};
 use crate::node::store::Snapshot;
@@ -30,7 +29,7 @@ pub(in crate::node) fn block(snapshot: &Snapshot, name: BlockName) -> Result<(Bl
     found.ok_or_else(|| match name {
         BlockName::Id(id) => Failure::new(Code::NotFound, format!("this node has no block {id}")),
         BlockName::Short(digits) => Failure::new(Code::NotFound, format!("this node has no block {digits:08x}")),
-        BlockName::Height(_) => above(snapshot.tip().height),
+        BlockName::Height(height) => above(snapshot.tip().height, height),
     })
 }
 
@@ -52,9 +51,10 @@ fn as_short_id(height: Height) -> Option<u32> {
         .and_then(|digits| u32::from_str_radix(&digits, 16).ok())
 }
 
-/// For heights that there are none of.
-pub(in crate::node) fn above(tip: Height) -> Failure {
-    Failure::new(Code::NotFound, format!("the chain ends at height {}: ask for one up to that", grouped(tip.0)))
+/// For heights above that of the best block.
+pub(in crate::node) fn above(tip: Height, height: Height) -> Failure {
+    let (tip, height) = (grouped(tip.0), grouped(height.0));
+    Failure::new(Code::NotFound, format!("there is no block {height} yet: the chain ends at height {tip}"))
 }
 
 /// A block of the best chain that must be there.
@@ -88,9 +88,7 @@ pub(in crate::node) fn transaction(handle: &Handle, name: &TransactionName) -> R
         TransactionName::Id(id) => return Ok(*id),
         TransactionName::Short(digits) => digits,
     };
-    let Answer::Pending(pending) = handle.command(Command::Pending).recv().map_err(|_| CommandError::Closing)?? else {
-        unreachable!("another command's answer")
-    };
+    let pending = handle.pending().wait()?;
     let fits = |id: &TransactionId| id.to_string().trim_start_matches('0').starts_with(digits);
     let mut found: Vec<_> = pending.iter().map(|transaction| transaction.id()).filter(fits).collect();
     let view = index(handle)?.view()?;

@@ -12,7 +12,7 @@ use crate::node::aliases;
 use crate::node::index::Cursor;
 use crate::protocol::record::{Tag, TagError};
 use crate::protocol::{Address, Amount, Height, Millis};
-use crate::text::{date_time_of, grouped};
+use crate::text::{date_time_of, excerpt, grouped};
 
 /// How many digits of an id are shown.
 const SHORT_ID_DIGITS: usize = 8;
@@ -20,8 +20,7 @@ const SHORT_ID_DIGITS: usize = 8;
 const LIMIT_MAX: u64 = 1000;
 
 pub(in crate::node) fn bad(code: Code, word: &str, problem: &str) -> Failure {
-    let shown: String = word.chars().take(80).flat_map(char::escape_debug).collect();
-    Failure::new(code, format!("{shown}: {problem}"))
+    Failure::new(code, format!("{}: {problem}", excerpt(word)))
 }
 
 /// An address, or a name whose owner is looked up later.
@@ -107,6 +106,13 @@ pub(in crate::node) fn since(word: &str) -> Result<Since, Failure> {
 /// A word to be found by.
 pub(in crate::node) fn tag(word: &str) -> Result<Tag, Failure> {
     word.parse().map_err(|error: TagError| bad(Code::BadTag, word, &error.to_string()))
+}
+
+/// The hash of a file's content.
+pub(in crate::node) fn sha256(text: &str, code: Code) -> Result<[u8; 32], Failure> {
+    let mut hash = [0; 32];
+    let problem = "a SHA-256 is 64 hex digits, as `sha256sum` prints them";
+    hex::decode_to_slice(text, &mut hash).map(|()| hash).map_err(|_| bad(code, text, problem))
 }
 
 /// A name that an address can be given.

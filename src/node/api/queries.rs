@@ -1,19 +1,36 @@
-//! What a user asks of the node itself, without the engine: peers, its status, records.
+//! Answers that several front ends give: made once, of what the node, its store and its index say.
 
-use super::error::Failure;
+use libp2p::Multiaddr;
+
+use super::error::{Code, Failure};
 use super::lookup;
-use super::rows::{Identity, Peer, RecordRow, Status};
+use super::query::{BlockName, LIST_ROWS, Order, Range};
+use super::rows::{
+    AccountRow, AliasRow, BlockPage, BlockRow, HistoryPage, Identity, Peer, RecordPage, StandingBlock, Status,
+    WalletRow,
+};
 use crate::node::handle::Handle;
-use crate::node::index::{Location, Query, RecordEntry, View};
-use crate::node::swarm;
-use crate::protocol::record::Record;
-use crate::protocol::{Action, TransactionId};
+use crate::node::handle::ask::AccountState;
+use crate::node::index::Query;
+use crate::node::swarm::{self, PeerRow};
+use crate::protocol::encode::encode;
+use crate::protocol::{Address, Height};
 
-/// Who is connected.
+/// The connected peers.
 pub(in crate::node) fn peers(handle: &Handle) -> Vec<Peer> {
+    handle.peers().iter().map(|row| peer(handle, row)).collect()
+}
+
+/// A connection, with what the peer has told.
+pub(in crate::node) fn peer(handle: &Handle, row: &PeerRow) -> Peer {
     let view = handle.view();
-    let told = |row: &swarm::PeerRow| view.peers.iter().find(|told| told.peer == row.peer);
-    handle.peers().iter().map(|row| Peer::new(row, told(row))).collect()
+    Peer::new(row, view.peers.iter().find(|told| told.peer == row.peer))
+}
+
+/// Connects to a peer; answered when it is one of ours, or when it is clear that it will not be. Blocks.
+pub(in crate::node) fn connect(handle: &Handle, address: &Multiaddr) -> Result<Peer, Failure> {
+    let row = handle.connect(address.clone());
+    Ok(peer(handle, &row.map_err(|error| Failure::new(Code::ConnectFailed, error.to_string()))?))
 }
 
 /// How the node is now.
@@ -22,17 +39,90 @@ pub(in crate::node) fn status(handle: &Handle, identity: &Identity) -> Status {
     Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, handle.now())
 }
 
-/// The record with this id, if it fits the rest of the query.
-pub(in crate::node) fn record_of(view: &View, id: &TransactionId, query: &Query) -> Result<Option<RecordRow>, Failure> {
-    let Some(Location { place, position: Some(position) }) = view.find(id)? else { return Ok(None) };
-    let block = lookup::block_at(view.snapshot(), place.height)?;
-    let Some(signed) = block.body.transactions.get(position as usize).cloned() else { return Ok(None) };
-    let Action::Record { data } = &signed.transaction.action else { return Ok(None) };
-    let (record, sender) = (Record::read(data), signed.transaction.sender.address());
-    let timestamp = block.header.timestamp;
-    let fits = query.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))
-        && query.from.is_none_or(|from| from == sender)
-        && query.since.is_none_or(|since| timestamp >= since);
-    let entry = || RecordEntry { place, timestamp, position, id: *id, sender, signed, record };
-    Ok(fits.then(|| RecordRow::from(&entry())))
+/// An account, with the name that it has here.
+pub(in crate::node) fn account(handle: &Handle, address: Address, state: &AccountState) -> AccountRow {
+    let AccountState { account, spendable, pending } = state;
+    let alias = handle.aliases().list().into_iter().find(|(_, owner)| *owner == address).map(|(name, _)| name);
+    AccountRow {
+        address,
+        balance: account.balance,
+        spendable: *spendable,
+        nonce: account.nonce,
+        pending: *pending,
+        alias,
+    }
+}
+
+/// All names that addresses have.
+pub(in crate::node) fn aliases(handle: &Handle) -> Vec<AliasRow> {
+    handle.aliases().list().into_iter().map(|(name, address)| AliasRow { name, address }).collect()
+}
+
+/// All wallets. Reads each file.
+pub(in crate::node) fn wallets(handle: &Handle) -> Result<Vec<WalletRow>, Failure> {
+    let current = handle.wallets().current();
+    Ok(handle.wallets().list()?.iter().map(|listed| WalletRow::new(listed, &current)).collect())
+}
+
+/// Records that fit a query.
+pub(in crate::node) fn records(handle: &Handle, query: &Query, range: &Range) -> Result<RecordPage, Failure> {
+    Ok(lookup::index(handle)?.view()?.records(query, range.before, range.rows())?.into())
+}
+
+/// The history of an account.
+pub(in crate::node) fn history(handle: &Handle, address: Address, range: &Range) -> Result<HistoryPage, Failure> {
+    let page = lookup::index(handle)?.view()?.history(&address, range.before, range.rows())?;
+    Ok(HistoryPage::new(address, &page))
+}
+
+/// A block, and where it stands.
+pub(in crate::node) fn block(handle: &Handle, name: BlockName) -> Result<StandingBlock, Failure> {
+    let snapshot = handle.reader().snapshot()?;
+    let (block, best_chain) = lookup::block(&snapshot, name)?;
+    let confirmations = if best_chain { snapshot.tip().height - block.header.height + 1 } else { 0 };
+    let size = encode(&block).len();
+    Ok(StandingBlock { block: BlockRow::new(&block, handle.network()), best_chain, confirmations, size })
+}
+
+/// Which blocks of the best chain.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::node) struct BlockRange {
+    /// The first one; `None`: the best block, or genesis if heights rise.
+    pub(in crate::node) from: Option<Height>,
+    /// How many; `None`: [`LIST_ROWS`].
+    pub(in crate::node) limit: Option<u64>,
+    /// Whether heights fall or rise.
+    pub(in crate::node) order: Order,
+    /// A page ends before it holds more encoded blocks than this; their JSON is several times as long. It has one at least.
+    pub(in crate::node) bytes_max: usize,
+}
+
+/// Blocks of the best chain. Asks before each block whether somebody still waits for it.
+pub(in crate::node) fn blocks(
+    handle: &Handle,
+    range: BlockRange,
+    is_cancelled: impl Fn() -> bool,
+) -> Result<BlockPage, Failure> {
+    let snapshot = handle.reader().snapshot()?;
+    let tip = snapshot.tip().height;
+    let rises = range.order == Order::Oldest;
+    let first = range.from.unwrap_or(if rises { Height::GENESIS } else { tip });
+    if first > tip {
+        return Err(lookup::above(tip, first));
+    }
+    let limit = range.limit.unwrap_or(LIST_ROWS as u64);
+    let (mut blocks, mut bytes, mut next) = (Vec::new(), 0, Some(first.0));
+    while let Some(height) = next.filter(|height| *height <= tip.0 && (blocks.len() as u64) < limit) {
+        if is_cancelled() {
+            return Err(Failure::new(Code::Cancelled, "stopped"));
+        }
+        let block = lookup::block_at(&snapshot, Height(height))?;
+        bytes += encode(&block).len();
+        if bytes > range.bytes_max && !blocks.is_empty() {
+            break;
+        }
+        blocks.push(BlockRow::new(&block, handle.network()));
+        next = if rises { Some(height + 1) } else { height.checked_sub(1) };
+    }
+    Ok(BlockPage { length: tip.0 + 1, blocks, next: next.filter(|height| *height <= tip.0) })
 }

@@ -1,5 +1,8 @@
 //! What a user names, as they name it. [`super::parse`] makes these of words, [`super::lookup`] finds what they mean.
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 use crate::node::index::Cursor;
 use crate::protocol::record::Tag;
 use crate::protocol::{Address, BlockId, Height, Millis, TransactionId, UnixMillis};
@@ -62,4 +65,35 @@ pub enum Since {
     At(UnixMillis),
     /// So long ago.
     Ago(Millis),
+}
+
+impl Since {
+    /// The moment, seen from `now`.
+    pub fn moment(self, now: UnixMillis) -> UnixMillis {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(span) => UnixMillis(now.0.saturating_sub(span.0)),
+        }
+    }
+}
+
+/// Rows of a list whose length nobody asked for.
+pub const LIST_ROWS: usize = 20;
+
+impl Range {
+    /// How many rows to show.
+    pub fn rows(&self) -> usize {
+        self.limit.unwrap_or(LIST_ROWS)
+    }
+}
+
+/// Whether the heights of a list of blocks fall or rise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// They fall.
+    #[default]
+    Newest,
+    /// They rise.
+    Oldest,
 }

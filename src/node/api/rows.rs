@@ -19,9 +19,10 @@ use crate::protocol::{
     TransactionId, UnixMillis,
 };
 
-pub use self::ledger::{FileRow, HistoryRow, LifeRow, RecordRow};
+pub(super) use self::ledger::fate_in_words;
+pub use self::ledger::{AccountRow, FileRow, HistoryPage, HistoryRow, LifeRow, RecordPage, RecordRow, Sent};
 pub(in crate::node) use self::node::url;
-pub use self::node::{Direction, Mining, Peer, Saved, Status};
+pub use self::node::{Direction, Mined, Mining, Peer, Resolved, Saved, Status};
 pub use self::wallet::{AliasRow, WalletMade, WalletRow};
 
 /// Who this node is. Only the names change while it runs.
@@ -124,6 +125,31 @@ impl BlockRow {
                 .collect(),
         }
     }
+}
+
+/// A block, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StandingBlock {
+    /// The block.
+    #[serde(flatten)]
+    pub block: BlockRow,
+    /// Whether it is on the best chain.
+    pub best_chain: bool,
+    /// The block and those on top of it; zero if it is not on the best chain.
+    pub confirmations: u64,
+    /// In bytes, as peers send it.
+    pub size: usize,
+}
+
+/// Blocks of the best chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BlockPage {
+    /// How many blocks the chain has, genesis counted.
+    pub length: u64,
+    /// Over HTTP fewer than asked for, if they are long.
+    pub blocks: Vec<BlockRow>,
+    /// The height at which the list goes on; null if there is no more.
+    pub next: Option<u64>,
 }
 
 /// A transaction, or the reward of a block in the form of one.

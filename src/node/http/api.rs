@@ -14,21 +14,16 @@ use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::sync::oneshot;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::Problem;
 use super::{App, feed};
-use crate::engine::event::{Answer, Command, CommandError};
 
 /// Where the API is.
 const PREFIX: &str = "/api/v1";
 /// Who a node is and where it listens: what other nodes ask.
 pub(super) const NODE_PATH: &str = "/api/v1/node";
-/// Rows of a list whose length nobody asked for.
-const LIST_ROWS: usize = 20;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -80,16 +75,4 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(records::list))
         .routes(routes!(feed::stream));
     OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, api)
-}
-
-impl App {
-    /// Asks the engine, without a thread that waits.
-    pub(super) async fn ask(&self, command: Command) -> Result<Answer, Problem> {
-        let (done, answer) = oneshot::channel();
-        self.handle().command_then(command, move |result| {
-            // The client may have left.
-            let _ = done.send(result);
-        });
-        Ok(answer.await.unwrap_or(Err(CommandError::Closing))?)
-    }
 }

@@ -35,7 +35,7 @@ use self::block::BlockJson;
 use super::App;
 use super::extract::{self, Query};
 use super::problem::Problem;
-use crate::engine::event::{Answer, Command};
+use crate::engine::event::CommandError;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse;
 use crate::node::api::rows::Saved;
@@ -114,8 +114,7 @@ async fn new_transaction(
         Ok((app.handle().wallets().key_of(&sender?)?, to?))
     });
     let (key, to) = key.await?;
-    let answer = app.ask(Command::Send { key, action: Action::Transfer { to, amount }, fee }).await?;
-    let Answer::Sent(id) = answer else { unreachable!("{answer:?} answers another command") };
+    let id = app.handle().send(key, Action::Transfer { to, amount }, fee).await?;
     let next = app.handle().view().tip.height.next();
     let message = format!("Transaction will be added to Block {next}");
     Ok((StatusCode::CREATED, Json(json!({"message": message, "id": id}))))
@@ -129,8 +128,7 @@ impl App {
 }
 
 async fn pending(State(app): State<App>) -> Result<Json<Vec<block::TransactionJson>>, Problem> {
-    let answer = app.ask(Command::Pending).await?;
-    let Answer::Pending(waiting) = answer else { unreachable!("{answer:?} answers another command") };
+    let waiting = app.handle().pending().await?;
     let network = app.handle().network();
     Ok(Json(waiting.iter().map(|one| block::TransactionJson::new(one.signed(), network)).collect()))
 }
@@ -146,18 +144,14 @@ async fn add_block(
     let checked = app.wait(move |app| {
         check_block(block, app.handle().network()).map_err(|violation| discarded(violation.to_string()))
     });
-    let answer = app.ask(Command::SubmitBlock { block: Box::new(checked.await?) }).await;
-    match answer {
-        Ok(Answer::Added { is_best: true, .. }) => {
-            Ok((StatusCode::CREATED, Json(json!({"message": "Block added to the chain"}))))
-        }
-        Ok(Answer::Added { .. }) => {
-            let message = "Block stored beside the chain: another one has more work";
+    match app.handle().submit_block(checked.await?).await {
+        Ok(true) => Ok((StatusCode::CREATED, Json(json!({"message": "Block added to the chain"})))),
+        Ok(false) => {
+            let message = "Block stored on a side branch: the chain has more work";
             Ok((StatusCode::OK, Json(json!({"message": message}))))
         }
-        Ok(other) => unreachable!("{other:?} answers another command"),
-        Err(problem) if problem.is("block_refused") => Err(discarded(problem.into_detail())),
-        Err(problem) => Err(problem),
+        Err(error @ CommandError::BlockRefused(_)) => Err(discarded(error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::node::store::StoreError;
 use crate::node::wallet::WalletError;
 use crate::node::watch::WatchError;
 use crate::protocol::record::RecordError;
+use crate::text::excerpt;
 
 /// The media type of a problem document.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -55,11 +56,6 @@ impl Problem {
     /// An argument that is wrong.
     pub(super) fn bad(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
-    }
-
-    /// Whether it has this code.
-    pub(super) fn is(&self, code: &str) -> bool {
-        self.code == code
     }
 
     /// The line for people.
@@ -140,19 +136,14 @@ by_failure!(CommandError, IndexError, MakeError, StoreError, WalletError, WatchE
 
 /// For paths that lead nowhere.
 pub(super) async fn no_such_route(uri: Uri) -> Problem {
-    let detail = format!("nothing is at {}: /api/openapi.json lists what there is", shown(uri.path()));
+    let detail = format!("nothing is at {}: /api/openapi.json lists what there is", excerpt(uri.path()));
     Problem::new(StatusCode::NOT_FOUND, "no_such_route", detail)
 }
 
 /// For methods that a path does not have.
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not take {method}: /api/openapi.json says what it takes", shown(uri.path()));
+    let detail = format!("{} does not take {method}: /api/openapi.json says what it takes", excerpt(uri.path()));
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail)
-}
-
-/// The beginning of what somebody sent.
-fn shown(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_default).collect()
 }
 
 #[cfg(test)]

@@ -127,6 +127,16 @@ pub struct Query {
     pub find: Option<[u8; 32]>,
 }
 
+impl Query {
+    /// Whether all of it applies to a record.
+    pub fn wants(&self, entry: &RecordEntry) -> bool {
+        self.tag.as_ref().is_none_or(|tag| entry.record.tags.contains(tag))
+            && self.from.is_none_or(|from| entry.sender == from)
+            && self.since.is_none_or(|since| entry.timestamp >= since)
+            && self.find.is_none_or(|hash| entry.record.content_hash() == hash)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

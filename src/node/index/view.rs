@@ -71,12 +71,24 @@ impl View {
 
     /// Where a transaction, or a reward, is.
     pub fn find(&self, id: &TransactionId) -> Result<Option<Location>, IndexError> {
+        Ok(self.item(id)?.map(|found| match found.item {
+            Item::Reward(_) => Location { place: found.place, position: None },
+            Item::Transaction { position, .. } => Location { place: found.place, position: Some(position) },
+        }))
+    }
+
+    /// The record that a transaction put on the chain; `None` if there is no such transaction, or it is no record.
+    pub fn record(&self, id: &TransactionId) -> Result<Option<RecordEntry>, IndexError> {
+        Ok(self.item(id)?.and_then(record_entry))
+    }
+
+    fn item(&self, id: &TransactionId) -> Result<Option<FoundItem>, IndexError> {
         let list = RowList::id(id);
         let mut blocks = BlockCache::new(self);
         for spot in self.spots(list.key(Spot::FIRST)..=list.key(Spot::LAST))? {
-            let Some(item) = blocks.item(spot)? else { continue };
-            if item.id == *id {
-                return Ok(Some(Location { place: item.place, position: spot.position() }));
+            let Some(found) = blocks.item(spot)? else { continue };
+            if found.id == *id {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -132,7 +144,7 @@ impl View {
         let mut blocks = BlockCache::new(self);
         self.page(lists, floor, before, limit, |spot| {
             let Some(found) = blocks.item(spot)? else { return Ok(None) };
-            Ok(record_entry(found).filter(|entry| is_wanted(entry, query)))
+            Ok(record_entry(found).filter(|entry| query.wants(entry)))
         })
     }
 
@@ -285,10 +297,4 @@ fn record_entry(FoundItem { place, timestamp, id, item }: FoundItem) -> Option<R
     let Action::Record { data } = &signed.transaction.action else { return None };
     let (record, sender) = (Record::read(data), signed.transaction.sender.address());
     Some(RecordEntry { place, timestamp, position, id, sender, signed, record })
-}
-
-fn is_wanted(entry: &RecordEntry, query: &Query) -> bool {
-    query.tag.as_ref().is_none_or(|tag| entry.record.tags.contains(tag))
-        && query.from.is_none_or(|from| entry.sender == from)
-        && query.find.is_none_or(|hash| entry.record.content_hash() == hash)
 }

@@ -6,23 +6,21 @@ mod wallet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::Receiver;
-
 use super::command::{COMMANDS, Command, Recorded};
 use super::outcome::{HelpRow, Outcome};
-use crate::engine::event::{self, Answer, CommandError};
 use crate::node::api::error::{Code, Failure};
-use crate::node::api::query::Who;
-use crate::node::api::rows::{BlockRow, Direction, FileRow, Identity, TransactionRow};
+use crate::node::api::queries::BlockRange;
+use crate::node::api::query::{Order, Who};
+use crate::node::api::rows::{FileRow, Identity, Mining, Sent, TransactionRow};
 use crate::node::api::{export, lookup, queries};
 use crate::node::handle::Handle;
+use crate::node::handle::ask::Asked;
 use crate::node::wallet::password::Sources;
-use crate::protocol::encode::encode;
-use crate::protocol::{Action, Address, Amount, Height};
+use crate::protocol::{Action, Address, Amount, Height, TransactionId};
 
 /// How many blocks `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
-/// An answer to `chain` ends in a refusal at so many bytes of encoded blocks; their JSON is several times as long.
+/// `chain` fails if the encoded blocks are longer than this; their JSON is several times as long.
 const CHAIN_BYTES_MAX: usize = 32 << 20;
 
 /// What a command needs beside itself.
@@ -43,7 +41,7 @@ pub(super) struct Job<'a> {
 
 /// A transaction on its way to the disk, or why there is none.
 pub(super) struct Sending {
-    answer: Result<Receiver<Result<Answer, CommandError>>, Failure>,
+    answer: Result<Asked<TransactionId>, Failure>,
     /// What is recorded, if it is a file.
     file: Option<FileRow>,
 }
@@ -51,10 +49,8 @@ pub(super) struct Sending {
 impl Sending {
     /// Blocks until it is durable.
     pub(super) fn wait(self) -> Result<Outcome, Failure> {
-        match self.answer?.recv().map_err(|_| CommandError::Closing)?? {
-            Answer::Sent(id) => Ok(Outcome::Sent { id, file: self.file }),
-            other => unreachable!("{other:?} answers another command"),
-        }
+        let id = self.answer?.wait()?;
+        Ok(Outcome::Sent(Sent { id, file: self.file }))
     }
 }
 
@@ -68,112 +64,69 @@ impl Job<'_> {
     /// Does it.
     pub(super) fn run(&self, command: &Command) -> Result<Outcome, Failure> {
         let handle = self.handle;
-        match command {
+        Ok(match command {
             Command::Mine { count, to } => {
-                let to = self.maybe(to.as_ref())?;
-                self.ask(event::Command::Mine { count: *count, to }, |answer| match answer {
-                    Answer::Mined(places) => {
-                        Some(Outcome::Mined { blocks: places.into_iter().map(Into::into).collect(), wanted: *count })
-                    }
-                    _ => None,
-                })
+                let places = handle.mine(*count, self.maybe(to.as_ref())?).wait()?;
+                Outcome::Mined { mined: places.into(), wanted: *count }
             }
             Command::SetMining { mode, to } => {
-                let to = self.maybe(to.as_ref())?;
-                self.ask(event::Command::SetMining { mode: *mode, to }, |_| Some(Outcome::MiningSet { mode: *mode }))
+                handle.set_mining(*mode, self.maybe(to.as_ref())?).wait()?;
+                Outcome::MiningSet(Mining { mode: *mode, hash_rate: handle.view().mining.hash_rate })
             }
             Command::Tx { to, amount, fee } => {
-                let action = Action::Transfer { to: lookup::address(self.handle, to)?, amount: *amount };
-                self.send(action, *fee, None).wait()
+                let action = Action::Transfer { to: lookup::address(handle, to)?, amount: *amount };
+                self.send(action, *fee, None).wait()?
             }
-            Command::Record(recording) => self.record(recording).wait(),
-            Command::Records { filter, range } => self.records(filter, range),
-            Command::History { of, range } => self.history(of.as_ref(), range),
-            Command::Watch(name) => self.watch(name),
-            Command::Watching => Ok(self.watching()),
-            Command::Unwatch(name) => self.unwatch(name),
-            Command::Receipt { of, confirmations, file } => self.receipt(of, *confirmations, file),
-            Command::ReceiptTip => self.tip(),
-            Command::Checkpoint => Ok(Outcome::Checkpoint { checkpoint: handle.view().checkpoint.map(Into::into) }),
+            Command::Record(recording) => self.record(recording).wait()?,
+            Command::Records { filter, range } => self.records(filter, range)?,
+            Command::History { of, range } => {
+                let address = self.maybe(of.as_ref())?.unwrap_or_else(|| handle.address());
+                Outcome::History(queries::history(handle, address, range)?)
+            }
+            Command::Watch(name) => self.watch(name)?,
+            Command::Watching => self.watching(),
+            Command::Unwatch(name) => self.unwatch(name)?,
+            Command::Receipt { of, confirmations, file } => self.receipt(of, *confirmations, file)?,
+            Command::ReceiptTip => self.tip()?,
+            Command::Checkpoint => Outcome::Checkpoint { checkpoint: handle.view().checkpoint.map(Into::into) },
             Command::SetCheckpoint(height) => {
-                self.ask(event::Command::SetCheckpoint { height: *height }, |answer| match answer {
-                    Answer::Checkpoint(place) => Some(Outcome::Checkpoint { checkpoint: place.map(Into::into) }),
-                    _ => None,
-                })
+                Outcome::Checkpoint { checkpoint: handle.set_checkpoint(*height).wait()?.map(Into::into) }
             }
-            Command::Aliases(name) => self.aliases(name.as_deref()),
-            Command::SetAlias { name, address } => self.set_alias(name, *address),
-            Command::RemoveAlias(name) => self.remove_alias(name),
-            Command::Wallet(command) => self.wallet(command),
-            Command::Chain { from, count } => self.chain(*from, *count),
-            Command::Block(name) => {
-                let (block, best_chain) = lookup::block(&handle.reader().snapshot()?, *name)?;
-                Ok(Outcome::Block { block: BlockRow::new(&block, handle.network()), best_chain })
-            }
-            Command::Pending => self.ask(event::Command::Pending, |answer| match answer {
-                Answer::Pending(rows) => Some(Outcome::Pending(rows.iter().map(TransactionRow::from).collect())),
-                _ => None,
-            }),
+            Command::Aliases(name) => self.aliases(name.as_deref())?,
+            Command::SetAlias { name, address } => self.set_alias(name, *address)?,
+            Command::RemoveAlias(name) => self.remove_alias(name)?,
+            Command::Wallet(command) => self.wallet(command)?,
+            Command::Chain { from, count } => self.chain(*from, *count)?,
+            Command::Block(name) => Outcome::Block(Box::new(queries::block(handle, *name)?)),
+            Command::Pending => Outcome::Pending(handle.pending().wait()?.iter().map(TransactionRow::from).collect()),
             Command::Balance(address) => {
                 let address = self.maybe(address.as_ref())?.unwrap_or_else(|| handle.address());
-                self.ask(event::Command::Account { address }, |answer| match answer {
-                    Answer::Account { account, spendable, pending } => Some(Outcome::Balance {
-                        address,
-                        balance: account.balance,
-                        nonce: account.nonce,
-                        pending,
-                        spendable,
-                    }),
-                    _ => None,
-                })
+                Outcome::Balance(queries::account(handle, address, &handle.account(address).wait()?))
             }
-            Command::Address => Ok(Outcome::Address { address: handle.address() }),
-            Command::Peers => Ok(Outcome::Peers(queries::peers(handle))),
-            Command::Connect(address) => {
-                let row = handle
-                    .connect(address.clone())
-                    .map_err(|error| Failure::new(Code::ConnectFailed, error.to_string()))?;
-                let direction = Direction::from(&row);
-                Ok(Outcome::Connected {
-                    peer_id: row.peer_id.to_string(),
-                    address: row.address,
-                    agent: row.agent,
-                    direction,
-                })
-            }
-            Command::Resolve => self.ask(event::Command::Resolve, |answer| match answer {
-                Answer::Resolved { replaced, answered, asked, tip } => {
-                    Some(Outcome::Resolved { replaced, answered, asked, height: tip.height, tip: tip.id })
-                }
-                _ => None,
-            }),
-            Command::Save(file) => {
-                let snapshot = handle.reader().snapshot()?;
-                let tip = snapshot.tip().height;
-                let block_at = |height| lookup::block_at(&snapshot, height);
-                export::save(&self.file(file), handle.network(), tip, self.cancel, block_at).map(Outcome::Saved)
-            }
-            Command::Status => Ok(Outcome::Status(Box::new(queries::status(handle, self.identity)))),
+            Command::Address => Outcome::Address { address: handle.address() },
+            Command::Peers => Outcome::Peers(queries::peers(handle)),
+            Command::Connect(address) => Outcome::Connected(queries::connect(handle, address)?),
+            Command::Resolve => Outcome::Resolved(handle.resolve().wait()?.into()),
+            Command::Save(file) => self.save(file)?,
+            Command::Status => Outcome::Status(Box::new(queries::status(handle, self.identity))),
             Command::Help(entry) => {
                 let commands =
                     entry.map_or_else(|| COMMANDS.iter().map(HelpRow::from).collect(), |entry| vec![entry.into()]);
-                Ok(Outcome::Help { commands })
+                Outcome::Help { commands }
             }
-            Command::Quit => Ok(Outcome::Quit {}),
-        }
+            Command::Quit => Outcome::Quit {},
+        })
     }
 
     fn file(&self, name: &Path) -> PathBuf {
         self.folder.join(name)
     }
 
-    fn answer(&self, command: event::Command) -> Result<Answer, Failure> {
-        Ok(self.handle.command(command).recv().map_err(|_| CommandError::Closing)??)
-    }
-
-    fn ask(&self, command: event::Command, read: impl FnOnce(Answer) -> Option<Outcome>) -> Result<Outcome, Failure> {
-        let answer = self.answer(command)?;
-        Ok(read(answer).expect("the engine gives the answer that belongs to the command"))
+    fn save(&self, file: &Path) -> Result<Outcome, Failure> {
+        let (snapshot, network) = (self.handle.reader().snapshot()?, self.handle.network());
+        let block_at = |height| lookup::block_at(&snapshot, height);
+        let saved = export::save(&self.file(file), network, snapshot.tip().height, self.cancel, block_at)?;
+        Ok(Outcome::Saved(saved))
     }
 
     /// Begins a command that sends a transaction and needs to look nothing up before. It does not block.
@@ -191,7 +144,7 @@ impl Job<'_> {
     fn send(&self, action: Action, fee: Option<Amount>, file: Option<FileRow>) -> Sending {
         let fee = fee.unwrap_or(self.handle.network().parameters().fee_min);
         let key = self.handle.key().map_err(Failure::from);
-        let answer = key.map(|key| self.handle.command(event::Command::Send { key, action, fee }));
+        let answer = key.map(|key| self.handle.send(key, action, fee));
         Sending { answer, file }
     }
 
@@ -200,28 +153,17 @@ impl Job<'_> {
     }
 
     fn chain(&self, from: Option<Height>, count: Option<u64>) -> Result<Outcome, Failure> {
-        let (snapshot, network) = (self.handle.reader().snapshot()?, self.handle.network());
-        let length = snapshot.tip().height.0 + 1;
+        let length = self.handle.reader().snapshot()?.tip().height.0 + 1;
         let default = if self.whole_chain { 0 } else { length.saturating_sub(CHAIN_SHOWN) };
-        let first = from.map_or(default, |height| height.0);
-        if first >= length {
-            return Err(lookup::above(Height(length - 1)));
+        let from = from.unwrap_or(Height(default));
+        let limit = Some(count.unwrap_or(u64::MAX));
+        let range = BlockRange { from: Some(from), limit, order: Order::Oldest, bytes_max: CHAIN_BYTES_MAX };
+        let page = queries::blocks(self.handle, range, || self.cancel.load(Ordering::Relaxed))?;
+        let fits = page.blocks.len() as u64;
+        if page.next.is_some() && count.is_none_or(|count| fits < count) {
+            let message = format!("too much for one answer: ask for {fits} blocks at a time, or `save` the chain");
+            return Err(Failure::new(Code::TooMany, message));
         }
-        let end = count.map_or(length, |count| first.saturating_add(count).min(length));
-        let (mut blocks, mut bytes) = (Vec::new(), 0);
-        for height in first..end {
-            if self.cancel.load(Ordering::Relaxed) {
-                return Err(Failure::new(Code::Cancelled, "stopped"));
-            }
-            let block = lookup::block_at(&snapshot, Height(height))?;
-            bytes += encode(&block).len();
-            if bytes > CHAIN_BYTES_MAX {
-                let fits = height - first;
-                let message = format!("too much for one answer: ask for {fits} blocks at a time, or `save` the chain");
-                return Err(Failure::new(Code::TooMany, message));
-            }
-            blocks.push(BlockRow::new(&block, network));
-        }
-        Ok(Outcome::Chain { length, blocks })
+        Ok(Outcome::Chain(page))
     }
 }

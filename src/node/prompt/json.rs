@@ -18,7 +18,7 @@
 //! | command | result |
 //! | --- | --- |
 //! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than asked for if it was stopped |
-//! | `mine on`, `off`, `pending` | `{mode}` |
+//! | `mine on`, `off`, `pending` | `{mode, hash_rate}` |
 //! | `tx` | `{id}` |
 //! | `record` | `{id}`; of a file also `file: {sha256, name, size}` |
 //! | `records` | `{records: [record], next}`, the newest first; `next` is null or what `--before` takes to go on |
@@ -28,19 +28,19 @@
 //! | `receipt` | `{file, id, height, confirmations, bytes}` |
 //! | `receipt --tip` | `{height, id, timestamp}` of the best block |
 //! | `checkpoint` | `{checkpoint}`: null or `{height, id}` |
-//! | `chain` | `{length, blocks: [block]}`; `length` counts genesis. Without FROM: all blocks |
-//! | `block` | a block, with `best_chain`: whether it is on the best chain |
+//! | `chain` | `{length, blocks: [block], next}`; `length` counts genesis, `next` is null or the FROM with which the list goes on. Without FROM: all blocks |
+//! | `block` | a block, with `best_chain`: whether it is on the best chain, `confirmations` (it and the blocks on top of it, else 0), `size` in bytes |
 //! | `pending` | `[transaction]`, in the order in which they would be mined now |
-//! | `balance` | `{address, balance, nonce, pending}`; `nonce` is the next one, `pending` a count |
+//! | `balance` | `{address, balance, spendable, nonce, pending, alias}`; `nonce` counts the account's transactions on the chain, `pending` those that wait: the next one's nonce is their sum; `alias` is null or its name here |
 //! | `address` | `{address}` |
 //! | `alias` | `[{name, address}]`; with a name and an address: `{name, address}` |
 //! | `unalias` | `{name, address}` |
-//! | `wallet` | `[{name, address, current, encrypted, locked}]` |
-//! | `wallet use`, `unlock`, `lock` | `{name, address, current, encrypted, locked}` |
+//! | `wallet` | `[{name, address, current, encrypted, locked, problem}]`; if a file can't be read, `problem` says why and `address` is null |
+//! | `wallet use`, `unlock`, `lock` | the same of the wallet in use |
 //! | `wallet new` | `{name, address, words}`; the 24 words are told nowhere else |
 //! | `peers` | `[{peer_id, address, name, agent, height, direction, ping_ms}]` |
-//! | `connect` | `{peer_id, address, agent, direction}` |
-//! | `resolve` | `{replaced, answered, asked, height, tip}`: whether another chain took the place of ours, peers |
+//! | `connect` | the peer, as in `peers` |
+//! | `resolve` | `{replaced, answered, asked, tip: {height, id}}`: whether another chain took the place of ours, how many peers answered and were asked, the best block now |
 //! | `save` | `{file, blocks, bytes}` |
 //! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
@@ -71,6 +71,10 @@
 //! Heights, counts and nonces are numbers (a block's nonce has 64 bits, of which this program's miner uses the low
 //! 53 for the first years); times are Unix milliseconds.
 //! `direction` is `inbound` or `outbound`; `height` and `ping_ms` of a peer are null until known, and `name` is empty.
+//!
+//! HTTP gives the same answers to the same questions. What differs: only the prompt reads and writes files, so `file` of
+//! `record`, `receipt` and `save` are its own (over HTTP a receipt is the answer itself), and a page of blocks has a
+//! limit there.
 //!
 //! # Events
 //!
@@ -145,7 +149,7 @@ fn line(value: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use libp2p::{Multiaddr, PeerId};
+    use libp2p::PeerId;
 
     use super::super::command::{COMMANDS, find};
     use super::super::fixture;
@@ -153,7 +157,10 @@ mod tests {
     use crate::engine::event::{Fate, GoneReason, MiningMode, Notice, PeerKey, Place, RolledBack};
     use crate::node::api::error::Code;
     use crate::node::api::event::{Roster, event};
-    use crate::node::api::rows::{BlockRow, Direction, Peer, PlaceRow, Saved, Status};
+    use crate::node::api::rows::{
+        AccountRow, BlockPage, BlockRow, Direction, Mined, Mining, Peer, PlaceRow, Resolved, Saved, Sent,
+        StandingBlock, Status,
+    };
     use crate::node::handle::UserEvent;
     use crate::node::swarm::PeerRow;
     use crate::protocol::{Amount, BlockId, CheckedTransaction, Height, TransactionId, UnixMillis, Violation};
@@ -184,43 +191,49 @@ mod tests {
     fn small_answers() {
         let place = PlaceRow { height: Height(7), id: BlockId([0xab; 32]) };
         let (address, amount) = (fixture::me(), Amount::from_units(250_000_000));
-        let peer_address: Multiaddr = "/ip4/10.0.0.2/tcp/7787".parse().expect("valid");
+        let peer = Peer {
+            peer_id: "Q".to_owned(),
+            address: "/ip4/10.0.0.2/tcp/7787".parse().expect("valid"),
+            name: "lab2".to_owned(),
+            agent: "quipu/0.1.0".to_owned(),
+            height: Some(Height(7)),
+            direction: Direction::Inbound,
+            ping_ms: None,
+            clock_offset_millis: Some(1),
+        };
         let cases = [
-            (Outcome::Mined { blocks: vec![place], wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
-            (Outcome::MiningSet { mode: MiningMode::Pending }, r#"{"mode":"pending"}"#.to_owned()),
-            (Outcome::Sent { id: TransactionId([0xab; 32]), file: None }, format!(r#"{{"id":"{ID}"}}"#)),
+            (Outcome::Mined { mined: Mined { blocks: vec![place] }, wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
+            (
+                Outcome::MiningSet(Mining { mode: MiningMode::Pending, hash_rate: 0 }),
+                r#"{"mode":"pending","hash_rate":0}"#.to_owned(),
+            ),
+            (Outcome::Sent(Sent { id: TransactionId([0xab; 32]), file: None }), format!(r#"{{"id":"{ID}"}}"#)),
             (Outcome::Pending(Vec::new()), "[]".to_owned()),
             (
-                Outcome::Balance { address, balance: amount, nonce: 3, pending: 1, spendable: Amount::ZERO },
-                format!(r#"{{"address":"{ME}","balance":"2.5","nonce":3,"pending":1}}"#),
+                Outcome::Balance(AccountRow {
+                    address,
+                    balance: amount,
+                    spendable: Amount::ZERO,
+                    nonce: 3,
+                    pending: 1,
+                    alias: None,
+                }),
+                format!(r#"{{"address":"{ME}","balance":"2.5","spendable":"0","nonce":3,"pending":1,"alias":null}}"#),
             ),
             (Outcome::Address { address }, format!(r#"{{"address":"{ME}"}}"#)),
             (
-                Outcome::Peers(vec![Peer {
-                    peer_id: "Q".to_owned(),
-                    address: peer_address.clone(),
-                    name: "lab2".to_owned(),
-                    agent: "quipu/0.1.0".to_owned(),
-                    height: Some(Height(7)),
-                    direction: Direction::Inbound,
-                    ping_ms: None,
-                    clock_offset_millis: Some(1),
-                }]),
+                Outcome::Peers(vec![peer.clone()]),
                 r#"[{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":7,"direction":"inbound","ping_ms":null}]"#
                     .to_owned(),
             ),
             (
-                Outcome::Connected {
-                    peer_id: "Q".to_owned(),
-                    address: peer_address,
-                    agent: "a".to_owned(),
-                    direction: Direction::Outbound,
-                },
-                r#"{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","agent":"a","direction":"outbound"}"#.to_owned(),
+                Outcome::Connected(Peer { height: None, direction: Direction::Outbound, ..peer }),
+                r#"{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":null,"direction":"outbound","ping_ms":null}"#
+                    .to_owned(),
             ),
             (
-                Outcome::Resolved { replaced: true, answered: 1, asked: 2, height: Height(7), tip: place.id },
-                format!(r#"{{"replaced":true,"answered":1,"asked":2,"height":7,"tip":"{ID}"}}"#),
+                Outcome::Resolved(Resolved { replaced: true, answered: 1, asked: 2, tip: place }),
+                format!(r#"{{"replaced":true,"answered":1,"asked":2,"tip":{{"height":7,"id":"{ID}"}}}}"#),
             ),
             (
                 Outcome::Saved(Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 }),
@@ -284,11 +297,13 @@ mod tests {
             b = ids[3],
         );
         assert_eq!(
-            result(Outcome::Chain { length: 2, blocks: vec![row.clone()] }),
-            format!(r#"{{"length":2,"blocks":[{want}]}}"#)
+            result(Outcome::Chain(BlockPage { length: 2, blocks: vec![row.clone()], next: None })),
+            format!(r#"{{"length":2,"blocks":[{want}],"next":null}}"#)
         );
-        let with_place = format!(r#"{},"best_chain":false}}"#, want.strip_suffix('}').expect("an object"));
-        assert_eq!(result(Outcome::Block { block: row, best_chain: false }), with_place);
+        let fields = r#""best_chain":false,"confirmations":0,"size":500}"#;
+        let with_place = format!("{},{fields}", want.strip_suffix('}').expect("an object"));
+        let standing = StandingBlock { block: row, best_chain: false, confirmations: 0, size: 500 };
+        assert_eq!(result(Outcome::Block(Box::new(standing))), with_place);
     }
 
     #[test]

@@ -3,16 +3,14 @@
 //! Nothing here needs a running node, so [`super::render`] and [`super::json`] are tested without one. Fields that
 //! are only for people are skipped in JSON.
 
-use libp2p::Multiaddr;
 use serde::Serialize;
 
 use super::command::Entry;
-use crate::engine::event::MiningMode;
 use crate::node::api::rows::{
-    AliasRow, BlockRow, Direction, FileRow, HistoryRow, LifeRow, Peer, PlaceRow, RecordRow, Saved, Status,
-    TransactionRow, WalletMade, WalletRow,
+    AccountRow, AliasRow, BlockPage, HistoryPage, LifeRow, Mined, Mining, Peer, PlaceRow, RecordPage, Resolved, Saved,
+    Sent, StandingBlock, Status, TransactionRow, WalletMade, WalletRow,
 };
-use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
+use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
 
 /// The answer to a command that worked. [`super::json`] documents each shape.
 #[derive(Debug, Clone, Serialize)]
@@ -20,49 +18,22 @@ use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMilli
 #[allow(missing_docs, reason = "the fields are described with the JSON shapes")]
 pub enum Outcome {
     Mined {
-        blocks: Vec<PlaceRow>,
+        #[serde(flatten)]
+        mined: Mined,
         #[serde(skip)]
         wanted: u64,
     },
-    MiningSet {
-        mode: MiningMode,
-    },
-    Sent {
-        id: TransactionId,
-        /// What was recorded of a file.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        file: Option<FileRow>,
-    },
-    Chain {
-        length: u64,
-        blocks: Vec<BlockRow>,
-    },
-    Block {
-        #[serde(flatten)]
-        block: BlockRow,
-        best_chain: bool,
-    },
+    MiningSet(Mining),
+    Sent(Sent),
+    Chain(BlockPage),
+    Block(Box<StandingBlock>),
     Pending(Vec<TransactionRow>),
-    Balance {
-        address: Address,
-        balance: Amount,
-        nonce: u64,
-        pending: u64,
-        #[serde(skip)]
-        spendable: Amount,
-    },
+    Balance(AccountRow),
     Address {
         address: Address,
     },
-    Records {
-        records: Vec<RecordRow>,
-        next: Option<String>,
-    },
-    History {
-        address: Address,
-        entries: Vec<HistoryRow>,
-        next: Option<String>,
-    },
+    Records(RecordPage),
+    History(HistoryPage),
     Watched(LifeRow),
     Watching(Vec<LifeRow>),
     Unwatched {
@@ -95,19 +66,8 @@ pub enum Outcome {
     },
     WalletMade(WalletMade),
     Peers(Vec<Peer>),
-    Connected {
-        peer_id: String,
-        address: Multiaddr,
-        agent: String,
-        direction: Direction,
-    },
-    Resolved {
-        replaced: bool,
-        answered: usize,
-        asked: usize,
-        height: Height,
-        tip: BlockId,
-    },
+    Connected(Peer),
+    Resolved(Resolved),
     Saved(Saved),
     Status(Box<Status>),
     Help {

@@ -13,10 +13,11 @@ use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, SyncView};
 use crate::node::api::error::Failure;
 use crate::node::api::rows::{
-    BlockRow, Data, Direction, Identity, Kind, Peer, PlaceRow, Saved, Status, TransactionRow,
+    AccountRow, BlockRow, Data, Direction, HistoryPage, Identity, Kind, Peer, PlaceRow, RecordPage, Resolved, Saved,
+    Sent, Status, TransactionRow,
 };
 use crate::protocol::record::Record;
-use crate::protocol::{Address, Amount, Height};
+use crate::protocol::{Address, Height};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_peer, span};
 
 pub use self::ledger::life;
@@ -86,15 +87,15 @@ impl Renderer<'_> {
 
     fn outcome(&self, outcome: &Outcome) -> String {
         match outcome {
-            Outcome::Mined { blocks, wanted } => self.mined(blocks, *wanted),
-            Outcome::MiningSet { mode } => match mode {
+            Outcome::Mined { mined, wanted } => self.mined(&mined.blocks, *wanted),
+            Outcome::MiningSet(mining) => match mining.mode {
                 MiningMode::Off => "mining is off".to_owned(),
                 MiningMode::On => "mining until `mine off`".to_owned(),
                 MiningMode::Pending => "mining whenever transactions wait, until `mine off`".to_owned(),
             },
-            Outcome::Sent { id, file } => self.sent(id, file.as_ref()),
-            Outcome::Records { records, next } => self.records(records, next.as_deref()),
-            Outcome::History { address, entries, next } => self.history(address, entries, next.as_deref()),
+            Outcome::Sent(Sent { id, file }) => self.sent(id, file.as_ref()),
+            Outcome::Records(RecordPage { records, next }) => self.records(records, next.as_deref()),
+            Outcome::History(HistoryPage { address, entries, next }) => self.history(address, entries, next.as_deref()),
             Outcome::Watched(row) => self.line(&life(row)),
             Outcome::Watching(lives) => self.watching(lives),
             Outcome::Unwatched { id } => format!("{} is followed no more", id.short()),
@@ -109,8 +110,8 @@ impl Renderer<'_> {
             Outcome::Wallets(rows) => self.wallets(rows),
             Outcome::Wallet { wallet, change } => self.wallet(wallet, *change),
             Outcome::WalletMade(made) => self.wallet_made(made),
-            Outcome::Chain { length, blocks } => self.chain(*length, blocks),
-            Outcome::Block { block, best_chain } => self.block(block, *best_chain),
+            Outcome::Chain(page) => self.chain(page.length, &page.blocks),
+            Outcome::Block(found) => self.block(&found.block, found.best_chain),
             Outcome::Pending(rows) if rows.is_empty() => "no transactions wait".to_owned(),
             Outcome::Pending(rows) => {
                 format!(
@@ -119,27 +120,17 @@ impl Renderer<'_> {
                     self.transactions(rows, RECORD_CHARACTERS_MAX)
                 )
             }
-            Outcome::Balance { address, balance, nonce, pending, spendable } => {
-                self.balance(address, *balance, *nonce, *pending, *spendable)
-            }
+            Outcome::Balance(row) => self.balance(row),
             Outcome::Address { address } => address.to_string(),
             Outcome::Peers(peers) if peers.is_empty() && self.identity.finds_peers => {
                 "nobody is connected: nodes on this LAN are found by themselves, `connect`\nreaches others".to_owned()
             }
             Outcome::Peers(peers) if peers.is_empty() => "nobody is connected: `connect` reaches others".to_owned(),
             Outcome::Peers(peers) => self.peers(peers),
-            Outcome::Connected { peer_id, address, agent, .. } => {
+            Outcome::Connected(Peer { peer_id, address, agent, .. }) => {
                 format!("connected to {peer_id} at {address} ({})", harmless(agent, 40))
             }
-            Outcome::Resolved { replaced, answered, asked, height, tip } => {
-                let verdict = match (*replaced, *asked) {
-                    (true, _) => "our chain was replaced by a better one",
-                    (false, 0) => "nobody is connected to ask: our chain stays as it is",
-                    (false, _) => "our chain is authoritative: no peer has a better one",
-                };
-                let asked = format!("{answered} of {} answered", counted(*asked as u64, "peer"));
-                format!("{verdict} ({asked}); best block {} ({})", grouped(height.0), tip.short())
-            }
+            Outcome::Resolved(resolved) => resolved_in_words(resolved),
             Outcome::Saved(Saved { file, blocks, bytes }) => {
                 format!("saved {} to {file} ({} bytes)", counted(*blocks, "block"), grouped(*bytes))
             }
@@ -187,14 +178,16 @@ impl Renderer<'_> {
     }
 
     fn chain(&self, length: u64, blocks: &[BlockRow]) -> String {
-        let mut text = format!("{} in all", counted(length, "block"));
-        match (blocks.first(), blocks.last()) {
-            (Some(first), Some(last)) if (blocks.len() as u64) < length => {
+        let mut text = match blocks {
+            [first, .., last] if (blocks.len() as u64) < length => {
                 let (first, last) = (grouped(first.height.0), grouped(last.height.0));
-                writeln!(text, "; here {first} to {last} (`chain 0` shows all)").expect("a string takes everything");
+                format!("blocks {first} to {last} of {} (`chain 0` shows all)\n", grouped(length))
             }
-            _ => text.push('\n'),
-        }
+            [only] if length > 1 => {
+                format!("block {} of {} (`chain 0` shows all)\n", grouped(only.height.0), grouped(length))
+            }
+            _ => format!("{} in all\n", counted(length, "block")),
+        };
         let head = format!("{:>9}  {:<8}  {:<19}  {:<13}  {}", "height", "id", "time (UTC)", "miner", "transactions");
         writeln!(text, "{}", self.style.paint(Tone::Quiet, &head)).expect("a string takes everything");
         for block in blocks {
@@ -250,13 +243,13 @@ impl Renderer<'_> {
         }
     }
 
-    fn balance(&self, address: &Address, balance: Amount, nonce: u64, pending: u64, spendable: Amount) -> String {
-        let balance = self.style.paint(Tone::Strong, &balance.to_string());
-        let mut text =
-            format!("{balance} at {}, {} made", self.identity.names.full(address), counted(nonce, "transaction"));
-        if pending > 0 {
-            let waiting = counted(pending, "pending transaction");
-            write!(text, "\n{spendable} of it can still be spent, beside {waiting}")
+    fn balance(&self, row: &AccountRow) -> String {
+        let balance = self.style.paint(Tone::Strong, &row.balance.to_string());
+        let whose = self.identity.names.full(&row.address);
+        let mut text = format!("{balance} at {whose}, {} made", counted(row.nonce, "transaction"));
+        if row.pending > 0 {
+            let waiting = counted(row.pending, "pending transaction");
+            write!(text, "\n{} of it can still be spent, beside {waiting}", row.spendable)
                 .expect("a string takes everything");
         }
         text
@@ -332,6 +325,17 @@ impl Renderer<'_> {
         }
         text + "`help COMMAND` says more about one."
     }
+}
+
+fn resolved_in_words(resolved: &Resolved) -> String {
+    let Resolved { replaced, answered, asked, tip } = resolved;
+    let verdict = match (replaced, asked) {
+        (true, _) => "our chain was replaced by a better one",
+        (false, 0) => "nobody is connected to ask: our chain stays as it is",
+        (false, _) => "our chain is authoritative: no peer has a better one",
+    };
+    let asked = format!("{answered} of {} answered", counted(*asked as u64, "peer"));
+    format!("{verdict} ({asked}); best block {} ({})", grouped(tip.height.0), tip.id.short())
 }
 
 /// `12,000 / 20,000 (60 %)`.

@@ -20,7 +20,7 @@ use super::signal::{Signal, Signals};
 use super::terminal::KnownAddresses;
 use super::worker::{Desk, OPEN_MAX, Worker};
 use crate::engine::View;
-use crate::engine::event::{self, Notice};
+use crate::engine::event::{CommandError, Notice};
 use crate::engine::view::SyncView;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::event::Roster;
@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         }
         if running.mines {
             // Its answer is that of the command that it stops.
-            drop(self.handle.command(event::Command::CancelMining));
+            drop(self.handle.cancel_mining());
         }
         // A person's Ctrl-C is for the command alone; otherwise the node leaves when it has answered.
         if !self.is_person || signal == Signal::Terminate {
@@ -398,7 +398,7 @@ impl<'a> Session<'a> {
                 let _ = self.on_result(&result, events, None);
             } else {
                 self.running.pop_front();
-                let _ = self.answer(&name, &Err(event::CommandError::Closing.into()));
+                let _ = self.answer(&name, &Err(CommandError::Closing.into()));
             }
         }
     }

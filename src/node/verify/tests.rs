@@ -5,13 +5,13 @@ use std::fs;
 use serde_json::Value;
 
 use super::*;
-use crate::engine::event::{Answer, Command, Notice};
+use crate::engine::event::Notice;
 use crate::node::Node;
 use crate::node::api::receipt::make;
 use crate::node::fixture::{Chain, batch};
 use crate::node::handle::UserEvent;
 use crate::node::store::{FolderLock, Store};
-use crate::node::tests::{ask as command, end, folder, mine, node, try_start, wait_for};
+use crate::node::tests::{end, folder, mine, node, send, try_start, wait_for};
 use crate::protocol::check::check_transaction;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, Amount, Transaction, UnixMillis};
@@ -212,12 +212,7 @@ fn a_folder_that_no_node_uses_is_read() {
 /// A record in a block of a node, and a receipt for it.
 fn recorded(node: &Node, folder: &Path) -> PathBuf {
     let data = Record::text("x").to_data().expect("short").into();
-    let send = Command::Send {
-        key: node.handle().key().expect("no password"),
-        action: Action::Record { data },
-        fee: Amount::ZERO,
-    };
-    assert!(matches!(command(node, send), Ok(Answer::Sent(_))));
+    send(node, Action::Record { data });
     let height = mine(node, 1);
     let snapshot = node.handle().reader().snapshot().expect("readable");
     let receipt = make(&snapshot, node.handle().network(), height, 0, None).expect("it is there");

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::TransactionRow;
 use crate::engine::event::Fate;
-use crate::node::index::{Entry, Item, RecordEntry};
+use crate::node::index::{Entry, Item, Page, RecordEntry};
 use crate::node::watch::Life;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
@@ -88,6 +88,73 @@ impl From<&RecordEntry> for RecordRow {
     }
 }
 
+/// Records, the newest first.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RecordPage {
+    /// The rows.
+    pub records: Vec<RecordRow>,
+    /// Where the list goes on: for `before`; null if there is no more.
+    pub next: Option<String>,
+}
+
+impl From<Page<RecordEntry>> for RecordPage {
+    fn from(page: Page<RecordEntry>) -> Self {
+        let records = page.entries.iter().map(RecordRow::from).collect();
+        Self { records, next: page.next.map(|next| next.to_string()) }
+    }
+}
+
+/// What an account did, and what happened to it, the newest first.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HistoryPage {
+    /// The account.
+    #[schema(value_type = String)]
+    pub address: Address,
+    /// The rows.
+    pub entries: Vec<HistoryRow>,
+    /// Where the list goes on: for `before`; null if there is no more.
+    pub next: Option<String>,
+}
+
+impl HistoryPage {
+    /// A part of the history of an account.
+    pub fn new(address: Address, page: &Page<Entry>) -> Self {
+        let entries = page.entries.iter().map(HistoryRow::from).collect();
+        Self { address, entries, next: page.next.map(|next| next.to_string()) }
+    }
+}
+
+/// An account as of the best block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AccountRow {
+    /// Its address.
+    #[schema(value_type = String)]
+    pub address: Address,
+    /// Its coins.
+    #[schema(value_type = String)]
+    pub balance: Amount,
+    /// Its coins if everything pending were mined, what it receives from others left out.
+    #[schema(value_type = String)]
+    pub spendable: Amount,
+    /// How many of its transactions are on the chain.
+    pub nonce: u64,
+    /// How many of its transactions wait. The next one has the nonce `nonce + pending`.
+    pub pending: u64,
+    /// Its name at this node, if it has one.
+    pub alias: Option<String>,
+}
+
+/// A transaction that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Sent {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: TransactionId,
+    /// What was recorded of a file. Only at the prompt, which reads files; else the field is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileRow>,
+}
+
 /// Something that an account did, or that happened to it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryRow {
@@ -164,15 +231,20 @@ impl LifeRow {
                 ..base
             },
             Life::RolledBack { from, fate } => {
-                let (fate, reason) = match fate {
-                    Fate::Pending => ("pending", None),
-                    Fate::Mined => ("mined", None),
-                    Fate::Gone(reason) => ("gone", Some(reason.to_string())),
-                };
+                let (fate, reason) = fate_in_words(*fate);
                 let (height, block) = (Some(from.height), Some(from.id));
                 Self { state: "rolled_back", height, block, fate: Some(fate), reason, ..base }
             }
             Life::Gone => Self { state: "gone", ..base },
         }
+    }
+}
+
+/// The word for a fate, and why, if it is one that needs a reason.
+pub(in crate::node::api) fn fate_in_words(fate: Fate) -> (&'static str, Option<String>) {
+    match fate {
+        Fate::Mined => ("mined", None),
+        Fate::Pending => ("pending", None),
+        Fate::Gone(reason) => ("gone", Some(reason.to_string())),
     }
 }

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 
 use super::{Identity, PlaceRow, as_text};
 use crate::engine::View;
-use crate::engine::event::MiningMode;
+use crate::engine::event::{MiningMode, Place};
 use crate::engine::view::{MiningView, PeerView, SyncView};
+use crate::node::handle::ask::Resolution;
 use crate::node::swarm::PeerRow;
 use crate::node::wallet::Current;
 use crate::protocol::{Address, Amount, BlockId, Height, UnixMillis};
@@ -180,6 +181,39 @@ impl Status {
 /// The address of a server.
 pub(in crate::node) fn url(address: SocketAddr) -> String {
     format!("http://{address}")
+}
+
+/// Blocks that were mined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Mined {
+    /// Oldest first; fewer than asked for if it was stopped.
+    pub blocks: Vec<PlaceRow>,
+}
+
+impl From<Vec<Place>> for Mined {
+    fn from(places: Vec<Place>) -> Self {
+        Self { blocks: places.into_iter().map(Into::into).collect() }
+    }
+}
+
+/// What came of asking all peers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Resolved {
+    /// Whether another chain took the place of ours.
+    pub replaced: bool,
+    /// How many peers answered.
+    pub answered: usize,
+    /// How many were asked.
+    pub asked: usize,
+    /// The best block now.
+    pub tip: PlaceRow,
+}
+
+impl From<Resolution> for Resolved {
+    fn from(resolution: Resolution) -> Self {
+        let Resolution { replaced, answered, asked, tip } = resolution;
+        Self { replaced, answered, asked, tip: tip.into() }
+    }
 }
 
 /// A chain in a file.

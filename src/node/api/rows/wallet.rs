@@ -17,11 +17,12 @@ pub struct AliasRow {
 }
 
 /// A wallet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WalletRow {
     /// What it is called.
     pub name: String,
-    /// The account of its key; `None` if its file can't be read.
+    /// The account of its key; null if its file can't be read.
+    #[schema(value_type = Option<String>)]
     pub address: Option<Address>,
     /// Whether it is the node's own account.
     pub current: bool,

@@ -6,17 +6,17 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, LIST_ROWS};
+use super::App;
 use crate::node::api::error::{Code, Failure};
-use crate::node::api::lookup;
-use crate::node::api::parse;
-use crate::node::api::rows::BlockRow;
+use crate::node::api::queries::BlockRange;
+use crate::node::api::query::{LIST_ROWS, Order};
+use crate::node::api::rows::{BlockPage, StandingBlock};
+use crate::node::api::{parse, queries};
 use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::store::StoredHeader;
-use crate::protocol::encode::encode;
-use crate::protocol::{BlockId, Height};
+use crate::protocol::BlockId;
 
 /// A page of blocks ends early at so many bytes of encoded blocks; their JSON is several times as long.
 const PAGE_BYTES_MAX: usize = 2 << 20;
@@ -40,25 +40,6 @@ pub(super) struct BlocksQuery {
     order: Order,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Order {
-    #[default]
-    Newest,
-    Oldest,
-}
-
-/// Blocks of the best chain.
-#[derive(Serialize, ToSchema)]
-pub(super) struct BlockPage {
-    /// How many blocks the chain has, genesis counted.
-    length: u64,
-    /// Fewer than asked for if they are long.
-    blocks: Vec<BlockRow>,
-    /// The `from` of the next page; null if there is no more.
-    next: Option<u64>,
-}
-
 /// Blocks of the best chain, the newest first.
 #[utoipa::path(get, path = "/blocks", tag = "chain", params(BlocksQuery), responses(
     (status = 200, body = BlockPage), (status = "default", body = Problem, content_type = "application/problem+json")
@@ -68,54 +49,24 @@ pub(super) async fn blocks(
     Query(query): Query<BlocksQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let from = parsed(query.from.as_deref(), parse::height)?;
-    let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS);
+    let range = BlockRange {
+        from: parsed(query.from.as_deref(), parse::height)?,
+        limit: parsed(query.limit.as_deref(), parse::limit)?.map(|limit| limit as u64),
+        order: query.order,
+        bytes_max: PAGE_BYTES_MAX,
+    };
     fresh::of_tip(&app, &headers, async {
-        let page = app.wait(move |app| block_page(app, from, limit, query.order)).await?;
-        Ok(axum::Json(page))
+        let page = app.wait(move |app| Ok(queries::blocks(app.handle(), range, || false)?));
+        Ok(axum::Json(page.await?))
     })
     .await
-}
-
-fn block_page(app: &App, from: Option<Height>, limit: usize, order: Order) -> Result<BlockPage, Problem> {
-    let snapshot = app.handle().reader().snapshot()?;
-    let tip = snapshot.tip().height;
-    let oldest = order == Order::Oldest;
-    let first = from.unwrap_or(if oldest { Height::GENESIS } else { tip });
-    if first > tip {
-        return Err(lookup::above(tip).into());
-    }
-    let (mut blocks, mut bytes, mut next) = (Vec::new(), 0, Some(first.0));
-    while let Some(height) = next.filter(|height| *height <= tip.0 && blocks.len() < limit) {
-        let block = lookup::block_at(&snapshot, Height(height))?;
-        bytes += encode(&block).len();
-        if bytes > PAGE_BYTES_MAX && !blocks.is_empty() {
-            break;
-        }
-        blocks.push(BlockRow::new(&block, app.handle().network()));
-        next = if oldest { Some(height + 1) } else { height.checked_sub(1) };
-    }
-    Ok(BlockPage { length: tip.0 + 1, blocks, next: next.filter(|height| *height <= tip.0) })
-}
-
-/// A block, and where it stands.
-#[derive(Serialize, ToSchema)]
-pub(super) struct OneBlock {
-    #[serde(flatten)]
-    block: BlockRow,
-    /// Whether it is on the best chain.
-    best_chain: bool,
-    /// The block and those on top of it; zero if it is not on the best chain.
-    confirmations: u64,
-    /// In bytes, as peers send it.
-    size: usize,
 }
 
 /// A block by its height, its id, or the eight digits of it that are shown.
 #[utoipa::path(get, path = "/blocks/{block}", tag = "chain", params(
     ("block" = String, Path, pattern = "^([0-9]{1,12}|[0-9a-f]{8}|[0-9a-f]{64})$", description = "a height, 64 hex digits, or the 8 that are shown")
 ), responses(
-    (status = 200, body = OneBlock), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = StandingBlock), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
 pub(super) async fn block(
     State(app): State<App>,
@@ -124,13 +75,7 @@ pub(super) async fn block(
 ) -> Result<Response, Problem> {
     let name = parse::block_name(&name)?;
     fresh::of_tip(&app, &headers, async {
-        let found = app.wait(move |app| {
-            let snapshot = app.handle().reader().snapshot()?;
-            let (block, best_chain) = lookup::block(&snapshot, name)?;
-            let confirmations = if best_chain { snapshot.tip().height - block.header.height + 1 } else { 0 };
-            let size = encode(&block).len();
-            Ok(OneBlock { block: BlockRow::new(&block, app.handle().network()), best_chain, confirmations, size })
-        });
+        let found = app.wait(move |app| Ok(queries::block(app.handle(), name)?));
         Ok(axum::Json(found.await?))
     })
     .await

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::App;
-use crate::engine::event::{Answer, Command, MINE_COUNT_MAX, MiningMode};
+use crate::engine::event::{MINE_COUNT_MAX, MiningMode, Place};
 use crate::node::api::queries;
-use crate::node::api::rows::{Mining, PlaceRow, Status};
+use crate::node::api::rows::{Mined, Mining, Status, WalletRow};
 use crate::node::http::extract::{self, Json};
 use crate::node::http::problem::Problem;
-use crate::protocol::Parameters;
+use crate::protocol::{Address, Parameters};
 
 /// How the node is.
 #[utoipa::path(get, path = "/status", tag = "node", responses(
@@ -69,42 +69,12 @@ pub(super) async fn parameters(State(app): State<App>) -> axum::Json<Network> {
     axum::Json(Network { genesis: network.genesis_id().to_string(), parameters: network.parameters().clone() })
 }
 
-/// A wallet's public side.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Wallet {
-    /// Its name.
-    name: String,
-    /// Its account; null if its file can't be read.
-    address: Option<String>,
-    /// Whether the node signs with it and mines for it.
-    current: bool,
-    /// Whether it has a password.
-    encrypted: bool,
-    /// Whether it can't sign now.
-    locked: bool,
-    /// Why its file can't be read.
-    problem: Option<String>,
-}
-
 /// The node's wallets. Their keys and passwords are never told.
 #[utoipa::path(get, path = "/wallets", tag = "node", responses(
-    (status = 200, body = [Wallet]), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = [WalletRow]), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
-pub(super) async fn wallets(State(app): State<App>) -> Result<axum::Json<Vec<Wallet>>, Problem> {
-    let rows = app.wait(|app| {
-        let wallets = app.handle().wallets();
-        let (listed, current) = (wallets.list()?, wallets.current());
-        let rows = listed.into_iter().map(|one| {
-            let (address, encrypted, problem) = match one.state {
-                Ok((address, encrypted)) => (Some(address.to_string()), encrypted, None),
-                Err(error) => (None, false, Some(error.to_string())),
-            };
-            let locked = if one.is_current { current.is_locked } else { encrypted };
-            Wallet { name: one.name, address, current: one.is_current, encrypted, locked, problem }
-        });
-        Ok(rows.collect())
-    });
-    Ok(axum::Json(rows.await?))
+pub(super) async fn wallets(State(app): State<App>) -> Result<axum::Json<Vec<WalletRow>>, Problem> {
+    Ok(axum::Json(app.wait(|app| Ok(queries::wallets(app.handle())?)).await?))
 }
 
 /// What the miner is at.
@@ -136,7 +106,7 @@ pub(super) async fn set_mining(
     Json(wanted): Json<SetMining>,
 ) -> Result<axum::Json<Mining>, Problem> {
     let to = extract::address(wanted.to.as_deref())?;
-    app.ask(Command::SetMining { mode: wanted.mode, to }).await?;
+    app.handle().set_mining(wanted.mode, to).await?;
     let hash_rate = app.handle().view().mining.hash_rate;
     Ok(axum::Json(Mining { mode: wanted.mode, hash_rate }))
 }
@@ -153,13 +123,6 @@ pub(super) struct Mine {
     to: Option<String>,
 }
 
-/// Blocks that were mined.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Mined {
-    /// Oldest first; fewer than asked for if it was stopped.
-    blocks: Vec<PlaceRow>,
-}
-
 /// Mine some blocks now. Answered when they are durable; a client that leaves before stops it.
 #[utoipa::path(post, path = "/mining/blocks", tag = "node", request_body = Mine, responses(
     (status = 200, body = Mined), (status = "default", body = Problem, content_type = "application/problem+json")
@@ -169,8 +132,7 @@ pub(super) async fn mine(State(app): State<App>, Json(wanted): Json<Mine>) -> Re
         return Err(Problem::bad("bad_number", format!("count is from 1 to {MINE_COUNT_MAX}")));
     }
     let to = extract::address(wanted.to.as_deref())?;
-    let blocks = app.mine(wanted.count, to).await?;
-    Ok(axum::Json(Mined { blocks: blocks.into_iter().map(Into::into).collect() }))
+    Ok(axum::Json(app.mine(wanted.count, to).await?.into()))
 }
 
 /// Stop mining the blocks that somebody asked for. Whoever asked gets those that there are.
@@ -178,24 +140,17 @@ pub(super) async fn mine(State(app): State<App>, Json(wanted): Json<Mine>) -> Re
     (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
 pub(super) async fn stop_mining(State(app): State<App>) -> Result<axum::Json<Mining>, Problem> {
-    app.ask(Command::CancelMining).await?;
+    app.handle().cancel_mining().await?;
     Ok(mining(State(app)).await)
 }
 
 impl App {
     /// Mines blocks; whoever drops this before it is done stops it.
-    pub(in crate::node::http) async fn mine(
-        &self,
-        count: u64,
-        to: Option<crate::protocol::Address>,
-    ) -> Result<Vec<crate::engine::event::Place>, Problem> {
+    pub(in crate::node::http) async fn mine(&self, count: u64, to: Option<Address>) -> Result<Vec<Place>, Problem> {
         let mut stop = StopMining { app: self, is_over: false };
-        let answer = self.ask(Command::Mine { count, to }).await;
+        let places = self.handle().mine(count, to).await;
         stop.is_over = true;
-        match answer? {
-            Answer::Mined(places) => Ok(places),
-            other => unreachable!("{other:?} answers another command"),
-        }
+        Ok(places?)
     }
 }
 
@@ -208,7 +163,7 @@ struct StopMining<'a> {
 impl Drop for StopMining<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.app.handle().command_then(Command::CancelMining, |_| {});
+            drop(self.app.handle().cancel_mining());
         }
     }
 }

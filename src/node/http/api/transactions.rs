@@ -7,22 +7,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use crate::engine::event::{Answer, Command};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::lookup;
 use crate::node::api::parse;
 use crate::node::api::receipt;
-use crate::node::api::rows::TransactionRow;
+use crate::node::api::rows::{Sent, TransactionRow};
 use crate::node::http::extract::{Json, Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::index::Location;
 use crate::protocol::check::check_transaction;
 use crate::protocol::encode::{decode, encode};
-use crate::protocol::record::{Content, Record, Tag};
+use crate::protocol::record::{Content, Record};
 use crate::protocol::{
-    Action, Address, Amount, CheckedTransaction, PublicKey, Signature, SignedTransaction, Transaction, TransactionId,
-    UnixMillis,
+    Action, Amount, PublicKey, Signature, SignedTransaction, Transaction, TransactionId, UnixMillis,
 };
 
 /// No transaction is longer, in bytes.
@@ -57,7 +55,7 @@ pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
     if let Some(found) = app.wait(move |app| in_block(app, &id)).await? {
         return Ok(axum::Json(found));
     }
-    if let Answer::Transaction(Some(waits)) = app.ask(Command::Transaction { id }).await? {
+    if let Some(waits) = app.handle().pending_transaction(id).await? {
         let transaction = TransactionRow::from(&waits);
         let (height, block, timestamp) = (None, None, None);
         let found = OneTransaction { transaction, state: "pending", height, block, timestamp, confirmations: 0 };
@@ -92,10 +90,7 @@ fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Pro
     (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
 pub(super) async fn pending(State(app): State<App>) -> Result<axum::Json<Vec<TransactionRow>>, Problem> {
-    match app.ask(Command::Pending).await? {
-        Answer::Pending(rows) => Ok(axum::Json(rows.iter().map(TransactionRow::from).collect())),
-        other => unreachable!("{other:?} answers another command"),
-    }
+    Ok(axum::Json(app.handle().pending().await?.iter().map(TransactionRow::from).collect()))
 }
 
 /// What is to be signed.
@@ -190,7 +185,10 @@ pub(super) async fn prepare(
     };
     let nonce = match wanted.nonce {
         Some(nonce) => nonce,
-        None => app.next_nonce(sender.address()).await?,
+        None => {
+            let state = app.handle().account(sender.address()).await?;
+            state.account.nonce.saturating_add(state.pending)
+        }
     };
     let (genesis, transaction) = (app.handle().network().genesis_id(), Transaction { sender, nonce, fee, action });
     let id = transaction.id(&genesis);
@@ -210,15 +208,12 @@ impl PrepareTransfer {
 
 impl PrepareRecord {
     fn understood(self) -> Result<Action, Problem> {
-        let bad_tag = |error: crate::protocol::record::TagError| Problem::bad("bad_tag", error.to_string());
-        let tags = self.tags.iter().map(|tag| tag.parse::<Tag>().map_err(bad_tag)).collect::<Result<_, _>>()?;
+        let tags = self.tags.iter().map(|tag| parse::tag(tag)).collect::<Result<_, _>>()?;
         let content = match (self.text, self.json, self.file) {
             (Some(text), None, None) => Content::Text(text),
             (None, Some(json), None) => Content::Json(json.to_string()),
             (None, None, Some(file)) => {
-                let mut sha256 = [0; 32];
-                let problem = "sha256 is 64 hex digits, as `sha256sum` prints them";
-                hex::decode_to_slice(&file.sha256, &mut sha256).map_err(|_| Problem::bad("bad_record", problem))?;
+                let sha256 = parse::sha256(&file.sha256, Code::BadRecord)?;
                 Content::File { sha256, name: file.name, size: file.size }
             }
             _ => return Err(Problem::bad("bad_record", "say one of `text`, `json` and `file`")),
@@ -239,13 +234,6 @@ pub(super) struct Submit {
     signature: Option<String>,
 }
 
-/// A transaction that was taken.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Sent {
-    /// What it is called.
-    id: String,
-}
-
 /// Submit a signed transaction. Answered when it is durable; submitting it twice changes nothing.
 #[utoipa::path(post, path = "/transactions", tag = "transactions", request_body = Submit, responses(
     (status = 200, body = Sent), (status = "default", body = Problem, content_type = "application/problem+json")
@@ -256,8 +244,8 @@ pub(super) async fn submit(State(app): State<App>, Json(given): Json<Submit>) ->
         let checked = check_transaction(signed, app.handle().network());
         checked.map_err(|violation| Failure::new(Code::InvalidTransaction, violation.to_string()).into())
     });
-    let id = app.submit(checked.await?).await?;
-    Ok(axum::Json(Sent { id: id.to_string() }))
+    let id = app.handle().submit(checked.await?).await?;
+    Ok(axum::Json(Sent { id, file: None }))
 }
 
 impl Submit {
@@ -273,23 +261,6 @@ impl Submit {
         let problem = "signature is an Ed25519 signature, 128 hex digits";
         hex::decode_to_slice(signature, &mut content).map_err(|_| bad(problem.to_owned()))?;
         Ok(SignedTransaction { transaction, signature: Signature::Ed25519(content) })
-    }
-}
-
-impl App {
-    /// The nonce of an account's next transaction.
-    async fn next_nonce(&self, address: Address) -> Result<u64, Problem> {
-        match self.ask(Command::Account { address }).await? {
-            Answer::Account { account, pending, .. } => Ok(account.nonce.saturating_add(pending)),
-            other => unreachable!("{other:?} answers another command"),
-        }
-    }
-
-    async fn submit(&self, transaction: CheckedTransaction) -> Result<TransactionId, Problem> {
-        match self.ask(Command::Submit { transaction: Box::new(transaction) }).await? {
-            Answer::Sent(id) => Ok(id),
-            other => unreachable!("{other:?} answers another command"),
-        }
     }
 }
 

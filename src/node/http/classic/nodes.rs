@@ -18,13 +18,13 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::chain;
-use crate::engine::event::{Answer, Command};
 use crate::node::api::parse;
 use crate::node::api::queries;
 use crate::node::http::App;
 use crate::node::http::api::NODE_PATH;
 use crate::node::http::extract;
 use crate::node::http::problem::Problem;
+use crate::text::excerpt;
 
 /// Nodes that one request may name.
 const NODES_MAX: usize = 64;
@@ -69,16 +69,18 @@ pub(super) async fn register_with(
         return Err(Problem::bad("missing_values", "Missing values: node_address"));
     };
     app.meet(&node).await?;
-    app.ask(Command::Resolve).await?;
+    app.handle().resolve().await?;
     Ok(Json(json!({"message": "Registration successful", "total_nodes": app.nodes()})))
 }
 
 /// `/nodes/resolve`: asks all peers, and says which chain it is now.
 pub(super) async fn resolve(State(app): State<App>) -> Result<Response, Problem> {
-    let answer = app.ask(Command::Resolve).await?;
-    let Answer::Resolved { replaced, .. } = answer else { unreachable!("{answer:?} answers another command") };
-    let (message, list) =
-        if replaced { ("Our chain was replaced", "new_chain") } else { ("Our chain is authoritative", "chain") };
+    let resolution = app.handle().resolve().await?;
+    let (message, list) = if resolution.replaced {
+        ("Our chain was replaced", "new_chain")
+    } else {
+        ("Our chain is authoritative", "chain")
+    };
     chain::document(&app, chain::with_message(message, list)).await
 }
 
@@ -93,14 +95,14 @@ impl App {
         let addresses = match node.parse::<Uri>() {
             Ok(uri) if uri.scheme_str() == Some("http") => ask_for_addresses(node, &uri).await?,
             _ => vec![parse::multiaddr_argument(node).map_err(|problem| {
-                Problem::bad("bad_multiaddr", format!("{}: {problem}, or like http://192.168.1.5:7788", shown(node)))
+                Problem::bad("bad_multiaddr", format!("{}: {problem}, or like http://192.168.1.5:7788", excerpt(node)))
             })?],
         };
-        let mut last = format!("{}: it listens nowhere", shown(node));
+        let mut last = format!("{}: it listens nowhere", excerpt(node));
         for address in addresses.into_iter().take(ADDRESSES_TRIED) {
             match self.wait(move |app| Ok(app.handle().connect(address))).await? {
                 Ok(_) => return Ok(()),
-                Err(error) => last = format!("{}: {error}", shown(node)),
+                Err(error) => last = format!("{}: {error}", excerpt(node)),
             }
         }
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "connect_failed", last))
@@ -110,7 +112,7 @@ impl App {
 /// Where a node listens that serves HTTP there: those of the same machine as its address first.
 async fn ask_for_addresses(node: &str, uri: &Uri) -> Result<Vec<Multiaddr>, Problem> {
     let failed = |problem: String| {
-        let detail = format!("{}: {problem}; name it by its multiaddress instead", shown(node));
+        let detail = format!("{}: {problem}; name it by its multiaddress instead", excerpt(node));
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "connect_failed", detail)
     };
     let asked = timeout(ANSWER_TIME, fetch(uri)).await.map_err(|_| failed("it does not answer".to_owned()))?;
@@ -140,9 +142,4 @@ async fn fetch(uri: &Uri) -> Result<(SocketAddr, Vec<u8>), String> {
     }
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     Ok((address, body.map_err(|error| error.to_string())?.to_bytes().to_vec()))
-}
-
-/// The beginning of what somebody sent.
-fn shown(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
 }

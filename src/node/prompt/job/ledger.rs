@@ -7,17 +7,14 @@ use std::sync::atomic::Ordering;
 use super::{Job, Sending};
 use crate::files;
 use crate::node::api::error::{Code, Failure};
-use crate::node::api::query::{Range, RecordFilter, Since, TransactionName, Who};
-use crate::node::api::rows::{FileRow, HistoryRow, LifeRow, RecordRow};
+use crate::node::api::query::{Range, RecordFilter, TransactionName};
+use crate::node::api::rows::{FileRow, LifeRow, RecordPage};
 use crate::node::api::{lookup, queries, receipt};
 use crate::node::index::Query;
 use crate::node::prompt::command::{Recorded, Recording};
 use crate::node::prompt::outcome::Outcome;
 use crate::protocol::record::{Content, Record};
-use crate::protocol::{Action, TransactionId, UnixMillis};
-
-/// Rows of a list whose length nobody asked for.
-const LIST_ROWS: usize = 20;
+use crate::protocol::{Action, TransactionId};
 
 impl Job<'_> {
     /// Has a record written. Blocks only while a file is read.
@@ -48,25 +45,22 @@ impl Job<'_> {
     }
 
     pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<Outcome, Failure> {
-        let view = lookup::index(self.handle)?.view()?;
-        let since = filter.since.map(|since| match since {
-            Since::At(at) => at,
-            Since::Ago(span) => UnixMillis(self.handle.now().0.saturating_sub(span.0)),
-        });
+        let since = filter.since.map(|since| since.moment(self.handle.now()));
         let from = self.maybe(filter.from.as_ref())?;
         let mut query = Query { tag: filter.tag.clone(), from, since, find: None };
         if let Some(what) = &filter.find {
             match self.content_of(what)? {
                 Wanted::Content(hash) => query.find = Some(hash),
-                Wanted::Either(id) => match queries::record_of(&view, &id, &query)? {
-                    Some(row) => return Ok(Outcome::Records { records: vec![row], next: None }),
-                    None => query.find = Some(id.0),
-                },
+                Wanted::Either(id) => {
+                    let named = lookup::index(self.handle)?.view()?.record(&id)?;
+                    if let Some(entry) = named.filter(|entry| query.wants(entry)) {
+                        return Ok(Outcome::Records(RecordPage { records: vec![(&entry).into()], next: None }));
+                    }
+                    query.find = Some(id.0);
+                }
             }
         }
-        let page = view.records(&query, range.before, range.limit.unwrap_or(LIST_ROWS))?;
-        let records = page.entries.iter().map(RecordRow::from).collect();
-        Ok(Outcome::Records { records, next: page.next.map(|next| next.to_string()) })
+        Ok(Outcome::Records(queries::records(self.handle, &query, range)?))
     }
 
     /// 64 hex digits are a hash, all else is a file.
@@ -75,14 +69,6 @@ impl Job<'_> {
             Ok(id) => Ok(Wanted::Either(id)),
             Err(_) => Ok(Wanted::Content(self.fingerprint(Path::new(what.trim_start_matches('@')))?.0)),
         }
-    }
-
-    pub(super) fn history(&self, of: Option<&Who>, range: &Range) -> Result<Outcome, Failure> {
-        let address = self.maybe(of)?.unwrap_or_else(|| self.handle.address());
-        let page =
-            lookup::index(self.handle)?.view()?.history(&address, range.before, range.limit.unwrap_or(LIST_ROWS))?;
-        let entries = page.entries.iter().map(HistoryRow::from).collect();
-        Ok(Outcome::History { address, entries, next: page.next.map(|next| next.to_string()) })
     }
 
     pub(super) fn watch(&self, name: &TransactionName) -> Result<Outcome, Failure> {

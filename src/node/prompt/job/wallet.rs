@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Job;
-use crate::engine::event::{self, Answer};
 use crate::node::api::error::{Code, Failure};
+use crate::node::api::queries;
 use crate::node::api::rows::{AliasRow, WalletMade, WalletRow};
 use crate::node::prompt::command::WalletCommand;
 use crate::node::prompt::outcome::{Outcome, WalletChange};
@@ -14,8 +14,8 @@ const MINUTE: u64 = 60;
 
 impl Job<'_> {
     pub(super) fn aliases(&self, name: Option<&str>) -> Result<Outcome, Failure> {
-        let rows = self.handle.aliases().list().into_iter().map(|(name, address)| AliasRow { name, address });
-        let rows: Vec<_> = rows.filter(|row| name.is_none_or(|name| row.name == name)).collect();
+        let mut rows = queries::aliases(self.handle);
+        rows.retain(|row| name.is_none_or(|name| row.name == name));
         match name {
             Some(name) if rows.is_empty() => {
                 Err(Failure::new(Code::NotFound, format!("there is no name {name}; `alias` shows all")))
@@ -40,15 +40,12 @@ impl Job<'_> {
     pub(super) fn wallet(&self, command: &WalletCommand) -> Result<Outcome, Failure> {
         let wallets = self.handle.wallets();
         let change = match command {
-            WalletCommand::List => {
-                let current = wallets.current();
-                let rows = wallets.list()?.iter().map(|listed| WalletRow::new(listed, &current)).collect();
-                return Ok(Outcome::Wallets(rows));
-            }
+            WalletCommand::List => return Ok(Outcome::Wallets(queries::wallets(self.handle)?)),
             WalletCommand::New(name) => return self.make_wallet(name),
             WalletCommand::Use(name) => {
                 wallets.use_wallet(name, None)?;
-                self.use_account(wallets.address())?;
+                // Rewards go to this account from now on.
+                self.handle.use_account(wallets.address()).wait()?;
                 WalletChange::Used
             }
             WalletCommand::Unlock { minutes } => {
@@ -77,13 +74,5 @@ impl Job<'_> {
         let (address, words) = wallets.create(name, Some(&password))?;
         let words = words.phrase().to_owned();
         Ok(Outcome::WalletMade(WalletMade { name: name.to_owned(), address, words }))
-    }
-
-    /// Rewards go to this account from now on.
-    fn use_account(&self, address: Address) -> Result<(), Failure> {
-        match self.answer(event::Command::UseAccount { address })? {
-            Answer::Done => Ok(()),
-            other => unreachable!("{other:?} answers another command"),
-        }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::node::api::error::Code;
+use crate::node::api::rows::{BlockPage, Mined, StandingBlock};
 use crate::node::prompt::command::{COMMANDS, find};
 use crate::node::prompt::fixture;
 use crate::protocol::record::Content;
-use crate::protocol::{BlockId, UnixMillis};
+use crate::protocol::{Amount, BlockId, UnixMillis};
 
 fn shown(result: &Result<Outcome, Failure>) -> String {
     Renderer { style: Style { colour: false }, identity: &fixture::identity() }.answer(result)
@@ -17,7 +18,7 @@ fn places(count: u64) -> Vec<PlaceRow> {
 
 #[test]
 fn mined_blocks_are_listed_summed_up_or_cut_short() {
-    let mined = |blocks, wanted| shown(&Ok(Outcome::Mined { blocks: places(blocks), wanted }));
+    let mined = |blocks, wanted| shown(&Ok(Outcome::Mined { mined: Mined { blocks: places(blocks) }, wanted }));
     assert_eq!(mined(2, 2), "mined block 1 (abababab)\nmined block 2 (abababab)");
     assert_eq!(mined(2_000, 2_000), "mined 2,000 blocks, the last one:\nmined block 2,000 (abababab)");
     assert_eq!(mined(0, 5), "stopped after 0 of 5 blocks");
@@ -27,8 +28,8 @@ fn mined_blocks_are_listed_summed_up_or_cut_short() {
 #[test]
 fn a_resolution_says_whose_chain_it_is() {
     let resolved = |replaced, asked| {
-        let outcome = Outcome::Resolved { replaced, answered: asked, asked, height: Height(7), tip: BlockId([1; 32]) };
-        shown(&Ok(outcome))
+        let tip = PlaceRow { height: Height(7), id: BlockId([1; 32]) };
+        shown(&Ok(Outcome::Resolved(Resolved { replaced, answered: asked, asked, tip })))
     };
     assert!(resolved(true, 2).starts_with("our chain was replaced"));
     assert!(resolved(false, 2).starts_with("our chain is authoritative"));
@@ -38,7 +39,8 @@ fn a_resolution_says_whose_chain_it_is() {
 #[test]
 fn blocks_and_chains() {
     let block = BlockRow::new(&fixture::block(), &fixture::network());
-    let text = shown(&Ok(Outcome::Block { block: block.clone(), best_chain: true }));
+    let standing = StandingBlock { block: block.clone(), best_chain: true, confirmations: 1, size: 500 };
+    let text = shown(&Ok(Outcome::Block(Box::new(standing))));
     for words in [
         "block 1 on the best chain",
         "2026-11-01 00:00:00 UTC",
@@ -51,8 +53,8 @@ fn blocks_and_chains() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    let text = shown(&Ok(Outcome::Chain { length: 20_001, blocks: vec![block] }));
-    assert!(text.starts_with("20,001 blocks in all; here 1 to 1 (`chain 0` shows all)\n"), "{text}");
+    let text = shown(&Ok(Outcome::Chain(BlockPage { length: 20_001, blocks: vec![block], next: Some(2) })));
+    assert!(text.starts_with("block 1 of 20,001 (`chain 0` shows all)\n"), "{text}");
     assert_eq!(text.lines().count(), 3);
     assert!(text.lines().last().is_some_and(|line| line.trim_end().ends_with("you            3")), "{text}");
 }
@@ -92,9 +94,14 @@ fn what_others_write_cannot_steer_the_terminal() {
 #[test]
 fn balances_and_status() {
     let balance = |pending| {
-        let (address, spendable) = (fixture::me(), Amount::COIN);
-        let balance = Amount::from_units(250_000_000);
-        shown(&Ok(Outcome::Balance { address, balance, nonce: 1, pending, spendable }))
+        shown(&Ok(Outcome::Balance(AccountRow {
+            address: fixture::me(),
+            balance: Amount::from_units(250_000_000),
+            spendable: Amount::COIN,
+            nonce: 1,
+            pending,
+            alias: None,
+        })))
     };
     let end = "at 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed (you), 1 transaction made";
     assert_eq!(balance(0), format!("2.5 {end}"));

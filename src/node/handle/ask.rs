@@ -1,0 +1,175 @@
+//! Questions to the engine: a method for each, with an answer type of its own.
+//!
+//! This is the only place that knows [`Command`] and [`Answer`], which say nothing of what belongs together.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use super::Handle;
+use crate::engine::event::{Answer, Command, CommandError, MiningMode, Place};
+use crate::protocol::{
+    Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, SecretKey, TransactionId,
+};
+
+/// An answer on its way. It can be awaited, or waited for; dropping it takes nothing back.
+#[must_use = "the question is asked, the answer is not there yet"]
+pub struct Asked<T> {
+    answer: oneshot::Receiver<Result<Answer, CommandError>>,
+    read: fn(Answer) -> Option<T>,
+}
+
+impl<T> Asked<T> {
+    /// Blocks until it is there. Not for tasks of a runtime: they await it.
+    pub fn wait(self) -> Result<T, CommandError> {
+        let read = self.read;
+        understand(self.answer.blocking_recv(), read)
+    }
+}
+
+impl<T> Future for Asked<T> {
+    type Output = Result<T, CommandError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let read = self.read;
+        Pin::new(&mut self.answer).poll(context).map(|answer| understand(answer, read))
+    }
+}
+
+/// A command whose answer was dropped belongs to a node that ends.
+fn understand<T>(
+    answer: Result<Result<Answer, CommandError>, oneshot::error::RecvError>,
+    read: fn(Answer) -> Option<T>,
+) -> Result<T, CommandError> {
+    let answer = answer.unwrap_or(Err(CommandError::Closing))?;
+    Ok(read(answer).expect("the engine answers each command as the command's documentation says"))
+}
+
+/// An account, and what waits of it.
+#[derive(Debug, Clone)]
+pub struct AccountState {
+    /// As of the tip.
+    pub account: Account,
+    /// The balance if everything pending were mined, what it receives from others left out.
+    pub spendable: Amount,
+    /// How many of its transactions wait.
+    pub pending: u64,
+}
+
+/// What came of asking all peers.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    /// Whether another chain took the place of ours.
+    pub replaced: bool,
+    /// How many peers answered.
+    pub answered: usize,
+    /// How many were asked.
+    pub asked: usize,
+    /// The best block now.
+    pub tip: Place,
+}
+
+impl Handle {
+    /// Mines blocks: those that were found, the oldest first, once they are durable. Fewer if it was cancelled.
+    pub fn mine(&self, count: u64, to: Option<Address>) -> Asked<Vec<Place>> {
+        self.ask(Command::Mine { count, to }, |answer| match answer {
+            Answer::Mined(places) => Some(places),
+            _ => None,
+        })
+    }
+
+    /// Stops [`Handle::mine`].
+    pub fn cancel_mining(&self) -> Asked<()> {
+        self.ask(Command::CancelMining, done)
+    }
+
+    /// Sets when the node mines by itself, and who gets the rewards (`None`: its own account).
+    pub fn set_mining(&self, mode: MiningMode, to: Option<Address>) -> Asked<()> {
+        self.ask(Command::SetMining { mode, to }, done)
+    }
+
+    /// Signs and sends a transaction; answered when it is durable.
+    pub fn send(&self, key: Arc<SecretKey>, action: Action, fee: Amount) -> Asked<TransactionId> {
+        self.ask(Command::Send { key, action, fee }, sent)
+    }
+
+    /// Sends a transaction that was signed elsewhere; answered when it is durable.
+    pub fn submit(&self, transaction: CheckedTransaction) -> Asked<TransactionId> {
+        self.ask(Command::Submit { transaction: Box::new(transaction) }, sent)
+    }
+
+    /// Adds a block that was found elsewhere: whether it is on the best chain, once it is durable.
+    pub fn submit_block(&self, block: CheckedBlock) -> Asked<bool> {
+        self.ask(Command::SubmitBlock { block: Box::new(block) }, |answer| match answer {
+            Answer::Added { is_best, .. } => Some(is_best),
+            _ => None,
+        })
+    }
+
+    /// The memory pool, in the order in which it would be mined now.
+    pub fn pending(&self) -> Asked<Vec<CheckedTransaction>> {
+        self.ask(Command::Pending, |answer| match answer {
+            Answer::Pending(transactions) => Some(transactions),
+            _ => None,
+        })
+    }
+
+    /// A transaction of the memory pool.
+    pub fn pending_transaction(&self, id: TransactionId) -> Asked<Option<CheckedTransaction>> {
+        self.ask(Command::Transaction { id }, |answer| match answer {
+            Answer::Transaction(transaction) => Some(transaction),
+            _ => None,
+        })
+    }
+
+    /// An account; one that nothing has happened to has no coins.
+    pub fn account(&self, address: Address) -> Asked<AccountState> {
+        self.ask(Command::Account { address }, |answer| match answer {
+            Answer::Account { account, spendable, pending } => Some(AccountState { account, spendable, pending }),
+            _ => None,
+        })
+    }
+
+    /// Asks every peer for its chain now; answered when all have answered, or had the time to.
+    pub fn resolve(&self) -> Asked<Resolution> {
+        self.ask(Command::Resolve, |answer| match answer {
+            Answer::Resolved { replaced, answered, asked, tip } => Some(Resolution { replaced, answered, asked, tip }),
+            _ => None,
+        })
+    }
+
+    /// Makes this the node's own account, until the next start.
+    pub fn use_account(&self, address: Address) -> Asked<()> {
+        self.ask(Command::UseAccount { address }, done)
+    }
+
+    /// Fixes the chain up to a height, or nowhere (`None`): the checkpoint that holds now, once it is durable.
+    pub fn set_checkpoint(&self, height: Option<Height>) -> Asked<Option<Place>> {
+        self.ask(Command::SetCheckpoint { height }, |answer| match answer {
+            Answer::Checkpoint(place) => Some(place),
+            _ => None,
+        })
+    }
+
+    fn ask<T>(&self, command: Command, read: fn(Answer) -> Option<T>) -> Asked<T> {
+        let (done, answer) = oneshot::channel();
+        self.command(command, move |result| {
+            // The asker may have left.
+            let _ = done.send(result);
+        });
+        Asked { answer, read }
+    }
+}
+
+fn done(answer: Answer) -> Option<()> {
+    matches!(answer, Answer::Done).then_some(())
+}
+
+fn sent(answer: Answer) -> Option<TransactionId> {
+    match answer {
+        Answer::Sent(id) => Some(id),
+        _ => None,
+    }
+}
