@@ -8,6 +8,7 @@
 //!                         <-  node    the real thing: sockets, files, threads, clocks, the prompt
 //!   sim  <-  simulate                 the command that runs scenarios, with summaries and reports
 //!   sim, node  <-  rehearsal          real prompts over a virtual network, for scenario scripts
+//!   simulate, node  <-  cli           the programs of the command line: they start nodes and simulations
 //! ```
 //!
 //! - [`protocol`] (a crate of its own, `protocol/`) is what peers must agree on: types, their bytes, the rules of
@@ -18,9 +19,9 @@
 //!   there, and nowhere else.
 //! - [`sim`] surrounds many engines with virtual links, disks and clocks, from one seed.
 //! - [`node`] surrounds one engine with the real world. Its parts are thin: they carry out effects and report events.
-//! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts. [`node`] only
-//!   carries its arguments.
-//! - [`text`] and `files` are what all of them need: numbers and times in words, files that are there whole or not at all.
+//! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts.
+//! - [`cli`] holds the programs of the command line: arguments, `quipu`, `quipu wallet`, `quipu verify`. It starts nodes
+//!   and simulations; `main` calls it.
 //! - [`rehearsal`] puts the prompt, the store and the wallets of `node` in front of engines in a world of `sim`. Nobody
 //!   imports it but tests.
 //!
@@ -66,6 +67,8 @@
 
 pub use quipu_protocol as protocol;
 
+#[cfg(feature = "node")]
+pub mod cli;
 pub mod engine;
 #[cfg(feature = "node")]
 pub(crate) mod files;

@@ -16,8 +16,7 @@
 //! | [`watch`] | one thread | follows transactions for the user |
 //! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that is signed with |
-//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | arguments, the identity, logs, the user |
-//! | [`verify`] | the main thread | `quipu verify`: judges proofs, no node needed |
+//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | how to start, the identity, logs, the user |
 //! | `private_file` | any | files for their owner alone |
 //! | [`clock`] | any | the time of day |
 //! | [`thread`] | | threads that tell when they fail |
@@ -40,13 +39,12 @@ pub mod index;
 pub mod keys;
 pub mod loader;
 pub mod miner;
-mod private_file;
+pub(crate) mod private_file;
 pub mod prompt;
 pub mod store;
 pub mod swarm;
 pub mod telemetry;
 pub mod thread;
-pub mod verify;
 pub mod wallet;
 pub mod watch;
 
@@ -328,4 +326,4 @@ impl Drop for Node {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -59,6 +59,7 @@ use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Problem;
 use super::api::rows::Identity;
+use super::config::HttpConfig;
 use super::handle::Handle;
 use super::thread;
 
@@ -66,15 +67,6 @@ use super::thread;
 const BLOCKING_THREADS_MAX: usize = 16;
 /// How long the end waits for what is being read.
 const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
-
-/// How to serve.
-#[derive(Debug, Clone)]
-pub struct HttpConfig {
-    /// Where. `None`: port 7788 of this machine's loopback, or the next free one.
-    pub address: Option<SocketAddr>,
-    /// Whether nothing may be changed, by nobody.
-    pub read_only: bool,
-}
 
 /// Why nothing is served. Each says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use crate::files::{Temporary, folder_of, remove_left_behind, sync_folder};
 const READ_BYTES_EXPECTED: usize = 4096;
 
 /// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more. Warns if others may read it too.
-pub(super) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let opened = File::open(file)?;
     let metadata = opened.metadata()?;
     warn_if_open_to_others(file, &metadata);
@@ -26,14 +26,14 @@ pub(super) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8
 }
 
 /// Writes a file that did not exist, or leaves nothing behind. `AlreadyExists` if it did.
-pub(super) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = Temporary::beside(file)?;
     temporary.write(content, true)?;
     temporary.move_if_absent(file)
 }
 
 /// Writes a file in the place of the one that is there: at any moment, and after any crash, it is one or the other.
-pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = Temporary::beside(file)?;
     temporary.write(content, true)?;
     // The old file may be the only copy of a key: it is replaced only once the new one can be read.
@@ -44,7 +44,7 @@ pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Removes a file, durably, with the temporary files that crashes have left.
-pub(super) fn remove(file: &Path) -> io::Result<()> {
+pub(crate) fn remove(file: &Path) -> io::Result<()> {
     fs::remove_file(file)?;
     remove_left_behind(file);
     sync_folder(folder_of(file))

@@ -37,37 +37,37 @@ fn config(folder: &Path, peers: Vec<Multiaddr>) -> Config {
     }
 }
 
-pub(super) fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
+pub(crate) fn try_start(folder: &Path, peers: Vec<Multiaddr>) -> Result<Node, StartError> {
     let identity = load_or_create_identity(folder).expect("an identity");
     start(config(folder, peers), identity, Wallets::open(folder, None, None).expect("a wallet"))
 }
 
-pub(super) fn node(folder: &Path) -> Node {
+pub(crate) fn node(folder: &Path) -> Node {
     try_start(folder, vec![]).expect("a node")
 }
 
-pub(super) fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-pub(super) fn mine(node: &Node, count: u64) -> Height {
+pub(crate) fn mine(node: &Node, count: u64) -> Height {
     let places = node.handle().mine(count, None).wait().expect("nothing stops it");
     assert_eq!(places.len() as u64, count);
     places.last().expect("at least one").height
 }
 
 /// Sends something from the node's own account.
-pub(super) fn send(node: &Node, action: Action) -> TransactionId {
+pub(crate) fn send(node: &Node, action: Action) -> TransactionId {
     let handle = node.handle();
     handle.send(handle.key().expect("no password"), action, Amount::ZERO).wait().expect("accepted")
 }
 
-pub(super) fn end(node: Node) -> Result<(), String> {
+pub(crate) fn end(node: Node) -> Result<(), String> {
     node.handle().shut_down();
     node.join()
 }
 
-pub(super) fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
+pub(crate) fn wait_for(events: &Receiver<UserEvent>, mut wanted: impl FnMut(&UserEvent) -> bool) {
     while !wanted(&events.recv_timeout(PATIENCE).expect("the node tells it")) {}
 }
 

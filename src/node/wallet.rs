@@ -3,7 +3,6 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`session`] | the wallet of a running node: lock, unlock, switch |
-//! | [`command`] | `quipu wallet …` |
 //! | [`words`] | the recovery phrase |
 //! | [`password`] | passwords and their sources |
 //! | [`name`], [`limits`], [`error`] | names of wallets, limits, errors |
@@ -16,14 +15,13 @@
 //! Not here: the node's identity towards peers ([`keys`](super::keys)), which has no password because a node must start
 //! without a person; and the commands of the prompt, which call [`session`].
 
-pub mod command;
 pub mod error;
-mod folder;
-pub(in crate::node) mod foreign;
+pub(crate) mod folder;
+pub(crate) mod foreign;
 pub mod limits;
 pub mod name;
 pub mod password;
-pub(in crate::node) mod pem;
+pub(crate) mod pem;
 pub mod session;
 pub mod words;
 

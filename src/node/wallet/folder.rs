@@ -22,16 +22,16 @@ const CURRENT_FILE_BYTES_MAX: usize = 100;
 
 /// The wallets of a data folder. Holds nothing but the path: each call looks at the files.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// Of this data folder. Makes nothing.
-    pub(super) fn new(data_dir: &Path) -> Self {
+    pub(crate) fn new(data_dir: &Path) -> Self {
         Self(data_dir.join(FOLDER))
     }
 
     /// All names, sorted. No folder is no wallets.
-    pub(super) fn names(&self) -> Result<Vec<WalletName>, WalletError> {
+    pub(crate) fn names(&self) -> Result<Vec<WalletName>, WalletError> {
         let failed = |source| unusable("read", &self.0, source);
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -52,25 +52,25 @@ impl Folder {
     }
 
     /// The name as it is written in the folder, for one that may differ in case.
-    pub(super) fn find(&self, name: &WalletName) -> Result<WalletName, WalletError> {
+    pub(crate) fn find(&self, name: &WalletName) -> Result<WalletName, WalletError> {
         let found = self.names()?.into_iter().find(|other| other.is_same(name));
         found.ok_or_else(|| WalletError::NotFound { name: name.to_string() })
     }
 
     /// The file of a wallet.
-    pub(super) fn file(&self, name: &WalletName) -> PathBuf {
+    pub(crate) fn file(&self, name: &WalletName) -> PathBuf {
         self.0.join(format!("{name}.{EXTENSION}"))
     }
 
     /// Reads a wallet's file; the key in it may be locked.
-    pub(super) fn read(&self, name: &WalletName) -> Result<WalletFile, WalletError> {
+    pub(crate) fn read(&self, name: &WalletName) -> Result<WalletFile, WalletError> {
         let file = self.file(name);
         let content = private_file::read(&file, FILE_BYTES_MAX).map_err(|source| unusable("read", &file, source))?;
         WalletFile::parse(&content, ITERATIONS).map_err(|problem| WalletError::File { file, problem })
     }
 
     /// Fails if a new wallet can't have this name.
-    pub(super) fn check_free(&self, name: &WalletName) -> Result<(), WalletError> {
+    pub(crate) fn check_free(&self, name: &WalletName) -> Result<(), WalletError> {
         let names = self.names()?;
         match names.iter().find(|other| other.is_same(name)) {
             Some(other) => Err(WalletError::NameTaken { name: other.to_string() }),
@@ -80,7 +80,7 @@ impl Folder {
     }
 
     /// Writes a new wallet. Its name must not be taken.
-    pub(super) fn add(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
+    pub(crate) fn add(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
         make_folder(&self.0, true).map_err(|source| unusable("write", &self.0, source))?;
         self.check_free(name)?;
         let file = self.file(name);
@@ -91,13 +91,13 @@ impl Folder {
     }
 
     /// Replaces a wallet's file.
-    pub(super) fn replace(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
+    pub(crate) fn replace(&self, name: &WalletName, wallet: &WalletFile) -> Result<(), WalletError> {
         let file = self.file(name);
         private_file::replace(&file, wallet.to_text().as_bytes()).map_err(|source| unusable("write", &file, source))
     }
 
     /// Removes a wallet, and forgets that it was used last.
-    pub(super) fn remove(&self, name: &WalletName) -> Result<(), WalletError> {
+    pub(crate) fn remove(&self, name: &WalletName) -> Result<(), WalletError> {
         let file = self.file(name);
         private_file::remove(&file).map_err(|source| unusable("remove", &file, source))?;
         if self.current()?.as_ref().is_some_and(|current| current.is_same(name)) {
@@ -108,13 +108,13 @@ impl Folder {
     }
 
     /// The wallet that has this address, if one has. Those that can't be read have none.
-    pub(super) fn with_address(&self, address: &Address) -> Result<Option<WalletName>, WalletError> {
+    pub(crate) fn with_address(&self, address: &Address) -> Result<Option<WalletName>, WalletError> {
         let has_it = |name: &WalletName| self.read(name).is_ok_and(|wallet| wallet.address() == *address);
         Ok(self.names()?.into_iter().find(has_it))
     }
 
     /// The one that was used last. A file that holds no name counts as missing: it is a convenience.
-    pub(super) fn current(&self) -> Result<Option<WalletName>, WalletError> {
+    pub(crate) fn current(&self) -> Result<Option<WalletName>, WalletError> {
         let file = self.0.join(CURRENT_FILE);
         match private_file::read(&file, CURRENT_FILE_BYTES_MAX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -124,13 +124,13 @@ impl Folder {
     }
 
     /// Remembers the one that was used last.
-    pub(super) fn set_current(&self, name: &WalletName) -> Result<(), WalletError> {
+    pub(crate) fn set_current(&self, name: &WalletName) -> Result<(), WalletError> {
         let file = self.0.join(CURRENT_FILE);
         private_file::replace(&file, format!("{name}\n").as_bytes()).map_err(|source| unusable("write", &file, source))
     }
 
     /// The one to start with: the one used last, else `default`, else the only one. `None` if there is none at all.
-    pub(super) fn choose(&self) -> Result<Option<WalletName>, WalletError> {
+    pub(crate) fn choose(&self) -> Result<Option<WalletName>, WalletError> {
         let names = self.names()?;
         let find = |wanted: &WalletName| names.iter().find(|name| name.is_same(wanted)).cloned();
         let remembered = self.current()?.and_then(|current| find(&current));
@@ -142,11 +142,11 @@ impl Folder {
     }
 
     /// A problem of this wallet's file.
-    pub(super) fn problem(&self, name: &WalletName, problem: FileProblem) -> WalletError {
+    pub(crate) fn problem(&self, name: &WalletName, problem: FileProblem) -> WalletError {
         WalletError::File { file: self.file(name), problem }
     }
 }
 
-pub(super) fn unusable(verb: &'static str, file: &Path, source: io::Error) -> WalletError {
+pub(crate) fn unusable(verb: &'static str, file: &Path, source: io::Error) -> WalletError {
     WalletError::Unusable { verb, file: file.to_owned(), source }
 }

@@ -45,7 +45,7 @@ const OLD_ENCRYPTION: FileProblem = FileProblem::Unsupported("it is encrypted in
 
 /// A private key that was read; it may need a password.
 #[derive(Debug)]
-pub(in crate::node) enum KeyFile {
+pub(crate) enum KeyFile {
     /// No password is needed.
     Plain(Seed),
     /// A password is needed.
@@ -56,7 +56,7 @@ pub(in crate::node) enum KeyFile {
 
 impl KeyFile {
     /// Parses the bytes of a file.
-    pub(in crate::node) fn parse(content: &[u8]) -> Result<Self, FileProblem> {
+    pub(crate) fn parse(content: &[u8]) -> Result<Self, FileProblem> {
         if content.len() > FILE_BYTES_MAX {
             return Err(FileProblem::TooLong);
         }
@@ -82,7 +82,7 @@ impl KeyFile {
     }
 
     /// Whether it needs a password.
-    pub(in crate::node) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         match self {
             Self::Plain(_) => false,
             Self::Encrypted(..) => true,
@@ -91,7 +91,7 @@ impl KeyFile {
     }
 
     /// The secret half. Slow if there is a password.
-    pub(in crate::node) fn open(&self, password: Option<&Password>) -> Result<Seed, FileProblem> {
+    pub(crate) fn open(&self, password: Option<&Password>) -> Result<Seed, FileProblem> {
         match self {
             Self::Plain(seed) => Ok(seed.clone()),
             Self::Ours(file) => file.open(password),

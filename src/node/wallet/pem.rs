@@ -28,16 +28,16 @@ use super::words::{Seed, random};
 use crate::protocol::{Address, PublicKey, SecretKey};
 
 /// The longest key file, in bytes. Ours have about 500.
-pub(in crate::node) const FILE_BYTES_MAX: usize = 64 << 10;
+pub(crate) const FILE_BYTES_MAX: usize = 64 << 10;
 /// The PBKDF2 iterations of the files that we write, and the least in those that we open.
-pub(super) const ITERATIONS: u32 = 600_000;
+pub(crate) const ITERATIONS: u32 = 600_000;
 /// The most PBKDF2 iterations. More would be an attack on the person who opens the file.
-pub(super) const ITERATIONS_MAX: u32 = 10_000_000;
+pub(crate) const ITERATIONS_MAX: u32 = 10_000_000;
 
-pub(super) const PRIVATE_LABEL: &str = "PRIVATE KEY";
-pub(super) const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+pub(crate) const PRIVATE_LABEL: &str = "PRIVATE KEY";
+pub(crate) const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 const PUBLIC_LABEL: &str = "PUBLIC KEY";
-pub(super) const CHECKSUM_PREFIX: &str = "sha256 of the above: ";
+pub(crate) const CHECKSUM_PREFIX: &str = "sha256 of the above: ";
 const CHECKSUM_HEX_LEN: usize = 64;
 
 /// The bytes before an Ed25519 key in PKCS#8, version 1 (RFC 8410, section 7).
@@ -51,7 +51,7 @@ const CIPHERTEXT_BYTES: usize = 64;
 
 /// The contents of a wallet's file.
 #[derive(Debug, Clone)]
-pub(in crate::node) struct WalletFile {
+pub(crate) struct WalletFile {
     public: [u8; 32],
     private: Private,
 }
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Private {
 
 impl WalletFile {
     /// For a key, under a password or under none. `iterations` is [`ITERATIONS`], but for tests.
-    pub(super) fn seal(seed: &Seed, password: Option<&Password>, iterations: u32) -> Result<Self, WalletError> {
+    pub(crate) fn seal(seed: &Seed, password: Option<&Password>, iterations: u32) -> Result<Self, WalletError> {
         let PublicKey::Ed25519(public) = SecretKey::from_seed(**seed).public_key();
         let Some(password) = password else { return Ok(Self { public, private: Private::Plain(seed.clone()) }) };
         let (salt, iv) = (random::<SALT_BYTES>()?, random::<16>()?);
@@ -86,7 +86,7 @@ impl WalletFile {
     }
 
     /// Parses a file, which must be in the exact form of [`Self::to_text`] and have at least `iterations_min`.
-    pub(super) fn parse(content: &[u8], iterations_min: u32) -> Result<Self, FileProblem> {
+    pub(crate) fn parse(content: &[u8], iterations_min: u32) -> Result<Self, FileProblem> {
         if content.len() > FILE_BYTES_MAX {
             return Err(FileProblem::TooLong);
         }
@@ -106,7 +106,7 @@ impl WalletFile {
     }
 
     /// The bytes of the file.
-    pub(super) fn to_text(&self) -> Zeroizing<String> {
+    pub(crate) fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(1024));
         text.push_str(&self.private_pem());
         text.push_str(&self.public_pem());
@@ -118,7 +118,7 @@ impl WalletFile {
     }
 
     /// The block with the private key alone, encrypted if the file is.
-    pub(super) fn private_pem(&self) -> Zeroizing<String> {
+    pub(crate) fn private_pem(&self) -> Zeroizing<String> {
         match &self.private {
             Private::Plain(seed) => pem(PRIVATE_LABEL, &*private_der(seed)),
             Private::Encrypted { parameters, ciphertext } => {
@@ -133,7 +133,7 @@ impl WalletFile {
     }
 
     /// The block with the public key: an X.509 SubjectPublicKeyInfo.
-    pub(super) fn public_pem(&self) -> Zeroizing<String> {
+    pub(crate) fn public_pem(&self) -> Zeroizing<String> {
         let mut der = [0; PUBLIC_PREFIX.len() + 32];
         der[..PUBLIC_PREFIX.len()].copy_from_slice(&PUBLIC_PREFIX);
         der[PUBLIC_PREFIX.len()..].copy_from_slice(&self.public);
@@ -141,22 +141,22 @@ impl WalletFile {
     }
 
     /// Whether it needs a password.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self.private, Private::Encrypted { .. })
     }
 
     /// The public half. That it belongs to an encrypted private half, only [`Self::open`] can tell.
-    pub(super) fn public_key(&self) -> PublicKey {
+    pub(crate) fn public_key(&self) -> PublicKey {
         PublicKey::Ed25519(self.public)
     }
 
     /// The address of the public half.
-    pub(super) fn address(&self) -> Address {
+    pub(crate) fn address(&self) -> Address {
         self.public_key().address()
     }
 
     /// The secret half. Takes as long as its PBKDF2 iterations take.
-    pub(super) fn open(&self, password: Option<&Password>) -> Result<Seed, FileProblem> {
+    pub(crate) fn open(&self, password: Option<&Password>) -> Result<Seed, FileProblem> {
         let seed = match &self.private {
             Private::Plain(seed) => seed.clone(),
             Private::Encrypted { parameters, ciphertext } => {

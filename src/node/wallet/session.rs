@@ -240,7 +240,7 @@ fn make_default(folder: &Folder, seed: &Seed) -> Result<(), WalletError> {
 }
 
 /// Makes a wallet with a new phrase.
-pub(super) fn create(
+pub(crate) fn create(
     folder: &Folder,
     name: &WalletName,
     password: Option<&Password>,
@@ -252,7 +252,7 @@ pub(super) fn create(
 }
 
 /// All wallets of a folder.
-pub(super) fn list(folder: &Folder, current: Option<&WalletName>) -> Result<Vec<Listed>, WalletError> {
+pub(crate) fn list(folder: &Folder, current: Option<&WalletName>) -> Result<Vec<Listed>, WalletError> {
     let listed = |name: WalletName| Listed {
         state: folder.read(&name).map(|file| (file.address(), file.is_encrypted())),
         is_current: current == Some(&name),
@@ -263,7 +263,7 @@ pub(super) fn list(folder: &Folder, current: Option<&WalletName>) -> Result<Vec<
 
 /// Moves the key of older versions into a wallet. The old file goes when the key is safe in the new one, so whenever
 /// this is cut short, the next start does the rest.
-pub(super) fn take_in_old_key(folder: &Folder, data_dir: &Path) -> Result<(), WalletError> {
+pub(crate) fn take_in_old_key(folder: &Folder, data_dir: &Path) -> Result<(), WalletError> {
     let old = &data_dir.join(OLD_KEY_FILE);
     match fs::symlink_metadata(old) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::error::{WalletError, WordsError};
 
 /// A seed of RFC 8032: the secret half of an Ed25519 key.
-pub(super) type Seed = Zeroizing<[u8; 32]>;
+pub(crate) type Seed = Zeroizing<[u8; 32]>;
 
 /// Where the key is derived: BIP-44's purpose, then 1 (the coin type of SLIP-0044 for coins that are not traded), then
 /// the first account. Each step is hardened, as SLIP-0010 demands for Ed25519.
@@ -71,7 +71,7 @@ impl Words {
     }
 
     /// The secret half of the wallet's key.
-    pub(super) fn key_seed(&self) -> Seed {
+    pub(crate) fn key_seed(&self) -> Seed {
         derive(&*Zeroizing::new(self.0.to_seed("")), &PATH)
     }
 }

@@ -5,8 +5,8 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
 
+use quipu::cli::Invocation;
 use quipu::node::aliases::Aliases;
-use quipu::node::config::Invocation;
 use quipu::node::prompt::command::parse;
 use quipu::node::wallet::{Password, Wallets};
 use quipu::protocol::{Address, SecretKey};

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quipu::node::config::Invocation;
-use quipu::node::verify::{Arguments, Place, judge};
+use quipu::cli::Invocation;
+use quipu::cli::verify::{Arguments, Place, judge};
 use quipu::node::wallet::password::Sources;
 use quipu::protocol::{Millis, Network};
 use quipu::rehearsal::{Rehearsal, RehearsalError};

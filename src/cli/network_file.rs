@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::ConfigError;
+use super::invocation::ConfigError;
 use crate::node::clock::unix_now;
 use crate::protocol::message::printable_problem;
 use crate::protocol::{Network, Parameters, UnixMillis};

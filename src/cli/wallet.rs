@@ -13,16 +13,16 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use self::outcome::{Done, Row};
-use super::error::WalletError;
-use super::folder::{Folder, unusable};
-use super::foreign::KeyFile;
-use super::name::WalletName;
-use super::password::{Password, Sources};
-use super::pem::{FILE_BYTES_MAX, ITERATIONS, PRIVATE_LABEL, WalletFile};
-use super::session::{create, list, take_in_old_key};
-use super::words::Words;
 use crate::node::private_file;
 use crate::node::store::FolderLock;
+use crate::node::wallet::error::WalletError;
+use crate::node::wallet::folder::{Folder, unusable};
+use crate::node::wallet::foreign::KeyFile;
+use crate::node::wallet::name::WalletName;
+use crate::node::wallet::password::{Password, Sources};
+use crate::node::wallet::pem::{FILE_BYTES_MAX, ITERATIONS, PRIVATE_LABEL, WalletFile};
+use crate::node::wallet::session::{create, list, take_in_old_key};
+use crate::node::wallet::words::{Seed, Words};
 
 /// More than a recovery phrase is not read, in bytes: 24 words of at most 8 letters, and room for blanks.
 const WORDS_BYTES_MAX: u64 = 4096;
@@ -317,7 +317,7 @@ fn open(
     name: &WalletName,
     file: &WalletFile,
     passwords: &Sources,
-) -> Result<(super::words::Seed, bool), WalletError> {
+) -> Result<(Seed, bool), WalletError> {
     let is_encrypted = file.is_encrypted();
     let ask = || passwords.existing(&format!("Password of the wallet {name}: "));
     let password = is_encrypted.then(ask).transpose()?;

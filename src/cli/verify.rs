@@ -45,11 +45,11 @@ use serde_json::json;
 pub use self::ask::AskError;
 use self::ask::{Whom, ask};
 use self::report::Report;
-use super::api::parse;
-use super::config::{ConfigError, default_folder};
-use super::miner::measure_rate;
+use super::invocation::{ConfigError, default_folder};
 use crate::engine::event::Place as BlockPlace;
 use crate::files::fingerprint;
+use crate::node::api::parse;
+use crate::node::miner::measure_rate;
 use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
 use crate::protocol::{BlockId, Height, Network, Parameters};
 

@@ -8,9 +8,9 @@ use clap::{ArgAction, Parser, Subcommand};
 use libp2p::Multiaddr;
 use tracing_subscriber::EnvFilter;
 
+use super::{verify, wallet};
 use crate::engine::event::MiningMode;
 use crate::node::api::parse;
-use crate::node::{verify, wallet};
 use crate::protocol::message::NICKNAME_BYTES_MAX;
 use crate::simulate;
 
@@ -100,15 +100,15 @@ pub(super) struct Arguments {
     pub(super) verbose: u8,
 
     #[command(subcommand)]
-    pub(super) task: Option<Task>,
+    pub(super) program: Option<Program>,
 }
 
 /// What to do instead of running a node.
 #[derive(Debug, Subcommand)]
-pub(super) enum Task {
+pub(super) enum Program {
     /// Make, keep and move the keys that sign
     #[command(subcommand)]
-    Wallet(wallet::command::Command),
+    Wallet(wallet::Command),
     /// Say what a receipt proves, without a node and without a network
     Verify(verify::Arguments),
     /// Run a virtual network of many nodes in virtual time, and tell what came of it

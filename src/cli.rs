@@ -1,0 +1,104 @@
+//! The programs of the command line, and what their arguments mean.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`invocation`] | what the arguments and the environment ask for, in values that are usable |
+//! | `arguments`, `network_file` | as they are written |
+//! | `node` | `quipu` |
+//! | [`wallet`] | `quipu wallet …` |
+//! | [`verify`] | `quipu verify` |
+//!
+//! `quipu simulate` is a part of its own, [`simulate`](crate::simulate). Nobody imports this but `main`.
+
+mod arguments;
+pub mod invocation;
+mod network_file;
+mod node;
+pub mod verify;
+pub mod wallet;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use zeroize::Zeroizing;
+
+use self::invocation::wants_json;
+pub use self::invocation::{ConfigError, Invocation};
+use self::wallet::Request;
+use crate::node::prompt::json;
+use crate::node::prompt::signal::Signals;
+use crate::node::telemetry;
+use crate::simulate;
+
+/// As `clap` and most tools have it: the arguments make no sense.
+const EXIT_USAGE: u8 = 2;
+
+/// Does what was asked for, or says why not.
+pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
+    match invocation {
+        Ok(Invocation::Node { config, wallet, passwords }) => node::run(config, wallet.as_deref(), &passwords),
+        Ok(Invocation::Wallet { request, json, log }) => run_wallet(request, json, &log),
+        Ok(Invocation::Verify { arguments, data_dir, name, network, json }) => {
+            let place =
+                verify::Place { data_dir: data_dir.as_deref(), name: name.as_deref(), network: network.as_ref() };
+            ExitCode::from(verify::run(&arguments, place, json))
+        }
+        Ok(Invocation::Simulate { arguments, json }) => run_simulation(&arguments, json),
+        Err(ConfigError::Usage(error)) => usage(&error),
+        Err(error) => fail("start", error.code(), &error.to_string(), wants_json()),
+    }
+}
+
+fn run_wallet(request: Request, json: bool, log: &str) -> ExitCode {
+    let _log = telemetry::start(log);
+    let name = request.name();
+    match request.run() {
+        // A phrase or a key may be in it.
+        Ok(done) if json => say(&Zeroizing::new(json::success(name, &done) + "\n")),
+        Ok(done) => say(&done.to_text()),
+        Err(error) => return fail(name, error.code(), &error.to_string(), json),
+    }
+    ExitCode::SUCCESS
+}
+
+fn run_simulation(arguments: &simulate::Arguments, json: bool) -> ExitCode {
+    // Where signals can't be taken over, they end the process as usual.
+    let signals = Signals::take_over().ok();
+    let interrupted = || signals.as_ref().is_some_and(|signals| !signals.receiver.is_empty());
+    match simulate::run(arguments, json, interrupted) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            fail("simulate", error.code(), &error.to_string(), json);
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Help and the version go to stdout with status 0, errors to stderr.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    if wants_json() {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        say(&(json::start_failure("usage", line) + "\n"));
+    }
+    // Nobody is left to be told that stderr is closed.
+    let _ = error.print();
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn fail(command: &str, code: &str, message: &str, json: bool) -> ExitCode {
+    if json {
+        say(&(json::error(command, code, message) + "\n"));
+    }
+    eprintln!("quipu: {message}");
+    ExitCode::FAILURE
+}
+
+/// To stdout; nobody is left to be told that it is closed.
+fn say(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

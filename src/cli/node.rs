@@ -1,0 +1,47 @@
+//! `quipu`: runs a node and serves its user.
+
+use std::process::ExitCode;
+
+use super::fail;
+use crate::node::config::Config;
+use crate::node::keys::load_or_create_identity;
+use crate::node::prompt::signal::Signals;
+use crate::node::prompt::{self, Options};
+use crate::node::wallet::Wallets;
+use crate::node::wallet::password::Sources;
+use crate::node::{self, telemetry};
+
+/// Runs it until the user leaves, or until it fails.
+pub(super) fn run(config: Config, wallet: Option<&str>, passwords: &Sources) -> ExitCode {
+    let json = config.json;
+    match serve(config, wallet, passwords) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::ToStart { code, message }) => fail("start", code, &message, json),
+        // The event `fatal` has told scripts already.
+        Err(Failed::Later(message)) => fail("start", "fatal", &message, false),
+    }
+}
+
+enum Failed {
+    ToStart { code: &'static str, message: String },
+    Later(String),
+}
+
+fn serve(config: Config, wallet: Option<&str>, passwords: &Sources) -> Result<(), Failed> {
+    let log = telemetry::start(&config.log);
+    let options = Options::new(&config, passwords);
+    let failed = |code, message| Failed::ToStart { code, message };
+    let signals = Signals::take_over().map_err(|error| failed("signals", error.to_string()))?;
+    let identity =
+        load_or_create_identity(&config.data_dir).map_err(|error| failed(error.code(), error.to_string()))?;
+    let wallets = passwords
+        .given()
+        .and_then(|password| Wallets::open(&config.data_dir, wallet, password))
+        .map_err(|error| failed(error.code(), error.to_string()))?;
+    let node = node::start(config, identity, wallets).map_err(|error| failed(error.code(), error.to_string()))?;
+    let handle = node.handle();
+    prompt::run(&handle, handle.subscribe(), &options, &log, &signals);
+    signals.leaving();
+    handle.shut_down();
+    node.join().map_err(Failed::Later)
+}
