@@ -237,7 +237,7 @@ impl Rehearsal {
     pub fn run(&mut self, span: Millis) -> Result<(), RehearsalError> {
         let end = self.world.now() + span;
         while self.world.now() < end {
-            self.world.run_for(STEP.min(end - self.world.now()));
+            self.world.run_for(STEP.min(end.saturating_sub(self.world.now())));
             self.catch_up()?;
         }
         Ok(())

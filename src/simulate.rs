@@ -234,7 +234,7 @@ fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Fact
     let mut watch = Watch::new(scenario, &world);
     let mut stopped = false;
     while world.now() < scenario.span && !stopped && watch.broken.is_none() {
-        let rest = scenario.span - world.now();
+        let rest = scenario.span.saturating_sub(world.now());
         world.run(rest.min(STEP));
         watch.look_if_due(&mut world);
         progress.show(&world);

@@ -1,7 +1,6 @@
 //! Blocks: a header that carries the work, and a body that it commits to.
 
 use std::fmt;
-use std::ops::Sub;
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -34,12 +33,9 @@ impl Height {
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
-}
 
-impl Sub for Height {
-    type Output = u64;
-    /// The number of blocks between two heights, zero if `lower` is the higher one.
-    fn sub(self, lower: Self) -> u64 {
+    /// The number of blocks from `lower` up to this height, zero if `lower` is the higher one.
+    pub fn saturating_since(self, lower: Self) -> u64 {
         self.0.saturating_sub(lower.0)
     }
 }

@@ -1,7 +1,7 @@
 //! Points in time and spans of it, in milliseconds. Nothing here reads a clock.
 
 use std::fmt;
-use std::ops::{Add, Sub};
+use std::ops::Add;
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,11 @@ impl Millis {
     /// A span of whole seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds * 1000)
+    }
+
+    /// What is left of this span after `other`, zero if `other` is the longer one.
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 }
 
@@ -51,14 +56,6 @@ impl Add for Millis {
     type Output = Self;
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
-    }
-}
-
-impl Sub for Millis {
-    type Output = Self;
-    /// Saturates at zero.
-    fn sub(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
     }
 }
 

@@ -193,7 +193,7 @@ impl Engine {
         let Some(mut one) = self.reconstructions.take(key) else { return };
         let pull = one.pull.take().expect("only answers that are awaited come here");
         if let (Ok(response), Some(session)) = (&result, self.peers.get_quietly(one.peer)) {
-            session.note_answer(now.elapsed - pull.asked_at, answer_bytes(response));
+            session.note_answer(now.elapsed.saturating_sub(pull.asked_at), answer_bytes(response));
         }
         let fault = match result {
             Ok(Response::BlockTransactions(transactions)) if one.announced.fits(&one.missing, &transactions) => {

@@ -181,6 +181,6 @@ impl Engine {
 
     /// Whether the chain is so far behind that what waits to be mined elsewhere can't be judged.
     pub(super) fn is_far_behind(&self) -> bool {
-        self.sync_view().is_some_and(|view| view.target - view.height > sync::FAR_BEHIND)
+        self.sync_view().is_some_and(|view| view.target.saturating_since(view.height) > sync::FAR_BEHIND)
     }
 }

@@ -50,7 +50,7 @@ impl Bucket {
 
     /// Takes so many, if they are left.
     pub(crate) fn take(&mut self, count: u64, now: Now) -> bool {
-        let gained = (now.elapsed - self.filled_at).0.saturating_mul(self.rate.per_second);
+        let gained = now.elapsed.saturating_sub(self.filled_at).0.saturating_mul(self.rate.per_second);
         self.tokens = self.tokens.saturating_add(gained).min(self.rate.burst * 1000);
         self.filled_at = now.elapsed;
         let left = self.tokens.checked_sub(1000 * count);

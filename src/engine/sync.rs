@@ -207,7 +207,7 @@ impl Engine {
     /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
     fn note_end_of_sync(&mut self) {
         let index = self.chain.index();
-        let fetching = index.height(self.chain.goal()) - index.height(self.chain.tip()) > FAR_BEHIND;
+        let fetching = index.height(self.chain.goal()).saturating_since(index.height(self.chain.tip())) > FAR_BEHIND;
         if std::mem::replace(&mut self.sync.was_fetching, fetching) && !fetching {
             for (_, session) in self.peers.iter_mut() {
                 session.status_at = None;
@@ -235,7 +235,7 @@ impl Engine {
         let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
         if self.wants_headers(session) && is_low() {
             let (tip, claimed) = session.status.as_ref().map(|status| (status.tip, status.work))?;
-            let ahead = session.status.as_ref()?.height - self.chain.tip_place().height;
+            let ahead = session.status.as_ref()?.height.saturating_since(self.chain.tip_place().height);
             let count = ahead.clamp(1, RESPONSE_HEADERS_MAX as u64) as usize;
             let after = session.candidate.last.or(session.best.map(|best| self.chain.index().id(best)));
             let locator = after.into_iter().chain(self.chain.locator()).collect();
@@ -274,7 +274,7 @@ impl Engine {
         let Some(status) = &session.status else { return false };
         let index = self.chain.index();
         let far_ahead = session.best.is_some_and(|best| {
-            index.height(best) - index.height(self.chain.tip()) > HEADERS_AHEAD_MAX && !self.chain.is_best(best)
+            index.height(best).saturating_since(index.height(self.chain.tip())) > HEADERS_AHEAD_MAX && !self.chain.is_best(best)
         });
         status.work > index.work(self.chain.tip())
             && index.find(&status.tip).is_none()

@@ -215,7 +215,7 @@ fn in_block(index: &Index, id: &TransactionId) -> Result<Option<Life>, IndexErro
     let view = index.view()?;
     let found = view.find(id)?;
     Ok(found.map(|location| {
-        let confirmations = view.tip().height - location.place.height + 1;
+        let confirmations = view.tip().height.saturating_since(location.place.height) + 1;
         Life::InBlock { place: location.place, confirmations }
     }))
 }

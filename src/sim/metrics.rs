@@ -153,7 +153,7 @@ pub(crate) fn propagation<'a>(all: impl Iterator<Item = &'a Metrics>, made: &[Ma
     for (block, arrivals) in all.flat_map(|metrics| &metrics.arrivals) {
         let Some(made) = made.get(block) else { continue };
         let others = arrivals.iter().filter(|arrival| arrival.node != made.miner && arrival.running_since <= made.at);
-        delays.extend(others.map(|arrival| (arrival.at - made.at).0));
+        delays.extend(others.map(|arrival| arrival.at.saturating_sub(made.at).0));
     }
     delays.sort_unstable();
     delays

@@ -224,7 +224,7 @@ fn mark_events(plot: &mut Plot, scenario: &Scenario) {
 /// that was found.
 fn interval_points(chain: &[ChainBlock]) -> Vec<(f64, f64)> {
     let pairs = chain.windows(2);
-    pairs.map(|pair| (minutes(pair[1].at), (pair[1].at - pair[0].at).0 as f64 / 1000.0)).collect()
+    pairs.map(|pair| (minutes(pair[1].at), pair[1].at.saturating_sub(pair[0].at).0 as f64 / 1000.0)).collect()
 }
 
 /// At each point the mean of it and those before it.

@@ -90,7 +90,7 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
     let end = Millis::from_secs(seconds);
     let mut judging = Duration::ZERO;
     while world.now() < end {
-        world.run((end - world.now()).min(CHECK_TIME));
+        world.run(end.saturating_sub(world.now()).min(CHECK_TIME));
         let began = Instant::now();
         judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
         judging += began.elapsed();

@@ -33,7 +33,7 @@ impl Engine {
         let Some(session) = self.peers.get_quietly(peer) else { return };
         // An answer that is too late to matter matches no flight.
         let Some(mut flight) = session.take_flight(key) else { return };
-        let (took, is_late) = (now.elapsed - flight.asked_at, now.elapsed >= flight.deadline);
+        let (took, is_late) = (now.elapsed.saturating_sub(flight.asked_at), now.elapsed >= flight.deadline);
         if let Ok(response) = &result {
             session.note_answer(took, answer_bytes(response));
         }

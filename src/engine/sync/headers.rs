@@ -109,7 +109,7 @@ impl Engine {
             session.doubtful = false;
             return;
         }
-        let ours = candidate.headers.first().map_or(0, |first| self.chain.tip_place().height - first.height);
+        let ours = candidate.headers.first().map_or(0, |first| self.chain.tip_place().height.saturating_since(first.height));
         let too_long = candidate.headers.len() > candidate_headers_max(ours);
         let Some(session) = self.peers.get_mut(peer) else { return };
         if complete || too_long {

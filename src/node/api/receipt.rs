@@ -113,7 +113,7 @@ pub(in crate::node) fn of(
 fn count_confirmations(height: Height, tip: Height, wanted: Option<u64>) -> Result<u64, MakeError> {
     // One header more is the parent's.
     let max = RECEIPT_HEADERS_MAX as u64 - 1;
-    let found = tip - height + 1;
+    let found = tip.saturating_since(height) + 1;
     match wanted.unwrap_or(found) {
         0 => Err(MakeError::NoConfirmations),
         wanted if wanted > found => Err(MakeError::TooFewConfirmations { height, found, wanted }),

@@ -53,7 +53,7 @@ fn a_run_in_pieces_is_the_same_run() {
     for piece in [1, 999, 23_000, 7] {
         world.run(Millis(piece));
     }
-    world.run_for(Millis(45_000) - world.now());
+    world.run_for(Millis(45_000).saturating_sub(world.now()));
     assert_eq!(world.summary(), whole);
 }
 

@@ -78,7 +78,7 @@ fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Pro
             TransactionRow::new(signed, *id, signed.transaction.sender.address())
         }
     };
-    let confirmations = view.tip().height - place.height + 1;
+    let confirmations = view.tip().height.saturating_since(place.height) + 1;
     let (height, UnixMillis(timestamp)) = (Some(place.height.0), block.header.timestamp);
     let (state, block) = ("in_block", Some(place.id.to_string()));
     Ok(Some(OneTransaction { transaction, state, height, block, timestamp: Some(timestamp), confirmations }))
