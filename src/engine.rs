@@ -11,7 +11,7 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | [`event`] | nothing: the vocabulary between the engine and the world |
-//! | `index` | the tree of all valid headers |
+//! | `header_tree` | the tree of all valid headers |
 //! | `chain`, `bodies` | which chain is the best, and how to get there |
 //! | `orphans` | what becomes of blocks that come too soon |
 //! | [`mempool`] | which transactions wait, and which are mined first |
@@ -40,7 +40,7 @@ mod command;
 mod compact;
 pub mod event;
 mod gossip;
-mod index;
+mod header_tree;
 pub mod mempool;
 mod mining;
 mod orphans;
@@ -61,12 +61,12 @@ use quipu_protocol::{Address, BlockId, CheckedTransaction, Ledger, Millis, Netwo
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
-use bundles::{Judged, Origin, Outbox, Unchecked};
-use chain::{Chain, Progress};
+use bundles::{OpenBundle, Origin, Outbox, Unchecked};
+use chain::{Chain, ChainAdvance};
 use compact::Reconstructions;
 use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
-use gossip::{Announcer, Refused};
-use index::BlockRef;
+use gossip::{Announcer, RefusedIds};
+use header_tree::BlockRef;
 use mempool::Mempool;
 use mining::Mining;
 use orphans::Orphans;
@@ -120,7 +120,7 @@ pub struct Engine {
     nickname: String,
     chain: Chain,
     mempool: Mempool,
-    refused: Refused,
+    refused: RefusedIds,
     peers: Peers,
     orphans: Orphans,
     reconstructions: Reconstructions,
@@ -134,7 +134,7 @@ pub struct Engine {
     checks: BTreeMap<Key, Check>,
     unchecked: Unchecked,
     /// Bundles of peers whose transactions are not all judged yet.
-    judged: BTreeMap<Ticket, Judged>,
+    judged: BTreeMap<Ticket, OpenBundle>,
     /// Transactions that peers are about to be told of.
     outbox: Outbox,
     awaiting_verdict: Vec<(PeerKey, Ticket, BlockRef)>,
@@ -188,7 +188,7 @@ impl Engine {
             nickname: config.nickname,
             chain,
             mempool,
-            refused: Refused::default(),
+            refused: RefusedIds::default(),
             peers: Peers::default(),
             orphans: Orphans::default(),
             reconstructions: Reconstructions::default(),
@@ -355,7 +355,7 @@ impl Engine {
         unfinished
     }
 
-    fn follow(&mut self, progress: Progress, effects: &mut Vec<Effect>) {
+    fn follow(&mut self, progress: ChainAdvance, effects: &mut Vec<Effect>) {
         for (place, violation) in &progress.refused {
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
             self.drop_condemned_peers(violation, effects);
@@ -363,14 +363,14 @@ impl Engine {
         // Between two chains there is no state to bring the pool up to date with. Nothing is admitted there, so whoever has
         // nothing in the pool now has nothing there then.
         if self.chain.is_reorganising() {
-            let changed = progress.changed_accounts().filter(|address| self.mempool.has_of(address));
+            let changed = progress.changed_accounts().filter(|address| self.mempool.has_any_from(address));
             return self.changed_accounts.extend(changed);
         }
         let changed = std::mem::take(&mut self.changed_accounts).into_iter().chain(progress.changed_accounts());
         self.mempool.update(changed, self.chain.ledger());
         self.note_dropped();
         let reorganised = progress.reorganised.as_ref();
-        let (reorg_depth, returned) = reorganised.map_or((0, 0), |done| (done.depth, self.take_back(done)));
+        let (reorg_depth, returned) = reorganised.map_or((0, 0), |done| (done.depth, self.reinstate(done)));
         if let Some((last, _)) = progress.connected.last() {
             let ours = self.mined_here.contains(&last.id());
             for (block, _) in &progress.connected {
@@ -443,22 +443,18 @@ impl Engine {
 
     fn make_view(&self) -> View {
         let tip = self.chain.tip();
-        let index = self.chain.index();
+        let tree = self.chain.tree();
         let peers = self.peers.iter().map(|(peer, session)| PeerView {
             peer,
             // A block that it has sent since may be above the one it told of.
-            height: session
-                .status
-                .as_ref()
-                .map(|status| status.height)
-                .max(session.best.map(|best| index.height(best))),
+            height: session.status.as_ref().map(|status| status.height).max(session.best.map(|best| tree.height(best))),
             nickname: session.status.as_ref().map(quipu_protocol::Status::nickname).unwrap_or_default(),
             clock_offset_millis: session.clock_offset_millis,
         });
         View {
             tip: self.chain.tip_place(),
-            work: index.work(tip),
-            tip_timestamp: index.timestamp(tip),
+            work: tree.work(tip),
+            tip_timestamp: tree.timestamp(tip),
             account: self.account,
             balance: self.chain.ledger().account(&self.account).balance,
             pending: self.mempool.len(),

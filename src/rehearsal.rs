@@ -32,9 +32,10 @@ use crate::node::wallet::{WalletError, Wallets};
 use crate::protocol::hash::tagged_hash;
 use crate::protocol::{Account, Millis, Network};
 use crate::sim::clock::{self, Clock};
-use crate::sim::journal::Entry;
+use crate::sim::event_log::LogEntry;
+use crate::sim::id::NodeId;
 use crate::sim::miner::HashRate;
-use crate::sim::world::{NodeId, World};
+use crate::sim::world::World;
 
 /// What a node's miner tries in a virtual second: about what a real one does, on one thread.
 const HASHES_PER_SECOND: u64 = 4 << 20;
@@ -256,7 +257,7 @@ impl Rehearsal {
     /// Brings the prompts up to the virtual present.
     fn catch_up(&mut self) -> Result<(), RehearsalError> {
         for node in self.world.nodes() {
-            let entries = self.world.take_journal(node);
+            let entries = self.world.take_event_log(node);
             if self.player(node).front.is_none() {
                 continue;
             }
@@ -264,14 +265,14 @@ impl Rehearsal {
             for entry in entries {
                 let front = self.front(node);
                 match entry {
-                    Entry::Written(batch) => self.players[node.0 as usize].batches.push(batch),
-                    Entry::Told(notice) => front.tell(UserEvent::Notice(notice)),
-                    Entry::Shown(view) => front.show(view),
+                    LogEntry::Written(batch) => self.players[node.0 as usize].batches.push(batch),
+                    LogEntry::Told(notice) => front.tell(UserEvent::Notice(notice)),
+                    LogEntry::Shown(view) => front.show(view),
                     // One that is gone by now was never of any use.
-                    Entry::Joined { session, peer } => {
+                    LogEntry::Joined { session, peer } => {
                         self.player(peer).front.iter().for_each(|peer| front.meet(session, peer.handle()));
                     }
-                    Entry::Left { session } => front.part(session),
+                    LogEntry::Left { session } => front.part(session),
                 }
             }
             if self.player(node).batches.len() > BATCHES_MAX {

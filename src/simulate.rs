@@ -64,10 +64,11 @@ use self::facts::{Checks, Facts};
 use self::scenario::{Overrides, Scenario};
 use crate::protocol::Millis;
 use crate::sim::change::Change;
+use crate::sim::id::NodeId;
 use crate::sim::judge::{Finding, Judge};
 use crate::sim::miner::HashRate;
 use crate::sim::setup::Setup;
-use crate::sim::world::{NodeId, World};
+use crate::sim::world::World;
 use crate::text::{counted, grouped};
 
 /// What runs if nothing is named.

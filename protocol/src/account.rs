@@ -1,4 +1,4 @@
-//! Who owns coins: keys, signatures and addresses.
+//! Ownership of coins: keys, signatures and addresses.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,7 +12,7 @@ use sha3::{Digest, Keccak256};
 use crate::encode::{EncodedSize, encode};
 use crate::hash::{ascii, sha256};
 
-/// A public key, tagged with its scheme so that another can be added.
+/// A public key. A tag names its scheme, so that another scheme can be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum PublicKey {
     /// Ed25519 (RFC 8032), 32 bytes.
@@ -82,11 +82,11 @@ impl fmt::Debug for SecretKey {
 /// `0x` and 40 hex digits.
 const ADDRESS_TEXT_BYTES: usize = 42;
 
-/// Where coins are: 20 bytes, written `0x` and 40 hex digits whose case is a checksum (EIP-55).
+/// The name of an account: 20 bytes, written `0x` and 40 hex digits whose case is a checksum (EIP-55).
 #[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Address(pub [u8; 20]);
 
-/// As numbers, which costs a hasher for maps a quarter of what bytes of any length do.
+/// Hashes as two numbers: in a map that costs a quarter less than hashing bytes of any length.
 impl Hash for Address {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (head, tail) = self.0.split_first_chunk().expect("20 bytes hold 16");
@@ -95,7 +95,7 @@ impl Hash for Address {
     }
 }
 
-/// In the order of the bytes, as derived, but compared as numbers: most of what orders addresses does little else.
+/// The order of the bytes, as derived, but compared as numbers: most code that orders addresses does little else.
 impl Ord for Address {
     fn cmp(&self, other: &Self) -> Ordering {
         let number = |address: &Self| {
@@ -116,7 +116,7 @@ impl EncodedSize for Address {
     const ENCODED_BYTES_MIN: usize = 20;
 }
 
-/// Why a text is not an address.
+/// The reason why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
@@ -129,7 +129,7 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// As it is written, in ASCII.
+    /// The address as it is written, in ASCII.
     fn text(&self) -> [u8; ADDRESS_TEXT_BYTES] {
         let mut text = [0; ADDRESS_TEXT_BYTES];
         let (prefix, digits) = text.split_at_mut(2);
@@ -137,7 +137,7 @@ impl Address {
         hex::encode_to_slice(self.0, digits).expect("two digits for each byte");
         let hash = Keccak256::digest(&*digits);
         for (pair, byte) in digits.chunks_exact_mut(2).zip(hash) {
-            // Digits stay as they are.
+            // Decimal digits have no case.
             if byte & 0x80 != 0 {
                 pair[0].make_ascii_uppercase();
             }
@@ -164,7 +164,7 @@ impl fmt::Debug for Address {
 impl FromStr for Address {
     type Err = AddressError;
 
-    /// Digits all in lower or all in upper case carry no checksum and are taken as they are, as EIP-55 says.
+    /// Digits all in lower or all in upper case carry no checksum and are accepted, as EIP-55 says.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let digits = text.strip_prefix("0x").ok_or(AddressError::Form)?;
         let mut bytes = [0; 20];
@@ -214,7 +214,7 @@ mod tests {
         for at in 0..20 {
             let (mut low, mut high) = ([0; 20], [0; 20]);
             (low[at], high[at]) = (1, 0x80);
-            // What comes after the first byte that differs does not matter.
+            // Bytes after the first one that differs do not matter.
             low[at + 1..].fill(0xff);
             assert!(Address(low) < Address(high), "byte {at}");
             assert!(Address(high) > Address(low), "byte {at}");

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How many units make one coin.
+/// The number of units in one coin.
 pub const UNITS_PER_COIN: u64 = 100_000_000;
 const DECIMALS: usize = 8;
 
@@ -15,19 +15,19 @@ const DECIMALS: usize = 8;
 pub struct Amount(u64);
 
 impl Amount {
-    /// Nothing.
+    /// Zero coins.
     pub const ZERO: Self = Self(0);
     /// One coin.
     pub const COIN: Self = Self(UNITS_PER_COIN);
     /// The largest amount there is: 184467440737.09551615 coins.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// `units` of 10^-8 coin.
+    /// An amount of `units`, each 10^-8 coin.
     pub const fn from_units(units: u64) -> Self {
         Self(units)
     }
 
-    /// In units of 10^-8 coin.
+    /// The amount in units of 10^-8 coin.
     pub const fn units(self) -> u64 {
         self.0
     }
@@ -43,20 +43,20 @@ impl Amount {
     }
 }
 
-/// Why a text is not an amount.
+/// The reason why a text is not an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AmountError {
-    /// Below zero.
+    /// The text has a minus sign.
     #[error("an amount cannot be negative")]
     Negative,
-    /// Something other than digits and one point.
+    /// The text has something other than digits and one point.
     #[error("an amount is a decimal number of coins such as 2.5")]
     NotANumber,
-    /// Finer than the unit.
+    /// The text has more than 8 decimals, which is finer than the unit.
     #[error("an amount has at most 8 decimals")]
     TooManyDecimals,
-    /// More than 64 bits of units.
+    /// The amount needs more than 64 bits of units.
     #[error("an amount is at most {}", Amount::MAX)]
     TooLarge,
 }

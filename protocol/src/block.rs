@@ -14,22 +14,22 @@ use crate::time::UnixMillis;
 use crate::transaction::SignedTransaction;
 use crate::work::Target;
 
-/// The only header version there is (rule R4).
+/// The only header version that exists (rule R4).
 pub const VERSION: u32 = 1;
 
 /// Length of an encoded header, in bytes.
 pub const HEADER_BYTES: usize = 96;
 
-/// How many blocks lie below one. The genesis block is at height 0.
+/// The number of blocks below one. The genesis block is at height 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Height(pub u64);
 
 impl Height {
-    /// The genesis block's.
+    /// The height of the genesis block.
     pub const GENESIS: Self = Self(0);
 
-    /// One up. Saturates.
+    /// The height above this one. Saturates.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -50,19 +50,19 @@ impl fmt::Display for Height {
 /// SHA-256's two compressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Header {
-    /// [`VERSION`].
+    /// Always [`VERSION`], except in blocks that rule R4 refuses.
     pub version: u32,
-    /// The parent's plus one.
+    /// The parent's height plus one.
     pub height: Height,
-    /// The id of the block below. In the genesis block: the hash of the network's parameters.
+    /// The id of the parent block. In the genesis block: the hash of the network's parameters.
     pub parent: BlockId,
     /// The Merkle root of the body.
     pub body_root: LeafHash,
-    /// When the miner says that it began, not before the parent's.
+    /// The time at which the miner says it started on this block; not before the parent's timestamp.
     pub timestamp: UnixMillis,
-    /// What the id must not exceed.
+    /// The bound that the block's id must not exceed.
     pub target: Target,
-    /// Whatever makes the id small enough.
+    /// A free number, which the miner varies until the id meets the target.
     pub nonce: u64,
 }
 
@@ -82,12 +82,12 @@ impl Header {
     }
 }
 
-/// What the miner gets: the first leaf of the body.
+/// The miner's reward: the first leaf of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Reward {
-    /// The account of the miner's choice.
+    /// The account that the miner chose.
     pub to: Address,
-    /// The network's subsidy and all fees of the block, exactly.
+    /// The network's subsidy plus all fees of the block, exactly.
     pub amount: Amount,
 }
 
@@ -104,12 +104,12 @@ impl Reward {
     }
 }
 
-/// What a header commits to.
+/// The part of a block that its header commits to.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Body {
-    /// The miner's part.
+    /// The miner's reward.
     pub reward: Reward,
-    /// In the order in which they are applied.
+    /// The transactions in the order in which they are applied.
     pub transactions: List<SignedTransaction>,
 }
 
@@ -121,12 +121,12 @@ impl Body {
     }
 }
 
-/// A block as it travels and is stored. Nothing is known about it; see [`crate::check`].
+/// A block as it travels and is stored, not checked against any rule; see [`crate::check`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Block {
-    /// The header.
+    /// The proof of work, and the commitment to the body.
     pub header: Header,
-    /// The body.
+    /// The reward and the transactions.
     pub body: Body,
 }
 

@@ -1,7 +1,7 @@
-//! What one gossip message carries of transactions: one, or some together.
+//! The content of one gossip message about transactions: one transaction, or several together.
 //!
-//! A message costs its receiver more than a signature does, so whoever has several transactions to tell of tells of them
-//! in one. A bundle says nothing but what its transactions say: each is judged by itself, wherever it came from.
+//! A message costs its receiver more than a signature does, so a node that has several transactions to announce sends
+//! them in one. A bundle adds no meaning to its transactions: each is judged by itself, whatever it came with.
 
 use std::ops::Deref;
 
@@ -12,21 +12,22 @@ use crate::check::TRANSACTION_BYTES_MAX;
 use crate::encode::List;
 use crate::transaction::SignedTransaction;
 
-/// The most transactions in one gossip message: what is verified together.
+/// The most transactions in one gossip message, which are verified together.
 pub const BUNDLE_TRANSACTIONS_MAX: usize = 256;
-/// The longest encoded bundle, in bytes: a few milliseconds of a slow link, and room for several of the largest records.
+/// The longest encoded bundle, in bytes: a few milliseconds of a slow link, with room for several of the largest
+/// records.
 pub const BUNDLE_BYTES_MAX: usize = 64 << 10;
-/// The count before the transactions.
+/// The list's count, which stands before the transactions.
 const COUNT_BYTES: usize = 8;
 
 const _: () = assert!(COUNT_BYTES + TRANSACTION_BYTES_MAX <= BUNDLE_BYTES_MAX, "the largest transaction fits");
 
-/// From one to [`BUNDLE_TRANSACTIONS_MAX`] signed transactions. On the wire it is the list of them.
+/// From 1 to [`BUNDLE_TRANSACTIONS_MAX`] signed transactions. On the wire a bundle is a plain list.
 #[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct Bundle(List<SignedTransaction>);
 
 impl Bundle {
-    /// As few bundles as hold these transactions in their order, each within both limits.
+    /// The fewest bundles that hold these transactions in their order, each within both limits.
     pub fn pack(transactions: impl IntoIterator<Item = SignedTransaction>) -> Vec<Self> {
         let mut bundles = Vec::new();
         let (mut packed, mut bytes) = (Vec::new(), COUNT_BYTES);
@@ -45,12 +46,12 @@ impl Bundle {
         bundles
     }
 
-    /// The length of its encoding, in bytes, found without encoding it.
+    /// Length of the encoding, in bytes, computed without encoding.
     pub fn length(&self) -> usize {
         COUNT_BYTES + self.iter().map(SignedTransaction::length).sum::<usize>()
     }
 
-    /// Its transactions, at least one.
+    /// The transactions, at least one.
     pub fn into_vec(self) -> Vec<SignedTransaction> {
         self.0.into_vec()
     }
@@ -112,7 +113,7 @@ mod tests {
         let packed = |transactions: Vec<SignedTransaction>| {
             let bundles = Bundle::pack(transactions.clone());
             let all: Vec<_> = bundles.iter().flat_map(|bundle| bundle.iter().cloned()).collect();
-            assert_eq!(all, transactions, "all of them, in their order");
+            assert_eq!(all, transactions, "every transaction, in the given order");
             for bundle in &bundles {
                 let bytes = encode(bundle);
                 assert_eq!(bytes.len(), bundle.length());

@@ -25,15 +25,15 @@ use crate::work::Target;
 /// The longest encoded transaction, in bytes: a full record.
 pub const TRANSACTION_BYTES_MAX: usize = <SignedTransaction as EncodedSize>::ENCODED_BYTES_MIN + RECORD_BYTES_MAX;
 
-/// A transaction that keeps every rule needing no accounts (R1, R3, R8, R9, R10). Cheap to clone.
+/// A transaction that keeps every rule that needs no accounts (R1, R3, R8, R9, R10). Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedTransaction(Arc<Inner>);
+pub struct CheckedTransaction(Arc<CheckedParts>);
 
-/// In this order, so that what the accounts are asked for stands side by side: the sender's address and the transaction. Of
-/// old blocks none of it is in a cache.
+/// The sender's address comes next to the transaction, because connecting a block reads both, and those of old blocks
+/// are in no cache.
 #[derive(Debug, PartialEq, Eq)]
 #[repr(C)]
-struct Inner {
+struct CheckedParts {
     sender: Address,
     length: usize,
     signed: SignedTransaction,
@@ -47,7 +47,7 @@ impl CheckedTransaction {
         &self.0.signed
     }
 
-    /// Its identifier.
+    /// The transaction's identifier.
     pub fn id(&self) -> TransactionId {
         self.0.id
     }
@@ -57,17 +57,17 @@ impl CheckedTransaction {
         self.0.sender
     }
 
-    /// Its Merkle leaf, which covers the signature.
+    /// The Merkle leaf, which covers the signature.
     pub fn leaf(&self) -> LeafHash {
         self.0.leaf
     }
 
-    /// Length of its encoding, in bytes.
+    /// Length of the encoding, in bytes.
     pub fn length(&self) -> usize {
         self.0.length
     }
 
-    /// Signs a transaction with its sender's key, and so need not verify it. Checks the rest: R3, R8, R9.
+    /// Signs a transaction with its sender's key, so that the signature need not be verified. Checks R3, R8 and R9.
     pub fn sign(transaction: Transaction, key: &SecretKey, network: &Network) -> Result<Self, Violation> {
         assert_eq!(transaction.sender, key.public_key(), "only the sender's key signs");
         let signed = transaction.sign(&network.genesis_id(), key);
@@ -75,16 +75,16 @@ impl CheckedTransaction {
         Ok(Self::new(signed, network))
     }
 
-    /// A transaction that this node checked before it stored it. Never for bytes from anywhere but our own store.
+    /// Restores a transaction that this node checked before storing it. Only for bytes from the node's own store.
     pub fn recall(signed: SignedTransaction, network: &Network) -> Self {
         Self::new(signed, network)
     }
 
     fn new(signed: SignedTransaction, network: &Network) -> Self {
         let bytes = encode(&signed);
-        // The signature comes last.
+        // The signature is the last field.
         let (unsigned, _) = bytes.split_at(bytes.len() - SIGNATURE_BYTES);
-        Self(Arc::new(Inner {
+        Self(Arc::new(CheckedParts {
             id: Transaction::id_of_encoding(unsigned, &network.genesis_id()),
             sender: signed.transaction.sender.address(),
             leaf: merkle::leaf(&bytes),
@@ -94,7 +94,7 @@ impl CheckedTransaction {
     }
 }
 
-/// A block that keeps every rule needing no state (R1 to R10). Only this module makes one.
+/// A block that keeps every rule that needs no state (R1 to R10). Only this module makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedBlock {
     id: BlockId,
@@ -105,39 +105,39 @@ pub struct CheckedBlock {
 }
 
 impl CheckedBlock {
-    /// The header's hash.
+    /// The block's identifier: the header's hash.
     pub fn id(&self) -> BlockId {
         self.id
     }
 
-    /// The header.
+    /// The header, which meets its own target.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What the miner gets.
+    /// The miner's reward.
     pub fn reward(&self) -> &Reward {
         &self.reward
     }
 
-    /// In the order in which they are applied.
+    /// The transactions in the order in which they are applied.
     pub fn transactions(&self) -> &[CheckedTransaction] {
         &self.transactions
     }
 
-    /// Length of its encoding, in bytes.
+    /// Length of the encoding, in bytes.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// The block as it travels.
+    /// The block as it travels, copied.
     pub fn to_block(&self) -> Block {
         let transactions = self.transactions.iter().map(|transaction| transaction.signed().clone()).collect();
         Block { header: self.header, body: Body { reward: self.reward, transactions } }
     }
 
-    /// A block that this node checked before it stored it. Recomputes what can be derived, and leaves out the
-    /// signatures. Never for bytes from anywhere but our own store.
+    /// Restores a block that this node checked before storing it. Recomputes derived values and skips signatures. Only
+    /// for bytes from the node's own store.
     pub fn recall(block: Block, network: &Network) -> Self {
         let length = encode(&block).len();
         let id = block.header.id();
@@ -151,7 +151,7 @@ impl CheckedBlock {
         Self { id, header: block.header, reward: block.body.reward, transactions, length }
     }
 
-    /// A block put together from transactions that are checked already. Checks the rest: R2, R4 to R7.
+    /// Builds a block from checked transactions. Checks the remaining rules: R2, R4 to R7.
     pub fn assemble(
         header: Header,
         reward: Reward,
@@ -161,7 +161,7 @@ impl CheckedBlock {
         Self::complete(header, CheckedBody::new(reward, transactions), network)
     }
 
-    /// [`CheckedBlock::assemble`] with a body whose root is known, as a miner has it once a nonce is found.
+    /// [`CheckedBlock::assemble`] with a body whose root is known, as a miner has when it finds a nonce.
     pub fn complete(header: Header, body: CheckedBody, network: &Network) -> Result<Self, Violation> {
         let id = check_header(&header, network)?;
         let CheckedBody { reward, transactions, root } = body;
@@ -182,7 +182,7 @@ impl CheckedBlock {
     }
 }
 
-/// What a miner looks for a header for: transactions that are checked already, and the root over them and the reward.
+/// A body that a miner seeks a header for: checked transactions, and the root over them and the reward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedBody {
     reward: Reward,
@@ -191,17 +191,17 @@ pub struct CheckedBody {
 }
 
 impl CheckedBody {
-    /// Computes the root.
+    /// Computes the root over the reward and the transactions.
     pub fn new(reward: Reward, transactions: Vec<CheckedTransaction>) -> Self {
         Self { root: CheckedBlock::root_of(&reward, &transactions), reward, transactions }
     }
 
-    /// What the miner gets.
+    /// The miner's reward.
     pub fn reward(&self) -> &Reward {
         &self.reward
     }
 
-    /// In the order in which they are applied.
+    /// The transactions in the order in which they are applied.
     pub fn transactions(&self) -> &[CheckedTransaction] {
         &self.transactions
     }
@@ -212,7 +212,7 @@ impl CheckedBody {
     }
 }
 
-/// The same bytes as those of [`CheckedBlock::to_block`], without the copy.
+/// Encodes the bytes of [`CheckedBlock::to_block`] without the copy.
 impl Encode for CheckedBlock {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
         self.header.encode(encoder)?;
@@ -221,14 +221,14 @@ impl Encode for CheckedBlock {
     }
 }
 
-/// What a header's rules need to know about its parent.
+/// The part of a parent's header that its child's rules need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parent {
-    /// Its height.
+    /// The parent's height.
     pub height: Height,
-    /// Its timestamp.
+    /// The parent's timestamp.
     pub timestamp: UnixMillis,
-    /// Its target.
+    /// The parent's target.
     pub target: Target,
 }
 
@@ -238,7 +238,7 @@ impl From<&Header> for Parent {
     }
 }
 
-/// Rules on a header alone: R4, R5, R6, and R19 at height 0. Gives the header's id.
+/// Applies the rules on a header alone: R4, R5, R6, and R19 at height 0. Returns the header's id.
 pub fn check_header(header: &Header, network: &Network) -> Result<BlockId, Violation> {
     let id = header.id();
     if header.height == Height::GENESIS {
@@ -257,7 +257,7 @@ pub fn check_header(header: &Header, network: &Network) -> Result<BlockId, Viola
     Ok(id)
 }
 
-/// Rules on a header and its parent: R11, R12, R13.
+/// Applies the rules on a header and its parent: R11, R12, R13.
 pub fn check_header_in_context(header: &Header, parent: &Parent, network: &Network) -> Result<(), Violation> {
     if header.height != parent.height.next() {
         return Err(Violation::Height { height: header.height, parent: parent.height });
@@ -272,7 +272,7 @@ pub fn check_header_in_context(header: &Header, parent: &Parent, network: &Netwo
     Ok(())
 }
 
-/// The rule on a header and the local clock, R14. The only one whose answer changes with time.
+/// Applies R14, the rule on a header and the local clock. The only one whose answer changes with time.
 pub fn check_header_time(header: &Header, now: UnixMillis, network: &Network) -> Result<(), Violation> {
     let (ahead, limit) = (header.timestamp.saturating_since(now), network.parameters().future_time_max);
     if ahead > limit { Err(Violation::TimeTooFarAhead { ahead, limit }) } else { Ok(()) }
@@ -280,18 +280,18 @@ pub fn check_header_time(header: &Header, now: UnixMillis, network: &Network) ->
 
 /// Decodes a block and applies every rule that needs no state: R1 to R10.
 ///
-/// The network's own limit is left to [`check_block`], which judges a body only once the header stands for it.
+/// The network's own limit is left to [`check_block`], which judges a body only after its root matches the header.
 pub fn check_block_bytes(bytes: &[u8], network: &Network) -> Result<CheckedBlock, Violation> {
     check_block(decode(bytes, BLOCK_BYTES_LIMIT)?, network)
 }
 
-/// Applies every rule on a block that needs no state: R2 to R10. Signatures are verified in one batch.
+/// Applies every rule on a block that needs no state: R2 to R10. Verifies all signatures in one batch.
 pub fn check_block(block: Block, network: &Network) -> Result<CheckedBlock, Violation> {
     let id = check_header(&block.header, network)?;
     let Block { header, body: Body { reward, transactions } } = block;
     let transactions: Vec<_> =
         transactions.into_vec().into_iter().map(|signed| CheckedTransaction::new(signed, network)).collect();
-    // The root comes first: until it fits, these transactions say nothing about the header, not even their length.
+    // The root comes first: until it matches, these transactions say nothing about the header, not even their length.
     check_root(&header, CheckedBlock::root_of(&reward, &transactions))?;
     let length = CheckedBlock::length_of(&transactions);
     check_length(length, network)?;
@@ -314,7 +314,7 @@ pub fn check_transaction(signed: SignedTransaction, network: &Network) -> Result
     check_transactions(vec![signed], network).pop().expect("one in, one out")
 }
 
-/// [`check_transaction`] of each, with all signatures in one batch as long as they are good.
+/// Applies [`check_transaction`] to each, verifying all signatures in one batch unless one of them is bad.
 pub fn check_transactions(
     signed: Vec<SignedTransaction>,
     network: &Network,
@@ -372,14 +372,13 @@ fn signature_is_valid(transaction: &CheckedTransaction, network: &Network) -> bo
     transaction.sender.verify(&transaction.signing_bytes(&network.genesis_id()), signature)
 }
 
-/// Whether all signatures are valid, found in about half the time that one by one would take.
+/// Whether all signatures are valid, in about half the time that verifying one by one takes.
 ///
-/// A batch is a sum with random coefficients. They are drawn from a generator that is seeded with a hash of
-/// everything in the batch, so that whoever makes the signatures cannot know them before they are fixed, and two
-/// nodes always judge alike.
+/// A batch is a sum with random coefficients. Their generator is seeded with a hash of the whole batch, so that the
+/// signer cannot know them before the signatures are fixed, and two nodes always judge alike.
 fn batch_is_valid(transactions: &[CheckedTransaction], network: &Network) -> bool {
     match transactions {
-        // The sum of nothing takes as long to find as a signature, and most blocks of a long chain are empty.
+        // An empty sum takes as long to compute as one signature, and most blocks of a long chain are empty.
         [] => return true,
         [single] => return signature_is_valid(single, network),
         _ => {}

@@ -1,15 +1,15 @@
-//! How a new block is announced to peers that have seen most of its transactions: the header, the reward and a short id for
-//! each transaction, after BIP 152 (M. Corallo, "Compact Block Relay", 2016).
+//! Compact blocks: a new block announced to peers that have most of its transactions, as the header, the reward and a
+//! short id for each transaction, after BIP 152 (M. Corallo, "Compact Block Relay", 2016).
 //!
-//! A short id is a few bits of a SipHash-2-4 (Aumasson and Bernstein, "SipHash", 2012) over the transaction's Merkle leaf,
-//! which covers the signature. The key follows from the header, so nobody can look for transactions with the same id before
-//! the work is done. Where BIP 152 has six bytes an id, here the announcer takes as many bits as tell apart what it knows,
-//! and some to spare; where two that it knows share an id nevertheless, a hint adds more bits of the same hash. So an id is
-//! about a sixtieth of a transfer.
+//! A short id is a few bits of a SipHash-2-4 (Aumasson and Bernstein, "SipHash", 2012) over the transaction's Merkle
+//! leaf, which covers the signature. The key follows from the header, so nobody can look for colliding transactions
+//! before the work is done. BIP 152 uses six bytes for an id; here the announcer uses as many bits as it needs to tell
+//! its known transactions apart, plus a few to spare. Where two known transactions still share an id, a hint adds more
+//! bits of the same hash. An id is about a sixtieth of a transfer.
 //!
 //! Always true of a [`CompactBlock`]: it names no more transactions than a block can hold, each bit of its ids has a
-//! meaning, and its hints are in the order of their positions, one for each. Deliberately absent: which transactions a node
-//! knows, and what becomes of those that it lacks.
+//! meaning, and its hints are in the order of their positions, at most one for each. Deliberately absent: which
+//! transactions a node knows, and how it fetches the missing ones.
 
 use bincode::de::{BorrowDecoder, Decoder};
 use bincode::error::DecodeError;
@@ -23,30 +23,30 @@ use crate::hash::{LeafHash, tagged_hash};
 use crate::network::BLOCK_BYTES_LIMIT;
 use crate::transaction::SignedTransaction;
 
-/// The width of a short id, in bits. With a hint it stays within the 64 bits of the hash.
+/// The narrowest short id, in bits. With a hint an id stays within the 64 bits of the hash.
 pub const ID_BITS_MIN: u8 = 16;
-/// The most.
+/// The widest short id, in bits.
 pub const ID_BITS_MAX: u8 = 32;
-/// Bits beyond those that number the known transactions: a transaction that is not among them is taken for one of the
-/// block's in one case of 64, and then one more transaction is pulled.
+/// Bits beyond those that number the known transactions. An unknown transaction is mistaken for one of the block's in
+/// one case of 64, which costs one more transaction to pull.
 const SPARE_BITS: u32 = 6;
-/// A block up to this length, in bytes, is best announced whole: then no peer has to ask for anything.
+/// The longest block, in bytes, that is best announced whole, so that no peer has to ask for anything.
 pub const WHOLE_BYTES_MAX: usize = 4 << 10;
-/// No block has more transactions.
+/// The most transactions that a block can have.
 pub const BLOCK_TRANSACTIONS_MAX: usize =
     (BLOCK_BYTES_LIMIT - Block::ENCODED_BYTES_MIN) / SignedTransaction::ENCODED_BYTES_MIN;
 
-/// A new block, as it travels on the topic of blocks.
+/// A new block as it travels on the topic of blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Announcement {
-    /// All of it.
+    /// The whole block.
     Whole(Block),
-    /// What is enough for whoever knows its transactions.
+    /// The block without its transactions, for peers that have most of them.
     Compact(CompactBlock),
 }
 
 impl Announcement {
-    /// The block's header, of which nothing is known.
+    /// The block's header, not checked against any rule.
     pub fn header(&self) -> &Header {
         match self {
             Self::Whole(block) => &block.header,
@@ -55,10 +55,10 @@ impl Announcement {
     }
 }
 
-/// More bits of the hash of a transaction than its short id has.
+/// Additional bits of a transaction's hash, beyond its short id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Hint {
-    /// The transaction's place in the block, from 0.
+    /// The transaction's position in the block, from 0.
     pub position: u32,
     /// The 32 bits of the hash above those of the short id.
     pub bits: u32,
@@ -74,13 +74,13 @@ pub struct CompactBlock {
     header: Header,
     reward: Reward,
     id_bits: u8,
-    /// Bit `k` of all ids, one after the other, is bit `k % 8` of byte `k / 8`. The bits after the last id are 0.
+    /// Bit `k` of the concatenated ids is bit `k % 8` of byte `k / 8`. The bits after the last id are 0.
     ids: List<u8>,
     hints: List<Hint>,
 }
 
 impl CompactBlock {
-    /// Announces a block to peers that may also know others of these leaves: those of transactions that wait here.
+    /// Announces a block to peers that may also know other transactions: those pending here, with these leaves.
     pub fn of(block: &CheckedBlock, others: impl IntoIterator<Item = LeafHash>) -> Self {
         let others: Vec<LeafHash> = others.into_iter().collect();
         let known = block.transactions().len() + others.len();
@@ -89,11 +89,12 @@ impl CompactBlock {
         Self::with_id_bits(block, others, id_bits)
     }
 
-    /// [`CompactBlock::of`] with ids of this width, from [`ID_BITS_MIN`] to [`ID_BITS_MAX`]: each bit less doubles the hints.
+    /// [`CompactBlock::of`] with ids of a given width, from [`ID_BITS_MIN`] to [`ID_BITS_MAX`]: each bit less doubles
+    /// the hints.
     ///
     /// # Panics
     ///
-    /// If there is no such width.
+    /// If the width is out of range.
     pub fn with_id_bits(block: &CheckedBlock, others: impl IntoIterator<Item = LeafHash>, id_bits: u8) -> Self {
         assert!((ID_BITS_MIN..=ID_BITS_MAX).contains(&id_bits), "ids of {id_bits} bits");
         let hasher = LeafHasher::of(block.header());
@@ -112,32 +113,32 @@ impl CompactBlock {
         Self { header: *block.header(), reward: *block.reward(), id_bits, ids, hints }
     }
 
-    /// The block's header, of which nothing is known.
+    /// The block's header, not checked against any rule.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What the miner gets.
+    /// The miner's reward.
     pub fn reward(&self) -> &Reward {
         &self.reward
     }
 
-    /// The width of a short id.
+    /// The width of a short id, in bits.
     pub fn id_bits(&self) -> u8 {
         self.id_bits
     }
 
-    /// The short ids, one after the other.
+    /// The concatenated short ids.
     pub fn ids(&self) -> &[u8] {
         &self.ids
     }
 
-    /// In the order of their positions.
+    /// The hints in the order of their positions.
     pub fn hints(&self) -> &[Hint] {
         &self.hints
     }
 
-    /// How many transactions the block has.
+    /// The number of transactions in the block.
     pub fn count(&self) -> usize {
         count_of(self.ids.len(), self.id_bits)
     }
@@ -153,7 +154,7 @@ impl CompactBlock {
         FIXED + self.ids.len() + self.hints.len() * Hint::ENCODED_BYTES_MIN
     }
 
-    /// The known transactions in the places that they fit. `None` where none fits, or more than one.
+    /// The known transactions at the positions that they fit. `None` where none fits, or more than one.
     pub fn find<'a>(&self, known: impl IntoIterator<Item = &'a CheckedTransaction>) -> Vec<Option<CheckedTransaction>> {
         let hasher = LeafHasher::of(&self.header);
         let places = Places::new((0..self.count()).map(|place| self.id(place)));
@@ -162,7 +163,8 @@ impl CompactBlock {
             let hash = hasher.hash(&leaf);
             let places = places.of(id_of(hash, self.id_bits)).iter().map(|(_, place)| *place);
             let fitting = || places.clone().filter(|place| self.allows(*place, hash));
-            // The same transaction is not in a block twice, so this one is at one of them, and nothing says at which.
+            // A block never has a transaction twice, so this one belongs to one of the positions, and nothing says to
+            // which.
             let is_lost = fitting().count() > 1;
             for place in fitting() {
                 let fit = &mut found[place as usize];
@@ -176,7 +178,7 @@ impl CompactBlock {
         found.into_iter().map(Fit::one).collect()
     }
 
-    /// Whether these transactions, of which nothing is known, fit these places, one each.
+    /// Whether these unchecked transactions fit these positions, one each.
     pub fn fits(&self, places: &[u32], transactions: &[SignedTransaction]) -> bool {
         let hasher = LeafHasher::of(&self.header);
         let is_at = |place: u32, signed: &SignedTransaction| {
@@ -187,13 +189,13 @@ impl CompactBlock {
         places.len() == transactions.len() && places.iter().zip(transactions).all(|(place, one)| is_at(*place, one))
     }
 
-    /// Whether a hash does not contradict what the hints say of a place.
+    /// Whether a hash does not contradict the hint of a position.
     fn allows(&self, place: u32, hash: u64) -> bool {
         let hint = self.hints.binary_search_by_key(&place, |hint| hint.position);
         hint.is_err() || hint.is_ok_and(|at| self.hints[at].bits == hint_of(hash, self.id_bits))
     }
 
-    /// The short id at a place.
+    /// The short id at a position.
     fn id(&self, place: usize) -> u32 {
         let first = place * usize::from(self.id_bits);
         let mut bytes = [0; 8];
@@ -202,7 +204,7 @@ impl CompactBlock {
         id_of(u64::from_le_bytes(bytes) >> (first % 8), self.id_bits)
     }
 
-    /// Why this is no announcement of a block, if so.
+    /// The reason why this is not a valid announcement, if it is not.
     fn fault(&self) -> Option<&'static str> {
         if !(ID_BITS_MIN..=ID_BITS_MAX).contains(&self.id_bits) {
             return Some("short ids of that width do not exist");
@@ -246,11 +248,11 @@ impl<'de, C> BorrowDecode<'de, C> for CompactBlock {
     }
 }
 
-/// Where the transactions of a block are, by their short ids. Most ids of others are turned down by a glance at a table.
+/// The positions of a block's transactions, by short id. A table turns down most ids of other transactions at once.
 struct Places {
-    /// In the order of the ids.
+    /// Pairs of an id and its position, in the order of the ids.
     sorted: Vec<(u32, u32)>,
-    /// A bit for each id that ends in these 16 bits.
+    /// A bitmap of the low 16 bits of the ids.
     endings: Vec<u64>,
 }
 
@@ -265,7 +267,7 @@ impl Places {
         Self { sorted, endings }
     }
 
-    /// Those of this id, each with it.
+    /// The pairs that have this id.
     fn of(&self, id: u32) -> &[(u32, u32)] {
         if self.endings[id as usize % (1 << 16) / 64] & 1 << (id % 64) == 0 {
             return &[];
@@ -276,7 +278,7 @@ impl Places {
     }
 }
 
-/// What fits a place.
+/// The transactions that fit one position.
 #[derive(Debug, Clone)]
 enum Fit {
     None,
@@ -290,8 +292,8 @@ impl Fit {
     }
 }
 
-/// The same in the same order, but taken in small groups. What comes from all over the memory, the processor can then fetch
-/// several of at once; it would not look beyond what is done with each.
+/// The same items in the same order, taken in small groups. The processor can then fetch several items from main memory
+/// at once; it would not look past the work that is done with each.
 fn fetched<T>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     const GROUP: usize = 64;
     let mut items = items.fuse();
@@ -304,18 +306,18 @@ fn fetched<T>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     })
 }
 
-/// Hashes leaves with the key of one block.
+/// Hashes leaves with the short-id key of one block.
 #[derive(Debug, Clone, Copy)]
 pub struct LeafHasher(SipHasher24);
 
 impl LeafHasher {
-    /// Keyed by the first 16 bytes of a hash of the header.
+    /// The key is the first 16 bytes of a hash of the header.
     pub fn of(header: &Header) -> Self {
         let hash = tagged_hash("quipu short id 1", &[&header.to_bytes()]);
         Self(SipHasher24::new_with_key(hash.first_chunk().expect("32 bytes hold 16")))
     }
 
-    /// The hash whose low bits are the short id, and the next ones the hint.
+    /// The hash. Its low bits are the short id, the next ones the hint.
     pub fn hash(&self, leaf: &LeafHash) -> u64 {
         self.0.hash(&leaf.0)
     }

@@ -1,12 +1,11 @@
-//! How a value becomes bytes, and which bytes are refused.
+//! The encoding of values, and the bytes that it refuses.
 //!
-//! The format is bincode 2 with little endian, fixed-width integers: a struct is its fields in order,
-//! an enum is a `u32` tag and then its fields, a list is a `u64` count and then its elements, a byte
-//! array of fixed length is just its bytes. The library stands behind this module alone.
+//! The format is bincode 2 with little-endian, fixed-width integers: a struct is its fields in order, an enum is a
+//! `u32` tag and then its fields, a list is a `u64` count and then its elements, a byte array of fixed length is just
+//! its bytes. No other module uses the library.
 //!
-//! Always true of [`decode`]: every byte is consumed, memory taken is at most proportional to the
-//! input's length (never to a length that the input claims), and what it returns encodes to the same
-//! bytes again.
+//! Always true of [`decode`]: it consumes every byte, takes memory at most in proportion to the length of the input
+//! (never to a length that the input claims), and returns a value that encodes to the same bytes again.
 
 use std::ops::Deref;
 
@@ -17,22 +16,22 @@ use bincode::enc::Encoder;
 use bincode::enc::write::Writer;
 use bincode::{BorrowDecode, Decode, Encode};
 
-/// No value that is decoded here is longer than this, whatever limit the caller names.
+/// No decoded value is longer than this, whatever limit the caller names.
 pub const DECODE_BYTES_MAX: usize = 16 << 20;
 
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
     bincode::config::standard().with_fixed_int_encoding().with_limit::<DECODE_BYTES_MAX>();
 
-/// Why bytes are not the encoding of a value (rule R1).
+/// The reason why bytes are not the encoding of a value (rule R1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The input is longer than the limit that applies to it. Both in bytes.
+    /// The input is longer than its limit.
     #[error("{length} bytes are more than the limit of {limit}")]
     TooLong {
-        /// Bytes given.
+        /// Length of the input, in bytes.
         length: usize,
-        /// Bytes allowed.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// The input ends early, or holds a tag, a length or a text that no value has.
@@ -41,7 +40,7 @@ pub enum DecodeError {
     /// Bytes are left over after the value.
     #[error("{left_over} bytes are left over after the value")]
     TrailingBytes {
-        /// Bytes after the value.
+        /// The number of bytes after the value.
         left_over: usize,
     },
     /// The value has another, canonical encoding.
@@ -60,7 +59,8 @@ pub trait EncodedSize: Encode + Sized {
         elements.iter().try_for_each(|element| element.encode(encoder))
     }
 
-    /// Reads so many elements of a list. Memory for them may be taken: that many can be there.
+    /// Reads `count` elements of a list. The caller has checked that the input can hold them, so memory may be
+    /// reserved.
     fn decode_elements<C, D: Decoder<Context = C>>(
         count: usize,
         decoder: &mut D,
@@ -76,7 +76,7 @@ pub trait EncodedSize: Encode + Sized {
     }
 }
 
-/// Bytes go in one piece: the data of records is most of what a chain holds.
+/// Copies bytes in one piece: the data of records is most of a chain.
 impl EncodedSize for u8 {
     const ENCODED_BYTES_MIN: usize = 1;
 
@@ -99,12 +99,12 @@ impl EncodedSize for u32 {
     const ENCODED_BYTES_MIN: usize = 4;
 }
 
-/// Encodes a value. Never fails: our types have no state that the format cannot hold.
+/// Encodes a value. Never fails: the format can hold every state of our types.
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
     bincode::encode_to_vec(value, CONFIG).expect("encoding into memory has nothing that could fail")
 }
 
-/// Decodes a value from all of `bytes`, which are at most `bytes_max` long.
+/// Decodes a value from all of `bytes`, at most `bytes_max` of them.
 pub fn decode<T: Encode + Decode<()>>(bytes: &[u8], bytes_max: usize) -> Result<T, DecodeError> {
     let limit = bytes_max.min(DECODE_BYTES_MAX);
     if bytes.len() > limit {
@@ -121,7 +121,7 @@ pub fn decode<T: Encode + Decode<()>>(bytes: &[u8], bytes_max: usize) -> Result<
     Ok(value)
 }
 
-/// Whether `value` encodes to exactly `bytes`, found without storing the encoding.
+/// Whether `value` encodes to exactly `bytes`, without storing the encoding.
 fn encodes_to<T: Encode>(value: &T, bytes: &[u8]) -> bool {
     struct Comparer<'a> {
         rest: &'a [u8],
@@ -184,7 +184,7 @@ impl<T: EncodedSize> Encode for List<T> {
     }
 }
 
-/// Writes a list from any source that knows its length.
+/// Writes a list from any iterator that knows its length.
 pub(crate) fn encode_list<'a, T: Encode + 'a, E: Encoder>(
     elements: impl ExactSizeIterator<Item = &'a T>,
     encoder: &mut E,

@@ -1,4 +1,4 @@
-//! Identifiers are SHA-256 hashes, each kind a type of its own, written as 64 hex digits.
+//! Identifiers: SHA-256 hashes, a type for each kind, written as 64 hex digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::encode::EncodedSize;
 
-/// Text that is not the 64 hex digits of a hash.
+/// A text is not the 64 hex digits of a hash.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 64 hex digits")]
 pub struct HashError;
@@ -92,19 +92,19 @@ hash_type! {
     ParametersHash
 }
 
-/// In hex.
+/// The 64 hex digits of a hash.
 fn digits(hash: &[u8; 32]) -> [u8; 64] {
     let mut digits = [0; 64];
     hex::encode_to_slice(hash, &mut digits).expect("two digits for each byte");
     digits
 }
 
-/// Text that was made of ASCII.
+/// A text known to be ASCII.
 pub(crate) fn ascii(text: &[u8]) -> &str {
     str::from_utf8(text).expect("ASCII is UTF-8")
 }
 
-/// SHA-256 of `parts`, one after the other.
+/// SHA-256 of the concatenated `parts`.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {

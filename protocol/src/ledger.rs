@@ -1,4 +1,4 @@
-//! Who has how much: the accounts, and the rules on blocks that need them.
+//! The ledger: all accounts, and the rules on blocks that need them.
 
 use std::collections::HashMap;
 
@@ -13,35 +13,35 @@ use crate::network::Network;
 use crate::transaction::Action;
 use crate::violation::Violation;
 
-/// What the ledger knows about an address. One that was never used has the default: nothing.
+/// The state of one address. An address that was never used has the default: no coins, nonce 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Account {
-    /// Coins.
+    /// The coins that the account owns.
     pub balance: Amount,
-    /// How many transactions it has made: the nonce of its next one.
+    /// The number of transactions that the account has made, which is the nonce of its next one.
     pub nonce: u64,
 }
 
-/// How one account changes.
+/// The effect of a block on one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct Change {
-    /// Whose.
+pub struct AccountChange {
+    /// The account's address.
     pub address: Address,
-    /// Before the block.
+    /// The account before the block.
     pub before: Account,
-    /// After the block.
+    /// The account after the block.
     pub after: Account,
 }
 
-impl EncodedSize for Change {
+impl EncodedSize for AccountChange {
     const ENCODED_BYTES_MIN: usize = 20 + 16 + 16;
 }
 
-/// What a block does to the accounts, in the order of addresses. Enough to do it and to undo it.
+/// The effect of a block on all accounts, in the order of addresses: enough to apply it and to revert it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Delta {
-    /// One for each account that the block touches.
-    pub changes: List<Change>,
+    /// One entry for each account that the block touches.
+    pub changes: List<AccountChange>,
 }
 
 /// All accounts after some block.
@@ -51,17 +51,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The accounts as they were stored.
+    /// A ledger of stored accounts.
     pub fn from_accounts(accounts: impl IntoIterator<Item = (Address, Account)>) -> Self {
         Self { accounts: accounts.into_iter().collect() }
     }
 
-    /// One account.
+    /// The account at an address.
     pub fn account(&self, address: &Address) -> Account {
         self.accounts.get(address).copied().unwrap_or_default()
     }
 
-    /// How many accounts hold anything or were ever used.
+    /// The number of accounts that own anything or were ever used.
     pub fn len(&self) -> usize {
         self.accounts.len()
     }
@@ -71,8 +71,8 @@ impl Ledger {
         self.accounts.is_empty()
     }
 
-    /// Applies the rules that need accounts, R15 to R18, to a block on top of this state, and tells what it changes.
-    /// Changes nothing itself.
+    /// Applies the rules that need accounts, R15 to R18, to a block on top of this state, and returns the block's
+    /// effect. The ledger itself stays as it is.
     pub fn connect(&self, block: &CheckedBlock, network: &Network) -> Result<Delta, Violation> {
         let mut overlay = Overlay::with_room(self, block.transactions().len());
         let mut reward = network.parameters().subsidy;
@@ -87,14 +87,14 @@ impl Ledger {
         Ok(overlay.into_delta())
     }
 
-    /// Does what a block does.
+    /// Applies the effect of a block.
     pub fn apply(&mut self, delta: &Delta) {
         for change in delta.changes.iter() {
             self.replace(change.address, change.before, change.after);
         }
     }
 
-    /// Undoes what a block did.
+    /// Reverts the effect of a block.
     pub fn revert(&mut self, delta: &Delta) {
         for change in delta.changes.iter() {
             self.replace(change.address, change.after, change.before);
@@ -103,7 +103,7 @@ impl Ledger {
 
     fn replace(&mut self, address: Address, from: Account, to: Account) {
         let previous = match self.accounts.get_mut(&address) {
-            // Mostly it is there and stays.
+            // Usually the account exists and stays.
             Some(account) if to != Account::default() => Some(std::mem::replace(account, to)),
             Some(_) => self.accounts.remove(&address),
             None if to == Account::default() => None,
@@ -113,14 +113,14 @@ impl Ledger {
     }
 }
 
-/// Transactions applied one after the other on top of a ledger that stays as it is.
+/// Transactions applied in turn on top of a ledger, which itself stays as it is.
 #[derive(Debug)]
 pub struct Overlay<'a> {
     base: &'a Ledger,
     touched: HashMap<Address, Touched, RandomState>,
 }
 
-/// An account of the ledger below, and what has become of it.
+/// An account of the ledger below, and its state in the overlay.
 #[derive(Debug, Clone, Copy)]
 struct Touched {
     before: Account,
@@ -128,18 +128,18 @@ struct Touched {
 }
 
 impl<'a> Overlay<'a> {
-    /// Nothing applied yet.
+    /// An overlay without any transaction.
     pub fn new(base: &'a Ledger) -> Self {
         Self { base, touched: HashMap::default() }
     }
 
-    /// Room for what this many transactions and a reward touch.
+    /// An overlay with room for the accounts of this many transactions and a reward.
     fn with_room(base: &'a Ledger, transactions: usize) -> Self {
         let touched = HashMap::with_capacity_and_hasher(2 * transactions + 1, RandomState::default());
         Self { base, touched }
     }
 
-    /// One account after what was applied.
+    /// The state of one account in the overlay.
     pub fn account(&self, address: &Address) -> Account {
         self.touched.get(address).map_or_else(|| self.base.account(address), |touched| touched.after)
     }
@@ -166,7 +166,7 @@ impl<'a> Overlay<'a> {
         let too_little = || Violation::Balance { id: transaction.id(), sender, balance: before.balance };
         let balance = before.balance.checked_sub(spent).ok_or_else(too_little)?;
         let nonce = before.nonce.checked_add(1).ok_or(Violation::Overflow)?;
-        // Paid first, credited then: to oneself, the sum cannot exceed what was there before.
+        // The sender pays before the receiver is credited, so a transfer to oneself cannot overflow.
         *account = Account { balance, nonce };
         if let Action::Transfer { to, amount } = &content.action
             && let Err(violation) = self.credit(*to, *amount)
@@ -187,20 +187,20 @@ impl<'a> Overlay<'a> {
         let is_changed = |(_, touched): &(Address, Touched)| touched.before != touched.after;
         let touched: Vec<_> = self.touched.into_iter().filter(is_changed).collect();
         let places = sorted(&touched);
-        // Deltas are kept, so they have no room to spare.
+        // Deltas are kept for long, so they carry no spare capacity.
         let mut changes = Vec::with_capacity(touched.len());
         changes.extend(places.map(|place| {
             let (address, Touched { before, after }) = touched[place];
-            Change { address, before, after }
+            AccountChange { address, before, after }
         }));
-        // Of addresses that begin alike.
+        // The fast sort above compares only the first bytes of addresses.
         changes.sort_unstable_by_key(|change| change.address);
         Delta { changes: changes.into() }
     }
 }
 
-/// The places of what is in a list in the order of the first 5 bytes of their addresses. Numbers are sorted several times as
-/// fast as what they stand for.
+/// The positions of the list's items in the order of the first 5 bytes of their addresses. Sorting numbers is several
+/// times as fast as sorting the items.
 fn sorted<T>(list: &[(Address, T)]) -> impl Iterator<Item = usize> {
     const PLACE_BITS: u32 = 24;
     assert!(list.len() >> PLACE_BITS == 0, "a block has far fewer transactions");
@@ -222,22 +222,22 @@ mod tests {
     use crate::network::Parameters;
     use crate::transaction::{SignedTransaction, Transaction};
 
-    struct World {
+    struct LedgerFixture {
         network: Network,
         ledger: Ledger,
         key: SecretKey,
         me: Address,
     }
 
-    fn world(balance: u64) -> World {
+    fn world(balance: u64) -> LedgerFixture {
         let network = Network::new(Parameters::dev()).expect("a preset is valid");
         let key = SecretKey::from_seed([1; 32]);
         let me = key.public_key().address();
         let account = Account { balance: Amount::from_units(balance), nonce: 0 };
-        World { network, ledger: Ledger::from_accounts([(me, account)]), key, me }
+        LedgerFixture { network, ledger: Ledger::from_accounts([(me, account)]), key, me }
     }
 
-    impl World {
+    impl LedgerFixture {
         fn transfer(&self, nonce: u64, to: Address, amount: u64, fee: u64) -> SignedTransaction {
             let action = Action::Transfer { to, amount: Amount::from_units(amount) };
             let transaction =

@@ -1,30 +1,29 @@
-//! What quipu peers must agree on: types, their bytes, hashes, rules and wire messages.
+//! The agreement between quipu peers: types, their bytes, hashes, rules and wire messages.
 //!
 //! Everything here is a pure function of its arguments. There is no I/O, no clock, no randomness, no
-//! thread and no async in this crate, so two nodes that run it on the same bytes always agree. The
-//! specification that another team could implement from is `README.md` beside this crate; the rule
-//! numbers R1, R2, … there are the numbers of [`Violation`]. Cases in a form that other languages can
-//! read are in `vectors/`.
+//! thread and no async in this crate, so two nodes that run it on the same bytes always agree. The specification is
+//! `README.md` beside this crate, written so that another team can implement it; its rule numbers R1, R2, … are those
+//! of [`Violation`]. The cases in `vectors/` are in a form that other languages can read.
 //!
 //! Read in this order:
 //!
 //! | module | what it fixes |
 //! | --- | --- |
-//! | [`encode`] | how a value becomes bytes and back, and which bytes are refused |
+//! | [`encode`] | the encoding of values, and the bytes that it refuses |
 //! | [`hash`] | identifiers, tagged hashes |
 //! | [`amount`], [`time`] | units |
 //! | [`work`] | targets, accumulated work, the retargeting rule |
 //! | [`merkle`] | the commitment to a list of leaves |
 //! | [`account`] | keys, signatures, addresses |
-//! | [`transaction`], [`block`] | what is on the chain |
+//! | [`transaction`], [`block`] | the content of the chain |
 //! | [`network`] | the parameters of a network and its genesis block |
 //! | [`check`] | the rules that need no state, and the types that prove they were applied |
 //! | [`ledger`] | the rules that need the accounts: connect a block, undo it |
-//! | [`message`], [`bundle`] | what travels between peers |
-//! | [`compact`] | how a new block is announced in a fraction of its bytes |
+//! | [`message`], [`bundle`] | the messages between peers |
+//! | [`compact`] | new blocks announced in a fraction of their bytes |
 //! | [`violation`] | one variant for each rule |
-//! | [`record`] | what the data of records says: a convention, not a rule |
-//! | [`receipt`] | a file that proves a transaction to whoever runs no node |
+//! | [`record`] | the meaning of records' data: a convention, not a rule |
+//! | [`receipt`] | a file that proves a transaction to people without a node |
 
 pub mod account;
 pub mod amount;

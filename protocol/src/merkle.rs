@@ -1,8 +1,8 @@
 //! The Merkle tree of RFC 6962, section 2.1, over SHA-256.
 //!
-//! Leaves and inner nodes are hashed with different prefixes and no leaf is ever duplicated, so two
-//! different lists never share a root (Bitcoin's CVE-2012-2459 cannot happen). A path shows that one leaf is under a
-//! root, for whoever does not have the others (section 2.1.1).
+//! Leaves and inner nodes are hashed with different prefixes and no leaf is ever duplicated, so two different lists
+//! never share a root (Bitcoin's CVE-2012-2459 cannot happen). A path proves that one leaf is under a root to a reader
+//! that does not have the other leaves (section 2.1.1).
 
 use crate::hash::{LeafHash, sha256};
 
@@ -16,10 +16,10 @@ pub fn node(left: &LeafHash, right: &LeafHash) -> LeafHash {
     LeafHash(sha256(&[&[1], &left.0, &right.0]))
 }
 
-/// The root over leaf hashes. Of no leaves at all it is SHA-256 of the empty string.
+/// The root over leaf hashes. The root of no leaves is SHA-256 of the empty string.
 pub fn root(leaves: impl IntoIterator<Item = LeafHash>) -> LeafHash {
-    // Complete subtrees from the left, each at most half as large as the one before. The number of leaves
-    // in binary says which subtrees there are, so joining after a leaf follows its trailing ones.
+    // Complete subtrees from the left, each at most half as large as the one before. The binary form of the number of
+    // leaves says which subtrees exist, so each leaf joins as many as the number has trailing ones.
     let mut subtrees: Vec<LeafHash> = Vec::new();
     for (count, leaf) in (0_u64..).zip(leaves) {
         let mut hash = leaf;
@@ -32,7 +32,7 @@ pub fn root(leaves: impl IntoIterator<Item = LeafHash>) -> LeafHash {
     subtrees.into_iter().rev().reduce(|right, left| node(&left, &right)).unwrap_or_else(|| LeafHash(sha256(&[])))
 }
 
-/// One step from a leaf towards the root: the hash to be joined with, and on which side it stands.
+/// One step from a leaf towards the root: the sibling's hash, and its side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// The sibling is the left one.
@@ -41,11 +41,12 @@ pub enum Step {
     Right(LeafHash),
 }
 
-/// The audit path of the leaf at `position`, from the leaf upwards: at most one step for each bit of the count.
+/// The audit path of the leaf at `position`, from the leaf upwards, with at most one step for each bit of the number of
+/// leaves.
 ///
 /// # Panics
 ///
-/// If there is no such leaf.
+/// If `position` is out of range.
 pub fn path(leaves: &[LeafHash], position: usize) -> Vec<Step> {
     assert!(position < leaves.len(), "no leaf {position} among {}", leaves.len());
     let (mut part, mut position, mut path) = (leaves, position, Vec::new());
@@ -64,7 +65,7 @@ pub fn path(leaves: &[LeafHash], position: usize) -> Vec<Step> {
     path
 }
 
-/// The root that a path leads to from a leaf.
+/// The root that a path computes from a leaf.
 pub fn fold(leaf: LeafHash, path: &[Step]) -> LeafHash {
     path.iter().fold(leaf, |below, step| match step {
         Step::Left(sibling) => node(sibling, &below),
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(path(&leaves[..1], 0), []);
     }
 
-    /// The definition in the RFC, word for word.
+    /// The definition of the RFC, word for word.
     fn by_definition(leaves: &[LeafHash]) -> LeafHash {
         match leaves {
             [] => LeafHash(sha256(&[])),

@@ -1,5 +1,5 @@
-//! What travels between peers: requests and their responses. New blocks and transactions also travel as gossip, as
-//! the plain encoding of an [`Announcement`](crate::compact::Announcement) or a [`Bundle`](crate::Bundle).
+//! Requests and responses between peers. New blocks and transactions also travel as gossip, as the plain encoding of an
+//! [`Announcement`](crate::compact::Announcement) or a [`Bundle`](crate::Bundle).
 
 use bincode::{Decode, Encode};
 
@@ -13,56 +13,56 @@ use crate::time::UnixMillis;
 use crate::transaction::SignedTransaction;
 use crate::work::Work;
 
-/// Version in every protocol name and topic.
+/// The version in every protocol name and topic.
 pub const PROTOCOL_VERSION: u32 = 1;
 /// The most ids in one request.
 pub const REQUEST_IDS_MAX: usize = 4096;
 /// The longest encoded request, in bytes: a tag, a count and the ids, with room to spare.
 pub const REQUEST_BYTES_MAX: usize = REQUEST_IDS_MAX * 32 + 64;
-/// The most places of transactions in one request: as many as a block can have.
+/// The most positions of transactions in one request, which is the most that a block can have.
 pub const REQUEST_PLACES_MAX: usize = BLOCK_TRANSACTIONS_MAX;
 /// The most headers in one response.
 pub const RESPONSE_HEADERS_MAX: usize = 4096;
 /// The most transaction ids in one response.
 pub const RESPONSE_IDS_MAX: usize = 32_768;
-/// A response stops growing at this many bytes, but holds at least one block or transaction if there is one.
+/// A response stops growing at this many bytes, but holds at least one block or transaction if there is any.
 pub const RESPONSE_BYTES_SOFT_MAX: usize = 2 << 20;
 /// The longest encoded response, in bytes.
 pub const RESPONSE_BYTES_MAX: usize = RESPONSE_BYTES_SOFT_MAX + BLOCK_BYTES_LIMIT + 64;
-/// What stands before a block in its announcement, in bytes.
+/// The tag before a block in its announcement, in bytes.
 const ANNOUNCEMENT_TAG_BYTES: usize = 4;
-/// The longest name that a node gives itself, in bytes.
+/// The longest nickname of a node, in bytes.
 pub const NICKNAME_BYTES_MAX: usize = 32;
-/// What is shown of a problem with a file, in characters.
+/// The most characters that are shown of a problem with a file.
 pub const PROBLEM_CHARACTERS_MAX: usize = 300;
 
-/// What a node asks another.
+/// A question of one node to another.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
-    /// How far are you? Tells how far the asker is, so that one exchange informs both.
+    /// Asks how far the peer is, and tells how far the asker is, so that one exchange informs both.
     Status(Status),
-    /// The headers of your best chain after the first of these blocks that is on it.
+    /// Asks for the headers of the peer's best chain after the first of these blocks that is on it.
     Headers {
         /// Ids from the asker's best chain, newest first, thinning out towards genesis; at most [`REQUEST_IDS_MAX`].
         locator: List<BlockId>,
     },
-    /// These blocks.
+    /// Asks for blocks by id.
     Blocks {
-        /// At most [`REQUEST_IDS_MAX`].
+        /// The blocks' ids, at most [`REQUEST_IDS_MAX`].
         ids: List<BlockId>,
     },
-    /// The ids of what waits in your memory pool.
+    /// Asks for the ids of the transactions in the peer's memory pool.
     Pending,
-    /// These transactions from your memory pool.
+    /// Asks for transactions from the peer's memory pool.
     Transactions {
-        /// At most [`REQUEST_IDS_MAX`].
+        /// The transactions' ids, at most [`REQUEST_IDS_MAX`].
         ids: List<TransactionId>,
     },
-    /// Transactions of a block that you announced.
+    /// Asks for transactions of a block that the peer announced.
     BlockTransactions {
-        /// Which block.
+        /// The block's id.
         block: BlockId,
-        /// Where they are in it, from 0, ascending; at most [`REQUEST_PLACES_MAX`].
+        /// The transactions' positions in the block, from 0, ascending; at most [`REQUEST_PLACES_MAX`].
         places: List<u32>,
     },
 }
@@ -70,47 +70,48 @@ pub enum Request {
 /// The answer to the [`Request`] of the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Response {
-    /// How far the answering node is.
+    /// The answering node's progress.
     Status(Status),
-    /// Consecutive headers, oldest first, at most [`RESPONSE_HEADERS_MAX`]. Empty: nothing after the locator.
+    /// Consecutive headers, oldest first, at most [`RESPONSE_HEADERS_MAX`]. An empty list means that nothing follows
+    /// the locator.
     Headers(List<Header>),
-    /// A prefix, without the blocks that are not there, of what was asked for.
+    /// A prefix of the requested blocks, without those that the node does not have.
     Blocks(List<Block>),
-    /// At most [`RESPONSE_IDS_MAX`], best paying first.
+    /// At most [`RESPONSE_IDS_MAX`] ids, highest fee first.
     Pending(List<TransactionId>),
-    /// Those that are there, in the order asked for, until the response is full.
+    /// The requested transactions that the pool still has, in the order requested, until the response is full.
     Transactions(List<SignedTransaction>),
-    /// All that were asked for, in the order of their places.
+    /// All the requested transactions, in the order of their positions.
     BlockTransactions(List<SignedTransaction>),
 }
 
-/// How far a node is.
+/// A node's progress.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Status {
     /// The id of its best block.
     pub tip: BlockId,
     /// That block's height.
     pub height: Height,
-    /// The work of the chain that ends there.
+    /// The accumulated work of the chain that ends at that block.
     pub work: Work,
-    /// Its clock, to tell people whose clocks are wrong.
+    /// The node's clock, so that people can be told when clocks disagree.
     pub clock: UnixMillis,
-    /// How many transactions wait in its memory pool.
+    /// The number of transactions in the node's memory pool.
     pub pending: u64,
-    /// What its owner calls it, at most [`NICKNAME_BYTES_MAX`] of UTF-8. A hint for people, never an identity.
+    /// The name that its owner gave it, at most [`NICKNAME_BYTES_MAX`] of UTF-8. A hint for people, never an identity.
     pub nickname: List<u8>,
 }
 
 impl Status {
-    /// The nickname as printable text: cut to size, anything that could confuse a terminal left out.
+    /// The nickname as printable text, cut to size and without anything that could confuse a terminal.
     pub fn nickname(&self) -> String {
         let bytes = &self.nickname[..self.nickname.len().min(NICKNAME_BYTES_MAX)];
         String::from_utf8_lossy(bytes).chars().filter(|c| !confuses(*c)).collect()
     }
 }
 
-/// What a parser says of somebody's file, which it may quote at any length: one line, cut to
-/// [`PROBLEM_CHARACTERS_MAX`], with escapes for what could confuse a terminal.
+/// Makes a parser's message about a foreign file printable, as it may quote the file at any length: one line, cut to
+/// [`PROBLEM_CHARACTERS_MAX`], with escapes for anything that could confuse a terminal.
 pub fn printable_problem(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars().take(PROBLEM_CHARACTERS_MAX) {
@@ -126,7 +127,8 @@ pub fn printable_problem(text: &str) -> String {
     shown
 }
 
-/// Control characters, and those that are not seen but hide, reorder or join what is (Unicode's Cf and line breaks).
+/// Whether a character is a control character, or an invisible one that hides, reorders or joins text (Unicode's Cf and
+/// line breaks).
 fn confuses(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -134,12 +136,12 @@ fn confuses(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffd}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The longest gossip message of a network, in bytes. The same on every node, since a longer one silences a link.
+/// The longest gossip message of a network, in bytes. It is the same on every node, since a longer one silences a link.
 pub fn gossip_bytes_max(network: &Network) -> usize {
     (ANNOUNCEMENT_TAG_BYTES + network.block_bytes_max()).max(BUNDLE_BYTES_MAX)
 }
 
-/// The topic of blocks or transactions of a network.
+/// The gossip topic of a network's blocks or transactions.
 pub fn topic(network: &Network, kind: &str) -> String {
     format!("/quipu/{PROTOCOL_VERSION}/{}/{kind}", network.tag())
 }

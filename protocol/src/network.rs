@@ -1,5 +1,5 @@
-//! A network is a set of parameters. Their hash is in its genesis block, so nodes that disagree about one of
-//! them are on different networks from the first block on.
+//! A network is a set of parameters. Its genesis block carries their hash, so nodes that disagree about any parameter
+//! are on different networks from the first block on.
 
 use bincode::Encode;
 use serde::{Deserialize, Serialize};
@@ -12,30 +12,30 @@ use crate::hash::{BlockId, ParametersHash, tagged_hash};
 use crate::time::{Millis, UnixMillis};
 use crate::work::{Retarget, Target};
 
-/// No network allows longer blocks than this, in bytes, so that every block fits into one message.
+/// The longest block of any network, in bytes, so that every block fits into one message.
 pub const BLOCK_BYTES_LIMIT: usize = 4 << 20;
-/// A block has room for at least one large record, in bytes.
+/// The least limit on a block's length, in bytes, so that every block has room for a large record.
 const BLOCK_BYTES_LEAST: usize = 16 << 10;
-/// Longest name, in bytes.
+/// The longest name of a network, in bytes.
 const NAME_BYTES_MAX: usize = 32;
 
-/// What all nodes of a network have in common.
+/// The parameters that all nodes of a network share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
-    /// 1 to 32 of `a-z`, `0-9`, `-`.
+    /// The network's name: 1 to 32 of `a-z`, `0-9`, `-`.
     pub name: String,
     /// The genesis block's timestamp, in Unix milliseconds.
     pub genesis_time: UnixMillis,
-    /// Wanted time between blocks, in milliseconds.
+    /// The wanted time between blocks, in milliseconds.
     pub target_spacing: Millis,
     /// A block that is late by this many milliseconds gets twice its parent's target. 0 fixes the difficulty.
     pub half_life: Millis,
-    /// The easiest target, in compact form, and the first one.
+    /// The easiest target, in compact form. The genesis block has it.
     pub easiest_target: Target,
-    /// How many milliseconds a block's timestamp may be ahead of a node's clock.
+    /// The most milliseconds that a block's timestamp may be ahead of a node's clock.
     pub future_time_max: Millis,
-    /// What a block creates.
+    /// The coins that each block creates.
     pub subsidy: Amount,
     /// The least fee of a transaction.
     pub fee_min: Amount,
@@ -43,13 +43,13 @@ pub struct Parameters {
     pub block_bytes_max: u32,
 }
 
-/// Parameters that make no working network.
+/// A parameter that makes no working network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ParametersError {
-    /// Which parameter.
+    /// The parameter's name.
     pub field: &'static str,
-    /// What is wrong with it, and what would be right.
+    /// The problem, and what would be right.
     pub problem: String,
 }
 
@@ -69,12 +69,12 @@ impl Parameters {
         }
     }
 
-    /// For tests and lessons: any nonce nearly meets the target, for ever.
+    /// A network for tests and lessons: almost any nonce meets the target, and the difficulty never changes.
     pub fn dev() -> Self {
         Self { name: "dev".to_owned(), half_life: Millis(0), easiest_target: Target(0x2100_ffff), ..Self::lan() }
     }
 
-    /// The preset of that name.
+    /// The built-in network of that name.
     pub fn preset(name: &str) -> Option<Self> {
         match name {
             "lan" => Some(Self::lan()),
@@ -135,7 +135,7 @@ impl Parameters {
     }
 }
 
-/// A network: parameters that were checked, and the genesis block that they make.
+/// A network: checked parameters, and the genesis block that they make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     parameters: Parameters,
@@ -144,7 +144,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Checks the parameters and makes the genesis block. It needs no work and creates no coins.
+    /// Checks the parameters and makes the genesis block, which needs no work and creates no coins.
     pub fn new(parameters: Parameters) -> Result<Self, ParametersError> {
         parameters.check()?;
         let reward = Reward { to: Address([0; 20]), amount: Amount::ZERO };
@@ -161,7 +161,7 @@ impl Network {
         Ok(Self { parameters, genesis: Block { header, body }, genesis_id: header.id() })
     }
 
-    /// The parameters.
+    /// The parameters, which were checked.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -171,18 +171,18 @@ impl Network {
         &self.genesis
     }
 
-    /// The id of the block at height 0, which stands for the network.
+    /// The id of the block at height 0, which identifies the network.
     pub fn genesis_id(&self) -> BlockId {
         self.genesis_id
     }
 
-    /// The part of protocol names and topics that keeps networks apart: the first eight bytes of the genesis id in
+    /// The part of protocol names and topics that keeps networks apart: the first eight bytes of the genesis id, in
     /// hex.
     pub fn tag(&self) -> String {
         hex::encode(&self.genesis_id.0[..8])
     }
 
-    /// How targets follow the time that blocks take.
+    /// The rule by which targets follow the time between blocks.
     pub fn retarget(&self) -> Retarget {
         Retarget {
             spacing: self.parameters.target_spacing,

@@ -1,11 +1,12 @@
-//! What a record says: text, a file's fingerprint, JSON, and tags. A convention of users, not a rule of the chain.
+//! The meaning of a record's data: a text, a file's fingerprint or JSON, and tags. A convention of users, not a rule of
+//! the chain.
 //!
-//! A text without tags is its UTF-8 bytes as they are. All else is one compact JSON object, the *envelope*; README.md
-//! has its form. Bytes that differ from that form in anything are not an envelope, but text or bytes like any others: so
-//! nobody can make two readers see two different records in the same bytes.
+//! A text without tags is its plain UTF-8 bytes. Any other record is one compact JSON object, the *envelope*; README.md
+//! defines its form. Bytes that deviate from that form in any way are not an envelope, but text or bytes like any
+//! others, so nobody can make two readers see two different records in the same bytes.
 //!
-//! Always true: [`Record::read`] never fails, and reads what [`Record::to_data`] wrote as the same record. (Only raw
-//! bytes that happen to be UTF-8 are read as text.)
+//! Always true: [`Record::read`] never fails, and reads the output of [`Record::to_data`] as the same record. (Except
+//! that raw bytes that happen to be UTF-8 are read as text.)
 //!
 //! Not here: files themselves. A record carries a file's SHA-256, name and size, never the file.
 
@@ -22,9 +23,9 @@ use crate::transaction::RECORD_BYTES_MAX;
 pub const TAGS_MAX: usize = 8;
 /// The longest tag, in bytes.
 pub const TAG_BYTES_MAX: usize = 32;
-/// The longest name of a file, in bytes: what common file systems allow.
+/// The longest name of a file, in bytes, which is the limit of common file systems.
 pub const FILE_NAME_BYTES_MAX: usize = 255;
-/// How many arrays and objects of a record's JSON may be inside each other, so that every reader has stack enough.
+/// The deepest nesting of arrays and objects in a record's JSON, so that every reader has enough stack.
 pub const JSON_DEPTH_MAX: usize = 64;
 
 /// The version in every envelope.
@@ -35,26 +36,26 @@ const VERSION: u8 = 1;
 #[serde(transparent)]
 pub struct Tag(String);
 
-/// Why a text is no tag.
+/// The reason why a text is not a tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TagError {
-    /// Nothing.
+    /// The text is empty.
     #[error("a tag can't be empty")]
     Empty,
-    /// More than [`TAG_BYTES_MAX`].
+    /// The tag has more than [`TAG_BYTES_MAX`] bytes.
     #[error("a tag of {bytes} bytes is over the limit of {TAG_BYTES_MAX}: choose a shorter word")]
     TooLong {
-        /// Its length.
+        /// The tag's length, in bytes.
         bytes: usize,
     },
-    /// A blank, a control character or a comma.
+    /// The tag has a blank, a control character or a comma.
     #[error("a tag is one word: leave out blanks, commas and control characters")]
     Character,
 }
 
 impl Tag {
-    /// The word.
+    /// The tag's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -88,76 +89,77 @@ impl<'de> Deserialize<'de> for Tag {
     }
 }
 
-/// What a record is about, and words to find it by.
+/// The content of a record, and words to find it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// At most [`TAGS_MAX`], no two the same.
     pub tags: Vec<Tag>,
-    /// What it is about.
+    /// The recorded text, file or JSON.
     pub content: Content,
 }
 
-/// What a record is about.
+/// The content of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Any text.
+    /// Any text without tags, or text in an envelope.
     Text(String),
-    /// A file that is elsewhere.
+    /// The fingerprint of a file, which is kept elsewhere.
     File {
-        /// Of its bytes.
+        /// SHA-256 of the file's bytes.
         sha256: [u8; 32],
-        /// Without folders: 1 to [`FILE_NAME_BYTES_MAX`] bytes, no `/`, no `\`, no control characters, not `.` or `..`.
+        /// The name without folders: 1 to [`FILE_NAME_BYTES_MAX`] bytes, no `/`, no `\`, no control characters, not `.`
+        /// or `..`.
         name: String,
-        /// In bytes.
+        /// The file's length, in bytes.
         size: u64,
     },
-    /// One JSON value as it was typed, no deeper than [`JSON_DEPTH_MAX`]. Blanks around it are dropped when it is written.
+    /// One JSON value as it was typed, no deeper than [`JSON_DEPTH_MAX`]. Writing drops blanks around it.
     Json(String),
-    /// What is not UTF-8. Can't have tags.
+    /// Raw bytes that are not UTF-8. They cannot have tags.
     Bytes(Vec<u8>),
 }
 
-/// Why something can't be put on the chain as a record.
+/// The reason why a record cannot be put on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// More bytes than a transaction carries, the envelope included.
+    /// The data, envelope included, is longer than a transaction may carry.
     #[error("a record of {bytes} bytes is over the limit of {max}: record a file with it instead")]
     TooLong {
-        /// Its length.
+        /// Length of the data, in bytes.
         bytes: usize,
-        /// [`RECORD_BYTES_MAX`].
+        /// The limit in bytes, [`RECORD_BYTES_MAX`].
         max: usize,
     },
-    /// More than [`TAGS_MAX`].
+    /// The record has more than [`TAGS_MAX`] tags.
     #[error("{count} tags are more than the limit of {TAGS_MAX}: leave some out")]
     TooManyTags {
-        /// How many.
+        /// The number of tags.
         count: usize,
     },
-    /// The same tag twice.
+    /// The record has the same tag twice.
     #[error("the tag {tag} is given twice: leave one out")]
     RepeatedTag {
-        /// Which.
+        /// The repeated tag.
         tag: Tag,
     },
-    /// Not the name of a file, or one with folders.
+    /// The name is not that of a file, or has folders.
     #[error("a file's name has 1 to {FILE_NAME_BYTES_MAX} bytes without folders and control characters: rename it")]
     FileName,
-    /// Not JSON.
+    /// The text is not JSON.
     #[error("not JSON: {problem}")]
     Json {
-        /// What and where.
+        /// The parser's message, with the position.
         problem: String,
     },
-    /// JSON deeper than [`JSON_DEPTH_MAX`].
+    /// The JSON is deeper than [`JSON_DEPTH_MAX`].
     #[error("JSON with {depth} levels is over the limit of {JSON_DEPTH_MAX}: record it as a file instead")]
     JsonTooDeep {
-        /// How deep.
+        /// The depth of the JSON, in levels.
         depth: usize,
     },
-    /// Raw bytes with tags.
-    #[error("bytes that are no text can't have tags: record them as a file instead")]
+    /// Raw bytes cannot have tags.
+    #[error("bytes that are not text can't have tags: record them as a file instead")]
     TaggedBytes,
 }
 
@@ -181,7 +183,7 @@ impl Record {
         Ok(data)
     }
 
-    /// What any data says.
+    /// Reads any data as a record.
     pub fn read(data: &[u8]) -> Self {
         match std::str::from_utf8(data) {
             Ok(text) => read_envelope(text).unwrap_or_else(|| Self::text(text)),
@@ -189,8 +191,8 @@ impl Record {
         }
     }
 
-    /// What to look for when one has the content: a file's SHA-256, or that of the bytes of the text or the JSON. So a
-    /// text is found by a file that holds it.
+    /// The hash by which a record is found from its content: a file's SHA-256, or that of the bytes of the text or the
+    /// JSON. So a file that holds a recorded text finds it.
     pub fn content_hash(&self) -> [u8; 32] {
         match &self.content {
             Content::File { sha256, .. } => *sha256,
@@ -224,7 +226,7 @@ fn is_file_name(name: &str) -> bool {
     fits && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\')
 }
 
-/// How many arrays and objects are inside each other. Brackets in strings do not count.
+/// The deepest nesting of arrays and objects. Brackets in strings do not count.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -242,7 +244,7 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-/// The JSON object around all that is not plain text. Fields are written in this order.
+/// The JSON object around every content other than plain text. Fields are written in this order.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Envelope {
@@ -252,15 +254,15 @@ struct Envelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<File>,
-    // Not plainly an `Option`, to which `null` would be nothing at all.
+    file: Option<FileFields>,
+    // A plain `Option` would read `null` as an absent field.
     #[serde(default, deserialize_with = "some_json", skip_serializing_if = "Option::is_none")]
     json: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct FileFields {
     #[serde(with = "hex::serde")]
     sha256: [u8; 32],
     name: String,
@@ -277,7 +279,7 @@ impl Envelope {
         match &record.content {
             Content::Text(text) => envelope.text = Some(text.clone()),
             Content::File { sha256, name, size } => {
-                envelope.file = Some(File { sha256: *sha256, name: name.clone(), size: *size });
+                envelope.file = Some(FileFields { sha256: *sha256, name: name.clone(), size: *size });
             }
             Content::Json(json) => {
                 let value = RawValue::from_string(json.clone());
@@ -295,7 +297,7 @@ impl Envelope {
     fn into_record(self) -> Option<Record> {
         let content = match (self.text, self.file, self.json) {
             (Some(text), None, None) => Content::Text(text),
-            (None, Some(File { sha256, name, size }), None) => Content::File { sha256, name, size },
+            (None, Some(FileFields { sha256, name, size }), None) => Content::File { sha256, name, size },
             (None, None, Some(json)) => Content::Json(String::from(Box::<str>::from(json))),
             _ => return None,
         };
@@ -303,9 +305,9 @@ impl Envelope {
     }
 }
 
-/// The record in an envelope; nothing if the text is not exactly what is written for that record.
+/// The record in an envelope, or `None` if the text is not exactly the one that is written for that record.
 fn read_envelope(text: &str) -> Option<Record> {
-    // Values are skipped without recursion, and what is not skipped is bounded by the parser.
+    // Values are skipped without recursion; the parser bounds the depth of the others.
     let envelope: Envelope = serde_json::from_str(text).ok()?;
     if envelope.quipu != VERSION || envelope.to_json() != text {
         return None;
@@ -349,7 +351,7 @@ mod tests {
             ),
             (record(&[], json("null")), r#"{"quipu":1,"json":null}"#.to_owned()),
             (record(&["t"], json("{\"b\": 1.50}")), r#"{"quipu":1,"tags":["t"],"json":{"b": 1.50}}"#.to_owned()),
-            // A text that looks like an envelope is wrapped, or it would be read as what is in it.
+            // A text that looks like an envelope is wrapped, or it would be read as the content of that envelope.
             (
                 record(&[], text(r#"{"quipu":1,"text":"x"}"#)),
                 r#"{"quipu":1,"text":"{\"quipu\":1,\"text\":\"x\"}"}"#.to_owned(),

@@ -22,7 +22,7 @@ impl Millis {
         Self(seconds * 1000)
     }
 
-    /// What is left of this span after `other`, zero if `other` is the longer one.
+    /// The rest of this span after `other`, zero if `other` is the longer one.
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }

@@ -1,4 +1,4 @@
-//! Transactions: what an account's owner signs.
+//! Transactions: the statements that an account's owner signs.
 
 use bincode::{Decode, Encode};
 
@@ -11,25 +11,25 @@ use crate::merkle;
 /// The most data that one record carries, in bytes (rule R3).
 pub const RECORD_BYTES_MAX: usize = 4096;
 
-/// The first bytes of everything that is signed, so that no signature made for another purpose fits.
+/// The first bytes of everything that is signed, so that a signature made for another purpose never fits.
 const SIGNING_DOMAIN: &[u8] = b"quipu transaction 1\n";
 
-/// What a transfer's encoding has more than that of an empty record: recipient 20, amount 8, and no count of 8.
+/// The difference between a transfer's encoding and that of an empty record: recipient 20, amount 8, and no count of 8.
 const TRANSFER_BYTES_MORE: usize = 20;
 
-/// What a transaction does.
+/// The effect of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Action {
     /// Moves coins from the sender to another account.
     Transfer {
-        /// Who gets the coins.
+        /// The recipient of the coins.
         to: Address,
-        /// How much, more than zero.
+        /// The number of coins, more than zero.
         amount: Amount,
     },
     /// Puts data on the chain, signed by the sender.
     Record {
-        /// Any bytes, at most [`RECORD_BYTES_MAX`].
+        /// Any bytes, at most [`RECORD_BYTES_MAX`] of them.
         data: List<u8>,
     },
 }
@@ -39,20 +39,20 @@ pub enum Action {
 pub struct Transaction {
     /// The key whose account pays.
     pub sender: PublicKey,
-    /// How many transactions the account has made before this one.
+    /// The number of transactions that the account has made before this one.
     pub nonce: u64,
-    /// Paid to the miner.
+    /// The coins paid to the miner.
     pub fee: Amount,
-    /// What it does.
+    /// A transfer or a record.
     pub action: Action,
 }
 
 /// A transaction with its sender's signature over [`Transaction::signing_bytes`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct SignedTransaction {
-    /// What was signed.
+    /// The signed content.
     pub transaction: Transaction,
-    /// By whom: valid for the sender's key.
+    /// The signature, valid for the sender's key.
     pub signature: Signature,
 }
 
@@ -68,7 +68,7 @@ impl Transaction {
         [SIGNING_DOMAIN, genesis.as_bytes(), &encode(self)].concat()
     }
 
-    /// The genesis block and the transaction that such bytes are of.
+    /// Decodes signing bytes into the genesis block's id and the transaction.
     pub fn from_signing_bytes(bytes: &[u8]) -> Result<(BlockId, Self), DecodeError> {
         let rest = bytes.strip_prefix(SIGNING_DOMAIN).and_then(|rest| rest.split_first_chunk());
         let (genesis, rest) = rest.ok_or_else(|| DecodeError::Malformed("another domain".to_owned()))?;
@@ -80,7 +80,7 @@ impl Transaction {
         Self::id_of_encoding(&encode(self), genesis)
     }
 
-    /// [`Transaction::id`] from the encoding, which nobody has to make again.
+    /// [`Transaction::id`] from an encoding that exists already.
     pub(crate) fn id_of_encoding(encoded: &[u8], genesis: &BlockId) -> TransactionId {
         TransactionId(sha256(&[SIGNING_DOMAIN, genesis.as_bytes(), encoded]))
     }
@@ -91,7 +91,7 @@ impl Transaction {
         SignedTransaction { transaction: self, signature }
     }
 
-    /// What leaves the sender's account: the fee and what is transferred. `None` if that is over 64 bits.
+    /// The coins that leave the sender's account: the fee and the transferred amount. `None` if that exceeds 64 bits.
     pub fn spends(&self) -> Option<Amount> {
         match &self.action {
             Action::Transfer { amount, .. } => self.fee.checked_add(*amount),
@@ -101,7 +101,7 @@ impl Transaction {
 }
 
 impl SignedTransaction {
-    /// The length of its encoding, in bytes, found without encoding it.
+    /// Length of the encoding, in bytes, computed without encoding.
     pub fn length(&self) -> usize {
         Self::ENCODED_BYTES_MIN
             + match &self.transaction.action {

@@ -15,32 +15,32 @@ pub enum Violation {
     /// R1: bytes are the one encoding of a value.
     #[error("{0}")]
     Encoding(#[from] DecodeError),
-    /// R2: an encoded block is no longer than the network allows. Both in bytes.
+    /// R2: an encoded block is no longer than the network allows.
     #[error("a block of {length} bytes is over the network's limit of {limit}")]
     BlockTooLong {
-        /// Bytes of the block.
+        /// Length of the block, in bytes.
         length: usize,
-        /// Bytes allowed.
+        /// The network's limit, in bytes.
         limit: usize,
     },
     /// R3: a record carries a bounded number of bytes.
     #[error("a record of {length} bytes is over the limit of {limit}")]
     RecordTooLong {
-        /// Bytes of data.
+        /// Length of the record's data, in bytes.
         length: usize,
-        /// Bytes allowed.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// R4: the header has a known version.
     #[error("block version {version} is unknown; a newer quipu may understand it")]
     Version {
-        /// The header's.
+        /// The version in the header.
         version: u32,
     },
     /// R5: the target is the compact form of a bound between the hardest and the network's easiest.
     #[error("{target} is not a target of this network")]
     TargetForm {
-        /// The header's.
+        /// The target in the header.
         target: Target,
     },
     /// R6: the id does not exceed the target.
@@ -48,23 +48,23 @@ pub enum Violation {
     WorkTooLow {
         /// The header's hash.
         id: BlockId,
-        /// The header's target.
+        /// The target in the header.
         target: Target,
     },
     /// R7: the header's root is the body's.
     #[error("the body's root is {actual}, not {claimed} as the header says")]
     BodyRoot {
-        /// In the header.
+        /// The root in the header.
         claimed: LeafHash,
-        /// Of the body.
+        /// The root of the body.
         actual: LeafHash,
     },
     /// R8: a transaction pays at least the network's least fee.
     #[error("the fee {fee} is less than this network's least fee {least}")]
     FeeTooLow {
-        /// Offered.
+        /// The fee that the transaction pays.
         fee: Amount,
-        /// Asked for.
+        /// The network's least fee.
         least: Amount,
     },
     /// R9: a transfer moves more than nothing.
@@ -73,67 +73,67 @@ pub enum Violation {
     /// R10: the signature is valid for the sender's key, the network and the transaction.
     #[error("transaction {id} is not signed by its sender")]
     Signature {
-        /// The transaction.
+        /// The transaction's id.
         id: TransactionId,
     },
     /// R11: the height is the parent's plus one.
     #[error("height {height} does not follow the parent's height {parent}")]
     Height {
-        /// The header's.
+        /// The height in the header.
         height: Height,
-        /// The parent's.
+        /// The parent's height.
         parent: Height,
     },
     /// R12: the timestamp is not before the parent's.
     #[error("the timestamp is {} before the parent's", parent.saturating_since(*timestamp))]
     TimeBeforeParent {
-        /// The header's.
+        /// The timestamp in the header.
         timestamp: UnixMillis,
-        /// The parent's.
+        /// The parent's timestamp.
         parent: UnixMillis,
     },
     /// R13: the target is the one that the retargeting rule gives.
     #[error("the target is {target} where the rule gives {expected}")]
     TargetRule {
-        /// The header's.
+        /// The target in the header.
         target: Target,
-        /// By the rule.
+        /// The target by the retargeting rule.
         expected: Target,
     },
     /// R14: the timestamp is not too far ahead of the local clock. The only rule that time heals.
     #[error("the timestamp is {ahead} ahead of our clock, more than {limit}")]
     TimeTooFarAhead {
-        /// By how much.
+        /// The span between the local clock and the timestamp.
         ahead: Millis,
-        /// What is allowed.
+        /// The network's limit on that span.
         limit: Millis,
     },
     /// R15: a transaction's nonce is the number of transactions that its sender has made.
     #[error("transaction {id} has nonce {nonce} where the account is at {expected}")]
     Nonce {
-        /// The transaction.
+        /// The transaction's id.
         id: TransactionId,
-        /// Its nonce.
+        /// The nonce in the transaction.
         nonce: u64,
-        /// The account's.
+        /// The nonce of the account.
         expected: u64,
     },
-    /// R16: a sender has what it spends.
+    /// R16: a sender owns the coins that it spends.
     #[error("{sender} has {balance}, not enough for transaction {id}")]
     Balance {
-        /// The transaction.
+        /// The transaction's id.
         id: TransactionId,
-        /// Who pays.
+        /// The account that pays.
         sender: Address,
-        /// What is there.
+        /// The coins in the account.
         balance: Amount,
     },
     /// R17: the reward is the subsidy and the fees, exactly.
     #[error("the reward is {amount} where subsidy and fees make {expected}")]
     Reward {
-        /// In the block.
+        /// The reward in the block.
         amount: Amount,
-        /// By the rule.
+        /// The sum of the subsidy and the fees.
         expected: Amount,
     },
     /// R18: no sum exceeds 64 bits.
@@ -142,19 +142,19 @@ pub enum Violation {
     /// R19: a chain begins with the network's genesis block.
     #[error("block {id} at height 0 is not this network's genesis")]
     Genesis {
-        /// The block at height 0.
+        /// The id of the block at height 0.
         id: BlockId,
     },
 }
 
-/// What a violation says about a block, and so what a node may remember.
+/// The party that a violation blames, which decides what a node may remember.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// Those bytes alone: another body may fit the same header. Blame who sent it, and forget the block.
+    /// These bytes alone: another body may fit the same header. Blame the sender, and forget the block.
     Bytes,
-    /// The header, and so the block and all that is built on it, for ever.
+    /// The header: the block and all its descendants are invalid for ever.
     Block,
-    /// Nobody: ask again later.
+    /// Nobody: try again later.
     Nobody,
 }
 
@@ -184,10 +184,10 @@ impl Violation {
         }
     }
 
-    /// What it says about the block in which it was found.
+    /// The part of the block that this violation condemns.
     ///
-    /// Only what the header commits to condemns the header: bytes that do not decode or do not have the root
-    /// may be a mutilated copy of a good block.
+    /// Only faults that the header commits to condemn the header: bytes that do not decode or do not have the root may
+    /// be a mutilated copy of a good block.
     pub fn blame(&self) -> Blame {
         match self {
             Self::Encoding(_) | Self::BodyRoot { .. } => Blame::Bytes,

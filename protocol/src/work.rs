@@ -1,4 +1,4 @@
-//! Proof of work: targets, the work they stand for, and how the target follows the hash rate.
+//! Proof of work: targets, the work that they stand for, and retargeting to the hash rate.
 
 use std::fmt;
 use std::iter::Sum;
@@ -14,9 +14,8 @@ use crate::time::{Millis, UnixMillis};
 /// The bound that a block's id must not exceed, in Bitcoin's compact form: the top byte is an exponent
 /// `e`, the low 23 bits a mantissa `m`, the bound is `m * 256^(e - 3)`.
 ///
-/// Not every `u32` is a target. [`Target::expand`] is `None` for zero, for the sign bit, for more than 256
-/// bits, for a bound below 2^160, and for a mantissa that is not as long as it can be (so every bound has one
-/// compact form).
+/// Not every `u32` is a target. [`Target::expand`] is `None` for zero, for the sign bit, for more than 256 bits, for a
+/// bound below 2^160, and for a mantissa that is shorter than it can be (so every bound has one compact form).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Target(pub u32);
@@ -40,7 +39,7 @@ impl Target {
         (bound >= HARDEST && Self::compress(bound) == self).then_some(bound)
     }
 
-    /// The compact form of the largest bound that is not above `bound` and has one.
+    /// The compact form of the largest representable bound that is not above `bound`.
     pub fn compress(bound: U256) -> Self {
         let bytes = (256 - bound.leading_zeros()).div_ceil(8);
         let mantissa = if bytes <= 3 { bound << (8 * (3 - bytes)) } else { bound >> (8 * (bytes - 3)) }.as_u32();
@@ -53,7 +52,7 @@ impl Target {
         self.expand().is_some_and(|bound| U256::from_be_bytes(id.0) <= bound)
     }
 
-    /// Expected number of hashes to meet this target: floor(2^256 / (bound + 1)). Zero if it is no target.
+    /// The expected number of hashes to meet this target: floor(2^256 / (bound + 1)). Zero if it is not a target.
     pub fn work(self) -> Work {
         let Some(bound) = self.expand() else { return Work::ZERO };
         // 2^256 does not fit, but floor(2^256 / (b + 1)) = floor((2^256 - 1 - b) / (b + 1)) + 1.
@@ -72,13 +71,13 @@ impl fmt::Display for Target {
 pub struct Work(pub u128);
 
 impl Work {
-    /// No work at all.
+    /// Zero work.
     pub const ZERO: Self = Self(0);
 }
 
 impl Add for Work {
     type Output = Self;
-    /// Saturates, which the bound on targets keeps out of reach for chains of less than 2^32 blocks.
+    /// Saturates, which the bound on targets puts out of reach of chains below 2^32 blocks.
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
@@ -96,14 +95,14 @@ impl fmt::Display for Work {
     }
 }
 
-/// How a network sets its targets.
+/// The retargeting rule of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retarget {
-    /// Wanted time between blocks.
+    /// The wanted time between blocks.
     pub spacing: Millis,
-    /// A block that is late by this much gets twice its parent's target. Zero: the target never changes.
+    /// A block that is late by this much gets twice its parent's target. Zero fixes the target.
     pub half_life: Millis,
-    /// No target is easier than this one.
+    /// The easiest target: no block's target is easier.
     pub easiest: Target,
 }
 

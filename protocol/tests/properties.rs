@@ -1,11 +1,11 @@
-//! What must hold for any input: properties checked on random values and random bytes.
+//! Properties that hold for any input, checked on random values and random bytes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use quipu_protocol::block::HEADER_BYTES;
 use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::encode::{decode, encode};
-use quipu_protocol::ledger::Change;
+use quipu_protocol::ledger::AccountChange;
 use quipu_protocol::message::{RESPONSE_BYTES_MAX, Request, Response, Status};
 use quipu_protocol::work::Retarget;
 use quipu_protocol::*;
@@ -87,7 +87,7 @@ fn response() -> impl Strategy<Value = Response> {
     ]
 }
 
-/// A block by short ids of any width, as whoever knows other transactions announces it.
+/// A compact block with ids of any width, as announced by a node that knows other transactions.
 fn compact() -> impl Strategy<Value = CompactBlock> {
     let widths = compact::ID_BITS_MIN..=compact::ID_BITS_MAX;
     (block(), vec(hash_bytes().prop_map(LeafHash), 0..3), widths).prop_map(|(block, others, id_bits)| {
@@ -95,7 +95,7 @@ fn compact() -> impl Strategy<Value = CompactBlock> {
     })
 }
 
-/// A valid encoding of each type that peers send.
+/// A valid encoding of any type that peers send.
 fn encoding() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         header().prop_map(|value| encode(&value)),
@@ -108,7 +108,7 @@ fn encoding() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// One change of the sort that happens to bytes or that an attacker makes.
+/// One change of a kind that damage or an attacker makes.
 #[derive(Debug, Clone)]
 enum Mutation {
     Set(u8),
@@ -145,8 +145,8 @@ fn mutate(bytes: &mut Vec<u8>, at: usize, mutation: &Mutation) {
     }
 }
 
-/// Decodes as every type that peers send. What is accepted must encode to the very same bytes, so no value has two
-/// encodings; and checking it must not panic either.
+/// Decodes bytes as every type that peers send. An accepted value must encode to the very same bytes, so that no value
+/// has two encodings; and checking it must not panic either.
 fn decode_as_everything(bytes: &[u8], network: &Network) {
     fn one<T: bincode::Encode + bincode::Decode<()>>(bytes: &[u8]) -> Option<T> {
         let value = decode::<T>(bytes, RESPONSE_BYTES_MAX).ok()?;
@@ -163,7 +163,7 @@ fn decode_as_everything(bytes: &[u8], network: &Network) {
         assert!(!bundle.is_empty() && bundle.len() <= BUNDLE_TRANSACTIONS_MAX && bundle.length() == bytes.len());
     }
     if let Some(block) = one::<Block>(bytes) {
-        // Transactions are judged only in blocks with work, so judge them here as well.
+        // Transactions are judged only in blocks with work, so this judges them here as well.
         let _ = check::check_transactions(block.body.transactions.to_vec(), network);
     }
     one::<Delta>(bytes);
@@ -303,7 +303,7 @@ proptest! {
     }
 }
 
-/// A move of a random game: somebody pays somebody, or writes something down.
+/// A move of a random game: a transfer or a record.
 #[derive(Debug, Clone)]
 struct Move {
     from: usize,
@@ -349,7 +349,7 @@ impl Game {
         (0..PLAYERS).map(|player| self.ledger.account(&self.address(player))).collect()
     }
 
-    /// A valid block of those moves that can be paid for.
+    /// A valid block of the moves that the players can pay for.
     fn block(&self, miner: usize, moves: &[Move]) -> CheckedBlock {
         let mut overlay = ledger::Overlay::new(&self.ledger);
         let (mut transactions, mut reward) = (Vec::new(), self.network.parameters().subsidy);
@@ -401,8 +401,8 @@ proptest! {
             let (before, total, accounts) = (game.state(), game.total(), game.ledger.len());
             let delta = game.ledger.connect(&block, &game.network).expect("made by the rules");
             prop_assert_eq!(decode::<Delta>(&encode(&delta), RESPONSE_BYTES_MAX), Ok(delta.clone()));
-            prop_assert!(delta.changes.windows(2).all(|pair: &[Change]| pair[0].address < pair[1].address));
-            prop_assert_eq!(game.state(), before.clone(), "connect computes and changes nothing");
+            prop_assert!(delta.changes.windows(2).all(|pair: &[AccountChange]| pair[0].address < pair[1].address));
+            prop_assert_eq!(game.state(), before.clone(), "connect must not change the ledger");
             game.ledger.apply(&delta);
             prop_assert_eq!(game.total(), total + u128::from(Amount::COIN.units()));
             history.push((delta, before, accounts));

@@ -2,25 +2,19 @@
 
 use quipu_protocol::work::Retarget;
 use quipu_protocol::{Network, Parameters, Target, UnixMillis};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, and good enough for solve times.
-struct Random(u64);
+/// Random solve times.
+struct Random(ChaCha20Rng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From the open interval between 0 and 1.
+    /// A number from the open interval between 0 and 1.
     fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        ((self.0.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
-    /// Work, in hashes, until an event that comes once in a hash on average.
+    /// The work, in hashes, until an event that happens once in a hash on average.
     fn exponential(&mut self) -> f64 {
         -self.unit().ln()
     }
@@ -30,17 +24,17 @@ fn rule() -> Retarget {
     Network::new(Parameters::lan()).expect("a preset is valid").retarget()
 }
 
-/// A miner renews the timestamp of its header, and with it the target, this often.
+/// Interval at which a miner renews the timestamp of its header, and with it the target.
 const RENEWAL_MILLIS: u64 = 500;
 
-struct Miner {
+struct TimedMiner {
     /// Hashes per millisecond.
     rate: f64,
     /// How far ahead of the true time its timestamps are, in milliseconds.
     ahead: u64,
 }
 
-struct Chain {
+struct TimedChain {
     rule: Retarget,
     target: Target,
     timestamp: UnixMillis,
@@ -48,15 +42,15 @@ struct Chain {
     now: UnixMillis,
 }
 
-impl Chain {
+impl TimedChain {
     fn new() -> Self {
         let rule = rule();
         let start = UnixMillis(1_800_000_000_000);
         Self { rule, target: Target(0x1d00_ffff), timestamp: start, now: start }
     }
 
-    /// Mines a block; tells by which miner. The hazard is the sum of rate / work over the time that passes.
-    fn mine(&mut self, miners: &[Miner], random: &mut Random) -> usize {
+    /// Mines a block and returns its miner's index. The hazard is the sum of rate / work over the passing time.
+    fn mine(&mut self, miners: &[TimedMiner], random: &mut Random) -> usize {
         let mut left = random.exponential();
         loop {
             let attempts: Vec<(UnixMillis, Target, f64)> = miners
@@ -88,15 +82,15 @@ impl Chain {
     }
 }
 
-/// One miner that the rule gives a block every 10 s at difficulty 1.
+/// The rate of one miner that finds a block every 10 s at difficulty 1.
 fn whole_rate() -> f64 {
     Target(0x1d00_ffff).work().0 as f64 / 10_000.0
 }
 
 #[test]
 fn blocks_come_every_ten_seconds_on_average() {
-    let (mut chain, mut random) = (Chain::new(), Random(1));
-    let miners = [Miner { rate: whole_rate(), ahead: 0 }];
+    let (mut chain, mut random) = (TimedChain::new(), Random(ChaCha20Rng::seed_from_u64(1)));
+    let miners = [TimedMiner { rate: whole_rate(), ahead: 0 }];
     for _ in 0..200 {
         chain.mine(&miners, &mut random);
     }
@@ -110,11 +104,11 @@ fn blocks_come_every_ten_seconds_on_average() {
 
 #[test]
 fn forward_dating_gains_under_three_percent() {
-    let (mut chain, mut random) = (Chain::new(), Random(2));
+    let (mut chain, mut random) = (TimedChain::new(), Random(ChaCha20Rng::seed_from_u64(2)));
     let share = 0.30;
     let miners = [
-        Miner { rate: whole_rate() * (1.0 - share), ahead: 0 },
-        Miner { rate: whole_rate() * share, ahead: rule_future_millis() },
+        TimedMiner { rate: whole_rate() * (1.0 - share), ahead: 0 },
+        TimedMiner { rate: whole_rate() * share, ahead: rule_future_millis() },
     ];
     let (blocks, mut won) = (40_000, 0);
     for _ in 0..blocks {
@@ -128,14 +122,14 @@ fn rule_future_millis() -> u64 {
     Parameters::lan().future_time_max.0
 }
 
-/// A night without miners, or the loss of most of them, costs minutes, not days.
+/// A network that lost its miners, or most of them, needs minutes to recover, not days.
 #[test]
 fn a_lone_machine_wakes_a_network_that_lost_the_rest() {
     let mut firsts: Vec<u64> = (0..12)
         .map(|seed| {
-            let (mut chain, mut random) = (Chain::new(), Random(100 + seed));
+            let (mut chain, mut random) = (TimedChain::new(), Random(ChaCha20Rng::seed_from_u64(100 + seed)));
             let start = chain.now.0;
-            chain.mine(&[Miner { rate: whole_rate() / 143.0, ahead: 0 }], &mut random);
+            chain.mine(&[TimedMiner { rate: whole_rate() / 143.0, ahead: 0 }], &mut random);
             chain.now.0 - start
         })
         .collect();

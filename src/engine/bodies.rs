@@ -1,23 +1,24 @@
-//! A bounded cache of block bodies and of what undoes them. Everything in it is in the store too.
+//! A bounded cache of block bodies and of their deltas. The store holds everything that is in it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::{CheckedBlock, Delta};
 
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 
-/// Encoded length of the cached blocks, in bytes, unless the shell sets another. The ones that were put in first leave first.
+/// Encoded length of the cached blocks, in bytes, unless the shell sets another. The oldest insertions are evicted
+/// first.
 pub(crate) const BODY_CACHE_BYTES_MAX: usize = 32 << 20;
 
-/// A block, and what connecting it changed if it was connected.
+/// A block, and the effect of connecting it, if it was connected.
 #[derive(Debug, Clone)]
 pub(crate) struct Cached {
     pub(crate) block: Arc<CheckedBlock>,
     pub(crate) delta: Option<Arc<Delta>>,
 }
 
-/// The cache.
+/// A cache of blocks in memory, by their number in the tree.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     cached: HashMap<BlockRef, Cached>,
@@ -37,7 +38,7 @@ impl Bodies {
         self.cached.get(&block)
     }
 
-    /// Adds a block, or what undoes it to one that is there.
+    /// Adds a block, or the delta of a block that is there.
     pub(crate) fn insert(&mut self, block: BlockRef, entry: Cached) {
         let length = entry.block.length();
         if self.cached.insert(block, entry).is_none() {
@@ -45,18 +46,18 @@ impl Bodies {
             self.bytes += length;
         }
         while self.bytes > self.bytes_max && self.order.len() > 1 {
-            let oldest = self.order.pop_front().expect("more than one is there");
-            let left = self.cached.remove(&oldest).expect("the order names what is cached");
+            let oldest = self.order.pop_front().expect("the cache holds more than one block");
+            let left = self.cached.remove(&oldest).expect("the order names cached blocks only");
             self.bytes -= left.block.length();
         }
     }
 
-    /// Changes the bound for what comes from now on.
+    /// Changes the bound, from the next insertion on.
     pub(crate) fn set_bytes_max(&mut self, bytes_max: usize) {
         self.bytes_max = bytes_max;
     }
 
-    /// Encoded length of what is cached, in bytes.
+    /// Encoded length of the cached blocks, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

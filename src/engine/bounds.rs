@@ -1,35 +1,35 @@
-//! The bound of every container of the engine, and how full it is: what tests and the simulator's judge compare.
+//! The bound of every container of the engine, and how full it is. Tests and the simulator's judge compare the two.
 //!
-//! | container | its bound | what is given up |
+//! | container | bound | gives way |
 //! | --- | --- | --- |
 //! | headers | none: each costs the work in it, and blocks of branches far behind are not kept | nothing |
 //! | accounts | none: the state of the chain | nothing |
 //! | cached bodies | `BODY_CACHE_BYTES_MAX` and one block | the oldest |
-//! | memory pool, in all, of a sender, of a peer | see [`mempool`] | the worst paying |
-//! | orphans, in all and of a peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
-//! | blocks that are put together, in all, in bytes, of a peer | `RECONSTRUCTIONS_MAX` and what is beside it | the newest |
-//! | attempts at that which are remembered | `TRIES_MAX` | the oldest |
-//! | offered blocks, in all and of a peer | `OFFERED_MAX`, `OFFERED_PER_PEER_MAX` | the newest |
-//! | transactions before their check, in all and of a peer | `UNCHECKED_MAX`, `UNCHECKED_BYTES_MAX`, three quarters | the newest |
-//! | bundles that wait for their verdict | `JUDGED_MAX`: each has a transaction before or in its check | |
-//! | transactions to be announced | `BUNDLE_TRANSACTIONS_MAX`, and `BUNDLE_BYTES_MAX` | go at once |
+//! | memory pool, in all, per sender, per peer | see [`mempool`] | the worst paying |
+//! | orphans, in all and per peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
+//! | blocks being reconstructed, in all, in bytes, per peer | `RECONSTRUCTIONS_MAX` and its neighbours | the newest |
+//! | remembered attempts at reconstruction | `TRIES_MAX` | the oldest |
+//! | offered blocks, in all and per peer | `OFFERED_MAX`, `OFFERED_PER_PEER_MAX` | the newest |
+//! | unchecked transactions, in all, per peer | `UNCHECKED_MAX`, `UNCHECKED_BYTES_MAX`, three quarters | the newest |
+//! | bundles without a verdict | `JUDGED_MAX`: each has a transaction that is unchecked or being checked | |
+//! | transactions to announce | `BUNDLE_TRANSACTIONS_MAX`, and `BUNDLE_BYTES_MAX` | none: sent at once |
 //! | refused transactions | `REFUSED_MAX` | the oldest |
 //! | sessions | the shell's limit on connections | |
-//! | headers of a session that show less work than ours | `CANDIDATE_HEADERS_MIN`, or four times our branch | all of them |
-//! | questions to a session: one status, one of another kind, and late ones | `LATE_PER_PEER_MAX` | the oldest |
-//! | a session's transactions to be pulled | `RESPONSE_IDS_MAX` | the last of an answer |
-//! | blocks that are asked for or being checked | `BLOCKS_AHEAD_MAX`, and what the questions above name | are not asked for |
-//! | checks under way | what the three above bring | |
-//! | deferred requests of a peer | `DEFERRED_PER_PEER_MAX` | the newest are refused |
-//! | commands that wait | the shell's limit; `RESOLVING_MAX` | are refused |
-//! | batches that are not durable | `UNPERSISTED_BATCHES_MAX`, `UNPERSISTED_BYTES_MAX`, and what else comes | no block is asked for |
-//! | blocks taken off by a reorganisation | `LEFT_BYTES_MAX`, and `OWN_LEFT_BYTES_MAX` for what the own account sent | the newest |
-//! | what a reorganisation writes | one delta for each block that it moves; it is one batch, or none | nothing |
-//! | blocks of the user that wait for their answer | `SUBMITTED_MAX` | are refused |
+//! | headers of a session with less work than ours | `CANDIDATE_HEADERS_MIN`, or four times our branch | all |
+//! | questions to a session: one status, one other, and late ones | `LATE_PER_PEER_MAX` | the oldest |
+//! | transactions to pull from a session | `RESPONSE_IDS_MAX` | the rest |
+//! | blocks requested or being checked | `BLOCKS_AHEAD_MAX`, and the blocks of the questions above | no request |
+//! | checks under way | the sum of the three above | |
+//! | deferred requests of a peer | `DEFERRED_PER_PEER_MAX` | the newest |
+//! | waiting commands | the shell's limit; `RESOLVING_MAX` | the newest |
+//! | batches not durable | `UNPERSISTED_BATCHES_MAX`, `UNPERSISTED_BYTES_MAX`, and other batches | no request |
+//! | blocks disconnected by a reorganisation | `LEFT_BYTES_MAX`, `OWN_LEFT_BYTES_MAX` for own ones | the newest |
+//! | writes of a reorganisation | one delta for each block that it moves; it is one batch, or none | nothing |
+//! | blocks submitted by the user without an answer | `SUBMITTED_MAX` | the newest |
 //! | blocks mined here | `MINED_HERE_MAX` | the oldest |
 //! | tips refused for the checkpoint | `REFUSED_TIPS_MAX` | the oldest |
 //!
-//! The rest (notices, answers, publications, writes) is empty after every call.
+//! All other containers (notices, answers, publications, writes) are empty after every call.
 
 use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::message::{RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX};
@@ -47,15 +47,15 @@ use super::{Engine, bodies, mempool, mining};
 use crate::engine::event::Event;
 
 impl Engine {
-    /// The most that containers of [`Engine::occupancy`] may hold now, by name. Those that are not named are bounded by
-    /// what the shell lets in, or by the work in them.
+    /// The present limits of the containers of [`Engine::occupancy`], by name. A container without an entry is bounded
+    /// by the shell's limits, or by the work in its elements.
     pub fn bounds(&self) -> Vec<(&'static str, usize)> {
         let peers = self.peers.len();
         let block_bytes = self.network.block_bytes_max();
-        // Each session has one question under way, and late ones.
+        // Each session has one question under way, and some late ones.
         let asked_blocks = BLOCKS_AHEAD_MAX + peers * (1 + LATE_PER_PEER_MAX) * BLOCKS_PER_REQUEST_MAX;
         vec![
-            // One block may be longer than all others that are kept.
+            // One block may be longer than all the others together.
             ("cached_body_bytes", bodies::BODY_CACHE_BYTES_MAX + block_bytes),
             ("left_block_bytes", LEFT_BYTES_MAX + block_bytes),
             ("mempool_bytes", mempool::POOL_BYTES_MAX),
@@ -83,12 +83,12 @@ impl Engine {
         ]
     }
 
-    /// How full the engine's containers are, by name.
+    /// The present sizes of the engine's containers, by name.
     pub fn occupancy(&self) -> Vec<(&'static str, usize)> {
         let sessions = || self.peers.iter().map(|(_, session)| session);
         let is_request = |event: &&Event| matches!(event, Event::Request { .. });
         vec![
-            ("headers", self.chain.index().len()),
+            ("headers", self.chain.tree().len()),
             ("cached_body_bytes", self.chain.cached_bytes()),
             ("left_block_bytes", self.chain.left_bytes()),
             ("mempool_bytes", self.mempool.bytes()),

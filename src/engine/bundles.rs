@@ -1,12 +1,12 @@
-//! Transactions by gossip: bundles of peers are judged, and what this node has to tell of is put into bundles.
+//! Transactions by gossip: judges the bundles of peers, and packs this node's own announcements into bundles.
 //!
-//! Each transaction of a bundle is judged by itself, and the bundle when all of them are. It is passed on if whoever
-//! passes it on can answer for every byte of it: each transaction was checked here in this very form, and the pool has it.
-//! What was taken out of any other bundle goes on in a bundle of our own, so that one bad or useless transaction holds up
-//! none of the others and is not spread itself. A bundle of which less than half is new is not passed on either, else one
-//! transaction could carry along 255 that all have.
+//! Each transaction of a bundle is judged by itself, and the bundle once all of them are. A bundle is forwarded if the
+//! forwarder can answer for every byte of it: each transaction was checked here in this very form and is in the pool.
+//! Transactions accepted from any other bundle travel on in a bundle of our own, so that one bad or useless transaction
+//! neither delays the others nor spreads. A bundle that is less than half new is not forwarded either, or one
+//! transaction could carry along 255 that everybody has.
 //!
-//! Deliberately absent: transactions that were pulled are not announced, since whoever lacks them pulls too.
+//! Deliberately absent: announcements of pulled transactions, since every node that lacks them pulls too.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,40 +18,41 @@ use super::event::{Effect, Fault, Gossip, Notice, Now, PeerKey, Ticket, Verdict}
 use super::mempool::Refusal;
 use super::{Check, Engine};
 
-/// Transactions that wait to be checked, and their encoded bytes. More are ignored; they can be pulled later.
+/// The most transactions waiting to be checked, and their encoded bytes. Further ones are ignored; they can be pulled
+/// later.
 pub(crate) const UNCHECKED_MAX: usize = 65_536;
 pub(crate) const UNCHECKED_BYTES_MAX: usize = 32 << 20;
-/// What one peer may have among them, so that a single flood leaves room for others: three quarters of each.
+/// The share of one peer in them: three quarters of each, so that a single flood leaves room for others.
 const UNCHECKED_PER_PEER_MAX: usize = UNCHECKED_MAX / 4 * 3;
 const UNCHECKED_BYTES_PER_PEER_MAX: usize = UNCHECKED_BYTES_MAX / 4 * 3;
-/// Transactions in one check: enough for verifying their signatures together to pay, few enough that taking in the
-/// results does not keep a user's command waiting.
+/// Transactions in one check: enough for batch verification to pay off, few enough that processing the results does not
+/// delay a user's command.
 const CHECK_BATCH_MAX: usize = 256;
-/// Checks of transactions that run at the same time. While they do, the next batch gathers.
+/// Checks of transactions that run at the same time. Meanwhile the next batch gathers.
 pub(crate) const CHECKS_MAX: usize = 4;
-/// Bundles without a verdict: each has a transaction at least that waits for its check or is in it.
+/// The most bundles without a verdict: each has at least one transaction that is unchecked or being checked.
 pub(crate) const JUDGED_MAX: usize = UNCHECKED_MAX + CHECKS_MAX * CHECK_BATCH_MAX;
-/// Least time between two bundles of our own, but for those that are full. What comes meanwhile goes into the next one.
+/// Minimum interval between two bundles of our own, except for full ones. Later transactions wait for the next bundle.
 const BUNDLE_INTERVAL: Millis = Millis(5);
 
-/// Who brought a transaction, and the bundle in which it came, if it came in one.
+/// The source of a transaction: the peer, and the bundle, if it came in one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) peer: PeerKey,
     pub(crate) ticket: Option<Ticket>,
 }
 
-/// Transactions that wait to be checked, in the order in which they came.
+/// Transactions waiting to be checked, in the order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Unchecked {
     queue: VecDeque<(SignedTransaction, Origin)>,
     bytes: usize,
-    /// How many of each peer, and their bytes.
+    /// Number and bytes of each peer's transactions.
     by_peer: BTreeMap<PeerKey, (usize, usize)>,
 }
 
 impl Unchecked {
-    /// Takes one in, if there is room for it.
+    /// Adds a transaction, if there is room for it.
     pub(crate) fn push(&mut self, signed: SignedTransaction, origin: Origin) -> bool {
         let length = signed.length();
         let (count, bytes) = self.by_peer.get(&origin.peer).copied().unwrap_or_default();
@@ -65,13 +66,14 @@ impl Unchecked {
         true
     }
 
-    /// The first of them, at most so many.
+    /// Removes the first ones, at most `count_max`.
     fn take(&mut self, count_max: usize) -> (Vec<SignedTransaction>, Vec<Origin>) {
         let count = self.queue.len().min(count_max);
         let mut taken = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (signed, origin) in self.queue.drain(..count) {
             self.bytes -= signed.length();
-            let share = self.by_peer.get_mut(&origin.peer).expect("who has one here has a share");
+            let share =
+                self.by_peer.get_mut(&origin.peer).expect("every waiting transaction counts in its peer's share");
             *share = (share.0 - 1, share.1 - signed.length());
             if share.0 == 0 {
                 self.by_peer.remove(&origin.peer);
@@ -82,7 +84,7 @@ impl Unchecked {
         taken
     }
 
-    /// Drops all of a peer, and gives the bundles in which they came, once for each transaction.
+    /// Drops a peer's transactions, and returns the bundle of each.
     fn forget_peer(&mut self, peer: PeerKey) -> Vec<Ticket> {
         let Some((_, bytes)) = self.by_peer.remove(&peer) else { return Vec::new() };
         self.bytes -= bytes;
@@ -94,7 +96,7 @@ impl Unchecked {
         tickets
     }
 
-    /// How many there are.
+    /// The number of transactions.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
@@ -105,38 +107,38 @@ impl Unchecked {
     }
 }
 
-/// A bundle of a peer that has no verdict yet.
+/// A peer's bundle that has no verdict yet.
 #[derive(Debug)]
-pub(crate) struct Judged {
+pub(crate) struct OpenBundle {
     peer: PeerKey,
-    /// Transactions without an outcome.
+    /// The number of transactions without an outcome.
     open: usize,
-    /// Those that are in the pool because of this bundle.
+    /// The transactions that are in the pool because of this bundle.
     taken: Vec<CheckedTransaction>,
     known: usize,
     refused: usize,
     invalid: usize,
 }
 
-/// What becomes of a transaction.
-enum Outcome {
-    /// It is in the pool now.
+/// The outcome for one transaction.
+enum TransactionOutcome {
+    /// The pool has it now.
     Taken(CheckedTransaction),
-    /// It was there before, the very same.
+    /// The pool had the very same one before.
     Known,
-    /// It is not there, or was not looked at, and nobody is to blame.
+    /// The pool does not have it, or it was not looked at, and nobody is to blame.
     Refused,
     /// It breaks a rule that needs no state.
     Invalid,
 }
 
-impl Judged {
-    fn note(&mut self, outcome: Outcome) {
+impl OpenBundle {
+    fn note(&mut self, outcome: TransactionOutcome) {
         match outcome {
-            Outcome::Taken(transaction) => self.taken.push(transaction),
-            Outcome::Known => self.known += 1,
-            Outcome::Refused => self.refused += 1,
-            Outcome::Invalid => self.invalid += 1,
+            TransactionOutcome::Taken(transaction) => self.taken.push(transaction),
+            TransactionOutcome::Known => self.known += 1,
+            TransactionOutcome::Refused => self.refused += 1,
+            TransactionOutcome::Invalid => self.invalid += 1,
         }
     }
 
@@ -151,7 +153,7 @@ impl Judged {
     }
 }
 
-/// What this node is about to tell peers of.
+/// Transactions that this node is about to announce.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: Vec<CheckedTransaction>,
@@ -165,38 +167,38 @@ impl Outbox {
         self.waiting.push(transaction);
     }
 
-    /// When the next bundle is due.
+    /// The time at which the next bundle is due.
     pub(crate) fn due(&self) -> Option<Millis> {
         (!self.waiting.is_empty()).then(|| self.last.map_or(Millis(0), |last| last + BUNDLE_INTERVAL))
     }
 
-    /// Whether a bundle might not hold one more.
+    /// Whether a bundle might not hold one more transaction.
     fn is_full(&self) -> bool {
         self.waiting.len() >= BUNDLE_TRANSACTIONS_MAX || self.bytes + TRANSACTION_BYTES_MAX > BUNDLE_BYTES_MAX
     }
 
-    /// How many wait.
+    /// The number of waiting transactions.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 }
 
 impl Engine {
-    /// Begins to judge a bundle. Only what is not known here yet is sent to be checked.
+    /// Starts judging a bundle. Only transactions that are not known yet are checked.
     pub(super) fn on_bundle(&mut self, peer: PeerKey, ticket: Ticket, bundle: Bundle, effects: &mut Vec<Effect>) {
         if self.is_far_behind() {
             return effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
         }
-        let mut judged = Judged { peer, open: 0, taken: Vec::new(), known: 0, refused: 0, invalid: 0 };
+        let mut judged = OpenBundle { peer, open: 0, taken: Vec::new(), known: 0, refused: 0, invalid: 0 };
         for signed in bundle.into_vec() {
             let id = signed.transaction.id(&self.network.genesis_id());
             match self.mempool.get(&id) {
-                Some(known) if *known.signed() == signed => judged.note(Outcome::Known),
-                // With another signature, for which we can't answer.
-                Some(_) => judged.note(Outcome::Refused),
-                None if self.refused.contains(&id) => judged.note(Outcome::Refused),
+                Some(known) if *known.signed() == signed => judged.note(TransactionOutcome::Known),
+                // It has another signature, for which we cannot answer.
+                Some(_) => judged.note(TransactionOutcome::Refused),
+                None if self.refused.contains(&id) => judged.note(TransactionOutcome::Refused),
                 None if self.unchecked.push(signed, Origin { peer, ticket: Some(ticket) }) => judged.open += 1,
-                None => judged.note(Outcome::Refused),
+                None => judged.note(TransactionOutcome::Refused),
             }
         }
         if judged.open == 0 {
@@ -206,7 +208,7 @@ impl Engine {
         }
     }
 
-    /// Sends transactions to be checked, those that came while others were in batches.
+    /// Starts checks of waiting transactions, in batches.
     pub(super) fn check_transactions(&mut self, effects: &mut Vec<Effect>) {
         if self.unchecked.len() == 0 {
             return;
@@ -224,7 +226,7 @@ impl Engine {
         }
     }
 
-    /// Takes in the results of checking transactions.
+    /// Processes the results of a check of transactions.
     pub(super) fn on_transactions_checked(
         &mut self,
         origins: Vec<Origin>,
@@ -235,10 +237,10 @@ impl Engine {
             let outcome = match result {
                 Err(violation) => {
                     self.on_invalid_transaction(peer, violation, effects);
-                    Outcome::Invalid
+                    TransactionOutcome::Invalid
                 }
                 // Between two chains there is no state to judge it by.
-                Ok(_) if self.chain.is_reorganising() => Outcome::Refused,
+                Ok(_) if self.chain.is_reorganising() => TransactionOutcome::Refused,
                 Ok(checked) => self.admit(checked, peer),
             };
             if let Some(ticket) = ticket {
@@ -247,34 +249,34 @@ impl Engine {
         }
     }
 
-    /// Cuts off who brought it, and looks at nothing more of what it brought.
+    /// Cuts off the peer that sent an invalid transaction, and drops its other unchecked ones.
     fn on_invalid_transaction(&mut self, peer: PeerKey, violation: Violation, effects: &mut Vec<Effect>) {
         self.peers.punish(peer, Fault::Invalid(violation), effects);
         for ticket in self.unchecked.forget_peer(peer) {
-            self.note_outcome(ticket, Outcome::Refused, effects);
+            self.note_outcome(ticket, TransactionOutcome::Refused, effects);
         }
     }
 
-    fn admit(&mut self, checked: CheckedTransaction, peer: PeerKey) -> Outcome {
-        // One that is gone has no share any more.
+    fn admit(&mut self, checked: CheckedTransaction, peer: PeerKey) -> TransactionOutcome {
+        // A peer that has left has no share any more.
         let from = self.peers.get(peer).map(|_| peer);
         match self.mempool.add(checked.clone(), from, false, self.chain.ledger()) {
             Ok(()) => {
                 self.notify(Notice::Transaction(checked.clone()));
-                Outcome::Taken(checked)
+                TransactionOutcome::Taken(checked)
             }
-            // Checked all the same, so we can answer for it.
-            Err(Refusal::Known) => Outcome::Known,
-            // Another peer may bring it.
-            Err(Refusal::ShareUsed) => Outcome::Refused,
+            // It was checked all the same, so we can answer for it.
+            Err(Refusal::Known) => TransactionOutcome::Known,
+            // Another peer may bring it again.
+            Err(Refusal::ShareUsed) => TransactionOutcome::Refused,
             Err(_) => {
                 self.refused.insert(checked.id());
-                Outcome::Refused
+                TransactionOutcome::Refused
             }
         }
     }
 
-    fn note_outcome(&mut self, ticket: Ticket, outcome: Outcome, effects: &mut Vec<Effect>) {
+    fn note_outcome(&mut self, ticket: Ticket, outcome: TransactionOutcome, effects: &mut Vec<Effect>) {
         let judged = self.judged.get_mut(&ticket).expect("a bundle waits for all of its transactions");
         judged.note(outcome);
         judged.open -= 1;
@@ -285,7 +287,7 @@ impl Engine {
         }
     }
 
-    fn settle_bundle(&mut self, ticket: Ticket, judged: Judged, effects: &mut Vec<Effect>) {
+    fn settle_bundle(&mut self, ticket: Ticket, judged: OpenBundle, effects: &mut Vec<Effect>) {
         let verdict = judged.verdict();
         effects.push(Effect::Verdict { peer: judged.peer, ticket, verdict });
         if verdict != Verdict::Accept {
@@ -293,12 +295,12 @@ impl Engine {
         }
     }
 
-    /// Has peers told of a transaction, together with others that come at the same time.
+    /// Queues a transaction to be announced, together with others of the same moment.
     pub(super) fn announce_transaction(&mut self, transaction: CheckedTransaction) {
         self.outbox.push(transaction);
     }
 
-    /// Publishes what peers are to be told of, if that is due or fills a bundle.
+    /// Publishes the queued transactions, if they are due or fill a bundle.
     pub(super) fn announce_transactions(&mut self, now: Now) {
         let is_due = self.outbox.due().is_some_and(|due| due <= now.elapsed);
         if !is_due && !self.outbox.is_full() {
@@ -306,7 +308,7 @@ impl Engine {
         }
         let waiting = std::mem::take(&mut self.outbox).waiting;
         self.outbox.last = Some(now.elapsed);
-        // It may have been mined or replaced meanwhile.
+        // A queued transaction may have been mined or replaced meanwhile.
         let pending = waiting.iter().filter(|transaction| self.mempool.get(&transaction.id()).is_some());
         for bundle in Bundle::pack(pending.map(|transaction| transaction.signed().clone())) {
             self.publish(Gossip::Transactions(bundle));

@@ -1,18 +1,19 @@
-//! The best chain: which block is its tip, the accounts there, and how it moves to a better one.
+//! The best chain: its tip, the accounts there, and the moves to a better tip.
 //!
-//! The chain moves along a path, a list of blocks from just above the best chain to a goal that has more work
-//! than the tip. Who sets the goal is `sync`. A block is taken off only when the path's blocks are all there up to
-//! one with more work than the tip, and what a reorganisation writes stays in one batch until it is done. So neither
-//! the user nor the store ever sees the chain get shorter.
+//! The chain moves along a path, a list of blocks from just above the best chain to a goal that has more work than the
+//! tip. `sync` sets the goal. A block is disconnected only when the path has bodies up to a block with more work than
+//! the tip, and the writes of a reorganisation stay in one batch until it is done. So neither the user nor the store
+//! ever sees the chain get shorter.
 //!
 //! Always true: the ledger is the state at the tip; each block of the best chain was checked and connected; a tip is
-//! only ever replaced by one with more work; the checkpoint is never left. Deliberately absent: whether a block is worth fetching, and from whom.
+//! only ever replaced by one with more work; the chain never leaves the checkpoint. Deliberately absent: whether a
+//! block is worth fetching, and from which peer.
 
 mod checkpoint;
 mod outcome;
 mod recent;
 mod reorganisation;
-mod told;
+mod rolled_back;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,84 +23,85 @@ use quipu_protocol::{Address, BlockId, CheckedBlock, Header, Ledger, Network, Un
 
 use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
-use super::index::{BlockRef, GENESIS, Index};
-pub(crate) use outcome::{Insertion, Progress, Reorganised};
+use super::header_tree::{BlockRef, GENESIS, HeaderTree};
+pub(crate) use outcome::{ChainAdvance, Insertion, Reorganised};
 pub(crate) use reorganisation::LEFT_BYTES_MAX;
 use reorganisation::Reorganisation;
 
-/// Blocks and transactions that one call connects or takes off, before it lets other events through.
+/// Blocks and transactions that one call connects or disconnects, before other events get their turn.
 pub(crate) const CONNECT_UNITS_PER_CALL: usize = 1024;
 /// A branch this much shorter than ours is kept only once it shows more work (see `sync`). Far back, where blocks were
-/// easier, they would fill the store at little cost.
+/// easier, such branches would fill the store at little cost.
 const FORK_BLOCKS_MAX: usize = 100;
-/// Blocks in one request to the store.
+/// Blocks in one load from the store.
 const LOAD_BLOCKS_MAX: usize = 16;
 
-/// The best chain and all that is known about others.
+/// The best chain, and all known headers.
 #[derive(Debug)]
 pub(crate) struct Chain {
     network: Arc<Network>,
-    index: Index,
+    tree: HeaderTree,
     /// The best chain by height.
     best: Vec<BlockRef>,
     ledger: Ledger,
     bodies: Bodies,
     path: Path,
-    /// A stored block with more work than the tip whose way from the best chain is stored too.
+    /// A stored block with more work than the tip, with stored bodies all the way from the best chain.
     stored_better: Option<BlockRef>,
-    /// The account whose transactions no reorganisation forgets.
+    /// The account whose transactions survive every reorganisation.
     own: Address,
-    /// The block that is never left.
+    /// The block that the chain never leaves.
     checkpoint: Option<BlockRef>,
     reorganisation: Option<Reorganisation>,
     writes: Vec<Write>,
-    /// What a reorganisation has written so far; it joins the other writes when that is done.
+    /// The writes of the present reorganisation; they join the others when it is done.
     held_writes: Vec<Write>,
 }
 
-/// Where the chain is moving.
+/// The blocks that the chain is moving along.
 #[derive(Debug, Default)]
 struct Path {
-    /// From just above the best chain to the goal, without gaps.
+    /// The blocks from just above the best chain to the goal, without gaps.
     blocks: VecDeque<BlockRef>,
-    /// How many at the front have their bodies.
+    /// The number of blocks at the front whose bodies are stored.
     ready: usize,
 }
 
 impl Chain {
     /// The chain as it was stored.
     pub(crate) fn new(network: Arc<Network>, own: Address, stored: &Stored, hash_key: u64) -> Self {
-        let mut index = Index::new(&network.genesis().header, hash_key);
-        index.reserve(stored.headers.len());
+        let mut tree = HeaderTree::new(&network.genesis().header, hash_key);
+        tree.reserve(stored.headers.len());
         let mut last = GENESIS;
         for stored in &stored.headers {
-            // Nearly always the parent is the one before.
-            let before = Some(last).filter(|last| index.id(*last) == stored.header.parent);
+            // The parent is nearly always the header before.
+            let before = Some(last).filter(|last| tree.id(*last) == stored.header.parent);
             let found = || {
-                index.find_all();
-                index.find(&stored.header.parent)
+                tree.find_all();
+                tree.find(&stored.header.parent)
             };
-            // A body that was stored before those below it, and they never came: it can be fetched again.
+            // A body was stored before those below it, and they never came: it can be fetched again.
             let Some(parent) = before.or_else(found) else { continue };
-            last = index.insert_unfound(stored.id, &stored.header, parent);
-            index.set_has_body(last);
+            last = tree.insert_unfound(stored.id, &stored.header, parent);
+            tree.set_has_body(last);
             if stored.condemned {
-                index.condemn(last);
+                tree.condemn(last);
             }
         }
-        index.find_all();
-        let tip = stored.tip.map_or(GENESIS, |tip| index.find(&tip).expect("the store holds the tip and all below it"));
-        let mut best = Vec::with_capacity(index.height(tip).0 as usize + 1);
+        tree.find_all();
+        let tip =
+            stored.tip.map_or(GENESIS, |tip| tree.find(&tip).expect("the store holds the tip and all blocks below it"));
+        let mut best = Vec::with_capacity(tree.height(tip).0 as usize + 1);
         best.push(tip);
         while let Some(&top) = best.last().filter(|top| **top != GENESIS) {
-            best.push(index.parent(top));
+            best.push(tree.parent(top));
         }
         best.reverse();
         let ledger = Ledger::from_accounts(stored.accounts.iter().copied());
         let mut chain = Self {
             network,
             own,
-            index,
+            tree,
             best,
             ledger,
             bodies: Bodies::default(),
@@ -117,17 +119,17 @@ impl Chain {
         chain
     }
 
-    /// All headers.
-    pub(crate) fn index(&self) -> &Index {
-        &self.index
+    /// All known headers.
+    pub(crate) fn tree(&self) -> &HeaderTree {
+        &self.tree
     }
 
-    /// Whose transactions no reorganisation forgets.
+    /// Sets the account whose transactions survive every reorganisation.
     pub(crate) fn set_own(&mut self, account: Address) {
         self.own = account;
     }
 
-    /// Bounds the bodies that are kept in memory, in bytes.
+    /// Bounds the cached bodies, in bytes.
     pub(crate) fn set_cached_bytes_max(&mut self, bytes_max: usize) {
         self.bodies.set_bytes_max(bytes_max);
     }
@@ -137,14 +139,14 @@ impl Chain {
         &self.ledger
     }
 
-    /// The best block. In the middle of a reorganisation, the one that is being left.
+    /// The best block. During a reorganisation, the tip that is being left.
     pub(crate) fn tip(&self) -> BlockRef {
         self.reorganisation.as_ref().map_or(self.top(), |reorganisation| reorganisation.old_tip)
     }
 
-    /// The tip's place.
+    /// Height and id of the tip.
     pub(crate) fn tip_place(&self) -> Place {
-        self.index.place(self.tip())
+        self.tree.place(self.tip())
     }
 
     /// Whether the ledger is between two chains, so that nothing can be mined or admitted on top of it.
@@ -158,14 +160,14 @@ impl Chain {
 
     /// Whether a block is on the best chain.
     pub(crate) fn is_best(&self, block: BlockRef) -> bool {
-        self.best.get(self.index.height(block).0 as usize) == Some(&block)
+        self.best.get(self.tree.height(block).0 as usize) == Some(&block)
     }
 
     /// Ids of the best chain from the tip down, thinning out towards genesis, for [`quipu_protocol::Request::Headers`].
     pub(crate) fn locator(&self) -> Vec<BlockId> {
         let (mut ids, mut at, mut step) = (Vec::new(), self.best.len() - 1, 1);
         loop {
-            ids.push(self.index.id(self.best[at]));
+            ids.push(self.tree.id(self.best[at]));
             if at == 0 {
                 return ids;
             }
@@ -178,118 +180,118 @@ impl Chain {
 
     /// The headers of the best chain after the first block of a locator that is on it.
     pub(crate) fn headers_after(&self, locator: &[BlockId], count: usize) -> Vec<Header> {
-        let on_best = |id: &BlockId| self.index.find(id).filter(|block| self.is_best(*block));
-        let start = locator.iter().find_map(on_best).map_or(0, |block| self.index.height(block).0 as usize);
-        self.best[start + 1..].iter().take(count).map(|block| self.index.header(*block)).collect()
+        let on_best = |id: &BlockId| self.tree.find(id).filter(|block| self.is_best(*block));
+        let start = locator.iter().find_map(on_best).map_or(0, |block| self.tree.height(block).0 as usize);
+        self.best[start + 1..].iter().take(count).map(|block| self.tree.header(*block)).collect()
     }
 
-    /// Applies the rules on headers, and adds the header if it keeps them all.
+    /// Applies the rules on headers, and adds the header if it keeps all of them.
     pub(crate) fn insert_header(&mut self, header: &Header, now: UnixMillis) -> Insertion {
         let id = match check_header(header, &self.network) {
             Ok(id) => id,
             Err(violation) => return Insertion::Invalid(violation),
         };
-        if let Some(block) = self.index.find(&id) {
+        if let Some(block) = self.tree.find(&id) {
             return match block {
-                _ if self.index.is_condemned(block) => Insertion::Condemned,
-                _ if self.index.is_barred(block) => Insertion::Barred(self.index.work(block)),
+                _ if self.tree.is_condemned(block) => Insertion::Condemned,
+                _ if self.tree.is_barred(block) => Insertion::Barred(self.tree.work(block)),
                 _ => Insertion::Known(block),
             };
         }
-        let Some(parent) = self.index.find(&header.parent) else { return Insertion::Orphan };
-        if self.index.is_condemned(parent) {
+        let Some(parent) = self.tree.find(&header.parent) else { return Insertion::Orphan };
+        if self.tree.is_condemned(parent) {
             return Insertion::Condemned;
         }
-        if let Err(violation) = check_header_in_context(header, &self.index.as_parent(parent), &self.network) {
+        if let Err(violation) = check_header_in_context(header, &self.tree.as_parent(parent), &self.network) {
             return Insertion::Invalid(violation);
         }
-        let work = self.index.work(parent) + header.target.work();
-        if self.index.bars_child_of(parent) {
+        let work = self.tree.work(parent) + header.target.work();
+        if self.tree.bars_child_of(parent) {
             return Insertion::Barred(work);
         }
         if let Err(violation) = check_header_time(header, now, &self.network) {
             return Insertion::Early(violation);
         }
-        if work < self.least_work() {
+        if work < self.keepable_work_min() {
             return Insertion::Weak;
         }
-        Insertion::Known(self.index.insert(id, header, parent))
+        Insertion::Known(self.tree.insert(id, header, parent))
     }
 
-    /// The work of the least chain that is worth keeping before it has more than ours.
-    fn least_work(&self) -> Work {
-        self.index.work(self.best[self.best.len().saturating_sub(1 + FORK_BLOCKS_MAX)])
+    /// The least work of a chain that is kept although it has less than ours.
+    fn keepable_work_min(&self) -> Work {
+        self.tree.work(self.best[self.best.len().saturating_sub(1 + FORK_BLOCKS_MAX)])
     }
 
-    /// Adds a header that was checked by itself and against its parent. `None` if the parent was condemned since.
+    /// Adds a header that was checked by itself and against its parent. `None` if the parent was condemned meanwhile.
     pub(crate) fn insert_vetted(&mut self, header: &Header) -> Option<BlockRef> {
         let id = header.id();
-        let known = self.index.find(&id);
-        let parent = self.index.find(&header.parent)?;
-        let block = known.unwrap_or_else(|| self.index.insert(id, header, parent));
-        (!self.index.is_condemned(block)).then_some(block)
+        let known = self.tree.find(&id);
+        let parent = self.tree.find(&header.parent)?;
+        let block = known.unwrap_or_else(|| self.tree.insert(id, header, parent));
+        (!self.tree.is_condemned(block)).then_some(block)
     }
 
-    /// Keeps a block that was checked and whose header is in the index. It is connected when the path leads there.
+    /// Keeps a checked block whose header is in the tree. The path connects it later.
     pub(crate) fn insert_body(&mut self, block: BlockRef, body: Arc<CheckedBlock>) {
-        if self.index.has_body(block) || self.index.is_barred(block) {
+        if self.tree.has_body(block) || self.tree.is_barred(block) {
             return;
         }
-        self.index.set_has_body(block);
+        self.tree.set_has_body(block);
         self.writes.push(Write::Block(body.clone()));
         self.bodies.insert(block, Cached { block: body, delta: None });
         self.count_ready();
-        // Blocks on the path are taken care of by it.
+        // The path counts its own blocks.
         if self.path_position(block).is_none() && self.is_stored_and_better(block, self.stored_better) {
             self.stored_better = Some(block);
         }
     }
 
-    /// Remembers that a block breaks a rule, and so all that is built on it.
+    /// Remembers that a block breaks a rule, and with it all its descendants.
     pub(crate) fn condemn(&mut self, block: BlockRef) {
-        assert!(!self.is_best(block), "what is connected keeps the rules");
-        self.index.condemn(block);
-        if self.index.has_body(block) {
-            self.writes.push(Write::Condemn { place: self.index.place(block) });
+        assert!(!self.is_best(block), "a connected block keeps the rules");
+        self.tree.condemn(block);
+        if self.tree.has_body(block) {
+            self.writes.push(Write::Condemn { place: self.tree.place(block) });
         }
         self.path = Path::default();
         self.find_stored_better();
     }
 
-    /// Loaded blocks, to go on with what [`Progress::wanted`] asked for.
+    /// Accepts loaded blocks, which [`ChainAdvance::wanted`] asked for.
     pub(crate) fn insert_loaded(&mut self, blocks: Vec<LoadedBlock>) {
-        // Those that are needed first leave the cache last.
+        // The blocks that are needed first are evicted last.
         for LoadedBlock { block, delta } in blocks.into_iter().rev() {
-            if let Some(found) = self.index.find(&block.id()) {
+            if let Some(found) = self.tree.find(&block.id()) {
                 let delta = delta.filter(|_| self.is_best(found));
                 self.bodies.insert(found, Cached { block, delta });
             }
         }
     }
 
-    /// The block that the chain moves to: the tip itself if there is nothing better.
+    /// The block that the chain moves to; the tip itself if nothing is better.
     pub(crate) fn goal(&self) -> BlockRef {
         self.path.blocks.back().copied().unwrap_or_else(|| self.tip())
     }
 
-    /// A stored block with more work than the tip and than what the bodies on the path lead to. It needs nobody, so a
+    /// A stored block with more work than the tip and than the bodies on the path lead to. It depends on no peer, so a
     /// goal whose blocks may never come must not hold it up.
     pub(crate) fn stored_goal(&self) -> Option<BlockRef> {
         let further = |stored: &BlockRef| {
             let ready = self.path.ready.checked_sub(1).map(|last| self.path.blocks[last]);
-            ready.is_none_or(|ready| self.index.work(ready) < self.index.work(*stored)) || self.goal() == *stored
+            ready.is_none_or(|ready| self.tree.work(ready) < self.tree.work(*stored)) || self.goal() == *stored
         };
         self.stored_better.filter(further)
     }
 
-    /// Chooses where to move, among blocks with more work than the tip. Stays with the present goal if none of them has
-    /// more work than that. Does nothing in the middle of a reorganisation.
+    /// Chooses a goal among blocks with more work than the tip. Ties go to the present goal. Does nothing during a
+    /// reorganisation.
     pub(crate) fn set_goal(&mut self, goal: Option<BlockRef>) {
         if self.reorganisation.is_some() {
             return self.complete_reorganisation_path();
         }
         let current = self.goal();
-        let goal = goal.filter(|goal| self.index.work(*goal) > self.index.work(self.tip()));
+        let goal = goal.filter(|goal| self.tree.work(*goal) > self.tree.work(self.tip()));
         if goal == Some(current) {
             return;
         }
@@ -297,12 +299,12 @@ impl Chain {
             self.path = Path::default();
             return;
         };
-        // Mostly the new goal is built on the old one.
+        // The new goal is usually built on the old one.
         let mut above = Vec::new();
         let mut block = goal;
         while !self.is_best(block) && block != current {
             above.push(block);
-            block = self.index.parent(block);
+            block = self.tree.parent(block);
         }
         if block != current || self.is_best(block) {
             self.path = Path::default();
@@ -313,45 +315,45 @@ impl Chain {
 
     fn count_ready(&mut self) {
         let Path { blocks, ready } = &mut self.path;
-        *ready += blocks.range(*ready..).take_while(|block| self.index.has_body(**block)).count();
+        *ready += blocks.range(*ready..).take_while(|block| self.tree.has_body(**block)).count();
     }
 
-    /// Where a block is on the path.
+    /// The position of a block on the path.
     pub(crate) fn path_position(&self, block: BlockRef) -> Option<usize> {
         let first = *self.path.blocks.front()?;
-        let position = usize::try_from(self.index.height(block).0.checked_sub(self.index.height(first).0)?).ok()?;
+        let position = usize::try_from(self.tree.height(block).0.checked_sub(self.tree.height(first).0)?).ok()?;
         (self.path.blocks.get(position) == Some(&block)).then_some(position)
     }
 
-    /// The blocks ahead of the best chain, from the first one that has no body.
+    /// The blocks ahead of the best chain, from the first one without a body.
     pub(crate) fn path_without_bodies(&self, count: usize) -> impl Iterator<Item = BlockRef> {
         let end = (self.path.ready + count).min(self.path.blocks.len());
-        self.path.blocks.range(self.path.ready..end).copied().filter(|block| !self.index.has_body(*block))
+        self.path.blocks.range(self.path.ready..end).copied().filter(|block| !self.tree.has_body(*block))
     }
 
-    /// Whether a body is missing to follow the path to its end.
+    /// Whether a block of the path lacks its body.
     pub(crate) fn path_lacks_bodies(&self) -> bool {
         self.path.ready < self.path.blocks.len()
     }
 
-    /// The highest block of the path that is `block` or below it.
+    /// The position of the highest block on the path that is `block` or an ancestor, at most `steps` below it.
     pub(crate) fn highest_on_path(&self, mut block: BlockRef, steps: usize) -> Option<usize> {
-        let lowest = self.index.height(*self.path.blocks.front()?);
+        let lowest = self.tree.height(*self.path.blocks.front()?);
         for _ in 0..steps {
             if let Some(position) = self.path_position(block) {
                 return Some(position);
             }
-            if self.index.height(block) <= lowest {
+            if self.tree.height(block) <= lowest {
                 return None;
             }
-            block = self.index.parent(block);
+            block = self.tree.parent(block);
         }
         None
     }
 
-    /// Moves along the path: takes off and connects a bounded number of blocks.
-    pub(crate) fn advance(&mut self) -> Progress {
-        let mut progress = Progress::default();
+    /// Moves along the path: disconnects and connects a bounded number of blocks.
+    pub(crate) fn advance(&mut self) -> ChainAdvance {
+        let mut progress = ChainAdvance::default();
         let mut units = 0;
         while let Some(&next) = self.path.blocks.front() {
             if units >= CONNECT_UNITS_PER_CALL {
@@ -359,12 +361,12 @@ impl Chain {
                 break;
             }
             let top = self.top();
-            let blocked = if top != self.index.parent(next) {
+            let blocked = if top != self.tree.parent(next) {
                 if self.reorganisation.is_none() && !self.path_is_worth_it() {
                     break;
                 }
                 if self.reorganisation.is_none() && !progress.connected.is_empty() {
-                    // What was done so far is told first.
+                    // Completed moves are reported first.
                     progress.unfinished = true;
                     break;
                 }
@@ -385,28 +387,28 @@ impl Chain {
     /// Whether the bodies at the front of the path lead to more work than the tip has.
     fn path_is_worth_it(&self) -> bool {
         let last = self.path.ready.checked_sub(1).map(|last| self.path.blocks[last]);
-        last.is_some_and(|last| self.index.work(last) > self.index.work(self.tip()))
+        last.is_some_and(|last| self.tree.work(last) > self.tree.work(self.tip()))
     }
 
-    fn disconnect(&mut self, top: BlockRef, progress: &mut Progress, units: &mut usize) -> Result<(), Missing> {
+    fn disconnect(&mut self, top: BlockRef, progress: &mut ChainAdvance, units: &mut usize) -> Result<(), Missing> {
         let Some(Cached { block, delta: Some(delta) }) = self.bodies.get(top).cloned() else { return Err(Missing) };
-        assert!(self.checkpoint != Some(top), "no path leaves out the checkpoint");
+        assert!(self.checkpoint != Some(top), "every path contains the checkpoint");
         self.ledger.revert(&delta);
         self.best.pop();
-        self.held_writes.push(Write::Disconnect { place: self.index.place(top), delta: delta.clone() });
+        self.held_writes.push(Write::Disconnect { place: self.tree.place(top), delta: delta.clone() });
         *units += 1 + block.transactions().len();
         self.note_left(top, block, &delta);
         progress.undone.push(delta);
         Ok(())
     }
 
-    fn connect(&mut self, next: BlockRef, progress: &mut Progress, units: &mut usize) -> Result<(), Missing> {
+    fn connect(&mut self, next: BlockRef, progress: &mut ChainAdvance, units: &mut usize) -> Result<(), Missing> {
         let Some(Cached { block, .. }) = self.bodies.get(next).cloned() else { return Err(Missing) };
         *units += 1 + block.transactions().len();
         let delta = match self.ledger.connect(&block, &self.network) {
             Ok(delta) => Arc::new(delta),
             Err(violation) => {
-                progress.refused.push((self.index.place(next), violation));
+                progress.refused.push((self.tree.place(next), violation));
                 self.condemn(next);
                 self.set_goal(self.stored_better);
                 return Ok(());
@@ -416,7 +418,7 @@ impl Chain {
         self.best.push(next);
         self.path.blocks.pop_front();
         self.path.ready -= 1;
-        let write = Write::Connect { place: self.index.place(next), delta: delta.clone() };
+        let write = Write::Connect { place: self.tree.place(next), delta: delta.clone() };
         if self.reorganisation.is_some() {
             self.held_writes.push(write);
         } else {
@@ -426,20 +428,21 @@ impl Chain {
         self.note_connected(next, &block, progress);
         progress.connected.push((block, delta));
         self.end_reorganisation(next, progress);
-        if self.stored_better.is_some_and(|better| self.index.work(better) <= self.index.work(self.tip())) {
+        if self.stored_better.is_some_and(|better| self.tree.work(better) <= self.tree.work(self.tip())) {
             self.stored_better = None;
         }
         Ok(())
     }
 
-    /// What keeps the path from going on: blocks at the tip to take off, or blocks of the path to connect.
+    /// The blocks without which the path cannot continue: at the tip to be disconnected, or on the path to be
+    /// connected.
     fn missing(&self) -> Vec<Place> {
         let next = *self.path.blocks.front().expect("only a path can be blocked");
-        let fork_height = self.index.height(next).0 - 1;
+        let fork_height = self.tree.height(next).0 - 1;
         let places = |blocks: &mut dyn Iterator<Item = BlockRef>| {
-            blocks.take(LOAD_BLOCKS_MAX).map(|block| self.index.place(block)).collect()
+            blocks.take(LOAD_BLOCKS_MAX).map(|block| self.tree.place(block)).collect()
         };
-        if self.index.height(self.top()).0 > fork_height {
+        if self.tree.height(self.top()).0 > fork_height {
             let undoable = |block: &BlockRef| self.bodies.get(*block).is_some_and(|cached| cached.delta.is_some());
             let above_fork = self.best[fork_height as usize + 1..].iter().rev().copied();
             places(&mut above_fork.skip_while(undoable))
@@ -449,14 +452,14 @@ impl Chain {
         }
     }
 
-    /// Writes since the last call. Those of a reorganisation come all at once, when it is done.
+    /// The writes since the last call. Those of a reorganisation are returned together, when it is done.
     pub(crate) fn take_writes(&mut self) -> Vec<Write> {
         std::mem::take(&mut self.writes)
     }
 
     fn find_stored_better(&mut self) {
         let mut best = None;
-        for block in self.index.iter().rev() {
+        for block in self.tree.iter().rev() {
             if self.is_stored_and_better(block, best) {
                 best = Some(block);
             }
@@ -464,26 +467,26 @@ impl Chain {
         self.stored_better = best;
     }
 
-    /// Whether a block has more work than the tip and than another, may be followed, and all bodies from the best chain up
-    /// to it are stored.
+    /// Whether a block has more work than the tip and than another block, may be followed, and has stored bodies all
+    /// the way from the best chain.
     fn is_stored_and_better(&self, block: BlockRef, other: Option<BlockRef>) -> bool {
-        let work = self.index.work(block);
-        if self.index.is_barred(block) {
+        let work = self.tree.work(block);
+        if self.tree.is_barred(block) {
             return false;
         }
-        if work <= self.index.work(self.tip()) || other.is_some_and(|other| work <= self.index.work(other)) {
+        if work <= self.tree.work(self.tip()) || other.is_some_and(|other| work <= self.tree.work(other)) {
             return false;
         }
         let mut block = block;
         while !self.is_best(block) {
-            if !self.index.has_body(block) || self.index.is_condemned(block) {
+            if !self.tree.has_body(block) || self.tree.is_condemned(block) {
                 return false;
             }
-            block = self.index.parent(block);
+            block = self.tree.parent(block);
         }
         true
     }
 }
 
-/// A block that has to be loaded first.
+/// A block has to be loaded before the chain can move on.
 struct Missing;

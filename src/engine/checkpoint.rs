@@ -1,7 +1,7 @@
-//! The checkpoint as the user and peers see it: set, and chains that leave it out turned down.
+//! The checkpoint towards user and peers: setting it, and refusing chains that leave it out.
 //!
 //! A peer with such a chain may be honest and on the other side of a partition, so it is not punished. It is asked for
-//! headers once for each tip that it tells of, and not at all for a while after that.
+//! headers once for each tip that it reports, and not at all for a while after that.
 
 use std::collections::VecDeque;
 
@@ -11,32 +11,32 @@ use super::Engine;
 use super::event::{Answer, CommandError, Notice, Now, PeerKey, Write};
 use super::peers::Candidate;
 
-/// How long a peer whose headers left out the checkpoint is not asked for headers again. Its next tips mostly are on the
-/// same branch, and a whole answer costs us more than it costs the peer.
+/// Pause before a peer whose headers left out the checkpoint is asked for headers again. Its next tips are usually on
+/// the same branch, and a full answer costs us more than it costs the peer.
 pub(super) const BARRED_PAUSE: Millis = Millis(10_000);
-/// Least time between two notices of a refused reorganisation.
+/// Minimum interval between two notices of a refused reorganisation.
 pub(super) const REFUSED_NOTICE_INTERVAL: Millis = Millis(60_000);
-/// Tips that the user was told of, so that none is told twice. The oldest are forgotten first.
+/// Tips that were reported to the user, so that none is reported twice. The oldest are forgotten first.
 const REFUSED_TIPS_MAX: usize = 64;
 
-/// What the user was told of chains that leave out the checkpoint.
+/// The reported tips of chains that leave out the checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct RefusedTips {
-    told: VecDeque<BlockId>,
+    reported: VecDeque<BlockId>,
     told_at: Option<Millis>,
 }
 
 impl RefusedTips {
-    /// Whether this one is to be told now.
+    /// Whether to report this tip now.
     fn is_news(&mut self, tip: BlockId, now: Now) -> bool {
         let due = self.told_at.is_none_or(|at| now.elapsed >= at + REFUSED_NOTICE_INTERVAL);
-        if !due || self.told.contains(&tip) {
+        if !due || self.reported.contains(&tip) {
             return false;
         }
         self.told_at = Some(now.elapsed);
-        self.told.push_back(tip);
-        if self.told.len() > REFUSED_TIPS_MAX {
-            self.told.pop_front();
+        self.reported.push_back(tip);
+        if self.reported.len() > REFUSED_TIPS_MAX {
+            self.reported.pop_front();
         }
         true
     }
@@ -52,16 +52,16 @@ impl Engine {
         let checkpoint = self.chain.checkpoint();
         self.writes.push(Write::Checkpoint(checkpoint));
         self.refused_tips = RefusedTips::default();
-        let index = self.chain.index();
+        let tree = self.chain.tree();
         for (_, session) in self.peers.iter_mut() {
-            session.best = session.best.filter(|best| !index.is_barred(*best));
-            // What was refused may be welcome now, and the other way round.
-            session.look_again();
+            session.best = session.best.filter(|best| !tree.is_barred(*best));
+            // A tip refused before may be welcome now, and the other way round.
+            session.refresh();
         }
         Ok(Answer::Checkpoint(checkpoint))
     }
 
-    /// A peer's headers leave out the checkpoint: what it tells of this tip counts no more, and its blocks are forgotten.
+    /// Records that a peer's headers leave out the checkpoint: the claimed tip counts no more, and its blocks are forgotten.
     pub(super) fn bar(&mut self, peer: PeerKey, tip: BlockId, now: Now) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.candidate = Candidate::default();
@@ -70,12 +70,12 @@ impl Engine {
         let height = session.status.as_ref().map(|status| status.height);
         self.orphans.forget_peer(peer);
         if let Some(height) = height {
-            self.tell_refused(peer, tip, height, now);
+            self.report_refused_tip(peer, tip, height, now);
         }
     }
 
-    /// Tells the user of a chain with more work than ours that leaves out the checkpoint, unless that was told lately.
-    pub(super) fn tell_refused(&mut self, peer: PeerKey, tip: BlockId, height: Height, now: Now) {
+    /// Reports a chain with more work than ours that leaves out the checkpoint, unless it was reported lately.
+    pub(super) fn report_refused_tip(&mut self, peer: PeerKey, tip: BlockId, height: Height, now: Now) {
         if let Some(checkpoint) = self.chain.checkpoint()
             && self.refused_tips.is_news(tip, now)
         {

@@ -1,4 +1,4 @@
-//! What the node's own user asks for.
+//! The commands of the node's own user.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use quipu_protocol::{Action, Address, Amount, CheckedTransaction, Millis, Secret
 
 use super::Engine;
 use super::event::{Answer, Command, CommandError, Now, PeerKey, Ticket};
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 
-/// How long `resolve` waits for peers, and for the better chain that one of them may have.
+/// The time that `resolve` waits for peers, and for a better chain that one of them may have.
 const RESOLVE_TIMEOUT: Millis = Millis(30_000);
-/// Commands of that kind that wait at the same time. More are refused.
+/// `resolve` commands that wait at the same time. More are refused.
 const RESOLVING_MAX: usize = 64;
 
-/// A `resolve` that waits for peers.
+/// A `resolve` command that waits for peers.
 #[derive(Debug)]
 pub(crate) struct Resolving {
     ticket: Ticket,
@@ -41,7 +41,7 @@ impl Engine {
                 self.answer(ticket, answer);
             }
             Command::Submit { transaction } => {
-                let answer = self.take_in(*transaction);
+                let answer = self.accept(*transaction);
                 self.answer(ticket, answer);
             }
             Command::SubmitBlock { block } => self.on_submitted_block(ticket, *block, now),
@@ -75,13 +75,13 @@ impl Engine {
         Answer::Account { account: self.chain.ledger().account(address), spendable, pending }
     }
 
-    /// Signs with the account's next nonce, takes the transaction into the pool, and spreads it.
+    /// Signs with the account's next nonce, adds the transaction to the pool, and spreads it.
     fn send(&mut self, key: &Arc<SecretKey>, action: Action, fee: Amount) -> Result<Answer, CommandError> {
         let sender = key.public_key();
         let nonce = self.mempool.next_nonce(&sender.address(), self.chain.ledger());
         let transaction = Transaction { sender, nonce, fee, action };
         let checked = CheckedTransaction::sign(transaction, key, &self.network).map_err(CommandError::Invalid)?;
-        self.take_in(checked)
+        self.accept(checked)
     }
 
     fn on_resolve(&mut self, ticket: Ticket, now: Now) {
@@ -90,8 +90,8 @@ impl Engine {
         }
         let mut waits_for = BTreeSet::new();
         for (peer, session) in self.peers.iter_mut() {
-            // Asked at once, also for what it had no more of last time.
-            session.look_again();
+            // Every peer is asked at once, also for the tips that were exhausted last time.
+            session.refresh();
             waits_for.insert(peer);
         }
         self.resolving.push(Resolving {
@@ -103,14 +103,14 @@ impl Engine {
         });
     }
 
-    /// A peer has told how far it is, or will not.
+    /// Records that a peer has reported its status, or will not.
     pub(super) fn note_resolved(&mut self, peer: PeerKey) {
         for resolving in &mut self.resolving {
             resolving.waits_for.remove(&peer);
         }
     }
 
-    /// Answers those `resolve` whose peers have all answered and whose better chain, if any, is there.
+    /// Answers each `resolve` whose peers have all answered and whose better chain, if any, has arrived.
     pub(super) fn settle_resolving(&mut self, now: Now) {
         if self.resolving.is_empty() {
             return;
@@ -131,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// When the first `resolve` gives up.
+    /// The time at which the first `resolve` gives up.
     pub(super) fn resolve_deadline(&self) -> Option<Millis> {
         self.resolving.iter().map(|resolving| resolving.deadline).min()
     }

@@ -1,13 +1,13 @@
-//! Blocks that were announced without their transactions: put together from those that are known, the rest pulled from
-//! whoever announced them.
+//! Reconstruction of compact blocks: known transactions are found by short id, the rest is pulled from the announcer.
 //!
-//! Always true: the work of a header was checked before anything is looked up for it, and for each block that is done once
-//! for a peer and [`TRIES_PER_BLOCK_MAX`] times in all; a block that is being put together is not fetched by `sync` as well;
-//! nobody is waited for beyond a deadline; a signature that was verified for the memory pool is not verified again.
+//! Always true: the work of a header was checked before anything is looked up for it, and each block is tried once for
+//! a peer and [`TRIES_PER_BLOCK_MAX`] times in all; a block that is being reconstructed is not fetched by `sync` as
+//! well; every wait has a deadline; a signature that was verified for the memory pool is not verified again.
 //!
-//! Whatever fails here says nothing about the block: short ids may meet by chance, and whoever announced it may be gone. Its
-//! header is known, so `sync` fetches all of it, and the rules judge that. Only an answer that is not what was asked for, or
-//! holds what no honest node has, is a fault. Deliberately absent: a second peer to pull from, since that is what `sync` is for.
+//! A failure here says nothing about the block: short ids may collide by chance, and the announcer may have left. The
+//! header is known, so `sync` fetches the whole block, and the rules judge that. Only an answer that was not asked for,
+//! or that no honest node could give, is a fault. Deliberately absent: a second peer to pull from, since `sync` does
+//! that.
 
 use std::collections::VecDeque;
 
@@ -17,51 +17,52 @@ use quipu_protocol::{
 };
 
 use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey, RequestFailure, Ticket, Verdict};
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, answer_bytes};
 use super::{Check, Engine};
 
-/// Blocks that are put together at the same time, and of one peer. More are fetched as a whole.
+/// Blocks that are reconstructed at the same time, in all and per peer. Further ones are fetched whole.
 pub(crate) const RECONSTRUCTIONS_MAX: usize = 16;
 const RECONSTRUCTIONS_PER_PEER_MAX: usize = 4;
-/// Their announcements, and where their transactions go, in bytes. Beyond that, blocks are fetched as a whole.
+/// The memory of their announcements and transaction tables, in bytes. Beyond that, blocks are fetched whole.
 pub(crate) const RECONSTRUCTION_BYTES_MAX: usize = 8 << 20;
-/// How often one block is tried. The memory pool is looked through each time, and the work in it is paid once.
+/// Attempts at one block. Each searches the memory pool, although the work in the header is paid once.
 const TRIES_PER_BLOCK_MAX: usize = 3;
-/// Attempts that are remembered for that. The oldest are forgotten first; by then their blocks are far below the tip.
+/// Attempts that are remembered for that limit. The oldest are forgotten first; by then their blocks are far below the
+/// tip.
 const TRIES_MAX: usize = 256;
-/// A block that lacks more than this part of its transactions is fetched as a whole: there is little to gain, and `sync`
-/// divides the work among all cores.
+/// A block that lacks more than 1/`MISSING_PART_MAX` of its transactions is fetched whole: pulling would gain little,
+/// and `sync` divides the checks among all cores.
 const MISSING_PART_MAX: usize = 2;
 
-/// A block that is being put together.
+/// A block that is being reconstructed.
 #[derive(Debug)]
 struct Reconstruction {
     peer: PeerKey,
     ticket: Option<Ticket>,
     block: BlockRef,
     announced: CompactBlock,
-    /// By place.
+    /// The found transactions, by position.
     found: Vec<Option<CheckedTransaction>>,
-    /// The places of those that are not found, ascending.
+    /// The positions that are still missing, ascending.
     missing: Vec<u32>,
-    /// Of the question, then of the check of its answer.
+    /// The key of the question, then of the check of its answer.
     key: Key,
     /// The question, until it is answered.
     pull: Option<Pull>,
 }
 
-/// What a peer was asked for.
+/// The question to the announcer.
 #[derive(Debug, Clone, Copy)]
 struct Pull {
     asked_at: Millis,
     deadline: Millis,
-    /// Whether others would have answered by now.
+    /// Whether a peer of normal speed would have answered by now.
     is_overdue: bool,
 }
 
 impl Pull {
-    /// When it is to be looked at next, whatever happens.
+    /// The next time to look at it, whatever happens.
     fn due(&self) -> Millis {
         if self.is_overdue { self.deadline } else { self.deadline.min(self.asked_at + ANSWER_TIMEOUT) }
     }
@@ -73,7 +74,7 @@ impl Reconstruction {
     }
 }
 
-/// The blocks that are being put together.
+/// The blocks that are being reconstructed.
 #[derive(Debug, Default)]
 pub(crate) struct Reconstructions {
     under_way: Vec<Reconstruction>,
@@ -81,27 +82,27 @@ pub(crate) struct Reconstructions {
 }
 
 impl Reconstructions {
-    /// Whether an answer is to a question from here.
+    /// Whether an answer belongs to a question from here.
     pub(crate) fn awaits(&self, peer: PeerKey, key: Key) -> bool {
         self.under_way.iter().any(|one| (one.peer, one.key) == (peer, key) && one.pull.is_some())
     }
 
-    /// When something here is due.
+    /// The time of the next deadline.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         self.under_way.iter().filter_map(|one| one.pull.as_ref()).map(Pull::due).min()
     }
 
-    /// How many there are.
+    /// The number of blocks.
     pub(crate) fn len(&self) -> usize {
         self.under_way.len()
     }
 
-    /// What they hold, in bytes.
+    /// Their memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.under_way.iter().map(Reconstruction::bytes).sum()
     }
 
-    /// Whether one more of this peer's may be tried now; if so, remembers that.
+    /// Whether one more attempt by this peer is allowed now; if so, counts it.
     fn may_try(&mut self, block: BlockRef, peer: PeerKey) -> bool {
         let of_peer = self.under_way.iter().filter(|one| one.peer == peer).count();
         let mut of_block = self.tried.iter().filter(|(tried, _)| *tried == block);
@@ -125,7 +126,7 @@ impl Reconstructions {
 }
 
 impl Engine {
-    /// How the tip is announced.
+    /// The announcement of the tip, compact or whole.
     pub(super) fn announcement_of(&self, block: &CheckedBlock) -> Gossip {
         if block.length() <= self.whole_bytes_max {
             return Gossip::Block(Box::new(block.to_block()));
@@ -134,7 +135,7 @@ impl Engine {
         Gossip::Compact(Box::new(CompactBlock::of(block, waiting)))
     }
 
-    /// Puts a block together, or begins to. Its header is known, and its body is not.
+    /// Reconstructs a block, or starts to. Its header is known, and its body is not.
     pub(super) fn reconstruct(
         &mut self,
         peer: PeerKey,
@@ -144,9 +145,9 @@ impl Engine {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let index = self.chain.index();
+        let tree = self.chain.tree();
         // A branch with less work is of no use yet, and its transactions may long be mined on ours.
-        let is_useful = index.work(block) >= index.work(self.chain.tip());
+        let is_useful = tree.work(block) >= tree.work(self.chain.tip());
         let is_too_long = announced.block_bytes_min() > self.network.block_bytes_max();
         if !is_useful || is_too_long || !self.reconstructions.may_try(block, peer) {
             return ignore(peer, ticket, effects);
@@ -167,13 +168,13 @@ impl Engine {
         }
     }
 
-    /// Asks for what is missing.
+    /// Asks for the missing transactions.
     fn pull(&mut self, mut one: Reconstruction, now: Now, effects: &mut Vec<Effect>) {
         let Some(session) = self.peers.get(one.peer) else { return self.end_reconstruction(&one, effects) };
         let bytes = one.missing.len() * SignedTransaction::ENCODED_BYTES_MIN;
         let deadline = now.elapsed + session.pace.pull_timeout(bytes);
         one.pull = Some(Pull { asked_at: now.elapsed, deadline, is_overdue: false });
-        let (block, places) = (self.chain.index().id(one.block), one.missing.clone().into());
+        let (block, places) = (self.chain.tree().id(one.block), one.missing.clone().into());
         effects.push(Effect::Ask {
             peer: one.peer,
             key: one.key,
@@ -182,7 +183,7 @@ impl Engine {
         self.reconstructions.under_way.push(one);
     }
 
-    /// Takes in what a block lacked, or that it will not come.
+    /// Processes the answer with the missing transactions, or the failure to get them.
     pub(super) fn on_pulled(
         &mut self,
         key: Key,
@@ -191,7 +192,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let Some(mut one) = self.reconstructions.take(key) else { return };
-        let pull = one.pull.take().expect("only answers that are awaited come here");
+        let pull = one.pull.take().expect("only awaited answers come here");
         if let (Ok(response), Some(session)) = (&result, self.peers.get_quietly(one.peer)) {
             session.note_answer(now.elapsed.saturating_sub(pull.asked_at), answer_bytes(response));
         }
@@ -204,7 +205,7 @@ impl Engine {
             }
             Ok(_) => Some(Fault::WrongAnswer),
             Err(RequestFailure::Malformed) => Some(Fault::Malformed),
-            // A block leaves its memory some time, and a question comes to nothing.
+            // A block may have been evicted from the peer's memory, and a question may get lost.
             Err(RequestFailure::Unreachable | RequestFailure::Timeout) => None,
         };
         if let Some(fault) = fault {
@@ -214,7 +215,7 @@ impl Engine {
         self.end_reconstruction(&one, effects);
     }
 
-    /// Takes in the results of checking what a block lacked.
+    /// Processes the check of the pulled transactions.
     pub(super) fn on_pulled_checked(
         &mut self,
         key: Key,
@@ -226,7 +227,7 @@ impl Engine {
             match result {
                 Ok(transaction) => one.found[*place as usize] = Some(transaction),
                 Err(violation) => {
-                    // Who has the block has checked it.
+                    // A peer that has the block has checked them.
                     self.peers.punish(one.peer, Fault::Invalid(violation), effects);
                     return self.end_reconstruction(&one, effects);
                 }
@@ -235,16 +236,16 @@ impl Engine {
         self.assemble(one, effects);
     }
 
-    /// All transactions are there. If they are those of the header, the block is as good as one that came as a whole.
+    /// Assembles the block. If the root is the header's, it is as good as one that came whole.
     fn assemble(&mut self, mut one: Reconstruction, effects: &mut Vec<Effect>) {
-        let index = self.chain.index();
-        if index.has_body(one.block) || index.is_condemned(one.block) {
+        let tree = self.chain.tree();
+        if tree.has_body(one.block) || tree.is_condemned(one.block) {
             return self.end_reconstruction(&one, effects);
         }
         let found = std::mem::take(&mut one.found).into_iter();
-        let transactions = found.map(|found| found.expect("none is missing any more")).collect();
+        let transactions = found.map(|found| found.expect("no transaction is missing any more")).collect();
         let (header, reward) = (*one.announced.header(), *one.announced.reward());
-        // Else one that is known was taken for one that is not.
+        // A wrong root means that an unknown transaction collided with a known one.
         if let Ok(checked) = CheckedBlock::assemble(header, reward, transactions, &self.network) {
             self.chain.insert_body(one.block, checked.into());
             self.awaiting_verdict.extend(one.ticket.take().map(|ticket| (one.peer, ticket, one.block)));
@@ -252,11 +253,11 @@ impl Engine {
         self.end_reconstruction(&one, effects);
     }
 
-    /// What is not there now is for `sync`, and others are asked at once whether they have it. Nobody is to blame for what was
-    /// announced, and nobody is told of it who was not shown that it is right.
+    /// Leaves a block that is incomplete to `sync`, and asks other peers at once whether they have it. The announcer is
+    /// not blamed, and the announcement is not relayed until it is verified.
     fn end_reconstruction(&mut self, one: &Reconstruction, effects: &mut Vec<Effect>) {
         ignore(one.peer, one.ticket, effects);
-        if !self.chain.index().has_body(one.block) {
+        if !self.chain.tree().has_body(one.block) {
             self.peers.iter_mut().for_each(|(_, session)| session.status_at = None);
         }
         if !self.reconstructions.under_way.iter().any(|other| other.block == one.block) {
@@ -265,13 +266,13 @@ impl Engine {
         self.peers.note_changed();
     }
 
-    /// Gives up what was not pulled in time, or could be had from somebody who is faster.
+    /// Gives up questions that ran out of time, and those that a faster peer could answer.
     pub(super) fn expire_pulls(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let mut expired = Vec::new();
         for mut one in std::mem::take(&mut self.reconstructions.under_way) {
             let is_over = one.pull.as_mut().is_some_and(|pull| {
                 pull.is_overdue = now.elapsed >= pull.asked_at + ANSWER_TIMEOUT;
-                now.elapsed >= pull.deadline || (pull.is_overdue && self.another_has_the_path(one.peer, 0))
+                now.elapsed >= pull.deadline || (pull.is_overdue && self.another_peer_has_the_path(one.peer, 0))
             });
             if is_over { &mut expired } else { &mut self.reconstructions.under_way }.push(one);
         }
@@ -284,10 +285,10 @@ impl Engine {
         }
     }
 
-    /// Who did not give the transactions of a block is not asked for all of it before others had time to tell that they have
-    /// it.
+    /// Keeps the whole block from being requested from a peer that failed to give its transactions, until others had
+    /// time to announce it.
     fn withhold(&mut self, one: &Reconstruction, now: Now) {
-        let id = self.chain.index().id(one.block);
+        let id = self.chain.tree().id(one.block);
         let session = self.peers.get_mut(one.peer).filter(|session| session.best == Some(one.block));
         if let Some(session) = session {
             session.best = None;
@@ -295,7 +296,7 @@ impl Engine {
         }
     }
 
-    /// Nothing more comes from a peer that is gone.
+    /// Gives up all questions to a peer that has left.
     pub(super) fn forget_pulls(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
         let is_lost = |one: &mut Reconstruction| one.peer == peer && one.pull.is_some();
         let lost: Vec<Reconstruction> = self.reconstructions.under_way.extract_if(.., is_lost).collect();

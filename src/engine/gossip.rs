@@ -1,8 +1,8 @@
-//! What peers spread of their own accord: new blocks and transactions, and what we pass on. `bundles` has the half of it
-//! that is about transactions.
+//! Gossip: blocks and transactions that peers spread, and those that we forward. `bundles` has the half about
+//! transactions.
 //!
-//! Nothing is passed on before it was judged: a block when it has become our tip, transactions when they are in the
-//! pool. So whoever passes on something invalid did not check it, or did not care.
+//! Nothing is forwarded before it was judged: a block when it has become our tip, transactions when they are in the
+//! pool. So a peer that forwards an invalid one did not check it, or did not care.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
@@ -10,27 +10,27 @@ use quipu_protocol::{Announcement, Blame, Block, BlockId, CheckedBlock, Millis, 
 
 use super::chain::Insertion;
 use super::event::{Effect, Fault, Gossip, Notice, Now, PeerKey, Ticket, Verdict};
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 use super::orphans::WaitsFor;
 use super::{Check, Engine};
 
-/// Ids of transactions that were refused lately, so that they are not fetched again and again. The oldest leave first.
+/// Recently refused transactions, so that they are not fetched again and again. The oldest are forgotten first.
 pub(crate) const REFUSED_MAX: usize = 16_384;
-/// Blocks by gossip that are being checked or wait for their verdict, of all peers and of one. More are ignored; they heal by
-/// synchronisation.
+/// Gossiped blocks that are being checked or wait for their verdict, in all and per peer. Further ones are ignored;
+/// they heal by synchronisation.
 pub(crate) const OFFERED_MAX: usize = 1_024;
 pub(crate) const OFFERED_PER_PEER_MAX: usize = 32;
-/// Least time between two announcements of a tip. Blocks that are mined faster are announced by the last of them.
+/// Minimum interval between two announcements of a tip. If blocks are mined faster, only the last is announced.
 const ANNOUNCE_INTERVAL: Millis = Millis(10);
 
-/// Transactions that were refused lately.
+/// Recently refused transactions.
 #[derive(Debug, Default)]
-pub(crate) struct Refused {
+pub(crate) struct RefusedIds {
     ids: HashSet<TransactionId>,
     order: VecDeque<TransactionId>,
 }
 
-impl Refused {
+impl RefusedIds {
     pub(crate) fn contains(&self, id: &TransactionId) -> bool {
         self.ids.contains(id)
     }
@@ -40,24 +40,24 @@ impl Refused {
             self.order.push_back(id);
         }
         if self.order.len() > REFUSED_MAX {
-            let oldest = self.order.pop_front().expect("more than none are there");
+            let oldest = self.order.pop_front().expect("the queue is over its bound");
             self.ids.remove(&oldest);
         }
     }
 
-    /// How many are remembered.
+    /// The number of remembered ids.
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// A new tip changes what can be taken.
+    /// Forgets all, since a new tip changes which transactions can be accepted.
     pub(crate) fn clear(&mut self) {
         self.ids.clear();
         self.order.clear();
     }
 }
 
-/// The tip as peers know it from us.
+/// The tip as announced to peers.
 #[derive(Debug, Default)]
 pub(crate) struct Announcer {
     waiting: bool,
@@ -65,19 +65,19 @@ pub(crate) struct Announcer {
 }
 
 impl Announcer {
-    /// Asks for the tip to be announced.
+    /// Requests an announcement of the tip.
     pub(crate) fn want(&mut self) {
         self.waiting = true;
     }
 
-    /// When the next announcement is due.
+    /// The time at which the next announcement is due.
     pub(crate) fn due(&self) -> Option<Millis> {
         self.waiting.then(|| self.last.map_or(Millis(0), |last| last + ANNOUNCE_INTERVAL))
     }
 }
 
 impl Engine {
-    /// Judges a gossip message, or begins to.
+    /// Judges a gossip message, or starts to.
     pub(super) fn on_gossip(
         &mut self,
         peer: PeerKey,
@@ -113,8 +113,8 @@ impl Engine {
         let header = *announced.header();
         let verdict = match self.chain.insert_header(&header, now.unix) {
             Insertion::Known(found) => {
-                self.peer_has(peer, found);
-                let is_new = !self.chain.index().has_body(found) && !self.is_checking(found);
+                self.note_peer_has(peer, found);
+                let is_new = !self.chain.tree().has_body(found) && !self.is_checking(found);
                 if is_new && self.has_room_for_offer(peer) {
                     return match announced {
                         Announcement::Whole(block) => self.check_offered(peer, ticket, found, block, effects),
@@ -126,7 +126,7 @@ impl Engine {
                 Verdict::Ignore
             }
             Insertion::Orphan => {
-                // Whoever knows it knows what is below it: ask at once how far it is.
+                // A peer that announces a block knows its ancestors: ask at once for its status.
                 if let Some(session) = self.peers.get_mut(peer) {
                     session.status_at = None;
                 }
@@ -141,8 +141,8 @@ impl Engine {
                 Verdict::Ignore
             }
             Insertion::Barred(work) => {
-                if work > self.chain.index().work(self.chain.tip()) {
-                    self.tell_refused(peer, header.id(), header.height, now);
+                if work > self.chain.tree().work(self.chain.tip()) {
+                    self.report_refused_tip(peer, header.id(), header.height, now);
                 }
                 Verdict::Ignore
             }
@@ -184,7 +184,7 @@ impl Engine {
         all < OFFERED_MAX && of_peer < OFFERED_PER_PEER_MAX
     }
 
-    /// Who has offered the blocks that are being checked or wait for their verdict.
+    /// The peers of the offered blocks that are being checked or wait for their verdict.
     pub(super) fn offers(&self) -> impl Iterator<Item = PeerKey> {
         let checking = self.checks.values().filter_map(|check| match check {
             Check::Offered { origin, .. } => Some(*origin),
@@ -193,16 +193,16 @@ impl Engine {
         checking.chain(self.awaiting_verdict.iter().map(|(peer, ..)| *peer))
     }
 
-    fn peer_has(&mut self, peer: PeerKey, block: BlockRef) {
-        let index = self.chain.index();
+    fn note_peer_has(&mut self, peer: PeerKey, block: BlockRef) {
+        let tree = self.chain.tree();
         if let Some(session) = self.peers.get_mut(peer)
-            && session.best.is_none_or(|best| index.work(best) < index.work(block))
+            && session.best.is_none_or(|best| tree.work(best) < tree.work(block))
         {
             session.best = Some(block);
         }
     }
 
-    /// Takes in the result of checking a block that was offered. Its verdict waits for what the accounts say.
+    /// Processes the check of an offered block. Its verdict waits for the rules on accounts.
     pub(super) fn on_offered_checked(
         &mut self,
         peer: PeerKey,
@@ -226,13 +226,13 @@ impl Engine {
         }
     }
 
-    /// Gives the verdicts on blocks that have had their chance to be connected.
+    /// Sends the verdicts on blocks that have had their chance to be connected.
     pub(super) fn settle_verdicts(&mut self, effects: &mut Vec<Effect>) {
         if self.chain.is_reorganising() {
             return;
         }
         for (peer, ticket, block) in std::mem::take(&mut self.awaiting_verdict) {
-            let verdict = if self.chain.index().is_condemned(block) {
+            let verdict = if self.chain.tree().is_condemned(block) {
                 Verdict::Reject
             } else if self.chain.is_best(block) {
                 Verdict::Accept
@@ -243,7 +243,7 @@ impl Engine {
         }
     }
 
-    /// Remembers what a violation says about a block, and about who sent it.
+    /// Records the consequences of a violation for the block and for its sender.
     pub(super) fn on_bad_block(
         &mut self,
         peer: PeerKey,
@@ -251,8 +251,8 @@ impl Engine {
         violation: Violation,
         effects: &mut Vec<Effect>,
     ) {
-        if violation.blame() == Blame::Block && !self.chain.index().is_condemned(block) {
-            let place = self.chain.index().place(block);
+        if violation.blame() == Blame::Block && !self.chain.tree().is_condemned(block) {
+            let place = self.chain.tree().place(block);
             self.chain.condemn(block);
             self.notify(Notice::BlockRefused { place, violation: violation.clone() });
             self.drop_condemned_peers(&violation, effects);
@@ -260,27 +260,27 @@ impl Engine {
         self.peers.punish(peer, Fault::Invalid(violation), effects);
     }
 
-    /// Peers whose best block turned out bad, or who passed on one that did, are on a chain that we will never follow
-    /// and that they did not check.
+    /// Cuts off peers whose best block turned out bad, or who forwarded one that did: they are on a chain that we will
+    /// never follow and that they did not check.
     pub(super) fn drop_condemned_peers(&mut self, violation: &Violation, effects: &mut Vec<Effect>) {
-        let index = self.chain.index();
+        let tree = self.chain.tree();
         let led = self.peers.iter().filter_map(|(peer, session)| session.best.map(|best| (peer, best)));
         let passed_on = self.awaiting_verdict.iter().map(|(peer, _, block)| (*peer, *block));
         let peers: BTreeSet<PeerKey> =
-            led.chain(passed_on).filter(|(_, block)| index.is_condemned(*block)).map(|(peer, _)| peer).collect();
+            led.chain(passed_on).filter(|(_, block)| tree.is_condemned(*block)).map(|(peer, _)| peer).collect();
         for peer in peers {
             if let Some(session) = self.peers.get_mut(peer) {
-                session.best = session.best.filter(|best| !index.is_condemned(*best));
+                session.best = session.best.filter(|best| !tree.is_condemned(*best));
             }
             self.peers.punish(peer, Fault::Invalid(violation.clone()), effects);
         }
     }
 
-    /// Looks again at blocks that came too soon.
+    /// Processes orphans whose parent or time has come.
     pub(super) fn revisit_orphans(&mut self, now: Now, effects: &mut Vec<Effect>) {
         loop {
-            let index = self.chain.index();
-            let known = |id: &BlockId| index.find(id).is_some();
+            let tree = self.chain.tree();
+            let known = |id: &BlockId| tree.find(id).is_some();
             let Some(orphan) = self.orphans.take_ready(known, now.unix) else { return };
             self.on_announced(orphan.from, None, orphan.announced, now, effects);
         }

@@ -1,12 +1,12 @@
-//! Transactions that wait to be mined.
+//! The memory pool: transactions that wait to be mined.
 //!
-//! Always true: an account's transactions in the pool have nonces from the account's on, together they spend no more
-//! than it has, and the pool stays within [`POOL_BYTES_MAX`]. No call takes time for all that waits, but for
-//! [`Mempool::list`], [`Mempool::iter`], and those that add or remove a good part of it. Deliberately absent: coins that an
-//! account is about to receive do not count until they are mined.
+//! Always true: an account's pending transactions have nonces from the account's on, together they spend no more than
+//! it has, and the pool stays within [`POOL_BYTES_MAX`]. No call takes time in proportion to the whole pool, except for
+//! [`Mempool::list`], [`Mempool::iter`], and those that add or remove a good part of it. Deliberately absent: coins
+//! that an account is about to receive; they count once they are mined.
 
-mod again;
 mod queue;
+mod reinstate;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
@@ -18,52 +18,52 @@ use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{Account, Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
 
 use super::event::PeerKey;
-use queue::{Queue, Rank, Waiting, bytes, fee_rate};
+use queue::{PendingTransaction, Queue, Rank, bytes, fee_rate};
 
 /// All transactions together, in bytes of memory. The worst paying are evicted for better paying ones.
 pub const POOL_BYTES_MAX: usize = 128 << 20;
-/// What a transaction takes beside its encoding, in bytes, if it is the only one of its account.
+/// The overhead of a transaction beside its encoding, in bytes, if it is the only one of its account.
 pub const ENTRY_BYTES: usize = 1 << 10;
-/// What one peer has brought, in bytes, so that a single flood leaves room for others. More is ignored.
+/// The share of one peer, in bytes, so that a single flood leaves room for others. Further transactions are ignored.
 pub const PEER_BYTES_MAX: usize = POOL_BYTES_MAX / 4;
-/// Transactions of one account. More are refused.
+/// Pending transactions of one account. More are refused.
 pub const SENDER_TRANSACTIONS_MAX: usize = 16_384;
-/// How far a nonce may be ahead of the account's first missing one. Bundles overtake each other in gossip and in the
-/// checks, but not by more than a few.
+/// The greatest distance of a nonce from the account's first missing one. Bundles overtake each other in gossip and in
+/// the checks, but not by more than a few.
 pub const NONCE_GAP_MAX: u64 = 4 * BUNDLE_TRANSACTIONS_MAX as u64;
 
-/// Of what is ranked, this part is many.
-const MANY_PART: usize = 4;
+/// Above 1/`BULK_REMOVAL_DIVISOR` of the ranking, one `retain` is cheaper than single removals.
+const BULK_REMOVAL_DIVISOR: usize = 4;
 
-/// Why a transaction was not taken. None of these is a fault of who sent it.
+/// The reason why a transaction was refused. None of them is a fault of its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is in the pool already.
+    /// The transaction is in the pool already.
     Known,
-    /// The account's nonce is past it.
+    /// The account's nonce is past the transaction's.
     Stale,
-    /// Its nonce is too far ahead.
+    /// The nonce is too far ahead of the account's.
     Gap,
-    /// The account can't pay for it and for what it sent before.
+    /// The account cannot pay for it together with its pending transactions.
     InsufficientBalance {
-        /// As of the tip.
+        /// The balance at the tip.
         balance: Amount,
-        /// Less what waits.
+        /// The balance less the pending transactions.
         spendable: Amount,
-        /// Amount and fee.
+        /// The sum of amount and fee.
         needed: Amount,
     },
-    /// Another transaction with this nonce waits, and the fee is not at least a tenth higher.
+    /// Another transaction with this nonce is pending, and the fee is not at least a tenth higher.
     FeeNotHigher,
-    /// Too many of this account's wait, or all that waits pays better.
+    /// The account has too many pending transactions, or all pending ones pay better.
     Full,
-    /// Too much of what this peer has brought waits.
+    /// The peer's share of the pool is used up.
     ShareUsed,
 }
 
-/// Where a transaction is.
+/// The position of a transaction in the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct PoolKey {
     sender: Address,
     nonce: u64,
 }
@@ -71,12 +71,12 @@ struct Place {
 /// The pool.
 #[derive(Debug, Default)]
 pub struct Mempool {
-    /// None is empty.
+    /// The queue of each account; none is empty.
     queues: HashMap<Address, Queue, RandomState>,
-    by_id: HashMap<TransactionId, Place, RandomState>,
+    by_id: HashMap<TransactionId, PoolKey, RandomState>,
     ranking: BTreeMap<Rank, TransactionId>,
-    /// Those that can be mined now, at most one of each account.
-    ready: BTreeMap<Rank, Place>,
+    /// The transactions that can be mined now, at most one of each account.
+    ready: BTreeMap<Rank, PoolKey>,
     peer_bytes: BTreeMap<PeerKey, usize>,
     bytes: usize,
     arrivals: u64,
@@ -84,9 +84,9 @@ pub struct Mempool {
 }
 
 impl Mempool {
-    /// Takes a transaction if it could be mined after what waits already.
+    /// Adds a transaction if it could be mined after the pending ones of its account.
     ///
-    /// `from` is the peer that brought it; `durable` says that it is kept in the store until it is mined.
+    /// `from` is the peer that sent it; `durable` says that the store keeps it until it is mined.
     pub fn add(
         &mut self,
         transaction: CheckedTransaction,
@@ -95,7 +95,7 @@ impl Mempool {
         ledger: &Ledger,
     ) -> Result<(), Refusal> {
         let (id, sender, nonce) = (transaction.id(), transaction.sender(), transaction.signed().transaction.nonce);
-        let (account, place) = (ledger.account(&sender), Place { sender, nonce });
+        let (account, place) = (ledger.account(&sender), PoolKey { sender, nonce });
         let replaces = self.admit(&transaction, account)?;
         let peer_bytes = from.and_then(|peer| self.peer_bytes.get(&peer)).copied().unwrap_or_default();
         if peer_bytes + bytes(&transaction) > PEER_BYTES_MAX {
@@ -106,7 +106,7 @@ impl Mempool {
             self.remove(place);
         }
         self.arrivals += 1;
-        let waiting = Waiting::new(transaction, self.arrivals, from, durable);
+        let waiting = PendingTransaction::new(transaction, self.arrivals, from, durable);
         self.bytes += waiting.bytes();
         if let Some(peer) = from {
             *self.peer_bytes.entry(peer).or_default() += waiting.bytes();
@@ -125,7 +125,7 @@ impl Mempool {
         self.queues.get(&transaction.sender()).unwrap_or(&empty).admit(transaction, account)
     }
 
-    /// Why a transaction would not be taken now; `None`: it would be, if there is room.
+    /// The reason why a transaction would be refused now, apart from lack of room.
     pub fn refusal(&self, transaction: &CheckedTransaction, ledger: &Ledger) -> Option<Refusal> {
         self.admit(transaction, ledger.account(&transaction.sender())).err()
     }
@@ -137,31 +137,31 @@ impl Mempool {
         }
         let (sender, nonce) = (transaction.sender(), transaction.signed().transaction.nonce);
         let replaced = self.queues.get(&sender).and_then(|queue| queue.get(nonce));
-        let freed = replaced.map_or(0, Waiting::bytes);
+        let freed = replaced.map_or(0, PendingTransaction::bytes);
         while self.bytes - freed + bytes(transaction) > POOL_BYTES_MAX {
             let (worst, id) = self.ranking.first_key_value().expect("a full pool is not empty");
             let place = self.by_id[id];
             if worst.fee_rate >= fee_rate(transaction) || place.sender == sender {
                 return Err(Refusal::Full);
             }
-            // What the same account sent later can't be mined without it.
+            // Later transactions of the same account cannot be mined without it.
             self.truncate(place);
         }
         Ok(())
     }
 
-    /// The nonce of the next transaction that an account should send: the first that is missing.
+    /// The nonce of the account's next transaction: the first that is missing.
     pub fn next_nonce(&self, sender: &Address, ledger: &Ledger) -> u64 {
         let nonce = ledger.account(sender).nonce;
         self.queues.get(sender).map_or(nonce, |queue| queue.next_nonce(nonce))
     }
 
-    /// Whether anything of an account waits.
-    pub fn has_of(&self, sender: &Address) -> bool {
+    /// Whether an account has pending transactions.
+    pub fn has_any_from(&self, sender: &Address) -> bool {
         self.queues.contains_key(sender)
     }
 
-    /// What an account could still spend, and how many of its transactions wait.
+    /// The coins that an account could still spend, and the number of its pending transactions.
     pub fn spendable(&self, address: &Address, ledger: &Ledger) -> (Amount, u64) {
         let balance = ledger.account(address).balance;
         let Some(queue) = self.queues.get(address) else { return (balance, 0) };
@@ -169,7 +169,7 @@ impl Mempool {
         (Amount::from_units(left), queue.len() as u64)
     }
 
-    /// Brings the pool up to date with accounts that a block has changed.
+    /// Updates the pool after a block changed these accounts.
     pub fn update(&mut self, changed: impl IntoIterator<Item = Address>, ledger: &Ledger) {
         if self.is_empty() {
             return;
@@ -179,16 +179,19 @@ impl Mempool {
             let Entry::Occupied(mut entry) = self.queues.entry(address) else { continue };
             let (queue, account) = (entry.get_mut(), ledger.account(&address));
             let ready_before = queue.ready;
-            while let Some(mined) = queue.first().map(Waiting::nonce).filter(|first| *first < account.nonce) {
+            while let Some(mined) = queue.first().map(PendingTransaction::nonce).filter(|first| *first < account.nonce)
+            {
                 left.extend(queue.remove(mined).map(|(waiting, _)| waiting));
             }
-            while let Some(last) = queue.last().map(Waiting::nonce).filter(|_| queue.spends() > balance(account)) {
+            while let Some(last) =
+                queue.last().map(PendingTransaction::nonce).filter(|_| queue.spends() > balance(account))
+            {
                 left.extend(queue.remove(last).map(|(waiting, _)| waiting));
             }
-            queue.ready = queue.get(account.nonce).map(Waiting::rank);
+            queue.ready = queue.get(account.nonce).map(PendingTransaction::rank);
             if queue.ready != ready_before {
                 unready.extend(ready_before);
-                let place = Place { sender: address, nonce: account.nonce };
+                let place = PoolKey { sender: address, nonce: account.nonce };
                 self.ready.extend(queue.ready.map(|ready| (ready, place)));
             }
             if queue.is_empty() {
@@ -196,40 +199,40 @@ impl Mempool {
             }
         }
         remove_all(&mut self.ready, unready);
-        remove_all(&mut self.ranking, left.iter().map(Waiting::rank).collect());
+        remove_all(&mut self.ranking, left.iter().map(PendingTransaction::rank).collect());
         left.into_iter().for_each(|waiting| self.forget(&waiting));
     }
 
-    /// The best paying transactions that can be mined now, within `bytes_max` bytes, in an order in which they can.
+    /// The best paying transactions that can be mined now, within `bytes_max` bytes, in a valid order.
     pub fn select(&self, ledger: &Ledger, bytes_max: usize) -> Vec<CheckedTransaction> {
         let mut firsts = self.ready.iter().rev().map(|(rank, place)| (*rank, *place)).peekable();
-        // What comes after those that were taken.
+        // The successors of selected transactions.
         let mut seconds = BinaryHeap::new();
         let mut overlay = Overlay::new(ledger);
         let (mut selected, mut bytes) = (Vec::new(), 0);
         while bytes + SignedTransaction::ENCODED_BYTES_MIN <= bytes_max {
             let second_is_better = seconds.peek() > firsts.peek();
             let best = if second_is_better { seconds.pop() } else { firsts.next() };
-            let Some((_, Place { sender, nonce })) = best else { break };
+            let Some((_, PoolKey { sender, nonce })) = best else { break };
             let queue = &self.queues[&sender];
-            let transaction = &queue.get(nonce).expect("what can be mined is there").transaction;
+            let transaction = &queue.get(nonce).expect("a ready transaction is in its queue").transaction;
             if bytes + transaction.length() > bytes_max || overlay.apply(transaction).is_err() {
                 continue;
             }
             bytes += transaction.length();
             selected.push(transaction.clone());
             let second = nonce.checked_add(1).and_then(|next| queue.get(next));
-            seconds.extend(second.map(|next| (next.rank(), Place { sender, nonce: next.nonce() })));
+            seconds.extend(second.map(|next| (next.rank(), PoolKey { sender, nonce: next.nonce() })));
         }
         selected
     }
 
-    /// All that waits, in no order.
+    /// All pending transactions, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &CheckedTransaction> {
         self.queues.values().flat_map(Queue::iter).map(|waiting| &waiting.transaction)
     }
 
-    /// All that waits: first what can be mined now, in that order, then the rest, by sender and nonce.
+    /// All pending transactions: first those that can be mined now, in that order, then the rest, by sender and nonce.
     pub fn list(&self, ledger: &Ledger) -> Vec<CheckedTransaction> {
         let mut listed = self.select(ledger, usize::MAX);
         let ready: BTreeSet<TransactionId> = listed.iter().map(CheckedTransaction::id).collect();
@@ -239,12 +242,12 @@ impl Mempool {
         listed
     }
 
-    /// The ids of up to `count` transactions, best paying first.
+    /// The ids of up to `count` transactions, highest fee rate first.
     pub fn best_ids(&self, count: usize) -> Vec<TransactionId> {
         self.ranking.values().rev().take(count).copied().collect()
     }
 
-    /// A transaction that waits.
+    /// A pending transaction.
     pub fn get(&self, id: &TransactionId) -> Option<&CheckedTransaction> {
         let place = self.by_id.get(id)?;
         self.queues[&place.sender].get(place.nonce).map(|waiting| &waiting.transaction)
@@ -255,17 +258,17 @@ impl Mempool {
         !self.ready.is_empty()
     }
 
-    /// How many wait.
+    /// The number of pending transactions.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// Whether none waits.
+    /// Whether the pool is empty.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// What they take, in bytes of memory.
+    /// The memory that the transactions take, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -275,22 +278,22 @@ impl Mempool {
         std::mem::take(&mut self.dropped_durable)
     }
 
-    /// Forgets what a peer has brought; its transactions stay.
+    /// Forgets a peer's share; its transactions stay.
     pub fn forget_peer(&mut self, peer: PeerKey) {
         self.peer_bytes.remove(&peer);
     }
 
-    /// Removes a transaction and all that the same account sent later.
-    fn truncate(&mut self, from: Place) {
-        while let Some(last) = self.queues.get(&from.sender).and_then(Queue::last).map(Waiting::nonce) {
+    /// Removes a transaction and all later ones of the same account.
+    fn truncate(&mut self, from: PoolKey) {
+        while let Some(last) = self.queues.get(&from.sender).and_then(Queue::last).map(PendingTransaction::nonce) {
             if last < from.nonce {
                 return;
             }
-            self.remove(Place { nonce: last, ..from });
+            self.remove(PoolKey { nonce: last, ..from });
         }
     }
 
-    fn remove(&mut self, place: Place) {
+    fn remove(&mut self, place: PoolKey) {
         let Entry::Occupied(mut entry) = self.queues.entry(place.sender) else { return };
         let queue = entry.get_mut();
         let Some((waiting, was_ready)) = queue.remove(place.nonce) else { return };
@@ -300,8 +303,8 @@ impl Mempool {
         self.forget_ranked(&waiting, was_ready);
     }
 
-    /// What has left its queue is nowhere any more.
-    fn forget_ranked(&mut self, waiting: &Waiting, was_ready: bool) {
+    /// Removes a transaction from the ranking and all look-up tables; it has left its queue.
+    fn forget_ranked(&mut self, waiting: &PendingTransaction, was_ready: bool) {
         let rank = waiting.rank();
         if was_ready {
             self.ready.remove(&rank);
@@ -310,8 +313,8 @@ impl Mempool {
         self.forget(waiting);
     }
 
-    /// What has left its queue and the ranking is nowhere any more.
-    fn forget(&mut self, waiting: &Waiting) {
+    /// Removes a transaction from the look-up tables; it has left its queue and the ranking.
+    fn forget(&mut self, waiting: &PendingTransaction) {
         self.by_id.remove(&waiting.transaction.id());
         self.bytes -= waiting.bytes();
         if let Some(bytes) = waiting.from.and_then(|peer| self.peer_bytes.get_mut(&peer)) {
@@ -323,16 +326,16 @@ impl Mempool {
     }
 }
 
-/// Removes ranks that are there. Many of few are removed in one go through all, which takes less time for each.
+/// Removes ranks that are there. A large part of the ranking is removed in one pass, which is cheaper for each.
 fn remove_all<V>(ranked: &mut BTreeMap<Rank, V>, mut ranks: Vec<Rank>) {
-    if ranks.len() < ranked.len() / MANY_PART {
+    if ranks.len() < ranked.len() / BULK_REMOVAL_DIVISOR {
         ranks.iter().for_each(|rank| drop(ranked.remove(rank)));
         return;
     }
     ranks.sort_unstable();
     let mut ranks = ranks.into_iter().peekable();
     ranked.retain(|rank, _| ranks.next_if_eq(rank).is_none());
-    debug_assert!(ranks.next().is_none(), "all of them were there");
+    debug_assert!(ranks.next().is_none(), "every rank was there");
 }
 
 fn balance(account: Account) -> u128 {
@@ -341,17 +344,18 @@ fn balance(account: Account) -> u128 {
 
 #[cfg(test)]
 impl Mempool {
-    /// Compares everything that is kept with what follows from the queues.
+    /// Compares the derived tables with the queues.
     pub(super) fn assert_sound(&self, ledger: &Ledger) {
         let all = || self.queues.values().flat_map(Queue::iter);
-        assert_eq!(self.bytes, all().map(Waiting::bytes).sum::<usize>());
+        assert_eq!(self.bytes, all().map(PendingTransaction::bytes).sum::<usize>());
         assert!(self.bytes <= POOL_BYTES_MAX);
-        let place = |one: &Waiting| Place { sender: one.transaction.sender(), nonce: one.nonce() };
+        let place = |one: &PendingTransaction| PoolKey { sender: one.transaction.sender(), nonce: one.nonce() };
         let ids: HashMap<_, _, RandomState> = all().map(|one| (one.transaction.id(), place(one))).collect();
         assert_eq!(self.by_id, ids);
         let ranking = all().map(|one| (one.rank(), one.transaction.id()));
         assert_eq!(self.ranking, ranking.collect::<BTreeMap<_, _>>());
-        let of_peer = |peer: &PeerKey| all().filter(|one| one.from == Some(*peer)).map(Waiting::bytes).sum::<usize>();
+        let of_peer =
+            |peer: &PeerKey| all().filter(|one| one.from == Some(*peer)).map(PendingTransaction::bytes).sum::<usize>();
         assert!(self.peer_bytes.iter().all(|(peer, bytes)| *bytes == of_peer(peer) && *bytes <= PEER_BYTES_MAX));
         let mut ready = BTreeMap::new();
         let queues: BTreeMap<_, _> = self.queues.iter().collect();
@@ -363,7 +367,7 @@ impl Mempool {
             assert_eq!(queue.spends(), queue.iter().map(|one| u128::from(one.spends().units())).sum::<u128>());
             assert!(queue.spends() <= u128::from(account.balance.units()));
             let first = queue.iter().find(|one| one.nonce() == account.nonce);
-            assert_eq!(queue.ready, first.map(Waiting::rank));
+            assert_eq!(queue.ready, first.map(PendingTransaction::rank));
             ready.extend(first.map(|first| (first.rank(), place(first))));
         }
         assert_eq!(self.ready, ready);

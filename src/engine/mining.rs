@@ -1,4 +1,4 @@
-//! What the miner threads search for, and for whom.
+//! The work for the miner threads, and the account that gets the reward.
 
 use std::sync::Arc;
 
@@ -6,24 +6,24 @@ use quipu_protocol::block::{Header, Reward, VERSION};
 use quipu_protocol::{Address, Amount, CheckedBlock, CheckedBody, Millis, UnixMillis};
 
 use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MiningMode, Now, Place, Ticket};
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 use super::view::MiningView;
 use super::{Engine, sync};
 
-/// How old a template may get: a younger one has a later timestamp, and so an easier target, and newer transactions.
+/// The greatest age of a template: a new one has a later timestamp, and so an easier target, and newer transactions.
 const TEMPLATE_AGE_MAX: Millis = Millis(1_000);
 
-/// Blocks that were mined here whose fate is not known, so that the user is told of them as ours.
+/// Blocks mined here whose fate is not known yet, so that the user is told that they are ours.
 pub(super) const MINED_HERE_MAX: usize = 64;
 
-/// Whether and what to mine.
+/// The mining mode and the running job.
 #[derive(Debug)]
 pub(crate) struct Mining {
     mode: MiningMode,
-    /// Who gets the rewards of what is mined by mode; `None`: the node's own account.
+    /// The account for rewards of mining by mode; `None`: the node's own account.
     to: Option<Address>,
-    job: Option<Job>,
-    template: Option<Template>,
+    job: Option<MiningJob>,
+    template: Option<BlockTemplate>,
     /// Whether the miner threads may be searching.
     searching: bool,
     hash_rate: u64,
@@ -31,23 +31,23 @@ pub(crate) struct Mining {
 
 /// A running `mine N`.
 #[derive(Debug)]
-struct Job {
+struct MiningJob {
     ticket: Ticket,
     count: u64,
-    /// `None`: the node's own account.
+    /// The account for the rewards; `None`: the node's own account.
     to: Option<Address>,
     mined: Vec<Place>,
 }
 
-/// What is searched for now.
+/// The header and body that the miner threads search a nonce for.
 #[derive(Debug)]
-struct Template {
+struct BlockTemplate {
     key: Key,
     parent: BlockRef,
     header: Header,
     body: CheckedBody,
     made_at: Millis,
-    /// How many transactions waited when it was made.
+    /// The number of pending transactions when it was made.
     pending: usize,
 }
 
@@ -61,12 +61,12 @@ impl Mining {
         MiningView { mode: self.mode, hash_rate: self.hash_rate, job }
     }
 
-    /// Takes in how fast the miner threads are. What they report after they were stopped is about the past.
+    /// Records the miner threads' hash rate. Reports after a stop are about the past and do not count.
     pub(crate) fn note_hash_rate(&mut self, rate: u64) {
         self.hash_rate = if self.searching { rate } else { 0 };
     }
 
-    /// When the template gets too old.
+    /// The time at which the template becomes stale.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         self.template.as_ref().map(|template| template.made_at + TEMPLATE_AGE_MAX)
     }
@@ -77,7 +77,7 @@ impl Engine {
         if self.mining.job.is_some() {
             return self.answer(ticket, Err(CommandError::Busy));
         }
-        self.mining.job = Some(Job { ticket, count: count.clamp(1, MINE_COUNT_MAX), to, mined: Vec::new() });
+        self.mining.job = Some(MiningJob { ticket, count: count.clamp(1, MINE_COUNT_MAX), to, mined: Vec::new() });
     }
 
     pub(super) fn on_cancel_mining(&mut self) {
@@ -91,7 +91,7 @@ impl Engine {
         self.mining.to = to;
     }
 
-    /// Who gets the reward of the next block, if one is to be mined.
+    /// The account that gets the reward of the next block, if one is to be mined.
     fn wants_block(&self) -> Option<Address> {
         if self.chain.is_reorganising() {
             return None;
@@ -107,7 +107,7 @@ impl Engine {
         wanted.then(|| self.mining.to.unwrap_or(self.account))
     }
 
-    /// Keeps the miner threads at what is worth searching for.
+    /// Keeps the miner threads on the best template.
     pub(super) fn plan_mining(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(to) = self.wants_block() else {
             self.mining.template = None;
@@ -119,7 +119,7 @@ impl Engine {
         };
         let current = self.mining.template.as_ref().is_some_and(|template| {
             let fresh = now.elapsed < template.made_at + TEMPLATE_AGE_MAX;
-            // An empty block is not worth finishing when there is something to put in.
+            // An empty block is not worth finishing when there are transactions to include.
             let useful = !template.body.transactions().is_empty() || template.pending == self.mempool.len();
             template.parent == self.chain.tip() && template.body.reward().to == to && fresh && useful
         });
@@ -131,40 +131,40 @@ impl Engine {
         }
     }
 
-    fn make_template(&mut self, to: Address, now: Now) -> Template {
+    fn make_template(&mut self, to: Address, now: Now) -> BlockTemplate {
         let parent = self.chain.tip();
         let room = self.network.block_bytes_max() - CheckedBlock::length_of(&[]);
         let mut transactions = self.mempool.select(self.chain.ledger(), room);
         let fees: u128 = transactions.iter().map(|one| u128::from(one.signed().transaction.fee.units())).sum();
         let reward = u64::try_from(fees + u128::from(self.network.parameters().subsidy.units()));
         let reward = reward.unwrap_or_else(|_| {
-            // More coins than there can be, on a network whose subsidy is beyond reason: leave the fees to others.
+            // The fees overflow, on a network whose subsidy is beyond reason: leave them to others.
             transactions.clear();
             self.network.parameters().subsidy.units()
         });
         let body = CheckedBody::new(Reward { to, amount: Amount::from_units(reward) }, transactions);
-        let context = self.chain.index().as_parent(parent);
+        let context = self.chain.tree().as_parent(parent);
         let timestamp: UnixMillis = now.unix.max(context.timestamp);
         let header = Header {
             version: VERSION,
             height: context.height.next(),
-            parent: self.chain.index().id(parent),
+            parent: self.chain.tree().id(parent),
             body_root: body.root(),
             timestamp,
             target: self.network.retarget().target_after(context.target, context.timestamp, timestamp),
             nonce: 0,
         };
         let pending = self.mempool.len();
-        Template { key: self.new_key(), parent, header, body, made_at: now.elapsed, pending }
+        BlockTemplate { key: self.new_key(), parent, header, body, made_at: now.elapsed, pending }
     }
 
-    /// Takes in a nonce that was found.
+    /// Processes a nonce that the miner threads found.
     pub(super) fn on_mined(&mut self, key: Key, nonce: u64) {
         let Some(template) = self.mining.template.take_if(|template| template.key == key) else { return };
         let header = Header { nonce, ..template.header };
         let Ok(block) = CheckedBlock::complete(header, template.body, &self.network) else { return };
         let Some(found) = self.chain.insert_vetted(block.header()) else { return };
-        let place = self.chain.index().place(found);
+        let place = self.chain.tree().place(found);
         self.chain.insert_body(found, Arc::new(block));
         self.mined_here.push_back(place.id);
         if self.mined_here.len() > MINED_HERE_MAX {
@@ -173,13 +173,13 @@ impl Engine {
         if let Some(job) = &mut self.mining.job {
             job.mined.push(place);
             if job.mined.len() as u64 >= job.count {
-                let job = self.mining.job.take().expect("it was there");
+                let job = self.mining.job.take().expect("the job is running");
                 self.answer(job.ticket, Ok(Answer::Mined(job.mined)));
             }
         }
     }
 
-    /// Whether the chain is so far behind that what waits to be mined elsewhere can't be judged.
+    /// Whether the chain is so far behind that pending transactions of other nodes cannot be judged.
     pub(super) fn is_far_behind(&self) -> bool {
         self.sync_view().is_some_and(|view| view.target.saturating_since(view.height) > sync::FAR_BEHIND)
     }

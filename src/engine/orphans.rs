@@ -1,7 +1,7 @@
-//! Blocks that came too soon: their parent is not known yet, or their time has not come.
+//! Orphans: blocks whose parent is not known yet, or whose time has not come.
 //!
-//! Each one cost its maker the work that it claims. Nothing depends on this pool, since whoever sent an orphan is
-//! asked for what is missing: it saves a second transfer. The oldest leave first when it is full.
+//! Each one cost its maker the work that it claims. Nothing depends on this pool, since an orphan's sender is asked for
+//! the missing blocks: it saves a second transfer. When it is full, the oldest are evicted first.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,17 @@ use quipu_protocol::{Announcement, BlockId, UnixMillis};
 
 use super::event::PeerKey;
 
-/// Encoded length of all announcements of blocks that wait here, in bytes.
+/// Encoded length of all announcements in the pool, in bytes.
 pub(crate) const ORPHAN_BYTES_MAX: usize = 8 << 20;
-/// Blocks from one peer, so that a flood leaves room for others. More are dropped.
+/// Blocks from one peer, so that a flood leaves room for others. Further ones are dropped.
 pub(crate) const ORPHANS_PER_PEER_MAX: usize = 32;
 
-/// What a block waits for.
+/// The event that a block waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitsFor {
-    /// Its parent.
+    /// Its parent's arrival.
     Parent(BlockId),
-    /// The time when its timestamp is not too far ahead any more.
+    /// The time from which its timestamp is not too far ahead any more.
     Time(UnixMillis),
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Orphan {
     length: usize,
 }
 
-/// The pool.
+/// The pool of orphans.
 #[derive(Debug, Default)]
 pub(crate) struct Orphans {
     waiting: VecDeque<Orphan>,
@@ -42,7 +42,7 @@ pub(crate) struct Orphans {
 }
 
 impl Orphans {
-    /// Keeps a block, if there is room for one more of this peer's.
+    /// Keeps a block, if this peer's share has room.
     pub(crate) fn insert(&mut self, from: PeerKey, announced: Announcement, waits_for: WaitsFor) {
         let id = announced.header().id();
         let of_peer = self.waiting.iter().filter(|orphan| orphan.from == from).count();
@@ -57,7 +57,7 @@ impl Orphans {
         }
     }
 
-    /// Takes out a block that waits for this parent or for a time that has come.
+    /// Removes a block whose parent has become known or whose time has come.
     pub(crate) fn take_ready(&mut self, known: impl Fn(&BlockId) -> bool, now: UnixMillis) -> Option<Orphan> {
         let ready = self.waiting.iter().position(|orphan| match orphan.waits_for {
             WaitsFor::Parent(parent) => known(&parent),
@@ -72,13 +72,13 @@ impl Orphans {
         Some(orphan)
     }
 
-    /// Forgets what a peer has sent.
+    /// Forgets a peer's blocks.
     pub(crate) fn forget_peer(&mut self, peer: PeerKey) {
         self.waiting.retain(|orphan| orphan.from != peer);
         self.bytes = self.waiting.iter().map(|orphan| orphan.length).sum();
     }
 
-    /// How many wait.
+    /// The number of orphans.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }

@@ -1,43 +1,42 @@
-//! How fast a peer answers, and so how long it is waited for and how much it is asked for at once.
+//! The pace of a peer: how long to wait for its answers, and how much to request at once.
 //!
-//! Short answers tell the round trip, smoothed and bounded as TCP does it (RFC 6298, sections 2 and 5): the timeout is
-//! the smoothed time and four times its variation, doubled after each question that ran out, and never under
-//! [`ANSWER_TIMEOUT`] or over [`ANSWER_TIMEOUT_MAX`]. Long answers tell how many bytes come in a second. An answer is
-//! known by the key of its question, so late ones are measured too (no ambiguity as in Karn's algorithm). What a peer
-//! gains by being slow on purpose is only that it is waited for: `sync` says why nobody else has to.
+//! Short answers measure the round trip, smoothed and bounded as in TCP (RFC 6298, sections 2 and 5): the timeout is
+//! the smoothed time plus four times its variation, doubled after each timeout, and always from [`ANSWER_TIMEOUT`] to
+//! [`ANSWER_TIMEOUT_MAX`]. Long answers measure the bytes per second. The key of its question identifies an answer, so
+//! late ones are measured too (without the ambiguity of Karn's algorithm). A peer gains nothing from being slow on
+//! purpose but a longer timeout: `sync` says why nobody else has to wait.
 
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::{Block, Header, Millis, Response, SignedTransaction, TransactionId};
 
-/// How long a peer may take to answer if nothing shows that it needs longer. Also for how long it alone is waited for while
-/// a faster one has the same.
+/// The time that a peer has to answer if nothing shows that it needs longer. Also the time after which a faster peer
+/// that has the same may be asked instead.
 pub const ANSWER_TIMEOUT: Millis = Millis(4_000);
-/// How long any peer may take to answer. The shell waits longer than this before it gives a request up.
+/// The time that any peer has to answer. The shell's own timeout for requests is longer.
 pub const ANSWER_TIMEOUT_MAX: Millis = Millis(60_000);
-/// What the transactions that a compact block lacks are waited for, from a peer that is quick: the block can be had from
-/// others.
+/// The timeout for the transactions that a compact block lacks, from a quick peer: others can provide the block.
 pub(crate) const PULL_TIMEOUT: Millis = Millis(1_000);
-/// The most bytes of blocks that a peer is asked for at once.
+/// The most bytes of blocks in one request to a peer.
 pub(crate) const BATCH_BYTES_MAX: usize = 1 << 20;
-/// What a peer is asked for at once should not travel for longer.
-const BATCH_TIME: Millis = Millis(2_000);
-/// Answers from this length on tell of the rate, shorter ones of the round trip.
+/// The longest transfer that one request should cause.
+const BATCH_TRANSFER_MAX: Millis = Millis(2_000);
+/// Answers from this length on measure the rate, shorter ones the round trip.
 const LONG_ANSWER_BYTES_MIN: usize = 4_096;
 /// Doublings of the timeout that make a difference.
 const DOUBLINGS_MAX: u32 = 4;
 
-/// How fast one peer is. Times are in milliseconds.
+/// The measured pace of one peer. Times are in milliseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
-    /// RFC 6298's SRTT, and the RTTVAR.
+    /// SRTT and RTTVAR of RFC 6298.
     smoothed: Option<u64>,
     variation: u64,
-    /// Of the fastest short answer: what an answer takes when it has nothing to carry.
+    /// The time of the fastest short answer: an answer without content takes this long.
     least: Option<u64>,
-    /// Of long answers, a moving average.
+    /// A moving average over long answers.
     bytes_per_second: Option<u64>,
     doublings: u32,
-    /// How many bytes of blocks it is asked for at once: less when it is slow, more when it is not.
+    /// The bytes of blocks in one request: fewer when the peer is slow, more when it is not.
     batch_bytes: usize,
 }
 
@@ -55,7 +54,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Takes in how long an answer of this length took.
+    /// Records the time that an answer of this length took.
     pub(crate) fn note_answer(&mut self, took: Millis, bytes: usize) {
         self.doublings = 0;
         if bytes < LONG_ANSWER_BYTES_MIN {
@@ -65,8 +64,8 @@ impl Pace {
         let transfer = self.transfer(took);
         let rate = bytes as u64 * 1_000 / transfer;
         self.bytes_per_second = Some(self.bytes_per_second.map_or(rate, |old| (3 * old + rate) / 4));
-        if transfer > BATCH_TIME.0 {
-            self.batch_bytes = self.batch_bytes.min(within_batch_time(bytes, transfer));
+        if transfer > BATCH_TRANSFER_MAX.0 {
+            self.batch_bytes = self.batch_bytes.min(within_batch_transfer(bytes, transfer));
         }
     }
 
@@ -81,47 +80,49 @@ impl Pace {
         }
     }
 
-    /// What an answer took beyond the round trip.
+    /// The time that an answer took beyond the round trip.
     fn transfer(&self, took: Millis) -> u64 {
         took.0.saturating_sub(self.least.unwrap_or_default()).max(1)
     }
 
-    /// A short question has run out of time.
+    /// Records a timeout of a short question.
     pub(crate) fn note_timeout(&mut self) {
         self.doublings = (self.doublings + 1).min(DOUBLINGS_MAX);
     }
 
-    /// Takes in that of blocks that were asked for, `came_bytes` came, which is all or not. Who trickles is asked for what it
-    /// delivers, so that it holds up no more than that.
-    pub(crate) fn note_batch(&mut self, took: Millis, came_bytes: usize, is_all: bool) {
+    /// Records a block response: `received_bytes`, and whether it was complete. A peer that trickles is asked for as
+    /// much as it delivers, so that it delays no more than that.
+    pub(crate) fn note_batch(&mut self, took: Millis, received_bytes: usize, is_all: bool) {
         let transfer = self.transfer(took);
-        let next = match () {
-            () if transfer > BATCH_TIME.0 => within_batch_time(came_bytes, transfer),
-            () if !is_all => came_bytes,
-            () => self.batch_bytes * 2,
+        let next = if transfer > BATCH_TRANSFER_MAX.0 {
+            within_batch_transfer(received_bytes, transfer)
+        } else if is_all {
+            self.batch_bytes * 2
+        } else {
+            received_bytes
         };
         self.batch_bytes = next.clamp(1, BATCH_BYTES_MAX);
     }
 
-    /// Blocks of this length did not come in time.
+    /// Records blocks of this length that did not arrive in time.
     pub(crate) fn note_undelivered(&mut self, bytes: usize) {
         self.batch_bytes = (bytes / 4).clamp(1, BATCH_BYTES_MAX);
     }
 
-    /// How many bytes it is asked for at once.
+    /// The bytes of blocks in one request.
     pub(crate) fn batch_bytes(&self) -> usize {
         self.batch_bytes
     }
 
-    /// How long an answer of this length may take.
+    /// The timeout for an answer of this length.
     pub(crate) fn timeout(&self, bytes: usize) -> Millis {
         let transfer = self.bytes_per_second.map_or(0, |rate| 2_000 * bytes as u64 / rate.max(1));
         let timeout = (self.round_trip_timeout() + transfer) << self.doublings;
         Millis(timeout.min(ANSWER_TIMEOUT_MAX.0))
     }
 
-    /// How long transactions of a block, of this length, may take that was just announced. A peer of which nothing is known
-    /// yet gets what anybody does.
+    /// The timeout for transactions, of this length in all, of a block that was just announced. A peer without
+    /// measurements gets the time of a normal one.
     pub(crate) fn pull_timeout(&self, bytes: usize) -> Millis {
         let patience = self.timeout(bytes);
         match self.smoothed {
@@ -137,18 +138,18 @@ impl Pace {
         self.smoothed.map_or(0, |smoothed| smoothed + 4 * self.variation).max(ANSWER_TIMEOUT.0)
     }
 
-    /// Whether it needs no more time than anybody is given.
+    /// Whether the peer needs no more time than the normal timeout.
     pub(crate) fn is_quick(&self) -> bool {
         self.doublings == 0 && self.round_trip_timeout() == ANSWER_TIMEOUT.0
     }
 }
 
-/// How much of what took this long would have come in good time.
-fn within_batch_time(bytes: usize, transfer: u64) -> usize {
-    (bytes as u64 * BATCH_TIME.0 / transfer) as usize
+/// The part of `bytes`, which took `transfer` milliseconds, that fits into the wanted time.
+fn within_batch_transfer(bytes: usize, transfer: u64) -> usize {
+    (bytes as u64 * BATCH_TRANSFER_MAX.0 / transfer) as usize
 }
 
-/// About how long an answer is, in bytes, found without encoding it.
+/// The approximate length of an answer, in bytes, computed without encoding it.
 pub(crate) fn answer_bytes(response: &Response) -> usize {
     match response {
         Response::Status(_) => 0,
@@ -161,7 +162,7 @@ pub(crate) fn answer_bytes(response: &Response) -> usize {
     }
 }
 
-/// How long a block is, in bytes, found without encoding it.
+/// The length of a block, in bytes, computed without encoding it.
 pub(crate) fn block_bytes(block: &Block) -> usize {
     Block::ENCODED_BYTES_MIN + block.body.transactions.iter().map(SignedTransaction::length).sum::<usize>()
 }
@@ -179,12 +180,12 @@ mod tests {
     #[test]
     fn the_timeout_follows_the_round_trip() {
         let cases = [
-            ("nothing is known", vec![], 4_000, true),
+            ("no measurements", vec![], 4_000, true),
             ("a LAN", vec![2; 5], 4_000, true),
             ("RFC 6298, 2.2", vec![10_000], 10_000 + 4 * 5_000, false),
             ("RFC 6298, 2.3", vec![10_000, 12_000], 10_250 + 4 * 4_250, false),
             ("never over the cap", vec![50_000], 60_000, false),
-            ("what has calmed down", vec![10_000; 40], 10_000, false),
+            ("a pace that has settled", vec![10_000; 40], 10_000, false),
         ];
         for (what, times, timeout, is_quick) in cases {
             let answers: Vec<_> = times.into_iter().map(|took| (took, 100)).collect();

@@ -1,4 +1,4 @@
-//! Sessions with peers: what each has told, what it was asked, what it may still ask, and how far it is trusted.
+//! Sessions with peers: status, questions, budgets and trust.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,49 +6,49 @@ use quipu_protocol::{BlockId, Header, Millis, SignedTransaction, Status, Transac
 
 use super::bundles::UNCHECKED_MAX;
 use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey};
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX, Pace};
 
-/// At this many points a peer is cut off.
+/// The points at which a peer is cut off.
 const POINTS_MAX: u32 = 100;
-/// How long a peer that was cut off for a fault may not come back.
+/// The ban of a peer that was cut off for a fault.
 pub const BAN: Millis = Millis::from_secs(600);
-/// How long a peer that merely did not answer may not come back.
+/// The ban of a peer that merely did not answer.
 pub const SILENCE_BAN: Millis = Millis::from_secs(30);
-/// Requests that a peer may send at once, and how many more each second.
-const REQUESTS: Rate = Rate { burst: 256, per_second: 64 };
-/// Transactions by gossip, likewise, and their encoded bytes, however many come in one message. What is over it is
-/// ignored; the peer's pool can still be pulled. As many as may wait for their check: what keeps a flood from taking all
-/// the time of the processor is that few checks run at once.
-const TRANSACTIONS: Rate = Rate { burst: UNCHECKED_MAX as u64, per_second: UNCHECKED_MAX as u64 };
-const TRANSACTION_BYTES: Rate = Rate { burst: 80 << 20, per_second: 40 << 20 };
-/// Blocks by gossip, likewise. What is over it heals by synchronisation.
-const BLOCKS: Rate = Rate { burst: 256, per_second: 64 };
-/// Questions to one peer that were given up and whose answers are still of use. The oldest are forgotten first.
+/// Budget of requests from a peer.
+const REQUESTS: RateLimit = RateLimit { burst: 256, per_second: 64 };
+/// Budgets of transactions by gossip and of their encoded bytes, in any number of messages. Transactions over budget
+/// are ignored; the peer's pool can still be pulled. The budget equals the queue of unchecked transactions: the low
+/// number of concurrent checks keeps a flood from taking all processor time.
+const TRANSACTIONS: RateLimit = RateLimit { burst: UNCHECKED_MAX as u64, per_second: UNCHECKED_MAX as u64 };
+const TRANSACTION_BYTES: RateLimit = RateLimit { burst: 80 << 20, per_second: 40 << 20 };
+/// Budget of blocks by gossip. Blocks over budget heal by synchronisation.
+const BLOCKS: RateLimit = RateLimit { burst: 256, per_second: 64 };
+/// Timed-out questions to one peer whose answers are still of use. The oldest are forgotten first.
 pub(crate) const LATE_PER_PEER_MAX: usize = 8;
 
-/// A token bucket's size and refill.
+/// The size and refill of a token bucket.
 #[derive(Debug, Clone, Copy)]
-struct Rate {
+struct RateLimit {
     burst: u64,
     per_second: u64,
 }
 
-/// What a peer may still send.
+/// The rest of a peer's budget.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
-    rate: Rate,
-    /// In thousandths of what is counted.
+    rate: RateLimit,
+    /// In thousandths of the counted unit.
     tokens: u64,
     filled_at: Millis,
 }
 
 impl Bucket {
-    fn new(rate: Rate, now: Now) -> Self {
+    fn new(rate: RateLimit, now: Now) -> Self {
         Self { rate, tokens: rate.burst * 1000, filled_at: now.elapsed }
     }
 
-    /// Takes so many, if they are left.
+    /// Takes `count` tokens, if that many are left.
     pub(crate) fn take(&mut self, count: u64, now: Now) -> bool {
         let gained = now.elapsed.saturating_sub(self.filled_at).0.saturating_mul(self.rate.per_second);
         self.tokens = self.tokens.saturating_add(gained).min(self.rate.burst * 1000);
@@ -59,17 +59,17 @@ impl Bucket {
     }
 }
 
-/// What a peer was asked.
+/// The subject of a question to a peer.
 #[derive(Debug, Clone)]
-pub(crate) enum Asked {
+pub(crate) enum Question {
     Status,
     Headers {
-        /// The tip that the peer told of, and its work.
+        /// The tip that the peer reported, and its work.
         tip: BlockId,
         claimed: Work,
-        /// The last of its blocks that we know.
+        /// The last of the peer's blocks that we know.
         after: Option<BlockId>,
-        /// How many there may be.
+        /// The greatest number of transactions in the answer.
         count: usize,
     },
     Blocks(Vec<BlockRef>),
@@ -77,27 +77,27 @@ pub(crate) enum Asked {
     Transactions(Vec<TransactionId>),
 }
 
-/// Something a peer was asked, and until when it has to answer.
+/// A question under way, and its deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Flight {
     pub(crate) key: Key,
-    pub(crate) asked: Asked,
+    pub(crate) question: Question,
     pub(crate) asked_at: Millis,
     pub(crate) deadline: Millis,
-    /// About how long the answer will be, in bytes.
+    /// The expected length of the answer, in bytes.
     pub(crate) bytes: usize,
     /// Whether nobody else is asked for the same blocks.
     pub(crate) is_exclusive: bool,
 }
 
 impl Flight {
-    /// Whether others have answered by this time.
+    /// Whether a peer of normal speed would have answered by now.
     pub(crate) fn is_overdue(&self, now: Now) -> bool {
         now.elapsed >= self.asked_at + ANSWER_TIMEOUT
     }
 }
 
-/// Headers of a chain that has not shown more work than ours yet. Kept out of the index until it has.
+/// Headers of a chain that has not shown more work than ours yet. Kept out of the tree until it has.
 #[derive(Debug, Default)]
 pub(crate) struct Candidate {
     pub(crate) headers: Vec<Header>,
@@ -105,39 +105,39 @@ pub(crate) struct Candidate {
     pub(crate) work: Work,
 }
 
-/// One session.
+/// A session with one peer.
 #[derive(Debug)]
-pub(crate) struct Session {
-    /// What it last told of itself.
+pub(crate) struct PeerSession {
+    /// The peer's last reported status.
     pub(crate) status: Option<Status>,
-    /// When it told, or when the last attempt to ask ended.
+    /// The time of that report, or of the end of the last attempt to get one.
     pub(crate) status_at: Option<Millis>,
     pub(crate) clock_offset_millis: Option<i64>,
-    /// The best block of ours that we know it has.
+    /// The best known block that the peer has too.
     pub(crate) best: Option<BlockRef>,
-    /// The tip whose headers were asked for in vain, until it tells of another.
+    /// A tip whose headers were requested in vain, until the peer reports another.
     pub(crate) exhausted_tip: Option<BlockId>,
-    /// Until when it is not asked for headers, after some that left out the checkpoint.
+    /// The end of the pause in requests for headers, after headers that left out the checkpoint.
     pub(crate) barred_until: Option<Millis>,
-    /// When its headers that were too early may be asked for again.
+    /// The time at which headers that were too early may be requested again.
     pub(crate) early_until: Option<UnixMillis>,
-    /// Whether the last work that it told of was not there when we asked. Its word alone then counts for nothing.
+    /// Whether the last work that it claimed was not there when we asked. Its word alone then counts for nothing.
     pub(crate) doubtful: bool,
-    /// A tip that it did not deliver, and until when it is not asked for that again.
+    /// A tip that it did not deliver, and the end of the pause before it is requested again.
     pub(crate) withheld: Option<(BlockId, Millis)>,
     pub(crate) candidate: Candidate,
     pub(crate) status_flight: Option<Flight>,
-    /// All but the status: one at a time, since an answer of any length holds up those behind it.
+    /// The question other than the status: one at a time, since a long answer delays those behind it.
     pub(crate) flight: Option<Flight>,
-    /// What was given up. Its answers are used if they come.
+    /// Timed-out questions. Their answers are used if they arrive.
     pub(crate) late: VecDeque<Flight>,
-    /// Whether an answer of some length is overdue. Others go first until it is there.
+    /// Whether a long answer is overdue. Until it arrives, other peers go first.
     pub(crate) is_overdue: bool,
     pub(crate) pace: Pace,
-    /// Requests in a row that it did not answer in time or not at all. Until it has answered one, it gets no share of what
-    /// others have too.
+    /// Requests in a row without an answer in time. Until it has answered one, it gets no share of blocks that others
+    /// have too.
     pub(crate) timeouts: u32,
-    /// Questions for its status in a row that ran out, with nothing else coming either.
+    /// Status questions in a row that timed out, while nothing else arrived either.
     pub(crate) silences: u32,
     /// Ids of its pending transactions that we lack, to be pulled.
     pub(crate) wanted_transactions: Vec<TransactionId>,
@@ -149,7 +149,7 @@ pub(crate) struct Session {
     points: u32,
 }
 
-impl Session {
+impl PeerSession {
     fn new(now: Now) -> Self {
         Self {
             status: None,
@@ -179,7 +179,7 @@ impl Session {
         }
     }
 
-    /// Takes the question with this key, in time or late.
+    /// Removes the question with this key, in time or late.
     pub(crate) fn take_flight(&mut self, key: Key) -> Option<Flight> {
         let is_it = |flight: &mut Flight| flight.key == key;
         let in_time = self.status_flight.take_if(is_it).or_else(|| self.flight.take_if(is_it));
@@ -189,20 +189,20 @@ impl Session {
         })
     }
 
-    /// Whether something here may run out of time, or may have.
+    /// Whether a question here may have timed out, or may soon.
     pub(crate) fn may_be_late(&self, now: Now) -> bool {
         let is_expired = self.status_flight.as_ref().is_some_and(|flight| flight.deadline <= now.elapsed);
         let waits = self.early_until.is_some() || self.barred_until.is_some() || !self.late.is_empty();
         is_expired || self.flight.is_some() || self.is_overdue || waits
     }
 
-    /// Takes the questions that have run out of time.
+    /// Removes the questions that have timed out.
     pub(crate) fn take_expired(&mut self, now: Now) -> [Option<Flight>; 2] {
         let has_expired = |flight: &mut Flight| flight.deadline <= now.elapsed;
         [self.status_flight.take_if(has_expired), self.flight.take_if(has_expired)]
     }
 
-    /// Keeps in mind what was given up.
+    /// Remembers a timed-out question.
     pub(crate) fn keep_late(&mut self, flight: Flight) {
         self.late.push_back(flight);
         if self.late.len() > LATE_PER_PEER_MAX {
@@ -210,16 +210,16 @@ impl Session {
         }
     }
 
-    /// Whether an answer of some length that was given up may still be on its way. Whatever is asked now would only come
+    /// Whether a long answer that was given up may still be on its way. An answer to a new question would only arrive
     /// after it.
     pub(crate) fn awaits_late(&self, now: Now) -> bool {
         let is_awaited = |flight: &Flight| {
-            !matches!(flight.asked, Asked::Status) && now.elapsed < flight.asked_at + ANSWER_TIMEOUT_MAX
+            !matches!(flight.question, Question::Status) && now.elapsed < flight.asked_at + ANSWER_TIMEOUT_MAX
         };
         self.late.iter().any(is_awaited)
     }
 
-    /// Takes in how long an answer took. What is still under way gets as much time as that shows to be needed.
+    /// Records the time that an answer took. Questions under way get as much time as that shows to be needed.
     pub(crate) fn note_answer(&mut self, took: Millis, bytes: usize) {
         self.silences = 0;
         self.pace.note_answer(took, bytes);
@@ -228,8 +228,8 @@ impl Session {
         }
     }
 
-    /// Has it asked at once how far it is, and also for what it had no more of last time.
-    pub(crate) fn look_again(&mut self) {
+    /// Makes the peer's status due at once, and its exhausted tip worth asking for again.
+    pub(crate) fn refresh(&mut self) {
         self.status_at = None;
         self.exhausted_tip = None;
         self.barred_until = None;
@@ -239,52 +239,52 @@ impl Session {
 /// All sessions, in the order in which they began.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    sessions: BTreeMap<PeerKey, Session>,
+    sessions: BTreeMap<PeerKey, PeerSession>,
     /// Whether a session may have changed since [`Peers::take_changed`].
     changed: bool,
 }
 
 impl Peers {
-    /// Whether anything may have changed that decides what is to be asked, since the last call.
+    /// Whether anything may have changed that decides on the next questions, since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// What is to be asked depends on our chain too, and that has changed.
+    /// Records that our chain has changed, on which the next questions depend too.
     pub(crate) fn note_changed(&mut self) {
         self.changed = true;
     }
 
     pub(crate) fn connect(&mut self, peer: PeerKey, now: Now) {
         self.changed = true;
-        self.sessions.insert(peer, Session::new(now));
+        self.sessions.insert(peer, PeerSession::new(now));
     }
 
-    pub(crate) fn disconnect(&mut self, peer: PeerKey) -> Option<Session> {
+    pub(crate) fn disconnect(&mut self, peer: PeerKey) -> Option<PeerSession> {
         self.changed = true;
         self.sessions.remove(&peer)
     }
 
-    pub(crate) fn get(&self, peer: PeerKey) -> Option<&Session> {
+    pub(crate) fn get(&self, peer: PeerKey) -> Option<&PeerSession> {
         self.sessions.get(&peer)
     }
 
-    pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut Session> {
+    pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut PeerSession> {
         self.changed = true;
         self.sessions.get_mut(&peer)
     }
 
-    /// For a change that alters nothing of what is to be asked. Whoever finds that it does says so with
+    /// A session for a change that does not affect the next questions. A caller that finds that it does calls
     /// [`Peers::note_changed`].
-    pub(crate) fn get_quietly(&mut self, peer: PeerKey) -> Option<&mut Session> {
+    pub(crate) fn get_quietly(&mut self, peer: PeerKey) -> Option<&mut PeerSession> {
         self.sessions.get_mut(&peer)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerKey, &Session)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerKey, &PeerSession)> {
         self.sessions.iter().map(|(peer, session)| (*peer, session))
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut Session)> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut PeerSession)> {
         self.changed = true;
         self.sessions.iter_mut().map(|(peer, session)| (*peer, session))
     }
@@ -293,7 +293,7 @@ impl Peers {
         self.sessions.len()
     }
 
-    /// Whether one more bundle or block by gossip is within a peer's share.
+    /// Whether one more bundle or block by gossip is within a peer's budget.
     pub(crate) fn may_gossip(&mut self, peer: PeerKey, gossip: &Gossip, now: Now) -> bool {
         let session = self.sessions.get_mut(&peer).filter(|session| session.points < POINTS_MAX);
         session.is_some_and(|session| match gossip {
@@ -306,11 +306,11 @@ impl Peers {
         })
     }
 
-    /// Notes a fault, and cuts the peer off when it has too many. The shell then reports the end of the session.
+    /// Records a fault, and cuts the peer off when it has too many. The shell then reports the end of the session.
     pub(crate) fn punish(&mut self, peer: PeerKey, fault: Fault, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let (points, ban) = match &fault {
-            // What only a program that breaks the rules on purpose sends.
+            // Only a program that breaks the rules on purpose sends these.
             Fault::Malformed | Fault::Invalid(_) => (POINTS_MAX, BAN),
             Fault::WrongAnswer => (34, BAN),
             Fault::Silent => (POINTS_MAX, SILENCE_BAN),

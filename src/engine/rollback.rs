@@ -1,4 +1,4 @@
-//! What becomes of transactions whose blocks left the best chain: they wait again if they can, and the user is told.
+//! Transactions whose blocks left the best chain: they become pending again if they can, and the user is told.
 
 use quipu_protocol::CheckedTransaction;
 
@@ -11,36 +11,36 @@ use super::mempool::Refusal;
 const RETURNED_PUBLISHED_MAX: usize = 256;
 
 impl Engine {
-    /// Puts transactions of blocks that left the best chain back into the pool, and tells what became of them. Gives how
-    /// many wait again.
-    pub(super) fn take_back(&mut self, reorganised: &Reorganised) -> usize {
-        let returned = self.mempool.add_again(reorganised.transactions(), self.chain.ledger());
+    /// Puts transactions of blocks that left the best chain back into the pool, and reports their fate. Returns the
+    /// number that are pending again.
+    pub(super) fn reinstate(&mut self, reorganised: &Reorganised) -> usize {
+        let returned = self.mempool.reinstate(reorganised.transactions(), self.chain.ledger());
         let count = returned.len();
         for transaction in returned.iter().take(RETURNED_PUBLISHED_MAX) {
             self.announce_transaction(transaction.clone());
         }
         self.writes.extend(returned.into_iter().map(Write::PutPending));
         self.note_dropped();
-        let untold = reorganised.transaction_count() - reorganised.told.len();
-        let told = reorganised.told.iter().map(|(place, transaction, is_mined_again)| {
+        let unreported = reorganised.transaction_count() - reorganised.report.len();
+        let report = reorganised.report.iter().map(|(place, transaction, is_mined_again)| {
             let fate = if is_mined_again { Fate::Mined } else { self.fate(transaction) };
             RolledBack { transaction: transaction.clone(), place, fate }
         });
-        let transactions: Vec<RolledBack> = told.collect();
-        if !transactions.is_empty() || untold > 0 {
-            self.notify(Notice::RolledBack { transactions, untold });
+        let transactions: Vec<RolledBack> = report.collect();
+        if !transactions.is_empty() || unreported > 0 {
+            self.notify(Notice::RolledBack { transactions, untold: unreported });
         }
         count
     }
 
-    /// Found out when all are back, since a later one may have taken the room of an earlier.
+    /// Determined when all are back, since a later one may have evicted an earlier one.
     fn fate(&self, transaction: &CheckedTransaction) -> Fate {
         Fate::Gone(match self.mempool.refusal(transaction, self.chain.ledger()) {
             Some(Refusal::Known) => return Fate::Pending,
             Some(Refusal::Stale | Refusal::FeeNotHigher) => GoneReason::NonceUsed,
             Some(Refusal::InsufficientBalance { .. }) => GoneReason::NoCoins,
             Some(Refusal::Gap) => GoneReason::NonceGap,
-            // Without reason: what waits pays better, or what came back after it took its place.
+            // Otherwise better paying transactions took the room.
             Some(Refusal::Full | Refusal::ShareUsed) | None => GoneReason::NoRoom,
         })
     }

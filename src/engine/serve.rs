@@ -1,4 +1,4 @@
-//! What peers are answered.
+//! Answers to peers' requests.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,13 @@ use super::Engine;
 use super::event::{Effect, Event, Fault, Now, PeerKey, Place, Ticket};
 use super::sync::is_request_malformed;
 
-/// What a list of pending transactions costs of a peer's budget, in requests: it is the longest answer to the shortest
+/// Cost of a list of pending transactions, in requests of a peer's budget: it is the longest answer to the shortest
 /// question.
 const PENDING_COST: u64 = 32;
-/// So many transactions of a block cost as much of a peer's budget as a request: they are gathered here, not by the store.
+/// This many transactions of a block cost as much of a peer's budget as one request: the engine gathers them, not the
+/// store.
 const PLACES_PER_COST: usize = 256;
-/// Requests of one peer that wait for the end of a reorganisation. More are refused: nobody honest has more than one.
+/// A peer's requests that wait for the end of a reorganisation. More are refused: no honest peer has more than one.
 pub(super) const DEFERRED_PER_PEER_MAX: usize = 4;
 
 impl Engine {
@@ -61,7 +62,7 @@ impl Engine {
         effects.push(Effect::Reply { ticket, response: Some(response) });
     }
 
-    /// Keeps a command, or a peer's request, for the end of a reorganisation.
+    /// Keeps a command, or a peer's request, until the end of a reorganisation.
     pub(super) fn defer(&mut self, event: Event, effects: &mut Vec<Effect>) {
         if let Event::Request { peer, ticket, .. } = &event {
             let is_of_peer = |other: &&Event| matches!(other, Event::Request { peer: of, .. } if of == peer);
@@ -73,7 +74,7 @@ impl Engine {
         self.deferred.push(event);
     }
 
-    /// Nobody waits any more for what a peer has asked.
+    /// Refuses the deferred requests of a peer that has left.
     pub(super) fn refuse_deferred(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
         let is_theirs = |event: &mut Event| matches!(event, Event::Request { peer: of, .. } if *of == peer);
         for event in self.deferred.extract_if(.., is_theirs) {
@@ -83,17 +84,17 @@ impl Engine {
         }
     }
 
-    /// Where those of the blocks are that are in the store, each once. The shell reads as many as fit into a response.
+    /// The places of those blocks that are in the store, each once. The shell reads as many as fit into a response.
     fn stored_places(&self, ids: &[BlockId]) -> Vec<Place> {
-        let index = self.chain.index();
+        let tree = self.chain.tree();
         let mut named = HashSet::new();
-        let stored = ids.iter().filter_map(|id| index.find(id)).filter(|block| index.has_body(*block));
-        stored.filter(|block| named.insert(*block)).map(|block| index.place(block)).collect()
+        let stored = ids.iter().filter_map(|id| tree.find(id)).filter(|block| tree.has_body(*block));
+        stored.filter(|block| named.insert(*block)).map(|block| tree.place(block)).collect()
     }
 
-    /// Transactions of a block that is in memory; `None` if it is not, or has none at one of the places.
+    /// Transactions of a block in memory; `None` if it is not there, or has none at one of the positions.
     fn block_transactions(&self, id: &BlockId, places: &[u32]) -> Option<Response> {
-        let block = self.chain.cached(self.chain.index().find(id)?)?;
+        let block = self.chain.cached(self.chain.tree().find(id)?)?;
         let at = |place: &u32| Some(block.transactions().get(*place as usize)?.signed().clone());
         places.iter().map(at).collect::<Option<Vec<_>>>().map(|all| Response::BlockTransactions(all.into()))
     }

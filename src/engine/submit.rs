@@ -1,4 +1,4 @@
-//! What the node's user brings from elsewhere: signed transactions, and blocks.
+//! Transactions and blocks that the node's user submits.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use quipu_protocol::{CheckedBlock, CheckedTransaction};
 use super::Engine;
 use super::chain::Insertion;
 use super::event::{Answer, CommandError, Notice, Now, Ticket, Write};
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 use super::mempool::Refusal;
 
-/// Blocks that wait for what the accounts say. More are refused; one call of the engine settles most of them.
+/// Blocks that wait for the rules on accounts. More are refused; one call of the engine settles most of them.
 pub(crate) const SUBMITTED_MAX: usize = 64;
 
-/// Who waits to hear what became of a block.
+/// The commands that wait for the outcome of a block.
 #[derive(Debug, Default)]
 pub(crate) struct Submitted(Vec<(Ticket, BlockRef)>);
 
 impl Submitted {
-    /// How many wait.
+    /// The number of waiting commands.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
 impl Engine {
-    /// Takes a transaction into the pool, and spreads it.
-    pub(super) fn take_in(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
+    /// Adds a transaction to the pool, and spreads it.
+    pub(super) fn accept(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
         let (id, nonce) = (checked.id(), checked.signed().transaction.nonce);
         let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
         match self.mempool.add(checked.clone(), None, true, self.chain.ledger()) {
@@ -46,21 +46,21 @@ impl Engine {
         Ok(Answer::Sent(id))
     }
 
-    /// Takes in a block as if a peer had sent it, but nobody is to blame for it. The answer waits for what the accounts
-    /// say.
+    /// Processes a block as if a peer had sent it, except that nobody is to blame for it. The answer waits for the
+    /// rules on accounts.
     pub(super) fn on_submitted_block(&mut self, ticket: Ticket, block: CheckedBlock, now: Now) {
         let refuse = |why| Err(CommandError::BlockRefused(why));
         let answer = match self.chain.insert_header(block.header(), now.unix) {
             Insertion::Known(_) if self.submitted.len() >= SUBMITTED_MAX => Err(CommandError::Busy),
             Insertion::Known(found) => {
-                if !self.chain.index().has_body(found) {
+                if !self.chain.tree().has_body(found) {
                     self.chain.insert_body(found, Arc::new(block));
                 }
                 self.submitted.0.push((ticket, found));
                 return;
             }
-            Insertion::Orphan => refuse("this node does not have the block below it".to_owned()),
-            Insertion::Condemned => refuse("it, or a block below it, breaks a rule".to_owned()),
+            Insertion::Orphan => refuse("this node does not have its parent".to_owned()),
+            Insertion::Condemned => refuse("the block, or an ancestor, breaks a rule".to_owned()),
             Insertion::Weak => refuse("its branch is too far behind the best chain".to_owned()),
             Insertion::Barred(_) => refuse("its branch leaves out the checkpoint".to_owned()),
             Insertion::Early(violation) | Insertion::Invalid(violation) => refuse(violation.to_string()),
@@ -74,10 +74,10 @@ impl Engine {
             return;
         }
         for (ticket, block) in std::mem::take(&mut self.submitted.0) {
-            let answer = if self.chain.index().is_condemned(block) {
-                Err(CommandError::BlockRefused("it, or a block below it, breaks a rule".to_owned()))
+            let answer = if self.chain.tree().is_condemned(block) {
+                Err(CommandError::BlockRefused("the block, or an ancestor, breaks a rule".to_owned()))
             } else {
-                Ok(Answer::Added { place: self.chain.index().place(block), is_best: self.chain.is_best(block) })
+                Ok(Answer::Added { place: self.chain.tree().place(block), is_best: self.chain.is_best(block) })
             };
             self.answer(ticket, answer);
         }

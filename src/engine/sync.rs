@@ -1,13 +1,13 @@
-//! Fetching what others have and we lack: status, headers, blocks, pending transactions.
+//! Synchronisation: fetches status, headers, blocks and pending transactions from peers.
 //!
-//! Level-triggered: after every event, what is wanted less what is in flight is asked for. A lost answer heals by its
-//! deadline, so nothing here waits for ever. Headers come first, and bodies are fetched only for a chain whose headers
-//! show more work than ours; headers with less stay in a bounded buffer of the session.
+//! Level-triggered: after every event, it requests everything that is wanted and not in flight. A lost answer heals by
+//! its deadline, so nothing here waits for ever. Headers come first, and bodies are fetched only for a chain whose
+//! headers show more work than ours; headers with less stay in a bounded buffer of the session.
 //!
-//! How long a peer is waited for depends on how fast it has been (see `pace`), and being slow gains nobody anything:
-//! what is overdue, by the time that anybody is given, may be asked of a faster peer at once, and a chain that a faster
-//! peer has goes first. A peer that does not answer in time is asked again only when there is no other, for less. Its
-//! answer is still used if it comes; nothing else of any length is asked meanwhile, since that would come behind it.
+//! The timeout of a peer depends on how fast it has been (see `pace`), and being slow gains nobody anything: after the
+//! normal timeout a faster peer may be asked for the same, and a chain that a faster peer has goes first. A peer that
+//! does not answer in time is asked again only when there is no other, for less. Its answer is still used if it
+//! arrives; until then it gets no other long question, since that answer would arrive behind it.
 
 mod answers;
 mod headers;
@@ -21,54 +21,54 @@ use quipu_protocol::message::{
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
 use super::event::{Effect, Fault, Notice, Now, PeerKey};
-use super::index::BlockRef;
+use super::header_tree::BlockRef;
 use super::pace::ANSWER_TIMEOUT;
-use super::peers::{Asked, Candidate, Flight, Session};
+use super::peers::{Candidate, Flight, PeerSession, Question};
 use super::view::SyncView;
 use super::{Engine, TICK_INTERVAL};
 pub(crate) use headers::candidate_headers_max;
 
-/// How often each peer is asked how far it is. Also the time in which lost gossip heals.
+/// Interval of status questions to each peer. Also the time in which lost gossip heals.
 pub const STATUS_INTERVAL: Millis = Millis(5_000);
-/// How far headers may be ahead of the connected chain. More are asked for when it has caught up.
+/// The greatest lead of headers over the connected chain. More are requested when it has caught up.
 const HEADERS_AHEAD_MAX: u64 = 262_144;
-/// With fewer blocks than this left to fetch, more headers are asked for first.
+/// With fewer blocks than this left to fetch, more headers are requested first.
 const PATH_LOW_WATER: usize = 8_192;
 /// Blocks that are fetched ahead of the first missing one.
 pub(crate) const BLOCKS_AHEAD_MAX: usize = 8_192;
-/// Blocks fetched ahead, in bytes, by the average of those that came lately. No blocks are asked for either while those
-/// that came and are being checked are longer: at first, and where long blocks follow short ones, the average is wrong.
+/// Blocks fetched ahead, in bytes, by the average length of recent ones. No blocks are requested either while received
+/// ones that are being checked exceed it: at first, and where long blocks follow short ones, the average is wrong.
 const BLOCKS_AHEAD_BYTES_MAX: usize = 16 << 20;
 /// Blocks in one request.
 pub(crate) const BLOCKS_PER_REQUEST_MAX: usize = 2_048;
-/// What a transaction is taken to be long when its length is not known yet, in bytes.
+/// The assumed length of a transaction whose length is not known yet, in bytes.
 const TRANSACTION_BYTES_TYPICAL: usize = 256;
-/// Batches that are written but not durable yet. No blocks are asked for while there are more.
+/// Batches that are written but not durable yet. While there are more, no blocks are requested.
 const UNPERSISTED_BATCHES_MAX: usize = 256;
-/// Likewise, the encoded length of their blocks, in bytes.
+/// The encoded length of their blocks, in bytes, with the same effect.
 const UNPERSISTED_BYTES_MAX: usize = 32 << 20;
-/// How often a peer's pending transactions are compared with ours: when it told of more at the tip that we have, and
-/// else. At another tip it says little: a block takes many at once.
+/// Intervals at which a peer's pending transactions are compared with ours: while it reports more at our tip, and
+/// otherwise. At another tip its number says little: a block removes many at once.
 const PENDING_INTERVAL: (Millis, Millis) = (Millis(2_000), Millis(60_000));
 /// Steps that are walked back to find out where a peer's chain leaves our path.
 const FORK_STEPS_MAX: usize = 64;
 /// A chain that lacks more blocks than this is not up to date enough to judge transactions or to be announced.
 pub(crate) const FAR_BEHIND: u64 = 16;
-/// A clock that differs by more is told to the user, in milliseconds.
+/// A clock offset above this is reported to the user, in milliseconds.
 pub const CLOCK_TOLERANCE_MILLIS: u64 = 10_000;
 
-/// What is being fetched.
+/// The state of synchronisation.
 #[derive(Debug)]
 pub(crate) struct Sync {
-    /// Blocks that were asked for or are being checked.
+    /// Blocks that are requested or being checked.
     requested: HashSet<BlockRef>,
-    /// A moving average.
+    /// A moving average of the length of blocks.
     body_bytes: usize,
-    /// Of the blocks that came and are being checked.
+    /// The length of the received blocks that are being checked.
     checking_bytes: usize,
     told_of_our_clock: bool,
     was_fetching: bool,
-    /// When there is something to plan although nothing has changed.
+    /// The time at which to plan although nothing has changed.
     due: Millis,
 }
 
@@ -90,24 +90,24 @@ impl Sync {
         self.body_bytes = (self.body_bytes * 15 + length).div_ceil(16);
     }
 
-    /// Keeps a block from being asked for while it is checked.
+    /// Keeps a block from being requested while it is checked.
     pub(crate) fn note_check(&mut self, block: BlockRef) {
         self.requested.insert(block);
     }
 
-    /// The check is over.
+    /// Records that the check of a block is over.
     pub(crate) fn note_checked(&mut self, block: BlockRef) {
         self.requested.remove(&block);
     }
 
-    /// How many blocks are asked for or being checked.
+    /// The number of blocks that are requested or being checked.
     pub(crate) fn requested(&self) -> usize {
         self.requested.len()
     }
 
-    /// Nobody is kept any more from being asked for what this question is about.
+    /// Lets other peers be asked for the blocks of this question too.
     fn share(&mut self, flight: &mut Flight) {
-        if let (Asked::Blocks(blocks), true) = (&flight.asked, std::mem::take(&mut flight.is_exclusive)) {
+        if let (Question::Blocks(blocks), true) = (&flight.question, std::mem::take(&mut flight.is_exclusive)) {
             for block in blocks {
                 self.requested.remove(block);
             }
@@ -115,13 +115,13 @@ impl Sync {
     }
 }
 
-impl Session {
-    /// Whether it is time to ask how far it is: so long after the last time.
+impl PeerSession {
+    /// Whether a status question is due, `interval` after the last one.
     fn wants_status(&self, interval: Millis, now: Now) -> bool {
         self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + interval)
     }
 
-    /// Whether it is time to compare its pending transactions with ours.
+    /// Whether it is time to compare the peer's pending transactions with ours.
     fn wants_pending(&self, ours: u64, tip: BlockId, now: Now) -> bool {
         let Some(status) = self.status.as_ref().filter(|status| status.pending > 0) else { return false };
         let lacks_some = status.pending > ours && status.tip == tip;
@@ -131,32 +131,32 @@ impl Session {
 }
 
 impl Engine {
-    /// Asks for what is wanted and not in flight. After an event that changes neither the chain nor a session, that waits
-    /// for the next one that does, or until something is due.
+    /// Sends the wanted requests. After an event that changes neither the chain nor a session, that waits for the next
+    /// one that does, or until something is due.
     pub(super) fn plan(&mut self, is_quiet: bool, now: Now, effects: &mut Vec<Effect>) {
         if is_quiet && now.elapsed < self.sync.due && !self.peers.take_changed() {
             return;
         }
-        self.ask_for_what_is_wanted(now, effects);
+        self.send_requests(now, effects);
         self.peers.take_changed();
         let latest = now.elapsed + TICK_INTERVAL;
         self.sync.due = self.next_deadline().map_or(latest, |deadline| deadline.min(latest));
     }
 
-    /// When to plan again, whatever happens.
+    /// The time at which to plan again, whatever happens.
     pub(super) fn plan_due(&self) -> Millis {
         self.sync.due
     }
 
-    fn ask_for_what_is_wanted(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    fn send_requests(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.expire(now, effects);
         self.choose_goal();
         self.note_end_of_sync();
         let mut missing = None;
-        // Who is almost due is asked with who is due: one round for all peers, not a time for each.
+        // Peers that are almost due are asked together with those that are due: one round for all peers.
         let is_due = self.peers.iter().any(|(_, session)| session.wants_status(STATUS_INTERVAL, now));
         let interval = if is_due { Millis(STATUS_INTERVAL.0 / 2) } else { STATUS_INTERVAL };
-        // Mostly there is nothing to ask anybody, and this runs after every event.
+        // Usually there is nothing to ask anybody, and this runs after every event.
         let may_ask =
             self.peers.iter().filter(|(_, session)| self.may_ask(session, interval, now)).map(|(peer, _)| peer);
         let peers: Vec<PeerKey> = may_ask.collect();
@@ -169,45 +169,45 @@ impl Engine {
             if session.flight.is_some() || session.awaits_late(now) {
                 continue;
             }
-            let Some((request, asked)) = self.next_request(peer, &mut missing, now) else { continue };
-            let flight = self.fly(peer, asked, now);
+            let Some((request, question)) = self.next_request(peer, &mut missing, now) else { continue };
+            let flight = self.fly(peer, question, now);
             effects.push(Effect::Ask { peer, key: flight.key, request });
             self.peers.get_mut(peer).expect("the list was just made").flight = Some(flight);
         }
     }
 
-    /// Something to be asked of a peer, with the time that it has for it.
-    fn fly(&mut self, peer: PeerKey, asked: Asked, now: Now) -> Flight {
+    /// A question to a peer, with its deadline.
+    fn fly(&mut self, peer: PeerKey, question: Question, now: Now) -> Flight {
         let key = self.new_key();
-        let session = self.peers.get(peer).expect("only sessions are asked");
+        let session = self.peers.get(peer).expect("questions go to sessions only");
         let pending = session.status.as_ref().map_or(0, |status| status.pending);
-        let bytes = match &asked {
-            Asked::Status => 0,
-            Asked::Headers { count, .. } => count * HEADER_BYTES,
-            Asked::Blocks(blocks) => blocks.len() * self.sync.body_bytes,
-            Asked::Pending => pending.min(RESPONSE_IDS_MAX as u64) as usize * size_of::<TransactionId>(),
-            Asked::Transactions(ids) => ids.len() * TRANSACTION_BYTES_TYPICAL,
+        let bytes = match &question {
+            Question::Status => 0,
+            Question::Headers { count, .. } => count * HEADER_BYTES,
+            Question::Blocks(blocks) => blocks.len() * self.sync.body_bytes,
+            Question::Pending => pending.min(RESPONSE_IDS_MAX as u64) as usize * size_of::<TransactionId>(),
+            Question::Transactions(ids) => ids.len() * TRANSACTION_BYTES_TYPICAL,
         };
         let deadline = now.elapsed + session.pace.timeout(bytes);
-        Flight { key, asked, asked_at: now.elapsed, deadline, bytes, is_exclusive: true }
+        Flight { key, question, asked_at: now.elapsed, deadline, bytes, is_exclusive: true }
     }
 
-    fn wants_pending(&self, session: &Session, now: Now) -> bool {
-        session.wants_pending(self.mempool.len() as u64, self.chain.index().id(self.chain.tip()), now)
+    fn wants_pending(&self, session: &PeerSession, now: Now) -> bool {
+        session.wants_pending(self.mempool.len() as u64, self.chain.tree().id(self.chain.tip()), now)
     }
 
     /// Whether a session may have something to be asked now. Never false if it has.
-    fn may_ask(&self, session: &Session, interval: Millis, now: Now) -> bool {
+    fn may_ask(&self, session: &PeerSession, interval: Millis, now: Now) -> bool {
         let is_free = session.flight.is_none() && !session.awaits_late(now);
         let wants_transactions = || !session.wanted_transactions.is_empty() || self.wants_pending(session, now);
         let wants_more = || wants_transactions() || self.chain.path_lacks_bodies() || self.wants_headers(session);
         session.wants_status(interval, now) || (is_free && wants_more())
     }
 
-    /// Who has caught up asks everybody anew at once, for what was spread meanwhile and could not be judged.
+    /// Once caught up, re-queries every peer, for gossip that could not be judged meanwhile.
     fn note_end_of_sync(&mut self) {
-        let index = self.chain.index();
-        let fetching = index.height(self.chain.goal()).saturating_since(index.height(self.chain.tip())) > FAR_BEHIND;
+        let tree = self.chain.tree();
+        let fetching = tree.height(self.chain.goal()).saturating_since(tree.height(self.chain.tip())) > FAR_BEHIND;
         if std::mem::replace(&mut self.sync.was_fetching, fetching) && !fetching {
             for (_, session) in self.peers.iter_mut() {
                 session.status_at = None;
@@ -218,39 +218,39 @@ impl Engine {
 
     fn plan_status(&mut self, peer: PeerKey, interval: Millis, now: Now, effects: &mut Vec<Effect>) {
         if self.peers.get(peer).expect("called for sessions").wants_status(interval, now) {
-            let flight = self.fly(peer, Asked::Status, now);
+            let flight = self.fly(peer, Question::Status, now);
             effects.push(Effect::Ask { peer, key: flight.key, request: Request::Status(self.status(now)) });
             self.peers.get_mut(peer).expect("called for sessions").status_flight = Some(flight);
         }
     }
 
-    /// `missing` is what [`Engine::missing_blocks`] gave, less what was asked for since.
+    /// `missing` is the result of [`Engine::missing_blocks`], less the blocks requested since.
     fn next_request(
         &mut self,
         peer: PeerKey,
         missing: &mut Option<VecDeque<BlockRef>>,
         now: Now,
-    ) -> Option<(Request, Asked)> {
+    ) -> Option<(Request, Question)> {
         let session = self.peers.get(peer)?;
         let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
         if self.wants_headers(session) && is_low() {
             let (tip, claimed) = session.status.as_ref().map(|status| (status.tip, status.work))?;
             let ahead = session.status.as_ref()?.height.saturating_since(self.chain.tip_place().height);
             let count = ahead.clamp(1, RESPONSE_HEADERS_MAX as u64) as usize;
-            let after = session.candidate.last.or(session.best.map(|best| self.chain.index().id(best)));
+            let after = session.candidate.last.or(session.best.map(|best| self.chain.tree().id(best)));
             let locator = after.into_iter().chain(self.chain.locator()).collect();
-            return Some((Request::Headers { locator }, Asked::Headers { tip, claimed, after, count }));
+            return Some((Request::Headers { locator }, Question::Headers { tip, claimed, after, count }));
         }
         let blocks = self.blocks_for(peer, missing);
         if !blocks.is_empty() {
-            let ids = blocks.iter().map(|block| self.chain.index().id(*block)).collect();
+            let ids = blocks.iter().map(|block| self.chain.tree().id(*block)).collect();
             self.sync.requested.extend(&blocks);
-            return Some((Request::Blocks { ids }, Asked::Blocks(blocks)));
+            return Some((Request::Blocks { ids }, Question::Blocks(blocks)));
         }
         self.next_pending_request(peer, now)
     }
 
-    fn next_pending_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, Asked)> {
+    fn next_pending_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, Question)> {
         if self.is_far_behind() {
             return None;
         }
@@ -260,30 +260,31 @@ impl Engine {
             let fitting = (session.pace.batch_bytes() / TRANSACTION_BYTES_TYPICAL).clamp(1, REQUEST_IDS_MAX);
             let count = session.wanted_transactions.len().min(fitting);
             let ids: Vec<TransactionId> = session.wanted_transactions.drain(..count).collect();
-            return Some((Request::Transactions { ids: ids.clone().into() }, Asked::Transactions(ids)));
+            return Some((Request::Transactions { ids: ids.clone().into() }, Question::Transactions(ids)));
         }
         if !wants_pending {
             return None;
         }
         session.pending_asked_at = Some(now.elapsed);
-        Some((Request::Pending, Asked::Pending))
+        Some((Request::Pending, Question::Pending))
     }
 
-    /// Whether a peer's chain, by its own account, has more work than ours and is not known to us.
-    fn wants_headers(&self, session: &Session) -> bool {
+    /// Whether a peer claims a chain that has more work than ours and is not known to us.
+    fn wants_headers(&self, session: &PeerSession) -> bool {
         let Some(status) = &session.status else { return false };
-        let index = self.chain.index();
+        let tree = self.chain.tree();
         let far_ahead = session.best.is_some_and(|best| {
-            index.height(best).saturating_since(index.height(self.chain.tip())) > HEADERS_AHEAD_MAX && !self.chain.is_best(best)
+            tree.height(best).saturating_since(tree.height(self.chain.tip())) > HEADERS_AHEAD_MAX
+                && !self.chain.is_best(best)
         });
-        status.work > index.work(self.chain.tip())
-            && index.find(&status.tip).is_none()
+        status.work > tree.work(self.chain.tip())
+            && tree.find(&status.tip).is_none()
             && session.exhausted_tip != Some(status.tip)
             && session.barred_until.is_none()
             && !far_ahead
     }
 
-    /// The next blocks of the path that a peer has and nobody was asked for.
+    /// The next unrequested blocks of the path that a peer has.
     fn blocks_for(&self, peer: PeerKey, missing: &mut Option<VecDeque<BlockRef>>) -> Vec<BlockRef> {
         let Some(session) = self.peers.get(peer) else { return Vec::new() };
         let overloaded = self.unpersisted.len() > UNPERSISTED_BATCHES_MAX
@@ -293,7 +294,7 @@ impl Engine {
         let (Some(has), false) = (has, overloaded) else { return Vec::new() };
         let batch_bytes = session.pace.batch_bytes();
         let is_slow = session.timeouts > 0 || !session.pace.is_quick();
-        if is_slow && self.another_has_the_path(peer, batch_bytes) {
+        if is_slow && self.another_peer_has_the_path(peer, batch_bytes) {
             return Vec::new();
         }
         let count = (batch_bytes / self.sync.body_bytes).clamp(1, BLOCKS_PER_REQUEST_MAX);
@@ -303,15 +304,15 @@ impl Engine {
         missing.drain(..count).collect()
     }
 
-    /// The next blocks of the path that nobody was asked for. Found once for all peers.
+    /// The next unrequested blocks of the path. Found once for all peers.
     fn missing_blocks(&self) -> VecDeque<BlockRef> {
         let ahead = BLOCKS_AHEAD_MAX.min((BLOCKS_AHEAD_BYTES_MAX / self.sync.body_bytes).max(1));
         let missing = self.chain.path_without_bodies(ahead);
         missing.filter(|block| !self.sync.requested.contains(block)).collect()
     }
 
-    /// Whether there is another peer to ask, a quick one that takes at least so much at once.
-    pub(super) fn another_has_the_path(&self, not: PeerKey, batch_bytes: usize) -> bool {
+    /// Whether there is another quick peer to ask that takes at least `batch_bytes` at once.
+    pub(super) fn another_peer_has_the_path(&self, not: PeerKey, batch_bytes: usize) -> bool {
         let goal = self.chain.goal();
         self.peers.iter().any(|(peer, session)| {
             let is_quick = session.timeouts == 0 && !session.is_overdue && session.pace.is_quick();
@@ -319,17 +320,17 @@ impl Engine {
         })
     }
 
-    /// The best block that a peer has, unless a better one is stored and theirs are still to come. Who is overdue is only
-    /// followed if nobody else has anything better than what we have.
+    /// Sets the goal to the best block that a peer has, unless a better one is stored and theirs are still to come. An
+    /// overdue peer is followed only if nobody else has anything better than we have.
     pub(super) fn choose_goal(&mut self) {
-        let index = self.chain.index();
-        let (current, work) = (self.chain.goal(), index.work(self.chain.tip()));
+        let tree = self.chain.tree();
+        let (current, work) = (self.chain.goal(), tree.work(self.chain.tip()));
         let offered = self.peers.iter().filter_map(|(_, session)| Some((session.best?, session.is_overdue)));
-        let candidates = offered.filter(|(block, _)| !index.is_condemned(*block));
-        // Of equal ones the present goal stays, then the one that was known first.
+        let candidates = offered.filter(|(block, _)| !tree.is_condemned(*block));
+        // Ties go to the present goal, then to the block known first.
         let best = candidates.max_by_key(|(block, is_overdue)| {
-            let is_there = !is_overdue && index.work(*block) > work;
-            (is_there, index.work(*block), *block == current, std::cmp::Reverse(*block))
+            let is_there = !is_overdue && tree.work(*block) > work;
+            (is_there, tree.work(*block), *block == current, std::cmp::Reverse(*block))
         });
         self.chain.set_goal(self.chain.stored_goal().or(best.map(|(block, _)| block)));
     }
@@ -339,22 +340,22 @@ impl Engine {
         self.chain.goal() != self.chain.tip() || self.claims().next().is_some()
     }
 
-    /// The peers whose claim of a better chain is being looked into.
-    fn claims(&self) -> impl Iterator<Item = &Session> {
+    /// The peers whose claim of a better chain is being verified.
+    fn claims(&self) -> impl Iterator<Item = &PeerSession> {
         let sessions = self.peers.iter().map(|(_, session)| session);
         sessions.filter(|session| !session.doubtful && self.wants_headers(session))
     }
 
-    /// How far the synchronisation is, if there is one.
+    /// The progress of the synchronisation, if there is one.
     pub(super) fn sync_view(&self) -> Option<SyncView> {
-        let index = self.chain.index();
+        let tree = self.chain.tree();
         let told = self.claims().filter_map(|session| session.status.as_ref().map(|status| status.height));
-        let goal = Some(self.chain.goal()).filter(|goal| *goal != self.chain.tip()).map(|goal| index.height(goal));
+        let goal = Some(self.chain.goal()).filter(|goal| *goal != self.chain.tip()).map(|goal| tree.height(goal));
         let target = told.chain(goal).max()?;
-        Some(SyncView { height: index.height(self.chain.tip()), target })
+        Some(SyncView { height: tree.height(self.chain.tip()), target })
     }
 
-    /// Gives up what has run out of time, and lets others be asked for what is overdue.
+    /// Gives up questions that have timed out, and lets other peers be asked for overdue blocks.
     fn expire(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if !self.peers.iter().any(|(_, session)| session.may_be_late(now)) {
             return;
@@ -363,8 +364,8 @@ impl Engine {
         for (peer, session) in self.peers.iter_mut() {
             expired.extend(session.take_expired(now).into_iter().flatten().map(|flight| (peer, flight)));
             let overdue = session.flight.as_ref().filter(|flight| flight.is_overdue(now));
-            // A claim that is not kept by then does not count for more than its headers.
-            session.doubtful |= overdue.is_some_and(|flight| matches!(flight.asked, Asked::Headers { .. }));
+            // A claim that is not proven by then counts no more than its headers.
+            session.doubtful |= overdue.is_some_and(|flight| matches!(flight.question, Question::Headers { .. }));
             session.is_overdue = overdue.is_some();
             if session.early_until.take_if(|until| *until <= now.unix).is_some() {
                 session.exhausted_tip = None;
@@ -380,7 +381,7 @@ impl Engine {
         let overdue: Vec<PeerKey> =
             self.peers.iter().filter(|(_, session)| session.is_overdue).map(|(peer, _)| peer).collect();
         for peer in overdue {
-            if self.another_has_the_path(peer, 0)
+            if self.another_peer_has_the_path(peer, 0)
                 && let Some(flight) = self.peers.get_mut(peer).and_then(|session| session.flight.as_mut())
             {
                 self.sync.share(flight);
@@ -388,9 +389,9 @@ impl Engine {
         }
     }
 
-    /// The earliest time at which something here is due.
+    /// The earliest deadline here.
     fn next_deadline(&self) -> Option<Millis> {
-        let of_session = |session: &Session| {
+        let of_session = |session: &PeerSession| {
             let status = session.status_flight.as_ref().map(|flight| flight.deadline);
             let next_status = session.status_at.map(|at| at + STATUS_INTERVAL);
             let due = |flight: &Flight| {
@@ -402,29 +403,29 @@ impl Engine {
         self.peers.iter().filter_map(|(_, session)| of_session(session)).min()
     }
 
-    /// How far we are, for peers.
+    /// Our status, for peers.
     pub(super) fn status(&self, now: Now) -> Status {
         let tip = self.chain.tip_place();
         Status {
             tip: tip.id,
             height: tip.height,
-            work: self.chain.index().work(self.chain.tip()),
+            work: self.chain.tree().work(self.chain.tip()),
             clock: now.unix,
             pending: self.mempool.len() as u64,
             nickname: self.nickname.bytes().take(NICKNAME_BYTES_MAX).collect(),
         }
     }
 
-    /// Takes in what a peer told of itself, as a question or as an answer.
+    /// Processes a peer's status, which came as a question or as an answer.
     pub(super) fn on_status(&mut self, peer: PeerKey, status: Status, now: Now, effects: &mut Vec<Effect>) {
-        let known = self.chain.index().find(&status.tip);
-        if known.is_some_and(|block| self.chain.index().is_condemned(block)) {
+        let known = self.chain.tree().find(&status.tip);
+        if known.is_some_and(|block| self.chain.tree().is_condemned(block)) {
             self.peers.punish(peer, Fault::WrongAnswer, effects);
             return;
         }
-        let barred = known.is_some_and(|block| self.chain.index().is_barred(block));
-        if barred && status.work > self.chain.index().work(self.chain.tip()) {
-            self.tell_refused(peer, status.tip, status.height, now);
+        let barred = known.is_some_and(|block| self.chain.tree().is_barred(block));
+        if barred && status.work > self.chain.tree().work(self.chain.tip()) {
+            self.report_refused_tip(peer, status.tip, status.height, now);
         }
         let ours = self.mempool.len() as u64;
         let Some(session) = self.peers.get_quietly(peer) else { return };
@@ -450,12 +451,13 @@ impl Engine {
             self.peers.note_changed();
         }
         if offset.unsigned_abs() > CLOCK_TOLERANCE_MILLIS && !told_before {
-            self.tell_of_clocks(peer, offset);
+            self.report_clock_offset(peer, offset);
         }
     }
 
-    /// One peer with another clock is wrong; if at least two and most of all agree against us, we are.
-    fn tell_of_clocks(&mut self, peer: PeerKey, offset_millis: i64) {
+    /// Reports clock offsets: one peer with another clock is wrong; if at least two and most of all agree against us,
+    /// we are.
+    fn report_clock_offset(&mut self, peer: PeerKey, offset_millis: i64) {
         let mut offsets: Vec<i64> = self.peers.iter().filter_map(|(_, session)| session.clock_offset_millis).collect();
         offsets.sort_unstable();
         let off =
@@ -471,15 +473,15 @@ impl Engine {
         }
     }
 
-    /// Gives up what was being fetched from a peer that is gone.
-    pub(super) fn forget_flights(&mut self, session: Session) {
+    /// Gives up all requests to a peer that has left.
+    pub(super) fn forget_flights(&mut self, session: PeerSession) {
         if let Some(mut flight) = session.flight {
             self.sync.share(&mut flight);
         }
     }
 }
 
-/// Whether a request names more than the protocol allows, or places that are not in order.
+/// Whether a request names more than the protocol allows, or positions that are not in order.
 pub(super) fn is_request_malformed(request: &Request) -> bool {
     let ids = match request {
         Request::Status(_) | Request::Pending => 0,

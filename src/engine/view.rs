@@ -1,27 +1,27 @@
-//! An immutable snapshot of the engine for readers: prompt, metrics, later a web page.
+//! An immutable snapshot of the engine for readers: prompt, HTTP, metrics.
 
 use quipu_protocol::{Address, Amount, Height, Work};
 
 use super::event::{MiningMode, PeerKey, Place};
 
-/// What the node knows at one moment. Cheap to make, shared by reference.
+/// The state of the node at one moment. Cheap to make, shared by reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// The best block.
+    /// Height and id of the best block.
     pub tip: Place,
     /// The work of the best chain.
     pub work: Work,
-    /// When the best block was made, in Unix milliseconds.
+    /// The timestamp of the best block.
     pub tip_timestamp: quipu_protocol::UnixMillis,
     /// The node's own account.
     pub account: Address,
-    /// Its balance at the tip.
+    /// The own account's balance at the tip.
     pub balance: Amount,
-    /// How many transactions wait.
+    /// The number of pending transactions.
     pub pending: usize,
-    /// The block that is never left, if there is one.
+    /// The block that the chain never leaves, if there is one.
     pub checkpoint: Option<Place>,
-    /// What the miner is at.
+    /// The state of mining.
     pub mining: MiningView,
     /// `Some` while a better chain is being fetched.
     pub syncing: Option<SyncView>,
@@ -29,35 +29,35 @@ pub struct View {
     pub peers: Vec<PeerView>,
 }
 
-/// What the miner is at.
+/// The state of mining.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MiningView {
-    /// When to mine.
+    /// The condition under which the node mines.
     pub mode: MiningMode,
     /// Hashes per second, zero when the miner rests.
     pub hash_rate: u64,
-    /// Blocks done and wanted of a running `mine N`.
+    /// Blocks done and blocks wanted of a running `mine N`.
     pub job: Option<(u64, u64)>,
 }
 
-/// How far a synchronisation is.
+/// The progress of a synchronisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncView {
     /// Our height.
     pub height: Height,
-    /// The height of the best chain that peers have told us of.
+    /// The greatest height of the chains that peers have reported.
     pub target: Height,
 }
 
-/// What a peer has told about itself.
+/// The last status of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerView {
-    /// The session.
+    /// The key of the session.
     pub peer: PeerKey,
-    /// Its height, once it told.
+    /// The peer's height, once it reported one.
     pub height: Option<Height>,
-    /// What its owner calls it; empty if nothing.
+    /// The peer's nickname; empty if it has none.
     pub nickname: String,
-    /// Its clock less ours in milliseconds, once it told.
+    /// The peer's clock less ours in milliseconds, once it reported its time.
     pub clock_offset_millis: Option<i64>,
 }

@@ -1,20 +1,20 @@
 //! Nodes that do not keep to the rules of conduct.
 //!
-//! Each wraps an honest engine: it hears what that is told and changes what that says, in the same language of events and
-//! effects. So an adversary keeps up with the network, and does only what it is about in another way. What it publishes
-//! needs not be durable; everything else in its shell is as with honest nodes.
+//! Each wraps an honest engine: it sees that engine's events and changes its effects, in the same vocabulary. So an
+//! adversary keeps up with the network, and deviates only where its attack needs it. Its publications need not be
+//! durable; everything else in its shell is as with honest nodes.
 //!
-//! | module | what it does |
+//! | module | behaviour |
 //! | --- | --- |
 //! | [`selfish`] | keeps found blocks back, to waste the work of others |
-//! | [`double_spend`] | pays, and mines another history in which it did not |
+//! | [`double_spend`] | pays, and mines another history without the payment |
 //! | [`eclipse`] | shows its neighbours a network that stands still |
 //! | [`spam`] | floods with transactions, orphans, and headers of little work |
 //! | [`timestamp`] | dates its blocks ahead, for an easier target |
-//! | [`liar`] | stalls, lies, answers late, answers something else, says one thing and its opposite |
+//! | [`liar`] | stalls, lies, answers late, answers another question, contradicts itself |
 //! | [`equivocate`] | tells half of its peers one thing and the others another |
-//! | [`forger`] | shows blocks that break a rule in place of those that it finds |
-//! | `withheld` | what the first two keep back, and how |
+//! | [`forger`] | publishes blocks that break a rule in place of those that it finds |
+//! | `withheld` | the blocks that the first two keep back |
 
 pub mod double_spend;
 pub mod eclipse;
@@ -28,64 +28,65 @@ mod withheld;
 
 use std::sync::Arc;
 
+use super::id::NodeId;
 use super::random::Random;
-use super::world::{NodeId, World};
+use super::world::World;
 use crate::engine::event::{Answer, Effect, Event, Gossip, Now, PeerKey, Ticket, Wake, Write};
 use crate::engine::{Engine, View};
 use crate::protocol::{
     Address, Block, CheckedBlock, Header, Millis, Network, Request, Response, SecretKey, SignedTransaction, Status,
 };
 
-/// What an adversary does.
+/// A node's misbehaviour.
 #[derive(Debug)]
 pub enum Adversary {
-    /// [`selfish`].
+    /// Keeps found blocks back.
     Selfish(selfish::Selfish),
-    /// [`double_spend`].
+    /// Spends coins twice.
     DoubleSpend(double_spend::DoubleSpend),
-    /// [`eclipse`].
+    /// Hides the network from its neighbours.
     Eclipse(eclipse::Eclipse),
-    /// [`spam`].
+    /// Floods its peers.
     Spam(spam::Spam),
-    /// [`timestamp`].
+    /// Dates its blocks ahead.
     Timestamp(timestamp::Timestamp),
-    /// [`liar`].
+    /// Lies in answers and announcements.
     Liar(liar::Liar),
-    /// [`equivocate`].
+    /// Tells its peers different things.
     Equivocator(equivocate::Equivocator),
-    /// [`forger`].
+    /// Publishes invalid blocks.
     Forger(forger::Forger),
 }
 
-/// What a node is to become: the plain data from which [`World::corrupt_to`] makes an [`Adversary`].
+/// The role that a node is to take: the plain data from which [`World::corrupt_to`] makes an [`Adversary`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// [`selfish`].
+    /// A selfish miner; see [`selfish`].
     Selfish,
-    /// [`double_spend`].
+    /// A double spender; see [`double_spend`].
     DoubleSpend {
-        /// Who is paid, and not paid after all.
+        /// The node that is paid first, and loses the payment.
         payee: NodeId,
     },
-    /// [`eclipse`].
+    /// An eclipsing neighbour; see [`eclipse`].
     Eclipse,
-    /// [`spam`].
+    /// A spammer; see [`spam`].
     Spam(spam::Floods),
-    /// [`timestamp`].
+    /// A miner that dates ahead; see [`timestamp`].
     Timestamp {
-        /// By how much.
+        /// The distance of its timestamps from the true time.
         ahead: Millis,
     },
-    /// [`liar`].
+    /// A liar; see [`liar`].
     Liar,
-    /// [`equivocate`].
+    /// An equivocator; see [`equivocate`].
     Equivocator,
 }
 
-/// What an adversary has at hand.
+/// The means of an adversary.
 pub(crate) struct Hands<'a> {
     pub(crate) now: Now,
-    /// Honest, and not to be trusted with anything.
+    /// The wrapped engine, which is honest; its effects need not be.
     pub(crate) engine: &'a mut Engine,
     pub(crate) network: &'a Arc<Network>,
     pub(crate) key: &'a Arc<SecretKey>,
@@ -101,14 +102,14 @@ impl Hands<'_> {
         self.engine.view()
     }
 
-    /// What the honest engine makes of an event.
+    /// Passes an event to the honest engine and collects its effects.
     fn pass(&mut self, event: Event, effects: &mut Vec<Effect>) -> Wake {
         self.engine.handle(self.now, event, effects)
     }
 }
 
 impl Adversary {
-    /// As [`Engine::handle`].
+    /// The counterpart of [`Engine::handle`].
     pub(crate) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
         match self {
             Self::Selfish(selfish) => selfish.handle(hands, event, effects),
@@ -122,7 +123,7 @@ impl Adversary {
         }
     }
 
-    /// What this session is shown in place of something that the node publishes.
+    /// The replacement that this session gets for a publication, if it gets one.
     pub(crate) fn instead(&self, gossip: &Gossip, session: PeerKey) -> Option<Gossip> {
         match self {
             Self::Equivocator(equivocator) if equivocate::is_in_other_half(session) => equivocator.instead(gossip),
@@ -132,12 +133,12 @@ impl Adversary {
 }
 
 impl World {
-    /// From now on, the node does not keep to the rules of conduct.
+    /// Turns a node into an adversary.
     pub fn corrupt(&mut self, node: NodeId, adversary: Adversary) {
         self.node_mut(node).adversary = Some(adversary);
     }
 
-    /// [`World::corrupt`], by plain data.
+    /// [`World::corrupt`] with plain data.
     pub fn corrupt_to(&mut self, node: NodeId, role: Role) {
         let adversary = match role {
             Role::Selfish => Adversary::Selfish(selfish::Selfish::default()),
@@ -152,7 +153,7 @@ impl World {
     }
 }
 
-/// The statuses that are told to peers, as answers or with questions.
+/// The statuses that peers are given, in answers and with questions.
 fn statuses(effects: &mut [Effect]) -> impl Iterator<Item = &mut Status> {
     effects.iter_mut().filter_map(|effect| match effect {
         Effect::Ask { request: Request::Status(status), .. }
@@ -161,7 +162,7 @@ fn statuses(effects: &mut [Effect]) -> impl Iterator<Item = &mut Status> {
     })
 }
 
-/// The header of a block that is announced, if this is one.
+/// The header of an announced block, if this is one.
 fn announced(gossip: &Gossip) -> Option<&Header> {
     match gossip {
         Gossip::Block(block) => Some(&block.header),
@@ -187,8 +188,8 @@ fn new_blocks(effects: &[Effect]) -> Vec<Arc<CheckedBlock>> {
     writes(effects).filter_map(block).collect()
 }
 
-/// The transaction that a command of the adversary's own has sent, by the answer to it, which the shell is not to see.
-/// When peers are told of it is another question: it may wait for others.
+/// The transaction that a command of the adversary's own sent, taken out of the answer, which the shell must not see.
+/// Its announcement may come later, together with others.
 fn take_sent(ticket: Ticket, effects: &mut Vec<Effect>) -> Option<SignedTransaction> {
     let mut sent = None;
     effects.retain(|effect| match effect {
@@ -204,7 +205,7 @@ fn take_sent(ticket: Ticket, effects: &mut Vec<Effect>) -> Option<SignedTransact
     })
 }
 
-/// Commits a changed block's header to its body, and makes it have the work that it claims.
+/// Commits a changed block's header to its body, and finds a nonce for it.
 fn seal(block: &mut Block) {
     block.header.body_root = block.body.root();
     loop {

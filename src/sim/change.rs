@@ -1,4 +1,4 @@
-//! What befalls nodes and links: cuts, resets, stalls, crashes, wrong clocks, joins and leaves.
+//! Faults and scheduled changes of nodes and links: cuts, resets, stalls, crashes, wrong clocks, joins and leaves.
 //!
 //! Each is a method of [`World`], to be called while it stands still, and a [`Change`], to be put on its agenda.
 
@@ -6,59 +6,60 @@ use std::collections::BTreeSet;
 
 use super::adversary::Role;
 use super::clock::Clock;
+use super::id::NodeId;
 use super::link::Quality;
 use super::miner::HashRate;
 use super::node::DEAD_CONNECTION_TIME;
-use super::world::{NodeId, World};
+use super::world::World;
 use crate::engine::event::Event;
 use crate::protocol::Millis;
 
-/// Something that befalls a world.
+/// A fault or a change of a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// [`World::cut`].
+    /// Holds back all messages in one direction; see [`World::cut`].
     Cut {
-        /// From each of these.
+        /// The nodes whose messages are held back.
         from: Vec<NodeId>,
-        /// To each of these.
+        /// The nodes that do not get them.
         to: Vec<NodeId>,
     },
-    /// [`World::partition`].
+    /// Cuts groups off from each other; see [`World::partition`].
     Partition(Vec<Vec<NodeId>>),
-    /// [`World::heal`].
+    /// Ends all cuts; see [`World::heal`].
     Heal,
-    /// [`World::disconnect`].
+    /// Ends the sessions between two nodes; see [`World::disconnect`].
     Reset(NodeId, NodeId),
-    /// [`World::stall`].
+    /// Delays one direction for a while; see [`World::stall`].
     Stall {
-        /// Who sends.
+        /// The sending node.
         from: NodeId,
-        /// Who waits.
+        /// The waiting node.
         to: NodeId,
-        /// How long.
+        /// The length of the delay.
         span: Millis,
     },
-    /// [`World::crash`].
+    /// Stops a node at once; see [`World::crash`].
     Crash(NodeId),
-    /// [`World::start`].
+    /// Starts a stopped node; see [`World::start`].
     Start(NodeId),
-    /// [`World::join`].
+    /// Adds a node; see [`World::join`].
     Join {
-        /// How many links it has.
+        /// The number of its links.
         links: usize,
     },
-    /// [`World::leave`].
+    /// Stops a node for good; see [`World::leave`].
     Leave(NodeId),
-    /// [`World::set_hash_rate`].
+    /// Changes a node's hash rate; see [`World::set_hash_rate`].
     HashRate(NodeId, HashRate),
-    /// [`World::set_clock`].
+    /// Sets a node's clock; see [`World::set_clock`].
     Clock(NodeId, Clock),
-    /// [`World::corrupt_to`].
+    /// Turns a node into an adversary; see [`World::corrupt_to`].
     Corrupt(NodeId, Role),
 }
 
 impl World {
-    /// Does what a change says.
+    /// Applies a change.
     pub fn make(&mut self, change: Change) {
         match change {
             Change::Cut { from, to } => self.cut(&from, &to),
@@ -84,7 +85,7 @@ impl World {
         self.link_with(a, b, quality);
     }
 
-    /// [`World::link`], with a quality of its own.
+    /// [`World::link`] with its own quality.
     pub fn link_with(&mut self, a: NodeId, b: NodeId, quality: Quality) {
         let pair = (a.min(b), a.max(b));
         self.wanted.insert(pair, quality);
@@ -92,8 +93,8 @@ impl World {
         self.dial(pair);
     }
 
-    /// Nothing gets through any more from each of the first to each of the second; the way back stays. What is sent
-    /// waits. After a few seconds the connections are found dead, and none is made that would cross a cut.
+    /// Holds back everything from each of the first nodes to each of the second; the way back stays open. After a few
+    /// seconds the connections are found dead, and no new one is made across a cut.
     pub fn cut(&mut self, from: &[NodeId], to: &[NodeId]) {
         self.cuts.push((from.iter().copied().collect(), to.iter().copied().collect()));
         let now = self.now;
@@ -105,7 +106,7 @@ impl World {
         }
     }
 
-    /// Cuts all groups off from each other, in both directions. Nodes in no group are not cut off from anybody.
+    /// Cuts all groups off from each other, in both directions. Nodes in no group are not cut off.
     pub fn partition(&mut self, groups: &[Vec<NodeId>]) {
         for (at, group) in groups.iter().enumerate() {
             for (_, other) in groups.iter().enumerate().filter(|(other, _)| *other != at) {
@@ -114,13 +115,13 @@ impl World {
         }
     }
 
-    /// Ends all cuts. What has waited goes on.
+    /// Ends all cuts and releases the held messages.
     pub fn heal(&mut self) {
         self.cuts.clear();
         self.release_what_is_free();
     }
 
-    /// Ends the cuts between these nodes alone. What has waited there goes on, unless another cut holds it.
+    /// Ends the cuts between these nodes alone, and releases their messages unless another cut holds them.
     pub fn mend(&mut self, from: &[NodeId], to: &[NodeId]) {
         let (from, to): (BTreeSet<_>, BTreeSet<_>) = (from.iter().copied().collect(), to.iter().copied().collect());
         self.cuts.retain(|cut| *cut != (from.clone(), to.clone()));
@@ -138,7 +139,7 @@ impl World {
         }
     }
 
-    /// Changes what the link between two nodes is like, for what is sent from now on and when it is dialled again.
+    /// Changes the quality of the link between two nodes, for later messages and when it is redialled.
     pub fn set_quality(&mut self, a: NodeId, b: NodeId, quality: Quality) {
         // No other shard may hear of a node earlier than it reckons with.
         assert!(self.shards.len() == 1, "only a world on one thread changes its links");
@@ -151,7 +152,7 @@ impl World {
         }
     }
 
-    /// Whether nothing gets through from one node to another.
+    /// Whether messages from one node to another are held back.
     pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
         self.cuts.iter().any(|(one, other)| one.contains(&from) && other.contains(&to))
     }
@@ -166,14 +167,14 @@ impl World {
         }
     }
 
-    /// What one node sends another from now on leaves only after `span`.
+    /// Delays later messages from one node to another until `span` has passed.
     pub fn stall(&mut self, from: NodeId, to: NodeId, span: Millis) {
         let until = self.now + span;
         let links = self.node_mut(from).links.iter_mut().filter(|link| link.peer == to);
         links.for_each(|link| link.stall(until));
     }
 
-    /// Starts a node that does not run, from what it has persisted.
+    /// Starts a stopped node from its persisted data.
     pub fn start(&mut self, node: NodeId) {
         if self.is_running(node) {
             return;
@@ -183,7 +184,7 @@ impl World {
         self.broken.extend(wanted.copied().collect::<Vec<_>>());
     }
 
-    /// Stops a node at once. What was not persisted is lost, and so are its connections.
+    /// Stops a node at once. Unwritten data and its connections are lost.
     pub fn crash(&mut self, node: NodeId) {
         let neighbours: BTreeSet<NodeId> = self.node(node).links.iter().map(|link| link.peer).collect();
         for neighbour in neighbours {
@@ -192,13 +193,13 @@ impl World {
         self.node_mut(node).crash();
     }
 
-    /// Ends a node in order: what its disk was given is written first.
+    /// Stops a node in order: the queue of its disk is written first.
     pub fn stop(&mut self, node: NodeId) {
         self.node_mut(node).write_all();
         self.crash(node);
     }
 
-    /// Adds a node that has nothing stored, with links to so many running nodes chosen by chance.
+    /// Adds an empty node with links to `links` running nodes, chosen by chance.
     pub fn join(&mut self, links: usize) -> NodeId {
         let mut others: Vec<NodeId> = self.nodes().filter(|node| self.is_running(*node)).collect();
         self.random.choose(&mut others, links);
@@ -215,7 +216,7 @@ impl World {
         self.wanted.retain(|(a, b), _| *a != node && *b != node);
     }
 
-    /// Changes how fast a node searches.
+    /// Changes a node's hash rate.
     pub fn set_hash_rate(&mut self, node: NodeId, rate: HashRate) {
         self.turn(node, |node, around| node.miner.set_rate(rate, around.now, &mut node.random));
         if self.is_running(node) {
@@ -223,17 +224,17 @@ impl World {
         }
     }
 
-    /// Sets a node's wall clock. What it has gained or lost by drift since the world began counts from there.
+    /// Sets a node's wall clock. Its drift counts from the beginning of the world.
     pub fn set_clock(&mut self, node: NodeId, clock: Clock) {
         self.node_mut(node).clock = clock;
     }
 
-    /// Sets a node's clock apart from the others'.
+    /// Sets the offset of a node's clock, in milliseconds.
     pub fn set_clock_offset(&mut self, node: NodeId, millis: i64) {
         self.set_clock(node, Clock { offset_millis: millis, drift_ppm: 0 });
     }
 
-    /// Ends connections that are found dead, and dials those that are wanted and down.
+    /// Ends dead connections, and redials wanted ones that are down.
     pub(super) fn look_after_links(&mut self) {
         if !self.cuts.is_empty() {
             self.end_dead_connections();
@@ -259,7 +260,8 @@ impl World {
         }
     }
 
-    /// Connects a wanted pair if it is down and nothing keeps it from being up. What can be up only later stays noted.
+    /// Connects a wanted pair if it is down and nothing prevents that. A pair that can only connect later stays on the
+    /// list.
     fn dial(&mut self, pair: (NodeId, NodeId)) {
         let (a, b) = pair;
         let has_link = |from: NodeId, to: NodeId| self.node(from).links.iter().any(|link| link.peer == to);

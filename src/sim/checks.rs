@@ -1,7 +1,7 @@
-//! The rules without state, applied once to what a thousand nodes check.
+//! The rules without state, applied once for a thousand nodes.
 //!
-//! They depend on nothing but the bytes and the network, so a result found for one node is the result for all. Nothing
-//! is left out: what is looked up is compared whole.
+//! They depend on nothing but the bytes and the network, so one node's result is the result for all. No check is
+//! skipped: a look-up compares the whole value.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::engine::event::Key;
 use crate::protocol::check::{check_block, check_transactions};
 use crate::protocol::{Block, CheckedBlock, CheckedTransaction, Network, Signature, SignedTransaction, Violation};
 
-/// Results in one generation. Two are kept, so a result lasts for at least as many others.
+/// Results in one generation. Two generations are kept, so a result outlasts at least this many others.
 const RESULTS_MAX: usize = 32_768;
 
-/// Results by a part of what they are about, in two generations.
+/// Results by a part of the checked value, in two generations.
 #[derive(Debug)]
 struct Memo<T> {
     young: HashMap<u64, T>,
@@ -47,7 +47,7 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Does what an [`Effect::CheckBlocks`](crate::engine::Effect::CheckBlocks) asks for.
+    /// Carries out an [`Effect::CheckBlocks`](crate::engine::Effect::CheckBlocks).
     pub(crate) fn blocks(&mut self, key: Key, blocks: Vec<Block>, network: &Network) -> Event {
         let results = blocks.into_iter().map(|block| self.block(block, network)).collect();
         Event::BlocksChecked { key, results }
@@ -63,13 +63,13 @@ impl Checks {
         result
     }
 
-    /// Does what an [`Effect::CheckTransactions`](crate::engine::Effect::CheckTransactions) asks for.
+    /// Carries out an [`Effect::CheckTransactions`](crate::engine::Effect::CheckTransactions).
     pub(crate) fn transactions(&mut self, key: Key, transactions: Vec<SignedTransaction>, network: &Network) -> Event {
         let results = transactions.into_iter().map(|signed| self.transaction(signed, network)).collect();
         Event::TransactionsChecked { key, results }
     }
 
-    /// Whether this was checked lately for any node, which only happens to what somebody has sent to another.
+    /// Whether any node had this checked lately, which only happens to transactions sent to another node.
     pub(crate) fn has_checked(&self, signed: &SignedTransaction) -> bool {
         let Signature::Ed25519(signature) = &signed.signature;
         self.transactions.get(word(signature)).is_some_and(|(known, _)| known == signed)

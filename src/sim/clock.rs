@@ -1,22 +1,22 @@
-//! What a node takes for the time of day.
+//! A node's wall clock.
 
 use crate::protocol::{Millis, UnixMillis};
 
 /// The time of day when the world begins: an hour after the presets' genesis.
 pub(crate) const START: UnixMillis = UnixMillis(1_793_494_800_000);
 
-/// A wall clock that may be wrong. Deliberately absent: timeouts by it, since those are measured on another clock, which
-/// is good for all that matters.
+/// A wall clock that may be wrong. Deliberately absent: timeouts, which are measured on a monotonic clock without
+/// noticeable error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Clock {
-    /// How far it is ahead when the world begins, in milliseconds.
+    /// Its lead when the world begins, in milliseconds.
     pub offset_millis: i64,
-    /// By how many milliseconds it gains in 1,000 seconds.
+    /// The milliseconds that it gains in 1,000 seconds.
     pub drift_ppm: i64,
 }
 
 impl Clock {
-    /// What it shows.
+    /// The time that it shows.
     pub(crate) fn read(&self, elapsed: Millis) -> UnixMillis {
         let gained = i128::from(self.drift_ppm) * i128::from(elapsed.0) / 1_000_000;
         let ahead = i128::from(self.offset_millis) + gained;

@@ -1,4 +1,4 @@
-//! What a virtual node has persisted.
+//! The persisted data of a virtual node.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
@@ -15,21 +15,21 @@ pub struct Disk {
     blocks: BTreeMap<Place, (Arc<CheckedBlock>, bool)>,
     deltas: BTreeMap<Place, Arc<Delta>>,
     best: BTreeMap<Height, BlockId>,
-    /// In the order in which they were written.
+    /// Pending transactions in the order in which they were written.
     pending: BTreeMap<u64, CheckedTransaction>,
     pending_orders: BTreeMap<TransactionId, u64>,
     ever_pending: BTreeSet<LeafHash>,
     checkpoint: Option<Place>,
 }
 
-/// What blocks have changed, shared by all disks that hold the same: a thousand nodes each have made it for themselves.
+/// The deltas of blocks, shared by all disks: a thousand nodes have each computed the same ones.
 #[derive(Debug, Default)]
 pub(crate) struct Deltas {
     by_block: BTreeMap<Place, Weak<Delta>>,
 }
 
 impl Deltas {
-    /// Puts what is shared into a batch, where it is the same.
+    /// Replaces the deltas in a batch by equal shared ones.
     pub(crate) fn share_in(&mut self, batch: &mut Batch) {
         for write in &mut batch.writes {
             if let Write::Connect { place, delta } = write {
@@ -63,9 +63,13 @@ impl Disk {
                     self.deltas.insert(*place, delta.clone());
                 }
                 Write::Disconnect { place, delta } => {
-                    assert!(self.checkpoint != Some(*place), "the checkpoint is never left");
-                    assert_eq!(self.best.pop_last(), Some((place.height, place.id)), "only the tip is taken off");
-                    assert_eq!(self.deltas.remove(place).as_ref(), Some(delta), "what was done is undone");
+                    assert!(self.checkpoint != Some(*place), "the chain never leaves the checkpoint");
+                    assert_eq!(self.best.pop_last(), Some((place.height, place.id)), "only the tip is disconnected");
+                    assert_eq!(
+                        self.deltas.remove(place).as_ref(),
+                        Some(delta),
+                        "a block reverts the delta that it applied"
+                    );
                 }
                 Write::Condemn { place } => self.blocks.get_mut(place).expect("a stored block").1 = true,
                 Write::PutPending(transaction) => {
@@ -87,28 +91,28 @@ impl Disk {
         }
     }
 
-    /// A transaction that waits to be mined and was written because its sender was told so.
+    /// A pending transaction that was stored because its sender was acknowledged.
     pub fn pending(&self, id: &TransactionId) -> Option<&CheckedTransaction> {
         self.pending_orders.get(id).map(|order| &self.pending[order])
     }
 
-    /// Whether the best chain is the same, and each of its blocks has changed the same: then so are the accounts.
+    /// Whether the best chains are equal, with equal deltas, which makes the accounts equal.
     pub fn has_same_accounts(&self, other: &Self) -> bool {
         let is_same = |(one, other): (&Arc<Delta>, &Arc<Delta>)| Arc::ptr_eq(one, other) || one == other;
         self.best == other.best && self.deltas.values().zip(other.deltas.values()).all(is_same)
     }
 
-    /// Blocks at these places.
+    /// The stored blocks at these places.
     pub fn load(&self, places: &[Place]) -> Vec<LoadedBlock> {
         let load = |place: &Place| {
-            let (block, _) = self.blocks.get(place).expect("only what was persisted is asked for");
+            let (block, _) = self.blocks.get(place).expect("only persisted blocks are requested");
             LoadedBlock { block: block.clone(), delta: self.deltas.get(place).cloned() }
         };
         places.iter().map(load).collect()
     }
 
-    /// All accounts at the tip: what the blocks of the best chain have made of them. A thousand disks with all accounts
-    /// each would be most of a simulation's memory.
+    /// All accounts at the tip, computed from the deltas of the best chain. Storing them on each of a thousand disks
+    /// would take most of a simulation's memory.
     pub fn accounts(&self) -> BTreeMap<Address, Account> {
         let mut accounts = BTreeMap::new();
         for (height, id) in &self.best {
@@ -120,12 +124,12 @@ impl Disk {
         accounts
     }
 
-    /// The tip of the best chain; `None`: genesis.
+    /// The tip of the best chain; `None` for genesis.
     pub fn tip(&self) -> Option<Place> {
         self.best.last_key_value().map(|(height, id)| Place { height: *height, id: *id })
     }
 
-    /// The best chain, without genesis.
+    /// The blocks of the best chain, without genesis.
     pub fn chain(&self) -> impl Iterator<Item = &Arc<CheckedBlock>> {
         let places = self.best.iter().map(|(height, id)| Place { height: *height, id: *id });
         places.map(|place| &self.blocks[&place].0)
@@ -136,8 +140,7 @@ impl Disk {
         self.best.values().copied()
     }
 
-    /// Whether something that is told to peers has ever been written. A transaction may also be one of somebody else, of
-    /// whom it was heard.
+    /// Whether a publication was ever written. A transaction may also be of another node, from which it was heard.
     pub fn held(&self, gossip: &Gossip, is_heard: impl Fn(&SignedTransaction) -> bool) -> bool {
         let has_block = |header: &Header| self.blocks.contains_key(&Place { height: header.height, id: header.id() });
         match gossip {
@@ -149,7 +152,7 @@ impl Disk {
         }
     }
 
-    /// What an engine starts from.
+    /// The data that an engine starts from.
     pub fn stored(&self) -> Stored {
         let header = |(block, condemned): &(Arc<CheckedBlock>, bool)| StoredHeader {
             id: block.id(),

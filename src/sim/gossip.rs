@@ -1,10 +1,10 @@
-//! How messages spread: a mesh like that of gossipsub v1.1 (Vyzovitis et al. 2020, "GossipSub"), with the sizes that the
-//! real node's library keeps.
+//! Gossip in a mesh like that of gossipsub v1.1 (Vyzovitis et al. 2020, "GossipSub"), with the parameters of the real
+//! node's library.
 //!
-//! Modelled: each node passes on what it judged good to the sessions in its mesh, but never to those it came from; its
-//! own messages go to all sessions (flood publishing); once a second the mesh is filled up or cut down, both ends agree
-//! by GRAFT and PRUNE with a time to wait after a refusal, and some sessions outside the mesh are told the ids of what
-//! came lately (IHAVE), from which they fetch what they lack (IWANT). Message ids are remembered for two minutes.
+//! Modelled: each node forwards accepted messages to the sessions in its mesh, except their sources; its own messages
+//! go to all sessions (flood publishing); once a second the mesh is filled up or cut down, both ends agree by GRAFT and
+//! PRUNE with a backoff after a refusal, and some sessions outside the mesh are sent the ids of recent messages
+//! (IHAVE), of which they fetch the missing ones (IWANT). Message ids are remembered for two minutes.
 //!
 //! Deliberately absent: one mesh for each topic (blocks and transactions share one), scores of peers, exchange of peers
 //! in PRUNE, opportunistic grafting, IDONTWANT, and splitting of large messages.
@@ -23,32 +23,31 @@ use crate::protocol::encode::encode;
 use crate::protocol::hash::tagged_hash;
 use crate::protocol::{Announcement, Millis};
 
-/// Sessions that a mesh is filled up to, when it has fewer than the low mark, and cut down to, when it has more than the
-/// high mark.
+/// Mesh sizes: below the low mark a mesh is filled up to the wanted size, above the high mark it is cut down to that.
 const MESH_WANTED: usize = 6;
 const MESH_LOW: usize = 5;
 const MESH_HIGH: usize = 12;
-/// Sessions outside the mesh that are told what there is.
+/// Sessions outside the mesh that are sent IHAVE.
 const LAZY: usize = 6;
-/// The time between two repairs of the mesh.
+/// Interval between two repairs of the mesh.
 pub(crate) const BEAT_MILLIS: u64 = 1_000;
-/// For how many beats a message can be fetched, and for how many it is told of.
+/// Heartbeats during which a message can be fetched, and during which IHAVE names it.
 const KEPT_BEATS: usize = 5;
 const TOLD_BEATS: usize = 3;
-/// How long a session that was refused, or refused us, is left out of the mesh.
+/// Time that a session stays out of the mesh after a refusal by either side.
 const BACKOFF: Millis = Millis::from_secs(60);
-/// How long ids are remembered at least. At most twice as long.
+/// Minimum time that message ids are remembered. The maximum is twice as long.
 const SEEN_TIME: Millis = Millis::from_secs(120);
 
-/// What a frame takes beside its content, and one message id, in bytes.
+/// The overhead of a frame, and the length of one message id, in bytes.
 const FRAME_BYTES: u64 = 64;
 const ID_BYTES: u64 = 34;
 
-/// A message as all its receivers share it.
+/// A message, shared by all its receivers.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) gossip: Gossip,
-    /// From a hash of the content, taken once.
+    /// Part of a hash of the content, computed once.
     pub(crate) id: u64,
     bytes: u64,
 }
@@ -71,11 +70,11 @@ impl Published {
 pub(crate) struct Judged {
     ticket: Ticket,
     published: Arc<Published>,
-    /// Sessions that have it.
+    /// The sessions that have it.
     from: Vec<PeerKey>,
 }
 
-/// Takes ids as they are: they come from a hash.
+/// A hasher that returns ids unchanged: they are hashes already.
 #[derive(Debug, Default)]
 struct AsItIs(u64);
 
@@ -95,20 +94,20 @@ impl Hasher for AsItIs {
 
 type Ids = HashSet<u64, BuildHasherDefault<AsItIs>>;
 
-/// What a node remembers of gossip.
+/// A node's gossip state.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     seen: Ids,
     seen_before: Ids,
     turned_at: Millis,
     judged: Vec<Judged>,
-    /// What can be fetched, the newest beat last.
+    /// Messages that can be fetched, the newest heartbeat last.
     recent: VecDeque<Vec<Arc<Published>>>,
     pub(crate) next_beat: Millis,
 }
 
 impl Memory {
-    /// A memory that knows nothing, with a beat of its own.
+    /// An empty state, with a heartbeat at a random phase.
     pub(crate) fn new(now: Millis, random: &mut Random) -> Self {
         let next_beat = now + Millis(random.between(1, BEAT_MILLIS));
         Self { turned_at: now, next_beat, recent: VecDeque::from([Vec::new()]), ..Self::default() }
@@ -118,7 +117,7 @@ impl Memory {
         self.seen.contains(&id) || self.seen_before.contains(&id)
     }
 
-    /// Whether it is new.
+    /// Remembers an id, and returns whether it is new.
     fn note(&mut self, id: u64) -> bool {
         !self.seen_before.contains(&id) && self.seen.insert(id)
     }
@@ -138,14 +137,14 @@ impl Memory {
         }
     }
 
-    /// How many messages wait for their verdict.
+    /// The number of messages that wait for their verdict.
     pub(crate) fn judged(&self) -> usize {
         self.judged.len()
     }
 }
 
 impl Node {
-    /// Spreads something of the node's own.
+    /// Publishes a message of the node's own.
     pub(crate) fn publish(&mut self, gossip: Gossip, around: &mut Surroundings<'_>) {
         let published = Arc::new(Published::new(gossip));
         if self.gossip.note(published.id) {
@@ -158,7 +157,7 @@ impl Node {
         }
     }
 
-    /// An adversary may show each session something else.
+    /// The version of a message for one session: an adversary may have several.
     fn version_for(&self, session: PeerKey, published: &Arc<Published>) -> Arc<Published> {
         let other = self.adversary.as_ref().and_then(|adversary| adversary.instead(&published.gossip, session));
         other.map_or_else(|| published.clone(), |gossip| Arc::new(Published::new(gossip)))
@@ -178,7 +177,7 @@ impl Node {
         self.handle(Event::Gossip { peer: session, ticket, gossip }, around);
     }
 
-    /// Passes on what was judged good.
+    /// Forwards an accepted message.
     pub(crate) fn on_verdict(&mut self, ticket: Ticket, is_good: bool, around: &mut Surroundings<'_>) {
         let at = self.gossip.judged.iter().position(|judged| judged.ticket == ticket);
         let Judged { published, from, .. } =
@@ -195,7 +194,7 @@ impl Node {
         }
     }
 
-    /// Repairs the mesh and tells of what came lately.
+    /// Repairs the mesh and sends IHAVE for recent messages.
     pub(crate) fn beat(&mut self, around: &mut Surroundings<'_>) {
         self.gossip.next_beat = around.now + Millis(BEAT_MILLIS);
         self.repair_mesh(around);
@@ -237,7 +236,7 @@ impl Node {
         }
     }
 
-    /// Takes a new session into the mesh if that is short of some.
+    /// Takes a new session into the mesh if that is below its low mark.
     pub(crate) fn welcome(&mut self, at: usize, around: &mut Surroundings<'_>) {
         if self.mesh_len() < MESH_LOW {
             self.graft(at, around);

@@ -1,31 +1,32 @@
-//! What must hold of every honest node, whatever befalls it.
+//! The properties that every honest node must keep, whatever the faults.
 //!
-//! | it must hold | when |
+//! | property | when |
 //! | --- | --- |
 //! | its chain breaks no rule, by the [reference model](super::reference) | always |
-//! | its accounts are those of the model after that chain, and its coins are the subsidies | always |
-//! | a transaction that was acknowledged is in its chain, or waits; a block that was acknowledged is stored | always |
-//! | the same of what users of a [`Setup`](super::setup::Setup) sent, unless a reorganisation took the coins for it | always |
-//! | no container is fuller than its bound | always |
-//! | it blames no honest node, but for silence | always |
-//! | all have the same tip | a stated time after the last fault |
-//! | nothing waits for an answer; what it tells its user is what is on its disk | some quiet seconds after that |
-//! | nothing waits to be mined whose nonce has been used | likewise |
+//! | its accounts are the model's after that chain, and its coins are the subsidies | always |
+//! | an acknowledged transaction is in its chain or still pending; an acknowledged block is stored | always |
+//! | the same for transactions of a [`Setup`](super::setup::Setup)'s users, unless a reorganisation took their coins | always |
+//! | no container exceeds its bound | always |
+//! | it blames no honest node, except for silence | always |
+//! | all nodes have the same tip | a stated time after the last fault |
+//! | nothing waits for an answer; its user was told of the tip on its disk | some quiet seconds after that |
+//! | no pending transaction has a used nonce | likewise |
 //!
-//! A run of thousands of nodes can be judged as it goes: each block is judged once, and nodes at the same tip are compared
-//! with the first of them by what their blocks have changed. The model's states are forgotten but for tips and for some on
-//! the way to them (one in `MARK_BLOCKS`), so that after a reorganisation not all is judged again.
+//! A run of thousands of nodes can be judged as it goes: each block is judged once, and nodes at the same tip are
+//! compared with the first of them by the deltas of their blocks. The model's states are dropped except at tips and at
+//! some blocks below them (one in `MARK_BLOCKS`), so that a reorganisation does not require judging everything again.
 //!
-//! It looks and changes nothing. What an account spends beyond its coins is not its affair: whoever wants promises kept
-//! has to send from accounts whose coins no reorganisation takes away.
+//! The judge observes and changes nothing. It does not decide whether an account can afford its promises: commands that
+//! must be kept have to be sent from accounts whose coins no reorganisation takes away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::clock::START;
+use super::id::NodeId;
 use super::reference::{Model, Refused, State};
-use super::world::{NodeId, World};
+use super::world::World;
 use crate::engine::event::{Answer, Command, Fault, Place, Ticket};
 use crate::protocol::encode::encode;
 use crate::protocol::{Account, Address, BlockId, CheckedBlock, Height, Millis, TransactionId};
@@ -33,21 +34,21 @@ use crate::protocol::{Account, Address, BlockId, CheckedBlock, Height, Millis, T
 /// Containers that are empty when nothing is under way.
 const EMPTY_AT_REST: [&str; 3] = ["requested_blocks", "unchecked_transactions", "checks"];
 
-/// The state after one block in so many is kept, and how many of those there are below the highest tip.
+/// The state is kept after one block in `MARK_BLOCKS`, for the last few of those below the highest tip.
 const MARK_BLOCKS: u64 = 64;
 const MARKS_KEPT: u64 = 8;
 
-/// Something that must not be.
+/// A violated property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The world's seed.
     pub seed: u64,
-    /// Since the world began.
+    /// The time since the world began.
     pub at: Millis,
-    /// Where it was seen.
+    /// The node that violates it.
     pub node: NodeId,
-    /// What was seen.
-    pub what: Box<Wrong>,
+    /// The violation.
+    pub what: Box<Breach>,
 }
 
 impl fmt::Display for Finding {
@@ -56,134 +57,134 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What can be wrong with a node.
+/// A property that a node violates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Wrong {
+pub enum Breach {
     /// Its best chain is not valid.
     #[error("block {id} at height {height} of the best chain is refused by the reference model: {refused}")]
     Invalid {
-        /// Where.
+        /// The height of the invalid block.
         height: Height,
-        /// Which.
+        /// The id of the invalid block.
         id: BlockId,
-        /// Why.
+        /// The model's reason.
         refused: Refused,
     },
-    /// An account is not what its chain makes of it.
+    /// An account differs from the result of its chain.
     #[error("{address} has {found:?}, and after block {tip} it must have {expected:?}")]
     Account {
-        /// Whose.
+        /// The account's address.
         address: Address,
-        /// After which block.
+        /// The tip after which the two were compared.
         tip: BlockId,
-        /// What the node has.
+        /// The node's account.
         found: Account,
-        /// What the model has.
+        /// The model's account.
         expected: Account,
     },
     /// Coins were made or lost.
     #[error("there are {found} units at height {height}, and the subsidies so far are {expected}")]
     Coins {
-        /// Of the tip.
+        /// The height of the tip.
         height: Height,
-        /// The sum of all balances.
+        /// The sum of all balances, in units.
         found: u128,
-        /// Heights times the subsidy.
+        /// The sum of all subsidies, in units.
         expected: u128,
     },
-    /// A transaction was acknowledged and is nowhere.
-    #[error("transaction {id} was acknowledged, is not in the chain and does not wait")]
+    /// An acknowledged transaction is neither mined nor pending.
+    #[error("transaction {id} was acknowledged, and is neither in the chain nor pending")]
     TransactionLost {
-        /// Which.
+        /// The transaction's id.
         id: TransactionId,
     },
-    /// A block was acknowledged and is not stored.
+    /// An acknowledged block is not stored.
     #[error("block {} at height {} was acknowledged and is not stored", place.id, place.height)]
     BlockLost {
-        /// Which.
+        /// Height and id of the block.
         place: Place,
     },
-    /// A container holds more than it may.
+    /// A container exceeds its bound.
     #[error("{container} holds {found}, more than {most}")]
     Overfull {
-        /// By its name in [`Engine::occupancy`](crate::engine::Engine::occupancy).
+        /// The container's name in [`Engine::occupancy`](crate::engine::Engine::occupancy).
         container: &'static str,
-        /// What it holds.
+        /// The container's size.
         found: usize,
-        /// What it may hold.
+        /// The container's bound.
         most: usize,
     },
-    /// It has cut off an honest node.
+    /// It cut off an honest node.
     #[error("it has cut off node {peer}, which is honest: {fault:?}")]
     Blamed {
-        /// Whom.
+        /// The node that was cut off.
         peer: NodeId,
-        /// Why.
+        /// The fault that it was blamed for.
         fault: Fault,
     },
-    /// Its tip is not that of the others.
+    /// Its tip differs from that of the others.
     #[error("{} after the last fault its tip is {} at {}, and another honest node has {} at {}",
         .limit, .found.id, .found.height, .other.id, .other.height)]
     Apart {
-        /// The time that all had.
+        /// The time that all nodes had to agree.
         limit: Millis,
         /// Its tip.
         found: Place,
-        /// Another's.
+        /// Another node's tip.
         other: Place,
     },
-    /// What it tells is not what it has stored.
-    #[error("it tells of block {} at {} and has stored {stored:?} as its tip", told.id, told.height)]
+    /// Its user was told of another tip than it has stored.
+    #[error("its user was told of block {} at {}, and its stored tip is {stored:?}", told.id, told.height)]
     TellsOther {
-        /// What it tells.
+        /// The tip that its user was told of.
         told: Place,
-        /// What is on its disk.
+        /// The tip on its disk.
         stored: Option<Place>,
     },
-    /// What it keeps to be mined was mined or replaced long ago.
-    #[error("transaction {id} still waits, although its nonce {nonce} has been used")]
+    /// A pending transaction has a used nonce.
+    #[error("transaction {id} is still pending, although its nonce {nonce} has been used")]
     Stale {
-        /// Which.
+        /// The transaction's id.
         id: TransactionId,
-        /// Its nonce.
+        /// The transaction's nonce.
         nonce: u64,
     },
     /// Something is still under way after a quiet time.
     #[error("{container} still holds {found} after a quiet time")]
     Unfinished {
-        /// What should be empty.
+        /// The container that should be empty.
         container: &'static str,
-        /// What it holds.
+        /// The container's size.
         found: usize,
     },
 }
 
-/// What a node has acknowledged.
+/// An acknowledgement that a node gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Promise {
     Transaction(TransactionId),
     Block(Place),
 }
 
-/// Watches over a world.
+/// The observer that judges a world.
 #[derive(Debug)]
 pub struct Judge {
     model: Model,
-    /// After tips, and some blocks below them.
+    /// The model's states after tips, and after some blocks below them.
     states: BTreeMap<BlockId, State>,
     judged: BTreeSet<BlockId>,
-    /// How far a clock may be ahead, in the world that is judged: so much earlier than it should a block may come.
+    /// The greatest lead of any clock in the judged world. A block may come earlier than it should by this much.
     clocks_ahead: Millis,
     /// Commands whose answers are promises.
     asked: Vec<(NodeId, Ticket)>,
     promised: Vec<(NodeId, Promise)>,
-    /// Sessions ended by engines that were looked at.
+    /// The number of closed sessions that were already judged.
     closed_seen: usize,
 }
 
 impl Judge {
-    /// A judge of a world in which no clock is ahead by more than this.
+    /// A judge of a world in which no clock is ahead by more than `clocks_ahead`.
     pub fn new(world: &World, clocks_ahead: Millis) -> Self {
         Self {
             model: Model::new(world.network().parameters()),
@@ -196,27 +197,27 @@ impl Judge {
         }
     }
 
-    /// Gives a command whose answer has to be kept from then on.
+    /// Gives a command whose acknowledgement has to be kept from then on.
     pub fn hold(&mut self, world: &mut World, node: NodeId, command: Command) {
         let ticket = world.begin(node, command);
         self.asked.push((node, ticket));
     }
 
-    /// How many promises were made so far.
+    /// The number of promises so far.
     pub fn promises(&self) -> usize {
         self.promised.len()
     }
 
-    /// How many different blocks were judged by the reference model so far.
+    /// The number of different blocks judged by the reference model so far.
     pub fn blocks(&self) -> usize {
         self.judged.len()
     }
 
-    /// Checks all that must hold always.
+    /// Checks the properties that hold always.
     ///
     /// # Errors
     ///
-    /// The first that does not.
+    /// The first violated property.
     pub fn check(&mut self, world: &mut World) -> Result<(), Finding> {
         self.take_promises(world);
         let mut tips: BTreeMap<BlockId, Tip> = BTreeMap::new();
@@ -241,17 +242,17 @@ impl Judge {
         self.check_blame(world)
     }
 
-    /// Checks that what each honest engine has in memory is what is on its disk, account by account. To be called after
+    /// Checks that each honest engine's accounts in memory equal those on its disk. To be called after
     /// [`Judge::check`], before anything has happened.
     ///
     /// # Errors
     ///
-    /// The first account that is another.
+    /// The first account that differs.
     pub fn check_memory(&self, world: &mut World) -> Result<(), Finding> {
         let honest = |node: &NodeId| world.is_honest(*node) && world.is_running(*node);
         for node in world.nodes().filter(honest).collect::<Vec<_>>() {
             let tip = world.view(node).tip.id;
-            // Else something is being written, and there is no state to compare with.
+            // Otherwise a write is under way, and there is no state to compare with.
             let Some(state) = world.disk(node).tip().filter(|stored| stored.id == tip).and(self.states.get(&tip))
             else {
                 continue;
@@ -260,23 +261,23 @@ impl Judge {
             let wrong = state.accounts.iter().find(|(address, account)| ledger.account(address) != **account);
             if let Some((address, expected)) = wrong {
                 let what =
-                    Wrong::Account { address: *address, tip, found: ledger.account(address), expected: *expected };
+                    Breach::Account { address: *address, tip, found: ledger.account(address), expected: *expected };
                 return Err(finding(world, node, what));
             }
         }
         Ok(())
     }
 
-    /// Runs the world until all honest nodes that run have the same tip.
+    /// Runs the world until all running honest nodes have the same tip.
     ///
     /// # Errors
     ///
-    /// If they have not after `limit`, or if anything does not hold then.
+    /// The nodes do not agree within `limit`, or a property is violated then.
     pub fn await_agreement(&mut self, world: &mut World, limit: Millis) -> Result<(), Finding> {
         let end = world.now() + limit;
         while let Some((node, found, other)) = disagreement(world) {
             if world.now() >= end {
-                let what = Wrong::Apart { limit, found, other };
+                let what = Breach::Apart { limit, found, other };
                 return Err(finding(world, node, what));
             }
             world.run_for(Millis(500));
@@ -284,11 +285,11 @@ impl Judge {
         self.check(world)
     }
 
-    /// Checks what must hold when nothing is under way any more: no fault, no block, no adversary.
+    /// Checks the properties that hold when nothing is under way any more: no fault, no block, no adversary.
     ///
     /// # Errors
     ///
-    /// The first that does not.
+    /// The first violated property.
     pub fn check_rest(&mut self, world: &mut World) -> Result<(), Finding> {
         self.check(world)?;
         let honest = |node: &NodeId| world.is_honest(*node) && world.is_running(*node);
@@ -316,7 +317,7 @@ impl Judge {
         self.asked = kept;
     }
 
-    fn check_chain(&mut self, world: &World, node: NodeId) -> Result<(), Wrong> {
+    fn check_chain(&mut self, world: &World, node: NodeId) -> Result<(), Breach> {
         let now = START + world.now() + self.clocks_ahead;
         let disk = world.disk(node);
         let chain: Vec<&Arc<CheckedBlock>> = disk.chain().collect();
@@ -326,7 +327,7 @@ impl Judge {
         for block in &chain[known.map_or(0, |at| at + 1)..] {
             let next = self.model.next(&state, &encode(block.as_ref()), now);
             state =
-                next.map_err(|refused| Wrong::Invalid { height: block.header().height, id: block.id(), refused })?;
+                next.map_err(|refused| Breach::Invalid { height: block.header().height, id: block.id(), refused })?;
             self.judged.insert(block.id());
             if state.height.is_multiple_of(MARK_BLOCKS) {
                 self.states.insert(state.tip, state.clone());
@@ -339,16 +340,16 @@ impl Judge {
             let found = accounts.get(address).copied().unwrap_or_default();
             let expected = state.account(address);
             if found != expected {
-                return Err(Wrong::Account { address: *address, tip, found, expected });
+                return Err(Breach::Account { address: *address, tip, found, expected });
             }
         }
         let found = accounts.values().map(|account| u128::from(account.balance.units())).sum();
         let height = disk.tip().map_or(Height::GENESIS, |tip| tip.height);
         let expected = u128::from(height.0) * u128::from(world.network().parameters().subsidy.units());
-        if found == expected { Ok(()) } else { Err(Wrong::Coins { height, found, expected }) }
+        if found == expected { Ok(()) } else { Err(Breach::Coins { height, found, expected }) }
     }
 
-    fn check_promises(&self, world: &World, node: NodeId) -> Result<(), Wrong> {
+    fn check_promises(&self, world: &World, node: NodeId) -> Result<(), Breach> {
         if self.promised.iter().all(|(of, _)| *of != node) {
             return Ok(());
         }
@@ -362,10 +363,10 @@ impl Judge {
         for (_, promise) in self.promised.iter().filter(|(of, _)| *of == node) {
             match promise {
                 Promise::Transaction(id) if !transactions.contains(id) => {
-                    return Err(Wrong::TransactionLost { id: *id });
+                    return Err(Breach::TransactionLost { id: *id });
                 }
                 Promise::Block(place) if !blocks.contains(&place.id) => {
-                    return Err(Wrong::BlockLost { place: *place });
+                    return Err(Breach::BlockLost { place: *place });
                 }
                 Promise::Transaction(_) | Promise::Block(_) => {}
             }
@@ -376,9 +377,9 @@ impl Judge {
     fn check_blame(&mut self, world: &World) -> Result<(), Finding> {
         let closed = world.closed();
         for (node, peer, fault) in &closed[self.closed_seen..] {
-            // Who is cut off from somebody finds it silent.
+            // A node that is cut off by a fault appears silent.
             if *fault != Fault::Silent && world.is_honest(*node) && world.is_honest(*peer) {
-                let what = Wrong::Blamed { peer: *peer, fault: fault.clone() };
+                let what = Breach::Blamed { peer: *peer, fault: fault.clone() };
                 return Err(finding(world, *node, what));
             }
         }
@@ -386,22 +387,22 @@ impl Judge {
         Ok(())
     }
 
-    /// What the engine has in memory, account by account.
-    fn check_ledger(&self, world: &mut World, node: NodeId) -> Result<(), Wrong> {
+    /// Compares the engine's accounts in memory, one by one.
+    fn check_ledger(&self, world: &mut World, node: NodeId) -> Result<(), Breach> {
         let tip = world.tip(node).id;
         let state = &self.states[&tip];
         for (address, expected) in &state.accounts {
             let answer = world.command(node, Command::Account { address: *address });
             let Ok(Answer::Account { account: found, .. }) = answer else { panic!("no account: {answer:?}") };
             if found != *expected {
-                return Err(Wrong::Account { address: *address, tip, found, expected: *expected });
+                return Err(Breach::Account { address: *address, tip, found, expected: *expected });
             }
         }
         Ok(())
     }
 
-    /// What waits can still be mined, sooner or later.
-    fn check_pool(&self, world: &mut World, node: NodeId) -> Result<(), Wrong> {
+    /// Checks that each pending transaction can still be mined, sooner or later.
+    fn check_pool(&self, world: &mut World, node: NodeId) -> Result<(), Breach> {
         let tip = world.tip(node).id;
         let state = self.states[&tip].clone();
         let answer = world.command(node, Command::Pending);
@@ -409,7 +410,7 @@ impl Judge {
         for waiting in pending {
             let nonce = waiting.signed().transaction.nonce;
             if nonce < state.account(&waiting.sender()).nonce {
-                return Err(Wrong::Stale { id: waiting.id(), nonce });
+                return Err(Breach::Stale { id: waiting.id(), nonce });
             }
         }
         Ok(())
@@ -418,15 +419,16 @@ impl Judge {
 
 /// A tip that honest nodes have.
 struct Tip {
-    /// Whose chain was judged.
+    /// The node whose chain was judged.
     first: NodeId,
-    /// All transactions of that chain, once somebody asks.
+    /// All transactions of that chain, once they are needed.
     mined: Option<BTreeSet<TransactionId>>,
 }
 
-/// That what a node's user was told to be sent is in its chain or waits. What costs coins may have lost them to a
-/// reorganisation, and what came after that waits for nothing any more; what was sent in its place may find it back.
-fn check_acknowledged(world: &World, node: NodeId, tip: &mut Tip) -> Result<(), Wrong> {
+/// Every acknowledged transaction is in the chain or still pending. A reorganisation may take the coins of a payment,
+/// and then the account's later transactions need not be pending either; a transaction sent with the same nonce instead
+/// may find the first one mined.
+fn check_acknowledged(world: &World, node: NodeId, tip: &mut Tip) -> Result<(), Breach> {
     let mut sent = world.node(node).traffic.acknowledged();
     if sent.len() == 0 {
         return Ok(());
@@ -435,16 +437,16 @@ fn check_acknowledged(world: &World, node: NodeId, tip: &mut Tip) -> Result<(), 
     let ids = || disk.chain().flat_map(|block| block.transactions().iter().map(|mined| mined.id())).collect();
     let mined = tip.mined.get_or_insert_with(ids);
     match sent.find(|one| !mined.contains(&one.id) && disk.pending(&one.id).is_none()) {
-        Some(lost) if lost.is_safe || !world.node(node).was_reorganised => Err(Wrong::TransactionLost { id: lost.id }),
+        Some(lost) if lost.is_safe || !world.node(node).was_reorganised => Err(Breach::TransactionLost { id: lost.id }),
         _ => Ok(()),
     }
 }
 
-fn finding(world: &World, node: NodeId, what: Wrong) -> Finding {
+fn finding(world: &World, node: NodeId, what: Breach) -> Finding {
     Finding { seed: world.seed(), at: world.now(), node, what: Box::new(what) }
 }
 
-fn check_bounds(world: &mut World, node: NodeId) -> Result<(), Wrong> {
+fn check_bounds(world: &mut World, node: NodeId) -> Result<(), Breach> {
     if !world.is_running(node) {
         return Ok(());
     }
@@ -454,29 +456,29 @@ fn check_bounds(world: &mut World, node: NodeId) -> Result<(), Wrong> {
     for (container, found) in engine.occupancy() {
         let most = bounds.get(container).copied().unwrap_or(usize::MAX);
         if found > most {
-            return Err(Wrong::Overfull { container, found, most });
+            return Err(Breach::Overfull { container, found, most });
         }
     }
     Ok(())
 }
 
-fn check_node_at_rest(world: &mut World, node: NodeId) -> Result<(), Wrong> {
+fn check_node_at_rest(world: &mut World, node: NodeId) -> Result<(), Breach> {
     let (told, stored) = (world.view(node).tip, world.disk(node).tip());
     if stored.is_some_and(|stored| stored != told) || world.tip(node) != told {
-        return Err(Wrong::TellsOther { told, stored });
+        return Err(Breach::TellsOther { told, stored });
     }
     let open = world.node(node).open_tickets();
     let peers = (world.node(node).links.len(), world.view(node).peers.len());
     let of_engine = world.engine(node).occupancy().into_iter().filter(|(name, _)| EMPTY_AT_REST.contains(name));
-    let lost_sessions = ("sessions that are over", peers.1 - peers.0.min(peers.1));
-    let left = of_engine.chain([("what waits for a verdict, a reply or an answer", open), lost_sessions]);
+    let lost_sessions = ("ended sessions", peers.1 - peers.0.min(peers.1));
+    let left = of_engine.chain([("verdicts, replies and answers that are due", open), lost_sessions]);
     match left.into_iter().find(|(_, found)| *found > 0) {
-        Some((container, found)) => Err(Wrong::Unfinished { container, found }),
+        Some((container, found)) => Err(Breach::Unfinished { container, found }),
         None => Ok(()),
     }
 }
 
-/// An honest node that runs and has another tip than one before it.
+/// A running honest node whose tip differs from that of one before it.
 fn disagreement(world: &World) -> Option<(NodeId, Place, Place)> {
     let running = world.nodes().filter(|node| world.is_honest(*node) && world.is_running(*node));
     let tips: Vec<(NodeId, Place)> = running.map(|node| (node, world.tip(node))).collect();

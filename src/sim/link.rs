@@ -1,24 +1,25 @@
-//! One end of a connection: how long what is sent takes.
+//! One end of a connection: the delay of messages.
 //!
-//! Links are streams: nothing is lost or overtaken as long as the connection lasts. What is sent first waits for what is
-//! before it (bandwidth), then takes the link's latency and a bit of jitter. A cut link holds everything back, as
-//! a transport does that repeats what was lost, until it is healed or the connection is given up. Deliberately absent:
+//! Links are streams: nothing is lost or overtaken as long as the connection lasts. A message waits for those before it
+//! (bandwidth), then takes the link's latency and a bit of jitter. A cut link holds everything back, as a transport
+//! does that retransmits lost data, until it is healed or the connection is given up. Deliberately absent: bandwidth
+//! shared by several links.
 //! a bandwidth that several links share.
 
+use super::id::NodeId;
 use super::random::Random;
 use super::wheel::Message;
-use super::world::NodeId;
 use crate::engine::event::PeerKey;
 use crate::protocol::Millis;
 
-/// How good a link is, the same in both directions.
+/// The quality of a link, the same in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quality {
-    /// One way, in milliseconds, at least 1.
+    /// Latency of one way, in milliseconds, at least 1.
     pub latency_millis: u64,
-    /// Up to so much more, drawn for each message.
+    /// The greatest addition to it, drawn for each message.
     pub jitter_millis: u64,
-    /// In each direction. `None`: no limit.
+    /// Bandwidth of each direction. `None`: no limit.
     pub bytes_per_second: Option<u64>,
 }
 
@@ -29,22 +30,22 @@ impl Default for Quality {
     }
 }
 
-/// A session with a peer, and the way to it.
+/// A session with a peer, and the link to it.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Ours.
+    /// The key of our session with the peer.
     pub(crate) session: PeerKey,
     pub(crate) peer: NodeId,
-    /// The peer's session with us.
+    /// The key of the peer's session with us.
     pub(crate) peer_session: PeerKey,
     pub(crate) quality: Quality,
     pub(crate) in_mesh: bool,
-    /// After a refusal, the mesh is not tried before.
+    /// The end of the backoff after a refusal by the mesh.
     pub(crate) backoff_until: Millis,
-    /// Set while the link is cut: since when, and what waits.
+    /// While the link is cut: the time of the cut, and the held messages.
     pub(crate) held: Option<(Millis, Vec<(Message, u64)>)>,
     stalled_until: Millis,
-    /// When the last byte so far has left, in microseconds.
+    /// The time at which the last byte so far has left, in microseconds.
     sent_micros: u64,
     last_arrival: Millis,
 }
@@ -65,7 +66,7 @@ impl Link {
         }
     }
 
-    /// When a message that is sent now arrives. Never in the same millisecond, never before an earlier one.
+    /// The arrival of a message that is sent now. Never in the same millisecond, never before an earlier message.
     pub(crate) fn arrival(&mut self, bytes: u64, now: Millis, random: &mut Random) -> Millis {
         let Quality { latency_millis, jitter_millis, bytes_per_second } = self.quality;
         let micros = bytes_per_second.map_or(0, |rate| bytes.saturating_mul(1_000_000) / rate.max(1));
@@ -76,7 +77,7 @@ impl Link {
         self.last_arrival
     }
 
-    /// Nothing that is sent from now on leaves before `until`.
+    /// Delays all later messages until `until`.
     pub(crate) fn stall(&mut self, until: Millis) {
         self.stalled_until = self.stalled_until.max(until);
     }

@@ -1,15 +1,14 @@
-//! What is counted while a world runs, and the summary of it.
+//! Counters of a running world, and their summary.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::world::NodeId;
+use super::id::NodeId;
 use crate::engine::event::{Event, Fault, Gossip, Place};
 use crate::protocol::{BlockId, Header, Height, Millis, Request};
 
-/// A running digest of all that happened to a node. Any difference in it, however small, makes another one; it resists
-/// accidents, not attacks.
+/// A running digest of everything that happens to a node. Any difference changes it; it resists accidents, not attacks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Trace(u64);
 
@@ -26,18 +25,18 @@ impl Trace {
     }
 }
 
-/// What one node has done.
+/// The counters of one node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
-    /// That it has sent.
+    /// Messages that it has sent.
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
-    /// That its engine has handled.
+    /// Events that its engine has handled.
     pub(crate) events: u64,
     pub(crate) trace: Trace,
 }
 
-/// Numbers above those of [`Counters::note_event`].
+/// Kinds above those of [`Counters::note_event`].
 const MESSAGE_KIND: u64 = 100;
 const TIP_KIND: u64 = 101;
 
@@ -90,15 +89,15 @@ pub struct Made {
     pub parent: BlockId,
     /// Its height.
     pub height: Height,
-    /// Who found it.
+    /// The node that found it.
     pub miner: NodeId,
-    /// When, since the world began.
+    /// The time at which it was found, since the world began.
     pub at: Millis,
     /// Whether it is on the best chain now.
     pub is_best: bool,
 }
 
-/// When a block was accepted by a node, and since when that node runs.
+/// The time at which a node accepted a block, and the time since which the node runs.
 #[derive(Debug, Clone, Copy)]
 struct Arrival {
     node: NodeId,
@@ -106,17 +105,17 @@ struct Arrival {
     running_since: Millis,
 }
 
-/// What some nodes have done together.
+/// The counters of several nodes together.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     made: Vec<Made>,
     arrivals: BTreeMap<BlockId, Vec<Arrival>>,
-    /// How often a best chain was left for another, by how many blocks were taken off.
+    /// The number of reorganisations by their depth in blocks.
     reorganisations: BTreeMap<u64, u64>,
     pub(crate) transactions_sent: u64,
-    /// Sessions that an engine has closed: when, whose, with whom, and why.
+    /// Sessions that an engine closed: the time, the node, its peer, and the fault.
     pub(crate) closed: Vec<(Millis, NodeId, NodeId, Fault)>,
-    /// Sessions that have ended since the world looked last.
+    /// Sessions that ended since the world last looked.
     pub(crate) broken: Vec<(NodeId, NodeId)>,
 }
 
@@ -136,7 +135,7 @@ impl Metrics {
     }
 }
 
-/// All blocks that were found, in the order in which they were.
+/// All blocks that were found, in that order.
 pub(crate) fn made<'a>(all: impl Iterator<Item = &'a Metrics>, best: &BTreeSet<BlockId>) -> Vec<Made> {
     let mut made: Vec<Made> = all.flat_map(|metrics| metrics.made.iter().cloned()).collect();
     made.sort_by_key(|made| (made.at, made.miner));
@@ -146,7 +145,7 @@ pub(crate) fn made<'a>(all: impl Iterator<Item = &'a Metrics>, best: &BTreeSet<B
     made
 }
 
-/// How long blocks took to nodes that ran when they were found, in milliseconds, in ascending order.
+/// The delays of blocks to nodes that ran when they were found, in milliseconds, ascending.
 pub(crate) fn propagation<'a>(all: impl Iterator<Item = &'a Metrics>, made: &[Made]) -> Vec<u64> {
     let made: BTreeMap<BlockId, &Made> = made.iter().map(|made| (made.id, made)).collect();
     let mut delays = Vec::new();
@@ -159,19 +158,19 @@ pub(crate) fn propagation<'a>(all: impl Iterator<Item = &'a Metrics>, made: &[Ma
     delays
 }
 
-/// Times by which parts of all have happened, in milliseconds.
+/// Quantiles of delays, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Quantiles {
-    /// Half.
+    /// The median.
     pub p50: u64,
-    /// 95 of 100.
+    /// The 95th percentile.
     pub p95: u64,
-    /// 99 of 100.
+    /// The 99th percentile.
     pub p99: u64,
 }
 
 impl Quantiles {
-    /// Those of numbers in ascending order (nearest rank).
+    /// The quantiles of ascending numbers (nearest rank).
     fn of(sorted: &[u64]) -> Self {
         let at = |percent: usize| {
             let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
@@ -181,61 +180,61 @@ impl Quantiles {
     }
 }
 
-/// What one miner got for its hash rate.
+/// The yield of one miner.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MinerShare {
-    /// Who.
+    /// The miner's node.
     pub node: NodeId,
     /// Its part of the hash rate at the end, from 0 to 1.
     pub hash_rate: f64,
     /// Its part of the best chain's blocks, from 0 to 1.
     pub chain: f64,
-    /// Blocks that it found.
+    /// The number of blocks that it found.
     pub blocks: u64,
 }
 
-/// What has happened in a world so far.
+/// The summary of a world so far.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The world's seed.
     pub seed: u64,
-    /// How many nodes there are, running or not.
+    /// The number of nodes, running or not.
     pub nodes: usize,
-    /// How long it ran.
+    /// The virtual time that it ran, in seconds.
     pub virtual_seconds: f64,
     /// A digest of everything that happened to every node. Equal for equal setups, on every machine.
     pub trace_hash: String,
     /// Whether all running nodes have the same best block.
     pub agreed: bool,
-    /// Height of the best chain with the most work.
+    /// The height of the chain with the most work.
     pub height: u64,
-    /// Blocks that were found.
+    /// The number of blocks that were found.
     pub blocks: u64,
     /// The part of them that is not on that chain, from 0 to 1.
     pub stale_rate: f64,
-    /// From a block's being found to its being accepted by another node.
+    /// The delay from a block's discovery to its acceptance by other nodes.
     pub propagation_ms: Quantiles,
-    /// How many times a node took so many blocks off its chain.
+    /// The number of reorganisations of a node, by their depth in blocks.
     pub reorg_depths: BTreeMap<u64, u64>,
-    /// Sent by all nodes.
+    /// Messages sent by all nodes.
     pub messages: u64,
-    /// Sent by all nodes.
+    /// Bytes sent by all nodes.
     pub bytes: u64,
-    /// By node and virtual second.
+    /// Messages per node and virtual second.
     pub messages_per_node_second: f64,
-    /// By node and virtual second.
+    /// Bytes per node and virtual second.
     pub bytes_per_node_second: f64,
-    /// Handled by all engines.
+    /// Events handled by all engines.
     pub events: u64,
     /// Transactions that users sent by themselves.
     pub transactions_sent: u64,
     /// Transactions in the best chain.
     pub transactions_mined: u64,
-    /// Those with a hash rate or a block, the fastest first.
+    /// Nodes with a hash rate or a block, the fastest first.
     pub miners: Vec<MinerShare>,
 }
 
-/// What a summary needs to know beside what was counted.
+/// The inputs of a summary beside the counters.
 pub(crate) struct Facts {
     pub(crate) seed: u64,
     pub(crate) elapsed: Millis,
@@ -243,7 +242,7 @@ pub(crate) struct Facts {
     pub(crate) agreed: bool,
     pub(crate) height: Height,
     pub(crate) transactions_mined: u64,
-    /// By node.
+    /// The hash rate of each node.
     pub(crate) hash_rates: Vec<u64>,
     pub(crate) counters: Vec<Counters>,
 }
@@ -302,7 +301,7 @@ fn shares(hash_rates: &[u64], made: &[Made]) -> Vec<MinerShare> {
     shares
 }
 
-/// Zero of nothing.
+/// The ratio, zero if `of` is zero.
 fn ratio(part: f64, of: f64) -> f64 {
     if of > 0.0 { part / of } else { 0.0 }
 }

@@ -1,23 +1,23 @@
-//! When a node finds a block.
+//! The time at which a node finds a block.
 //!
-//! A search that tries so many nonces each virtual second meets a target after a time that is exponentially
-//! distributed. The time is drawn; the nonce is then really searched, so that every block has the work that the rules
-//! ask for. That is quick on a network whose easiest target needs few hashes, and the hash rates are chosen to fit it.
+//! A search that tries a given number of nonces each virtual second meets a target after an exponentially distributed
+//! time. That time is drawn; the nonce is then really searched, so that every block has the work that the rules
+//! require. That is quick on a network whose easiest target needs few hashes, and the hash rates are chosen to fit it.
 
 use super::random::Random;
 use crate::engine::event::Key;
 use crate::protocol::hash::sha256;
 use crate::protocol::{BlockId, Header, Millis};
 
-/// How long a miner without a hash rate takes, in milliseconds.
+/// The search time of a miner without a hash rate, in milliseconds.
 const AT_ONCE_MILLIS: (u64, u64) = (1, 3);
-/// An hour in milliseconds: hash rates are by the hour.
+/// An hour in milliseconds: hash rates are per hour.
 const HOUR_MILLIS: u128 = 3_600_000;
 
-/// How fast a node searches.
+/// The hash rate of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HashRate {
-    /// It finds whatever it is told to search at once: for stories about other things.
+    /// It finds every block at once: for tests of other things.
     #[default]
     AtOnce,
     /// Hashes in a virtual hour. With 0 it finds nothing.
@@ -39,13 +39,13 @@ struct Search {
 }
 
 impl Miner {
-    /// Searches for this header, instead of for any before.
+    /// Searches for this header, instead of any before.
     pub(crate) fn start(&mut self, key: Key, header: Header, now: Millis, random: &mut Random) {
         self.search = Some(Search { key, header, found_at: None });
         self.draw(now, random);
     }
 
-    /// Changes the hash rate. What was searched so far has no memory.
+    /// Changes the hash rate. The search so far has no memory.
     pub(crate) fn set_rate(&mut self, rate: HashRate, now: Millis, random: &mut Random) {
         self.rate = rate;
         self.draw(now, random);
@@ -68,12 +68,12 @@ impl Miner {
         self.search = None;
     }
 
-    /// When the next block is found.
+    /// The time at which the next block is found.
     pub(crate) fn due(&self) -> Option<Millis> {
         self.search.as_ref().and_then(|search| search.found_at)
     }
 
-    /// The header that was searched, with a nonce that meets its target, if it is found by now.
+    /// The searched header, with a nonce that meets its target, if it is found by now.
     pub(crate) fn take_found(&mut self, now: Millis, random: &mut Random) -> Option<(Key, Header, BlockId)> {
         let search = self.search.take_if(|search| search.found_at.is_some_and(|at| at <= now))?;
         let (header, id) = find_nonce(search.header, random.bits());

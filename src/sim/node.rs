@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::adversary::{Adversary, Hands};
 use super::clock::Clock;
+use super::event_log::{EventLog, LogEntry};
 use super::gossip::Memory;
-use super::journal::{Entry, Journal};
+use super::id::NodeId;
 use super::link::Link;
 use super::metrics::Counters;
 use super::miner::Miner;
@@ -16,7 +17,6 @@ use super::storage::{Job, Storage};
 use super::surroundings::Surroundings;
 use super::traffic::Traffic;
 use super::wheel::{Message, Record, What};
-use super::world::NodeId;
 use crate::engine::event::{
     Answer, Command, CommandError, Effect, Event, Key, MiningMode, Notice, Now, PeerKey, Place, RequestFailure, Ticket,
     Verdict, Wake, Write,
@@ -62,7 +62,7 @@ pub(crate) struct Node {
     commanded: BTreeMap<Ticket, bool>,
     pub(crate) answers: BTreeMap<Ticket, Result<Answer, CommandError>>,
     pub(crate) notices: Vec<Notice>,
-    pub(crate) journal: Journal,
+    pub(crate) event_log: EventLog,
     /// Whether its chain was ever replaced.
     pub(crate) was_reorganised: bool,
     pub(crate) counters: Counters,
@@ -104,7 +104,7 @@ impl Node {
             commanded: BTreeMap::new(),
             answers: BTreeMap::new(),
             notices: Vec::new(),
-            journal: Journal::default(),
+            event_log: EventLog::default(),
             was_reorganised: false,
             counters: Counters::default(),
             tip: Place { height: Height::GENESIS, id: network.genesis_id() },
@@ -152,7 +152,7 @@ impl Node {
     /// Writes at once what was given to the disk.
     pub(crate) fn write_all(&mut self) {
         for batch in self.storage.write_all() {
-            self.journal.note(|| Entry::Written(batch));
+            self.event_log.note(|| LogEntry::Written(batch));
         }
     }
 
@@ -196,7 +196,7 @@ impl Node {
     /// Begins a session.
     pub(crate) fn open(&mut self, link: Link, around: &mut Surroundings<'_>) {
         self.deliver(Event::PeerConnected { peer: link.session }, around);
-        self.journal.note(|| Entry::Joined { session: link.session, peer: link.peer });
+        self.event_log.note(|| LogEntry::Joined { session: link.session, peer: link.peer });
         self.links.push(link);
         self.welcome(self.links.len() - 1, around);
     }
@@ -206,7 +206,7 @@ impl Node {
         let Some(at) = self.link_at(session) else { return };
         let link = self.links.remove(at);
         around.metrics.broken.push((self.id, link.peer));
-        self.journal.note(|| Entry::Left { session });
+        self.event_log.note(|| LogEntry::Left { session });
         self.deliver(Event::PeerDisconnected { peer: session }, around);
     }
 
@@ -335,7 +335,7 @@ impl Node {
             self.carry_out(effect, around);
         }
         *around.effects = effects;
-        if self.journal.is_kept() {
+        if self.event_log.is_kept() {
             let view = self.engine.as_mut().expect("it runs").view();
             self.queue(Job::Show(view), around);
         }
@@ -428,7 +428,7 @@ impl Node {
                 around.deltas.share_in(&mut batch);
                 self.storage.disk.write(&batch);
                 let sequence = batch.sequence;
-                self.journal.note(|| Entry::Written(batch));
+                self.event_log.note(|| LogEntry::Written(batch));
                 self.handle(Event::Persisted { sequence }, around);
             }
             Job::Load { key, places } => {
@@ -463,10 +463,10 @@ impl Node {
                 }
             }
             Job::Notice(notice) => {
-                self.journal.note(|| Entry::Told(notice.clone()));
+                self.event_log.note(|| LogEntry::Told(notice.clone()));
                 self.notices.push(notice);
             }
-            Job::Show(view) => self.journal.show(view),
+            Job::Show(view) => self.event_log.show(view),
         }
     }
 

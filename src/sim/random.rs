@@ -1,4 +1,4 @@
-//! The only source of chance in a simulation. Integers only, so that every machine draws the same.
+//! The only source of chance in a simulation. Integers only, so that every machine draws the same numbers.
 
 pub use crate::random::Random;
 
@@ -8,17 +8,17 @@ const LN_2: u128 = 2_977_044_472;
 const LOG_BITS: u32 = 24;
 
 impl Random {
-    /// Exponentially distributed with this mean, rounded down: the time until something that happens at any moment with
-    /// the same chance.
+        /// Exponentially distributed with this mean, rounded down: the waiting time for an event whose chance is the same
+    /// at any moment.
     pub fn exponential(&mut self, mean: u64) -> u64 {
-        // Of a uniform number u, -ln u is exponential.
+        // If u is uniform, -ln u is exponential.
         let minus_log = (64 << LOG_BITS) - log2(self.bits() | 1);
         let scaled = (u128::from(minus_log) * LN_2) >> LOG_BITS;
         ((scaled * u128::from(mean)) >> 32) as u64
     }
 
     /// Half of all draws are below the median, and about two thirds within `deviation` thousandths of a doubling of it
-    /// (log-normal; the normal distribution is the sum of twelve uniform ones, so nothing is further off than six
+    /// (log-normal; the normal distribution is the sum of twelve uniform ones, so nothing deviates by more than six
     /// deviations).
     pub fn log_normal(&mut self, median: u64, deviation: u64) -> u64 {
         let sum: i128 = (0..12).map(|_| i128::from(self.bits() >> 48)).sum();
@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-/// log2 of a number above zero, with [`LOG_BITS`] bits after the point: each squaring brings one more.
+/// log2 of a number above zero, with [`LOG_BITS`] bits after the point: each squaring yields one more.
 fn log2(number: u64) -> u64 {
     let whole = 63 - number.leading_zeros();
     let mut mantissa = number << number.leading_zeros();
@@ -47,31 +47,31 @@ fn log2(number: u64) -> u64 {
     log
 }
 
-/// Quantiles are in parts of it.
+/// Quantiles are given in parts of this number.
 pub const MILLION: u64 = 1_000_000;
 
-/// How something varies from one to the next, in whole units of what it measures.
+/// The distribution of a quantity, in whole units of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spread {
-    /// Always the same.
+    /// Always the same value.
     Constant(u64),
-    /// Anything from the first to the second, both included.
+    /// Anything from the first to the second value, both included.
     Uniform(u64, u64),
-    /// Mostly near the median, rarely far above it, as latencies over an internet are.
+    /// Mostly near the median, rarely far above it, like latencies over an internet.
     LogNormal {
-        /// Half are below.
+        /// Half of the values are below it.
         median: u64,
         /// The standard deviation, in thousandths of a doubling.
         deviation: u64,
     },
-    /// Any of these, each as likely as the others: what was measured somewhere.
+    /// Any of these values with equal chance, such as measurements.
     Table(Vec<u64>),
-    /// Parts in millionths, from 0 to a million, and what so many are below; between two of them every value is as likely.
+    /// Pairs of a part in millionths, from 0 to a million, and the value below which that part is; linear in between.
     Quantiles(Vec<(u64, u64)>),
 }
 
 impl Spread {
-    /// One of them.
+    /// Draws one value.
     ///
     /// # Panics
     /// If a table is empty, or a range ends before it begins; [`Setup::check`](super::setup::Setup::check) refuses both.
@@ -91,7 +91,7 @@ impl Spread {
         }
     }
 
-    /// Whether it can be drawn from.
+    /// Whether a value can be drawn.
     pub(crate) fn is_possible(&self) -> bool {
         match self {
             Self::Constant(_) | Self::LogNormal { .. } => true,

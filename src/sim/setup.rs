@@ -1,50 +1,51 @@
-//! What a world is made of. All that a user of the simulator chooses is here.
+//! The plan of a world: everything that a user of the simulator chooses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::change::Change;
 use super::clock::Clock;
+use super::id::NodeId;
 use super::link::Quality;
 use super::miner::HashRate;
 use super::random::{Random, Spread};
 use super::traffic::Traffic;
-use super::world::{NodeId, World};
+use super::world::World;
 use crate::engine::event::MiningMode;
 use crate::protocol::{Address, Millis, Network, Parameters, Target};
 
 /// The easiest target of simulated networks: 4,096 hashes. Each block costs a millisecond of real time.
 const EASIEST_TARGET: Target = Target(0x1f0f_ffff);
-/// How much harder than that a block is once the difficulty has settled.
+/// The ratio of a settled block's difficulty to that.
 const HARDER: u64 = 2;
-/// Miners of a [`Setup::lan`], at most.
+/// The most miners of a [`Setup::lan`].
 const MINERS_MAX: usize = 32;
-/// Nodes with a user, at most. Each of them has an account at every node.
+/// The most nodes with a user. Each user has an account at every node.
 const USERS_MAX: usize = 1_000;
 /// An hour in milliseconds.
 const HOUR_MILLIS: u64 = 3_600_000;
-/// More threads than this do not make a simulation faster.
+/// The most threads; more do not make a simulation faster.
 const THREADS_MAX: usize = 64;
 
-/// What links are like, drawn for each.
+/// The quality of links, drawn for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Links {
-    /// One way, in milliseconds; less than 1 becomes 1.
+    /// Latency of one way, in milliseconds; less than 1 becomes 1.
     pub latency_millis: Spread,
-    /// Up to so much more, drawn for each message.
+    /// The greatest addition to it, in milliseconds, drawn for each message.
     pub jitter_millis: Spread,
-    /// In each direction. `None`: no limit.
+    /// Bandwidth of each direction. `None`: no limit.
     pub bytes_per_second: Option<Spread>,
-    /// Where nodes are; the way between them comes on top of the latency. `None`: all in one place.
+    /// The nodes' regions, whose distances are added to the latency. `None`: all nodes in one place.
     pub regions: Option<Regions>,
 }
 
-/// Places, and the ways between them.
+/// Regions, and the latencies between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Regions {
-    /// The place of each node, from 0. Nodes beyond the last are dealt out from the first on again.
+    /// The region of each node, from 0. Nodes beyond the list start over at its beginning.
     pub of: Vec<usize>,
-    /// From each place to each, one way, in milliseconds; the same back.
+    /// Latency from each region to each, one way, in milliseconds; symmetric.
     pub latency_millis: Vec<Vec<u64>>,
 }
 
@@ -74,7 +75,7 @@ impl Default for Links {
 }
 
 impl Links {
-    /// A link between these.
+    /// A link between two nodes.
     pub(crate) fn draw(&self, a: NodeId, b: NodeId, random: &mut Random) -> Quality {
         let way = self.regions.as_ref().map_or(0, |regions| regions.latency_millis(a, b));
         Quality {
@@ -85,109 +86,109 @@ impl Links {
     }
 }
 
-/// Who has links with whom.
+/// The pairs of nodes that have links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topology {
-    /// Each node with about so many others, chosen by chance. Nobody is left out.
+    /// Each node with about `degree` others, chosen by chance; the graph is connected.
     Random {
         /// At least 2, less than the number of nodes.
         degree: usize,
     },
-    /// Everybody with everybody.
+    /// Every pair of nodes.
     Full,
-    /// These, by the numbers of the nodes.
+    /// These pairs, by the numbers of the nodes.
     Given(Vec<(u32, u32)>),
 }
 
-/// A world before it begins. Times are virtual.
+/// The plan of a world. Times are virtual.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The same seed and setup make the same world, with the same trace hash.
     pub seed: u64,
     /// The network. Its easiest target should need few hashes, since the nonces are really searched.
     pub network: Network,
-    /// How many, at the start.
+    /// The number of nodes at the start.
     pub nodes: usize,
-    /// Their links.
+    /// The pairs of nodes that have links.
     pub topology: Topology,
-    /// What those are like.
+    /// The quality of the links.
     pub links: Links,
-    /// In hashes per virtual hour, of the first nodes. The rest does not mine.
+    /// Hashes per virtual hour of the first nodes. The others do not mine.
     pub hash_rates: Vec<u64>,
-    /// Sent in a virtual hour by the users of the first 1,000 nodes together, to each other.
+    /// Transactions in a virtual hour, sent by the users of the first 1,000 nodes together, to each other.
     pub transactions_per_hour: u64,
-    /// How far each clock is off at most, in milliseconds, in either direction.
+    /// The greatest offset of a clock, in milliseconds, in either direction.
     pub clock_offset_millis_max: u64,
-    /// How much each clock gains or loses at most, in milliseconds in 1,000 seconds.
+    /// The greatest drift of a clock, in milliseconds per 1,000 seconds.
     pub clock_drift_ppm_max: u64,
-    /// What happens when, since the world began.
+    /// Scheduled changes, with the time since the world began.
     pub changes: Vec<(Millis, Change)>,
-    /// Threads that the nodes are dealt to. Changes how long it takes, and nothing else.
+    /// The number of threads. Changes the speed, and nothing else.
     pub threads: usize,
 }
 
-/// A setup that makes no world.
+/// A plan that makes no world.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// Nobody, or more than can be numbered.
+    /// No node, or more than can be numbered.
     #[error("{nodes} nodes make no world: choose from 1 to {max}", max = u32::MAX)]
     Nodes {
-        /// How many were asked for.
+        /// The requested number of nodes.
         nodes: usize,
     },
     /// A degree that no network of that size has.
     #[error("{nodes} nodes cannot have {degree} links each: choose from 2 to one less than there are nodes")]
     Degree {
-        /// What was asked for.
+        /// The requested number of links per node.
         degree: usize,
-        /// How many nodes.
+        /// The number of nodes.
         nodes: usize,
     },
     /// A link with a node that does not exist, or of a node with itself.
     #[error("no link can join nodes {a} and {b}: name two different nodes, from 0 on")]
     Link {
-        /// One end.
+        /// The number of one end.
         a: u32,
-        /// The other.
+        /// The number of the other end.
         b: u32,
     },
     /// More miners than nodes.
     #[error("{miners} hash rates are too many for {nodes} nodes: give at most one to each")]
     Miners {
-        /// How many hash rates.
+        /// The number of hash rates.
         miners: usize,
-        /// How many nodes.
+        /// The number of nodes.
         nodes: usize,
     },
-    /// Nothing can be drawn from a spread.
+    /// A distribution without values.
     #[error("{field} has nothing to choose from: name at least one value, the lower bound first")]
     Spread {
-        /// Which.
+        /// The name of the field.
         field: &'static str,
     },
-    /// Nodes in places that no way leads to.
+    /// A node without a region, or regions without latencies between them.
     #[error("regions must be a square of latencies, with a place in it for every node")]
     Regions,
     /// No threads, or far too many.
     #[error("{threads} threads cannot run a simulation: choose from 1 to {THREADS_MAX}")]
     Threads {
-        /// How many were asked for.
+        /// The requested number of threads.
         threads: usize,
     },
 }
 
 impl Setup {
-    /// So many nodes on a local network with the parameters of the `lan` preset, except for its easiest target: about 360
-    /// blocks in an hour, found by at most 32 of the nodes, of which the first has about as much hash rate as the last
-    /// half together; two transactions a second.
+    /// `nodes` nodes on a local network with the parameters of the `lan` preset, except for its easiest target: about
+    /// 360 blocks in an hour, found by at most 32 of the nodes, of which the first has about as much hash rate as the
+    /// last half together; two transactions a second.
     pub fn lan(nodes: usize) -> Self {
         let name = "lan-simulated".to_owned();
         let parameters = Parameters { name, easiest_target: EASIEST_TARGET, ..Parameters::lan() };
         let blocks_per_hour = HOUR_MILLIS / parameters.target_spacing.0;
         let hashes_per_hour = blocks_per_hour * HARDER * EASIEST_TARGET.work().0 as u64;
         let miners = nodes.min(MINERS_MAX);
-        // As 1/1, 1/2, 1/3, …
+        // Weights 1/1, 1/2, 1/3, …
         let weights: Vec<u64> = (1..=miners as u64).map(|rank| 1_000_000 / rank).collect();
         let all: u64 = weights.iter().sum();
         Self {
@@ -205,7 +206,7 @@ impl Setup {
         }
     }
 
-    /// Whether it makes a world.
+    /// Checks that the plan makes a world.
     pub fn check(&self) -> Result<(), SetupError> {
         let nodes = self.nodes;
         if nodes == 0 || u32::try_from(nodes).is_err() {
@@ -281,7 +282,7 @@ impl Setup {
     }
 }
 
-/// From `-most` to `most`.
+/// A number from `-most` to `most`.
 fn either_side(most: u64, random: &mut Random) -> i64 {
     let most = most.min(i64::MAX as u64 / 2);
     random.between(0, 2 * most) as i64 - most as i64
@@ -294,7 +295,7 @@ fn pairs(topology: &Topology, nodes: u32, random: &mut Random) -> BTreeSet<(u32,
         Topology::Random { degree } => {
             let mut pairs = BTreeSet::new();
             let mut order: Vec<u32> = (0..nodes).collect();
-            // Each ring through all nodes gives two links to each, and the first one leaves nobody out.
+            // Each ring through all nodes gives two links to each, and the first one connects them all.
             for _ in 0..degree / 2 {
                 random.choose(&mut order, nodes as usize);
                 let next = order.iter().cycle().skip(1);

@@ -1,23 +1,23 @@
-//! Some of a world's nodes, and whose turn it is among them.
+//! A shard: some of a world's nodes, and the order of their events.
 
 use std::sync::Arc;
 
 use super::checks::Checks;
 use super::disk::Deltas;
+use super::id::NodeId;
 use super::metrics::Metrics;
 use super::node::Node;
 use super::surroundings::Surroundings;
 use super::wheel::{Record, Wheel};
-use super::world::NodeId;
 use crate::engine::Effect;
 use crate::protocol::{Millis, Network};
 
-/// Every n-th node.
+/// Every n-th node of a world.
 pub(crate) struct Shard {
     number: usize,
     pub(crate) nodes: Vec<Node>,
     pub(crate) wheel: Wheel,
-    /// What was sent to each shard's nodes since it was last handed over.
+    /// Messages to each shard's nodes since they were last handed over.
     pub(crate) outboxes: Vec<Vec<(Millis, Record)>>,
     pub(crate) metrics: Metrics,
     pub(crate) keeps_notices: bool,
@@ -45,7 +45,7 @@ impl Shard {
         }
     }
 
-    /// Does everything that happens before `end`. What other shards' nodes send must not arrive before that.
+    /// Runs all events before `end`. Messages of other shards must not arrive before that.
     pub(crate) fn run(&mut self, end: Millis) {
         let mut records = std::mem::take(&mut self.records);
         loop {
@@ -54,7 +54,7 @@ impl Shard {
                 break;
             }
             self.wheel.take(&mut records);
-            // However nodes are dealt to shards, each gets what comes in this millisecond in this order.
+            // In whatever shard a node is, it gets the events of this millisecond in this order.
             records.sort_unstable_by_key(|record| (record.to, record.from, record.number));
             for record in records.drain(..) {
                 self.turn(now, record.to, |node, around| node.receive(record, around));
@@ -63,7 +63,7 @@ impl Shard {
         self.records = records;
     }
 
-    /// Gives a node its turn.
+    /// Runs an action of one node.
     pub(crate) fn turn<T>(
         &mut self,
         now: Millis,

@@ -1,12 +1,12 @@
-//! How long messages are, found without encoding them.
+//! The length of messages, computed without encoding them.
 
 use crate::protocol::encode::encode;
 use crate::protocol::{Request, Response, Status};
 
-/// What a request or a response takes beside its content, in bytes.
+/// The overhead of a request or a response, in bytes.
 pub(crate) const FRAME_BYTES: u64 = 32;
 
-/// Length of the encoding, with the frame around it. Most are about the status, so that one is not encoded for it.
+/// Length of an encoded request with its frame. Most requests are about the status, which is therefore not encoded.
 pub(crate) fn request_bytes(request: &Request) -> u64 {
     let content = match request {
         Request::Status(status) => status_bytes(status),
@@ -15,7 +15,7 @@ pub(crate) fn request_bytes(request: &Request) -> u64 {
     content as u64 + FRAME_BYTES
 }
 
-/// The same of a response.
+/// Length of an encoded response with its frame.
 pub(crate) fn response_bytes(response: &Response) -> u64 {
     let content = match response {
         Response::Status(status) => status_bytes(status),

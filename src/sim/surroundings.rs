@@ -1,4 +1,4 @@
-//! What a node may touch beside itself. All of it belongs to the shard that the node is in.
+//! The parts of a shard that a node may touch.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use super::wheel::{Record, Wheel};
 use crate::engine::event::Effect;
 use crate::protocol::{Millis, Network};
 
-/// What a node finds around itself while it has its turn.
+/// The surroundings of a node while it runs.
 pub(crate) struct Surroundings<'a> {
     pub(crate) now: Millis,
     pub(crate) network: &'a Arc<Network>,
     pub(crate) wheel: &'a mut Wheel,
-    /// For the nodes of each shard; the own one's is not used.
+    /// Messages for the nodes of each shard; the own shard's is not used.
     pub(crate) outboxes: &'a mut [Vec<(Millis, Record)>],
     pub(crate) shard: usize,
     pub(crate) checks: &'a mut Checks,
     pub(crate) deltas: &'a mut Deltas,
     pub(crate) metrics: &'a mut Metrics,
-    /// Empty between two turns.
+    /// Empty between two actions.
     pub(crate) effects: &'a mut Vec<Effect>,
     pub(crate) keeps_notices: bool,
 }
 
 impl Surroundings<'_> {
-    /// Puts something on its way to a node, of this shard or of another one.
+    /// Sends something to a node of this or another shard.
     pub(crate) fn post(&mut self, at: Millis, record: Record) {
         let shard = record.to.0 as usize % self.outboxes.len();
         if shard == self.shard {

@@ -42,8 +42,9 @@ mod scale;
 mod seeds;
 mod slow_links;
 
+use super::id::NodeId;
 use super::random::Random;
-use super::world::{NodeId, World};
+use super::world::World;
 use crate::engine::event::{Answer, Command, CommandError, Notice};
 use crate::protocol::{Account, Action, Amount, Height, Millis, Network, Parameters, TransactionId};
 

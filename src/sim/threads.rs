@@ -1,7 +1,7 @@
 //! Shards on threads of their own, in step.
 //!
-//! This is the one place below `node` that knows threads, and nothing depends on how they are scheduled: within a window
-//! no shard can hear of another, and what they have sent each other is handed over between two windows.
+//! This is the one place below `node` that knows threads, and nothing depends on their scheduling: within a window no
+//! shard can hear of another, and their messages are handed over between two windows.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,19 +11,19 @@ use super::shard::Shard;
 use super::wheel::Record;
 use crate::protocol::Millis;
 
-/// Looks at the others' progress before a thread gives up its core. A window takes microseconds.
+/// Attempts to see the others' progress before a thread yields its core. A window takes microseconds.
 const SPINS_MAX: u32 = 100;
 
-/// What was sent to one shard by another in one window.
+/// Messages to one shard from another in one window.
 type Mailbox = Mutex<Vec<(Millis, Record)>>;
 
-/// Runs all shards to `end`, in windows that are as long as the shortest latency at most.
+/// Runs all shards to `end`, in windows that are at most as long as the shortest latency.
 pub(crate) fn run(shards: &mut [Shard], from: Millis, end: Millis, window: Millis) {
     if let [only] = shards {
         return only.run(end);
     }
     let count = shards.len();
-    // Two of each, by turns: who is ahead writes into one while the others still read the other.
+    // Two mailboxes for each pair, used in turn: a fast thread writes into one while others still read the other.
     let mail: Vec<Mailbox> = (0..2 * count * count).map(|_| Mutex::default()).collect();
     let mailbox = |turn: usize, to: usize, from: usize| &mail[(turn % 2 * count + to) * count + from];
     let meeting = Meeting::new(count);
@@ -53,7 +53,7 @@ pub(crate) fn run(shards: &mut [Shard], from: Millis, end: Millis, window: Milli
     });
 }
 
-/// Hands over what shards have sent each other, without threads.
+/// Hands over the messages between shards, without threads.
 pub(crate) fn hand_over(shards: &mut [Shard]) {
     for from in 0..shards.len() {
         for to in 0..shards.len() {
@@ -63,11 +63,11 @@ pub(crate) fn hand_over(shards: &mut [Shard]) {
     }
 }
 
-/// Where threads wait for each other.
+/// A barrier for the threads.
 struct Meeting {
     members: usize,
     arrived: AtomicUsize,
-    /// How many meetings there were.
+    /// The number of completed meetings.
     over: AtomicUsize,
     failed: AtomicBool,
 }
@@ -97,7 +97,7 @@ impl Meeting {
     }
 }
 
-/// Keeps the others from waiting for a thread that has failed.
+/// Releases the other threads when a thread has failed.
 struct Alarm<'a>(&'a Meeting);
 
 impl Drop for Alarm<'_> {

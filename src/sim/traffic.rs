@@ -1,4 +1,4 @@
-//! Who sends transactions, and what they say.
+//! The users who send transactions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,31 +7,32 @@ use super::random::Random;
 use crate::engine::event::Command;
 use crate::protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction, TransactionId};
 
-/// A transfer moves up to this, in units, and pays up to a hundredth of it.
+/// The greatest amount of a transfer, in units; its fee is up to a hundredth of it.
 const AMOUNT_MAX: u64 = 10_000;
-/// A record is this long, in bytes.
+/// Length of a record, in bytes.
 const RECORD_BYTES: usize = 32;
 
-/// A transaction that the user was told to be sent.
+/// A transaction that was acknowledged to its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
     pub(crate) id: TransactionId,
-    /// Nothing can take it away: it needs no coins, and no transaction before it had its nonce. One that was given up, because
-    /// a reorganisation took its coins, may still wait at others, and be mined when the coins come back.
+    /// Nothing can take it away: it needs no coins, and no transaction before it had its nonce. A transaction that was
+    /// given up, because a reorganisation took its coins, may still be pending at other nodes, and be mined when the
+    /// coins come back.
     pub(crate) is_safe: bool,
 }
 
-/// A node's user: sends something at any moment with the same chance (a Poisson process).
+/// A node's user, who sends transactions at random moments (a Poisson process).
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     /// Mean time between two of its transactions, in milliseconds.
     gap_millis: Option<u64>,
-    /// Whom it pays.
+    /// The accounts that it pays.
     payees: Arc<[Address]>,
     due: Option<Millis>,
-    /// By nonce.
+    /// The acknowledged transactions by nonce.
     acknowledged: BTreeMap<u64, Acknowledged>,
-    /// The lowest nonce that no transaction was ever given.
+    /// The lowest nonce that no transaction ever had.
     next_nonce: u64,
 }
 
@@ -46,7 +47,8 @@ impl Traffic {
         self.due = self.gap_millis.map(|gap| now + Millis(random.exponential(gap).max(1)));
     }
 
-    /// Notes what the user was told to be sent. A nonce that is used again was given up, with all that came after it.
+    /// Records an acknowledged transaction. If its nonce was used before, the earlier one and its successors were given
+    /// up.
     pub(crate) fn note_acknowledged(&mut self, sent: &CheckedTransaction) {
         let Transaction { nonce, fee, action, .. } = &sent.signed().transaction;
         let is_free = *fee == Amount::ZERO && matches!(action, Action::Record { .. });
@@ -56,7 +58,7 @@ impl Traffic {
         self.acknowledged.insert(*nonce, Acknowledged { id: sent.id(), is_safe });
     }
 
-    /// In the order of nonces.
+    /// The acknowledged transactions in the order of nonces.
     pub(crate) fn acknowledged(&self) -> impl ExactSizeIterator<Item = Acknowledged> {
         self.acknowledged.values().copied()
     }
@@ -65,7 +67,7 @@ impl Traffic {
         self.due
     }
 
-    /// What is sent now, if anything is: half are records, half transfers, as far as there are coins.
+    /// The action to send now, if any: half are records, half transfers, as far as there are coins.
     pub(crate) fn take(
         &mut self,
         key: &Arc<SecretKey>,

@@ -1,41 +1,41 @@
-//! What is to happen, by the millisecond: a calendar queue (Brown 1988) with one bucket a millisecond.
+//! The event queue, by millisecond: a calendar queue (Brown 1988) with one bucket a millisecond.
 
 use std::collections::BTreeMap;
 
 use super::gossip::Published;
-use super::world::NodeId;
+use super::id::NodeId;
 use crate::engine::event::{Event, Key, PeerKey, RequestFailure};
 use crate::protocol::{Millis, Request, Response};
 use std::sync::Arc;
 
-/// Buckets. What is further off waits in a tree.
+/// The number of buckets. Events further off wait in a tree.
 const HORIZON: u64 = 4096;
 
-/// Something that comes to a node.
+/// An event for a node.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) to: NodeId,
     pub(crate) from: NodeId,
-    /// Counts what `from` has sent: what comes in the same millisecond is in this order.
+    /// The number of events that `from` has sent, which orders those of the same millisecond.
     pub(crate) number: u64,
     pub(crate) what: What,
 }
 
 #[derive(Debug)]
 pub(crate) enum What {
-    /// Something of the node's own is due.
+    /// A timer of the node itself is due.
     Timer,
-    /// For the engine, if it still lives the same life.
+    /// An event for the engine, unless the node has restarted since.
     Event { life: u32, event: Box<Event> },
-    /// Through a link, to this session of the receiver.
+    /// A message through a link, to this session of the receiver.
     Message { session: PeerKey, message: Message },
 }
 
-/// What travels through links.
+/// A message through a link.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
     Gossip(Arc<Published>),
-    /// Ids of messages that can be had.
+    /// Ids of messages that can be fetched.
     Have(Arc<[u64]>),
     /// Ids of messages to be sent.
     Want(Box<[u64]>),
@@ -49,16 +49,16 @@ pub(crate) enum Message {
         key: Key,
         result: Box<Result<Response, RequestFailure>>,
     },
-    /// The other end has ended the session.
+    /// The other end closed the session.
     Closed,
 }
 
-/// The queue.
+/// The event queue.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     buckets: Vec<Vec<Record>>,
     far: BTreeMap<Millis, Vec<Record>>,
-    /// The earliest time that may hold something.
+    /// The earliest time that may hold an event.
     at: Millis,
     len: usize,
 }
@@ -68,7 +68,7 @@ impl Wheel {
         Self { buckets: (0..HORIZON).map(|_| Vec::new()).collect(), far: BTreeMap::new(), at, len: 0 }
     }
 
-    /// Adds something that happens at `at`, which must not be past.
+    /// Adds an event at `at`, which must not be past.
     pub(crate) fn push(&mut self, at: Millis, record: Record) {
         assert!(at >= self.at, "nothing happens in the past");
         self.len += 1;
@@ -79,7 +79,7 @@ impl Wheel {
         }
     }
 
-    /// Moves to the next millisecond before `end` in which something happens, or to `end`, and tells which.
+    /// Moves to the next millisecond before `end` that has an event, or to `end`, and returns it.
     pub(crate) fn seek(&mut self, end: Millis) -> Millis {
         while self.at < end && self.buckets[(self.at.0 % HORIZON) as usize].is_empty() {
             if self.len == 0 {
@@ -87,7 +87,7 @@ impl Wheel {
                 break;
             }
             self.at = self.at + Millis(1);
-            // What has just come within the horizon. Nothing is in its bucket yet: it was the one just left.
+            // Events that have just come within the horizon. Their bucket is empty: it was the one just left.
             let reached = self.at + Millis(HORIZON - 1);
             if let Some(entry) = self.far.first_entry().filter(|entry| *entry.key() == reached) {
                 self.buckets[(reached.0 % HORIZON) as usize] = entry.remove();
@@ -96,7 +96,7 @@ impl Wheel {
         self.at
     }
 
-    /// The next millisecond before `end` in which something happens, or `end`.
+    /// The next millisecond before `end` that has an event, or `end`.
     pub(crate) fn peek(&self, end: Millis) -> Millis {
         let horizon = end.0.min(self.at.0 + HORIZON);
         let near = (self.at.0..horizon).find(|at| !self.buckets[(at % HORIZON) as usize].is_empty());
@@ -104,7 +104,7 @@ impl Wheel {
         near.map(Millis).or(far).map_or(end, |at| at.min(end))
     }
 
-    /// Takes out what happens in the millisecond at which the wheel stands. `into` is empty.
+    /// Removes the events of the present millisecond. `into` is empty.
     pub(crate) fn take(&mut self, into: &mut Vec<Record>) {
         std::mem::swap(&mut self.buckets[(self.at.0 % HORIZON) as usize], into);
         self.len -= into.len();

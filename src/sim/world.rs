@@ -1,17 +1,15 @@
 //! All nodes, and the loop that moves time.
 //!
-//! Whoever holds the world may look at any node and change anything between two steps. What befalls nodes and links is
-//! in [`change`](super::change).
+//! The owner of a world may look at any node and change anything between two steps. [`change`](super::change) has the
+//! faults and changes of nodes and links.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
-
-use serde::Serialize;
 
 use super::change::Change;
 use super::disk::Disk;
-use super::journal::Entry;
+use super::event_log::LogEntry;
+use super::id::NodeId;
 use super::link::{Link, Quality};
 use super::metrics::{Facts, Made, Metrics, Summary, made, propagation};
 use super::miner::HashRate;
@@ -26,21 +24,10 @@ use crate::engine::{Engine, View};
 use crate::protocol::hash::tagged_hash;
 use crate::protocol::{Address, BlockId, Millis, Network, SecretKey, UnixMillis};
 
-/// How often the world looks after broken links.
+/// Interval at which the world redials broken links.
 const ROUND: Millis = Millis::from_secs(1);
-/// A step of the threads without links.
+/// The step of the threads if there are no links.
 const WINDOW_MAX: u64 = 100;
-
-/// A node's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct NodeId(pub u32);
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// A virtual network.
 pub struct World {
@@ -48,11 +35,11 @@ pub struct World {
     pub(super) shards: Vec<Shard>,
     pub(super) now: Millis,
     pub(super) random: Random,
-    /// What new links are like.
+    /// The quality of new links.
     pub(super) links: Links,
-    /// Links that are dialled again when they break.
+    /// Links that are redialled when they break.
     pub(super) wanted: BTreeMap<(NodeId, NodeId), Quality>,
-    /// Those of them that may be down.
+    /// The wanted links that may be down.
     pub(super) broken: BTreeSet<(NodeId, NodeId)>,
     pub(super) cuts: Vec<(BTreeSet<NodeId>, BTreeSet<NodeId>)>,
     agenda: BTreeMap<Millis, Vec<Change>>,
@@ -69,7 +56,7 @@ impl World {
         Self::on_threads(network, seed, 1)
     }
 
-    /// A network without nodes, whose nodes are dealt to so many threads.
+    /// A network without nodes, on `threads` threads.
     pub(super) fn on_threads(network: Network, seed: u64, threads: usize) -> Self {
         let network = Arc::new(network);
         Self {
@@ -89,12 +76,12 @@ impl World {
         }
     }
 
-    /// The network that all nodes speak.
+    /// The network parameters that all nodes share.
     pub fn network(&self) -> &Arc<Network> {
         &self.network
     }
 
-    /// Since the world began.
+    /// The time since the world began.
     pub fn now(&self) -> Millis {
         self.now
     }
@@ -104,20 +91,19 @@ impl World {
         (0..self.nodes).map(NodeId)
     }
 
-    /// Adds a node with nothing stored and no neighbours, and starts it.
+    /// Adds an empty node without neighbours, and starts it.
     pub fn add_node(&mut self) -> NodeId {
         let node = self.add_stopped_node();
         self.start(node);
         node
     }
 
-    /// Adds a node with nothing stored and no neighbours that keeps a journal and does not run yet, and says what its
-    /// owner calls it.
+    /// Adds an empty node without neighbours and with this nickname, which keeps an event log and is not started.
     pub fn add_named_node(&mut self, nickname: &str) -> NodeId {
         let id = self.add_stopped_node();
         let node = self.node_mut(id);
         nickname.clone_into(&mut node.nickname);
-        node.journal.begin();
+        node.event_log.begin();
         id
     }
 
@@ -140,7 +126,7 @@ impl World {
         &mut self.shards[node.0 as usize % shards].nodes[node.0 as usize / shards]
     }
 
-    /// Gives a node its turn.
+    /// Runs an action of a node.
     pub(super) fn turn<T>(&mut self, node: NodeId, act: impl FnOnce(&mut Node, &mut Surroundings<'_>) -> T) -> T {
         let shards = self.shards.len();
         self.shards[node.0 as usize % shards].turn(self.now, node, act)
@@ -151,7 +137,7 @@ impl World {
         self.node(node).engine.is_some()
     }
 
-    /// What all chance in it comes from.
+    /// The seed of all chance in the world.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -166,12 +152,12 @@ impl World {
         self.node(node).account
     }
 
-    /// Has a node start with another account from its next start on.
+    /// Changes the account of a node from its next start on.
     pub fn set_address(&mut self, node: NodeId, account: Address) {
         self.node_mut(node).account = account;
     }
 
-    /// What a node takes for the time of day.
+    /// The time that a node's clock shows.
     pub fn time_of_day(&self, node: NodeId) -> UnixMillis {
         self.node(node).clock.read(self.now)
     }
@@ -186,23 +172,23 @@ impl World {
         self.node(node).key.clone()
     }
 
-    /// What the node's user was told so far. Empty in a world made from a [`Setup`](super::setup::Setup): a thousand users
-    /// are told a lot.
+    /// The notices to the node's user so far. Empty in a world made from a [`Setup`](super::setup::Setup), where a
+    /// thousand users would get many.
     pub fn notices(&self, node: NodeId) -> &[Notice] {
         &self.node(node).notices
     }
 
-    /// What has come into the journal of a node from [`World::add_named_node`] since this was last asked.
-    pub fn take_journal(&mut self, node: NodeId) -> Vec<Entry> {
-        self.node_mut(node).journal.take()
+    /// The log entries of a node from [`World::add_named_node`] since the last call.
+    pub fn take_event_log(&mut self, node: NodeId) -> Vec<LogEntry> {
+        self.node_mut(node).event_log.take()
     }
 
-    /// What the node has persisted.
+    /// The node's persisted data.
     pub fn disk(&self, node: NodeId) -> &Disk {
         &self.node(node).storage.disk
     }
 
-    /// The node's best block, as its user was told.
+    /// The node's best block, as its user knows it.
     pub fn tip(&self, node: NodeId) -> Place {
         self.node(node).tip
     }
@@ -217,19 +203,19 @@ impl World {
         self.engine(node).view()
     }
 
-    /// Sessions that an engine has closed, with whom, and why, in the order of time.
+    /// Sessions that engines closed: the node, its peer, and the fault, in the order of time.
     pub fn closed(&self) -> Vec<(NodeId, NodeId, Fault)> {
         let mut closed: Vec<_> = self.metrics().flat_map(|metrics| &metrics.closed).collect();
         closed.sort_by_key(|(at, node, _, _)| (*at, *node));
         closed.into_iter().map(|(_, node, other, fault)| (*node, *other, fault.clone())).collect()
     }
 
-    /// An event that a running node's engine gets at once.
+    /// Gives an event to a running node's engine at once.
     pub fn deliver(&mut self, node: NodeId, event: Event) {
         self.turn(node, |node, around| node.deliver(event, around));
     }
 
-    /// Begins a session between two nodes that run and have none. It is not dialled again when it breaks.
+    /// Begins a session between two running nodes that have none. It is not redialled when it breaks.
     pub fn connect(&mut self, a: NodeId, b: NodeId) {
         let quality = self.links.draw(a, b, &mut self.random);
         self.connect_with(a, b, quality);
@@ -243,7 +229,7 @@ impl World {
         self.hold_what_is_cut(a, b);
     }
 
-    /// Ends all sessions between two nodes. What is on its way is lost.
+    /// Ends all sessions between two nodes. Messages under way are lost.
     pub fn disconnect(&mut self, a: NodeId, b: NodeId) {
         for (from, to) in [(a, b), (b, a)] {
             let with_other = self.node(from).links.iter().filter(|link| link.peer == to);
@@ -265,12 +251,12 @@ impl World {
         self.turn(node, |node, around| node.command(command, true, around))
     }
 
-    /// The answer to a command that was begun, once there is one.
+    /// The answer to a command from [`World::begin`], once there is one.
     pub fn take_answer(&mut self, node: NodeId, ticket: Ticket) -> Option<Result<Answer, CommandError>> {
         self.node_mut(node).answers.remove(&ticket)
     }
 
-    /// Has something happen later.
+    /// Schedules a change.
     pub fn schedule(&mut self, at: Millis, change: Change) {
         self.agenda.entry(at.max(self.now)).or_default().push(change);
     }
@@ -287,7 +273,7 @@ impl World {
         self.attend();
     }
 
-    /// Runs until a condition holds; panics when it does not within `limit` of virtual time.
+    /// Runs until a condition holds; panics if it does not within `limit` of virtual time.
     pub fn run_until(&mut self, limit: Millis, mut holds: impl FnMut(&mut Self) -> bool) {
         let end = self.now + limit;
         while !holds(self) {
@@ -304,7 +290,7 @@ impl World {
         }
     }
 
-    /// Does what happens in the next millisecond in which anything does, or moves to `end`.
+    /// Runs the events of the next millisecond that has any, or moves to `end`.
     fn step(&mut self, end: Millis) {
         self.attend();
         let end = end.min(self.next_pause());
@@ -316,12 +302,12 @@ impl World {
         threads::hand_over(&mut self.shards);
     }
 
-    /// When the world itself has something to do.
+    /// The next time at which the world itself has something to do.
     fn next_pause(&self) -> Millis {
         self.agenda.first_key_value().map_or(self.next_round, |(at, _)| self.next_round.min(*at))
     }
 
-    /// Does what is on the agenda, and looks after links.
+    /// Applies the scheduled changes that are due, and redials broken links.
     fn attend(&mut self) {
         while let Some(entry) = self.agenda.first_entry().filter(|entry| *entry.key() <= self.now) {
             for change in entry.remove() {
@@ -335,14 +321,14 @@ impl World {
         threads::hand_over(&mut self.shards);
     }
 
-    /// Whether all honest nodes that run have the same tip.
+    /// Whether all running honest nodes have the same tip.
     pub fn agree(&self) -> bool {
         let honest = self.nodes().filter(|node| self.is_running(*node) && self.is_honest(*node));
         let tips: BTreeSet<BlockId> = honest.map(|node| self.tip(node).id).collect();
         tips.len() <= 1
     }
 
-    /// What still waits for a verdict, a reply or an answer. After a quiet while it is nothing.
+    /// The number of verdicts, replies and answers that are due. Zero after a quiet while.
     pub fn open_tickets(&self) -> usize {
         self.nodes().map(|node| self.node(node).open_tickets()).sum()
     }
@@ -351,26 +337,26 @@ impl World {
         self.shards.iter().map(|shard| &shard.metrics)
     }
 
-    /// The honest running node whose chain has the most work.
+    /// The running honest node whose chain has the most work.
     pub fn best_node(&mut self) -> Option<NodeId> {
         let honest = |node: &NodeId| self.is_running(*node) && self.is_honest(*node);
         let honest: Vec<NodeId> = self.nodes().filter(honest).collect();
         honest.into_iter().rev().max_by_key(|node| self.view(*node).work)
     }
 
-    /// All blocks that were found by miners, in the order in which they were: the block tree.
+    /// The block tree: all blocks that miners found, in that order.
     pub fn blocks(&mut self) -> Vec<Made> {
         let best = self.best_node().map(|node| self.disk(node).best().collect()).unwrap_or_default();
         made(self.metrics(), &best)
     }
 
-    /// How long blocks took to be accepted by nodes that ran when they were found, in milliseconds, in ascending order.
+    /// The delays of blocks to nodes that ran when they were found, in milliseconds, ascending.
     pub fn propagation(&mut self) -> Vec<u64> {
         let made = self.blocks();
         propagation(self.metrics(), &made)
     }
 
-    /// Messages that each node has sent.
+    /// The number of messages that each node has sent.
     pub fn messages(&self) -> Vec<u64> {
         self.nodes().map(|node| self.node(node).counters.messages).collect()
     }
@@ -382,7 +368,7 @@ impl World {
         BlockId(hash).to_string()
     }
 
-    /// What has happened so far.
+    /// The summary so far.
     pub fn summary(&mut self) -> Summary {
         let (made, best) = (self.blocks(), self.best_node());
         let chain = best.into_iter().flat_map(|node| self.disk(node).chain());

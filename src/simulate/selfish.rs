@@ -9,9 +9,9 @@ use super::scenario::Scenario;
 use crate::protocol::{BlockId, Height, Millis};
 use crate::sim::adversary::{Role, selfish};
 use crate::sim::change::Change;
+use crate::sim::id::NodeId;
 use crate::sim::metrics::Made;
 use crate::sim::miner::HashRate;
-use crate::sim::world::NodeId;
 
 /// Parts of a span that are compared with each other, to tell how far chance may have moved the whole.
 const BATCHES: usize = 10;

@@ -164,7 +164,7 @@ fn window(blocks: &[Made]) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::protocol::{Height, Millis};
-    use crate::sim::world::NodeId;
+    use crate::sim::id::NodeId;
 
     fn id(number: u64) -> BlockId {
         let mut bytes = [0; 32];

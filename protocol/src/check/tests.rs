@@ -71,11 +71,11 @@ fn a_signature_for_another_network_is_none_here() {
 }
 
 /// Signatures with a point of low order or a non-canonical point: what RFC 8032 leaves open, ZIP 215 settles.
-/// A cofactorless check refuses these, a batch of most libraries accepts them.
+/// A cofactorless check refuses these; most libraries' batches accept them.
 #[test]
 fn low_order_points_are_judged_alike_alone_and_in_a_batch() {
     let network = network();
-    // The eight points of low order and their non-canonical encodings, as listed in ZIP 215's test vectors.
+    // The eight points of low order and their non-canonical encodings, as listed in the test vectors of ZIP 215.
     let points = [
         "0100000000000000000000000000000000000000000000000000000000000000",
         "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",

@@ -10,7 +10,7 @@ fn network() -> Network {
     Network::new(Parameters::dev()).expect("a preset is valid")
 }
 
-/// Transfers that nobody has signed.
+/// Transfers with invalid signatures.
 fn transfers(numbers: std::ops::Range<u64>) -> Vec<CheckedTransaction> {
     let network = network();
     let transfer = |nonce| {
@@ -66,7 +66,7 @@ fn transactions_that_share_an_id_are_told_apart_by_hints_and_only_by_them() {
     let all = transfers(0..20_000);
     let block = block(&all[..2_000]);
     let others = leaves(&all[2_000..]);
-    // About a quarter of the places share their 16 bits with one of the others.
+    // About a quarter of the positions share their 16 bits with another one.
     let hinted = CompactBlock::with_id_bits(&block, others, ID_BITS_MIN);
     assert!((300..700).contains(&hinted.hints().len()), "{} hints", hinted.hints().len());
     assert!(hinted.find(&all).iter().all(Option::is_some));

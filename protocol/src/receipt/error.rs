@@ -1,4 +1,4 @@
-//! Why a receipt proves nothing: it can't be read, or what it says is not so.
+//! The reasons why a receipt proves nothing: it cannot be read, or it claims something untrue.
 
 use crate::encode::DecodeError;
 use crate::hash::BlockId;
@@ -9,32 +9,34 @@ use crate::work::Target;
 
 use super::RECEIPT_VERSION;
 
-/// Why a receipt proves nothing. Headers are counted from 1, which is the parent of the transaction's block.
+/// The reason why a receipt proves nothing. Headers are counted from 1, which is the parent of the transaction's block.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// Unreadable: longer than a receipt may be. Both in bytes.
-    #[error("a file of {bytes} bytes is over the limit of {max} and no receipt")]
+    /// Unreadable: the file is longer than a receipt may be.
+    #[error("a file of {bytes} bytes is no receipt: the limit is {max}")]
     TooLong {
-        /// Of the file.
+        /// Length of the file, in bytes.
         bytes: usize,
-        /// Allowed.
+        /// The limit, in bytes.
         max: usize,
     },
-    /// Unreadable: not the JSON of a receipt.
+    /// Unreadable: the file is not the JSON of a receipt.
     #[error("not a receipt: {problem}")]
     Form {
-        /// What and where.
+        /// The parser's message, with the position.
         problem: String,
     },
-    /// Unreadable: another version of the form.
-    #[error("a receipt of version {found}, where {RECEIPT_VERSION} is known: a newer quipu may understand it")]
+    /// Unreadable: the receipt has another version.
+    #[error(
+        "the receipt has version {found}, and only version {RECEIPT_VERSION} is known: a newer quipu may understand it"
+    )]
     Version {
-        /// In the file.
+        /// The version in the file.
         found: u64,
     },
-    /// Unreadable: a number, an amount or hex digits are written in another way than receipts do.
-    #[error("not the text that receipts have for what this says: get the file again as it was made")]
+    /// Unreadable: a number, an amount or hex digits are not written as receipts write them.
+    #[error("not written the way receipts are: get the file again as it was made")]
     NotCanonical,
     /// Refuted: the parameters make no network.
     #[error("the network's parameters make no network: {0}")]
@@ -42,13 +44,13 @@ pub enum ReceiptError {
     /// Refuted: the parameters make another genesis block.
     #[error("the network's parameters make genesis block {actual}, not {claimed} as the receipt says")]
     Genesis {
-        /// In the receipt.
+        /// The genesis id in the receipt.
         claimed: BlockId,
-        /// Of the parameters.
+        /// The id of the genesis block that the parameters make.
         actual: BlockId,
     },
-    /// Refuted: the transaction is none.
-    #[error("the transaction is none: {0}")]
+    /// Refuted: the transaction's bytes are not an encoding.
+    #[error("the transaction cannot be decoded: {0}")]
     Transaction(#[source] DecodeError),
     /// Refuted: the transaction breaks a rule of the network.
     #[error("the transaction breaks a rule of the network: {0}")]
@@ -59,66 +61,66 @@ pub enum ReceiptError {
     /// Refuted: the block does not hold the transaction.
     #[error("the path does not lead to the block's root")]
     Path,
-    /// Refuted: a header that is not built on the one before.
+    /// Refuted: a header is not built on the one before.
     #[error("header {position} does not follow header {} of the receipt", position - 1)]
     Link {
-        /// Which.
+        /// The header's position, from 1.
         position: usize,
     },
-    /// Refuted: a header at height 0 that is not the network's genesis block.
+    /// Refuted: a header at height 0 is not the network's genesis block.
     #[error("header {position} is at height 0 and not the network's genesis block")]
     NotGenesis {
-        /// Which.
+        /// The header's position, from 1.
         position: usize,
     },
     /// Refuted: a header's height is not the parent's plus one.
-    #[error("header {position} has another height than the one above header {}", position - 1)]
+    #[error("header {position} is not one height above header {}", position - 1)]
     Height {
-        /// Which.
+        /// The header's position, from 1.
         position: usize,
     },
     /// Refuted: a header's time is before the parent's.
     #[error("header {position} is dated {early} before header {}", position - 1)]
     Time {
-        /// Which.
+        /// The header's position, from 1.
         position: usize,
-        /// By how much.
+        /// The span between the parent's time and the header's.
         early: Millis,
     },
-    /// Refuted: a header's target is not the one that the network asked for.
+    /// Refuted: a header's target is not the one that the retargeting rule gives.
     #[error("header {position} has target {target}, which the network's rules do not give")]
     Target {
-        /// Which.
+        /// The header's position, from 1.
         position: usize,
-        /// The header's.
+        /// The target in the header.
         target: Target,
     },
-    /// Refuted: a header of an unknown version.
+    /// Refuted: a header has an unknown version.
     #[error("header {position} has version {version}, which no block has")]
     HeaderVersion {
-        /// Which.
+        /// The header's position, from 1.
         position: usize,
-        /// The header's.
+        /// The version in the header.
         version: u32,
     },
     /// Refuted: a header's id exceeds its target.
     #[error("header {position} has too little work")]
     Work {
-        /// Which.
+        /// The header's position, from 1.
         position: usize,
     },
-    /// Refuted: the last header is another one than the receipt was made for.
+    /// Refuted: the last header is not the tip that the receipt names.
     #[error("the last header is {actual}, not {claimed} as the receipt says")]
     Tip {
-        /// In the receipt.
+        /// The tip's id in the receipt.
         claimed: BlockId,
-        /// Of the last header.
+        /// The id of the last header.
         actual: BlockId,
     },
 }
 
 impl ReceiptError {
-    /// Whether nothing can be said about what the receipt claims. Otherwise it claims what is not so.
+    /// Whether the file cannot be read at all. Otherwise it can, and claims something untrue.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::TooLong { .. } | Self::Form { .. } | Self::Version { .. } | Self::NotCanonical)
     }
@@ -147,7 +149,7 @@ impl ReceiptError {
         }
     }
 
-    /// What a broken rule says about the header at this position.
+    /// The error for a header at this position that breaks a rule.
     pub(super) fn of_header(position: usize, violation: Violation) -> Self {
         match violation {
             Violation::Version { version } => Self::HeaderVersion { position, version },
@@ -160,11 +162,11 @@ impl ReceiptError {
             Violation::TimeBeforeParent { timestamp, parent } => {
                 Self::Time { position, early: parent.saturating_since(timestamp) }
             }
-            other => unreachable!("no rule on headers: {other}"),
+            other => unreachable!("not a rule on headers: {other}"),
         }
     }
 
-    /// What a broken rule says about the transaction.
+    /// The error for a transaction that breaks a rule.
     pub(super) fn of_transaction(violation: Violation) -> Self {
         match violation {
             Violation::Encoding(error) => Self::Transaction(error),

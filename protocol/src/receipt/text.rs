@@ -1,7 +1,7 @@
-//! The text of a receipt: JSON with a fixed order of fields, one header a line.
+//! The text of a receipt: JSON with a fixed order of fields, one header on each line.
 //!
-//! Reading is strict without a grammar of its own: what the JSON says is written again, and every byte that is not a
-//! blank must be the same. So there is one way to write each number, amount and hash, and no field can be missing,
+//! Reading is strict without a grammar of its own: the parsed content is written again, and every byte that is not a
+//! blank must be the same. So each number, amount and hash can be written in one way only, and no field can be missing,
 //! repeated or unknown.
 
 use std::fmt::{self, Write};
@@ -23,21 +23,21 @@ use crate::message::printable_problem;
 use crate::network::Parameters;
 
 impl Receipt {
-    /// The file: ASCII, ends with a line feed, the only blanks are spaces and line feeds. The same receipt always gets
-    /// the same bytes.
+    /// The file: ASCII that ends with a line feed, with no blanks but spaces and line feeds. The same receipt always
+    /// gets the same bytes.
     pub fn to_json(&self) -> String {
         let mut json = String::new();
         self.write_json(&mut json).expect("a string takes everything");
         json
     }
 
-    /// Reads a file. Says nothing about whether it is true.
+    /// Reads a file without verifying its content.
     pub fn read(bytes: &[u8]) -> Result<Self, ReceiptError> {
         if bytes.len() > RECEIPT_BYTES_MAX {
             return Err(ReceiptError::TooLong { bytes: bytes.len(), max: RECEIPT_BYTES_MAX });
         }
         let form = |error: serde_json::Error| ReceiptError::Form { problem: printable_problem(&error.to_string()) };
-        let file: File = serde_json::from_slice(bytes).map_err(|error| {
+        let file: ReceiptJson = serde_json::from_slice(bytes).map_err(|error| {
             // A file of another version may have other fields.
             match serde_json::from_slice::<Marker>(bytes) {
                 Ok(Marker { quipu_receipt: found }) if found != u64::from(RECEIPT_VERSION) => {
@@ -81,23 +81,23 @@ impl Receipt {
         writeln!(out, "  \"tip\": \"{}\"\n}}", self.tip)
     }
 
-    /// Whether these bytes are the text of this receipt, but for blanks.
+    /// Whether these bytes are the text of this receipt, blanks aside.
     fn is_text(&self, bytes: &[u8]) -> bool {
-        struct Comparer<I> {
+        struct TextComparer<I> {
             rest: I,
         }
-        impl<I: Iterator<Item = u8>> Write for Comparer<I> {
+        impl<I: Iterator<Item = u8>> Write for TextComparer<I> {
             fn write_str(&mut self, text: &str) -> fmt::Result {
                 let same = text.bytes().filter(|byte| !is_blank(*byte)).all(|byte| self.rest.next() == Some(byte));
                 if same { Ok(()) } else { Err(fmt::Error) }
             }
         }
-        let mut comparer = Comparer { rest: bytes.iter().copied().filter(|byte| !is_blank(*byte)) };
+        let mut comparer = TextComparer { rest: bytes.iter().copied().filter(|byte| !is_blank(*byte)) };
         self.write_json(&mut comparer).is_ok() && comparer.rest.next().is_none()
     }
 }
 
-/// The parameters in the order of a network file.
+/// The names of the parameters, in the order of a network file.
 const PARAMETERS: [&str; 9] = [
     "name",
     "genesis_time",
@@ -110,7 +110,7 @@ const PARAMETERS: [&str; 9] = [
     "block_bytes_max",
 ];
 
-/// RFC 8259, section 2.
+/// Whether a byte is white space by RFC 8259, section 2.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
@@ -129,20 +129,20 @@ fn write_list<W: Write, T>(
     out.write_str(if elements.is_empty() { "],\n" } else { "\n  ],\n" })
 }
 
-/// What the JSON says.
+/// The parsed JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ReceiptJson {
     quipu_receipt: u64,
     network: Parameters,
     genesis: BlockId,
-    transaction: Transaction,
+    transaction: TransactionText,
     path: Bounded<StepText, RECEIPT_STEPS_MAX>,
     headers: Bounded<HeaderText, RECEIPT_HEADERS_MAX>,
     tip: BlockId,
 }
 
-/// The field that every version has.
+/// The only field that every version has.
 #[derive(Deserialize)]
 struct Marker {
     quipu_receipt: u64,
@@ -164,9 +164,9 @@ impl From<StepText> for Step {
     }
 }
 
-struct Transaction(Vec<u8>);
+struct TransactionText(Vec<u8>);
 
-impl<'de> Deserialize<'de> for Transaction {
+impl<'de> Deserialize<'de> for TransactionText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = hex::decode(text).map_err(|_| serde::de::Error::custom("a transaction is hex digits"))?;
@@ -190,7 +190,7 @@ impl<'de> Deserialize<'de> for HeaderText {
     }
 }
 
-/// A list that is given up as soon as it is too long.
+/// A list that refuses to grow past `MAX` elements while it is read.
 struct Bounded<T, const MAX: usize>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
@@ -220,7 +220,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
 mod tests {
     use super::*;
 
-    /// Found by fuzzing, from seed 102603: whoever sends a receipt must not write to the reader's terminal.
+    /// Found by fuzzing, from seed 102603: a receipt's sender must not write to its reader's terminal.
     #[test]
     fn what_an_error_quotes_of_a_file_is_one_harmless_line() {
         for field in ["a\\nb", "\\u001b[2J", "\\r", &"x".repeat(1 << 20)] {

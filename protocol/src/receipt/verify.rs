@@ -1,4 +1,4 @@
-//! Judges what a receipt says, from nothing but the receipt.
+//! Verifies a receipt from nothing but the receipt.
 
 use super::{Receipt, ReceiptError};
 use crate::account::Address;
@@ -12,10 +12,10 @@ use crate::time::UnixMillis;
 use crate::transaction::Action;
 use crate::work::Work;
 
-/// What a receipt proves. Only [`Receipt::verify`] makes one.
+/// The proven content of a receipt. Only [`Receipt::verify`] makes one.
 ///
-/// The signature and the content are certain. All about blocks is worth [`Proof::work`]: whoever has that many hashes
-/// to spend can make another chain that says something else, its times included (from the parent's on).
+/// The signature and the content are certain. Everything about blocks is worth [`Proof::work`]: anyone who can spend
+/// that many hashes can make another chain with another content, times included (from the parent's on).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     network: Network,
@@ -29,14 +29,14 @@ pub struct Proof {
     tip: ProvenBlock,
 }
 
-/// A block of which the header is known.
+/// A block with a known header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProvenBlock {
-    /// Its height.
+    /// The block's height.
     pub height: Height,
-    /// Its id.
+    /// The block's id.
     pub id: BlockId,
-    /// What its miner dated it.
+    /// The block's time, set by its miner.
     pub timestamp: UnixMillis,
 }
 
@@ -52,7 +52,7 @@ impl Proof {
         &self.network
     }
 
-    /// The transaction.
+    /// The transaction, whose signature is valid.
     pub fn transaction(&self) -> &CheckedTransaction {
         &self.transaction
     }
@@ -62,12 +62,12 @@ impl Proof {
         self.transaction.id()
     }
 
-    /// Who signed.
+    /// The signer's address.
     pub fn sender(&self) -> Address {
         self.transaction.sender()
     }
 
-    /// What was recorded, if it is not a transfer.
+    /// The recorded data, unless the transaction is a transfer.
     pub fn record(&self) -> Option<&Record> {
         self.record.as_ref()
     }
@@ -77,41 +77,41 @@ impl Proof {
         self.block
     }
 
-    /// What the block before is dated. Whoever redoes the work can't date the block before that.
+    /// The time of the parent block. Redoing the work from the block on cannot change it.
     pub fn parent_timestamp(&self) -> UnixMillis {
         self.parent_timestamp
     }
 
-    /// The block was on no chain before this time: its own, less what nodes let a block be ahead of their clocks. Rests
-    /// on nodes with right clocks, which do not take it earlier. (The transaction may have been signed long before.)
+    /// The block was on no chain before this time, which is its own time less the network's future time limit. This
+    /// rests on nodes with right clocks, which refuse it earlier. (The transaction may have been signed long before.)
     pub fn earliest(&self) -> UnixMillis {
         UnixMillis(self.block.timestamp.0.saturating_sub(self.network.parameters().future_time_max.0))
     }
 
-    /// The block was there at this time: that of the block after it. Rests on the clock of that one's miner, who may
-    /// date it back as far as the block itself.
+    /// The block existed at this time, which is the time of the next block. This rests on the clock of that block's
+    /// miner, who may date it back as far as this block.
     pub fn latest(&self) -> Option<UnixMillis> {
         self.next_timestamp
     }
 
-    /// How many blocks stand for it: 1 is the block alone.
+    /// The number of blocks that confirm it: 1 is the block alone.
     pub fn confirmations(&self) -> u64 {
         self.confirmations
     }
 
-    /// Expected number of hashes to make the blocks from this one to the tip.
+    /// The expected number of hashes to make the blocks from this one to the tip.
     pub fn work(&self) -> Work {
         self.work
     }
 
-    /// The last block.
+    /// The last block of the receipt.
     pub fn tip(&self) -> ProvenBlock {
         self.tip
     }
 }
 
 impl Receipt {
-    /// What it proves, or the first thing in it that is not so: network, transaction, path, headers, tip, in this order.
+    /// The proof, or the first claim that is untrue, in this order: network, transaction, path, headers, tip.
     pub fn verify(&self) -> Result<Proof, ReceiptError> {
         let network = Network::new(self.parameters.clone()).map_err(ReceiptError::Parameters)?;
         if network.genesis_id() != self.genesis {
@@ -145,8 +145,8 @@ impl Receipt {
         })
     }
 
-    /// Every rule on headers alone and on headers and their parents. What a header is to its parent is judged before
-    /// its work: hardly any change leaves a header its work, and another reason says more.
+    /// Applies every rule on headers alone and on headers and their parents. The link to the parent is judged before
+    /// the work: nearly every change costs a header its work, so the other reasons say more.
     fn check_headers(&self, network: &Network) -> Result<ProvenBlock, ReceiptError> {
         let mut before: Option<(&Header, BlockId)> = None;
         for (position, header) in (1..).zip(&self.headers) {

@@ -1,20 +1,20 @@
-//! Makes the vectors of blocks whose header stands for a body that breaks a rule.
+//! Makes the vectors of blocks whose header commits to a body that breaks a rule.
 
 use quipu_protocol::{Action, Amount, Block, SignedTransaction};
 
-use crate::chains::{COIN, Chain, MINER, funded};
+use crate::chains::{COIN, CaseChain, MINER, funded};
 use crate::form::ChainCase;
 use crate::world::{network, record, sign, transfer};
 
-/// On a chain where the miner owns two coins, a block with these transactions.
-fn with(name: &str, rule: u8, transactions: impl FnOnce(&Chain) -> Vec<SignedTransaction>) -> ChainCase {
+/// A block with these transactions, on a chain where the miner owns two coins.
+fn with(name: &str, rule: u8, transactions: impl FnOnce(&CaseChain) -> Vec<SignedTransaction>) -> ChainCase {
     let mut chain = funded();
     let transactions = transactions(&chain);
     chain.good(10_000, transactions);
     chain.rejected(name, rule, "block")
 }
 
-/// A block with one payment and a fee of 1000, whose reward is edited before the header is made.
+/// A block with one payment and a fee of 1000, with its reward edited before the header is made.
 fn reward(name: &str, edit: impl FnOnce(u64) -> u64) -> ChainCase {
     let mut chain = funded();
     let payment = chain.sign(MINER, 0, 1000, 2, 5);
@@ -25,9 +25,9 @@ fn reward(name: &str, edit: impl FnOnce(u64) -> u64) -> ChainCase {
     chain.rejected(name, 17, "block")
 }
 
-/// In a network whose blocks create as many coins as 64 bits hold, of which the miner has one block's.
-fn riches(name: &str, transactions: impl FnOnce(&Chain) -> Vec<SignedTransaction>) -> ChainCase {
-    let mut chain = Chain::new("riches");
+/// A block in a network whose subsidy is the largest 64-bit amount; the miner owns one subsidy.
+fn riches(name: &str, transactions: impl FnOnce(&CaseChain) -> Vec<SignedTransaction>) -> ChainCase {
+    let mut chain = CaseChain::new("riches");
     chain.good(10_000, vec![]);
     let transactions = transactions(&chain);
     chain.good(10_000, transactions);
@@ -38,9 +38,9 @@ pub(crate) fn rejected() -> Vec<ChainCase> {
     let mut replayed = funded();
     let payment = replayed.sign(MINER, 0, 1000, 2, 5);
     replayed.good(10_000, vec![payment.clone()]).good(10_000, vec![payment]);
-    let mut receiver = Chain::new("riches");
+    let mut receiver = CaseChain::new("riches");
     receiver.good(10_000, vec![]);
-    // The miner passes on all that it has before each reward, so only the receiver's balance can overflow.
+    // The miner sends all its coins away before each reward, so only the receiver's balance can overflow.
     let (all, one_more) = (receiver.sign(MINER, 0, 0, 2, u64::MAX), receiver.sign(MINER, 1, 0, 2, 1));
     receiver.good(10_000, vec![all]).good(10_000, vec![one_more]);
     vec![

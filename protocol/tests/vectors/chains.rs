@@ -1,28 +1,28 @@
-//! Makes the vectors of chains: blocks offered in order, and what becomes of them.
+//! Makes the vectors of chains: blocks offered in order, and the outcome.
 
 use quipu_protocol::encode::encode;
 use quipu_protocol::{
     Address, Amount, Block, BlockId, Body, Header, Height, Network, Reward, SignedTransaction, Target, UnixMillis,
 };
 
-use crate::form::{Bytes, ChainCase, ChainRejected, Chains};
+use crate::form::{ChainCase, ChainRejected, Chains, HexBytes};
 use crate::replay::replay;
 use crate::world::{address, network, sign, transfer};
 
 pub(crate) const COIN: u64 = quipu_protocol::amount::UNITS_PER_COIN;
 
-/// Who mines where nothing else is said, and so has coins to spend.
+/// The default miner, which therefore has coins to spend.
 pub(crate) const MINER: u8 = 1;
 
 /// The blocks of a case under construction.
-pub(crate) struct Chain {
+pub(crate) struct CaseChain {
     pub(crate) network: Network,
     name: &'static str,
     pub(crate) tip: Header,
     blocks: Vec<Vec<u8>>,
 }
 
-impl Chain {
+impl CaseChain {
     pub(crate) fn new(name: &'static str) -> Self {
         let network = network(name);
         let tip = network.genesis().header;
@@ -33,7 +33,7 @@ impl Chain {
         sign(&self.network, seed, nonce, fee, transfer(to, units))
     }
 
-    /// A block on the tip that keeps every rule that does not depend on the ledger, but has no nonce yet.
+    /// A block on the tip that keeps every rule outside the ledger, but has no nonce yet.
     pub(crate) fn draft(&self, millis: u64, transactions: Vec<SignedTransaction>) -> Block {
         let fees = transactions.iter().fold(0_u64, |sum, signed| sum.wrapping_add(signed.transaction.fee.units()));
         let amount = Amount::from_units(self.network.parameters().subsidy.units().wrapping_add(fees));
@@ -51,14 +51,14 @@ impl Chain {
         Block { header, body }
     }
 
-    /// Sets a timestamp relative to the tip's, and the target that follows.
+    /// Sets a timestamp relative to the tip's, and the target that follows from it.
     pub(crate) fn date(&self, header: &mut Header, millis: i128) {
         let timestamp = i128::from(self.tip.timestamp.0) + millis;
         header.timestamp = UnixMillis(timestamp.try_into().expect("in range"));
         header.target = self.network.retarget().target_after(self.tip.target, self.tip.timestamp, header.timestamp);
     }
 
-    /// Appends a block, after giving it a nonce; the next draft is on top of it.
+    /// Appends a block after finding its nonce; the next draft is on top of it.
     pub(crate) fn push(&mut self, block: Block) {
         let block = mined(block, true);
         self.tip = block.header;
@@ -88,7 +88,7 @@ impl Chain {
     }
 
     fn case(self, name: &str, reject: Option<ChainRejected>, now: UnixMillis) -> ChainCase {
-        let blocks: Vec<_> = self.blocks.into_iter().map(Bytes).collect();
+        let blocks: Vec<_> = self.blocks.into_iter().map(HexBytes).collect();
         let accept = match &reject {
             Some(_) => None,
             None => Some(replay(&self.network, now, &blocks).unwrap_or_else(|rejected| panic!("{name}: {rejected:?}"))),
@@ -109,7 +109,7 @@ fn now() -> UnixMillis {
     UnixMillis(quipu_protocol::Parameters::lan().genesis_time.0 + 86_400_000)
 }
 
-/// The same block with the first nonce that meets its target, or that misses it. For a target that is none, any does.
+/// The same block with the first nonce that meets its target, or misses it. For an invalid target any nonce will do.
 pub(crate) fn mined(mut block: Block, meets: bool) -> Block {
     while block.header.target.expand().is_some() && block.header.target.is_met_by(&block.header.id()) != meets {
         block.header.nonce += 1;
@@ -118,15 +118,15 @@ pub(crate) fn mined(mut block: Block, meets: bool) -> Block {
 }
 
 /// A chain on which the miner owns two coins.
-pub(crate) fn funded() -> Chain {
-    let mut chain = Chain::new("knots");
+pub(crate) fn funded() -> CaseChain {
+    let mut chain = CaseChain::new("knots");
     chain.good(20_000, vec![]).good(20_000, vec![]);
     chain
 }
 
 fn accepted() -> Vec<ChainCase> {
-    let empty = Chain::new("lan");
-    let mut genesis = Chain::new("dev");
+    let empty = CaseChain::new("lan");
+    let mut genesis = CaseChain::new("dev");
     genesis.push_bytes(encode(network("dev").genesis()));
     let mut payments = funded();
     let (one, two) = (payments.sign(MINER, 0, 1000, 2, COIN / 2), payments.sign(2, 0, 2000, 3, 7));
@@ -135,16 +135,16 @@ fn accepted() -> Vec<ChainCase> {
     payments.good(9_000, vec![one, two, record]);
     let fund = payments.sign(MINER, 1, 1000, 3, 999);
     payments.good(12_345, vec![fund]).good(0, vec![]);
-    // 3 now has 1006: it moves 1 to itself and pays 1000.
+    // Account 3 now has 1006: it moves 1 to itself and pays 1000.
     payments.good(1, vec![all]);
     let mut spend_everything = funded();
     let rest = spend_everything.sign(MINER, 0, 1000, 2, 2 * COIN - 1000);
     spend_everything.good(10_000, vec![rest]);
-    let mut retargeted = Chain::new("knots");
+    let mut retargeted = CaseChain::new("knots");
     for millis in [10_000_000, 0, 0, 5_000, 10_000, 15_000, 60_000, 1, 200_000, 9_999] {
         retargeted.good(millis, vec![]);
     }
-    let mut real = Chain::new("lan");
+    let mut real = CaseChain::new("lan");
     real.good(60_000, vec![]);
     vec![
         empty.accepted("no blocks: the chain is genesis"),
@@ -161,10 +161,10 @@ fn accepted() -> Vec<ChainCase> {
     ]
 }
 
-/// A case together with what is to come of it.
+/// A case and its expected outcome.
 struct Draft {
     name: &'static str,
-    chain: Chain,
+    chain: CaseChain,
     now: UnixMillis,
 }
 
@@ -180,7 +180,7 @@ impl Draft {
     }
 }
 
-/// A block that is some bytes longer than allowed.
+/// A block that is `over` bytes longer than allowed.
 fn at_limits(name: &'static str, over: usize) -> Draft {
     let mut chain = funded();
     let room = chain.network.block_bytes_max() + over - 132;
@@ -192,9 +192,9 @@ fn at_limits(name: &'static str, over: usize) -> Draft {
     Draft { name, chain, now: now() }
 }
 
-/// A block that is this far ahead of the clock.
+/// A block that is `millis` ahead of the clock.
 fn ahead(millis: u64) -> Draft {
-    let mut chain = Chain::new("knots");
+    let mut chain = CaseChain::new("knots");
     chain.good(1_000_000, vec![]);
     let now = UnixMillis(chain.tip.timestamp.0 - millis);
     let name =
@@ -203,7 +203,7 @@ fn ahead(millis: u64) -> Draft {
 }
 
 fn tie() -> ChainCase {
-    let mut chain = Chain::new("knots");
+    let mut chain = CaseChain::new("knots");
     let mut other = chain.draft(20_000, vec![]);
     chain.good(20_000, vec![]);
     other.body.reward.to = address(2);
@@ -226,7 +226,7 @@ fn heavier_reorganises() -> ChainCase {
 }
 
 fn fewer_blocks_with_more_work() -> ChainCase {
-    let mut chain = Chain::new("knots");
+    let mut chain = CaseChain::new("knots");
     chain.good(20_000, vec![]);
     let fork = chain.tip;
     for _ in 0..8 {
@@ -243,7 +243,7 @@ fn fewer_blocks_with_more_work() -> ChainCase {
 
 /// Cases whose fault is in the header, or in the bytes.
 fn rejected_headers() -> Vec<ChainCase> {
-    let edited = |name: &str, rule: u8, edit: &dyn Fn(&Chain, &mut Header)| {
+    let edited = |name: &str, rule: u8, edit: &dyn Fn(&CaseChain, &mut Header)| {
         let mut chain = funded();
         let mut block = chain.draft(10_000, vec![]);
         edit(&chain, &mut block.header);
@@ -254,7 +254,7 @@ fn rejected_headers() -> Vec<ChainCase> {
         |name: &str, rule: u8, compact: u32| edited(name, rule, &move |_, header| header.target = Target(compact));
     let mut lazy = funded();
     lazy.push_bytes(encode(&mined(lazy.draft(10_000, vec![]), false)));
-    let mut foreign = Chain::new("dev");
+    let mut foreign = CaseChain::new("dev");
     foreign.push_bytes(encode(network("lan").genesis()));
     vec![
         edited("version 0", 4, &|_, header| header.version = 0),

@@ -1,4 +1,4 @@
-//! Makes the vectors of encodings: each type that is hashed or that travels, and bytes that are none of them.
+//! Makes the vectors of encodings: each type that is hashed or sent, and bytes that encode none of them.
 
 use quipu_protocol::compact::{BLOCK_TRANSACTIONS_MAX, Hint, LeafHasher};
 use quipu_protocol::encode::{List, encode};
@@ -11,7 +11,7 @@ use quipu_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::form::{BadEncoding, Bytes, EncodingCase, Encodings};
+use crate::form::{BadEncoding, EncodingCase, Encodings, HexBytes};
 use crate::world::network;
 
 fn header() -> Header {
@@ -44,12 +44,12 @@ fn record(data: &[u8]) -> SignedTransaction {
     signed(Action::Record { data: data.to_vec().into() })
 }
 
-/// The list of these, whether it is a bundle or not.
+/// The plain list of these transactions, valid as a bundle or not.
 fn bundle(transactions: &[SignedTransaction]) -> Vec<u8> {
     encode(&List::from(transactions.to_vec()))
 }
 
-/// Nothing but zeros.
+/// A transaction whose key and signature are all zeros.
 fn blank(action: Action) -> SignedTransaction {
     let transaction = Transaction { sender: PublicKey::Ed25519([0; 32]), nonce: 0, fee: Amount::ZERO, action };
     SignedTransaction { transaction, signature: Signature::Ed25519([0; 64]) }
@@ -60,7 +60,7 @@ fn block() -> Block {
     Block { header: header(), body: Body { reward: reward(), transactions } }
 }
 
-/// Two short ids of 19 bits, with a hint on each: they share theirs with what else is known.
+/// Two short ids of 19 bits with a hint each, since both ids collide with other known transactions.
 fn compact() -> CompactBlock {
     let block = CheckedBlock::recall(block(), &network("lan"));
     let (hasher, id_bits) = (LeafHasher::of(block.header()), 19);
@@ -184,7 +184,7 @@ fn accepted() -> Vec<EncodingCase> {
     let case = |r#type: &str, value: Value, bytes: Vec<u8>| EncodingCase {
         r#type: r#type.to_owned(),
         value,
-        bytes: Bytes(bytes),
+        bytes: HexBytes(bytes),
     };
     let mut cases = vec![
         case("header", header_json(&header()), encode(&header())),
@@ -207,10 +207,10 @@ fn accepted() -> Vec<EncodingCase> {
     cases
 }
 
-/// `bytes` with those at `at` replaced.
-fn with(mut bytes: Vec<u8>, at: usize, new: &[u8]) -> Bytes {
+/// `bytes` with the part at `at` replaced.
+fn with(mut bytes: Vec<u8>, at: usize, new: &[u8]) -> HexBytes {
     bytes[at..at + new.len()].copy_from_slice(new);
-    Bytes(bytes)
+    HexBytes(bytes)
 }
 
 fn refused() -> Vec<BadEncoding> {
@@ -221,17 +221,17 @@ fn refused() -> Vec<BadEncoding> {
     let much = Action::Record { data: vec![0; RECORD_BYTES_MAX].into() };
     let (transfer, record) = (encode(&transfer()), encode(&record(b"knot")));
     let blocks = encode(&Request::Blocks { ids: vec![BlockId([0xe1; 32])].into() });
-    let longer = |bytes: &[u8]| Bytes([bytes, &[0]].concat());
-    let shorter = |bytes: &[u8]| Bytes(bytes[..bytes.len() - 1].to_vec());
+    let longer = |bytes: &[u8]| HexBytes([bytes, &[0]].concat());
+    let shorter = |bytes: &[u8]| HexBytes(bytes[..bytes.len() - 1].to_vec());
     let huge = u64::MAX.to_le_bytes();
     let bomb = (1_u64 << 40).to_le_bytes();
     let cases = [
-        ("nothing at all", "header", Bytes(Vec::new())),
+        ("nothing at all", "header", HexBytes(Vec::new())),
         ("a byte too few", "header", shorter(&header)),
         ("a byte too many", "header", longer(&header)),
         ("a byte too few", "block", shorter(&block)),
         ("a byte too many", "block", longer(&block)),
-        ("a header without a body", "block", Bytes(header.clone())),
+        ("a header without a body", "block", HexBytes(header.clone())),
         ("a count of transactions one too high", "block", with(block.clone(), 124, &[3])),
         ("a count of transactions one too low", "block", with(block.clone(), 124, &[1])),
         ("a decode bomb: 2^40 transactions claimed", "block", with(block.clone(), 124, &bomb)),
@@ -244,22 +244,22 @@ fn refused() -> Vec<BadEncoding> {
         ("a record one byte longer than claimed", "signed_transaction", with(record.clone(), 56, &[3])),
         ("a record one byte shorter than claimed", "signed_transaction", with(record.clone(), 56, &[5])),
         ("a decode bomb: a record of 2^40 bytes claimed", "signed_transaction", with(record, 56, &bomb)),
-        ("no transaction", "bundle", Bytes(bundle(&[]))),
-        ("more than 256 transactions", "bundle", Bytes(bundle(&vec![blank(nothing); 257]))),
-        ("more than 65,536 bytes", "bundle", Bytes(bundle(&vec![blank(much); 16]))),
-        ("a transaction without a count before it", "bundle", Bytes(transfer.clone())),
+        ("no transaction", "bundle", HexBytes(bundle(&[]))),
+        ("more than 256 transactions", "bundle", HexBytes(bundle(&vec![blank(nothing); 257]))),
+        ("more than 65,536 bytes", "bundle", HexBytes(bundle(&vec![blank(much); 16]))),
+        ("a transaction without a count before it", "bundle", HexBytes(transfer.clone())),
         ("a count of transactions one too high", "bundle", with(one.clone(), 0, &[2])),
         ("a byte too few", "bundle", shorter(&one)),
         ("a byte too many", "bundle", longer(&one)),
         ("a decode bomb: 2^64 - 1 transactions claimed", "bundle", with(one, 0, &huge)),
         ("an unknown request", "request", with(request.clone(), 0, &[6])),
         ("a request with a byte too many", "request", longer(&request)),
-        ("a tag of one byte, as a varint form would have it", "request", Bytes(vec![3])),
+        ("a tag of one byte, as a varint form would have it", "request", HexBytes(vec![3])),
         ("a decode bomb: 2^64 - 1 ids, a product that wraps", "request", with(blocks, 4, &huge)),
         ("an unknown response", "response", with(response.clone(), 0, &[9])),
         ("a byte too few", "response", shorter(&response)),
     ];
-    let case = |(name, r#type, bytes): (&str, &str, Bytes)| BadEncoding {
+    let case = |(name, r#type, bytes): (&str, &str, HexBytes)| BadEncoding {
         name: name.to_owned(),
         r#type: r#type.to_owned(),
         bytes,
@@ -267,13 +267,13 @@ fn refused() -> Vec<BadEncoding> {
     cases.into_iter().chain(refused_announcements()).map(case).collect()
 }
 
-/// Of a block with two short ids of 19 bits, which take five bytes, and a hint for each.
-fn refused_announcements() -> Vec<(&'static str, &'static str, Bytes)> {
+/// Damaged announcements of a block with two short ids of 19 bits, which take five bytes, and a hint for each.
+fn refused_announcements() -> Vec<(&'static str, &'static str, HexBytes)> {
     const ID_BITS: usize = 4 + 96 + 28;
     const IDS: usize = ID_BITS + 1 + 8;
     const HINTS: usize = IDS + 5 + 8;
     let good = encode(&Announcement::Compact(compact()));
-    let bytes = |head: &[u8], middle: &[u8], tail: &[u8]| Bytes([head, middle, tail].concat());
+    let bytes = |head: &[u8], middle: &[u8], tail: &[u8]| HexBytes([head, middle, tail].concat());
     let ids = |id_bits: u8, ids: &[u8]| {
         let count = (ids.len() as u64).to_le_bytes();
         bytes(&good[..ID_BITS], &[&[id_bits][..], &count, ids].concat(), &[0; 8])
@@ -283,7 +283,7 @@ fn refused_announcements() -> Vec<(&'static str, &'static str, Bytes)> {
     let huge = u64::MAX.to_le_bytes();
     let cases = [
         ("an unknown announcement", with(good.clone(), 0, &[2])),
-        ("a byte too few", Bytes(good[..good.len() - 1].to_vec())),
+        ("a byte too few", HexBytes(good[..good.len() - 1].to_vec())),
         ("a byte too many", bytes(&good, &[0], &[])),
         ("short ids of no bits", ids(0, &[])),
         ("short ids of 15 bits", ids(15, &[0; 2])),

@@ -1,4 +1,4 @@
-//! The form of the vector files. Fields are written in the order in which they stand here.
+//! The form of the vector files. Fields are written in the order declared here.
 //!
 //! Numbers that may exceed 53 bits are decimal strings, compact targets are `0x` and eight hex digits, hashes and
 //! ids are 64 hex digits, amounts are in units.
@@ -9,19 +9,19 @@ use serde_json::Value;
 
 /// Bytes: a hex string, or a list of hex strings and runs of one byte, to be joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bytes(pub Vec<u8>);
+pub(crate) struct HexBytes(pub Vec<u8>);
 
-/// Shorter runs are written out.
+/// The shortest run that is written as a run; shorter ones are written out.
 const RUN_BYTES_MIN: usize = 128;
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Part {
+enum BytesPart {
     Hex(String),
     Run { repeat: String, times: usize },
 }
 
-impl Serialize for Bytes {
+impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (mut parts, mut plain) = (Vec::new(), Vec::new());
         for run in self.0.chunk_by(|one, other| one == other) {
@@ -29,32 +29,32 @@ impl Serialize for Bytes {
                 plain.extend(run);
                 continue;
             }
-            parts.push(Part::Hex(hex::encode(std::mem::take(&mut plain))));
-            parts.push(Part::Run { repeat: hex::encode(&run[..1]), times: run.len() });
+            parts.push(BytesPart::Hex(hex::encode(std::mem::take(&mut plain))));
+            parts.push(BytesPart::Run { repeat: hex::encode(&run[..1]), times: run.len() });
         }
         if parts.is_empty() {
             return serializer.serialize_str(&hex::encode(plain));
         }
-        parts.push(Part::Hex(hex::encode(plain)));
+        parts.push(BytesPart::Hex(hex::encode(plain)));
         parts.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Bytes {
+impl<'de> Deserialize<'de> for HexBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Form {
             Whole(String),
-            Parts(Vec<Part>),
+            Parts(Vec<BytesPart>),
         }
         let bytes = match Form::deserialize(deserializer)? {
             Form::Whole(text) => hex::decode(text),
             Form::Parts(parts) => parts
                 .into_iter()
                 .map(|part| match part {
-                    Part::Hex(text) => hex::decode(text),
-                    Part::Run { repeat, times } => hex::decode(repeat).map(|run| run.repeat(times)),
+                    BytesPart::Hex(text) => hex::decode(text),
+                    BytesPart::Run { repeat, times } => hex::decode(repeat).map(|run| run.repeat(times)),
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map(|parts| parts.concat()),
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// Declares plain records that are written and read.
+/// Declares plain structs that are written and read.
 macro_rules! records {
     ($($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty),* $(,)? })*) => {$(
         $(#[$doc])*
@@ -82,15 +82,15 @@ records! {
         reward_ids: Vec<RewardIdCase>,
         short_ids: Vec<ShortIdCase>,
     }
-    Tagged { tag: String, message: Bytes, hash: String }
-    BlockIdCase { header: Bytes, id: String }
-    ShortIdCase { header: Bytes, leaf: String, hash: String }
-    RewardIdCase { parent: String, reward: Bytes, id: String, leaf: String }
+    Tagged { tag: String, message: HexBytes, hash: String }
+    BlockIdCase { header: HexBytes, id: String }
+    ShortIdCase { header: HexBytes, leaf: String, hash: String }
+    RewardIdCase { parent: String, reward: HexBytes, id: String, leaf: String }
 
     /// `addresses.json`
     Addresses { about: String, of_keys: Vec<KeyCase>, accepted: Vec<AddressCase>, refused: Vec<String> }
     KeyCase { public_key: String, address: String }
-    AddressCase { text: String, bytes: Bytes }
+    AddressCase { text: String, bytes: HexBytes }
 
     /// `amounts.json`
     Amounts { about: String, shown: Vec<AmountCase>, accepted: Vec<AmountCase>, refused: Vec<String> }
@@ -119,7 +119,7 @@ records! {
 
     /// `merkle.json`
     Merkle { about: String, cases: Vec<MerkleCase> }
-    MerkleCase { leaves: Vec<Bytes>, root: String }
+    MerkleCase { leaves: Vec<HexBytes>, root: String }
 
     /// `networks.json`
     Networks { about: String, cases: Vec<NetworkCase> }
@@ -133,24 +133,24 @@ records! {
         subsidy: String,
         fee_min: String,
         block_bytes_max: u32,
-        encoding: Bytes,
+        encoding: HexBytes,
         hash: String,
-        genesis: Bytes,
+        genesis: HexBytes,
         genesis_id: String,
         tag: String,
     }
 
     /// `encodings.json`
     Encodings { about: String, accepted: Vec<EncodingCase>, refused: Vec<BadEncoding> }
-    EncodingCase { r#type: String, value: Value, bytes: Bytes }
-    BadEncoding { name: String, r#type: String, bytes: Bytes }
+    EncodingCase { r#type: String, value: Value, bytes: HexBytes }
+    BadEncoding { name: String, r#type: String, bytes: HexBytes }
 
     /// `transactions.json`
     Transactions { about: String, cases: Vec<TransactionCase> }
     TransactionCase {
         name: String,
         network: String,
-        bytes: Bytes,
+        bytes: HexBytes,
         #[serde(skip_serializing_if = "Option::is_none")]
         accept: Option<TransactionAccepted>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,7 +164,7 @@ records! {
         name: String,
         network: String,
         now: String,
-        blocks: Vec<Bytes>,
+        blocks: Vec<HexBytes>,
         #[serde(skip_serializing_if = "Option::is_none")]
         accept: Option<ChainAccepted>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,10 +178,10 @@ records! {
     Records { about: String, read: Vec<RecordCase>, refused: Vec<RefusedRecord> }
     RecordCase {
         name: String,
-        data: Bytes,
+        data: HexBytes,
         says: RecordFacts,
         #[serde(skip_serializing_if = "Option::is_none")]
-        written: Option<Bytes>,
+        written: Option<HexBytes>,
     }
     /// `content` is an object with one of `text`, `file` (`sha256`, `name`, `size`), `json` (as typed), `bytes` (hex).
     RecordFacts { tags: Vec<String>, content: Value, content_hash: String }
@@ -218,7 +218,7 @@ records! {
     ReceiptRejected { unreadable: bool, reason: String }
 }
 
-/// Reads a vector file, after checking that it holds exactly what `made` says. With `QUIPU_BLESS` set, writes it first.
+/// Reads a vector file, after checking that it equals `made`. With `QUIPU_BLESS` set, writes it first.
 pub(crate) fn read_or_bless<T: Serialize + DeserializeOwned>(name: &str, made: &T) -> T {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name);
     let text = serde_json::to_string_pretty(made).expect("plain records") + "\n";

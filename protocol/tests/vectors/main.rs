@@ -1,5 +1,5 @@
-//! The vectors in `vectors/`: made from code with fixed keys, compared with what is in the files, then read from the
-//! files and judged by the library.
+//! The vectors in `vectors/`: made from code with fixed keys, compared with the files, then read from the files and
+//! judged by the library.
 //!
 //! `QUIPU_BLESS=1 cargo test -p quipu-protocol --test vectors` writes the files. They change only when the protocol
 //! does.
@@ -135,7 +135,7 @@ fn networks() {
     }
 }
 
-/// Decodes as the type of that name and encodes again.
+/// Decodes bytes as the named type and encodes the value again.
 fn recode(r#type: &str, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     fn one<T: bincode::Encode + bincode::Decode<()>>(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         decode::<T>(bytes, RESPONSE_BYTES_MAX).map(|value| encode(&value))
@@ -151,7 +151,7 @@ fn recode(r#type: &str, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         "announcement" => one::<Announcement>(bytes),
         "request" => one::<Request>(bytes),
         "response" => one::<Response>(bytes),
-        other => panic!("{other} is no type of the encodings"),
+        other => panic!("{other} is not a type of the encodings"),
     }
 }
 

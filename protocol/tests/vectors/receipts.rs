@@ -1,4 +1,4 @@
-//! Makes the vectors of receipts: texts that prove something, and texts that prove nothing, with the reason.
+//! Makes the vectors of receipts: texts with the proof in them, and texts that prove nothing, with the reason.
 
 use quipu_protocol::hash::sha256;
 use quipu_protocol::merkle::{self, Step};
@@ -6,7 +6,7 @@ use quipu_protocol::receipt::{Proof, ReceiptError};
 use quipu_protocol::record::{Content, Record};
 use quipu_protocol::{Action, Header, LeafHash, SignedTransaction, Target};
 
-use crate::chains::{Chain, MINER};
+use crate::chains::{CaseChain, MINER};
 use crate::form::{ReceiptAccepted, ReceiptCase, ReceiptRejected, Receipts};
 use crate::records;
 use crate::world::{sign, transfer};
@@ -22,16 +22,16 @@ fn report() -> Record {
     Record { tags: vec!["lot-17".parse().expect("a tag")], content }
 }
 
-/// Blocks on genesis, each so many milliseconds after the one before. The transactions are in the block at `at`, counted
-/// from 1, and the receipt is for the one at `position` of them.
+/// A chain on genesis, each block `millis` after the one before. The transactions are in block number `at`, from 1, and
+/// the receipt is for the one at `position`.
 fn receipt(
     network: &'static str,
     millis: &[u64],
     at: usize,
-    transactions: impl Fn(&Chain) -> Vec<SignedTransaction>,
+    transactions: impl Fn(&CaseChain) -> Vec<SignedTransaction>,
     position: usize,
 ) -> Receipt {
-    let mut chain = Chain::new(network);
+    let mut chain = CaseChain::new(network);
     let (mut headers, mut leaves) = (vec![chain.tip], Vec::new());
     let transactions = transactions(&chain);
     for (height, millis) in (1..).zip(millis) {
@@ -53,9 +53,9 @@ pub(crate) fn fixed() -> Receipt {
     receipt("dev", &[1000; 4], 1, |chain| vec![sign(&chain.network, MINER, 0, 0, record(&text))], 0)
 }
 
-/// A file's fingerprint, the second of three transactions in the third of six blocks of a network that retargets.
+/// A file's fingerprint: the second of three transactions in the third of six blocks of a network that retargets.
 pub(crate) fn retargeted() -> Receipt {
-    let transactions = |chain: &Chain| {
+    let transactions = |chain: &CaseChain| {
         let sign = |nonce, action| sign(&chain.network, MINER, nonce, 1000, action);
         vec![sign(0, transfer(2, 5)), sign(1, record(&report())), sign(2, transfer(3, 7))]
     };
@@ -66,7 +66,7 @@ fn moved() -> Receipt {
     receipt("knots", &[20_000, 12_000], 2, |chain| vec![chain.sign(MINER, 0, 1000, 2, 17)], 0)
 }
 
-/// The same with another last header, for which the receipt says that it was made.
+/// The same receipt with another last header, whose id it names as its tip.
 fn with_last(mut receipt: Receipt, meets: bool, edit: impl FnOnce(&mut Header, &Header)) -> Receipt {
     let [.., parent, last] = receipt.headers.as_mut_slice() else { unreachable!("at least two headers") };
     edit(last, parent);
@@ -82,7 +82,7 @@ fn edited(mut receipt: Receipt, edit: impl FnOnce(&mut Receipt)) -> Receipt {
     receipt
 }
 
-/// What is read, but not so.
+/// Readable receipts with an untrue claim.
 fn refuted() -> Vec<(&'static str, &'static str, Receipt)> {
     let signed_as = |fee, action: &dyn Fn() -> Action| {
         receipt("knots", &[20_000], 1, |chain| vec![sign(&chain.network, MINER, 0, fee, action())], 0)
@@ -158,7 +158,7 @@ fn refuted() -> Vec<(&'static str, &'static str, Receipt)> {
     ]
 }
 
-/// What is no receipt, or not written as one.
+/// Texts that are not a receipt, or not written as one.
 fn unreadable() -> Vec<(&'static str, &'static str, String)> {
     let text = fixed().to_json();
     let replaced = |from: &str, to: &str| {
@@ -224,7 +224,7 @@ pub(crate) fn receipts() -> Receipts {
     }
 }
 
-/// What the library says.
+/// The library's verdict.
 pub(crate) fn judge(text: &[u8]) -> Result<ReceiptAccepted, ReceiptRejected> {
     let proof = Receipt::read(text).and_then(|receipt| receipt.verify());
     proof.map(|proof| facts(&proof)).map_err(|error: ReceiptError| ReceiptRejected {

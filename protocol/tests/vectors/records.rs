@@ -1,14 +1,14 @@
-//! Makes the vectors of what records say.
+//! Makes the vectors of records' data.
 
 use quipu_protocol::hash::sha256;
 use quipu_protocol::record::{Content, JSON_DEPTH_MAX, Record, RecordError, TAGS_MAX, Tag};
 use serde_json::{Value, json};
 
-use crate::form::{Bytes, RecordCase, RecordFacts, Records, RefusedRecord};
+use crate::form::{HexBytes, RecordCase, RecordFacts, Records, RefusedRecord};
 
 const HASH: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // of abc
 
-/// A record as the vectors write it.
+/// A record in the form of the vectors.
 pub(crate) fn facts(record: &Record) -> RecordFacts {
     let content = match &record.content {
         Content::Text(text) => json!({ "text": text }),
@@ -22,7 +22,7 @@ pub(crate) fn facts(record: &Record) -> RecordFacts {
     RecordFacts { tags, content, content_hash: hex::encode(record.content_hash()) }
 }
 
-/// The record that the vectors wrote.
+/// The record that the vectors describe.
 pub(crate) fn from_facts(facts: &RecordFacts) -> Record {
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
     let (kind, value) = facts.content.as_object().and_then(|object| object.iter().next()).expect("one kind of content");
@@ -35,12 +35,12 @@ pub(crate) fn from_facts(facts: &RecordFacts) -> Record {
             name: text(&value["name"]),
             size: crate::number(&text(&value["size"])),
         },
-        other => panic!("{other} is no kind of content"),
+        other => panic!("{other} is not a kind of content"),
     };
     Record { tags: facts.tags.iter().map(|tag| tag.parse().expect("a tag")).collect(), content }
 }
 
-/// A word for each reason.
+/// The vectors' word for each reason.
 pub(crate) fn reason(error: &RecordError) -> &'static str {
     match error {
         RecordError::TooLong { .. } => "too_long",
@@ -58,7 +58,7 @@ fn nested(levels: usize) -> String {
     "[".repeat(levels) + &"]".repeat(levels)
 }
 
-/// Data, and what it says: nothing stands for the data itself as text.
+/// Data and the record in it: `None` stands for the data itself as text.
 fn read() -> Vec<(&'static str, String, Option<Record>)> {
     let record = |tags: &[&str], content| {
         let tags = tags.iter().map(|tag| tag.parse().expect("a tag")).collect();
@@ -152,19 +152,19 @@ pub(crate) fn records() -> Records {
         .into_iter()
         .map(|(name, data, record)| {
             let says = facts(&record.unwrap_or_else(|| Record::text(data.as_str())));
-            RecordCase { name: name.to_owned(), data: Bytes(data.into_bytes()), says, written: None }
+            RecordCase { name: name.to_owned(), data: HexBytes(data.into_bytes()), says, written: None }
         })
         .collect();
     let plain = br#"{"quipu":1,"text":"x"}"#.to_vec();
     cases.push(RecordCase {
         name: "an envelope that nobody needs: written without".to_owned(),
-        data: Bytes(plain),
+        data: HexBytes(plain),
         says: facts(&Record::text("x")),
-        written: Some(Bytes(b"x".to_vec())),
+        written: Some(HexBytes(b"x".to_vec())),
     });
     let raw = vec![b'{', 0xff, 0];
     let says = facts(&Record { tags: vec![], content: Content::Bytes(raw.clone()) });
-    cases.push(RecordCase { name: "bytes that are no text".to_owned(), data: Bytes(raw), says, written: None });
+    cases.push(RecordCase { name: "bytes that are no text".to_owned(), data: HexBytes(raw), says, written: None });
     let refused = refused().into_iter().map(|(name, tags, content, reason)| RefusedRecord {
         name: name.to_owned(),
         tags,

@@ -1,23 +1,23 @@
-//! A slow and simple node: takes blocks in order, keeps every state, follows the most work.
+//! A slow and simple node that accepts blocks in order, keeps every state and follows the most work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_protocol::check::{check_block_bytes, check_header_in_context, check_header_time};
 use quipu_protocol::{Address, Blame, BlockId, Header, Ledger, Network, UnixMillis, Violation, Work};
 
-use crate::form::{AccountCase, Bytes, ChainAccepted, ChainRejected};
+use crate::form::{AccountCase, ChainAccepted, ChainRejected, HexBytes};
 
-struct Node {
+struct ReplayedBlock {
     header: Header,
     work: Work,
     ledger: Ledger,
     touched: BTreeSet<Address>,
 }
 
-/// Offers the blocks one after the other. Stops at the first that breaks a rule.
-pub(crate) fn replay(network: &Network, now: UnixMillis, blocks: &[Bytes]) -> Result<ChainAccepted, ChainRejected> {
+/// Offers the blocks in order. Stops at the first that breaks a rule.
+pub(crate) fn replay(network: &Network, now: UnixMillis, blocks: &[HexBytes]) -> Result<ChainAccepted, ChainRejected> {
     let genesis = network.genesis().header;
-    let root = Node { header: genesis, work: Work::ZERO, ledger: Ledger::default(), touched: BTreeSet::new() };
+    let root = ReplayedBlock { header: genesis, work: Work::ZERO, ledger: Ledger::default(), touched: BTreeSet::new() };
     let mut nodes = BTreeMap::from([(network.genesis_id(), root)]);
     let mut tip = network.genesis_id();
     for (at, bytes) in blocks.iter().enumerate() {
@@ -49,13 +49,13 @@ pub(crate) fn replay(network: &Network, now: UnixMillis, blocks: &[Bytes]) -> Re
     })
 }
 
-/// `None` for a block that is known already.
+/// Accepts a block and returns its id, or `None` if it is known already.
 fn accept(
-    nodes: &BTreeMap<BlockId, Node>,
+    nodes: &BTreeMap<BlockId, ReplayedBlock>,
     network: &Network,
     now: UnixMillis,
     bytes: &[u8],
-) -> Result<Option<(BlockId, Node)>, Violation> {
+) -> Result<Option<(BlockId, ReplayedBlock)>, Violation> {
     let block = check_block_bytes(bytes, network)?;
     if nodes.contains_key(&block.id()) {
         return Ok(None);
@@ -68,7 +68,7 @@ fn accept(
     let (mut ledger, mut touched) = (parent.ledger.clone(), parent.touched.clone());
     ledger.apply(&delta);
     touched.extend(delta.changes.iter().map(|change| change.address));
-    Ok(Some((block.id(), Node { header, work: parent.work + header.target.work(), ledger, touched })))
+    Ok(Some((block.id(), ReplayedBlock { header, work: parent.work + header.target.work(), ledger, touched })))
 }
 
 fn blame_word(blame: Blame) -> &'static str {

@@ -1,4 +1,4 @@
-//! Every rule stands in the specification, in one variant, and in the vectors.
+//! Every rule has a place in the specification, one variant, and vectors.
 
 use std::collections::BTreeSet;
 use std::mem::discriminant;
@@ -96,10 +96,10 @@ fn each_rule_stands_in_the_specification() {
         }
     }
     let beyond = format!("R{}", one_of_each().len() + 1);
-    assert!(!readme.contains(&beyond), "{beyond} is no rule");
+    assert!(!readme.contains(&beyond), "{beyond} is not a rule");
 }
 
-/// Vector files with the rules that reject something in them.
+/// Pairs of a vector file and a rule that rejects something in it.
 fn rejections() -> BTreeSet<(String, String)> {
     let name = |file: &str, rule: String| (file.to_owned(), rule);
     let mut found = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Receipts that were changed: nothing but blanks can be, and the reason fits what was.
+//! Changed receipts: only changes of blanks are accepted, and the reason fits the change.
 
 use quipu_protocol::receipt::ReceiptError;
 use rand_chacha::ChaCha20Rng;
@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::receipts::{Receipt, fixed, retargeted};
 
-/// How many random corruptions are tried.
+/// The number of random corruptions.
 const CORRUPTIONS: usize = 10_000;
 
 fn judge(text: &[u8]) -> Result<Receipt, ReceiptError> {
@@ -14,7 +14,7 @@ fn judge(text: &[u8]) -> Result<Receipt, ReceiptError> {
     receipt.verify().map(|_| receipt)
 }
 
-/// Which part of the text a byte is in: the field, and the number of the header for headers.
+/// The part of the text that a byte is in: the field, and for headers their number.
 fn part_of(text: &str, at: usize) -> String {
     let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
@@ -30,7 +30,7 @@ fn part_of(text: &str, at: usize) -> String {
     }
 }
 
-/// Reasons that fit a change in a part, of a receipt whose text can still be read.
+/// The reasons that fit a change in a part, for a receipt that can still be read.
 fn fitting(part: &str, headers: usize) -> Vec<&'static str> {
     let own = ["header_version", "height", "time", "target", "work"];
     match part {

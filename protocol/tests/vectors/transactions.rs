@@ -5,10 +5,10 @@ use quipu_protocol::encode::encode;
 use quipu_protocol::transaction::RECORD_BYTES_MAX;
 use quipu_protocol::{Action, Amount, PublicKey, Signature, SignedTransaction};
 
-use crate::form::{Bytes, TransactionAccepted, TransactionCase, Transactions};
+use crate::form::{HexBytes, TransactionAccepted, TransactionCase, Transactions};
 use crate::world::{address, network, record, sign, transfer};
 
-/// Made in this file by hand, so that what the library says can't slip in as what is wanted.
+/// The expected outcome, stated by hand in this file, so that the library's own answer cannot become the expectation.
 enum Want {
     Accept,
     Reject(u8),
@@ -34,7 +34,7 @@ fn bytes_32(hex: &str) -> [u8; 32] {
     hex::decode(hex).expect("hex").try_into().expect("32 bytes")
 }
 
-/// A transfer that is "signed" by a key and a commitment of our choice and the scalar 0.
+/// A transfer "signed" with a chosen key, a chosen commitment and the scalar 0.
 fn crafted(key: &str, commitment: &str) -> SignedTransaction {
     let mut signed = sign(&network("dev"), 1, 0, 0, transfer(2, 5));
     signed.transaction.sender = PublicKey::Ed25519(bytes_32(key));
@@ -42,7 +42,7 @@ fn crafted(key: &str, commitment: &str) -> SignedTransaction {
     signed
 }
 
-/// The same signature with the group's order added to its scalar: the equation still holds.
+/// The same signature with the group's order added to its scalar, for which the equation still holds.
 fn malleated(mut signed: SignedTransaction) -> SignedTransaction {
     let Signature::Ed25519(mut bytes) = signed.signature;
     let mut carry = 0;
@@ -139,7 +139,7 @@ pub(crate) fn transactions() -> Transactions {
             Accept => (Some(judge(on, &bytes).unwrap_or_else(|rule| panic!("{name}: {rule}"))), None),
             Reject(rule) => (None, Some(format!("R{rule}"))),
         };
-        TransactionCase { name: name.to_owned(), network: on.to_owned(), bytes: Bytes(bytes), accept, reject }
+        TransactionCase { name: name.to_owned(), network: on.to_owned(), bytes: HexBytes(bytes), accept, reject }
     };
     Transactions {
         about: "Bytes that are offered as a transaction on its own: accepted by R1, R3, R8, R9 and R10, or the rule \
@@ -149,7 +149,7 @@ pub(crate) fn transactions() -> Transactions {
     }
 }
 
-/// What the library says: identifiers, or the rule that is broken.
+/// The library's verdict: identifiers, or the broken rule.
 pub(crate) fn judge(on: &str, bytes: &[u8]) -> Result<TransactionAccepted, String> {
     let checked = check_transaction_bytes(bytes, &network(on)).map_err(|violation| format!("R{}", violation.rule()))?;
     Ok(TransactionAccepted {

@@ -17,7 +17,7 @@ pub(crate) fn hashes() -> Hashes {
     let tagged = ["quipu network 1", "quipu reward 1", ""].map(|tag| {
         let message = if tag.is_empty() { Vec::new() } else { b"abc".to_vec() };
         let hash = hex::encode(tagged_hash(tag, &[&message]));
-        Tagged { tag: tag.to_owned(), message: Bytes(message), hash }
+        Tagged { tag: tag.to_owned(), message: HexBytes(message), hash }
     });
     let header = Header {
         version: 1,
@@ -29,16 +29,16 @@ pub(crate) fn hashes() -> Hashes {
         nonce: u64::MAX - 1,
     };
     let block_ids = [header, network("lan").genesis().header, network("dev").genesis().header]
-        .map(|header| BlockIdCase { header: Bytes(encode(&header)), id: header.id().to_string() });
+        .map(|header| BlockIdCase { header: HexBytes(encode(&header)), id: header.id().to_string() });
     let reward = Reward { to: Address([0x33; 20]), amount: Amount::COIN };
     let reward_ids = [BlockId([0; 32]), header.id()].map(|parent| RewardIdCase {
         parent: parent.to_string(),
-        reward: Bytes(encode(&reward)),
+        reward: HexBytes(encode(&reward)),
         id: reward.id(&parent).to_string(),
         leaf: reward.leaf().to_string(),
     });
     let short_ids = [[0; 32], [0x44; 32], header.id().0].map(LeafHash).map(|leaf| ShortIdCase {
-        header: Bytes(encode(&header)),
+        header: HexBytes(encode(&header)),
         leaf: leaf.to_string(),
         hash: LeafHasher::of(&header).hash(&leaf).to_string(),
     });
@@ -70,7 +70,7 @@ pub(crate) fn addresses() -> Addresses {
     ];
     let accepted = accepted.map(|text| {
         let address: Address = text.parse().expect("a valid address");
-        AddressCase { text: text.to_owned(), bytes: Bytes(address.0.to_vec()) }
+        AddressCase { text: text.to_owned(), bytes: HexBytes(address.0.to_vec()) }
     });
     let refused = [
         "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAec", // last digit
@@ -244,7 +244,7 @@ pub(crate) fn merkle_trees() -> Merkle {
     lists.push(repeated);
     let case = |leaves: Vec<Vec<u8>>| {
         let root = merkle::root(leaves.iter().map(|bytes| merkle::leaf(bytes))).to_string();
-        MerkleCase { leaves: leaves.into_iter().map(Bytes).collect(), root }
+        MerkleCase { leaves: leaves.into_iter().map(HexBytes).collect(), root }
     };
     Merkle {
         about: "Roots over leaves given as the bytes that are hashed. Up to eight leaves these are the cases of \
@@ -267,9 +267,9 @@ pub(crate) fn networks() -> Networks {
             subsidy: parameters.subsidy.units().to_string(),
             fee_min: parameters.fee_min.units().to_string(),
             block_bytes_max: parameters.block_bytes_max,
-            encoding: Bytes(parameters.encoding()),
+            encoding: HexBytes(parameters.encoding()),
             hash: parameters.hash().to_string(),
-            genesis: Bytes(encode(network.genesis())),
+            genesis: HexBytes(encode(network.genesis())),
             genesis_id: network.genesis_id().to_string(),
             tag: network.tag(),
         }

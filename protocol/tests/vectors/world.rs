@@ -1,4 +1,4 @@
-//! The networks, keys and transactions of which vectors are made.
+//! The networks, keys and transactions of the vectors.
 
 use quipu_protocol::{
     Action, Address, Amount, Millis, Network, Parameters, SecretKey, SignedTransaction, Target, Transaction,

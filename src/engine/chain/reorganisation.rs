@@ -1,59 +1,59 @@
-//! What is remembered while the ledger is between two chains: where it came from, and what left the best chain.
+//! The state of a reorganisation: the tip that it left, and the disconnected blocks.
 //!
-//! The blocks that left are kept so that their transactions can wait again, up to [`LEFT_BYTES_MAX`]. Beyond that the newest
-//! are forgotten, since what an account sent later cannot be mined without what it sent before. Of those, the transactions
-//! of the node's own account are kept all the same, up to [`OWN_LEFT_BYTES_MAX`]: they were acknowledged.
+//! The disconnected blocks are kept, up to [`LEFT_BYTES_MAX`], so that their transactions can become pending again.
+//! Beyond that the newest are forgotten, since later transactions of an account cannot be mined without its earlier
+//! ones. The own account's transactions are kept even then, up to [`OWN_LEFT_BYTES_MAX`]: they were acknowledged.
 
 use std::sync::Arc;
 
 use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta};
 
-use super::super::index::{BlockRef, Index};
-use super::told::{LeftBlock, Told};
-use super::{Chain, Progress, Reorganised};
+use super::super::header_tree::{BlockRef, HeaderTree};
+use super::rolled_back::{LeftBlock, RollbackReport};
+use super::{Chain, ChainAdvance, Reorganised};
 
-/// Encoded length of the blocks whose transactions wait again after a reorganisation, in bytes.
+/// Encoded length, in bytes, of the kept blocks, whose transactions become pending again after a reorganisation.
 pub(crate) const LEFT_BYTES_MAX: usize = 32 << 20;
 
-/// Encoded length of the own account's transactions that are kept of forgotten blocks, in bytes: more than may wait of
-/// one account.
+/// Encoded length, in bytes, of the own account's transactions that are kept from forgotten blocks: more than one
+/// account may have pending.
 pub(crate) const OWN_LEFT_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Debug)]
 pub(super) struct Reorganisation {
     pub(super) old_tip: BlockRef,
-    /// Blocks of the old chain that were taken off, newest first.
+    /// The disconnected blocks of the old chain, newest first.
     left: Vec<Left>,
     /// How many of the newest have been forgotten.
     forgotten: usize,
     forgotten_transactions: usize,
     bytes: usize,
-    /// The own account's in forgotten blocks, newest first.
+    /// The own account's transactions in forgotten blocks, newest first.
     own: Vec<(BlockRef, CheckedTransaction)>,
     own_bytes: usize,
-    /// What the user is to be told of, as soon as a block of another chain is connected above those that left.
-    told: Option<Told>,
+    /// The transactions to report to the user, from the first connected block of another chain on.
+    report: Option<RollbackReport>,
 }
 
-/// A block of the old chain that was taken off.
+/// A disconnected block of the old chain.
 #[derive(Debug)]
 struct Left {
     block: BlockRef,
-    /// None if it is forgotten.
+    /// `None` if the block is forgotten.
     body: Option<Arc<CheckedBlock>>,
-    /// Whether it changed the own account, as every transaction of or to it does.
+    /// Whether it changed the own account, as every transaction from or to it does.
     has_own: bool,
 }
 
 impl Reorganisation {
     fn leaving(old_tip: BlockRef) -> Self {
         let (left, own) = (Vec::new(), Vec::new());
-        Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, own, own_bytes: 0, told: None }
+        Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, own, own_bytes: 0, report: None }
     }
 
-    /// Whether a block is one of the old chain that was taken off.
-    fn has_left(&self, block: BlockRef, index: &Index) -> bool {
-        let depth = index.height(self.old_tip).0.checked_sub(index.height(block).0);
+    /// Whether a block is one of the disconnected ones of the old chain.
+    fn has_left(&self, block: BlockRef, tree: &HeaderTree) -> bool {
+        let depth = tree.height(self.old_tip).0.checked_sub(tree.height(block).0);
         depth.and_then(|depth| self.left.get(depth as usize)).is_some_and(|left| left.block == block)
     }
 
@@ -61,7 +61,7 @@ impl Reorganisation {
     fn forget(&mut self, own: &Address) {
         while self.bytes > LEFT_BYTES_MAX && self.forgotten + 1 < self.left.len() {
             let Left { block, body, has_own } = &mut self.left[self.forgotten];
-            let (block, body) = (*block, body.take().expect("it was not forgotten yet"));
+            let (block, body) = (*block, body.take().expect("only newer blocks are forgotten"));
             self.forgotten += 1;
             self.bytes -= body.length();
             self.forgotten_transactions += body.transactions().len();
@@ -77,11 +77,11 @@ impl Reorganisation {
 }
 
 impl Chain {
-    /// A block was taken off, and with it what it had changed.
+    /// Records that a block was disconnected, with the delta that was reverted.
     pub(super) fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>, delta: &Delta) {
         let reorganisation = self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(block));
-        let next = reorganisation.left.last().map_or(reorganisation.old_tip, |last| self.index.parent(last.block));
-        // Those of branches that turned out bad, and those of the old chain that come off a second time, are nothing new.
+        let next = reorganisation.left.last().map_or(reorganisation.old_tip, |last| self.tree.parent(last.block));
+        // Blocks of branches that turned out bad, and blocks of the old chain that are disconnected again, are not new.
         if block == next {
             let has_own = delta.changes.binary_search_by_key(&self.own, |change| change.address).is_ok();
             reorganisation.bytes += body.length();
@@ -91,50 +91,51 @@ impl Chain {
         self.note_moved(block, &body, false);
     }
 
-    /// Encoded length of the blocks that a reorganisation keeps so far, in bytes.
+    /// Encoded length, in bytes, of the blocks that the present reorganisation keeps.
     pub(crate) fn left_bytes(&self) -> usize {
         self.reorganisation.as_ref().map_or(0, |reorganisation| reorganisation.bytes)
     }
 
-    /// A block was connected, in a reorganisation or after one that has just ended.
-    pub(super) fn note_connected(&mut self, block: BlockRef, body: &CheckedBlock, progress: &mut Progress) {
+    /// Records that a block was connected, during a reorganisation or right after one.
+    pub(super) fn note_connected(&mut self, block: BlockRef, body: &CheckedBlock, progress: &mut ChainAdvance) {
         match &mut progress.reorganised {
-            Some(ended) => ended.told.note(body, true),
+            Some(ended) => ended.report.note(body, true),
             None => self.note_moved(block, body, true),
         }
     }
 
-    /// Keeps up to date what the user is to be told of.
+    /// Keeps the report to the user up to date.
     fn note_moved(&mut self, block: BlockRef, body: &CheckedBlock, is_connected: bool) {
         let Some(reorganisation) = &mut self.reorganisation else { return };
-        let told = reorganisation.told.take();
-        // Below a block of the old chain is nothing else, and above it nothing yet: no transaction is mined again.
-        if !reorganisation.has_left(block, &self.index) {
-            let mut told = told.unwrap_or_else(|| self.choose_told());
-            told.note(body, is_connected);
-            self.reorganisation.as_mut().expect("it is under way").told = Some(told);
+        let report = reorganisation.report.take();
+        // Only blocks of the old chain are below a disconnected one, and none above it yet: no transaction is mined
+        // again.
+        if !reorganisation.has_left(block, &self.tree) {
+            let mut report = report.unwrap_or_else(|| self.choose_report());
+            report.note(body, is_connected);
+            self.reorganisation.as_mut().expect("the reorganisation is under way").report = Some(report);
         }
     }
 
-    /// What the user is to be told of those blocks of the old chain that are off now.
-    fn choose_told(&self) -> Told {
-        let reorganisation = self.reorganisation.as_ref().expect("it is under way");
+    /// Chooses the transactions to report to the user, from the blocks of the old chain that are disconnected now.
+    fn choose_report(&self) -> RollbackReport {
+        let reorganisation = self.reorganisation.as_ref().expect("the reorganisation is under way");
         let blocks = self.off(reorganisation).iter().rev().filter_map(|left| {
             let body = left.body.as_deref()?;
-            Some(LeftBlock { place: self.index.place(left.block), body, may_concern: left.has_own })
+            Some(LeftBlock { place: self.tree.place(left.block), body, may_concern: left.has_own })
         });
         let own = reorganisation.own.iter().rev().filter(|(block, _)| !self.is_best(*block));
-        let own = own.map(|(block, transaction)| (self.index.place(*block), transaction.clone()));
-        Told::choose(blocks, own, &self.own, self.index.id_hashes())
+        let own = own.map(|(block, transaction)| (self.tree.place(*block), transaction.clone()));
+        RollbackReport::choose(blocks, own, &self.own, self.tree.id_hashes())
     }
 
-    /// Those of the blocks that were taken off that have not come back, newest first.
+    /// The disconnected blocks that have not come back, newest first.
     fn off<'a>(&self, reorganisation: &'a Reorganisation) -> &'a [Left] {
         let count = reorganisation.left.iter().take_while(|left| !self.is_best(left.block)).count();
         &reorganisation.left[..count]
     }
 
-    /// A reorganisation whose path turned out bad goes to the best block that is stored: at worst back.
+    /// Redirects a reorganisation whose path turned out bad to the best stored block: at worst, back.
     pub(super) fn complete_reorganisation_path(&mut self) {
         if !self.path.blocks.is_empty() {
             return;
@@ -142,20 +143,20 @@ impl Chain {
         let mut block = self.stored_better.unwrap_or_else(|| self.tip());
         while !self.is_best(block) {
             self.path.blocks.push_front(block);
-            block = self.index.parent(block);
+            block = self.tree.parent(block);
         }
         self.count_ready();
     }
 
-    /// Ends the reorganisation if its newest block has more work than the tip that was left, or is that tip.
-    pub(super) fn end_reorganisation(&mut self, top: BlockRef, progress: &mut Progress) {
+    /// Ends the reorganisation if the new tip has more work than the old one, or is the old one.
+    pub(super) fn end_reorganisation(&mut self, top: BlockRef, progress: &mut ChainAdvance) {
         let done = |reorganisation: &mut Reorganisation| {
             let old_tip = reorganisation.old_tip;
-            top == old_tip || self.index.work(top) > self.index.work(old_tip)
+            top == old_tip || self.tree.work(top) > self.tree.work(old_tip)
         };
         let Some(done) = self.reorganisation.take_if(done) else { return };
         self.writes.append(&mut self.held_writes);
-        // None if all of it turned out bad and the chain is back where it was; some came back if it was only in part.
+        // No block is off if the whole path turned out bad and the chain is back; fewer are off if a part did.
         let off = self.off(&done);
         if off.is_empty() {
             return;
@@ -172,12 +173,12 @@ impl Chain {
             left,
             other_transactions,
             own: own.map(|(_, transaction)| transaction).collect(),
-            told: done.told.expect("the block that ended it is of another chain"),
+            report: done.report.expect("the last block is of another chain"),
         });
     }
 
-    /// Whether accounts have used the nonces of all transactions of a block that left, so that none of them can wait again. If
-    /// what the block changed is not in memory, that is not known.
+    /// Whether accounts have used the nonces of all transactions of a disconnected block, so that none of them can
+    /// become pending again. Unknown, hence false, if its delta is not in memory.
     fn is_spent(&self, block: BlockRef) -> bool {
         let delta = self.bodies.get(block).and_then(|cached| cached.delta.as_ref());
         delta.is_some_and(|delta| {

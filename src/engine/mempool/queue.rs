@@ -1,4 +1,4 @@
-//! What waits of one account, and how good each of them is.
+//! The pending transactions of one account, and their ranks.
 
 use std::collections::VecDeque;
 
@@ -7,18 +7,18 @@ use quipu_protocol::{Account, Amount, CheckedTransaction};
 use super::{ENTRY_BYTES, NONCE_GAP_MAX, Refusal, SENDER_TRANSACTIONS_MAX};
 use crate::engine::event::PeerKey;
 
-/// A transaction that waits.
+/// A pending transaction.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingTransaction {
     pub(super) transaction: CheckedTransaction,
-    /// The transaction's, where a search does not have to go elsewhere for it.
+    /// A copy of the transaction's nonce, so that a search does not have to follow a pointer.
     nonce: u64,
     arrival: u64,
     pub(super) from: Option<PeerKey>,
     pub(super) durable: bool,
 }
 
-impl Waiting {
+impl PendingTransaction {
     pub(super) fn new(transaction: CheckedTransaction, arrival: u64, from: Option<PeerKey>, durable: bool) -> Self {
         let nonce = transaction.signed().transaction.nonce;
         Self { transaction, nonce, arrival, from, durable }
@@ -33,7 +33,7 @@ impl Waiting {
     }
 
     pub(super) fn spends(&self) -> Amount {
-        self.transaction.signed().transaction.spends().expect("what spends over 64 bits is not admitted")
+        self.transaction.signed().transaction.spends().expect("a transaction over 64 bits is not admitted")
     }
 
     pub(super) fn rank(&self) -> Rank {
@@ -41,29 +41,30 @@ impl Waiting {
     }
 }
 
-/// Orders what waits from the worst: the lowest fee for its size, of equals the one that came last. No two are alike.
+/// Orders pending transactions from the worst: the lowest fee rate first; ties go to the older one. No two ranks are
+/// equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) fee_rate: u64,
     youth: u64,
 }
 
-/// An account's transactions in the order of their nonces, of which there may be gaps.
+/// An account's transactions in the order of their nonces, which may have gaps.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<PendingTransaction>,
     spends: u128,
     /// The one that can be mined now.
     pub(super) ready: Option<Rank>,
 }
 
 impl Queue {
-    /// What all of them spend, in units.
+    /// The sum that all of them spend, in units.
     pub(super) fn spends(&self) -> u128 {
         self.spends
     }
 
-    /// Whether a transaction of the account may be taken, and then whether it takes the place of another.
+    /// Whether a transaction of the account may be accepted, and if so, whether it replaces another.
     pub(super) fn admit(&self, transaction: &CheckedTransaction, account: Account) -> Result<bool, Refusal> {
         let content = &transaction.signed().transaction;
         if content.nonce < account.nonce {
@@ -105,29 +106,31 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PendingTransaction> {
         self.waiting.iter()
     }
 
-    pub(super) fn first(&self) -> Option<&Waiting> {
+    pub(super) fn first(&self) -> Option<&PendingTransaction> {
         self.waiting.front()
     }
 
-    pub(super) fn last(&self) -> Option<&Waiting> {
+    pub(super) fn last(&self) -> Option<&PendingTransaction> {
         self.waiting.back()
     }
 
-    pub(super) fn get(&self, nonce: u64) -> Option<&Waiting> {
+    pub(super) fn get(&self, nonce: u64) -> Option<&PendingTransaction> {
         self.position(nonce).ok().map(|at| &self.waiting[at])
     }
 
-    /// The first nonce from this one on that is missing. None below it is there.
+    /// The first missing nonce from this one on. No smaller nonce is in the queue.
     pub(super) fn next_nonce(&self, nonce: u64) -> u64 {
-        let Some(first) = self.first().map(Waiting::nonce).filter(|first| *first == nonce) else { return nonce };
-        // Up to the gap each is as far from the first as its place, and beyond it further.
+        let Some(first) = self.first().map(PendingTransaction::nonce).filter(|first| *first == nonce) else {
+            return nonce;
+        };
+        // Before the gap, the distance of each nonce from the first is its position; after it, more.
         let is_before_gap = |at: usize| self.waiting[at].nonce() - first == at as u64;
         let (mut before, mut beyond) = (0, self.waiting.len());
-        // Mostly there is no gap, and then the last one tells.
+        // Usually there is no gap, and the last one tells.
         if is_before_gap(beyond - 1) {
             return first.saturating_add(beyond as u64);
         }
@@ -138,10 +141,10 @@ impl Queue {
         first + beyond as u64
     }
 
-    /// Adds one that was admitted, after what it takes the place of was removed. Whether it can be mined now. What comes
-    /// after it is moved: no more than may be ahead of a gap.
-    pub(super) fn insert(&mut self, waiting: Waiting, account: Account) -> bool {
-        let at = self.position(waiting.nonce()).expect_err("what it takes the place of was removed");
+    /// Inserts an admitted transaction after the one that it replaces was removed. Returns whether it can be mined now.
+    /// Only transactions ahead of a gap are moved, which are few.
+    pub(super) fn insert(&mut self, waiting: PendingTransaction, account: Account) -> bool {
+        let at = self.position(waiting.nonce()).expect_err("the replaced transaction was removed");
         let is_ready = waiting.nonce() == account.nonce;
         if is_ready {
             self.ready = Some(waiting.rank());
@@ -151,8 +154,8 @@ impl Queue {
         is_ready
     }
 
-    /// Takes one out, and tells whether it could be mined now.
-    pub(super) fn remove(&mut self, nonce: u64) -> Option<(Waiting, bool)> {
+    /// Removes a transaction. Also returns whether it could be mined now.
+    pub(super) fn remove(&mut self, nonce: u64) -> Option<(PendingTransaction, bool)> {
         let at = self.position(nonce).ok()?;
         let waiting = self.waiting.remove(at)?;
         self.spends -= u128::from(waiting.spends().units());
@@ -160,29 +163,29 @@ impl Queue {
         Some((waiting, was_ready))
     }
 
-    /// Where a nonce is, or would be.
+    /// The position of a nonce, or the one to insert it at.
     fn position(&self, nonce: u64) -> Result<usize, usize> {
         let (Some(first), Some(last)) = (self.first(), self.last()) else { return Err(0) };
-        // Mostly it is the next one, and mostly there is no gap.
+        // Usually it is the next nonce, and usually there is no gap.
         if last.nonce() < nonce {
             return Err(self.len());
         }
         match nonce.checked_sub(first.nonce()).and_then(|ahead| usize::try_from(ahead).ok()) {
             Some(ahead) if self.waiting.get(ahead).is_some_and(|one| one.nonce() == nonce) => Ok(ahead),
-            _ => self.waiting.binary_search_by_key(&nonce, Waiting::nonce),
+            _ => self.waiting.binary_search_by_key(&nonce, PendingTransaction::nonce),
         }
     }
 }
 
-/// What a transaction takes, in bytes of memory.
+/// The memory that a transaction takes, in bytes.
 pub(super) fn bytes(transaction: &CheckedTransaction) -> usize {
     transaction.length() + ENTRY_BYTES
 }
 
-/// Units of fee for 1024 bytes.
+/// The fee for 1024 bytes, in units.
 pub(super) fn fee_rate(transaction: &CheckedTransaction) -> u64 {
     let (fee, length) = (transaction.signed().transaction.fee.units(), transaction.length() as u64);
-    // Nearly always 64 bits are enough, and divided several times as fast.
+    // 64 bits are nearly always enough, and divide several times as fast.
     fee.checked_mul(1024).map_or_else(
         || u64::try_from(u128::from(fee) * 1024 / u128::from(length)).unwrap_or(u64::MAX),
         |scaled| scaled / length,

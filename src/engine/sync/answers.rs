@@ -1,4 +1,4 @@
-//! What comes back from peers that were asked, or does not.
+//! Peers' answers to our questions, and the lack of them.
 
 use std::collections::HashSet;
 
@@ -7,21 +7,21 @@ use quipu_protocol::{Block, CheckedBlock, Millis, SignedTransaction, Transaction
 
 use super::super::bundles::Origin;
 use super::super::event::{Effect, Fault, Key, Now, PeerKey, RequestFailure};
-use super::super::index::BlockRef;
+use super::super::header_tree::BlockRef;
 use super::super::pace::{answer_bytes, block_bytes};
-use super::super::peers::{Asked, Flight};
+use super::super::peers::{Flight, Question};
 use super::super::{Check, Engine};
 
-/// Questions for its status in a row that a peer may leave without an answer, and say nothing else meanwhile. With the
-/// doubled timeouts that is about three quarters of a minute, and twice that if it was asked for more.
+/// Status questions in a row that a peer may leave unanswered while it sends nothing else. With the doubled timeouts
+/// that is about three quarters of a minute, and twice that if a longer question is under way.
 const SILENCES_MAX: u32 = 3;
 /// Requests in a row that a peer may refuse.
 const FAILURES_MAX: u32 = 3;
-/// How long a peer is not believed to have a tip that it did not deliver a single block of.
-const WITHHELD_TIME: Millis = Millis(30_000);
+/// Pause before a peer is believed to have a tip of which it did not deliver a single block.
+const WITHHELD_PAUSE: Millis = Millis(30_000);
 
 impl Engine {
-    /// Takes in the answer, or the lack of one, to something that was asked.
+    /// Processes an answer to a question, or its failure.
     pub(in super::super) fn on_response(
         &mut self,
         peer: PeerKey,
@@ -37,39 +37,39 @@ impl Engine {
         if let Ok(response) = &result {
             session.note_answer(took, answer_bytes(response));
         }
-        let is_status = matches!(flight.asked, Asked::Status);
+        let is_status = matches!(flight.question, Question::Status);
         let was_slow = session.timeouts > 1;
         if is_status {
             session.status_at = Some(now.elapsed);
         }
-        // How far a peer is, is mostly what it was.
+        // A peer's status is usually the same as before.
         if !is_status || was_slow {
             self.peers.note_changed();
         }
         self.sync.share(&mut flight);
-        match (flight.asked, result) {
-            // It was given up before.
+        match (flight.question, result) {
+            // The question was given up before.
             (_, Err(RequestFailure::Timeout | RequestFailure::Unreachable)) if is_late => {}
-            (asked, Err(failure)) => {
-                self.note_undelivered(peer, &asked, now);
+            (question, Err(failure)) => {
+                self.note_undelivered(peer, &question, now);
                 self.on_failure(peer, failure, effects);
             }
-            (Asked::Status, Ok(Response::Status(status))) => {
+            (Question::Status, Ok(Response::Status(status))) => {
                 if let Some(session) = self.peers.get_quietly(peer) {
                     session.timeouts = session.timeouts.min(1);
                 }
                 self.on_status(peer, status, now, effects);
             }
-            (asked @ Asked::Headers { .. }, Ok(Response::Headers(headers))) => {
-                self.on_headers(peer, &asked, headers.into_vec(), now, effects);
+            (question @ Question::Headers { .. }, Ok(Response::Headers(headers))) => {
+                self.on_headers(peer, &question, headers.into_vec(), now, effects);
             }
-            (Asked::Blocks(asked), Ok(Response::Blocks(blocks))) => {
+            (Question::Blocks(asked), Ok(Response::Blocks(blocks))) => {
                 self.on_blocks(peer, &asked, blocks.into_vec(), took, effects);
             }
-            (Asked::Pending, Ok(Response::Pending(ids))) if ids.len() <= RESPONSE_IDS_MAX => {
+            (Question::Pending, Ok(Response::Pending(ids))) if ids.len() <= RESPONSE_IDS_MAX => {
                 self.on_pending(peer, &ids, effects);
             }
-            (Asked::Transactions(asked), Ok(Response::Transactions(transactions))) => {
+            (Question::Transactions(asked), Ok(Response::Transactions(transactions))) => {
                 self.on_transactions(peer, &asked, transactions.into_vec(), effects);
             }
             _ => self.peers.punish(peer, Fault::WrongAnswer, effects),
@@ -79,18 +79,18 @@ impl Engine {
         }
     }
 
-    /// Gives up a question that has run out of time. Its answer may still come.
+    /// Gives up a question that has timed out. Its answer may still arrive.
     pub(super) fn on_expired(&mut self, peer: PeerKey, mut flight: Flight, now: Now, effects: &mut Vec<Effect>) {
         self.sync.share(&mut flight);
-        self.note_undelivered(peer, &flight.asked, now);
+        self.note_undelivered(peer, &flight.question, now);
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts += 1;
-        let is_status = matches!(flight.asked, Asked::Status);
+        let is_status = matches!(flight.question, Question::Status);
         if is_status {
             session.pace.note_timeout();
             session.silences += 1;
         }
-        // What is behind a long answer cannot come before it.
+        // Nothing can arrive before a long answer that is ahead of it.
         let is_silent = session.silences >= SILENCES_MAX && !session.awaits_late(now);
         session.keep_late(flight);
         if is_silent {
@@ -101,26 +101,26 @@ impl Engine {
         }
     }
 
-    /// Remembers what a peer told of and did not deliver.
-    fn note_undelivered(&mut self, peer: PeerKey, asked: &Asked, now: Now) {
+    /// Records that a peer did not deliver the blocks or headers that it claimed.
+    fn note_undelivered(&mut self, peer: PeerKey, question: &Question, now: Now) {
         let body_bytes = self.sync.body_bytes;
         let Some(session) = self.peers.get_mut(peer) else { return };
-        match asked {
-            Asked::Status => session.status_at = Some(now.elapsed),
-            Asked::Headers { .. } => session.doubtful = true,
-            Asked::Blocks(blocks) => {
+        match question {
+            Question::Status => session.status_at = Some(now.elapsed),
+            Question::Headers { .. } => session.doubtful = true,
+            Question::Blocks(blocks) => {
                 session.pace.note_undelivered(blocks.len() * body_bytes);
                 if blocks.len() == 1 {
-                    // Less can't be asked for. Others may be on a chain whose blocks can be had.
-                    session.withheld = session.status.as_ref().map(|status| (status.tip, now.elapsed + WITHHELD_TIME));
+                    // A request cannot be smaller. Others may be on a chain whose blocks can be had.
+                    session.withheld = session.status.as_ref().map(|status| (status.tip, now.elapsed + WITHHELD_PAUSE));
                     session.best = None;
                 }
             }
-            Asked::Pending | Asked::Transactions(_) => {}
+            Question::Pending | Question::Transactions(_) => {}
         }
     }
 
-    /// A request could not be sent, was refused, or was answered with what is no answer.
+    /// Processes a request that could not be sent, was refused, or got a response of another kind.
     fn on_failure(&mut self, peer: PeerKey, failure: RequestFailure, effects: &mut Vec<Effect>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts += 1;
@@ -143,7 +143,7 @@ impl Engine {
         let wanted: HashSet<BlockRef> = asked.iter().copied().collect();
         let found: Vec<BlockRef> = blocks
             .iter()
-            .filter_map(|block| self.chain.index().find(&block.header.id()))
+            .filter_map(|block| self.chain.tree().find(&block.header.id()))
             .filter(|block| wanted.contains(block))
             .collect();
         let distinct: HashSet<&BlockRef> = found.iter().collect();
@@ -157,16 +157,16 @@ impl Engine {
         session.timeouts = 0;
         session.withheld = None;
         session.pace.note_batch(took, found.len() * self.sync.body_bytes, found.len() >= asked.len());
-        // Somebody else may have been faster.
+        // Another peer may have been faster.
         let (found, blocks): (Vec<BlockRef>, Vec<Block>) =
-            found.into_iter().zip(blocks).filter(|(block, _)| !self.chain.index().has_body(*block)).unzip();
+            found.into_iter().zip(blocks).filter(|(block, _)| !self.chain.tree().has_body(*block)).unzip();
         if found.is_empty() {
             return;
         }
         self.sync.requested.extend(&found);
         let key = self.new_key();
         let lengths: Vec<usize> = blocks.iter().map(block_bytes).collect();
-        // Before they are checked, or much too much would be asked for until the first of them are.
+        // Counted before they are checked, or far too much would be requested until the first of them are.
         lengths.iter().for_each(|length| self.sync.note_length(*length));
         let bytes = lengths.into_iter().sum();
         self.sync.checking_bytes += bytes;
@@ -174,7 +174,7 @@ impl Engine {
         effects.push(Effect::CheckBlocks { key, blocks });
     }
 
-    /// Takes in the results of checking what [`Engine::on_blocks`] got.
+    /// Processes the check of the blocks from [`Engine::on_blocks`].
     pub(in super::super) fn on_sync_checked(
         &mut self,
         peer: PeerKey,
@@ -221,15 +221,16 @@ impl Engine {
         }
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts = 0;
-        // A full response ends early: what is left is still wanted. Nothing at all means that they are gone.
+        // A full response ends early, and the rest is still wanted. An empty one means that they are gone.
         if !ids.is_empty() {
             let came: HashSet<TransactionId> = ids.iter().copied().collect();
-            let last = asked.iter().rposition(|id| came.contains(id)).expect("what came was asked for");
+            let last =
+                asked.iter().rposition(|id| came.contains(id)).expect("every received transaction was requested");
             let room = RESPONSE_IDS_MAX - session.wanted_transactions.len();
             session.wanted_transactions.extend(asked[last + 1..].iter().take(room));
         }
         for signed in transactions {
-            // What has no room can be pulled again later.
+            // A transaction that finds no room can be pulled again later.
             if !self.unchecked.push(signed, Origin { peer, ticket: None }) {
                 return;
             }

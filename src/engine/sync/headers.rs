@@ -1,4 +1,4 @@
-//! Headers from peers: checked one by one, and added to the index only when they show more work than our chain.
+//! Headers from peers: checked one by one, and added to the tree only when they show more work than our chain.
 
 use quipu_protocol::check::{Parent, check_header, check_header_in_context, check_header_time};
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
@@ -6,28 +6,28 @@ use quipu_protocol::{BlockId, Header, UnixMillis, Work};
 
 use super::super::Engine;
 use super::super::event::{Effect, Fault, Now, PeerKey};
-use super::super::peers::{Asked, Candidate};
+use super::super::peers::{Candidate, Question};
 
-/// Headers of a chain with less work than ours that are kept for a peer, at least. One that needs many more to
-/// overtake us is given up until it tells of another tip.
+/// The least number of headers of a chain with less work than ours that are kept for a peer. A chain that needs many
+/// more to overtake us is given up until the peer reports another tip.
 const CANDIDATE_HEADERS_MIN: usize = 65_536;
 
-/// How many headers of a branch that has not overtaken this many of our blocks are kept for a peer.
+/// The number of headers kept for a peer of a branch that has not overtaken this many of our blocks.
 pub(crate) fn candidate_headers_max(ours: u64) -> usize {
     CANDIDATE_HEADERS_MIN.max(usize::try_from(4 * ours).unwrap_or(usize::MAX))
 }
 
 impl Engine {
-    /// Takes in headers that a peer was asked for.
+    /// Processes headers from a peer.
     pub(super) fn on_headers(
         &mut self,
         peer: PeerKey,
-        asked: &Asked,
+        question: &Question,
         headers: Vec<Header>,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let &Asked::Headers { tip, claimed, after, .. } = asked else { unreachable!("these are headers") };
+        let &Question::Headers { tip, claimed, after, .. } = question else { unreachable!("these are headers") };
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts = 0;
         let mut candidate = std::mem::take(&mut session.candidate);
@@ -36,12 +36,12 @@ impl Engine {
             (session.exhausted_tip, session.doubtful) = (Some(tip), true);
             return self.peers.punish(peer, Fault::WrongAnswer, effects);
         };
-        let known_parent = self.chain.index().find(&first.parent);
+        let known_parent = self.chain.tree().find(&first.parent);
         let (parent, base) = match (candidate.headers.last(), known_parent) {
             (Some(last), _) if candidate.last == Some(first.parent) => (Parent::from(last), candidate.work),
-            (_, Some(known)) if !self.chain.index().is_condemned(known) => {
+            (_, Some(known)) if !self.chain.tree().is_condemned(known) => {
                 candidate = Candidate::default();
-                (self.chain.index().as_parent(known), self.chain.index().work(known))
+                (self.chain.tree().as_parent(known), self.chain.tree().work(known))
             }
             _ => return self.peers.punish(peer, Fault::WrongAnswer, effects),
         };
@@ -53,14 +53,15 @@ impl Engine {
         candidate.headers.extend(&headers[..vetted.good]);
         candidate.last = candidate.headers.last().map(Header::id);
         if !is_full && vetted.early_until.is_none() && candidate.work < claimed {
-            // It told of work that it does not have.
+            // The peer claimed work that it does not have.
             self.peers.punish(peer, Fault::WrongAnswer, effects);
         }
         if self.chain.bars(&candidate.headers) {
             return self.bar(peer, tip, now);
         }
         if is_full && after.is_some_and(|after| after != first.parent) {
-            // It begins anew, as nobody does who is not on another chain by now. Some never come to an end.
+            // The headers begin anew, which no peer does unless it is on another chain by now. Some never come to an
+            // end.
             self.peers.punish(peer, Fault::WrongAnswer, effects);
         }
         let complete = !is_full || vetted.early_until.is_some();
@@ -91,10 +92,10 @@ impl Engine {
         Ok(vetted)
     }
 
-    /// Adds a peer's headers to the index once they show more work than our chain, and else keeps or forgets them.
-    /// If they are `complete`, it has to tell of another tip before it is asked for more.
+    /// Adds a peer's headers to the tree once they show more work than our chain, and else keeps or forgets them. If
+    /// they are `complete`, the peer has to report another tip before it is asked for more.
     fn settle_candidate(&mut self, peer: PeerKey, candidate: Candidate, tip: BlockId, complete: bool) {
-        let has_more = candidate.work > self.chain.index().work(self.chain.tip());
+        let has_more = candidate.work > self.chain.tree().work(self.chain.tip());
         if has_more {
             let mut best = None;
             for header in &candidate.headers {
@@ -109,7 +110,8 @@ impl Engine {
             session.doubtful = false;
             return;
         }
-        let ours = candidate.headers.first().map_or(0, |first| self.chain.tip_place().height.saturating_since(first.height));
+        let ours =
+            candidate.headers.first().map_or(0, |first| self.chain.tip_place().height.saturating_since(first.height));
         let too_long = candidate.headers.len() > candidate_headers_max(ours);
         let Some(session) = self.peers.get_mut(peer) else { return };
         if complete || too_long {
@@ -120,11 +122,11 @@ impl Engine {
     }
 }
 
-/// What is good of some headers.
+/// The valid part of some headers.
 struct Vetted {
-    /// How many, from the first.
+    /// The number of valid headers, from the first.
     good: usize,
     work: Work,
-    /// When the one after them will not be too early any more, if it is now.
+    /// The time at which the next header is not too early any more, if it is now.
     early_until: Option<UnixMillis>,
 }

@@ -84,7 +84,7 @@ impl Pool {
     fn set(&mut self, account: u32, balance: u64, nonce: u64) {
         let account_now = self.ledger.account(&address(account));
         let after = Account { balance: Amount::from_units(balance), nonce };
-        let change = quipu_protocol::ledger::Change { address: address(account), before: account_now, after };
+        let change = quipu_protocol::ledger::AccountChange { address: address(account), before: account_now, after };
         self.ledger.apply(&quipu_protocol::Delta { changes: vec![change].into() });
         self.pool.update([address(account)], &self.ledger);
     }
@@ -273,7 +273,7 @@ fn what_comes_back_at_once_is_taken_as_if_it_came_one_by_one() {
             left.push(at_once.make(from as u32, nonces[from], random.between(1, 90), random.between(0, 20)));
             nonces[from] += random.between(0, 5).min(1);
         }
-        let taken = at_once.pool.add_again(&left, &at_once.ledger);
+        let taken = at_once.pool.reinstate(&left, &at_once.ledger);
         let add = |one: &&CheckedTransaction| {
             one_by_one.pool.add(CheckedTransaction::clone(one), None, true, &one_by_one.ledger).is_ok()
         };
@@ -302,7 +302,7 @@ fn what_comes_back_into_a_full_pool_pays_for_its_room() {
     let before = pool.pool.len();
     let free: Vec<_> = (0..3).map(|nonce| record(&pool, 1, nonce, 0)).collect();
     let paying: Vec<_> = (0..3).map(|nonce| record(&pool, 2, nonce, 50)).collect();
-    assert_eq!(pool.pool.add_again(free.iter().chain(&paying), &pool.ledger), paying);
+    assert_eq!(pool.pool.reinstate(free.iter().chain(&paying), &pool.ledger), paying);
     assert_eq!(pool.pool.len(), before);
     pool.pool.assert_sound(&pool.ledger);
 }

@@ -365,7 +365,8 @@ impl<'a> Session<'a> {
 
     /// A synchronisation that is worth a progress line; to its end, once it was.
     fn far_behind(&self, view: &View) -> Option<SyncView> {
-        view.syncing.filter(|sync| self.sync_told.is_some() || sync.target.saturating_since(sync.height) > SYNC_SHOWN_BLOCKS)
+        view.syncing
+            .filter(|sync| self.sync_told.is_some() || sync.target.saturating_since(sync.height) > SYNC_SHOWN_BLOCKS)
     }
 
     /// Where no progress line is redrawn, a line for each tenth of the way; everywhere the end of it.

@@ -1,22 +1,22 @@
-//! Pays, and mines another history in which it did not: Nakamoto 2008, "Bitcoin", section 11; Rosenfeld 2014, "Analysis of
-//! hashrate-based double spending".
+//! The double spender, which pays and mines another history without the payment: Nakamoto 2008, "Bitcoin", section 11;
+//! Rosenfeld 2014, "Analysis of hashrate-based double spending".
 //!
-//! It shows a payment to everybody and keeps another transaction with the same nonce to itself, for its own blocks, which
-//! it keeps back. Once the payment has its confirmations and its own chain is longer, it shows that. It gives up when the
-//! others' chain is longer, and tries again later.
+//! It shows a payment to everybody and keeps a conflicting transaction with the same nonce for its own blocks, which it
+//! withholds. Once the payment has its confirmations and its own chain is longer, it publishes that chain. It gives up
+//! when the others' chain is longer, and tries again later.
 
 use super::withheld::Withheld;
 use super::{Hands, take_sent};
 use crate::engine::event::{Command, Effect, Event, Gossip, Ticket, Wake};
 use crate::protocol::{Action, Address, Amount, Bundle, Height, Millis, SignedTransaction, Transaction};
 
-/// Blocks that the payee waits for.
+/// Confirmations that the payee waits for.
 const CONFIRMATIONS: u64 = 2;
-/// Between two attempts.
+/// Pause between two attempts.
 const PAUSE: Millis = Millis::from_secs(20);
-/// Given to a command of its own; the shell counts from 1.
+/// The ticket of its own commands; the shell counts from 1.
 const TICKET: Ticket = Ticket(u64::MAX);
-/// What is paid and taken back, in units.
+/// The amount that is paid and taken back, in units.
 const UNITS: u64 = 1_000_000;
 
 /// A double spender.
@@ -24,15 +24,15 @@ const UNITS: u64 = 1_000_000;
 pub struct DoubleSpend {
     payee: Address,
     withheld: Withheld,
-    /// What it spends the same coins on, and shows only in its own blocks.
+    /// The conflicting transaction, which only its own blocks contain.
     kept: Option<SignedTransaction>,
-    /// The height below the payment, while an attempt is made.
+    /// The height below the payment, during an attempt.
     since: Option<Height>,
     next: Millis,
 }
 
 impl DoubleSpend {
-    /// One that pays this address, again and again.
+    /// A double spender that pays this address, again and again.
     pub fn new(payee: Address) -> Self {
         Self { payee, withheld: Withheld::default(), kept: None, since: None, next: Millis(0) }
     }
@@ -64,7 +64,7 @@ impl DoubleSpend {
         self.next = hands.now.elapsed + PAUSE;
     }
 
-    /// Takes the coins for itself, in secret, and shows how it pays with them.
+    /// Moves the coins to itself, in secret, and publishes a payment with the same coins.
     fn begin(&mut self, hands: &mut Hands<'_>, effects: &mut Vec<Effect>) {
         self.next = hands.now.elapsed + PAUSE;
         let action = Action::Transfer { to: hands.address(), amount: Amount::from_units(UNITS) };
@@ -82,7 +82,7 @@ impl DoubleSpend {
         self.since = Some(hands.view().tip.height);
     }
 
-    /// Takes what is kept back out of what is published.
+    /// Removes the withheld transaction from the publications.
     fn keep_back(&self, effects: &mut Vec<Effect>) {
         effects.retain_mut(|effect| {
             let Effect::Publish(Gossip::Transactions(bundle)) = effect else { return true };

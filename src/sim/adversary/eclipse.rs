@@ -1,9 +1,9 @@
-//! Shows its neighbours a network that stands still: Heilman, Kendler, Zohar and Goldberg 2015, "Eclipse attacks on
-//! Bitcoin's peer-to-peer network".
+//! The eclipsing neighbour, which shows a network that stands still: Heilman, Kendler, Zohar and Goldberg 2015,
+//! "Eclipse attacks on Bitcoin's peer-to-peer network".
 //!
-//! It tells of no block above the one that was the best when it began, passes nothing on, and answers everything about the
-//! time before, fast and correctly. A node with such neighbours alone is eclipsed; one honest link has to be enough.
-//! Deliberately absent: how the neighbours are won, since links are given here.
+//! It reports no block above the one that was the best when it began, forwards nothing, and answers every question
+//! about the time before, fast and correctly. A node with only such neighbours is eclipsed; one honest link must be
+//! enough. Deliberately absent: winning the neighbourhood, since links are given here.
 
 use super::{Hands, statuses};
 use crate::engine::event::{Effect, Event, Place, Verdict, Wake};
@@ -12,7 +12,7 @@ use crate::protocol::{Header, Response, Work};
 /// An eclipsing neighbour.
 #[derive(Debug, Default)]
 pub struct Eclipse {
-    /// The best block when it began, and its chain's work.
+    /// The best block when it began, and the work of its chain.
     shown: Option<(Place, Work)>,
 }
 

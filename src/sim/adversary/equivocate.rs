@@ -1,8 +1,9 @@
-//! Tells half of its peers one thing and the others another: two blocks on the same parent, two transactions with the same
-//! nonce, two tips of the same work.
+//! The equivocator, which tells half of its peers one thing and the others another: two blocks on the same parent, two
+//! transactions with the same nonce, two tips of the same work.
 //!
-//! Both are valid, each by itself, and whoever asks is given what it was told of. Who belongs to which half follows from
-//! the number of the session. Two halves on blocks of equal work are what any fork is: the next block ends it.
+//! Both are valid, each by itself, and a peer that asks is given the version that it was told of. The number of the
+//! session decides to which half a peer belongs. Two halves on blocks of equal work are an ordinary fork, which the
+//! next block ends.
 
 use super::{Hands, announced, new_blocks, seal, statuses, take_sent};
 use crate::engine::event::{Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
@@ -10,17 +11,17 @@ use crate::protocol::{
     Action, Address, Amount, Block, BlockId, Bundle, Header, Millis, Request, Response, SignedTransaction,
 };
 
-/// Between two payments.
+/// Pause between two payments.
 const PAUSE: Millis = Millis::from_secs(10);
-/// Given to a command of its own; the shell counts from 1.
+/// The ticket of its own commands; the shell counts from 1.
 const TICKET: Ticket = Ticket(u64::MAX);
-/// What one of the two transactions moves, in units; the other is a record.
+/// The amount that one of the two transactions moves, in units; the other is a record.
 const UNITS: u64 = 10_000;
-/// Pairs of each kind that are remembered until they are published: one waits for the disk for some milliseconds. The oldest
-/// leave first.
+/// Pairs of each kind that are remembered until they are published: one waits some milliseconds for the disk. The
+/// oldest are forgotten first.
 const TWINS_MAX: usize = 8;
 
-/// Pairs of which one is shown in place of the other.
+/// Pairs of a publication and its alternative.
 #[derive(Debug)]
 struct Twins<T>(Vec<(T, T)>);
 
@@ -46,9 +47,9 @@ impl<T: Clone> Twins<T> {
 /// An equivocator.
 #[derive(Debug, Default)]
 pub struct Equivocator {
-    /// The last block that it has found, and the other of the same height.
+    /// The last block that it found, and the alternative of the same height.
     blocks: Option<(BlockId, Block)>,
-    /// What is about to be published, and what half of the peers are shown instead.
+    /// The next publications, and the alternatives for half of the peers.
     block_twins: Twins<Block>,
     transaction_twins: Twins<SignedTransaction>,
     next: Millis,
@@ -79,7 +80,7 @@ impl Equivocator {
         wake
     }
 
-    /// What a session is shown in place of something of our own, if it is in the half that is.
+    /// The alternative to a publication of its own, for sessions in the other half.
     pub(super) fn instead(&self, gossip: &Gossip) -> Option<Gossip> {
         if let Gossip::Transactions(bundle) = gossip {
             let twin_of = |one: &SignedTransaction| self.transaction_twins.find(|of| of == one);
@@ -122,7 +123,7 @@ impl Equivocator {
         effects.append(&mut own);
     }
 
-    /// Half of the peers are told that the other block is the tip.
+    /// Tells half of the peers that the alternative block is the tip.
     fn tell_two_stories(&self, asker: Option<PeerKey>, effects: &mut [Effect]) {
         let Some((id, twin)) = &self.blocks else { return };
         for effect in effects {
@@ -148,7 +149,7 @@ impl Equivocator {
     }
 }
 
-/// Every second session.
+/// Whether a session belongs to the other half: every second one does.
 pub(super) fn is_in_other_half(session: PeerKey) -> bool {
     session.0.is_multiple_of(2)
 }

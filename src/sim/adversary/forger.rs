@@ -1,6 +1,7 @@
-//! Shows, in place of each block that it finds, one that breaks a rule and has the work that it claims.
+//! The forger, which publishes, in place of each block that it finds, one that breaks a rule and has the work that it
+//! claims.
 //!
-//! The true block is not published, but is told of with the next status, so that the forger stays on the best chain.
+//! The true block is not announced, but the next status reports it, so that the forger stays on the best chain.
 
 use super::{Hands, announced, new_blocks, seal};
 use crate::engine::event::{Effect, Event, Gossip, Wake};
@@ -11,26 +12,26 @@ use crate::protocol::{
 /// An hour in milliseconds.
 const HOUR_MILLIS: u64 = 3_600_000;
 
-/// What is wrong with a forged block.
+/// The rule that a forged block breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breaks {
-    /// R6: its id is over the target.
+    /// R6: the id is above the target.
     Work,
-    /// R7: it has the true header, and another body.
+    /// R7: the header is the true one, the body another.
     BodyRoot,
     /// R10: a transaction is not signed by its sender.
     Signature,
     /// R11: a height is left out.
     Height,
-    /// R12: it is older than its parent.
+    /// R12: the timestamp is before the parent's.
     TimeBack,
-    /// R13: it has the easiest target.
+    /// R13: the target is the easiest one.
     Target,
     /// R15: a nonce is left out.
     NonceGap,
-    /// R15: a transaction is there twice.
+    /// R15: a transaction occurs twice.
     NonceRepeated,
-    /// R16: somebody spends what it does not have.
+    /// R16: a sender spends coins that it does not have.
     Balance,
     /// R17: the reward is a unit too high.
     Reward,
@@ -70,7 +71,7 @@ impl Breaks {
 /// A forger.
 #[derive(Debug)]
 pub struct Forger {
-    /// What its blocks break.
+    /// The rule that its blocks break.
     pub breaks: Breaks,
 }
 
@@ -87,13 +88,13 @@ impl Forger {
     }
 }
 
-/// A block of its own among what became known with these effects.
+/// A block that it found itself, among the blocks that became known with these effects.
 pub(super) fn found(hands: &Hands<'_>, effects: &[Effect]) -> Option<std::sync::Arc<CheckedBlock>> {
     let own = hands.address();
     new_blocks(effects).into_iter().find(|block| block.reward().to == own)
 }
 
-/// A block in place of a true one.
+/// The forged counterpart of a true block.
 pub(super) fn forge(hands: &mut Hands<'_>, block: &CheckedBlock, breaks: Breaks) -> Block {
     let mut block = block.to_block();
     let header = &mut block.header;
@@ -119,7 +120,7 @@ pub(super) fn forge(hands: &mut Hands<'_>, block: &CheckedBlock, breaks: Breaks)
     block
 }
 
-/// Of somebody who was never seen before.
+/// Transactions of an account that was never seen before.
 fn transactions(hands: &mut Hands<'_>, breaks: Breaks) -> Vec<SignedTransaction> {
     let key = SecretKey::from_seed(hands.random.bytes());
     let (nonce, action) = match breaks {

@@ -1,7 +1,7 @@
-//! Says what is not so: stalls, answers late, answers something else, lies about how far it is, changes the bodies of
-//! blocks that it passes on, and beside each block that it finds shows one that breaks a rule, or just another.
+//! The liar: stalls, answers late, answers another question, lies about its progress, changes the bodies of blocks that
+//! it forwards, and beside each block that it finds publishes an invalid or just another one.
 //!
-//! What it does with a question is drawn anew for each, so a part of its answers is right.
+//! Its reaction is drawn anew for each question, so some of its answers are right.
 
 use super::forger::{Breaks, forge, found};
 use super::{Hands, seal, statuses};
@@ -9,9 +9,9 @@ use crate::engine::event::{Effect, Event, Gossip, Now, Place, Ticket, Wake};
 use crate::protocol::encode::{decode, encode};
 use crate::protocol::{Amount, Block, BlockId, Height, Millis, Response, Work};
 
-/// How late it answers, in milliseconds.
+/// Delay of a late answer, in milliseconds.
 const LATE_MILLIS: (u64, u64) = (500, 9_000);
-/// Answers that wait at the same time. More are given at once.
+/// Delayed answers at the same time. Further ones are given at once.
 const LATE_MAX: usize = 64;
 
 /// A liar.
@@ -59,7 +59,7 @@ impl Liar {
                 0 => {}
                 1 => effects.push(Effect::Reply { ticket, response: Some(something_else(hands)) }),
                 2 => {
-                    // Something else that it has.
+                    // An answer to another question, from its own data.
                     let genesis_child = |place: &Place| place.height.0 <= 1;
                     places.retain(|place| !genesis_child(place));
                     effects.push(Effect::Serve { ticket, places });
@@ -67,7 +67,7 @@ impl Liar {
                 _ => effects.push(Effect::Serve { ticket, places }),
             },
             Effect::Publish(Gossip::Compact(compact)) if hands.random.between(0, 1) == 0 => {
-                // A true header, and ids of other transactions: those of its bits.
+                // A true header, with the ids of other transactions: some bits are flipped.
                 let mut bytes = encode(compact.as_ref());
                 let at = bytes.len() - 8 - hands.random.between(1, 8) as usize;
                 bytes[at] ^= 1 << hands.random.between(0, 7);
@@ -75,7 +75,7 @@ impl Liar {
                 effects.push(Effect::Publish(Gossip::Compact(distorted)));
             }
             Effect::Publish(Gossip::Block(mut block)) if hands.random.between(0, 1) == 0 => {
-                // A true header, another body.
+                // A true header, with another body.
                 block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1);
                 effects.push(Effect::Publish(Gossip::Block(block)));
             }
@@ -100,8 +100,8 @@ fn something_else(hands: &mut Hands<'_>) -> Response {
     }
 }
 
-/// A block in place of one that it has found, with the work that it claims: another of the same height, or one that breaks
-/// a rule.
+/// A companion to a block that it found, with the work that it claims: another one of the same height, or an invalid
+/// one.
 fn counterfeit(hands: &mut Hands<'_>, effects: &[Effect]) -> Option<Block> {
     let block = found(hands, effects)?;
     let breaks = match hands.random.between(0, 5) {

@@ -1,18 +1,18 @@
-//! Keeps found blocks back, to waste the work of others: Eyal and Sirer 2014, "Majority is not enough: Bitcoin mining is
-//! vulnerable", the state machine of section 4.
+//! The selfish miner, which withholds found blocks to waste the work of others: Eyal and Sirer 2014, "Majority is not
+//! enough: Bitcoin mining is vulnerable", the state machine of section 4.
 //!
-//! A block that the others find takes away one block of the lead. With a lead of one before it, the own block is shown and
-//! both race for the next (state 0'); with a lead of two, all is shown and wins; with more, as much is shown as keeps up
-//! with the others. An own block found during a race is shown at once. How many of the honest miners work on the own block
-//! during a race (gamma) is up to the network.
+//! Each block of the others takes one block off the lead. With a lead of one before it, the miner publishes its block
+//! and both race for the next (state 0'); with a lead of two, it publishes everything and wins; with more, it publishes
+//! as many blocks as keep up with the others. A block of its own during a race is published at once. The part of the
+//! honest miners that work on its block during a race (gamma) depends on the network.
 
 use super::Hands;
 use super::withheld::Withheld;
 use crate::engine::event::{Effect, Event, Wake};
 use crate::protocol::Height;
 
-/// The part of the best chain that a selfish miner gets, by equation 8: `alpha` is its part of the hash rate, below 1/2, and
-/// `gamma` the part of the others that work on its block during a race.
+/// The part of the best chain that a selfish miner gets, by equation 8: `alpha` is its part of the hash rate, below
+/// 1/2, and `gamma` the part of the others that work on its block during a race.
 pub fn revenue(alpha: f64, gamma: f64) -> f64 {
     let numerator = alpha * (1.0 - alpha).powi(2) * (4.0 * alpha + gamma * (1.0 - 2.0 * alpha)) - alpha.powi(3);
     numerator / (1.0 - alpha * (1.0 + (2.0 - alpha) * alpha))
@@ -22,7 +22,7 @@ pub fn revenue(alpha: f64, gamma: f64) -> f64 {
 #[derive(Debug, Default)]
 pub struct Selfish {
     withheld: Withheld,
-    /// Whether a block of its own and one of others, both shown, are at the same height above all others.
+    /// Whether a published block of its own and one of others compete at the greatest height.
     races: bool,
 }
 

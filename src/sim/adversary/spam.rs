@@ -1,8 +1,8 @@
-//! Floods: transactions that nobody pays for, blocks whose parents do not exist, and chains of headers that promise work
-//! and have little.
+//! The spammer, which floods: with transactions of accounts without coins, blocks without parents, and chains of
+//! headers with less work than promised.
 //!
-//! Every orphan and every header has the proof of work that it claims, at the easiest target, so that nothing is turned
-//! down for the wrong reason.
+//! Every orphan and every header has the proof of work that it claims, at the easiest target, so that nothing is
+//! refused for the wrong reason.
 
 use super::{Hands, statuses};
 use crate::engine::event::{Effect, Event, Gossip, Ticket, Wake};
@@ -12,21 +12,21 @@ use crate::protocol::{
     SecretKey, SignedTransaction, Target, Transaction, UnixMillis, Work,
 };
 
-/// Between two bursts.
+/// Pause between two bursts.
 const PAUSE: Millis = Millis(400);
-/// Of each kind in a burst.
+/// Messages of each kind in a burst.
 const BURST: u64 = 3;
 /// Headers in an answer.
 const HEADERS: u64 = 40;
 
-/// What is sent by the many.
+/// The kinds of messages in the flood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Floods {
-    /// Of accounts that have nothing.
+    /// Transactions of accounts without coins.
     pub transactions: bool,
     /// Blocks without parents.
     pub orphans: bool,
-    /// Of little work, promised as much.
+    /// Headers of little work, promised as much.
     pub headers: bool,
 }
 
@@ -45,12 +45,12 @@ pub struct Spam {
 }
 
 impl Spam {
-    /// One that sends these.
+    /// A spammer that sends these kinds.
     pub fn new(floods: Floods) -> Self {
         Self { floods, next: Millis(0) }
     }
 
-    /// One that claims no more than it has, so that its headers are not looked into.
+    /// A spammer that claims no more work than it has, so that nobody asks for its headers.
     pub fn modest() -> Self {
         Self::new(Floods { headers: false, ..Floods::default() })
     }
@@ -63,7 +63,7 @@ impl Spam {
         }
         let wake = hands.pass(event, effects);
         for status in statuses(effects).filter(|_| self.floods.headers) {
-            // Of more work than anybody has, so that its headers are asked for.
+            // It claims more work than anybody has, so that its headers are asked for.
             status.tip = BlockId(hands.random.bytes());
             status.work = Work(status.work.0.saturating_mul(4).saturating_add(1 << 20));
             status.pending = hands.random.between(0, 9);
@@ -86,7 +86,7 @@ impl Spam {
     }
 }
 
-/// Signed by somebody who has nothing.
+/// A transaction signed by an account without coins.
 fn unpaid(hands: &mut Hands<'_>) -> SignedTransaction {
     let key = SecretKey::from_seed(hands.random.bytes());
     let action = Action::Transfer { to: hands.address(), amount: Amount::from_units(1 << 40) };
@@ -121,7 +121,7 @@ fn header(
     header
 }
 
-/// A chain from genesis on, as slow as the rules let it be and so as cheap.
+/// A chain from genesis on, as slow as the rules allow and therefore cheap.
 fn answer(hands: &mut Hands<'_>, ticket: Ticket, effects: &mut Vec<Effect>) -> Wake {
     let genesis = hands.network.genesis().header;
     let mut headers: Vec<Header> = Vec::new();

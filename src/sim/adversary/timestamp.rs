@@ -1,8 +1,9 @@
-//! Dates its blocks ahead, for an easier target: the relative form of ASERT sets a block's target by its own timestamp
-//! (`protocol/README.md`, section 6), so whoever dates 60 s ahead finds its next block a little easier.
+//! A miner that dates its blocks ahead, for an easier target: the relative form of ASERT sets a block's target by its
+//! own timestamp (`protocol/README.md`, section 6), so a miner that dates 60 s ahead finds its next block a little more
+//! easily.
 //!
-//! It lives by a clock that is ahead, within what the rules allow, and tells peers the true time. Those that it gives an
-//! easier target it makes harder for whoever comes next; what remains is bounded by the rule on future times.
+//! Its clock is ahead, within the limit of the rules, and it reports the true time to peers. An easier target of its
+//! own makes the next one harder for others; the rule on future times bounds the remaining gain.
 
 use super::{Hands, statuses};
 use crate::engine::event::{Effect, Event, Wake};
@@ -11,7 +12,7 @@ use crate::protocol::Millis;
 /// A miner that dates ahead.
 #[derive(Debug)]
 pub struct Timestamp {
-    /// By so much.
+    /// The distance from the true time.
     pub ahead: Millis,
 }
 

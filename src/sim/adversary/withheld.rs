@@ -1,4 +1,4 @@
-//! Blocks of one's own that nobody is shown, and a network that is told of nothing above them.
+//! Blocks of one's own that are withheld, and a network that is told of nothing above them.
 //!
 //! They are always the end of the engine's best chain: once that leaves them, they are worthless and forgotten.
 
@@ -9,26 +9,26 @@ use super::{Hands, announced, new_blocks, statuses};
 use crate::engine::event::{Effect, Gossip};
 use crate::protocol::{BlockId, CheckedBlock, Header, Height, Response, Work};
 
-/// What is kept back, and how far the others are.
+/// The withheld blocks, and the height of the others.
 #[derive(Debug, Default)]
 pub(super) struct Withheld {
-    /// The oldest first.
+    /// The withheld blocks, oldest first.
     blocks: VecDeque<Arc<CheckedBlock>>,
-    /// Of the highest block of others.
+    /// The greatest height of the others' blocks.
     pub(super) public: Height,
 }
 
-/// What has become known with some effects.
+/// The blocks that became known with some effects.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Blocks of one's own.
+    /// The number of its own blocks.
     pub(super) own: usize,
-    /// Whether the others' highest block is a new one.
+    /// Whether the others have a new highest block.
     pub(super) others: bool,
 }
 
 impl Withheld {
-    /// Takes in what became known. Blocks of one's own are kept back if `wanted`.
+    /// Records the blocks that became known. The node's own are withheld if `wanted`.
     pub(super) fn note(&mut self, hands: &mut Hands<'_>, effects: &[Effect], wanted: bool) -> News {
         let own = hands.address();
         let mut news = News::default();
@@ -51,12 +51,12 @@ impl Withheld {
         news
     }
 
-    /// Of the last block that is kept back.
+    /// The height of the last withheld block.
     pub(super) fn height(&self) -> Option<Height> {
         self.blocks.back().map(|block| block.header().height)
     }
 
-    /// Shows blocks up to this height.
+    /// Publishes the withheld blocks up to this height.
     pub(super) fn release(&mut self, up_to: Height, effects: &mut Vec<Effect>) {
         let count = self.blocks.iter().take_while(|block| block.header().height <= up_to).count();
         for block in self.blocks.drain(..count) {
@@ -64,7 +64,7 @@ impl Withheld {
         }
     }
 
-    /// Takes out of what peers are told all that is kept back.
+    /// Removes everything withheld from the messages to peers.
     pub(super) fn hide(&self, hands: &mut Hands<'_>, effects: &mut Vec<Effect>) {
         let Some(first) = self.blocks.front() else { return };
         let below = first.header().height.0 - 1;

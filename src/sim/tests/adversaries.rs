@@ -9,10 +9,11 @@ use crate::sim::adversary::equivocate::Equivocator;
 use crate::sim::adversary::liar::Liar;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
+use crate::sim::id::NodeId;
 use crate::sim::judge::Judge;
 use crate::sim::miner::HashRate;
 use crate::sim::setup::{Setup, Topology};
-use crate::sim::world::{NodeId, World};
+use crate::sim::world::World;
 
 /// About 16 hashes.
 const EASY_TARGET: Target = Target(0x200f_ffff);

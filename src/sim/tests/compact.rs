@@ -3,7 +3,8 @@
 use super::{SOON, agree_at, mine, send, world};
 use crate::engine::event::{Command, Notice};
 use crate::protocol::Height;
-use crate::sim::world::{NodeId, World};
+use crate::sim::id::NodeId;
+use crate::sim::world::World;
 
 /// In the pool of every node when a block takes them in.
 const TRANSACTIONS: u64 = 400;

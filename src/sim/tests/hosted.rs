@@ -1,11 +1,12 @@
-//! What a world offers to those who play its nodes' users: named nodes with a journal, and single links to change.
+//! What a world offers to those who play its nodes' users: named nodes with a event_log, and single links to change.
 
 use super::{SOON, mine};
 use crate::engine::event::{Command, Notice, Write};
 use crate::protocol::{Address, Millis, Network, Parameters};
-use crate::sim::journal::Entry;
+use crate::sim::event_log::LogEntry;
+use crate::sim::id::NodeId;
 use crate::sim::link::Quality;
-use crate::sim::world::{NodeId, World};
+use crate::sim::world::World;
 
 const WELL: Quality = Quality { latency_millis: 1, jitter_millis: 0, bytes_per_second: None };
 
@@ -27,24 +28,24 @@ fn height(world: &mut World, node: NodeId) -> u64 {
 #[test]
 fn a_journal_tells_nothing_before_the_batch_that_it_needs() {
     let (mut world, nodes) = world(2);
-    world.take_journal(nodes[1]);
+    world.take_event_log(nodes[1]);
     mine(&mut world, nodes[0], 3);
     world.run_for(SOON);
     let (mut written, mut told, mut shown) = (0, 0, 0);
-    for entry in world.take_journal(nodes[1]) {
+    for entry in world.take_event_log(nodes[1]) {
         match entry {
-            Entry::Written(batch) => {
+            LogEntry::Written(batch) => {
                 let blocks = batch.writes.iter().filter(|write| matches!(write, Write::Connect { .. }));
                 written += blocks.count() as u64;
             }
-            Entry::Told(Notice::Tip { tip, .. }) => told = tip.height.0,
-            Entry::Shown(view) => shown = view.tip.height.0,
+            LogEntry::Told(Notice::Tip { tip, .. }) => told = tip.height.0,
+            LogEntry::Shown(view) => shown = view.tip.height.0,
             _ => {}
         }
         assert!(told <= written && shown <= written, "{told} and {shown} of {written}");
     }
     assert_eq!((written, told, shown), (3, 3, 3));
-    assert!(world.take_journal(nodes[1]).is_empty(), "it was taken");
+    assert!(world.take_event_log(nodes[1]).is_empty(), "it was taken");
 }
 
 #[test]
@@ -54,16 +55,16 @@ fn a_journal_has_the_sessions_and_only_who_asked_for_one_has_it() {
     world.connect(nodes[0], plain);
     world.run_for(Millis::from_secs(1));
     world.disconnect(nodes[0], plain);
-    let peers = world.take_journal(nodes[0]).into_iter().filter_map(|entry| match entry {
-        Entry::Joined { session, peer } => Some((session, Some(peer))),
-        Entry::Left { session } => Some((session, None)),
+    let peers = world.take_event_log(nodes[0]).into_iter().filter_map(|entry| match entry {
+        LogEntry::Joined { session, peer } => Some((session, Some(peer))),
+        LogEntry::Left { session } => Some((session, None)),
         _ => None,
     });
     let peers: Vec<_> = peers.collect();
     let [(_, first), (joined, second), (left, none)] = peers[..] else { panic!("{peers:?}") };
     assert_eq!((first, second, none), (Some(nodes[1]), Some(plain), None));
     assert_eq!(joined, left);
-    assert!(world.take_journal(plain).is_empty());
+    assert!(world.take_event_log(plain).is_empty());
 }
 
 #[test]
@@ -90,14 +91,15 @@ fn a_stop_writes_what_waits() {
         // Found, and not yet written.
         world.run_until(SOON, |world| height(world, nodes[0]) == 1);
         assert_eq!(world.disk(nodes[0]).best().count(), 0, "the case tells nothing");
-        world.take_journal(nodes[0]);
+        world.take_event_log(nodes[0]);
         if stops {
             world.stop(nodes[0]);
         } else {
             world.crash(nodes[0]);
         }
         assert_eq!(world.disk(nodes[0]).best().count(), wanted);
-        let written = world.take_journal(nodes[0]).iter().filter(|entry| matches!(entry, Entry::Written(_))).count();
+        let written =
+            world.take_event_log(nodes[0]).iter().filter(|entry| matches!(entry, LogEntry::Written(_))).count();
         assert_eq!(written, wanted);
     }
 }

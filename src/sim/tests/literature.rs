@@ -4,9 +4,10 @@ use super::seeds::from_environment;
 use crate::protocol::{Address, Millis, Network, Parameters};
 use crate::sim::adversary::Adversary;
 use crate::sim::adversary::selfish::{Selfish, revenue};
+use crate::sim::id::NodeId;
 use crate::sim::random::Spread;
 use crate::sim::setup::{Links, Setup, Topology};
-use crate::sim::world::{NodeId, World};
+use crate::sim::world::World;
 
 /// Mean time between two blocks of all miners together, in seconds: 250 times what a block takes to a neighbour where no
 /// delay is asked for.

@@ -2,12 +2,13 @@
 
 use crate::protocol::Millis;
 use crate::sim::change::Change;
+use crate::sim::id::NodeId;
 use crate::sim::link::Quality;
 use crate::sim::metrics::Summary;
 use crate::sim::miner::HashRate;
 use crate::sim::random::Spread;
 use crate::sim::setup::{Links, Setup, SetupError, Topology};
-use crate::sim::world::{NodeId, World};
+use crate::sim::world::World;
 
 fn nodes(numbers: std::ops::Range<u32>) -> Vec<NodeId> {
     numbers.map(NodeId).collect()

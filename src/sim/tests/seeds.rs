@@ -17,11 +17,12 @@ use crate::sim::adversary::selfish::Selfish;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
 use crate::sim::clock::Clock;
+use crate::sim::id::NodeId;
 use crate::sim::judge::{Finding, Judge};
 use crate::sim::miner::HashRate;
 use crate::sim::random::{Random, Spread};
 use crate::sim::setup::{Links, Setup, Topology};
-use crate::sim::world::{NodeId, World};
+use crate::sim::world::World;
 
 /// Seeds without [`SEEDS`] in the environment.
 const SEEDS_DEFAULT: u64 = 300;

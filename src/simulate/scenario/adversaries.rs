@@ -25,7 +25,7 @@ use crate::protocol::Millis;
 use crate::sim::adversary::Role;
 use crate::sim::adversary::spam::Floods;
 use crate::sim::change::Change;
-use crate::sim::world::NodeId;
+use crate::sim::id::NodeId;
 
 /// How far blocks are dated ahead, if nothing is said: as far as the `lan` network takes them, with clocks a bit off.
 const AHEAD_MILLIS: u64 = 59_500;

@@ -24,9 +24,9 @@ use toml::Spanned;
 use crate::protocol::Millis;
 use crate::sim::change::Change;
 use crate::sim::clock::Clock;
+use crate::sim::id::NodeId;
 use crate::sim::miner::HashRate;
 use crate::sim::setup::Setup;
-use crate::sim::world::NodeId;
 
 /// The most changes of all events together, each to one node or one direction of a link.
 const CHANGES_MAX: usize = 1_000_000;

@@ -3,8 +3,8 @@ use crate::sim::adversary::Role;
 use crate::sim::adversary::spam::Floods;
 use crate::sim::change::Change;
 use crate::sim::clock::Clock;
+use crate::sim::id::NodeId;
 use crate::sim::miner::HashRate;
-use crate::sim::world::NodeId;
 
 const LEAST: &str = "name = \"x\"\ndescription = \"\"\"\nTwo\nlines.\n\"\"\"\nnodes = 12\nhours = 0.5\n";
 

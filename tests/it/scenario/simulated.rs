@@ -11,8 +11,8 @@ use quipu::cli::verify::{Arguments, Place, judge};
 use quipu::node::wallet::password::Sources;
 use quipu::protocol::{Millis, Network};
 use quipu::rehearsal::{Rehearsal, RehearsalError};
+use quipu::sim::id::NodeId;
 use quipu::sim::link::Quality;
-use quipu::sim::world::NodeId;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -38,7 +38,7 @@ pub(crate) struct Simulated {
     network: Network,
     nodes: BTreeMap<String, Member>,
     /// The smaller name first.
-    links: BTreeMap<(String, String), Option<Wrong>>,
+    links: BTreeMap<(String, String), Option<Breach>>,
     /// Who sees whom; empty: everybody everybody.
     sides: Vec<Vec<String>>,
     /// Removed when all is over.
@@ -54,7 +54,7 @@ struct Member {
 
 /// What is wrong with a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wrong {
+enum Breach {
     /// Nothing passes on these ways.
     Held(Vec<(NodeId, NodeId)>),
     Slow,
@@ -100,8 +100,10 @@ impl Simulated {
         let (a, b) = (self.node(&pair.0), self.node(&pair.1));
         match self.links.get_mut(pair).and_then(Option::take) {
             None => {}
-            Some(Wrong::Held(ways)) => ways.iter().for_each(|(from, to)| self.rehearsal.world().mend(&[*from], &[*to])),
-            Some(Wrong::Slow) => self.rehearsal.world().set_quality(a, b, WELL),
+            Some(Breach::Held(ways)) => {
+                ways.iter().for_each(|(from, to)| self.rehearsal.world().mend(&[*from], &[*to]))
+            }
+            Some(Breach::Slow) => self.rehearsal.world().set_quality(a, b, WELL),
         }
     }
 
@@ -230,17 +232,17 @@ impl Stage for Simulated {
         let (from, to) = (self.node(from), self.node(to));
         let world = self.rehearsal.world();
         let wrong = match fault {
-            Fault::OneWay => Wrong::Held(vec![(from, to)]),
-            Fault::Stalled => Wrong::Held(vec![(from, to), (to, from)]),
+            Fault::OneWay => Breach::Held(vec![(from, to)]),
+            Fault::Stalled => Breach::Held(vec![(from, to), (to, from)]),
             Fault::Slow(time) => {
                 let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 let latency_millis = WELL.latency_millis.saturating_add(millis);
                 let bytes_per_second = (PIECE_BYTES * 1000).checked_div(millis).map(|rate| rate.max(1));
                 world.set_quality(from, to, Quality { latency_millis, bytes_per_second, ..WELL });
-                Wrong::Slow
+                Breach::Slow
             }
         };
-        if let Wrong::Held(ways) = &wrong {
+        if let Breach::Held(ways) = &wrong {
             ways.iter().for_each(|(from, to)| world.cut(&[*from], &[*to]));
         }
         self.links.insert(pair, Some(wrong));

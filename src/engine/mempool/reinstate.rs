@@ -1,37 +1,37 @@
-//! Many transactions at once, as a reorganisation brings them back.
+//! Bulk reinstatement of transactions after a reorganisation.
 //!
-//! Always true: the pool is afterwards as it is if each was added by itself. What many have in common is done once:
-//! looking up their account and its queue, and finding their places among all that waits.
+//! Always true: the result is the same as if each transaction was added by itself. Shared work is done once: looking up
+//! an account and its queue, and merging the ranks of all of them.
 
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 use quipu_protocol::{Account, Address, CheckedTransaction, Ledger, TransactionId};
 
-use super::queue::{Queue, Rank, Waiting, bytes};
-use super::{MANY_PART, Mempool, POOL_BYTES_MAX, Place};
+use super::queue::{PendingTransaction, Queue, Rank, bytes};
+use super::{BULK_REMOVAL_DIVISOR, Mempool, POOL_BYTES_MAX, PoolKey};
 
-/// Whose transactions come back.
+/// The accounts whose transactions are reinstated.
 #[derive(Debug)]
-struct Senders<'a> {
+struct ReturningSenders<'a> {
     ledger: &'a Ledger,
     places: HashMap<Address, usize, RandomState>,
-    senders: Vec<Sender>,
+    senders: Vec<ReturningSender>,
 }
 
 #[derive(Debug)]
-struct Sender {
+struct ReturningSender {
     address: Address,
     account: Account,
-    /// Taken out of the pool when the first is looked at that its account has not used.
+    /// Taken out of the pool with the account's first unused transaction.
     queue: Option<Queue>,
 }
 
-impl Senders<'_> {
-    fn get(&mut self, address: Address) -> &mut Sender {
+impl ReturningSenders<'_> {
+    fn get(&mut self, address: Address) -> &mut ReturningSender {
         let Self { ledger, places, senders } = self;
         let place = *places.entry(address).or_insert_with(|| {
-            senders.push(Sender { address, account: ledger.account(&address), queue: None });
+            senders.push(ReturningSender { address, account: ledger.account(&address), queue: None });
             senders.len() - 1
         });
         &mut senders[place]
@@ -39,9 +39,9 @@ impl Senders<'_> {
 }
 
 impl Mempool {
-    /// Takes back transactions whose blocks left the best chain, as [`Mempool::add`] takes each: as durable, and from
-    /// nobody. Gives those that were taken, in the same order.
-    pub fn add_again<'a>(
+    /// Reinstates transactions whose blocks left the best chain, as [`Mempool::add`] does for each: as durable, without
+    /// a peer. Returns the accepted ones, in the same order.
+    pub fn reinstate<'a>(
         &mut self,
         transactions: impl IntoIterator<Item = &'a CheckedTransaction>,
         ledger: &Ledger,
@@ -57,19 +57,19 @@ impl Mempool {
         taken
     }
 
-    /// Adds until something would have to leave, and gives the one for which that is so.
+    /// Adds transactions until one would evict another, and returns that one.
     fn add_while_room<'a>(
         &mut self,
         transactions: &mut impl Iterator<Item = &'a CheckedTransaction>,
         ledger: &Ledger,
         taken: &mut Vec<CheckedTransaction>,
     ) -> Option<&'a CheckedTransaction> {
-        let mut senders = Senders { ledger, places: HashMap::default(), senders: Vec::new() };
+        let mut senders = ReturningSenders { ledger, places: HashMap::default(), senders: Vec::new() };
         let mut ranks = Vec::new();
         let without_room = transactions.find(|transaction| {
             let nonce = transaction.signed().transaction.nonce;
-            let Sender { address, account, queue } = senders.get(transaction.sender());
-            // Most were mined again.
+            let ReturningSender { address, account, queue } = senders.get(transaction.sender());
+            // Most of them were mined again.
             if nonce < account.nonce {
                 return false;
             }
@@ -79,15 +79,15 @@ impl Mempool {
                 return true;
             }
             if replaces && let Some((replaced, was_ready)) = queue.remove(nonce) {
-                // It may be among those that came back before.
+                // The one to evict may be among those reinstated before.
                 self.rank_all(std::mem::take(&mut ranks));
                 self.forget_ranked(&replaced, was_ready);
             }
             self.arrivals += 1;
             let transaction = CheckedTransaction::clone(transaction);
             taken.push(transaction.clone());
-            let (id, place) = (transaction.id(), Place { sender: *address, nonce });
-            let waiting = Waiting::new(transaction, self.arrivals, None, true);
+            let (id, place) = (transaction.id(), PoolKey { sender: *address, nonce });
+            let waiting = PendingTransaction::new(transaction, self.arrivals, None, true);
             let rank = waiting.rank();
             self.bytes += waiting.bytes();
             self.by_id.insert(id, place);
@@ -98,16 +98,16 @@ impl Mempool {
             false
         });
         self.rank_all(ranks);
-        for Sender { address, queue, .. } in senders.senders {
+        for ReturningSender { address, queue, .. } in senders.senders {
             let queue = queue.filter(|queue| !queue.is_empty());
             self.queues.extend(queue.map(|queue| (address, queue)));
         }
         without_room
     }
 
-    /// Finds the places of those that came back. Many of few are merged with all that waits, which takes less time for each.
+    /// Ranks the reinstated transactions. A large part of the ranking is merged in one pass, which is cheaper for each.
     fn rank_all(&mut self, ranks: Vec<(Rank, TransactionId)>) {
-        if ranks.len() < self.ranking.len() / MANY_PART {
+        if ranks.len() < self.ranking.len() / BULK_REMOVAL_DIVISOR {
             self.ranking.extend(ranks);
         } else {
             self.ranking.append(&mut BTreeMap::from_iter(ranks));

@@ -1,23 +1,25 @@
-//! What the user is told of a reorganisation: which transactions left the best chain, and which of them it has again.
+//! The report of a reorganisation to the user: transactions that left the best chain, and which of them are mined
+//! again.
 //!
-//! A deep one moves hundreds of thousands, and the user is told of a few thousand. So only those are looked for in the
-//! blocks that are connected. Deliberately absent: what becomes of the rest, which follows from the nonces of the accounts.
+//! A deep reorganisation moves hundreds of thousands of transactions, and the report has a few thousand. So only those
+//! are looked up in the connected blocks. Deliberately absent: the fate of the others, which follows from the nonces of
+//! the accounts.
 
 use std::collections::HashMap;
 
 use quipu_protocol::{Action, Address, CheckedBlock, CheckedTransaction, TransactionId};
 
 use super::super::event::{Place, ROLLED_BACK_TOLD_MAX};
-use super::super::index::IdHashes;
+use super::super::header_tree::IdHashes;
 
 /// Up to [`ROLLED_BACK_TOLD_MAX`] transactions that left the best chain.
 #[derive(Debug)]
-pub(crate) struct Told {
-    /// With the blocks that they were in.
+pub(crate) struct RollbackReport {
+    /// The transactions, each with its former block.
     transactions: Vec<(Place, CheckedTransaction)>,
-    /// Whether a block that is connected now has each.
+    /// For each, whether a block connected now has it.
     mined_again: HashMap<TransactionId, bool, IdHashes>,
-    /// Of how many that is not so.
+    /// The number of transactions that no connected block has.
     not_mined: usize,
 }
 
@@ -26,13 +28,13 @@ pub(crate) struct Told {
 pub(super) struct LeftBlock<'a> {
     pub(super) place: Place,
     pub(super) body: &'a CheckedBlock,
-    /// Whether the account that is told may be in it.
+    /// Whether the reported account may occur in it.
     pub(super) may_concern: bool,
 }
 
-impl Told {
-    /// Chooses transactions of or to the account, then others, each in the order of the blocks and with what was kept of
-    /// newer blocks last, which is all the account's.
+impl RollbackReport {
+    /// Chooses transactions from or to the account, then others, each in the order of the blocks. The kept transactions
+    /// of newer blocks come last; all of them are the account's.
     pub(super) fn choose<'a>(
         blocks: impl Iterator<Item = LeftBlock<'a>>,
         kept: impl Iterator<Item = (Place, CheckedTransaction)>,
@@ -59,7 +61,7 @@ impl Told {
         Self { transactions, mined_again, not_mined }
     }
 
-    /// A block of another chain was connected, or taken off again.
+    /// Records that a block of another chain was connected, or disconnected again.
     pub(super) fn note(&mut self, block: &CheckedBlock, is_connected: bool) {
         // No transaction is in two blocks of one chain.
         let all_are_so = if is_connected { self.not_mined == 0 } else { self.not_mined == self.mined_again.len() };
@@ -74,18 +76,18 @@ impl Told {
         }
     }
 
-    /// How many there are.
+    /// The number of transactions in the report.
     pub(crate) fn len(&self) -> usize {
         self.transactions.len()
     }
 
-    /// Each, with the block that it was in, and whether a block of the new chain has it too.
+    /// Each transaction, its former block, and whether a block of the new chain has it too.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, &CheckedTransaction, bool)> {
         self.transactions.iter().map(|(place, transaction)| (*place, transaction, self.mined_again[&transaction.id()]))
     }
 }
 
-/// Whether a transaction is of or to an account.
+/// Whether a transaction is from or to an account.
 fn concerns(transaction: &CheckedTransaction, account: &Address) -> bool {
     let pays = matches!(&transaction.signed().transaction.action, Action::Transfer { to, .. } if to == account);
     pays || transaction.sender() == *account

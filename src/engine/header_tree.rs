@@ -1,9 +1,8 @@
-//! The tree of all headers that were ever found valid, in memory.
+//! The header tree: all headers that were ever found valid, in memory.
 //!
-//! Always true: a header's parent is in the tree and was added before it; every header kept the rules on headers
-//! when it was added. Nothing is ever removed: a header costs whoever makes us keep it the work in it, and only
-//! chains with more work than ours get here from peers (see `sync`). One entry takes 108 bytes, the look-up by id 5.7 to
-//! 11.4 more.
+//! Always true: a header's parent is in the tree and was added before it; every header kept the rules on headers when
+//! it was added. Nothing is ever removed: a header costs its maker the work in it, and peers' headers only get here
+//! with more work than our chain has (see `sync`). One entry takes 108 bytes, the look-up by id 5.7 to 11.4 more.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -13,17 +12,17 @@ use quipu_protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis, Work
 
 use super::event::Place;
 
-/// A header's number in the [`Index`]. Parents have smaller numbers than their children.
+/// A header's number in the [`HeaderTree`]. Parents have smaller numbers than their children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BlockRef(u32);
 
-/// The genesis block's.
+/// The genesis block.
 pub(crate) const GENESIS: BlockRef = BlockRef(0);
 
-// Aligned to four bytes, since eight would add four to each.
+// Aligned to four bytes, since alignment to eight would add four to each.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, packed(4))]
-struct Entry {
+struct TreeEntry {
     id: BlockId,
     body_root: LeafHash,
     work: Work,
@@ -31,20 +30,20 @@ struct Entry {
     nonce: u64,
     target: Target,
     parent: BlockRef,
-    /// The height, and the marks in its highest bits.
+    /// The height, with the marks in its highest bits.
     height: u32,
 }
 
 /// The body was checked and is in the store (or on its way there).
 const HAS_BODY: u32 = 1 << 31;
-/// The block, or one below it, breaks a rule.
+/// The block, or an ancestor, breaks a rule.
 const CONDEMNED: u32 = 1 << 30;
 /// The block is on a branch that leaves out the checkpoint.
 const BARRED: u32 = 1 << 29;
-/// Higher than memory has room for.
+/// The greatest height that fits beside the marks; memory holds fewer headers.
 const HEIGHT_MAX: u32 = BARRED - 1;
 
-impl Entry {
+impl TreeEntry {
     fn has(&self, mark: u32) -> bool {
         self.height & mark != 0
     }
@@ -56,23 +55,23 @@ impl Entry {
 
 /// All headers.
 #[derive(Debug)]
-pub(crate) struct Index {
-    entries: Vec<Entry>,
+pub(crate) struct HeaderTree {
+    entries: Vec<TreeEntry>,
     by_id: HashTable<u32>,
-    /// Secret of this node, so that nobody can choose ids that collide in the table.
+    /// A secret of this node, so that nobody can choose ids that collide in the table.
     hash_key: u64,
-    /// What the last target stands for: mostly, the next one is the same.
+    /// The last target and its work, since the next target is usually the same.
     last_work: (Target, Work),
     version: u32,
     genesis_parent: BlockId,
-    /// What is added at this height or below is barred.
+    /// New blocks at this height or below are barred.
     barred_up_to: Option<Height>,
 }
 
-impl Index {
+impl HeaderTree {
     /// A tree of the genesis header alone.
     pub(crate) fn new(genesis: &Header, hash_key: u64) -> Self {
-        let mut index = Self {
+        let mut tree = Self {
             entries: Vec::new(),
             by_id: HashTable::new(),
             hash_key: hash_key | 1,
@@ -81,31 +80,32 @@ impl Index {
             genesis_parent: genesis.parent,
             barred_up_to: None,
         };
-        index.push(genesis.id(), genesis, GENESIS, Work::ZERO);
-        index.entries[0].set(HAS_BODY, true);
-        index.find_all();
-        index
+        tree.push(genesis.id(), genesis, GENESIS, Work::ZERO);
+        tree.entries[0].set(HAS_BODY, true);
+        tree.find_all();
+        tree
     }
 
-    /// Takes memory for so many more.
+    /// Reserves memory for more headers.
     pub(crate) fn reserve(&mut self, headers: usize) {
         let (entries, key) = (&mut self.entries, self.hash_key);
         entries.reserve(headers);
         self.by_id.reserve(headers, |number| hash(&entries[*number as usize].id, key));
     }
 
-    /// Adds a header whose parent is `parent` and which was checked.
+    /// Adds a checked header below `parent`.
     pub(crate) fn insert(&mut self, id: BlockId, header: &Header, parent: BlockRef) -> BlockRef {
         let block = self.insert_unfound(id, header, parent);
         self.find_all();
         block
     }
 
-    /// Likewise, but it can't be found before [`Index::find_all`] was called. Of many, that takes less time: the look-up
-    /// is all over the memory, and on its own the processor reaches for several places at once.
+    /// Adds a header that cannot be found before [`HeaderTree::find_all`] is called. For many headers that is faster:
+    /// the look-up table is spread over memory, and without other work in between the processor fetches several of its
+    /// places at once.
     pub(crate) fn insert_unfound(&mut self, id: BlockId, header: &Header, parent: BlockRef) -> BlockRef {
         assert_eq!(header.parent, self.id(parent), "a header is added below its parent");
-        assert_eq!(header.height, self.height(parent).next(), "heights have been checked");
+        assert_eq!(header.height, self.height(parent).next(), "heights are checked before");
         if header.target != self.last_work.0 {
             self.last_work = (header.target, header.target.work());
         }
@@ -113,7 +113,7 @@ impl Index {
         self.push(id, header, parent, work)
     }
 
-    /// Lets everything be found that was added.
+    /// Adds all headers to the look-up table that are not in it yet.
     pub(crate) fn find_all(&mut self) {
         let (entries, key) = (&self.entries, self.hash_key);
         let hash = |number: u32| hash(&entries[number as usize].id, key);
@@ -125,7 +125,7 @@ impl Index {
     fn push(&mut self, id: BlockId, header: &Header, parent: BlockRef, work: Work) -> BlockRef {
         let number = u32::try_from(self.entries.len()).expect("four billion headers do not fit into memory");
         let height = u32::try_from(header.height.0).ok().filter(|height| *height <= HEIGHT_MAX);
-        let mut entry = Entry {
+        let mut entry = TreeEntry {
             id,
             body_root: header.body_root,
             work,
@@ -133,7 +133,7 @@ impl Index {
             nonce: header.nonce,
             target: header.target,
             parent,
-            height: height.expect("heights count headers, of which memory holds fewer"),
+            height: height.expect("memory holds fewer headers than that"),
         };
         if !self.entries.is_empty() {
             entry.set(BARRED, self.bars_child_of(parent));
@@ -151,36 +151,36 @@ impl Index {
             .map(BlockRef)
     }
 
-    /// How many headers there are, genesis included.
+    /// The number of headers, genesis included.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// For other tables of ids.
+    /// The hasher for other tables of ids.
     pub(crate) fn id_hashes(&self) -> IdHashes {
         IdHashes { key: self.hash_key }
     }
 
-    fn entry(&self, block: BlockRef) -> &Entry {
+    fn entry(&self, block: BlockRef) -> &TreeEntry {
         &self.entries[block.0 as usize]
     }
 
-    /// A block's id.
+    /// The id of a block.
     pub(crate) fn id(&self, block: BlockRef) -> BlockId {
         self.entry(block).id
     }
 
-    /// A block's height.
+    /// The height of a block.
     pub(crate) fn height(&self, block: BlockRef) -> Height {
         Height(u64::from(self.entry(block).height & HEIGHT_MAX))
     }
 
-    /// A block's place in the store.
+    /// Height and id of a block, which locate it in the store.
     pub(crate) fn place(&self, block: BlockRef) -> Place {
         Place { height: self.height(block), id: self.id(block) }
     }
 
-    /// A block's timestamp.
+    /// The timestamp of a block.
     pub(crate) fn timestamp(&self, block: BlockRef) -> UnixMillis {
         self.entry(block).timestamp
     }
@@ -190,18 +190,18 @@ impl Index {
         self.entry(block).work
     }
 
-    /// The block below. Genesis is its own parent.
+    /// The parent of a block. Genesis is its own parent.
     pub(crate) fn parent(&self, block: BlockRef) -> BlockRef {
         self.entry(block).parent
     }
 
-    /// What the rules on a child's header need.
+    /// The parts of a header that the rules on its children need.
     pub(crate) fn as_parent(&self, block: BlockRef) -> Parent {
         let entry = self.entry(block);
         Parent { height: self.height(block), timestamp: entry.timestamp, target: entry.target }
     }
 
-    /// The header itself.
+    /// The header of a block.
     pub(crate) fn header(&self, block: BlockRef) -> Header {
         let entry = self.entry(block);
         Header {
@@ -220,17 +220,17 @@ impl Index {
         self.entry(block).has(HAS_BODY)
     }
 
-    /// Notes that the body is there.
+    /// Records that the body is stored.
     pub(crate) fn set_has_body(&mut self, block: BlockRef) {
         self.entries[block.0 as usize].set(HAS_BODY, true);
     }
 
-    /// Whether the block, or one below it, breaks a rule.
+    /// Whether the block, or an ancestor, breaks a rule.
     pub(crate) fn is_condemned(&self, block: BlockRef) -> bool {
         self.entry(block).has(CONDEMNED)
     }
 
-    /// Notes that a block breaks a rule, and so all that is built on it.
+    /// Records that a block breaks a rule, and with it all its descendants.
     pub(crate) fn condemn(&mut self, block: BlockRef) {
         let first = block.0 as usize;
         self.entries[first].set(CONDEMNED, true);
@@ -247,13 +247,12 @@ impl Index {
         self.entry(block).has(BARRED)
     }
 
-    /// Whether a new block above this one is barred.
+    /// Whether a new child of this block would be barred.
     pub(crate) fn bars_child_of(&self, parent: BlockRef) -> bool {
         self.is_barred(parent) || self.barred_up_to.is_some_and(|limit| self.height(parent) < limit)
     }
 
-    /// Bars all blocks up to a height that are not on the best chain, and all that is built on them; lifts all other
-    /// bars.
+    /// Bars all blocks up to a height that are not on the best chain, with all their descendants; lifts all other bars.
     pub(crate) fn bar_branches(&mut self, up_to: Option<Height>, best: &[BlockRef]) {
         self.barred_up_to = up_to;
         // Genesis is on every chain.
@@ -272,8 +271,8 @@ impl Index {
     }
 }
 
-/// What tables of ids are hashed with: an id is a hash already, so a multiplication by a secret is enough to keep others
-/// from choosing ids that collide.
+/// The hasher of tables of ids. An id is a hash already, so multiplying by a secret is enough to keep others from
+/// choosing ids that collide.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdHashes {
     key: u64,
@@ -287,7 +286,7 @@ impl BuildHasher for IdHashes {
     }
 }
 
-/// Hashes one id.
+/// The state of hashing one id.
 #[derive(Debug)]
 pub(crate) struct IdHasher {
     key: u64,
@@ -299,7 +298,7 @@ impl Hasher for IdHasher {
         self.hash = fold(id.last_chunk().expect("ids are longer than 8 bytes"), self.key);
     }
 
-    /// All ids are of one length, which says nothing.
+    /// All ids have the same length, so it adds nothing.
     fn write_usize(&mut self, _: usize) {}
 
     fn finish(&self) -> u64 {
@@ -311,7 +310,7 @@ fn hash(id: &BlockId, key: u64) -> u64 {
     fold(id.0.last_chunk().expect("32 bytes hold 8"), key)
 }
 
-/// Folds a multiplication by the key, over the part of an id that its work leaves free.
+/// Folds a multiplication by the key over the last bytes of an id, which its work leaves random.
 fn fold(tail: &[u8; 8], key: u64) -> u64 {
     let tail = u64::from_le_bytes(*tail);
     let product = u128::from(tail) * u128::from(key);
@@ -324,6 +323,6 @@ mod tests {
 
     #[test]
     fn an_entry_is_as_small_as_stated() {
-        assert_eq!(size_of::<Entry>(), 108);
+        assert_eq!(size_of::<TreeEntry>(), 108);
     }
 }
