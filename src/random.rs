@@ -19,9 +19,9 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From `low` to `high`, both included.
+    /// A number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        assert!(low <= high, "a range has a beginning before its end");
+        assert!(low <= high, "a range does not end before it begins");
         let range = u128::from(high - low) + 1;
         low + ((u128::from(self.bits()) * range) >> 64) as u64
     }
@@ -35,7 +35,7 @@ impl Random {
         bytes
     }
 
-    /// From zero up to, but not including, `end`.
+    /// A number from zero up to, but not including, `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.between(0, end - 1)
     }

@@ -8,7 +8,7 @@ const LN_2: u128 = 2_977_044_472;
 const LOG_BITS: u32 = 24;
 
 impl Random {
-        /// Exponentially distributed with this mean, rounded down: the waiting time for an event whose chance is the same
+    /// Exponentially distributed with this mean, rounded down: the waiting time for an event whose chance is the same
     /// at any moment.
     pub fn exponential(&mut self, mean: u64) -> u64 {
         // If u is uniform, -ln u is exponential.

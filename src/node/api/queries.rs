@@ -79,7 +79,7 @@ pub(in crate::node) fn history(handle: &Handle, address: Address, range: &Range)
 pub(in crate::node) fn block(handle: &Handle, name: BlockName) -> Result<StandingBlock, Failure> {
     let snapshot = handle.reader().snapshot()?;
     let (block, best_chain) = lookup::block(&snapshot, name)?;
-    let confirmations = if best_chain { snapshot.tip().height - block.header.height + 1 } else { 0 };
+    let confirmations = if best_chain { snapshot.tip().height.saturating_since(block.header.height) + 1 } else { 0 };
     let size = encode(&block).len();
     Ok(StandingBlock { block: BlockRow::new(&block, handle.network()), best_chain, confirmations, size })
 }

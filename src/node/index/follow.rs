@@ -110,7 +110,7 @@ impl Follower {
             if progress.fresh.len() >= FRESH_ROWS_MAX || progress.written_at.elapsed() >= WRITE_INTERVAL {
                 self.write(progress)?;
             }
-            let is_many = progress.tip.height - from.height > COLLECT_BLOCKS;
+            let is_many = progress.tip.height.saturating_since(from.height) > COLLECT_BLOCKS;
             if !is_more && !self.wait(progress, is_many)? {
                 return Ok(());
             }
