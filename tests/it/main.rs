@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod crash;
+mod examples;
 mod first_steps;
 mod gossip;
 mod harness;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         records::a_receipt_is_verified_in_an_empty_folder,
         records::a_checkpoint_holds,
         sync::a_late_node_gets_all_while_one_of_three_peers_stalls,
+        examples::the_client_in_python_records_a_text,
         crash::kill_9_loses_nothing_that_was_answered,
         crash::kill_9_while_it_synchronises,
         crash::kill_9_while_it_reorganises,
