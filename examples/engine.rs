@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use quipu::engine::event::{Answer, Command, MiningMode, Stored, Ticket};
+use quipu::engine::event::{Answer, Command, MineEffect, MiningMode, StoreEffect, Stored, Ticket, UserEffect};
 use quipu::engine::{Effect, Engine, EngineConfig, Event, Now};
 use quipu::protocol::{Header, Millis, Network, Parameters, SecretKey};
 
@@ -32,10 +32,16 @@ fn mine(count: u64) -> u64 {
         for effect in effects {
             match effect {
                 // This disk is quick: what is written is durable at once.
-                Effect::Persist(batch) => events.push_back(Event::Persisted { sequence: batch.sequence }),
-                Effect::Mine { key, header } => events.push_back(Event::Mined { key, nonce: search(header) }),
-                Effect::Notify(notice) => println!("notice: {notice:?}"),
-                Effect::Answer { answer: Ok(Answer::Mined(places)), .. } => println!("mined {} blocks", places.len()),
+                Effect::Store(StoreEffect::Persist(batch)) => {
+                    events.push_back(Event::Persisted { sequence: batch.sequence });
+                }
+                Effect::Mine(MineEffect::Search { key, header }) => {
+                    events.push_back(Event::Mined { key, nonce: search(header) });
+                }
+                Effect::User(UserEffect::Notify(notice)) => println!("notice: {notice:?}"),
+                Effect::User(UserEffect::Answer { answer: Ok(Answer::Mined(places)), .. }) => {
+                    println!("mined {} blocks", places.len());
+                }
                 other => println!("not done here: {other:?}"),
             }
         }

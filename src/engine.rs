@@ -23,6 +23,7 @@
 //! | `compact` | how a block is put together that is announced without its transactions |
 //! | `serve` | what peers are answered |
 //! | `mining` | what the miner searches for |
+//! | `release` | what waits for the disk |
 //! | `rollback` | what becomes of transactions whose blocks left the best chain |
 //! | `checkpoint` | how a chain is turned down that leaves out the checkpoint |
 //! | `bounds` | nothing: the bound of every container, and how full it is |
@@ -46,6 +47,7 @@ mod mining;
 mod orphans;
 pub mod pace;
 pub mod peers;
+mod release;
 mod rollback;
 mod serve;
 mod submit;
@@ -64,13 +66,16 @@ pub use view::View;
 use bundles::{OpenBundle, Origin, Outbox, Unchecked};
 use chain::{Chain, ChainAdvance};
 use compact::Reconstructions;
-use event::{Answer, Batch, CommandError, Key, MiningMode, Notice, PeerKey, Stored, Ticket, Write};
+use event::{
+    Answer, CommandError, Key, LoadEffect, MiningMode, Notice, PeerEffect, PeerKey, Stored, Ticket, UserEffect, Write,
+};
 use gossip::{Announcer, RefusedIds};
 use header_tree::BlockRef;
 use mempool::Mempool;
 use mining::Mining;
 use orphans::Orphans;
 use peers::Peers;
+use release::Gate;
 use submit::Submitted;
 use view::PeerView;
 
@@ -145,14 +150,10 @@ pub struct Engine {
     loading: Option<Key>,
     last_key: u64,
     writes: Vec<Write>,
-    /// Number of the last batch that was emitted, and of the last that is durable.
-    sequence: u64,
-    persisted: u64,
-    /// Encoded length of the blocks in each batch between these two, and their sum.
-    unpersisted: VecDeque<usize>,
-    unpersisted_bytes: usize,
-    /// For peers and for the user, once the batch of the same call is on its way.
-    publications: Vec<event::Gossip>,
+    /// What waits for the disk.
+    gate: Gate,
+    /// For peers and for the user, at the end of the call. Each publication with the batch that it waits for.
+    publications: Vec<(u64, event::Gossip)>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts with something in the pool that changed since that was brought up to date.
@@ -207,10 +208,7 @@ impl Engine {
             loading: None,
             last_key: 0,
             writes: Vec::new(),
-            sequence: 0,
-            persisted: 0,
-            unpersisted: VecDeque::new(),
-            unpersisted_bytes: 0,
+            gate: Gate::default(),
             publications: Vec::new(),
             notices: Vec::new(),
             answers: Vec::new(),
@@ -225,7 +223,6 @@ impl Engine {
 
     /// Takes in one event, and adds to `effects` what is to be done, in order.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) -> Wake {
-        // Between two chains there is no state to answer from.
         // Nothing that these say changes what peers are to be asked.
         let is_quiet = matches!(
             event,
@@ -235,6 +232,7 @@ impl Engine {
                 | Event::Response { .. }
                 | Event::HashRate(_)
         );
+        // Between two chains there is no state to answer from.
         let needs_state = matches!(
             event,
             Event::Command { .. } | Event::Request { request: quipu_protocol::Request::Headers { .. }, .. }
@@ -299,18 +297,11 @@ impl Engine {
                     self.chain.insert_loaded(blocks);
                 }
             }
-            Event::Persisted { sequence } => self.on_persisted(sequence),
+            Event::Persisted { sequence } => self.gate.on_persisted(sequence, effects),
             Event::Mined { key, nonce } => self.on_mined(key, nonce),
             Event::Command { ticket, command } => self.on_command(ticket, command, now),
             Event::HashRate(rate) => self.mining.note_hash_rate(rate),
             Event::Tick => {}
-        }
-    }
-
-    fn on_persisted(&mut self, sequence: u64) {
-        while self.persisted < sequence {
-            self.persisted += 1;
-            self.unpersisted_bytes -= self.unpersisted.pop_front().expect("what is durable was emitted");
         }
     }
 
@@ -334,7 +325,8 @@ impl Engine {
             self.loading = Some(key);
             self.writes.extend(self.chain.take_writes());
             self.flush_writes(effects);
-            effects.push(Effect::Load { key, places: progress.wanted.clone() });
+            let load = LoadEffect::Blocks { key, places: progress.wanted.clone() };
+            self.gate.emit_after(self.gate.emitted(), load, effects);
         }
         let unfinished = progress.unfinished;
         if !progress.connected.is_empty() || !progress.undone.is_empty() || !progress.refused.is_empty() {
@@ -389,8 +381,9 @@ impl Engine {
         self.answers.push((ticket, answer));
     }
 
-    fn publish(&mut self, gossip: event::Gossip) {
-        self.publications.push(gossip);
+    /// Spreads something when the own transactions that it shows, if any, are durable up to this batch.
+    fn publish(&mut self, gossip: event::Gossip, after: u64) {
+        self.publications.push((after, gossip));
     }
 
     fn notify(&mut self, notice: Notice) {
@@ -402,25 +395,26 @@ impl Engine {
         Key(self.last_key)
     }
 
-    /// Emits what is to be written as one batch, then what peers and the user may only see after it.
+    /// Emits what is to be written as one batch, then what peers and the user are told.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
         self.flush_writes(effects);
-        effects.extend(self.publications.drain(..).map(Effect::Publish));
-        // Who waits for an answer has then heard of all that led to it.
-        effects.extend(self.notices.drain(..).map(Effect::Notify));
-        effects.extend(self.answers.drain(..).map(|(ticket, answer)| Effect::Answer { ticket, answer }));
+        for (after, gossip) in std::mem::take(&mut self.publications) {
+            self.gate.emit_after(after, PeerEffect::Publish(gossip), effects);
+        }
+        // Whoever waits for an answer has then heard of all that led to it.
+        effects.extend(self.notices.drain(..).map(|notice| UserEffect::Notify(notice).into()));
+        for (ticket, answer) in std::mem::take(&mut self.answers) {
+            let after = self.gate.batch_of_answer(&answer);
+            self.gate.emit_after(after, UserEffect::Answer { ticket, answer }, effects);
+        }
+        self.gate.hurry(effects);
     }
 
     fn flush_writes(&mut self, effects: &mut Vec<Effect>) {
         let mut writes = self.chain.take_writes();
         writes.append(&mut self.writes);
         if !writes.is_empty() {
-            self.sequence += 1;
-            let lengths = writes.iter().map(|write| if let Write::Block(block) = write { block.length() } else { 0 });
-            let bytes = lengths.sum();
-            self.unpersisted.push_back(bytes);
-            self.unpersisted_bytes += bytes;
-            effects.push(Effect::Persist(Batch { sequence: self.sequence, writes }));
+            self.gate.write(writes, effects);
         }
     }
 
@@ -452,6 +446,7 @@ impl Engine {
             clock_offset_millis: session.clock_offset_millis,
         });
         View {
+            batch: self.gate.emitted(),
             tip: self.chain.tip_place(),
             work: tree.work(tip),
             tip_timestamp: tree.timestamp(tip),
@@ -463,6 +458,11 @@ impl Engine {
             syncing: self.sync_view(),
             peers: peers.collect(),
         }
+    }
+
+    /// Whether something is done or told when the last batches are durable.
+    pub fn awaits_disk(&self) -> bool {
+        self.gate.held() > 0
     }
 
     /// How many bytes of encoded blocks, with what undoes them, are kept in memory beside the store: less than the default

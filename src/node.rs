@@ -2,6 +2,7 @@
 //!
 //! | module | runs on | what it does |
 //! | --- | --- | --- |
+//! | [`inbox`], [`event`] | | leaves: the way into the engine, what the user is told |
 //! | [`driver`] | one thread | owns the engine: events in, effects out |
 //! | [`swarm`] | one tokio task | the network |
 //! | [`store`] | one thread that writes | what survives; group commit |
@@ -13,7 +14,7 @@
 //! | [`handle`] | any | what the node's user may do |
 //! | [`api`] | any | what users ask and are told, as plain data: what all front ends share |
 //! | [`front`] | any | the same over an engine that lives elsewhere |
-//! | [`watch`] | one thread | follows transactions for the user |
+//! | [`watch`], [`watched`] | one thread | follows transactions for the user |
 //! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that is signed with |
 //! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | how to start, the identity, logs, the user |
@@ -30,11 +31,13 @@ pub mod checker;
 pub mod clock;
 pub mod config;
 pub mod driver;
+pub mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod front;
 pub mod handle;
 pub mod http;
+pub mod inbox;
 pub mod index;
 pub mod keys;
 pub mod loader;
@@ -47,6 +50,7 @@ pub mod telemetry;
 pub mod thread;
 pub mod wallet;
 pub mod watch;
+pub mod watched;
 
 use std::io;
 use std::path::Path;
@@ -63,15 +67,19 @@ use aliases::{AliasError, Aliases};
 use api::rows::Identity;
 use checker::Checker;
 use config::Config;
-use driver::{Driver, EngineSender, Inputs, Shells};
-use handle::{Clock, Handle, Profile, UserEvent, Users};
+use driver::{Driver, Inputs, Shells};
+use event::UserEvent;
+use handle::{Clock, Handle, Profile, Users};
 use http::HttpError;
+use inbox::EngineSender;
 use index::Index;
 use miner::Miner;
-use store::{FolderLock, Reader, Store, StoreError, writer};
+use store::writer::{self, Writer};
+use store::{FolderLock, Reader, Store, StoreError};
 use swarm::{SwarmConfig, SwarmHandle};
 use wallet::Wallets;
 
+use crate::engine::event::{Batch, LoadEffect};
 use crate::engine::{Engine, EngineConfig};
 use crate::protocol::Network;
 
@@ -187,8 +195,8 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
         let handle = handle.clone();
         move |line| handle.fail(line)
     };
-    let (writer, jobs) = bounded(writer::JOBS_MAX);
-    let writer_thread = spawn_writer(store, jobs, &handle, sender.clone(), failed.clone())?;
+    let (writer, batches) = Writer::new(&store);
+    let writer_thread = spawn_writer(store, batches, &handle, sender.clone(), failed.clone())?;
     let (loader, loads) = unbounded();
     let loader_thread = spawn_loader(reader, loads, sender.clone(), Arc::clone(&swarm), failed.clone())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -198,7 +206,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let inputs = Inputs { queues, stop: stopped };
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
     let driver = Driver::new(engine, view, inputs, shells);
-    let watch = handle.watch().start(handle.clone(), failed.clone())?;
+    let watch = watch::start(handle.clone(), failed.clone())?;
     let driver = thread::spawn("engine", failed.clone(), move || driver.run())?;
 
     notes.listens(swarm.listen())?;
@@ -244,7 +252,7 @@ fn start_index(
 
 fn spawn_writer(
     store: Store,
-    jobs: Receiver<writer::Job>,
+    batches: Receiver<Batch>,
     handle: &Handle,
     engine: EngineSender,
     failed: impl Fn(String) + Clone + Send + 'static,
@@ -252,7 +260,7 @@ fn spawn_writer(
     let index = handle.index().cloned();
     let committed = move || index.iter().for_each(Index::nudge);
     thread::spawn("store", failed.clone(), move || {
-        if let Err(error) = writer::run(store, &jobs, &engine, committed) {
+        if let Err(error) = writer::run(store, &batches, &engine, committed) {
             failed(error.to_string());
         }
     })
@@ -260,7 +268,7 @@ fn spawn_writer(
 
 fn spawn_loader(
     reader: Reader,
-    loads: Receiver<loader::Load>,
+    loads: Receiver<LoadEffect>,
     engine: EngineSender,
     swarm: Arc<SwarmHandle>,
     failed: impl Fn(String) + Clone + Send + 'static,

@@ -21,6 +21,7 @@
 //! | blocks requested or being checked | `BLOCKS_AHEAD_MAX`, and the blocks of the questions above | no request |
 //! | checks under way | the sum of the three above | |
 //! | deferred requests of a peer | `DEFERRED_PER_PEER_MAX` | the newest |
+//! | effects that wait for the disk | the commands, requests and announcements behind them | |
 //! | waiting commands | the shell's limit; `RESOLVING_MAX` | the newest |
 //! | batches not durable | `UNPERSISTED_BATCHES_MAX`, `UNPERSISTED_BYTES_MAX`, and other batches | no request |
 //! | blocks disconnected by a reorganisation | `LEFT_BYTES_MAX`, `OWN_LEFT_BYTES_MAX` for own ones | the newest |

@@ -14,7 +14,7 @@ use quipu_protocol::bundle::{BUNDLE_BYTES_MAX, BUNDLE_TRANSACTIONS_MAX};
 use quipu_protocol::check::TRANSACTION_BYTES_MAX;
 use quipu_protocol::{Bundle, CheckedTransaction, Millis, SignedTransaction, Violation};
 
-use super::event::{Effect, Fault, Gossip, Notice, Now, PeerKey, Ticket, Verdict};
+use super::event::{CheckEffect, Effect, Fault, Gossip, Notice, Now, PeerEffect, PeerKey, Ticket, Verdict};
 use super::mempool::Refusal;
 use super::{Check, Engine};
 
@@ -187,7 +187,7 @@ impl Engine {
     /// Starts judging a bundle. Only transactions that are not known yet are checked.
     pub(super) fn on_bundle(&mut self, peer: PeerKey, ticket: Ticket, bundle: Bundle, effects: &mut Vec<Effect>) {
         if self.is_far_behind() {
-            return effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
+            return effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict: Verdict::Ignore }));
         }
         let mut judged = OpenBundle { peer, open: 0, taken: Vec::new(), known: 0, refused: 0, invalid: 0 };
         for signed in bundle.into_vec() {
@@ -222,7 +222,7 @@ impl Engine {
             }
             let key = self.new_key();
             self.checks.insert(key, Check::Transactions { origins });
-            effects.push(Effect::CheckTransactions { key, transactions });
+            effects.push(Effect::Check(CheckEffect::Transactions { key, transactions }));
         }
     }
 
@@ -289,7 +289,7 @@ impl Engine {
 
     fn settle_bundle(&mut self, ticket: Ticket, judged: OpenBundle, effects: &mut Vec<Effect>) {
         let verdict = judged.verdict();
-        effects.push(Effect::Verdict { peer: judged.peer, ticket, verdict });
+        effects.push(Effect::Peer(PeerEffect::Verdict { peer: judged.peer, ticket, verdict }));
         if verdict != Verdict::Accept {
             judged.taken.into_iter().for_each(|transaction| self.outbox.push(transaction));
         }
@@ -310,8 +310,10 @@ impl Engine {
         self.outbox.last = Some(now.elapsed);
         // A queued transaction may have been mined or replaced meanwhile.
         let pending = waiting.iter().filter(|transaction| self.mempool.get(&transaction.id()).is_some());
+        let genesis = self.network.genesis_id();
         for bundle in Bundle::pack(pending.map(|transaction| transaction.signed().clone())) {
-            self.publish(Gossip::Transactions(bundle));
+            let after = self.gate.batch_of_own(bundle.iter().map(|signed| signed.transaction.id(&genesis)));
+            self.publish(Gossip::Transactions(bundle), after);
         }
     }
 }

@@ -16,7 +16,9 @@ use quipu_protocol::{
     CheckedBlock, CheckedTransaction, CompactBlock, Millis, Request, Response, SignedTransaction, Violation,
 };
 
-use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey, RequestFailure, Ticket, Verdict};
+use super::event::{
+    CheckEffect, Effect, Fault, Gossip, Key, Now, PeerEffect, PeerKey, RequestFailure, Ticket, Verdict,
+};
 use super::header_tree::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, answer_bytes};
 use super::{Check, Engine};
@@ -175,11 +177,11 @@ impl Engine {
         let deadline = now.elapsed + session.pace.pull_timeout(bytes);
         one.pull = Some(Pull { asked_at: now.elapsed, deadline, is_overdue: false });
         let (block, places) = (self.chain.tree().id(one.block), one.missing.clone().into());
-        effects.push(Effect::Ask {
+        effects.push(Effect::Peer(PeerEffect::Ask {
             peer: one.peer,
             key: one.key,
             request: Request::BlockTransactions { block, places },
-        });
+        }));
         self.reconstructions.under_way.push(one);
     }
 
@@ -200,7 +202,10 @@ impl Engine {
             Ok(Response::BlockTransactions(transactions)) if one.announced.fits(&one.missing, &transactions) => {
                 one.key = self.new_key();
                 self.checks.insert(one.key, Check::Pulled);
-                effects.push(Effect::CheckTransactions { key: one.key, transactions: transactions.into_vec() });
+                effects.push(Effect::Check(CheckEffect::Transactions {
+                    key: one.key,
+                    transactions: transactions.into_vec(),
+                }));
                 return self.reconstructions.under_way.push(one);
             }
             Ok(_) => Some(Fault::WrongAnswer),
@@ -307,5 +312,5 @@ impl Engine {
 }
 
 fn ignore(peer: PeerKey, ticket: Option<Ticket>, effects: &mut Vec<Effect>) {
-    effects.extend(ticket.map(|ticket| Effect::Verdict { peer, ticket, verdict: Verdict::Ignore }));
+    effects.extend(ticket.map(|ticket| Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict: Verdict::Ignore })));
 }

@@ -68,7 +68,7 @@ pub enum Event {
         /// Which.
         peer: PeerKey,
     },
-    /// A gossip message that decoded. Must get one [`Effect::Verdict`].
+    /// A gossip message that decoded. Must get one [`PeerEffect::Verdict`].
     Gossip {
         /// Who passed it on, not necessarily who made it.
         peer: PeerKey,
@@ -84,7 +84,7 @@ pub enum Event {
         /// What was wrong.
         fault: Fault,
     },
-    /// A peer asks. Must get one [`Effect::Reply`] or [`Effect::Serve`].
+    /// A peer asks. Must get one [`PeerEffect::Reply`] or [`LoadEffect::Serve`].
     Request {
         /// Who asks.
         peer: PeerKey,
@@ -93,7 +93,7 @@ pub enum Event {
         /// What it wants.
         request: Request,
     },
-    /// The answer to an [`Effect::Ask`], or none.
+    /// The answer to a [`PeerEffect::Ask`], or none.
     Response {
         /// Who was asked.
         peer: PeerKey,
@@ -102,21 +102,21 @@ pub enum Event {
         /// What came back.
         result: Result<Response, RequestFailure>,
     },
-    /// The result of an [`Effect::CheckBlocks`], one for each block in the same order.
+    /// The result of a [`CheckEffect::Blocks`], one for each block in the same order.
     BlocksChecked {
         /// As in the effect.
         key: Key,
         /// What the rules without state say.
         results: Vec<Result<CheckedBlock, Violation>>,
     },
-    /// The result of an [`Effect::CheckTransactions`], one for each in the same order.
+    /// The result of a [`CheckEffect::Transactions`], one for each in the same order.
     TransactionsChecked {
         /// As in the effect.
         key: Key,
         /// What the rules without state say.
         results: Vec<Result<CheckedTransaction, Violation>>,
     },
-    /// The result of an [`Effect::Load`], one for each place in the same order.
+    /// The result of a [`LoadEffect::Blocks`], one for each place in the same order.
     Loaded {
         /// As in the effect.
         key: Key,
@@ -128,14 +128,14 @@ pub enum Event {
         /// [`Batch::sequence`].
         sequence: u64,
     },
-    /// A nonce that meets the target of [`Effect::Mine`].
+    /// A nonce that meets the target of [`MineEffect::Search`].
     Mined {
         /// As in the effect.
         key: Key,
         /// The nonce.
         nonce: u64,
     },
-    /// The node's own user wants something. Must get one [`Effect::Answer`].
+    /// The node's own user wants something. Must get one [`UserEffect::Answer`].
     Command {
         /// For the answer.
         ticket: Ticket,
@@ -183,94 +183,160 @@ pub enum Fault {
     Flood,
 }
 
-/// Something to be done by the shell. Effects are carried out in the order in which they are emitted.
+/// Something to be done by the shell, grouped by the part of the shell that does it.
+///
+/// Each is carried out at once, in the order in which they are emitted: what must wait for the disk is held back by the
+/// engine (see `release`) and emitted when its time has come.
 #[derive(Debug)]
 pub enum Effect {
-    /// Spread this to all peers, once everything persisted so far is durable.
+    /// For the network.
+    Peer(PeerEffect),
+    /// For whoever writes the store.
+    Store(StoreEffect),
+    /// For whoever reads the store.
+    Load(LoadEffect),
+    /// For the checker pool.
+    Check(CheckEffect),
+    /// For the miner.
+    Mine(MineEffect),
+    /// For the node's own user.
+    User(UserEffect),
+}
+
+/// What the network is to do.
+#[derive(Debug)]
+pub enum PeerEffect {
+    /// Spread this to all peers.
     Publish(Gossip),
-    /// What to do with a gossip message.
+    /// Decide on a gossip message.
     Verdict {
-        /// From the event.
+        /// The session of the event.
         peer: PeerKey,
-        /// From the event.
+        /// The ticket of the event.
         ticket: Ticket,
-        /// Whether it is passed on.
+        /// Whether the message is passed on.
         verdict: Verdict,
     },
     /// Ask a peer. Gets one [`Event::Response`], unless the peer disconnects.
     Ask {
-        /// Whom.
+        /// The session to ask.
         peer: PeerKey,
         /// For the response.
         key: Key,
-        /// What.
+        /// The question.
         request: Request,
     },
-    /// Answer a peer's request, once everything persisted so far is durable. `None` refuses it.
+    /// Answer a peer's request.
     Reply {
-        /// From the event.
+        /// The ticket of the event.
         ticket: Ticket,
-        /// The answer.
+        /// The answer; `None` refuses the request.
         response: Option<Response>,
-    },
-    /// Answer a peer's request for blocks with these, from the store, as many as fit into a response.
-    Serve {
-        /// From the event.
-        ticket: Ticket,
-        /// Where they are.
-        places: Vec<Place>,
     },
     /// End a session.
     Close {
-        /// Which.
+        /// The session.
         peer: PeerKey,
-        /// Why.
+        /// What the peer did.
         fault: Fault,
         /// How long the peer may not come back.
         ban: Millis,
     },
-    /// Apply the rules that need no state. Gets one [`Event::BlocksChecked`].
-    CheckBlocks {
-        /// For the result.
-        key: Key,
-        /// What to check.
-        blocks: Vec<Block>,
-    },
-    /// Apply the rules that need no state. Gets one [`Event::TransactionsChecked`].
-    CheckTransactions {
-        /// For the result.
-        key: Key,
-        /// What to check.
-        transactions: Vec<SignedTransaction>,
-    },
-    /// Write this, all of it or nothing. Gets one [`Event::Persisted`], perhaps together with later ones.
+}
+
+/// What whoever writes the store is to do.
+#[derive(Debug)]
+pub enum StoreEffect {
+    /// Write this, all of it or nothing. Gets one [`Event::Persisted`], perhaps together with later ones. Nobody waits for
+    /// it unless [`StoreEffect::Sync`] follows, so it may be gathered with others for a moment.
     Persist(Batch),
-    /// Read blocks that were persisted. Gets one [`Event::Loaded`].
-    Load {
+    /// Somebody waits: write now all that was given.
+    Sync,
+}
+
+/// What whoever reads the store is to do. All that is read here was persisted.
+#[derive(Debug)]
+pub enum LoadEffect {
+    /// Read blocks for the engine. Gets one [`Event::Loaded`].
+    Blocks {
         /// For the result.
         key: Key,
-        /// Which.
+        /// The blocks.
         places: Vec<Place>,
     },
+    /// Answer a peer's request for blocks with these, as many as fit into a response.
+    Serve {
+        /// The ticket of the event.
+        ticket: Ticket,
+        /// The blocks.
+        places: Vec<Place>,
+    },
+}
+
+/// The rules that need no state are to be applied.
+#[derive(Debug)]
+pub enum CheckEffect {
+    /// To blocks. Gets one [`Event::BlocksChecked`].
+    Blocks {
+        /// For the result.
+        key: Key,
+        /// The blocks.
+        blocks: Vec<Block>,
+    },
+    /// To transactions. Gets one [`Event::TransactionsChecked`].
+    Transactions {
+        /// For the result.
+        key: Key,
+        /// The transactions.
+        transactions: Vec<SignedTransaction>,
+    },
+}
+
+/// What the miner is to do.
+#[derive(Debug)]
+pub enum MineEffect {
     /// Search a nonce for this header, instead of for any before. Gets an [`Event::Mined`] if one is found.
-    Mine {
+    Search {
         /// For the result.
         key: Key,
         /// The header; its nonce is to be replaced.
         header: Header,
     },
     /// Stop searching.
-    StopMining,
-    /// Answer the user's command, once everything persisted so far is durable.
+    Stop,
+}
+
+/// What the node's own user is to be told.
+#[derive(Debug)]
+pub enum UserEffect {
+    /// The answer to a command. All that it acknowledges is durable.
     Answer {
-        /// From the event.
+        /// The ticket of the event.
         ticket: Ticket,
         /// The answer.
         answer: Result<Answer, CommandError>,
     },
-    /// Tell the user, once everything persisted so far is durable.
+    /// Something that has happened. It may not be durable yet; peers give it back after a crash.
     Notify(Notice),
 }
+
+macro_rules! into_effect {
+    ($($group:ident($inner:ident)),*) => {
+        $(impl From<$inner> for Effect {
+            fn from(effect: $inner) -> Self {
+                Self::$group(effect)
+            }
+        })*
+    };
+}
+into_effect!(
+    Peer(PeerEffect),
+    Store(StoreEffect),
+    Load(LoadEffect),
+    Check(CheckEffect),
+    Mine(MineEffect),
+    User(UserEffect)
+);
 
 /// What to do with a gossip message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

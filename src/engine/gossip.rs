@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use quipu_protocol::{Announcement, Blame, Block, BlockId, CheckedBlock, Millis, TransactionId, Violation};
+use quipu_protocol::{
+    Announcement, Blame, Block, BlockId, CheckedBlock, CheckedTransaction, Millis, TransactionId, Violation,
+};
 
 use super::chain::Insertion;
-use super::event::{Effect, Fault, Gossip, Notice, Now, PeerKey, Ticket, Verdict};
+use super::event::{CheckEffect, Effect, Fault, Gossip, Notice, Now, PeerEffect, PeerKey, Ticket, Verdict};
 use super::header_tree::BlockRef;
 use super::orphans::WaitsFor;
 use super::{Check, Engine};
@@ -88,7 +90,7 @@ impl Engine {
     ) {
         let allowed = self.peers.may_gossip(peer, &gossip, now);
         if !allowed {
-            effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Ignore });
+            effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict: Verdict::Ignore }));
             return;
         }
         match gossip {
@@ -153,7 +155,7 @@ impl Engine {
             }
         };
         if let Some(ticket) = ticket {
-            effects.push(Effect::Verdict { peer, ticket, verdict });
+            effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict }));
         }
     }
 
@@ -168,7 +170,7 @@ impl Engine {
         let key = self.new_key();
         self.checks.insert(key, Check::Offered { origin: peer, ticket, block: found });
         self.sync.note_check(found);
-        effects.push(Effect::CheckBlocks { key, blocks: vec![block] });
+        effects.push(Effect::Check(CheckEffect::Blocks { key, blocks: vec![block] }));
     }
 
     fn is_checking(&self, block: BlockRef) -> bool {
@@ -219,7 +221,7 @@ impl Engine {
             }
             Err(violation) => {
                 if let Some(ticket) = ticket {
-                    effects.push(Effect::Verdict { peer, ticket, verdict: Verdict::Reject });
+                    effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict: Verdict::Reject }));
                 }
                 self.on_bad_block(peer, block, violation, effects);
             }
@@ -239,7 +241,7 @@ impl Engine {
             } else {
                 Verdict::Ignore
             };
-            effects.push(Effect::Verdict { peer, ticket, verdict });
+            effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict }));
         }
     }
 
@@ -292,7 +294,9 @@ impl Engine {
             self.announcer.waiting = false;
             self.announcer.last = Some(now.elapsed);
             if let Some(block) = self.chain.cached_tip() {
-                self.publish(self.announcement_of(&block));
+                // Our own block may hold a transaction of our own user that no peer has seen.
+                let after = self.gate.batch_of_own(block.transactions().iter().map(CheckedTransaction::id));
+                self.publish(self.announcement_of(&block), after);
             }
         }
     }

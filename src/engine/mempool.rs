@@ -273,6 +273,12 @@ impl Mempool {
         self.bytes
     }
 
+    /// Has the store keep a transaction that waits until it is mined. Returns whether it did not before.
+    pub fn keep(&mut self, id: &TransactionId) -> bool {
+        let Some(place) = self.by_id.get(id) else { return false };
+        self.queues.get_mut(&place.sender).is_some_and(|queue| queue.keep(place.nonce))
+    }
+
     /// Durable transactions that left the pool since the last call.
     pub fn take_dropped_durable(&mut self) -> Vec<TransactionId> {
         std::mem::take(&mut self.dropped_durable)

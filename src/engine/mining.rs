@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quipu_protocol::block::{Header, Reward, VERSION};
 use quipu_protocol::{Address, Amount, CheckedBlock, CheckedBody, Millis, UnixMillis};
 
-use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MiningMode, Now, Place, Ticket};
+use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MineEffect, MiningMode, Now, Place, Ticket};
 use super::header_tree::BlockRef;
 use super::view::MiningView;
 use super::{Engine, sync};
@@ -113,7 +113,7 @@ impl Engine {
             self.mining.template = None;
             if std::mem::take(&mut self.mining.searching) {
                 self.mining.hash_rate = 0;
-                effects.push(Effect::StopMining);
+                effects.push(Effect::Mine(MineEffect::Stop));
             }
             return;
         };
@@ -125,7 +125,7 @@ impl Engine {
         });
         if !current {
             let template = self.make_template(to, now);
-            effects.push(Effect::Mine { key: template.key, header: template.header });
+            effects.push(Effect::Mine(MineEffect::Search { key: template.key, header: template.header }));
             self.mining.template = Some(template);
             self.mining.searching = true;
         }

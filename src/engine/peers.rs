@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use quipu_protocol::{BlockId, Header, Millis, SignedTransaction, Status, TransactionId, UnixMillis, Work};
 
 use super::bundles::UNCHECKED_MAX;
-use super::event::{Effect, Fault, Gossip, Key, Now, PeerKey};
+use super::event::{Effect, Fault, Gossip, Key, Now, PeerEffect, PeerKey};
 use super::header_tree::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX, Pace};
 
@@ -320,7 +320,7 @@ impl Peers {
         let before = session.points;
         session.points = before.saturating_add(points);
         if before < POINTS_MAX && session.points >= POINTS_MAX {
-            effects.push(Effect::Close { peer, fault, ban });
+            effects.push(Effect::Peer(PeerEffect::Close { peer, fault, ban }));
         }
     }
 

@@ -6,7 +6,7 @@ use quipu_protocol::message::{RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX, RES
 use quipu_protocol::{BlockId, Request, Response, SignedTransaction, TransactionId};
 
 use super::Engine;
-use super::event::{Effect, Event, Fault, Now, PeerKey, Place, Ticket};
+use super::event::{Effect, Event, Fault, LoadEffect, Now, PeerEffect, PeerKey, Place, Ticket};
 use super::sync::is_request_malformed;
 
 /// Cost of a list of pending transactions, in requests of a peer's budget: it is the longest answer to the shortest
@@ -28,7 +28,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         if self.peers.is_cut_off(peer) {
-            return effects.push(Effect::Reply { ticket, response: None });
+            return effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: None }));
         }
         let cost = match &request {
             Request::Pending => PENDING_COST,
@@ -39,7 +39,7 @@ impl Engine {
         if !within_budget || is_request_malformed(&request) {
             let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
             self.peers.punish(peer, fault, effects);
-            return effects.push(Effect::Reply { ticket, response: None });
+            return effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: None }));
         }
         let response = match request {
             Request::Status(status) => {
@@ -50,16 +50,41 @@ impl Engine {
                 Response::Headers(self.chain.headers_after(&locator, RESPONSE_HEADERS_MAX).into())
             }
             Request::Blocks { ids } => {
-                return effects.push(Effect::Serve { ticket, places: self.stored_places(&ids) });
+                let serve = LoadEffect::Serve { ticket, places: self.stored_places(&ids) };
+                return self.gate.emit_after(self.gate.emitted(), serve, effects);
             }
             Request::Pending => Response::Pending(self.mempool.best_ids(RESPONSE_IDS_MAX).into()),
-            Request::Transactions { ids } => Response::Transactions(self.pending_transactions(&ids).into()),
+            Request::Transactions { ids } => {
+                let transactions = self.pending_transactions(&ids);
+                return self.reply_with(
+                    ticket,
+                    Some(transactions),
+                    |list| Response::Transactions(list.into()),
+                    effects,
+                );
+            }
             Request::BlockTransactions { block, places } => {
-                let response = self.block_transactions(&block, &places);
-                return effects.push(Effect::Reply { ticket, response });
+                let transactions = self.block_transactions(&block, &places);
+                let response = |list: Vec<SignedTransaction>| Response::BlockTransactions(list.into());
+                return self.reply_with(ticket, transactions, response, effects);
             }
         };
-        effects.push(Effect::Reply { ticket, response: Some(response) });
+        effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: Some(response) }));
+    }
+
+    /// Answers with transactions when those of the node's own user among them are durable; `None` refuses the request.
+    fn reply_with(
+        &mut self,
+        ticket: Ticket,
+        transactions: Option<Vec<SignedTransaction>>,
+        response: impl FnOnce(Vec<SignedTransaction>) -> Response,
+        effects: &mut Vec<Effect>,
+    ) {
+        let genesis = self.network.genesis_id();
+        let shown = transactions.iter().flatten();
+        let after = self.gate.batch_of_own(shown.map(|signed| signed.transaction.id(&genesis)));
+        let reply = PeerEffect::Reply { ticket, response: transactions.map(response) };
+        self.gate.emit_after(after, reply, effects);
     }
 
     /// Keeps a command, or a peer's request, until the end of a reorganisation.
@@ -68,7 +93,7 @@ impl Engine {
             let is_of_peer = |other: &&Event| matches!(other, Event::Request { peer: of, .. } if of == peer);
             if self.deferred.iter().filter(is_of_peer).count() >= DEFERRED_PER_PEER_MAX {
                 self.peers.punish(*peer, Fault::Flood, effects);
-                return effects.push(Effect::Reply { ticket: *ticket, response: None });
+                return effects.push(Effect::Peer(PeerEffect::Reply { ticket: *ticket, response: None }));
             }
         }
         self.deferred.push(event);
@@ -79,7 +104,7 @@ impl Engine {
         let is_theirs = |event: &mut Event| matches!(event, Event::Request { peer: of, .. } if *of == peer);
         for event in self.deferred.extract_if(.., is_theirs) {
             if let Event::Request { ticket, .. } = event {
-                effects.push(Effect::Reply { ticket, response: None });
+                effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: None }));
             }
         }
     }
@@ -93,10 +118,10 @@ impl Engine {
     }
 
     /// Transactions of a block in memory; `None` if it is not there, or has none at one of the positions.
-    fn block_transactions(&self, id: &BlockId, places: &[u32]) -> Option<Response> {
+    fn block_transactions(&self, id: &BlockId, places: &[u32]) -> Option<Vec<SignedTransaction>> {
         let block = self.chain.cached(self.chain.tree().find(id)?)?;
         let at = |place: &u32| Some(block.transactions().get(*place as usize)?.signed().clone());
-        places.iter().map(at).collect::<Option<Vec<_>>>().map(|all| Response::BlockTransactions(all.into()))
+        places.iter().map(at).collect()
     }
 
     fn pending_transactions(&self, ids: &[TransactionId]) -> Vec<SignedTransaction> {

@@ -31,7 +31,13 @@ impl Engine {
         let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
         match self.mempool.add(checked.clone(), None, true, self.chain.ledger()) {
             Ok(()) => {}
-            Err(Refusal::Known) => return Ok(Answer::Sent(id)),
+            Err(Refusal::Known) => {
+                // A peer may have brought it, and then nothing of it is kept.
+                if self.mempool.keep(&id) {
+                    self.writes.push(Write::PutPending(checked));
+                }
+                return Ok(Answer::Sent(id));
+            }
             Err(Refusal::InsufficientBalance { balance, spendable, needed }) => {
                 return Err(CommandError::InsufficientBalance { balance, spendable, needed });
             }
@@ -40,6 +46,7 @@ impl Engine {
                 return Err(CommandError::WrongNonce { nonce, next });
             }
         }
+        self.gate.note_own(id);
         self.writes.push(Write::PutPending(checked.clone()));
         self.announce_transaction(checked.clone());
         self.notify(Notice::Transaction(checked));

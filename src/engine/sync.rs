@@ -20,7 +20,7 @@ use quipu_protocol::message::{
 };
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
-use super::event::{Effect, Fault, Notice, Now, PeerKey};
+use super::event::{Effect, Fault, Notice, Now, PeerEffect, PeerKey};
 use super::header_tree::BlockRef;
 use super::pace::ANSWER_TIMEOUT;
 use super::peers::{Candidate, Flight, PeerSession, Question};
@@ -171,7 +171,7 @@ impl Engine {
             }
             let Some((request, question)) = self.next_request(peer, &mut missing, now) else { continue };
             let flight = self.fly(peer, question, now);
-            effects.push(Effect::Ask { peer, key: flight.key, request });
+            effects.push(Effect::Peer(PeerEffect::Ask { peer, key: flight.key, request }));
             self.peers.get_mut(peer).expect("the list was just made").flight = Some(flight);
         }
     }
@@ -219,7 +219,11 @@ impl Engine {
     fn plan_status(&mut self, peer: PeerKey, interval: Millis, now: Now, effects: &mut Vec<Effect>) {
         if self.peers.get(peer).expect("called for sessions").wants_status(interval, now) {
             let flight = self.fly(peer, Question::Status, now);
-            effects.push(Effect::Ask { peer, key: flight.key, request: Request::Status(self.status(now)) });
+            effects.push(Effect::Peer(PeerEffect::Ask {
+                peer,
+                key: flight.key,
+                request: Request::Status(self.status(now)),
+            }));
             self.peers.get_mut(peer).expect("called for sessions").status_flight = Some(flight);
         }
     }
@@ -287,8 +291,8 @@ impl Engine {
     /// The next unrequested blocks of the path that a peer has.
     fn blocks_for(&self, peer: PeerKey, missing: &mut Option<VecDeque<BlockRef>>) -> Vec<BlockRef> {
         let Some(session) = self.peers.get(peer) else { return Vec::new() };
-        let overloaded = self.unpersisted.len() > UNPERSISTED_BATCHES_MAX
-            || self.unpersisted_bytes > UNPERSISTED_BYTES_MAX
+        let overloaded = self.gate.batches() > UNPERSISTED_BATCHES_MAX
+            || self.gate.bytes() > UNPERSISTED_BYTES_MAX
             || self.sync.checking_bytes > BLOCKS_AHEAD_BYTES_MAX;
         let has = session.best.and_then(|best| self.chain.highest_on_path(best, FORK_STEPS_MAX));
         let (Some(has), false) = (has, overloaded) else { return Vec::new() };

@@ -5,6 +5,7 @@ mod attacks;
 mod bundles;
 mod checkpoints;
 mod compact;
+mod durability;
 mod floods;
 mod made;
 mod pool;
@@ -12,7 +13,7 @@ mod promises;
 mod rollbacks;
 mod slow;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_block, check_transactions};
@@ -22,8 +23,9 @@ use quipu_protocol::{
 };
 
 use super::event::{
-    Answer, Command, CommandError, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, Place,
-    RequestFailure, Stored, Ticket, Verdict,
+    Answer, Batch, CheckEffect, Command, CommandError, Effect, Event, Fault, Gossip, Key, LoadEffect, MineEffect,
+    MiningMode, Notice, Now, PeerEffect, PeerKey, Place, RequestFailure, StoreEffect, Stored, Ticket, UserEffect,
+    Verdict,
 };
 use super::{Engine, EngineConfig};
 use crate::sim::disk::Disk;
@@ -41,6 +43,7 @@ struct Seen {
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// How many blocks, and how many transactions by themselves.
     checked: (usize, usize),
+    syncs: usize,
 }
 
 /// An engine whose checks, disk and clock are the test's.
@@ -60,6 +63,9 @@ struct Bench {
     hold_loads: bool,
     hold_transactions: bool,
     hold_persisted: bool,
+    /// Batches that the test writes itself, with [`Bench::persist`].
+    hold_writes: bool,
+    unwritten: VecDeque<Batch>,
     held: Vec<Event>,
 }
 
@@ -84,6 +90,8 @@ impl Bench {
             hold_loads: false,
             hold_transactions: false,
             hold_persisted: false,
+            hold_writes: false,
+            unwritten: VecDeque::new(),
             held: Vec::new(),
         }
     }
@@ -100,8 +108,15 @@ impl Bench {
 
     /// Feeds an event, and what follows from its checks and writes.
     fn event(&mut self, event: Event) {
-        if let Event::Gossip { gossip: Gossip::Transactions(bundle), .. } = &event {
-            self.heard.extend(bundle.iter().map(SignedTransaction::leaf));
+        match &event {
+            Event::Gossip { gossip: Gossip::Transactions(bundle), .. } => {
+                self.heard.extend(bundle.iter().map(SignedTransaction::leaf));
+            }
+            Event::Response { result: Ok(Response::Blocks(blocks)), .. } => {
+                let transactions = blocks.iter().flat_map(|block| &*block.body.transactions);
+                self.heard.extend(transactions.map(SignedTransaction::leaf));
+            }
+            _ => {}
         }
         let mut events = vec![event];
         while let Some(event) = events.pop() {
@@ -119,39 +134,48 @@ impl Bench {
 
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Publish(gossip) => {
-                let is_heard = |signed: &SignedTransaction| self.heard.contains(&signed.leaf());
-                assert!(self.disk.held(&gossip, is_heard), "what peers learn from us is durable: {gossip:?}");
+            Effect::Peer(PeerEffect::Publish(gossip)) => {
+                let is_own = |signed: &SignedTransaction| !self.heard.contains(&signed.leaf());
+                assert!(self.disk.holds_own(&gossip, is_own), "own transactions are durable: {gossip:?}");
                 self.seen.published.push(gossip);
             }
-            Effect::Verdict { ticket, verdict, .. } => self.seen.verdicts.push((ticket, verdict)),
-            Effect::Ask { peer, key, request } => self.seen.asked.push((peer, key, request)),
-            Effect::Reply { ticket, response } => self.seen.replied.push((ticket, response)),
-            Effect::Close { peer, fault, .. } => self.seen.closed.push((peer, fault)),
-            Effect::Notify(notice) => self.seen.notices.push(notice),
-            Effect::CheckBlocks { key, blocks } => {
+            Effect::Peer(PeerEffect::Verdict { ticket, verdict, .. }) => self.seen.verdicts.push((ticket, verdict)),
+            Effect::Peer(PeerEffect::Ask { peer, key, request }) => self.seen.asked.push((peer, key, request)),
+            Effect::Peer(PeerEffect::Reply { ticket, response }) => self.seen.replied.push((ticket, response)),
+            Effect::Peer(PeerEffect::Close { peer, fault, .. }) => self.seen.closed.push((peer, fault)),
+            Effect::User(UserEffect::Notify(notice)) => self.seen.notices.push(notice),
+            Effect::Check(CheckEffect::Blocks { key, blocks }) => {
                 self.seen.checked.0 += blocks.len();
                 let results = blocks.into_iter().map(|block| check_block(block, &self.network)).collect();
                 return self.hold_if(self.hold_checks, Event::BlocksChecked { key, results });
             }
-            Effect::CheckTransactions { key, transactions } => {
+            Effect::Check(CheckEffect::Transactions { key, transactions }) => {
                 self.seen.checked.1 += transactions.len();
                 let results = check_transactions(transactions, &self.network);
                 return self.hold_if(self.hold_transactions, Event::TransactionsChecked { key, results });
             }
-            Effect::Persist(batch) => {
+            Effect::Store(StoreEffect::Persist(batch)) if self.hold_writes => self.unwritten.push_back(batch),
+            Effect::Store(StoreEffect::Persist(batch)) => {
                 self.disk.write(&batch);
                 return Some(Event::Persisted { sequence: batch.sequence }).filter(|_| !self.hold_persisted);
             }
-            Effect::Load { key, places } => {
+            Effect::Store(StoreEffect::Sync) => self.seen.syncs += 1,
+            Effect::Load(LoadEffect::Blocks { key, places }) => {
                 return self.hold_if(self.hold_loads, Event::Loaded { key, blocks: self.disk.load(&places) });
             }
-            Effect::Mine { key, header } => self.template = Some((key, header)),
-            Effect::StopMining => self.template = None,
-            Effect::Answer { ticket, answer } => self.seen.answers.push((ticket, answer)),
-            Effect::Serve { places, .. } => self.seen.served.push(places),
+            Effect::Mine(MineEffect::Search { key, header }) => self.template = Some((key, header)),
+            Effect::Mine(MineEffect::Stop) => self.template = None,
+            Effect::User(UserEffect::Answer { ticket, answer }) => self.seen.answers.push((ticket, answer)),
+            Effect::Load(LoadEffect::Serve { places, .. }) => self.seen.served.push(places),
         }
         None
+    }
+
+    /// The next batch becomes durable.
+    fn persist(&mut self) {
+        let batch = self.unwritten.pop_front().expect("something was to be written");
+        self.disk.write(&batch);
+        self.event(Event::Persisted { sequence: batch.sequence });
     }
 
     fn hold_if(&mut self, is_held: bool, event: Event) -> Option<Event> {
@@ -371,45 +395,6 @@ fn a_restart_goes_on_where_it_was() {
             })
             .collect::<Vec<_>>()
     );
-}
-
-/// Else a node that is killed in between signs another transaction with a nonce that its peers have seen used.
-#[test]
-fn what_peers_are_told_comes_after_what_is_written() {
-    let mut bench = Bench::new();
-    bench.connect();
-    let kinds = |effects: &[Effect]| -> Vec<&str> {
-        let kind = |effect: &Effect| match effect {
-            Effect::Persist(_) => Some("persist"),
-            Effect::Publish(_) => Some("publish"),
-            Effect::Notify(_) => Some("notify"),
-            Effect::Answer { .. } => Some("answer"),
-            _ => None,
-        };
-        effects.iter().filter_map(kind).collect()
-    };
-    let mut handle = |event| {
-        let mut effects = Vec::new();
-        bench.engine.handle(Now { elapsed: Millis(0), unix: bench.clock() }, event, &mut effects);
-        effects
-    };
-    let mine = Command::Mine { count: 1, to: None };
-    let effects = handle(Event::Command { ticket: Ticket(1), command: mine });
-    let Some(Effect::Mine { key, mut header }) =
-        effects.into_iter().find(|effect| matches!(effect, Effect::Mine { .. }))
-    else {
-        panic!("the miner has nothing to do")
-    };
-    while !header.target.is_met_by(&header.id()) {
-        header.nonce += 1;
-    }
-    let effects = handle(Event::Mined { key, nonce: header.nonce });
-    assert_eq!(kinds(&effects), ["persist", "publish", "notify", "answer"]);
-
-    let action = Action::Record { data: vec![].into() };
-    let send = Command::Send { key: Arc::new(self::key(0)), action, fee: Amount::ZERO };
-    let effects = handle(Event::Command { ticket: Ticket(2), command: send });
-    assert_eq!(kinds(&effects), ["persist", "publish", "notify", "answer"]);
 }
 
 /// A reorganisation puts older transactions into the store after newer ones.

@@ -7,6 +7,8 @@ use super::event::{MiningMode, PeerKey, Place};
 /// The state of the node at one moment. Cheap to make, shared by reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
+    /// Number of the last batch that was emitted before: once it is durable, the store holds all that is shown here.
+    pub batch: u64,
     /// Height and id of the best block.
     pub tip: Place,
     /// The work of the best chain.

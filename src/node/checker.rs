@@ -14,10 +14,10 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use parking_lot::Mutex;
 
-use super::driver::EngineSender;
+use super::inbox::EngineSender;
 use super::thread;
 use crate::engine::Event;
-use crate::engine::event::Key;
+use crate::engine::event::{CheckEffect, Key};
 use crate::protocol::check::{check_block, check_transactions};
 use crate::protocol::{Block, Network, SignedTransaction};
 
@@ -60,8 +60,16 @@ impl Checker {
         Ok(Self { engine, network: Arc::clone(network), queues: CheckQueues { short, long }, threads })
     }
 
-    /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take
-    /// less time than to wake a thread up, and a new block is awaited by the whole network.
+    /// Does what the engine asks for.
+    pub fn carry_out(&self, effect: CheckEffect) {
+        match effect {
+            CheckEffect::Blocks { key, blocks } => self.check_blocks(key, blocks),
+            CheckEffect::Transactions { key, transactions } => self.check_transactions(key, transactions),
+        }
+    }
+
+    /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take less
+    /// time than to wake a thread up, and a new block is awaited by the whole network.
     pub fn check_blocks(&self, key: Key, blocks: Vec<Block>) {
         if let [block] = &blocks[..]
             && block.body.transactions.is_empty()
@@ -173,8 +181,8 @@ impl<R> Results<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::driver::Queues;
     use crate::node::fixture::Chain;
+    use crate::node::inbox::Queues;
     use crate::protocol::Violation;
 
     fn checker(chain: &Chain) -> (Checker, Receiver<Event>) {

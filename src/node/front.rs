@@ -20,11 +20,12 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 
 use super::aliases::Aliases;
-use super::driver::{EngineSender, Queues};
-use super::handle::{Clock, Handle, Profile, UserEvent, Users};
+use super::event::{PeerRow, UserEvent};
+use super::handle::{Clock, Handle, Profile, Users};
+use super::inbox::{EngineSender, Queues};
 use super::index::Index;
 use super::store::{FolderLock, Store, StoreError};
-use super::swarm::{PeerRow, SwarmHandle};
+use super::swarm::SwarmHandle;
 use super::wallet::Wallets;
 use super::{StartError, start_index};
 use crate::engine::event::{Answer, Batch, CommandError, PeerKey, Stored, Ticket};

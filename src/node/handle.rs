@@ -14,15 +14,16 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::aliases::Aliases;
 use super::clock::unix_now;
-use super::driver::EngineSender;
+use super::event::{ConnectError, PeerRow, UserEvent};
+use super::inbox::EngineSender;
 use super::index::Index;
 use super::store::Reader;
-use super::swarm::{PeerRow, SwarmCommand, SwarmHandle};
+use super::swarm::{SwarmCommand, SwarmHandle};
 use super::wallet::{WalletError, Wallets};
-use super::watch::{Life, Watch};
+use super::watched::Watched;
 use crate::engine::View;
-use crate::engine::event::{Answer, Command, CommandError, Notice, Place, Ticket};
-use crate::protocol::{Address, Network, SecretKey, TransactionId, UnixMillis};
+use crate::engine::event::{Answer, Command, CommandError, Ticket};
+use crate::protocol::{Address, Network, SecretKey, UnixMillis};
 
 /// Events that wait for a subscriber that does not read. It loses what comes then.
 const SUBSCRIBER_EVENTS_MAX: usize = 16_384;
@@ -36,7 +37,7 @@ struct Inner {
     engine: EngineSender,
     reader: Reader,
     index: Option<Index>,
-    watch: Watch,
+    watched: Watched,
     swarm: Arc<SwarmHandle>,
     view: ArcSwap<View>,
     commands: Mutex<Commands>,
@@ -72,42 +73,6 @@ struct Commands {
 /// What is done with the answer to a command. Must not block.
 type Waiting = Box<dyn FnOnce(Result<Answer, CommandError>) + Send>;
 
-/// Something to show, in the order in which it happened.
-#[derive(Debug, Clone)]
-pub enum UserEvent {
-    /// The node listens, and has read its store.
-    Ready {
-        /// Where it listens, with `/p2p/<peer id>` at the end.
-        listen: Vec<Multiaddr>,
-        /// Where it serves HTTP.
-        http: Option<SocketAddr>,
-    },
-    /// A peer of our network is connected, and a transaction sent now reaches it.
-    PeerConnected(PeerRow),
-    /// A peer that was reported as connected is gone.
-    PeerDisconnected(PeerRow),
-    /// From the engine.
-    Notice(Notice),
-    /// The index has reached this block of the best chain.
-    Indexed(Place),
-    /// A transaction that is followed has come to another point of its life.
-    Life {
-        /// Which.
-        id: TransactionId,
-        /// Where it is now.
-        life: Life,
-    },
-    /// Something that the user should read, in one line (mDNS does not start, a full disk, …).
-    Warning(String),
-    /// The node cannot go on; this line says why and what to do. It shuts down by itself.
-    Fatal(String),
-}
-
-/// Why an address was not reached.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConnectError(pub String);
-
 impl Handle {
     pub(super) fn new(
         profile: Profile,
@@ -118,9 +83,8 @@ impl Handle {
         view: Arc<View>,
         users: Arc<Users>,
     ) -> Self {
-        let (view, commands) = (ArcSwap::new(view), Mutex::default());
-        let watch = Watch::default();
-        Self(Arc::new(Inner { profile, engine, reader, index, watch, swarm, view, commands, users }))
+        let (view, commands, watched) = (ArcSwap::new(view), Mutex::default(), Watched::default());
+        Self(Arc::new(Inner { profile, engine, reader, index, watched, swarm, view, commands, users }))
     }
 
     /// The newest snapshot. Never blocks.
@@ -152,9 +116,9 @@ impl Handle {
         self.0.index.as_ref()
     }
 
-    /// Follows transactions.
-    pub fn watch(&self) -> &Watch {
-        &self.0.watch
+    /// The transactions that are followed.
+    pub fn watched(&self) -> &Watched {
+        &self.0.watched
     }
 
     /// Names for addresses.
@@ -230,17 +194,18 @@ impl Handle {
     }
 
     /// What happens from now on, for a part of the node itself: the first subscriber is somebody else.
-    pub(super) fn overhear(&self) -> Receiver<UserEvent> {
+    pub(super) fn subscribe_internal(&self) -> Receiver<UserEvent> {
         self.0.users.add(concerns_users)
     }
 
     /// Only some of what happens, the index's progress too if it is chosen.
-    pub(super) fn overhear_only(&self, hears: fn(&UserEvent) -> bool) -> Receiver<UserEvent> {
+    pub(super) fn subscribe_internal_only(&self, hears: fn(&UserEvent) -> bool) -> Receiver<UserEvent> {
         self.0.users.add(hears)
     }
 
-    /// Replaces the snapshot.
+    /// Replaces the snapshot. Whoever reads the store from now on waits until it holds what the snapshot shows.
     pub(super) fn show(&self, view: Arc<View>) {
+        self.0.reader.note_shown(view.batch);
         self.0.view.store(view);
     }
 
@@ -382,6 +347,7 @@ impl Subscribers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::event::Notice;
     use crate::node::fixture::Chain;
 
     fn warnings(receiver: &Receiver<UserEvent>) -> Vec<String> {

@@ -19,10 +19,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::kernel::Kernel;
 use self::search::Search;
-use super::driver::EngineSender;
+use super::inbox::EngineSender;
 use super::thread;
 use crate::engine::Event;
-use crate::engine::event::Key;
+use crate::engine::event::{Key, MineEffect};
 use crate::protocol::block::VERSION;
 use crate::protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis};
 
@@ -100,6 +100,14 @@ impl Miner {
             miner.searching.push(thread::spawn("miner", failed.clone(), search)?);
         }
         Ok(miner)
+    }
+
+    /// Does what the engine asks for.
+    pub fn carry_out(&self, effect: MineEffect) {
+        match effect {
+            MineEffect::Search { key, header } => self.mine(key, &header),
+            MineEffect::Stop => self.stop(),
+        }
     }
 
     /// Searches for a nonce for this header, in place of any before.
@@ -256,7 +264,7 @@ mod tests {
     use crossbeam_channel::Receiver;
 
     use super::*;
-    use crate::node::driver::Queues;
+    use crate::node::inbox::Queues;
     use crate::protocol::check::check_header;
     use crate::protocol::{Network, Parameters};
 

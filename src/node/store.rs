@@ -18,6 +18,7 @@ mod headers;
 mod journal;
 mod lock;
 mod open;
+mod progress;
 mod read;
 mod rows;
 mod tables;
@@ -34,6 +35,7 @@ use crate::protocol::{Height, Network};
 use error::guarded;
 use fold::Folded;
 use journal::Journal;
+use progress::Progress;
 use rows::{Rows, write_startup_rows};
 use tables::{META, META_JOURNAL, META_SCHEMA, META_SETTLED, SCHEMA};
 
@@ -55,6 +57,7 @@ pub struct Store {
     unsettled: Vec<Rows>,
     /// A write has failed, so the state of the disk is unknown.
     is_broken: bool,
+    progress: Arc<Progress>,
 }
 
 /// The open database. The lock is given up after the database is closed, so it comes last.
@@ -106,6 +109,9 @@ impl Store {
         let (tip, pending_next) = (folded.tip(), folded.pending_next());
         self.guarded(|store| store.commit(folded.rows()))?;
         (self.tip, self.pending_next) = (tip, pending_next);
+        if let Some(last) = batches.last() {
+            self.progress.note_written(last.sequence);
+        }
         Ok(())
     }
 
@@ -130,7 +136,7 @@ impl Store {
 
     /// For reading beside the writer.
     pub fn reader(&self) -> Reader {
-        Reader::new(&self.files, Arc::clone(&self.network))
+        Reader::new(&self.files, Arc::clone(&self.progress), Arc::clone(&self.network))
     }
 
     /// Writes, if no write has failed so far.
@@ -195,6 +201,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        self.progress.close();
         if self.is_broken {
             return;
         }

@@ -33,10 +33,10 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 
-use super::driver::EngineSender;
-use super::handle::{ConnectError, UserEvent};
-use crate::engine::event::{Fault, Gossip, Key, PeerKey, Ticket, Verdict};
-use crate::protocol::{Millis, Network, Request, Response};
+use super::event::{ConnectError, PeerRow, UserEvent};
+use super::inbox::EngineSender;
+use crate::engine::event::{PeerEffect, PeerKey, Ticket};
+use crate::protocol::{Network, Response};
 
 mod address;
 mod admission;
@@ -84,65 +84,21 @@ pub struct SwarmConfig {
     pub folder: PathBuf,
 }
 
-/// A connected peer, as its connection shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerRow {
-    /// The session.
-    pub peer: PeerKey,
-    /// Who it is.
-    pub peer_id: PeerId,
-    /// Its address, without `/p2p/…`.
-    pub address: Multiaddr,
-    /// Its software.
-    pub agent: String,
-    /// Whether we dialled it.
-    pub outbound: bool,
-    /// Last round trip in milliseconds.
-    pub ping_millis: Option<u64>,
-}
-
 /// What the swarm is told to do.
 #[derive(Debug)]
 pub enum SwarmCommand {
-    /// From the effect of that name.
-    Publish(Gossip),
-    /// From the effect of that name.
-    Verdict {
-        /// Who passed it on.
-        peer: PeerKey,
-        /// From the event.
+    /// By the engine.
+    Engine(PeerEffect),
+    /// Answer a peer's request with blocks that the store holds in encoded form.
+    Serve {
+        /// The ticket of the event.
         ticket: Ticket,
-        /// Whether it is passed on.
-        verdict: Verdict,
+        /// The encoded blocks.
+        blocks: Vec<Vec<u8>>,
     },
-    /// From the effect of that name.
-    Ask {
-        /// Whom.
-        peer: PeerKey,
-        /// For the response.
-        key: Key,
-        /// What.
-        request: Request,
-    },
-    /// From the effects Reply and Serve.
-    Reply {
-        /// From the event.
-        ticket: Ticket,
-        /// `None` refuses the request.
-        reply: Option<Reply>,
-    },
-    /// From the effect of that name.
-    Close {
-        /// Which.
-        peer: PeerKey,
-        /// Why.
-        fault: Fault,
-        /// How long the peer may not come back.
-        ban: Millis,
-    },
-    /// From the user.
+    /// By the user.
     Connect {
-        /// Whom, with or without `/p2p/…`.
+        /// The peer, with or without `/p2p/…`.
         address: Multiaddr,
         /// Told once, when the peer is ready or it is clear that it will not be.
         done: crossbeam_channel::Sender<Result<PeerRow, ConnectError>>,
@@ -255,6 +211,11 @@ impl SwarmHandle {
             // Whoever asked may have left.
             let _ = done.send(Err(ConnectError("this node has no network to dial through (any more)".to_owned())));
         }
+    }
+
+    /// Does what the engine asks for. Blocks as [`Self::command`] does.
+    pub fn carry_out(&self, effect: PeerEffect) {
+        self.command(SwarmCommand::Engine(effect));
     }
 
     /// The connected peers of our network.

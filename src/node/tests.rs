@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 use libp2p::Multiaddr;
 
 use super::config::Config;
-use super::handle::UserEvent;
+use super::event::UserEvent;
 use super::keys::load_or_create_identity;
 use super::wallet::Wallets;
 use super::{Node, StartError, start};
@@ -182,7 +182,7 @@ fn a_node_that_starts_late_gets_the_chain() {
 fn what_is_answered_is_indexed_for_the_next_question() {
     let folder = folder();
     let first = node(folder.path());
-    let indexed = first.handle().overhear_only(|event| matches!(event, UserEvent::Indexed(_)));
+    let indexed = first.handle().subscribe_internal_only(|event| matches!(event, UserEvent::Indexed(_)));
     mine(&first, 20);
     let action = Action::Record { data: b"a fact".to_vec().into() };
     let id = send(&first, action);

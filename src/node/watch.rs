@@ -6,60 +6,21 @@
 //!
 //! A thread of its own, because it waits for the index and the engine; nothing waits for it.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use parking_lot::{Mutex, MutexGuard};
 
-use super::handle::{Handle, UserEvent};
+use super::event::{Life, UserEvent};
+use super::handle::Handle;
 use super::index::{Index, IndexError};
 use super::thread;
-use crate::engine::event::{Fate, Notice, Place, RolledBack};
+use super::watched::{Followed, WATCHED_MAX};
+use crate::engine::event::{Fate, Notice, RolledBack};
 use crate::protocol::TransactionId;
 
 /// Confirmations that are reported one by one. Beyond them only a rollback is reported.
 pub const CONFIRMATIONS_TOLD_MAX: u64 = 6;
-/// Transactions watched at once. More are refused, or not watched automatically.
-pub const WATCHED_MAX: usize = 1000;
-
-/// Where a transaction is in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Life {
-    /// This node has not heard of it.
-    Unknown,
-    /// It waits to be mined.
-    Pending,
-    /// It is in a block of the best chain.
-    InBlock {
-        /// The block.
-        place: Place,
-        /// Blocks from that one on, itself counted.
-        confirmations: u64,
-    },
-    /// A reorganisation has taken its block off the best chain.
-    RolledBack {
-        /// The block.
-        from: Place,
-        /// Its fate.
-        fate: Fate,
-    },
-    /// It waited, and no longer does: replaced or evicted.
-    Gone,
-}
-
-/// The watched transactions. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Watch(Arc<Mutex<BTreeMap<TransactionId, Watched>>>);
-
-#[derive(Debug, Clone)]
-struct Watched {
-    /// As last reported.
-    life: Life,
-    asked_for: bool,
-}
 
 /// Why a transaction can't be followed.
 #[derive(Debug, thiserror::Error)]
@@ -76,110 +37,93 @@ pub enum WatchError {
     Closing,
 }
 
-impl Watch {
-    /// Follows a transaction from now on. Its life so far.
-    pub fn add(&self, handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
-        let life = life_of(handle, &id, None)?;
-        let mut watched = self.watched();
-        if watched.len() >= WATCHED_MAX && !watched.contains_key(&id) {
-            return Err(WatchError::Full);
-        }
-        watched.insert(id, Watched { life: life.clone(), asked_for: true });
-        Ok(life)
+/// Follows a transaction from now on. Its life so far.
+pub fn follow(handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
+    let life = life_of(handle, &id, None)?;
+    let mut watched = handle.watched().lock();
+    if watched.len() >= WATCHED_MAX && !watched.contains_key(&id) {
+        return Err(WatchError::Full);
     }
+    watched.insert(id, Followed { life: life.clone(), asked_for: true });
+    Ok(life)
+}
 
-    /// Follows it no more. Whether it was followed.
-    pub fn remove(&self, id: &TransactionId) -> bool {
-        self.watched().remove(id).is_some()
-    }
+/// Starts the thread that follows. It ends when the sender is dropped.
+pub(super) fn start(
+    handle: Handle,
+    failed: impl FnOnce(String) + Send + 'static,
+) -> io::Result<(Sender<()>, JoinHandle<()>)> {
+    let (stop, stopped) = bounded(0);
+    let hears =
+        |event: &UserEvent| matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. }));
+    let events = handle.subscribe_internal_only(hears);
+    let thread = thread::spawn("watch", failed, move || run(&handle, &events, &stopped))?;
+    Ok((stop, thread))
+}
 
-    /// All that are followed, as they were told last.
-    pub fn list(&self) -> Vec<(TransactionId, Life)> {
-        self.watched().iter().map(|(id, watched)| (*id, watched.life.clone())).collect()
-    }
-
-    /// Starts to follow. Ends when the sender is dropped.
-    pub(super) fn start(
-        &self,
-        handle: Handle,
-        failed: impl FnOnce(String) + Send + 'static,
-    ) -> io::Result<(Sender<()>, JoinHandle<()>)> {
-        let (stop, stopped) = bounded(0);
-        let hears =
-            |event: &UserEvent| matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. }));
-        let (watch, events) = (self.clone(), handle.overhear_only(hears));
-        let thread = thread::spawn("watch", failed, move || watch.run(&handle, &events, &stopped))?;
-        Ok((stop, thread))
-    }
-
-    fn run(&self, handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {
-        loop {
-            let event = select! {
-                recv(stopped) -> _ => return,
-                recv(events) -> event => event,
-            };
-            let Ok(event) = event else { return };
-            let mut indexed = false;
-            for event in std::iter::once(event).chain(events.try_iter()) {
-                match event {
-                    UserEvent::Notice(Notice::RolledBack { transactions, .. }) => {
-                        self.on_rolled_back(handle, transactions);
-                    }
-                    // Only the last of several blocks matters.
-                    UserEvent::Indexed(_) => indexed = true,
-                    _ => {}
+fn run(handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {
+    loop {
+        let event = select! {
+            recv(stopped) -> _ => return,
+            recv(events) -> event => event,
+        };
+        let Ok(event) = event else { return };
+        let mut indexed = false;
+        for event in std::iter::once(event).chain(events.try_iter()) {
+            match event {
+                UserEvent::Notice(Notice::RolledBack { transactions, .. }) => {
+                    on_rolled_back(handle, transactions);
                 }
-            }
-            if indexed {
-                self.follow(handle);
+                // Only the last of several blocks matters.
+                UserEvent::Indexed(_) => indexed = true,
+                _ => {}
             }
         }
+        if indexed {
+            tell_changes(handle);
+        }
     }
+}
 
-    fn on_rolled_back(&self, handle: &Handle, transactions: Vec<RolledBack>) {
-        let me = handle.address();
-        for RolledBack { transaction, place, fate } in transactions {
-            let id = transaction.id();
-            let life = Life::RolledBack { from: place, fate };
-            let mut watched = self.watched();
-            match watched.get_mut(&id) {
-                Some(followed) => followed.life = life.clone(),
-                None if transaction.sender() == me => {
-                    if watched.len() < WATCHED_MAX {
-                        watched.insert(id, Watched { life: life.clone(), asked_for: false });
-                    }
+fn on_rolled_back(handle: &Handle, transactions: Vec<RolledBack>) {
+    let me = handle.address();
+    for RolledBack { transaction, place, fate } in transactions {
+        let id = transaction.id();
+        let life = Life::RolledBack { from: place, fate };
+        let mut watched = handle.watched().lock();
+        match watched.get_mut(&id) {
+            Some(followed) => followed.life = life.clone(),
+            None if transaction.sender() == me => {
+                if watched.len() < WATCHED_MAX {
+                    watched.insert(id, Followed { life: life.clone(), asked_for: false });
                 }
-                None => continue,
             }
-            drop(watched);
+            None => continue,
+        }
+        drop(watched);
+        handle.tell(UserEvent::Life { id, life });
+    }
+}
+
+/// Tells of everything that has changed.
+fn tell_changes(handle: &Handle) {
+    for (id, before) in handle.watched().list() {
+        // An index that is behind will report a later block; a closed one, none.
+        let Ok(life) = life_of(handle, &id, Some(&before)) else { return };
+        let mut watched = handle.watched().lock();
+        // The user may have unwatched it meanwhile.
+        let Some(followed) = watched.get_mut(&id).filter(|followed| followed.life == before) else { continue };
+        let confirmations = if let Life::InBlock { confirmations, .. } = life { confirmations } else { 0 };
+        let is_news = life != before && (confirmations <= CONFIRMATIONS_TOLD_MAX || !is_same_block(&life, &before));
+        followed.life = life.clone();
+        let is_safe = confirmations >= CONFIRMATIONS_TOLD_MAX;
+        if !followed.asked_for && (is_safe || life == Life::Gone) {
+            watched.remove(&id);
+        }
+        drop(watched);
+        if is_news {
             handle.tell(UserEvent::Life { id, life });
         }
-    }
-
-    /// Tells of everything that has changed.
-    fn follow(&self, handle: &Handle) {
-        for (id, before) in self.list() {
-            // An index that is behind will report a later block; a closed one, none.
-            let Ok(life) = life_of(handle, &id, Some(&before)) else { return };
-            let mut watched = self.watched();
-            // The user may have unwatched it meanwhile.
-            let Some(followed) = watched.get_mut(&id).filter(|followed| followed.life == before) else { continue };
-            let confirmations = if let Life::InBlock { confirmations, .. } = life { confirmations } else { 0 };
-            let is_news = life != before && (confirmations <= CONFIRMATIONS_TOLD_MAX || !is_same_block(&life, &before));
-            followed.life = life.clone();
-            let is_safe = confirmations >= CONFIRMATIONS_TOLD_MAX;
-            if !followed.asked_for && (is_safe || life == Life::Gone) {
-                watched.remove(&id);
-            }
-            drop(watched);
-            if is_news {
-                handle.tell(UserEvent::Life { id, life });
-            }
-        }
-    }
-
-    fn watched(&self) -> MutexGuard<'_, BTreeMap<TransactionId, Watched>> {
-        self.0.lock()
     }
 }
 

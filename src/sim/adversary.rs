@@ -31,7 +31,9 @@ use std::sync::Arc;
 use super::id::NodeId;
 use super::random::Random;
 use super::world::World;
-use crate::engine::event::{Answer, Effect, Event, Gossip, Now, PeerKey, Ticket, Wake, Write};
+use crate::engine::event::{
+    Answer, Effect, Event, Gossip, Now, PeerEffect, PeerKey, StoreEffect, Ticket, UserEffect, Wake, Write,
+};
 use crate::engine::{Engine, View};
 use crate::protocol::{
     Address, Block, CheckedBlock, Header, Millis, Network, Request, Response, SecretKey, SignedTransaction, Status,
@@ -156,8 +158,8 @@ impl World {
 /// The statuses that peers are given, in answers and with questions.
 fn statuses(effects: &mut [Effect]) -> impl Iterator<Item = &mut Status> {
     effects.iter_mut().filter_map(|effect| match effect {
-        Effect::Ask { request: Request::Status(status), .. }
-        | Effect::Reply { response: Some(Response::Status(status)), .. } => Some(status),
+        Effect::Peer(PeerEffect::Ask { request: Request::Status(status), .. })
+        | Effect::Peer(PeerEffect::Reply { response: Some(Response::Status(status)), .. }) => Some(status),
         _ => None,
     })
 }
@@ -173,7 +175,7 @@ fn announced(gossip: &Gossip) -> Option<&Header> {
 
 fn writes(effects: &[Effect]) -> impl Iterator<Item = &Write> {
     let batches = effects.iter().filter_map(|effect| match effect {
-        Effect::Persist(batch) => Some(&batch.writes),
+        Effect::Store(StoreEffect::Persist(batch)) => Some(&batch.writes),
         _ => None,
     });
     batches.flatten()
@@ -193,7 +195,7 @@ fn new_blocks(effects: &[Effect]) -> Vec<Arc<CheckedBlock>> {
 fn take_sent(ticket: Ticket, effects: &mut Vec<Effect>) -> Option<SignedTransaction> {
     let mut sent = None;
     effects.retain(|effect| match effect {
-        Effect::Answer { ticket: of, answer } if *of == ticket => {
+        Effect::User(UserEffect::Answer { ticket: of, answer }) if *of == ticket => {
             sent = if let Ok(Answer::Sent(id)) = answer { Some(*id) } else { None };
             false
         }

@@ -47,7 +47,7 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Carries out an [`Effect::CheckBlocks`](crate::engine::Effect::CheckBlocks).
+    /// Does what a [`CheckEffect::Blocks`](crate::engine::event::CheckEffect::Blocks) asks for.
     pub(crate) fn blocks(&mut self, key: Key, blocks: Vec<Block>, network: &Network) -> Event {
         let results = blocks.into_iter().map(|block| self.block(block, network)).collect();
         Event::BlocksChecked { key, results }
@@ -63,7 +63,7 @@ impl Checks {
         result
     }
 
-    /// Carries out an [`Effect::CheckTransactions`](crate::engine::Effect::CheckTransactions).
+    /// Does what a [`CheckEffect::Transactions`](crate::engine::event::CheckEffect::Transactions) asks for.
     pub(crate) fn transactions(&mut self, key: Key, transactions: Vec<SignedTransaction>, network: &Network) -> Event {
         let results = transactions.into_iter().map(|signed| self.transaction(signed, network)).collect();
         Event::TransactionsChecked { key, results }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
-use crate::engine::event::{Batch, Gossip, LoadedBlock, Place, Stored, StoredHeader, Write};
+use crate::engine::event::{Answer, Batch, Gossip, LoadedBlock, Place, Stored, StoredHeader, Write};
 use crate::protocol::{
-    Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Header, Height, LeafHash, SignedTransaction,
+    Account, Address, BlockId, CheckedBlock, CheckedTransaction, Delta, Height, LeafHash, SignedTransaction,
     TransactionId,
 };
 
@@ -19,6 +19,7 @@ pub struct Disk {
     pending: BTreeMap<u64, CheckedTransaction>,
     pending_orders: BTreeMap<TransactionId, u64>,
     ever_pending: BTreeSet<LeafHash>,
+    ever_pending_ids: BTreeSet<TransactionId>,
     checkpoint: Option<Place>,
 }
 
@@ -76,6 +77,7 @@ impl Disk {
                     let order = self.pending.last_key_value().map_or(0, |(last, _)| last + 1);
                     self.drop_pending(&transaction.id());
                     self.ever_pending.insert(transaction.leaf());
+                    self.ever_pending_ids.insert(transaction.id());
                     self.pending.insert(order, transaction.clone());
                     self.pending_orders.insert(transaction.id(), order);
                 }
@@ -140,15 +142,24 @@ impl Disk {
         self.best.values().copied()
     }
 
-    /// Whether a publication was ever written. A transaction may also be of another node, from which it was heard.
-    pub fn held(&self, gossip: &Gossip, is_heard: impl Fn(&SignedTransaction) -> bool) -> bool {
-        let has_block = |header: &Header| self.blocks.contains_key(&Place { height: header.height, id: header.id() });
-        match gossip {
-            Gossip::Block(block) => has_block(&block.header),
-            Gossip::Compact(compact) => has_block(compact.header()),
-            Gossip::Transactions(bundle) => {
-                bundle.iter().all(|signed| self.ever_pending.contains(&signed.leaf()) || is_heard(signed))
-            }
+    /// Whether every transaction of the node's own user that this shows has been written. What was heard of others needs not be.
+    pub fn holds_own(&self, gossip: &Gossip, is_own: impl Fn(&SignedTransaction) -> bool) -> bool {
+        let shown: &mut dyn Iterator<Item = &SignedTransaction> = match gossip {
+            Gossip::Block(block) => &mut block.body.transactions.iter(),
+            Gossip::Transactions(bundle) => &mut bundle.iter(),
+            // Its short ids name transactions that others have.
+            Gossip::Compact(_) => return true,
+        };
+        shown.filter(|signed| is_own(signed)).all(|signed| self.ever_pending.contains(&signed.leaf()))
+    }
+
+    /// Whether what an answer acknowledges has been written.
+    pub fn holds_answered(&self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Sent(id) => self.ever_pending_ids.contains(id),
+            Answer::Mined(places) => places.iter().all(|place| self.blocks.contains_key(place)),
+            Answer::Added { place, .. } => self.blocks.contains_key(place),
+            _ => true,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Always true: an entry follows the batch that it needs to be durable. Nodes keep no log unless a caller asks for one,
 //! who then takes out the entries as they come.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::id::NodeId;
@@ -34,10 +35,30 @@ pub enum LogEntry {
 
 /// The entries since they were last taken out.
 #[derive(Debug, Default)]
-pub(crate) struct EventLog(Option<Vec<LogEntry>>);
+pub(crate) struct EventLog(Option<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: Vec<LogEntry>,
+    /// What stands behind a batch that is not written, with the number of that batch.
+    held: VecDeque<(u64, LogEntry)>,
+    /// Number of the last batch that was given to the disk, and of the last that it has written.
+    given: u64,
+    written: u64,
+}
+
+impl Kept {
+    fn add(&mut self, entry: LogEntry) {
+        if self.given > self.written {
+            self.held.push_back((self.given, entry));
+        } else {
+            self.entries.push(entry);
+        }
+    }
+}
 
 impl EventLog {
-    /// Starts to keep entries.
+    /// Begins to keep entries.
     pub(crate) fn begin(&mut self) {
         self.0.get_or_insert_default();
     }
@@ -46,23 +67,60 @@ impl EventLog {
         self.0.is_some()
     }
 
-    /// Adds an entry, if anybody wants to know.
+    /// Adds what `entry` makes at once, if anybody wants to know.
     pub(crate) fn note(&mut self, entry: impl FnOnce() -> LogEntry) {
-        if let Some(entries) = &mut self.0 {
-            entries.push(entry());
+        if let Some(kept) = &mut self.0 {
+            kept.entries.push(entry());
         }
     }
 
-    /// Adds a state. Of several in a row, only the last one is kept.
+    /// A batch was given to the disk.
+    pub(crate) fn note_given(&mut self, sequence: u64) {
+        if let Some(kept) = &mut self.0 {
+            kept.given = sequence;
+        }
+    }
+
+    /// A batch was written.
+    pub(crate) fn note_written(&mut self, batch: Batch) {
+        let Some(kept) = &mut self.0 else { return };
+        kept.written = batch.sequence;
+        kept.entries.push(LogEntry::Written(batch));
+        while let Some((_, entry)) = kept.held.pop_front_if(|(after, _)| *after <= kept.written) {
+            kept.entries.push(entry);
+        }
+    }
+
+    /// The node has crashed: what was not written never will be, and the next batches are numbered anew.
+    pub(crate) fn crash(&mut self) {
+        if let Some(kept) = &mut self.0 {
+            kept.held.clear();
+            (kept.given, kept.written) = (0, 0);
+        }
+    }
+
+    /// Adds what the user was told.
+    pub(crate) fn tell(&mut self, notice: &Notice) {
+        if let Some(kept) = &mut self.0 {
+            kept.add(LogEntry::Told(notice.clone()));
+        }
+    }
+
+    /// Adds a state. Of several in a row, the last one is all that anybody sees.
     pub(crate) fn show(&mut self, view: Arc<View>) {
-        if let Some(LogEntry::Shown(last)) = self.0.iter_mut().flatten().next_back() {
-            *last = view;
-        } else {
-            self.note(|| LogEntry::Shown(view));
+        let Some(kept) = &mut self.0 else { return };
+        let given = kept.given;
+        let last = match kept.held.back_mut() {
+            Some((after, entry)) => Some(entry).filter(|_| *after == given),
+            None => kept.entries.last_mut().filter(|_| kept.written == given),
+        };
+        match last {
+            Some(LogEntry::Shown(last)) => *last = view,
+            _ => kept.add(LogEntry::Shown(view)),
         }
     }
 
     pub(crate) fn take(&mut self) -> Vec<LogEntry> {
-        self.0.as_mut().map(std::mem::take).unwrap_or_default()
+        self.0.as_mut().map(|kept| std::mem::take(&mut kept.entries)).unwrap_or_default()
     }
 }

@@ -13,17 +13,17 @@ use super::metrics::Counters;
 use super::miner::Miner;
 use super::random::Random;
 use super::size::{FRAME_BYTES, request_bytes, response_bytes};
-use super::storage::{Job, Storage};
+use super::storage::{DiskTask, Storage};
 use super::surroundings::Surroundings;
 use super::traffic::Traffic;
 use super::wheel::{Message, Record, What};
 use crate::engine::event::{
-    Answer, Command, CommandError, Effect, Event, Key, MiningMode, Notice, Now, PeerKey, Place, RequestFailure, Ticket,
-    Verdict, Wake, Write,
+    Answer, Batch, CheckEffect, Command, CommandError, Effect, Event, Gossip, Key, LoadEffect, MineEffect, MiningMode,
+    Notice, Now, PeerEffect, PeerKey, Place, RequestFailure, StoreEffect, Ticket, UserEffect, Verdict, Wake, Write,
 };
 use crate::engine::{Engine, EngineConfig};
 use crate::protocol::compact::WHOLE_BYTES_MAX;
-use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey};
+use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey, SignedTransaction};
 
 /// A check, in milliseconds.
 const CHECK_MILLIS: (u64, u64) = (1, 3);
@@ -144,6 +144,7 @@ impl Node {
         self.life += 1;
         self.miner.stop();
         self.storage.crash();
+        self.event_log.crash();
         self.gossip = Memory::default();
         self.asked.clear();
         self.commanded.clear();
@@ -152,7 +153,7 @@ impl Node {
     /// Writes at once what was given to the disk.
     pub(crate) fn write_all(&mut self) {
         for batch in self.storage.write_all() {
-            self.event_log.note(|| LogEntry::Written(batch));
+            self.event_log.note_written(batch);
         }
     }
 
@@ -281,8 +282,8 @@ impl Node {
     }
 
     fn do_what_is_due(&mut self, around: &mut Surroundings<'_>) {
-        while let Some(job) = self.storage.take_done(around.now) {
-            self.finish(job, around);
+        while let Some(task) = self.storage.take_done(around.now) {
+            self.finish(task, around);
         }
         if self.gossip.next_beat <= around.now {
             self.beat(around);
@@ -336,47 +337,40 @@ impl Node {
         }
         *around.effects = effects;
         if self.event_log.is_kept() {
-            let view = self.engine.as_mut().expect("it runs").view();
-            self.queue(Job::Show(view), around);
+            self.event_log.show(self.engine.as_mut().expect("it runs").view());
         }
     }
 
     fn carry_out(&mut self, effect: Effect, around: &mut Surroundings<'_>) {
         match effect {
-            Effect::Publish(gossip) => self.queue(Job::Publish(gossip), around),
-            Effect::Verdict { ticket, verdict, .. } => self.on_verdict(ticket, verdict == Verdict::Accept, around),
-            Effect::Ask { peer, key, request } => self.ask(peer, key, request, around),
-            Effect::Reply { ticket, response } => self.queue(Job::Reply { ticket, response }, around),
-            Effect::Close { peer, fault, ban } => {
-                let Some(at) = self.link_at(peer) else { return };
-                let other = self.links[at].peer;
-                around.metrics.closed.push((around.now, self.id, other, fault));
-                self.banned.insert(other, around.now + ban);
-                self.say_goodbye(at, around);
-                self.close(peer, around);
-            }
-            Effect::CheckBlocks { key, blocks } => {
-                let checked = around.checks.blocks(key, blocks, around.network);
-                self.deliver_checked(checked, around);
-            }
-            Effect::CheckTransactions { key, transactions } => {
-                let checked = around.checks.transactions(key, transactions, around.network);
-                self.deliver_checked(checked, around);
-            }
-            Effect::Persist(batch) => {
+            Effect::Peer(effect) => self.tell_peers(effect, around),
+            Effect::Store(StoreEffect::Persist(batch)) => {
                 for write in &batch.writes {
                     if let Write::Block(block) = write {
                         around.metrics.note_arrival(block.id(), self.id, around.now, self.started_at);
                     }
                 }
-                self.queue(Job::Write(batch), around);
+                self.event_log.note_given(batch.sequence);
+                self.storage.queue(DiskTask::Write(batch), around.now, &mut self.random);
             }
-            Effect::Load { key, places } => self.queue(Job::Load { key, places }, around),
-            Effect::Serve { ticket, places } => self.queue(Job::Serve { ticket, places }, around),
-            Effect::Mine { key, header } => self.miner.start(key, header, around.now, &mut self.random),
-            Effect::StopMining => self.miner.stop(),
-            Effect::Answer { ticket, answer } => self.queue(Job::Answer { ticket, answer }, around),
-            Effect::Notify(notice) => {
+            // This disk begins each write at once.
+            Effect::Store(StoreEffect::Sync) => {}
+            Effect::Load(load) => self.storage.queue(DiskTask::Read(load), around.now, &mut self.random),
+            Effect::Check(effect) => {
+                let checked = match effect {
+                    CheckEffect::Blocks { key, blocks } => around.checks.blocks(key, blocks, around.network),
+                    CheckEffect::Transactions { key, transactions } => {
+                        around.checks.transactions(key, transactions, around.network)
+                    }
+                };
+                self.deliver_checked(checked, around);
+            }
+            Effect::Mine(MineEffect::Search { key, header }) => {
+                self.miner.start(key, header, around.now, &mut self.random);
+            }
+            Effect::Mine(MineEffect::Stop) => self.miner.stop(),
+            Effect::User(UserEffect::Answer { ticket, answer }) => self.answer(ticket, answer, around),
+            Effect::User(UserEffect::Notify(notice)) => {
                 if let Notice::Tip { tip, reorg_depth, .. } = &notice {
                     self.tip = *tip;
                     self.counters.note_tip(tip, around.now);
@@ -384,8 +378,58 @@ impl Node {
                     self.was_reorganised |= *reorg_depth > 0;
                 }
                 if around.keeps_notices {
-                    self.queue(Job::Notice(notice), around);
+                    self.event_log.tell(&notice);
+                    self.notices.push(notice);
                 }
+            }
+        }
+    }
+
+    fn tell_peers(&mut self, effect: PeerEffect, around: &mut Surroundings<'_>) {
+        match effect {
+            PeerEffect::Publish(gossip) => {
+                self.check_durable(&gossip, around);
+                self.publish(gossip, around);
+            }
+            PeerEffect::Verdict { ticket, verdict, .. } => self.on_verdict(ticket, verdict == Verdict::Accept, around),
+            PeerEffect::Ask { peer, key, request } => self.ask(peer, key, request, around),
+            PeerEffect::Reply { ticket, response } => self.reply(ticket, response, around),
+            PeerEffect::Close { peer, fault, ban } => {
+                let Some(at) = self.link_at(peer) else { return };
+                let other = self.links[at].peer;
+                around.metrics.closed.push((around.now, self.id, other, fault));
+                self.banned.insert(other, around.now + ban);
+                self.say_goodbye(at, around);
+                self.close(peer, around);
+            }
+        }
+    }
+
+    /// An honest node shows peers no transaction of its own user that a crash could take back.
+    fn check_durable(&self, gossip: &Gossip, around: &Surroundings<'_>) {
+        let user = self.key.public_key();
+        let is_own =
+            |signed: &SignedTransaction| signed.transaction.sender == user && !around.checks.has_checked(signed);
+        assert!(
+            self.adversary.is_some() || self.storage.disk.holds_own(gossip, is_own),
+            "a transaction that peers learn from its own node is durable: {gossip:?}"
+        );
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Result<Answer, CommandError>, around: &mut Surroundings<'_>) {
+        if let Ok(answer) = &answer {
+            assert!(
+                self.adversary.is_some() || self.storage.disk.holds_answered(answer),
+                "what a user was told is durable: {answer:?}"
+            );
+        }
+        if self.commanded.remove(&ticket).expect("every command gets one answer") {
+            self.answers.insert(ticket, answer);
+        } else if let Ok(Answer::Sent(id)) = answer {
+            around.metrics.transactions_sent += 1;
+            // One that was mined in the same moment does not wait any more.
+            if let Some(waiting) = self.storage.disk.pending(&id) {
+                self.traffic.note_acknowledged(waiting);
             }
         }
     }
@@ -416,58 +460,27 @@ impl Node {
         }
     }
 
-    fn queue(&mut self, job: Job, around: &mut Surroundings<'_>) {
-        if let Some(job) = self.storage.queue(job, around.now, &mut self.random) {
-            self.finish(job, around);
-        }
-    }
-
-    fn finish(&mut self, job: Job, around: &mut Surroundings<'_>) {
-        match job {
-            Job::Write(mut batch) => {
-                around.deltas.share_in(&mut batch);
-                self.storage.disk.write(&batch);
-                let sequence = batch.sequence;
-                self.event_log.note(|| LogEntry::Written(batch));
-                self.handle(Event::Persisted { sequence }, around);
-            }
-            Job::Load { key, places } => {
+    fn finish(&mut self, task: DiskTask, around: &mut Surroundings<'_>) {
+        match task {
+            DiskTask::Write(batch) => self.finish_write(batch, around),
+            DiskTask::Read(LoadEffect::Blocks { key, places }) => {
                 let blocks = self.storage.disk.load(&places);
                 self.handle(Event::Loaded { key, blocks }, around);
             }
-            Job::Serve { ticket, places } => {
+            DiskTask::Read(LoadEffect::Serve { ticket, places }) => {
                 let blocks = self.storage.disk.load(&places);
                 let blocks = blocks.into_iter().map(|loaded| loaded.block.to_block()).collect();
                 self.reply(ticket, Some(Response::Blocks(blocks)), around);
             }
-            Job::Publish(gossip) => {
-                // It may have been mined or replaced meanwhile.
-                let is_honest = self.adversary.is_none();
-                let is_heard = |signed: &_| around.checks.has_checked(signed);
-                assert!(
-                    !is_honest || self.storage.disk.held(&gossip, is_heard),
-                    "what peers learn from a node is durable: {gossip:?}"
-                );
-                self.publish(gossip, around);
-            }
-            Job::Reply { ticket, response } => self.reply(ticket, response, around),
-            Job::Answer { ticket, answer } => {
-                if self.commanded.remove(&ticket).expect("every command gets one answer") {
-                    self.answers.insert(ticket, answer);
-                } else if let Ok(Answer::Sent(id)) = answer {
-                    around.metrics.transactions_sent += 1;
-                    // One that was mined in the same moment does not wait any more.
-                    if let Some(waiting) = self.storage.disk.pending(&id) {
-                        self.traffic.note_acknowledged(waiting);
-                    }
-                }
-            }
-            Job::Notice(notice) => {
-                self.event_log.note(|| LogEntry::Told(notice.clone()));
-                self.notices.push(notice);
-            }
-            Job::Show(view) => self.event_log.show(view),
         }
+    }
+
+    fn finish_write(&mut self, mut batch: Batch, around: &mut Surroundings<'_>) {
+        around.deltas.share_in(&mut batch);
+        self.storage.disk.write(&batch);
+        let sequence = batch.sequence;
+        self.event_log.note_written(batch);
+        self.handle(Event::Persisted { sequence }, around);
     }
 
     fn reply(&mut self, ticket: Ticket, response: Option<Response>, around: &mut Surroundings<'_>) {

@@ -6,7 +6,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use quipu::engine::event::{Effect, Event, Gossip, MiningMode, Now, PeerKey, Stored, Ticket, Verdict, Wake};
+use quipu::engine::event::{
+    CheckEffect, Effect, Event, Gossip, LoadEffect, MiningMode, Now, PeerEffect, PeerKey, StoreEffect, Stored, Ticket,
+    Verdict, Wake,
+};
 use quipu::engine::{Engine, EngineConfig};
 use quipu::protocol::check::check_transactions;
 use quipu::protocol::message::{RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX};
@@ -98,26 +101,30 @@ impl Shell {
 
     fn carry_out(&mut self, effect: Effect, now: Now) -> Option<Event> {
         match effect {
-            Effect::Ask { peer, key, request } => {
+            Effect::Peer(PeerEffect::Ask { peer, key, request }) => {
                 Some(Event::Response { peer, key, result: Ok(self.answer(&request, now)) })
             }
-            Effect::CheckBlocks { key, blocks } => {
+            Effect::Check(CheckEffect::Blocks { key, blocks }) => {
                 let results = blocks.iter().map(|block| Ok(self.known[&block.header.id()].clone())).collect();
                 Some(Event::BlocksChecked { key, results })
             }
-            Effect::CheckTransactions { key, transactions } => {
+            Effect::Check(CheckEffect::Transactions { key, transactions }) => {
                 Some(Event::TransactionsChecked { key, results: check_transactions(transactions, &self.network) })
             }
-            Effect::Persist(batch) => {
+            Effect::Store(StoreEffect::Persist(batch)) => {
                 self.disk.write(&batch);
                 Some(Event::Persisted { sequence: batch.sequence })
             }
-            Effect::Load { key, places } => Some(Event::Loaded { key, blocks: self.disk.load(&places) }),
-            Effect::Verdict { verdict, .. } => {
+            Effect::Load(LoadEffect::Blocks { key, places }) => {
+                Some(Event::Loaded { key, blocks: self.disk.load(&places) })
+            }
+            Effect::Peer(PeerEffect::Verdict { verdict, .. }) => {
                 self.accepted += usize::from(verdict == Verdict::Accept);
                 None
             }
-            Effect::Close { fault, .. } => panic!("the peer keeps the rules, and is cut off: {fault:?}"),
+            Effect::Peer(PeerEffect::Close { fault, .. }) => {
+                panic!("the peer keeps the rules, and is cut off: {fault:?}")
+            }
             _ => None,
         }
     }

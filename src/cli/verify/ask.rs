@@ -17,9 +17,9 @@ use libp2p::identity::Keypair;
 use tokio::runtime::Runtime;
 
 use crate::engine::Event;
-use crate::engine::event::{Key, PeerKey, Place};
+use crate::engine::event::{Key, PeerEffect, PeerKey, Place};
 use crate::node::clock::unix_now;
-use crate::node::driver::{EngineSender, Queues};
+use crate::node::inbox::{EngineSender, Queues};
 use crate::node::store::{FolderLock, Store, StoreError};
 use crate::node::swarm::{self, SwarmCommand, SwarmConfig, SwarmHandle};
 use crate::protocol::{Height, Network, Request, Response, Status, Work};
@@ -199,7 +199,7 @@ impl Caller {
 
     /// Asks, and refuses what the peer asks meanwhile.
     fn exchange(&self, peer: PeerKey, address: &Multiaddr, key: Key, request: Request) -> Result<Response, AskError> {
-        self.swarm.command(SwarmCommand::Ask { peer, key, request });
+        self.swarm.carry_out(PeerEffect::Ask { peer, key, request });
         loop {
             let event = select! {
                 recv(self.results) -> event => event,
@@ -213,7 +213,7 @@ impl Caller {
                 Event::Response { key: answered, result, .. } if answered == key => {
                     return result.map_err(|_| AskError::Silent { address: address.clone() });
                 }
-                Event::Request { ticket, .. } => self.swarm.command(SwarmCommand::Reply { ticket, reply: None }),
+                Event::Request { ticket, .. } => self.swarm.carry_out(PeerEffect::Reply { ticket, response: None }),
                 Event::PeerDisconnected { peer: gone } if gone == peer => {
                     return Err(AskError::Unreachable(format!("{address} has hung up: try again")));
                 }

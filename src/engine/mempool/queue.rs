@@ -122,6 +122,12 @@ impl Queue {
         self.position(nonce).ok().map(|at| &self.waiting[at])
     }
 
+    /// Has the store keep the transaction with this nonce. Returns whether it did not before.
+    pub(super) fn keep(&mut self, nonce: u64) -> bool {
+        let Ok(at) = self.position(nonce) else { return false };
+        !std::mem::replace(&mut self.waiting[at].durable, true)
+    }
+
     /// The first missing nonce from this one on. No smaller nonce is in the queue.
     pub(super) fn next_nonce(&self, nonce: u64) -> u64 {
         let Some(first) = self.first().map(PendingTransaction::nonce).filter(|first| *first == nonce) else {

@@ -6,7 +6,7 @@ use quipu_protocol::message::{RESPONSE_IDS_MAX, Response};
 use quipu_protocol::{Block, CheckedBlock, Millis, SignedTransaction, TransactionId, Violation};
 
 use super::super::bundles::Origin;
-use super::super::event::{Effect, Fault, Key, Now, PeerKey, RequestFailure};
+use super::super::event::{CheckEffect, Effect, Fault, Key, Now, PeerKey, RequestFailure};
 use super::super::header_tree::BlockRef;
 use super::super::pace::{answer_bytes, block_bytes};
 use super::super::peers::{Flight, Question};
@@ -171,7 +171,7 @@ impl Engine {
         let bytes = lengths.into_iter().sum();
         self.sync.checking_bytes += bytes;
         self.checks.insert(key, Check::Sync { peer, blocks: found, bytes });
-        effects.push(Effect::CheckBlocks { key, blocks });
+        effects.push(Effect::Check(CheckEffect::Blocks { key, blocks }));
     }
 
     /// Processes the check of the blocks from [`Engine::on_blocks`].

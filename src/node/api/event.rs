@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::rows::{self, Direction, Identity, LifeRow, PlaceRow, TransactionRow};
 use crate::engine::event::{Notice, PeerKey, Place, RolledBack};
-use crate::node::handle::UserEvent;
-use crate::node::swarm::PeerRow;
+use crate::node::event::PeerRow;
+use crate::node::event::UserEvent;
 use crate::protocol::{Address, BlockId, Height, TransactionId, Violation};
 use crate::text::{grouped, short_peer, span};
 

@@ -9,10 +9,11 @@ use super::rows::{
     AccountRow, AliasRow, BlockPage, BlockRow, HistoryPage, Identity, Peer, RecordPage, StandingBlock, Status,
     WalletRow,
 };
+use crate::node::event::PeerRow;
 use crate::node::handle::Handle;
 use crate::node::handle::ask::AccountState;
 use crate::node::index::Query;
-use crate::node::swarm::{self, PeerRow};
+use crate::node::swarm;
 use crate::protocol::encode::encode;
 use crate::protocol::{Address, Height};
 

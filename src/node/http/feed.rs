@@ -25,7 +25,8 @@ use super::App;
 use crate::engine::event::Notice;
 use crate::node::api::event::{self, Roster};
 use crate::node::api::rows::Identity;
-use crate::node::handle::{Handle, UserEvent};
+use crate::node::event::UserEvent;
+use crate::node::handle::Handle;
 use crate::node::thread;
 
 /// Events that can be asked for again; at a thousand a second those of four seconds, on a quiet network those of hours.
@@ -104,7 +105,8 @@ impl Feed {
         let run = getrandom::u32().map_err(io::Error::from)?;
         let feed = Self { kept: Arc::new(Mutex::new(Kept { events: VecDeque::new(), first: 1 })), newest, run };
         let (stop, stopped) = bounded(0);
-        let (kept, events, identity) = (Arc::clone(&feed.kept), handle.overhear(), Arc::new(identity.clone()));
+        let (kept, events, identity) =
+            (Arc::clone(&feed.kept), handle.subscribe_internal(), Arc::new(identity.clone()));
         let thread = thread::spawn("feed", failed, move || {
             let mut roster = Roster::default();
             loop {

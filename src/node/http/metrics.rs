@@ -32,7 +32,8 @@ use self::process::Process;
 use super::App;
 use super::problem::Problem;
 use crate::engine::event::Notice;
-use crate::node::handle::{Handle, UserEvent};
+use crate::node::event::UserEvent;
+use crate::node::handle::Handle;
 
 /// The media type of the answer.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

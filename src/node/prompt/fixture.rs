@@ -41,6 +41,7 @@ pub(super) fn wallet() -> Current {
 
 pub(super) fn view() -> View {
     View {
+        batch: 0,
         tip: Place { height: Height(7), id: BlockId([0xab; 32]) },
         work: Work(u128::MAX),
         tip_timestamp: UnixMillis(1_000),

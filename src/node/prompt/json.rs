@@ -161,8 +161,8 @@ mod tests {
         AccountRow, BlockPage, BlockRow, Direction, Mined, Mining, Peer, PlaceRow, Resolved, Saved, Sent,
         StandingBlock, Status,
     };
-    use crate::node::handle::UserEvent;
-    use crate::node::swarm::PeerRow;
+    use crate::node::event::PeerRow;
+    use crate::node::event::UserEvent;
     use crate::protocol::{Amount, BlockId, CheckedTransaction, Height, TransactionId, UnixMillis, Violation};
 
     fn result(outcome: Outcome) -> String {

@@ -11,8 +11,8 @@ use crate::engine::event::{Notice, Place};
 use crate::node::api::event::{Roster, block_refused, own_clock, peer_clock, reorganisation_refused};
 use crate::node::api::names::Names;
 use crate::node::api::rows::LifeRow;
-use crate::node::handle::UserEvent;
-use crate::node::swarm::PeerRow;
+use crate::node::event::PeerRow;
+use crate::node::event::UserEvent;
 use crate::protocol::{Action, CheckedTransaction, Height};
 use crate::text::{Tone, counted, grouped, harmless, short_peer};
 

@@ -6,7 +6,7 @@
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::engine::event::Notice;
-use crate::node::handle::UserEvent;
+use crate::node::event::UserEvent;
 
 /// Transactions that are told before an answer that they came before: enough for those of the command itself.
 const TRANSACTIONS_BEFORE_ANSWER_MAX: usize = 8;

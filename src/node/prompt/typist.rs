@@ -13,7 +13,8 @@ use super::job::Job;
 use super::json;
 use crate::node::api::event::{self, Roster};
 use crate::node::api::rows::Identity;
-use crate::node::handle::{Handle, UserEvent};
+use crate::node::event::UserEvent;
+use crate::node::handle::Handle;
 use crate::node::wallet::password::Sources;
 
 /// One user of one node.

@@ -12,10 +12,9 @@ mod script;
 use std::path::Path;
 
 use super::error::guarded;
-use super::writer::{self, Job};
+use super::writer;
 use super::*;
-use crate::engine::event::Place;
-use crate::node::driver::EngineSender;
+use crate::node::inbox::EngineSender;
 use disk::{DATABASE, Disk, JOURNAL};
 use script::{Picture, Script};
 
@@ -57,63 +56,44 @@ impl Run {
         run
     }
 
-    /// Each commit is put into the queue when the one before was released, so that there are as many as in the script.
+    /// Each commit is put into the queue when the one before is done, so that there are as many as in the script.
     fn write(&mut self, disk: &Disk, store: Store, script: &Script) -> Result<(), StoreError> {
         let (engine, _queues) = EngineSender::new();
-        let (queue, jobs) = crossbeam_channel::unbounded();
+        let (queue, batches) = crossbeam_channel::unbounded();
         let (tell, told) = crossbeam_channel::unbounded();
         let (go, may_go) = crossbeam_channel::unbounded::<()>();
         let reader = store.reader();
-        let release = || {
-            let (reader, tell, may_go) = (reader.clone(), tell.clone(), may_go.clone());
-            Job::Release(Box::new(move || {
-                // Where the disk fails, readers see nothing.
-                let tip = reader.snapshot().ok().map(|snapshot| snapshot.tip());
-                tell.send(Told::Released(tip)).expect("the test waits");
-                // Until the next commit is in the queue, whole. There may be none.
-                let _ = may_go.recv();
-            }))
+        let committed = move || {
+            // Where the disk fails, readers see nothing.
+            let tip = reader.written().ok().map(|snapshot| snapshot.tip());
+            tell.send(tip).expect("the test waits");
+            // Until the next commit is in the queue, whole. There may be none.
+            let _ = may_go.recv();
         };
-        std::thread::scope(|scope| {
-            // A writer that has ended drops what it is sent.
-            let put = |job| drop(queue.send(job));
-            put(release());
-            let end = tell.clone();
-            let writer = scope.spawn(move || {
-                let result = writer::run(store, &jobs, &engine, || {});
-                end.send(Told::Ended).expect("the test waits");
-                result
-            });
-            let mut rest = script.commits.iter();
-            for number in 0.. {
-                let Ok(Told::Released(tip)) = told.recv() else { break };
-                if number > 0 {
-                    self.acknowledged.push(disk.step_count());
-                }
-                if let Some(tip) = tip {
-                    assert_eq!(tip, script.pictures[number].tip(&script.network), "commit {number} is seen, no other");
-                }
-                let Some(batches) = rest.next() else { break };
-                batches.iter().cloned().map(Job::Persist).for_each(put);
-                put(release());
-                go.send(()).expect("the test holds the other end");
+        // A writer that has ended drops what it is sent.
+        let put = |batches: &[Batch]| batches.iter().cloned().for_each(|batch| drop(queue.send(batch)));
+        let mut rest = script.commits.iter();
+        rest.next().into_iter().for_each(|first| put(first));
+        let thread = std::thread::spawn(move || writer::run(store, &batches, &engine, committed));
+        for number in 1.. {
+            // The writer has ended, or told what can be read after a commit.
+            let Ok(tip) = told.recv() else { break };
+            self.acknowledged.push(disk.step_count());
+            if let Some(tip) = tip {
+                assert_eq!(tip, script.pictures[number].tip(&script.network), "commit {number} is seen, no other");
             }
-            drop((go, queue));
-            writer.join().expect("a failing disk is no panic")
-        })
+            let Some(batches) = rest.next() else { break };
+            put(batches);
+            go.send(()).expect("the writer holds the other end");
+        }
+        drop((go, queue));
+        thread.join().expect("a failing disk is no panic")
     }
 
     /// How many commits were acknowledged; `None` if there was not even an empty store.
     fn commits(&self) -> Option<usize> {
         self.acknowledged.len().checked_sub(1)
     }
-}
-
-/// What the writer was seen to do.
-enum Told {
-    /// Something was released, and this tip could be read then.
-    Released(Option<Place>),
-    Ended,
 }
 
 /// The number of the commit after which the store was like this: `least`, or the one after it.

@@ -91,7 +91,8 @@ pub(super) fn adopt(
         let (journal, records) = begin_journal(files.database(), journal)?;
         let (network, unsettled) = (Arc::clone(network), Vec::new());
         let (tip, pending_next) = (Height::GENESIS, 0);
-        let mut store = Store { files, network, tip, pending_next, journal, unsettled, is_broken: true };
+        let mut store =
+            Store { files, network, tip, pending_next, journal, unsettled, is_broken: true, progress: Arc::default() };
         store.settle(records.into_iter().map(Rows::from_bytes), true)?;
         let (stored, pending_next) = read(store.files.database(), &store.network)?;
         store.tip = tip_of(&store.files.database().begin_read()?, &store.network)?.height;

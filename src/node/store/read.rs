@@ -8,6 +8,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::error::guarded;
 use super::open::{JOURNAL_FILE, tip_of};
+use super::progress::Progress;
 use super::tables::{
     BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeaderRow, HeightKey, PlaceKey, UNDO, damaged, height_key,
     parse_header_row, place_key, place_of,
@@ -18,18 +19,24 @@ use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::{DECODE_BYTES_MAX, decode, encode};
 use crate::protocol::{Block, BlockId, CheckedBlock, Delta, Header, Height, Network};
 
-/// Reads what is durable, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
+/// Reads what is written, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
 #[derive(Debug, Clone)]
 pub struct Reader {
     // Weak, so that a reader that is still held does not keep the database open.
     files: Weak<Files>,
+    progress: Arc<Progress>,
     path: PathBuf,
     network: Arc<Network>,
 }
 
 impl Reader {
-    pub(super) fn new(files: &Arc<Files>, network: Arc<Network>) -> Self {
-        Self { files: Arc::downgrade(files), path: files.path.clone(), network }
+    pub(super) fn new(files: &Arc<Files>, progress: Arc<Progress>, network: Arc<Network>) -> Self {
+        Self { files: Arc::downgrade(files), progress, path: files.path.clone(), network }
+    }
+
+    /// Users see what this batch holds from now on, so [`Self::snapshot`] waits until it is written.
+    pub fn note_shown(&self, batch: u64) {
+        self.progress.note_shown(batch);
     }
 
     /// Blocks by place with their undo data, in the order asked for.
@@ -80,8 +87,15 @@ impl Reader {
         Ok(std::fs::metadata(&self.path)?.len() + std::fs::metadata(journal)?.len())
     }
 
-    /// One consistent moment of the whole chain, which later writes do not change.
+    /// One consistent moment of the whole chain, which later writes do not change: not older than what users have seen. Waits
+    /// for the disk if need be.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.progress.wait();
+        self.written()
+    }
+
+    /// The same of what is written now, without waiting.
+    pub fn written(&self) -> Result<Snapshot, StoreError> {
         let blocks = self.begin()?;
         let (tip, best) = guarded(&self.path, || {
             Ok((tip_of(&blocks.transaction, &self.network)?, blocks.transaction.open_table(BEST)?))

@@ -1,64 +1,76 @@
 //! The thread that owns the store: all that is queued becomes one durable commit (group commit).
 //!
-//! The queue is in order. What was released after a batch is seen by nobody before that batch is durable; if a commit
-//! fails, it is never seen.
+//! A batch that nobody waits for is gathered with those that come soon after it: a new block is on its way to other nodes
+//! meanwhile, and writing it would compete with that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::progress::Progress;
 use super::{Store, StoreError};
 use crate::engine::Event;
-use crate::engine::event::Batch;
-use crate::node::driver::EngineSender;
+use crate::engine::event::{Batch, StoreEffect};
+use crate::node::inbox::EngineSender;
 
-/// Jobs that may wait. A driver that is further ahead waits for the disk, which waits for nobody.
-pub const JOBS_MAX: usize = 4096;
+/// Batches that may wait. A driver that is further ahead waits for the disk, which waits for nobody.
+const BATCHES_MAX: usize = 4096;
 /// A commit takes in no more batches once it has this many writes, so that none takes long.
 const COMMIT_WRITES_MAX: usize = 32_768;
-
-/// When nothing was asked for so long, it is time to tidy up: what comes with a new block is over, here and at the nodes
-/// that share the machine.
+/// How long batches gather that nobody waits for. A crash takes them back, and peers give them again.
+const GATHER_TIME: Duration = Duration::from_millis(20);
+/// With nothing to write for this long, it is time for a checkpoint of the journal: what comes with a new block is over, here and
+/// at the nodes that share the machine.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 
-/// What the writer is asked to do.
-pub enum Job {
-    /// Write this.
-    Persist(Batch),
-    /// Run this once everything queued before is durable. It must not block on the engine.
-    Release(Box<dyn FnOnce() + Send>),
+/// The way to the writer.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    batches: Sender<Batch>,
+    progress: Arc<Progress>,
 }
 
-/// Works until all senders of `jobs` are gone and everything is written, or until a commit fails. The store is closed
+impl Writer {
+    /// For a store, with what [`run`] reads.
+    pub fn new(store: &Store) -> (Self, Receiver<Batch>) {
+        let (batches, receiver) = bounded(BATCHES_MAX);
+        (Self { batches, progress: Arc::clone(&store.progress) }, receiver)
+    }
+
+    /// Does what the engine asks for. Blocks while too much waits.
+    pub fn carry_out(&self, effect: StoreEffect) {
+        match effect {
+            // A writer that has failed has told so, and the node shuts down.
+            StoreEffect::Persist(batch) => drop(self.batches.send(batch)),
+            StoreEffect::Sync => self.progress.hurry(),
+        }
+    }
+}
+
+/// Works until all senders of `queue` are gone and everything is written, or until a commit fails. The store is closed
 /// on return. `committed` is called after each commit; it must not block.
 pub fn run(
     mut store: Store,
-    jobs: &Receiver<Job>,
+    queue: &Receiver<Batch>,
     engine: &EngineSender,
     committed: impl Fn(),
 ) -> Result<(), StoreError> {
     let mut batches = Vec::new();
-    let mut releases = Vec::new();
-    while let Some(first) = next_job(&mut store, jobs)? {
-        let mut writes = 0;
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Persist(batch) => {
-                    writes += batch.writes.len();
-                    batches.push(batch);
-                }
-                Job::Release(release) => releases.push(release),
-            }
-            next = if writes < COMMIT_WRITES_MAX { jobs.try_recv().ok() } else { None };
+    while let Some(first) = next_batch(&mut store, queue)? {
+        if queue.is_empty() {
+            store.progress.await_hurry(GATHER_TIME);
         }
-        if !batches.is_empty() {
-            store.write(&batches)?;
-            committed();
+        let mut writes = first.writes.len();
+        batches.push(first);
+        while writes < COMMIT_WRITES_MAX
+            && let Ok(batch) = queue.try_recv()
+        {
+            writes += batch.writes.len();
+            batches.push(batch);
         }
-        for release in releases.drain(..) {
-            release();
-        }
+        store.write(&batches)?;
+        committed();
         if let Some(Batch { sequence, .. }) = batches.drain(..).next_back() {
             engine.deliver(Event::Persisted { sequence });
         }
@@ -66,30 +78,28 @@ pub fn run(
     Ok(())
 }
 
-/// The next job, `None` when there will be none. Tidies up when none has come for a while.
-fn next_job(store: &mut Store, jobs: &Receiver<Job>) -> Result<Option<Job>, StoreError> {
+/// The next batch, `None` when there will be none. Checkpoints the journal when none has come for a while.
+fn next_batch(store: &mut Store, queue: &Receiver<Batch>) -> Result<Option<Batch>, StoreError> {
     if store.should_checkpoint() {
-        match jobs.recv_timeout(QUIET_TIME) {
-            Ok(job) => return Ok(Some(job)),
+        match queue.recv_timeout(QUIET_TIME) {
+            Ok(batch) => return Ok(Some(batch)),
             Err(RecvTimeoutError::Timeout) => store.checkpoint_journal()?,
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }
-    Ok(jobs.recv().ok())
+    Ok(queue.recv().ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::node::driver::Queues;
     use crate::node::fixture::{Chain, batch};
+    use crate::node::inbox::Queues;
     use crate::node::store::FolderLock;
     use crate::protocol::Height;
 
     #[test]
-    fn what_is_queued_is_one_commit_and_is_released_after_it() {
+    fn what_is_queued_is_one_commit_and_a_reader_sees_what_was_shown() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut chain = Chain::new(1);
         (0..3).for_each(|_| chain.mine(vec![]));
@@ -97,25 +107,20 @@ mod tests {
         let (store, _) = Store::open(lock, &chain.network).expect("a store");
         let reader = store.reader();
         let (engine, Queues { results, .. }) = EngineSender::new();
-        let (queue, jobs) = crossbeam_channel::unbounded();
-        let (tell, told) = crossbeam_channel::unbounded();
-        let release = |number: usize| {
-            let (reader, tell) = (reader.clone(), tell.clone());
-            let see = move || {
-                let tip = reader.snapshot().expect("readable").tip().height;
-                tell.send((number, tip)).expect("the test waits");
-            };
-            queue.send(Job::Release(Box::new(see))).expect("open");
-        };
-        release(0);
-        for (number, writes) in chain.writes_above(0).chunks(2).enumerate() {
-            queue.send(Job::Persist(batch(number as u64 + 1, writes.to_vec()))).expect("open");
-            release(number + 1);
+        let (writer, queue) = Writer::new(&store);
+        for (number, writes) in (1..).zip(chain.writes_above(0).chunks(2)) {
+            writer.carry_out(StoreEffect::Persist(batch(number, writes.to_vec())));
+            reader.note_shown(number);
         }
-        drop(queue);
-        run(store, &jobs, &engine, || {}).expect("written");
-        // All of them see the last block, because they were queued together.
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3].map(|number| (number, Height(3))));
+        let reading = std::thread::spawn(move || {
+            let tip = reader.snapshot().expect("readable").tip().height;
+            (tip, reader)
+        });
+        let thread = std::thread::spawn(move || run(store, &queue, &engine, || {}));
+        let (tip, reader) = reading.join().expect("it reads");
+        assert_eq!(tip, Height(3), "all that was shown");
+        drop(writer);
+        thread.join().expect("it ends").expect("written");
         let persisted: Vec<_> = results.try_iter().collect();
         assert!(matches!(persisted[..], [Event::Persisted { sequence: 3 }]), "{persisted:?}");
         assert!(reader.snapshot().is_err(), "the store is closed");
@@ -123,24 +128,23 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_released_after_a_failure() {
+    fn nothing_is_durable_after_a_failure_and_no_reader_waits_for_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let chain = Chain::new(1);
         let lock = FolderLock::acquire(folder.path(), "test").expect("free");
         let (store, _) = Store::open(lock, &chain.network).expect("a store");
+        let reader = store.reader();
         let (engine, Queues { results, .. }) = EngineSender::new();
-        let (queue, jobs) = crossbeam_channel::unbounded();
+        let (writer, queue) = Writer::new(&store);
         let missing = crate::engine::event::Write::Condemn { place: chain.tip() };
-        queue.send(Job::Persist(batch(1, vec![missing]))).expect("open");
-        let seen = Arc::new(());
-        let held = Arc::clone(&seen);
-        queue.send(Job::Release(Box::new(move || panic!("released: {held:?}")))).expect("open");
+        writer.carry_out(StoreEffect::Persist(batch(1, vec![missing])));
+        writer.carry_out(StoreEffect::Sync);
+        reader.note_shown(1);
         assert_eq!(
-            run(store, &jobs, &engine, || panic!("nothing was committed")).expect_err("no such block").code(),
+            run(store, &queue, &engine, || panic!("nothing was committed")).expect_err("no such block").code(),
             "database_damaged"
         );
         assert_eq!(results.len(), 0);
-        drop(jobs);
-        assert_eq!(Arc::strong_count(&seen), 1, "what was to be released is dropped");
+        assert!(reader.snapshot().is_err(), "the store is closed");
     }
 }

@@ -6,8 +6,8 @@ use crossbeam_channel::Sender;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
-use super::PeerRow;
-use crate::node::handle::ConnectError;
+use crate::node::event::ConnectError;
+use crate::node::event::PeerRow;
 
 /// How long a user waits for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -11,10 +11,10 @@ use libp2p::gossipsub::{MessageId, TopicHash};
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
-use super::PeerRow;
 use super::behaviour::DEAD_CONNECTION_TIMEOUT;
 use super::serving::Asker;
 use crate::engine::event::PeerKey;
+use crate::node::event::PeerRow;
 use crate::protocol::Request;
 
 /// How long a peer may take to become ready.

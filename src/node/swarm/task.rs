@@ -28,9 +28,9 @@ use super::sessions::{Phase, Sessions};
 use super::translate::{Tickets, acceptance, encode_gossip};
 use super::{Board, Reply, SwarmCommand, SwarmConfig, failure, remembered};
 use crate::engine::Event;
-use crate::engine::event::{Fault, Gossip, Key, PeerKey, RequestFailure, Verdict};
-use crate::node::driver::{EngineSender, OFFERED_EVENTS_MAX};
-use crate::node::handle::UserEvent;
+use crate::engine::event::{Fault, Gossip, Key, PeerEffect, PeerKey, RequestFailure, Ticket, Verdict};
+use crate::node::event::{ConnectError, PeerRow, UserEvent};
+use crate::node::inbox::{EngineSender, OFFERED_EVENTS_MAX};
 use crate::protocol::{Millis, Request};
 
 mod network;
@@ -184,8 +184,17 @@ impl Task {
 
     fn command(&mut self, command: SwarmCommand) {
         match command {
-            SwarmCommand::Publish(gossip) => self.publish(&gossip),
-            SwarmCommand::Verdict { peer: _, ticket, verdict } => {
+            SwarmCommand::Engine(effect) => self.carry_out(effect),
+            SwarmCommand::Serve { ticket, blocks } => self.reply(ticket, Some(Reply::Blocks(blocks))),
+            SwarmCommand::Connect { address, done } => self.connect(address, done),
+            SwarmCommand::ShutDown => {} // the loop has ended before
+        }
+    }
+
+    fn carry_out(&mut self, effect: PeerEffect) {
+        match effect {
+            PeerEffect::Publish(gossip) => self.publish(&gossip),
+            PeerEffect::Verdict { peer: _, ticket, verdict } => {
                 if let Some(Heard { message, source, is_block }) = self.gossip.take(ticket) {
                     // It has become our tip, so somebody has paid for it with work.
                     if is_block && verdict == Verdict::Accept {
@@ -194,20 +203,15 @@ impl Task {
                     self.judge(&message, &source, acceptance(verdict));
                 }
             }
-            SwarmCommand::Ask { peer, key, request } => self.ask(peer, key, request),
-            SwarmCommand::Reply { ticket, reply } => {
-                // Dropping the channel refuses the request.
-                if let (Some(asker), Some(reply)) = (self.requests.take(ticket), reply) {
-                    self.reply(asker, reply);
-                }
-            }
-            SwarmCommand::Close { peer, fault, ban } => self.close(peer, &fault, ban),
-            SwarmCommand::Connect { address, done } => self.connect(address, done),
-            SwarmCommand::ShutDown => {} // the loop has ended before
+            PeerEffect::Ask { peer, key, request } => self.ask(peer, key, request),
+            PeerEffect::Reply { ticket, response } => self.reply(ticket, response.map(Reply::Response)),
+            PeerEffect::Close { peer, fault, ban } => self.close(peer, &fault, ban),
         }
     }
 
-    fn reply(&mut self, Asker { peer, request, channel }: Asker, reply: Reply) {
+    /// Answers a peer's request; `None` refuses it, by dropping its channel.
+    fn reply(&mut self, ticket: Ticket, reply: Option<Reply>) {
+        let (Some(Asker { peer, request, channel }), Some(reply)) = (self.requests.take(ticket), reply) else { return };
         // The connection may have ended meanwhile, and the end of the request have been told.
         if !channel.is_open() {
             return;
@@ -310,7 +314,7 @@ impl Task {
         let _ = self.swarm.disconnect_peer_id(peer);
     }
 
-    fn connect(&mut self, address: Multiaddr, done: Sender<Result<super::PeerRow, crate::node::handle::ConnectError>>) {
+    fn connect(&mut self, address: Multiaddr, done: Sender<Result<PeerRow, ConnectError>>) {
         let now = Instant::now();
         self.unrest = now;
         let (plain, wanted) = split(address.clone());

@@ -7,10 +7,10 @@ use libp2p::identity::Keypair;
 
 use super::*;
 use crate::engine::Event;
-use crate::engine::event::RequestFailure;
-use crate::node::driver::{OFFERED_EVENTS_MAX, Queues};
+use crate::engine::event::{Fault, Gossip, Key, RequestFailure, Verdict};
+use crate::node::inbox::{OFFERED_EVENTS_MAX, Queues};
 use crate::protocol::encode::encode;
-use crate::protocol::{Action, Address, Amount, Block, Parameters, SecretKey, Transaction};
+use crate::protocol::{Action, Address, Amount, Block, Millis, Parameters, Request, SecretKey, Transaction};
 
 /// Nothing here takes nearly as long; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -128,7 +128,7 @@ impl Node {
     }
 
     fn publish(&self, gossip: &Gossip) {
-        self.handle.command(SwarmCommand::Publish(gossip.clone()));
+        self.handle.carry_out(PeerEffect::Publish(gossip.clone()));
     }
 
     fn user_saw<T>(&self, which: impl FnMut(UserEvent) -> Option<T>) -> T {
@@ -203,7 +203,7 @@ fn gossip_waits_for_the_verdict() {
         a.publish(&transaction(number));
         let (peer, ticket, gossip) = b.gossip();
         assert_eq!((peer, gossip), (from_a, transaction(number)));
-        b.handle.command(SwarmCommand::Verdict { peer, ticket, verdict });
+        b.handle.carry_out(PeerEffect::Verdict { peer, ticket, verdict });
     }
     assert_eq!(c.gossip().2, transaction(3), "what was not accepted is not passed on");
     c.publish(&Gossip::Block(Box::new(block())));
@@ -223,7 +223,7 @@ fn what_is_said_at_once_is_heard() {
         let (speaker, listener) = if round % 2 == 0 { (&a, &b) } else { (&b, &a) };
         let peer = speaker.session();
         speaker.publish(&transaction(round));
-        speaker.handle.command(SwarmCommand::Ask { peer, key: Key(round), request: Request::Pending });
+        speaker.handle.carry_out(PeerEffect::Ask { peer, key: Key(round), request: Request::Pending });
         listener.session();
         let (mut heard, mut asked) = (false, false);
         while !(heard && asked) {
@@ -251,10 +251,16 @@ fn requests_are_answered_or_refused() {
         (None, Err(RequestFailure::Unreachable)),
     ];
     for (number, (reply, expected)) in (1..).zip(replies) {
-        a.handle.command(SwarmCommand::Ask { peer: to_b, key: Key(number), request: Request::Pending });
+        a.handle.carry_out(PeerEffect::Ask { peer: to_b, key: Key(number), request: Request::Pending });
         let (peer, ticket, request) = b.request();
         assert_eq!((peer, request), (from_a, Request::Pending));
-        b.handle.command(SwarmCommand::Reply { ticket, reply });
+        b.handle.command(match reply {
+            Some(Reply::Blocks(blocks)) => SwarmCommand::Serve { ticket, blocks },
+            Some(Reply::Response(response)) => {
+                SwarmCommand::Engine(PeerEffect::Reply { ticket, response: Some(response) })
+            }
+            None => SwarmCommand::Engine(PeerEffect::Reply { ticket, response: None }),
+        });
         assert_eq!(a.response(), (to_b, Key(number), expected));
     }
 }
@@ -267,7 +273,7 @@ fn an_engine_that_is_behind_costs_requests_but_no_connection() {
     a.connect_to(&b);
     let to_b = a.session();
     // Nobody reads what `b` is offered.
-    let ask = |key| a.handle.command(SwarmCommand::Ask { peer: to_b, key: Key(key), request: Request::Pending });
+    let ask = |key| a.handle.carry_out(PeerEffect::Ask { peer: to_b, key: Key(key), request: Request::Pending });
     (0..3000).for_each(|number| a.publish(&transaction(number)));
     let full = Instant::now() + PATIENCE;
     while b.offered.len() < OFFERED_EVENTS_MAX {
@@ -279,8 +285,8 @@ fn an_engine_that_is_behind_costs_requests_but_no_connection() {
     while b.offered.try_recv().is_ok() {}
     ask(2);
     let (_, ticket, _) = b.request();
-    let reply = Reply::Response(Response::Pending(vec![].into()));
-    b.handle.command(SwarmCommand::Reply { ticket, reply: Some(reply) });
+    let response = Some(Response::Pending(vec![].into()));
+    b.handle.carry_out(PeerEffect::Reply { ticket, response });
     assert!(matches!(a.response(), (_, Key(2), Ok(_))));
 }
 
@@ -406,7 +412,7 @@ fn a_banned_peer_stays_away_until_its_user_is_asked() {
     let (a, b) = (Node::start(&runtime, &network), Node::start(&runtime, &network));
     b.connect_to(&a);
     let peer = a.session();
-    a.handle.command(SwarmCommand::Close { peer, fault: Fault::Malformed, ban: Millis(3_600_000) });
+    a.handle.carry_out(PeerEffect::Close { peer, fault: Fault::Malformed, ban: Millis(3_600_000) });
     assert_eq!(a.parting(), peer);
     b.parting();
     b.connect(a.address()).expect_err("banned");
@@ -424,7 +430,7 @@ fn strangers_from_an_offenders_address_wait_and_known_peers_do_not() {
     let first = a.session();
     offender.connect_to(&a);
     let peer = a.session();
-    a.handle.command(SwarmCommand::Close { peer, fault: Fault::Malformed, ban: Millis(60_000) });
+    a.handle.carry_out(PeerEffect::Close { peer, fault: Fault::Malformed, ban: Millis(60_000) });
     assert_eq!(a.parting(), peer);
     let told = a.user_saw(|event| match event {
         UserEvent::Warning(line) => Some(line),
@@ -449,7 +455,7 @@ fn who_only_did_not_answer_is_held_against_nobody_else() {
     let [a, silent, stranger] = std::array::from_fn(|_| Node::start(&runtime, &network));
     silent.connect_to(&a);
     let peer = a.session();
-    a.handle.command(SwarmCommand::Close { peer, fault: Fault::Silent, ban: Millis(60_000) });
+    a.handle.carry_out(PeerEffect::Close { peer, fault: Fault::Silent, ban: Millis(60_000) });
     assert_eq!(a.parting(), peer);
     stranger.connect_to(&a);
     a.session();

@@ -7,7 +7,7 @@
 
 use super::withheld::Withheld;
 use super::{Hands, take_sent};
-use crate::engine::event::{Command, Effect, Event, Gossip, Ticket, Wake};
+use crate::engine::event::{Command, Effect, Event, Gossip, PeerEffect, Ticket, Wake};
 use crate::protocol::{Action, Address, Amount, Bundle, Height, Millis, SignedTransaction, Transaction};
 
 /// Confirmations that the payee waits for.
@@ -78,14 +78,14 @@ impl DoubleSpend {
         let action = Action::Transfer { to: self.payee, amount: Amount::from_units(UNITS) };
         let paid = Transaction { action, fee: Amount::from_units(1), ..kept.transaction };
         let signed = paid.sign(&hands.network.genesis_id(), hands.key);
-        effects.push(Effect::Publish(Gossip::Transactions(signed.into())));
+        effects.push(Effect::Peer(PeerEffect::Publish(Gossip::Transactions(signed.into()))));
         self.since = Some(hands.view().tip.height);
     }
 
     /// Removes the withheld transaction from the publications.
     fn keep_back(&self, effects: &mut Vec<Effect>) {
         effects.retain_mut(|effect| {
-            let Effect::Publish(Gossip::Transactions(bundle)) = effect else { return true };
+            let Effect::Peer(PeerEffect::Publish(Gossip::Transactions(bundle))) = effect else { return true };
             let shown = bundle.iter().filter(|signed| self.kept.as_ref() != Some(signed)).cloned();
             match Bundle::pack(shown).pop() {
                 Some(shown) => {

@@ -6,7 +6,7 @@
 //! enough. Deliberately absent: winning the neighbourhood, since links are given here.
 
 use super::{Hands, statuses};
-use crate::engine::event::{Effect, Event, Place, Verdict, Wake};
+use crate::engine::event::{Effect, Event, LoadEffect, PeerEffect, Place, Verdict, Wake};
 use crate::protocol::{Header, Response, Work};
 
 /// An eclipsing neighbour.
@@ -24,15 +24,17 @@ impl Eclipse {
         for status in statuses(effects) {
             (status.tip, status.height, status.work) = (shown.id, shown.height, work);
         }
-        effects.retain(|effect| !matches!(effect, Effect::Publish(_)));
+        effects.retain(|effect| !matches!(effect, Effect::Peer(PeerEffect::Publish(_))));
         for effect in effects {
             match effect {
-                Effect::Verdict { verdict, .. } if *verdict == Verdict::Accept => *verdict = Verdict::Ignore,
-                Effect::Reply { response: Some(Response::Headers(headers)), .. } => {
+                Effect::Peer(PeerEffect::Verdict { verdict, .. }) if *verdict == Verdict::Accept => {
+                    *verdict = Verdict::Ignore
+                }
+                Effect::Peer(PeerEffect::Reply { response: Some(Response::Headers(headers)), .. }) => {
                     let old: Vec<Header> = headers.iter().filter(|one| one.height <= shown.height).copied().collect();
                     *headers = old.into();
                 }
-                Effect::Serve { places, .. } => places.retain(|place| place.height <= shown.height),
+                Effect::Load(LoadEffect::Serve { places, .. }) => places.retain(|place| place.height <= shown.height),
                 _ => {}
             }
         }

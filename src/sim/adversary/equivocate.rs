@@ -6,7 +6,7 @@
 //! next block ends.
 
 use super::{Hands, announced, new_blocks, seal, statuses, take_sent};
-use crate::engine::event::{Command, Effect, Event, Gossip, PeerKey, Ticket, Wake};
+use crate::engine::event::{Command, Effect, Event, Gossip, PeerEffect, PeerKey, Ticket, Wake};
 use crate::protocol::{
     Action, Address, Amount, Block, BlockId, Bundle, Header, Millis, Request, Response, SignedTransaction,
 };
@@ -63,7 +63,7 @@ impl Equivocator {
                     && ids.contains(&block.header.id())
                 {
                     let response = Some(Response::Blocks(vec![block.clone()].into()));
-                    effects.push(Effect::Reply { ticket: *ticket, response });
+                    effects.push(Effect::Peer(PeerEffect::Reply { ticket: *ticket, response }));
                     return hands.pass(Event::Tick, effects);
                 }
                 Some(*peer)
@@ -128,14 +128,14 @@ impl Equivocator {
         let Some((id, twin)) = &self.blocks else { return };
         for effect in effects {
             let peer = match effect {
-                Effect::Ask { peer, .. } => Some(*peer),
-                Effect::Reply { .. } => asker,
+                Effect::Peer(PeerEffect::Ask { peer, .. }) => Some(*peer),
+                Effect::Peer(PeerEffect::Reply { .. }) => asker,
                 _ => None,
             };
             if !peer.is_some_and(is_in_other_half) {
                 continue;
             }
-            if let Effect::Reply { response: Some(Response::Headers(headers)), .. } = effect
+            if let Effect::Peer(PeerEffect::Reply { response: Some(Response::Headers(headers)), .. }) = effect
                 && headers.last().is_some_and(|last| last.id() == *id)
             {
                 let mut told: Vec<Header> = headers.to_vec();

@@ -4,7 +4,7 @@
 //! The true block is not announced, but the next status reports it, so that the forger stays on the best chain.
 
 use super::{Hands, announced, new_blocks, seal};
-use crate::engine::event::{Effect, Event, Gossip, Wake};
+use crate::engine::event::{Effect, Event, Gossip, PeerEffect, Wake};
 use crate::protocol::{
     Action, Amount, Block, CheckedBlock, Height, SecretKey, Signature, SignedTransaction, Transaction,
 };
@@ -80,10 +80,10 @@ impl Forger {
         let wake = hands.pass(event, effects);
         let Some(block) = found(hands, effects) else { return wake };
         let is_it = |gossip: &Gossip| announced(gossip).is_some_and(|shown| shown.id() == block.id());
-        let is_true = |effect: &Effect| matches!(effect, Effect::Publish(gossip) if is_it(gossip));
+        let is_true = |effect: &Effect| matches!(effect, Effect::Peer(PeerEffect::Publish(gossip)) if is_it(gossip));
         effects.retain(|effect| !is_true(effect));
         let forged = forge(hands, &block, self.breaks);
-        effects.push(Effect::Publish(Gossip::Block(Box::new(forged))));
+        effects.push(Effect::Peer(PeerEffect::Publish(Gossip::Block(Box::new(forged)))));
         wake
     }
 }

@@ -5,7 +5,7 @@
 
 use super::forger::{Breaks, forge, found};
 use super::{Hands, seal, statuses};
-use crate::engine::event::{Effect, Event, Gossip, Now, Place, Ticket, Wake};
+use crate::engine::event::{Effect, Event, Gossip, LoadEffect, Now, PeerEffect, Place, Ticket, Wake};
 use crate::protocol::encode::{decode, encode};
 use crate::protocol::{Amount, Block, BlockId, Height, Millis, Response, Work};
 
@@ -39,45 +39,46 @@ impl Liar {
         for effect in std::mem::take(effects) {
             self.distort(hands, effect, effects);
         }
-        effects.extend(found.into_iter().map(|block| Effect::Publish(Gossip::Block(Box::new(block)))));
+        effects
+            .extend(found.into_iter().map(|block| Effect::Peer(PeerEffect::Publish(Gossip::Block(Box::new(block))))));
         self.answer_late(hands.now, effects);
         wake
     }
 
     fn distort(&mut self, hands: &mut Hands<'_>, effect: Effect, effects: &mut Vec<Effect>) {
         match effect {
-            Effect::Reply { ticket, response } => match hands.random.between(0, 5) {
+            Effect::Peer(PeerEffect::Reply { ticket, response }) => match hands.random.between(0, 5) {
                 0 => {}
                 1 if self.late.len() < LATE_MAX => {
                     let delay = Millis(hands.random.between(LATE_MILLIS.0, LATE_MILLIS.1));
                     self.late.push((hands.now.elapsed + delay, ticket, response));
                 }
-                2 => effects.push(Effect::Reply { ticket, response: Some(something_else(hands)) }),
-                _ => effects.push(Effect::Reply { ticket, response }),
+                2 => effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: Some(something_else(hands)) })),
+                _ => effects.push(Effect::Peer(PeerEffect::Reply { ticket, response })),
             },
-            Effect::Serve { ticket, mut places } => match hands.random.between(0, 4) {
+            Effect::Load(LoadEffect::Serve { ticket, mut places }) => match hands.random.between(0, 4) {
                 0 => {}
-                1 => effects.push(Effect::Reply { ticket, response: Some(something_else(hands)) }),
+                1 => effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: Some(something_else(hands)) })),
                 2 => {
                     // An answer to another question, from its own data.
                     let genesis_child = |place: &Place| place.height.0 <= 1;
                     places.retain(|place| !genesis_child(place));
-                    effects.push(Effect::Serve { ticket, places });
+                    effects.push(Effect::Load(LoadEffect::Serve { ticket, places }));
                 }
-                _ => effects.push(Effect::Serve { ticket, places }),
+                _ => effects.push(Effect::Load(LoadEffect::Serve { ticket, places })),
             },
-            Effect::Publish(Gossip::Compact(compact)) if hands.random.between(0, 1) == 0 => {
+            Effect::Peer(PeerEffect::Publish(Gossip::Compact(compact))) if hands.random.between(0, 1) == 0 => {
                 // A true header, with the ids of other transactions: some bits are flipped.
                 let mut bytes = encode(compact.as_ref());
                 let at = bytes.len() - 8 - hands.random.between(1, 8) as usize;
                 bytes[at] ^= 1 << hands.random.between(0, 7);
                 let distorted = decode(&bytes, bytes.len()).map_or(compact, Box::new);
-                effects.push(Effect::Publish(Gossip::Compact(distorted)));
+                effects.push(Effect::Peer(PeerEffect::Publish(Gossip::Compact(distorted))));
             }
-            Effect::Publish(Gossip::Block(mut block)) if hands.random.between(0, 1) == 0 => {
+            Effect::Peer(PeerEffect::Publish(Gossip::Block(mut block))) if hands.random.between(0, 1) == 0 => {
                 // A true header, with another body.
                 block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1);
-                effects.push(Effect::Publish(Gossip::Block(block)));
+                effects.push(Effect::Peer(PeerEffect::Publish(Gossip::Block(block))));
             }
             effect => effects.push(effect),
         }
@@ -85,7 +86,7 @@ impl Liar {
 
     fn answer_late(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for (_, ticket, response) in self.late.extract_if(.., |(due, ..)| *due <= now.elapsed) {
-            effects.push(Effect::Reply { ticket, response });
+            effects.push(Effect::Peer(PeerEffect::Reply { ticket, response }));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! refused for the wrong reason.
 
 use super::{Hands, statuses};
-use crate::engine::event::{Effect, Event, Gossip, Ticket, Wake};
+use crate::engine::event::{Effect, Event, Gossip, PeerEffect, Ticket, Wake};
 use crate::protocol::block::VERSION;
 use crate::protocol::{
     Action, Address, Amount, Block, BlockId, Body, Bundle, Header, Height, LeafHash, Millis, Request, Response, Reward,
@@ -73,12 +73,14 @@ impl Spam {
             if self.floods.transactions {
                 let unpaid: Vec<_> = (0..BURST).map(|_| unpaid(hands)).collect();
                 effects.extend(
-                    Bundle::pack(unpaid).into_iter().map(|bundle| Effect::Publish(Gossip::Transactions(bundle))),
+                    Bundle::pack(unpaid)
+                        .into_iter()
+                        .map(|bundle| Effect::Peer(PeerEffect::Publish(Gossip::Transactions(bundle)))),
                 );
             }
             for _ in 0..BURST {
                 if self.floods.orphans {
-                    effects.push(Effect::Publish(Gossip::Block(Box::new(orphan(hands)))));
+                    effects.push(Effect::Peer(PeerEffect::Publish(Gossip::Block(Box::new(orphan(hands))))));
                 }
             }
         }
@@ -132,6 +134,6 @@ fn answer(hands: &mut Hands<'_>, ticket: Ticket, effects: &mut Vec<Effect>) -> W
         let root = LeafHash(hands.random.bytes());
         headers.push(header(hands, last.id(), last.height.next(), timestamp, target, root));
     }
-    effects.push(Effect::Reply { ticket, response: Some(Response::Headers(headers.into())) });
+    effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: Some(Response::Headers(headers.into())) }));
     hands.pass(Event::Tick, effects)
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Hands, announced, new_blocks, statuses};
-use crate::engine::event::{Effect, Gossip};
+use crate::engine::event::{Effect, Gossip, LoadEffect, PeerEffect};
 use crate::protocol::{BlockId, CheckedBlock, Header, Height, Response, Work};
 
 /// The withheld blocks, and the height of the others.
@@ -60,7 +60,7 @@ impl Withheld {
     pub(super) fn release(&mut self, up_to: Height, effects: &mut Vec<Effect>) {
         let count = self.blocks.iter().take_while(|block| block.header().height <= up_to).count();
         for block in self.blocks.drain(..count) {
-            effects.push(Effect::Publish(Gossip::Block(Box::new(block.to_block()))));
+            effects.push(Effect::Peer(PeerEffect::Publish(Gossip::Block(Box::new(block.to_block())))));
         }
     }
 
@@ -75,14 +75,14 @@ impl Withheld {
         }
         let is_hidden = |id: &BlockId| self.blocks.iter().any(|block| block.id() == *id);
         let shows = |gossip: &Gossip| announced(gossip).is_some_and(|header| is_hidden(&header.id()));
-        effects.retain(|effect| !matches!(effect, Effect::Publish(gossip) if shows(gossip)));
+        effects.retain(|effect| !matches!(effect, Effect::Peer(PeerEffect::Publish(gossip)) if shows(gossip)));
         for effect in effects {
             match effect {
-                Effect::Reply { response: Some(Response::Headers(headers)), .. } => {
+                Effect::Peer(PeerEffect::Reply { response: Some(Response::Headers(headers)), .. }) => {
                     let shown: Vec<Header> = headers.iter().take_while(|one| !is_hidden(&one.id())).copied().collect();
                     *headers = shown.into();
                 }
-                Effect::Serve { places, .. } => places.retain(|place| !is_hidden(&place.id)),
+                Effect::Load(LoadEffect::Serve { places, .. }) => places.retain(|place| !is_hidden(&place.id)),
                 _ => {}
             }
         }

@@ -11,9 +11,9 @@ use crossbeam_channel::{Receiver, Sender as Tell, bounded, select};
 use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 use quipu::engine::Event;
-use quipu::engine::event::{Gossip, PeerKey, Verdict};
-use quipu::node::driver::{EngineSender, Queues};
-use quipu::node::swarm::{self, Reply, SwarmCommand, SwarmConfig, SwarmHandle};
+use quipu::engine::event::{Gossip, PeerEffect, PeerKey, Verdict};
+use quipu::node::inbox::{EngineSender, Queues};
+use quipu::node::swarm::{self, SwarmCommand, SwarmConfig, SwarmHandle};
 use quipu::protocol::{Bundle, Height, List, Network, Request, Response, Status, Work};
 use tempfile::TempDir;
 
@@ -62,7 +62,7 @@ impl Sender {
 
     /// Spreads a bundle. Waits only while a thousand others do.
     pub(crate) fn publish(&self, bundle: Bundle) {
-        self.swarm.command(SwarmCommand::Publish(Gossip::Transactions(bundle)));
+        self.swarm.carry_out(PeerEffect::Publish(Gossip::Transactions(bundle)));
     }
 }
 
@@ -87,11 +87,11 @@ fn answer(swarm: &SwarmHandle, network: &Network, queues: &Queues, connected: &T
         match event {
             Ok(Event::PeerConnected { peer }) => drop(connected.try_send(peer)),
             Ok(Event::Gossip { peer, ticket, .. }) => {
-                swarm.command(SwarmCommand::Verdict { peer, ticket, verdict: Verdict::Ignore });
+                swarm.carry_out(PeerEffect::Verdict { peer, ticket, verdict: Verdict::Ignore });
             }
             Ok(Event::Request { ticket, request, .. }) => {
-                let reply = Some(Reply::Response(response(request, network)));
-                swarm.command(SwarmCommand::Reply { ticket, reply });
+                let response = Some(response(request, network));
+                swarm.carry_out(PeerEffect::Reply { ticket, response });
             }
             Ok(_) => {}
             Err(_) => return,

@@ -20,10 +20,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
+use quipu::engine::Event;
 use quipu::engine::event::{Batch, Place, Write};
-use quipu::node::driver::{EngineSender, Queues};
+use quipu::node::inbox::{EngineSender, Queues};
 use quipu::node::index::Index;
-use quipu::node::store::writer::{self, Job};
+use quipu::node::store::writer;
 use quipu::node::store::{FolderLock, Reader, Store};
 use quipu::protocol::check::check_block_bytes;
 use quipu::protocol::encode::{DECODE_BYTES_MAX, decode};
@@ -107,17 +108,18 @@ fn run(folder: &Path, chain: &Chain, way: Way, with_index: bool) -> Times {
     let writer = thread::spawn(move || {
         writer::run(store, &jobs, &engine, || committed.iter().for_each(Index::nudge)).expect("written");
     });
+    let mut last = 0;
     thread::scope(|scope| {
         let mut ledger = Ledger::default();
         for (sequence, blocks) in (1..).zip(prepare(scope, chain, way)) {
             let writes = blocks.into_iter().flat_map(|block| connect(block, &mut ledger, &chain.network)).collect();
-            queue.send(Job::Persist(Batch { sequence, writes })).expect("the writer goes on");
+            queue.send(Batch { sequence, writes }).expect("the writer goes on");
+            last = sequence;
         }
     });
-    let (done, is_done) = bounded(1);
-    let tell_done = move || done.send(start.elapsed()).expect("awaited");
-    queue.send(Job::Release(Box::new(tell_done))).expect("the writer goes on");
-    let durable = is_done.recv().expect("told");
+    let is_last = |event: &Event| matches!(event, Event::Persisted { sequence } if *sequence == last);
+    while !is_last(&persisted.recv().expect("the writer goes on")) {}
+    let durable = start.elapsed();
     let indexed = index.map(|(index, thread)| {
         while told.recv().unwrap_or_else(|_| panic!("{:?}", index.view().err())) != chain.tip() {}
         let indexed = start.elapsed();

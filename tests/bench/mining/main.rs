@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use quipu::engine::Event;
 use quipu::engine::event::Key;
-use quipu::node::driver::{EngineSender, Queues};
+use quipu::node::inbox::{EngineSender, Queues};
 use quipu::node::miner::Miner;
 use quipu::node::miner::kernel::Kernel;
 use quipu::node::miner::search::Search;

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use super::TransactionRow;
 use crate::engine::event::Fate;
+use crate::node::event::Life;
 use crate::node::index::{Entry, Item, Page, RecordEntry};
-use crate::node::watch::Life;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
 

@@ -10,8 +10,8 @@ use super::{Identity, PlaceRow, as_text};
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
 use crate::engine::view::{MiningView, PeerView, SyncView};
+use crate::node::event::PeerRow;
 use crate::node::handle::ask::Resolution;
-use crate::node::swarm::PeerRow;
 use crate::node::wallet::Current;
 use crate::protocol::{Address, Amount, BlockId, Height, UnixMillis};
 

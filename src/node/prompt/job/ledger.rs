@@ -13,6 +13,7 @@ use crate::node::api::{lookup, queries, receipt};
 use crate::node::index::Query;
 use crate::node::prompt::command::{Recorded, Recording};
 use crate::node::prompt::outcome::Outcome;
+use crate::node::watch;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, TransactionId};
 
@@ -73,23 +74,23 @@ impl Job<'_> {
 
     pub(super) fn watch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
         let id = lookup::transaction(self.handle, name)?;
-        let life = self.handle.watch().add(self.handle, id)?;
+        let life = watch::follow(self.handle, id)?;
         Ok(Outcome::Watched(LifeRow::new(id, &life)))
     }
 
     pub(super) fn watching(&self) -> Outcome {
-        let lives = self.handle.watch().list();
+        let lives = self.handle.watched().list();
         Outcome::Watching(lives.iter().map(|(id, life)| LifeRow::new(*id, life)).collect())
     }
 
     pub(super) fn unwatch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
-        let list = self.handle.watch().list();
+        let list = self.handle.watched().list();
         let id = list.iter().map(|(id, _)| *id).find(|id| match name {
             TransactionName::Id(wanted) => id == wanted,
             TransactionName::Short(digits) => id.to_string().trim_start_matches('0').starts_with(digits),
         });
         let id = id.ok_or_else(|| Failure::new(Code::NotFound, "that is not followed; `watch` shows what is"))?;
-        self.handle.watch().remove(&id);
+        self.handle.watched().remove(&id);
         Ok(Outcome::Unwatched { id })
     }
 

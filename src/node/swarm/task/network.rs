@@ -12,7 +12,7 @@ use libp2p::{PeerId, identify, mdns, ping};
 use super::{Heard, Task};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
-use crate::node::handle::UserEvent;
+use crate::node::event::UserEvent;
 use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
 use crate::node::swarm::admission::KNOWN_AFTER;
 use crate::node::swarm::behaviour::BehaviourEvent;

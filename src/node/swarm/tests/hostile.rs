@@ -224,7 +224,7 @@ fn a_malformed_response_is_called_that() {
         None::<()>
     });
     let peer = node.session();
-    node.handle.command(SwarmCommand::Ask { peer, key: Key(1), request: Request::Pending });
+    node.handle.carry_out(PeerEffect::Ask { peer, key: Key(1), request: Request::Pending });
     assert_eq!(node.response(), (peer, Key(1), Err(RequestFailure::Malformed)));
     answering.abort();
 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quipu::engine::event::{
-    Answer, Batch, Command, CommandError, Effect, Event, Fault, Gossip, Key, MiningMode, Notice, Now, PeerKey, Place,
-    Ticket, Wake, Write,
+    Answer, Batch, CheckEffect, Command, CommandError, Effect, Event, Fault, Gossip, Key, LoadEffect, MineEffect,
+    MiningMode, Notice, Now, PeerEffect, PeerKey, Place, StoreEffect, Ticket, UserEffect, Wake, Write,
 };
 use quipu::engine::{Engine, EngineConfig, View};
 use quipu::protocol::check::{check_block, check_header, check_transactions};
@@ -54,7 +54,6 @@ const EMPTY_AT_REST: [&str; 8] = [
 enum Disked {
     Write(Batch),
     Load { key: Key, places: Vec<Place> },
-    Publish(Gossip),
 }
 
 /// The engine's surroundings.
@@ -148,34 +147,39 @@ impl<'a> Shell<'a> {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Publish(gossip) => self.disk_queue.push_back(Disked::Publish(gossip)),
-            Effect::Verdict { ticket, verdict, .. } => {
+            Effect::Peer(PeerEffect::Publish(gossip)) => {
+                let is_own = |signed: &SignedTransaction| !self.pool.any_transactions.contains(signed);
+                assert!(self.disk.holds_own(&gossip, is_own), "own transactions are durable: {gossip:?}");
+            }
+            Effect::Peer(PeerEffect::Verdict { ticket, verdict, .. }) => {
                 assert!(self.gossiped.remove(&ticket), "a message gets one verdict: {verdict:?}");
             }
-            Effect::Ask { peer, key, request } => {
+            Effect::Peer(PeerEffect::Ask { peer, key, request }) => {
                 assert!(self.peers.contains_key(&peer), "only who is there is asked: {peer:?}");
                 self.asked.push((peer, key, request));
             }
-            Effect::Reply { ticket, .. } => assert!(self.requested.remove(&ticket), "a request gets one reply"),
-            Effect::Serve { ticket, places } => {
-                assert!(self.requested.remove(&ticket), "a request gets one reply");
-                // What is served has been written, or is on its way to the disk.
-                self.disk_queue.push_back(Disked::Load { key: Key(u64::MAX), places });
+            Effect::Peer(PeerEffect::Reply { ticket, .. }) => {
+                assert!(self.requested.remove(&ticket), "a request gets one reply")
             }
-            Effect::Close { peer, fault, .. } => {
+            Effect::Load(LoadEffect::Serve { ticket, places }) => {
+                assert!(self.requested.remove(&ticket), "a request gets one reply");
+                // What is served has been written.
+                self.disk.load(&places);
+            }
+            Effect::Peer(PeerEffect::Close { peer, fault, .. }) => {
                 self.fault = Some(fault);
                 self.closing.insert(peer);
             }
-            Effect::CheckBlocks { key, blocks } => {
+            Effect::Check(CheckEffect::Blocks { key, blocks }) => {
                 let network = self.pool.network();
                 let results = blocks.into_iter().map(|block| check_block(block, network)).collect();
                 self.checks.push(Event::BlocksChecked { key, results });
             }
-            Effect::CheckTransactions { key, transactions } => {
+            Effect::Check(CheckEffect::Transactions { key, transactions }) => {
                 let results = check_transactions(transactions, self.pool.network());
                 self.checks.push(Event::TransactionsChecked { key, results });
             }
-            Effect::Persist(batch) => {
+            Effect::Store(StoreEffect::Persist(batch)) => {
                 self.sequence += 1;
                 assert_eq!(batch.sequence, self.sequence, "batches are numbered without gaps");
                 for write in &batch.writes {
@@ -186,14 +190,19 @@ impl<'a> Shell<'a> {
                 }
                 self.disk_queue.push_back(Disked::Write(batch));
             }
-            Effect::Load { key, places } => self.disk_queue.push_back(Disked::Load { key, places }),
-            Effect::Mine { key, header } => self.template = Some((key, header)),
-            Effect::StopMining => self.template = None,
-            Effect::Answer { ticket, answer } => {
+            // Everything that is held is hurried once, and this disk is as quick as it is.
+            Effect::Store(StoreEffect::Sync) => {}
+            Effect::Load(LoadEffect::Blocks { key, places }) => self.disk_queue.push_back(Disked::Load { key, places }),
+            Effect::Mine(MineEffect::Search { key, header }) => self.template = Some((key, header)),
+            Effect::Mine(MineEffect::Stop) => self.template = None,
+            Effect::User(UserEffect::Answer { ticket, answer }) => {
                 let asked = self.commanded.remove(&ticket).expect("a command gets one answer");
+                if let Ok(answer) = &answer {
+                    assert!(self.disk.holds_answered(answer), "what was answered is durable: {answer:?}");
+                }
                 self.judge_answer(asked, &answer);
             }
-            Effect::Notify(notice) => {
+            Effect::User(UserEffect::Notify(notice)) => {
                 if let Notice::Tip { tip, .. } = notice {
                     assert!(self.is_valid(&tip), "the user is told of a tip that is not valid: {tip:?}");
                 }
@@ -299,14 +308,7 @@ impl<'a> Shell<'a> {
             }
             Some(Disked::Load { key, places }) => {
                 let blocks = self.disk.load(&places);
-                // Blocks for a peer go to the peer.
-                if key != Key(u64::MAX) {
-                    self.handle(Event::Loaded { key, blocks });
-                }
-            }
-            Some(Disked::Publish(gossip)) => {
-                let is_heard = |signed: &SignedTransaction| self.pool.any_transactions.contains(signed);
-                assert!(self.disk.held(&gossip, is_heard), "what peers learn from the node is durable: {gossip:?}");
+                self.handle(Event::Loaded { key, blocks });
             }
             None => {}
         }
