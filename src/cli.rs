@@ -61,7 +61,7 @@ fn run_wallet(request: Request, json: bool, log: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run_simulation(arguments: &simulate::Arguments, json: bool) -> ExitCode {
+fn run_simulation(arguments: &simulate::SimulateArguments, json: bool) -> ExitCode {
     // Where signals can't be taken over, they end the process as usual.
     let signals = Signals::take_over().ok();
     let interrupted = || signals.as_ref().is_some_and(|signals| !signals.receiver.is_empty());

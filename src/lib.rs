@@ -11,24 +11,24 @@
 //!   simulate, node  <-  cli           the programs of the command line: they start nodes and simulations
 //! ```
 //!
-//! - [`protocol`] (a crate of its own, `protocol/`) is what peers must agree on: types, their bytes, the rules of
+//! - [`protocol`] (a crate of its own, `protocol/`) is the agreement between peers: types, their bytes, the rules of
 //!   blocks and transactions, wire messages. Pure functions. Its README is the specification.
-//! - [`engine`] is the node's brain. One function, [`Engine::handle`](engine::Engine::handle), takes in an event (a
-//!   message came, a check is done, time has passed) and says what is to be done (ask a peer, write a batch, answer the
-//!   user). Which chain is best, what waits to be mined, what to fetch from whom, whom to cut off: all of it is decided
-//!   there, and nowhere else.
+//! - [`engine`] is the node's brain. One function, [`Engine::handle`](engine::Engine::handle), takes an event (a message
+//!   came, a check is done, time has passed) and returns effects (ask a peer, write a batch, answer the user). It alone
+//!   decides which chain is best, which transactions wait to be mined, what to fetch from which peer, and which peer to
+//!   cut off.
 //! - [`sim`] surrounds many engines with virtual links, disks and clocks, from one seed.
 //! - [`node`] surrounds one engine with the real world. Its parts are thin: they carry out effects and report events.
 //! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts.
 //! - [`cli`] holds the programs of the command line: arguments, `quipu`, `quipu wallet`, `quipu verify`. It starts nodes
 //!   and simulations; `main` calls it.
-//! - [`rehearsal`] puts the prompt, the store and the wallets of `node` in front of engines in a world of `sim`. Nobody
-//!   imports it but tests.
+//! - [`rehearsal`] puts the prompt, the store and the wallets of `node` in front of engines in a world of `sim`. Only
+//!   tests import it.
+//! - [`text`] and [`random`] are leaves that any of these may use.
 //!
 //! The engine knows no clock, no file, no thread and no network; `sim` and `node` never see each other. The compiler
-//! holds this: the feature `node` (on by default) brings tokio, libp2p and redb, and
-//! `cargo test --no-default-features` builds and tests all the rest without them. `tests/imports.rs` holds what the
-//! compiler can't.
+//! enforces this: the feature `node` (on by default) brings tokio, libp2p and redb, and
+//! `cargo test --no-default-features` builds and tests all the rest without them. `tests/imports.rs` enforces the rest.
 //!
 //! # Follow a block
 //!
@@ -45,30 +45,33 @@
 //!                                                        node::index follows the commits: where is which record?
 //! ```
 //!
-//! Each arrow goes one way. Queues between the parts are bounded, or hold at most one answer for each thing that was
-//! asked for; no two loops wait for each other.
+//! Each arrow goes one way. Queues between the parts are bounded, or hold at most one answer for each question; no two
+//! loops wait for each other.
 //!
 //! # What always holds
 //!
 //! - **What is acknowledged is durable.** Answers, notices and snapshots for readers pass through the store's queue, so
 //!   nobody sees a block or a transaction that a power cut could take back.
 //! - **A tip is only replaced by one with more work**, and a reorganisation is seen, and written, as one step.
-//! - **What was checked has a type that only the check makes**
+//! - **Checked values have types that only the checks make**
 //!   ([`CheckedBlock`](protocol::CheckedBlock), [`CheckedTransaction`](protocol::CheckedTransaction)).
-//! - **Nothing is passed on before it was judged**, so whoever passes on something invalid is at fault.
-//! - **Nothing waits for ever.** What is wanted is derived from the state after every event; a lost answer heals by its
+//! - **Nothing is forwarded before it was judged**, so a peer that forwards something invalid is at fault.
+//! - **Nothing waits for ever.** Requests are derived from the state after every event; a lost answer heals by its
 //!   deadline, lost gossip by the next status exchange.
 //! - **Every container has a bound**, a named constant with its unit at the end of its name and its eviction beside it.
 //!
 //! # What is deliberately not here
 //!
 //! No smart contracts, no consensus but proof of work, no peer discovery beyond the LAN, the peers one names and those
-//! one has met. No trait that only one type implements, no locks shared between the parts, no global state.
+//! one has met. No trait that only one type implements. Threads talk through queues; beside those they share published
+//! values (such as the view) and small tables of the shell (such as aliases and watched transactions), each behind one
+//! lock that is held for moments. The panic hook and the log are the only global state.
 
 pub use quipu_protocol as protocol;
 
 #[cfg(feature = "node")]
 pub mod cli;
+#[deny(missing_docs)]
 pub mod engine;
 #[cfg(feature = "node")]
 pub(crate) mod files;
@@ -77,6 +80,7 @@ pub mod node;
 pub mod random;
 #[cfg(feature = "node")]
 pub mod rehearsal;
+#[deny(missing_docs)]
 pub mod sim;
 #[cfg(feature = "node")]
 pub mod simulate;

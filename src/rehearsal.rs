@@ -1,17 +1,17 @@
-//! Real prompts over a virtual network: what one types is carried out by the node's own parser and jobs, on a real store,
-//! index and wallet; engines, network, disks, clocks and miners are those of the simulator.
+//! Real prompts over a virtual network: the node's own parser and jobs carry out typed lines, on a real store, index
+//! and wallet; engines, network, disks, clocks and miners are the simulator's.
 //!
 //! | real | virtual |
 //! | --- | --- |
-//! | the engine; commands and their JSON; `chain.redb`, `index.redb`, wallets, names, receipts; proofs of work | links and gossip, what a write takes and what a crash loses, the time of day, when a miner finds a nonce |
+//! | the engine; commands and their JSON; `chain.redb`, `index.redb`, wallets, names, receipts; proofs of work | links and gossip, the duration of writes and the losses of crashes, the time of day, the time at which a miner finds a nonce |
 //!
-//! Always so: virtual time stands still but for [`Rehearsal::run`] and for a command that waits for its engine. What a
-//! prompt sees is in the node's real store, and at each start the store and the virtual disk hold the same. The same calls
-//! on a rehearsal with the same seed give the same ids, answers and trace, as long as no line asks for chance (`wallet new`
-//! does) and no file outside differs.
+//! Always true: virtual time stands still except during [`Rehearsal::run`] and while a command waits for its engine. A
+//! prompt sees only data of the node's real store, and at each start the store and the virtual disk hold the same. The
+//! same calls on a rehearsal with the same seed give the same ids, answers and trace, as long as no line draws random
+//! bytes (`wallet new` does) and no file outside differs.
 //!
-//! Not here: sockets, so `connect ADDRESS` finds nobody (links are made in the [`World`]); changes of a transaction's life
-//! told by themselves; how long a wallet stays unlocked, which the machine's clock measures.
+//! Not here: sockets, so `connect ADDRESS` finds nobody (links are made in the [`World`]); unprompted reports of a
+//! watched transaction; the lock timeout of wallets, which the machine's clock measures.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,26 +37,26 @@ use crate::sim::id::NodeId;
 use crate::sim::miner::HashRate;
 use crate::sim::world::World;
 
-/// What a node's miner tries in a virtual second: about what a real one does, on one thread.
+/// A node's hash rate, in hashes per virtual second: about that of one thread of a real miner.
 const HASHES_PER_SECOND: u64 = 4 << 20;
-/// All clocks begin so long after the genesis of their network.
+/// The time between the genesis of a network and the start of all clocks.
 const CLOCK_START: Millis = Millis::from_secs(3600);
-/// What nodes do in this time is kept in memory until prompts see it.
+/// The longest span that runs before prompts catch up with their nodes.
 const STEP: Millis = Millis(100);
 /// Batches that wait to be written to a real store until somebody looks at it.
 const BATCHES_MAX: usize = 256;
 
-/// Why a rehearsal can't go on: the machine refuses what a real node needs, too.
+/// The reason why a rehearsal cannot go on: real nodes' parts can fail for reasons of the machine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RehearsalError {
     /// A node does not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Its wallets can't be used.
+    /// A node's wallets cannot be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
-    /// What happened can't be written.
+    /// A node's batches cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -64,7 +64,7 @@ pub enum RehearsalError {
 /// Nodes with prompts, in a virtual network.
 pub struct Rehearsal {
     world: World,
-    /// By their numbers.
+    /// The players, by the numbers of their nodes.
     players: Vec<Player>,
 }
 
@@ -73,22 +73,22 @@ struct Player {
     folder: PathBuf,
     files: PathBuf,
     passwords: Sources,
-    /// While it runs.
+    /// Present while the node runs.
     front: Option<DetachedNode>,
-    /// While it runs, and does not type.
+    /// Present while the node runs and does not type.
     typist: Option<Typist>,
-    /// What the virtual disk holds and the real store does not yet.
+    /// Batches on the virtual disk that the real store lacks.
     batches: Vec<Batch>,
 }
 
 impl Rehearsal {
-    /// Without nodes.
+    /// A rehearsal without nodes.
     pub fn new(network: Network, seed: u64) -> Self {
         Self { world: World::new(network, seed), players: Vec::new() }
     }
 
-    /// Adds a node that does not run yet, and has no links. Its data goes to `folder`; files that are named at its prompt
-    /// are in `files`. Its name decides its keys.
+    /// Adds a node that does not run yet, and has no links. Its data goes to `folder`; files named at its prompt are in
+    /// `files`. Its name decides its keys.
     pub fn add(&mut self, name: &str, folder: &Path, files: &Path, passwords: Sources) -> NodeId {
         let node = self.world.add_named_node(name);
         let start = self.world.network().parameters().genesis_time + CLOCK_START;
@@ -106,22 +106,22 @@ impl Rehearsal {
         node
     }
 
-    /// Since the rehearsal began.
+    /// The virtual time since the rehearsal began.
     pub fn now(&self) -> Millis {
         self.world.now()
     }
 
-    /// The network around the nodes: links, cuts, time that has passed. Whoever starts, ends or commands nodes in there
-    /// leaves their prompts behind.
+    /// The network around the nodes: links, cuts, the time. To start, stop or command nodes there bypasses their
+    /// prompts.
     pub fn world(&mut self) -> &mut World {
         &mut self.world
     }
 
-    /// Starts a node that does not run, from what is in its folder.
+    /// Starts a stopped node from the data in its folder.
     ///
     /// # Panics
     ///
-    /// If the folder holds something else than the node has written there: our own fault, or somebody else's.
+    /// If the folder holds other data than the node has written there.
     pub fn start(&mut self, node: NodeId) -> Result<(), RehearsalError> {
         let player = self.player(node);
         let password = player.passwords.given()?;
@@ -143,21 +143,21 @@ impl Rehearsal {
             view,
         });
         let (front, stored) = opened.inspect_err(|_| self.world.crash(node))?;
-        assert_eq!(parts(stored), parts(disk), "the store holds what was persisted");
+        assert_eq!(parts(stored), parts(disk), "the store holds the persisted data");
         front.set_clock(self.world.time_of_day(node));
         player.typist = Some(Typist::new(front.handle(), &player.name, player.files.clone(), player.passwords.clone()));
         player.front = Some(front);
         Ok(())
     }
 
-    /// Cuts a running node's power: what is not persisted is lost.
+    /// Cuts a running node's power: unwritten data is lost.
     pub fn kill(&mut self, node: NodeId) -> Result<(), RehearsalError> {
         self.catch_up()?;
         self.world.crash(node);
         self.close(node)
     }
 
-    /// Ends a running node in order: what its disk was given is written.
+    /// Stops a running node in order: the queue of its disk is written.
     pub fn stop(&mut self, node: NodeId) -> Result<(), RehearsalError> {
         self.catch_up()?;
         self.world.stop(node);
@@ -172,8 +172,8 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Types a line at the prompt of a running node. Time goes on until it is answered, at most for so long. The answer is a
-    /// line of JSON; `None`: none in time, or there is nothing in the line.
+    /// Types a line at the prompt of a running node. Time advances until it is answered, at most for `within`. Returns
+    /// a line of JSON; `None` if the line is empty or not answered in time.
     ///
     /// # Panics
     ///
@@ -184,7 +184,7 @@ impl Rehearsal {
         let typist = self.players[node.0 as usize].typist.take().expect("the node runs");
         let commands = self.front(node).commands().clone();
         let until = self.world.now() + within;
-        // The job waits for its engine, and the engine for the time that goes on here. Only one of the two ever runs.
+        // The job waits for its engine, and the engine for the time that advances here. Only one of the two ever runs.
         let answer = thread::scope(|scope| {
             let (done, answered) = bounded(1);
             let typist = &typist;
@@ -194,7 +194,7 @@ impl Rehearsal {
                 select! {
                     recv(commands) -> command => {
                         let command = command.expect("the front is there, and sends");
-                        // The scope waits for the job, so nothing may keep that one waiting.
+                        // The scope waits for the job, so nothing may keep the job waiting.
                         in_time &= self.carry_out(node, command, until).inspect_err(|_| self.front(node).close())?;
                     }
                     recv(answered) -> answer => return Ok(answer.ok().flatten().filter(|_| in_time)),
@@ -205,7 +205,8 @@ impl Rehearsal {
         answer
     }
 
-    /// Has the engine carry out a command. Whether it was answered in time; if not, the prompt is told that the node ends.
+    /// Has the engine carry out a command. Returns whether it was answered in time; if not, the prompt is told that the
+    /// node stops.
     fn carry_out(&mut self, node: NodeId, event: Event, until: Millis) -> Result<bool, RehearsalError> {
         let Event::Command { ticket, command } = event else { unreachable!("a user only gives commands: {event:?}") };
         let begun = self.world.begin(node, command);
@@ -223,7 +224,7 @@ impl Rehearsal {
         }
     }
 
-    /// What a running node's user was told since the last time, a line of JSON for each.
+    /// The events that a running node's user was told since the last call, a line of JSON each.
     ///
     /// # Panics
     ///
@@ -234,7 +235,7 @@ impl Rehearsal {
         Ok(self.players[node.0 as usize].typist.as_mut().expect("the node runs").events())
     }
 
-    /// Lets time go on.
+    /// Advances the time.
     pub fn run(&mut self, span: Millis) -> Result<(), RehearsalError> {
         let end = self.world.now() + span;
         while self.world.now() < end {
@@ -244,7 +245,7 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Copies a running node's chain to another folder, as a power cut would leave it now.
+    /// Copies a running node's chain to another folder, in the state that a power cut would leave now.
     ///
     /// # Panics
     ///
@@ -268,7 +269,7 @@ impl Rehearsal {
                     LogEntry::Written(batch) => self.players[node.0 as usize].batches.push(batch),
                     LogEntry::Told(notice) => front.tell(UserEvent::Notice(notice)),
                     LogEntry::Shown(view) => front.show(view),
-                    // One that is gone by now was never of any use.
+                    // A session that is gone by now was never of any use.
                     LogEntry::Joined { session, peer } => {
                         self.player(peer).front.iter().for_each(|peer| front.meet(session, peer.handle()));
                     }
@@ -282,7 +283,7 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Writes what is persisted to the real store. To be called before anybody looks.
+    /// Writes persisted batches to the real store. To be called before anybody reads it.
     fn write(&mut self, node: NodeId) -> Result<(), RehearsalError> {
         let player = &mut self.players[node.0 as usize];
         let batches = std::mem::take(&mut player.batches);
@@ -298,12 +299,13 @@ impl Rehearsal {
     }
 }
 
-/// The same for the same purpose and name, in every rehearsal: nothing in one is worth anything outside.
+/// A seed that depends on its arguments alone, and so is the same in every rehearsal: no key of a rehearsal is worth
+/// anything outside.
 fn seed(purpose: &str, name: &str) -> [u8; 32] {
     tagged_hash("quipu rehearsal 1", &[purpose.as_bytes(), &[0], name.as_bytes()])
 }
 
-/// What is compared. An account that never was, and one that a reorganisation has emptied again, are the same.
+/// The parts of a store that are compared. An account that was never used equals one that a reorganisation has emptied.
 fn parts(stored: Stored) -> impl PartialEq + std::fmt::Debug {
     let Stored { headers, tip, mut accounts, pending, checkpoint } = stored;
     accounts.retain(|(_, account)| *account != Account::default());

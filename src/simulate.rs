@@ -1,21 +1,22 @@
 //! `quipu simulate`: a scenario on a virtual network, in virtual time, on this machine alone.
 //!
 //! The world is [`sim`](crate::sim)'s, with the same engine as in a real node. This part reads scenario files, shows
-//! how far a run is, and tells what came of it: a summary for people, a JSON object for scripts, an HTML report with charts
-//! for lessons. At any moment a block may be on its way, so after its hours a run goes on until all nodes agree, for at
-//! most ten minutes (`SETTLE_TIME_MAX`). Meanwhile miners are slowed down (`SETTLE_SLOWDOWN`): not stopped, since a tie
-//! only ends with the next block.
+//! the progress of a run, and reports its result: a summary for people, a JSON object for scripts, an HTML report with
+//! charts for lessons. At any moment a block may be under way, so after its hours a run goes on until all nodes agree,
+//! for at most ten minutes (`SETTLE_SPAN_MAX`). Meanwhile miners are slowed down (`SETTLE_SLOWDOWN`): not stopped,
+//! since a tie only ends with the next block.
 //!
-//! A [judge](crate::sim::judge) looks at all honest nodes now and then (`CHECK_TIME`), and at the end: no chain breaks a rule,
-//! by a second implementation of them; accounts are what their chains make of them, and coins are subsidies; what was
-//! acknowledged is there; containers stay in their bounds; nobody honest is blamed. What does not hold ends the run.
+//! A [judge](crate::sim::judge) checks all honest nodes now and then (`CHECK_SPAN`), and at the end: no chain breaks a
+//! rule, by a second implementation of the rules; accounts follow from their chains, and coins are subsidies;
+//! acknowledged transactions are there; containers stay in their bounds; no honest node is blamed. A violation ends the
+//! run.
 //!
 //! | exit status | |
 //! | --- | --- |
 //! | 0 | it ran, and all running nodes agree at the end |
-//! | 1 | they do not, or something does not hold that must: it is told with the seed |
+//! | 1 | they do not agree, or a check is broken: the finding names the seed |
 //! | 2 | it did not run: the arguments, the scenario or the report's file can't be used |
-//! | 130 | Ctrl-C ended it early, and what had happened so far was told |
+//! | 130 | Ctrl-C ended it early, and the results so far were reported |
 //!
 //! # JSON
 //!
@@ -25,25 +26,25 @@
 //! transactions_sent, transactions_mined, miners: [{node, hash_rate, chain, blocks}], selfish: [{node, from_seconds,
 //! to_seconds, hash_rate, chain, chain_error, gamma, formula}], checks: {blocks, broken}, wall_seconds}`:
 //!
-//! - all but `wall_seconds` depends on the scenario and the seed alone, unless `interrupted`; `trace_hash` is a digest of
-//!   everything that happened to every node;
-//! - `nodes` counts those too that joined, left or do not run;
+//! - everything but `wall_seconds` depends on the scenario and the seed alone, unless `interrupted`; `trace_hash` is a
+//!   digest of everything that happened to every node;
+//! - `nodes` also counts nodes that joined, left or do not run;
 //! - `stale_rate` and the shares of `miners` are parts of 1; `hash_rate` is the one at the end;
-//! - `propagation_ms` is from a block's being found to its being accepted by another node;
-//! - `reorg_depths` maps a number of blocks to how often a node took so many off its chain;
+//! - `propagation_ms` is the delay from a block's discovery to its acceptance by another node;
+//! - `reorg_depths` maps a depth in blocks to the number of reorganisations of that depth, over all nodes;
 //! - `messages`, `bytes` and `events` are of all nodes together;
-//! - `selfish` has a line for each selfish miner and each span in which hash rates stay: its part of them and of the
-//!   chain, with its standard error (null: too few blocks), and what the formula gives for the `gamma` of that span (null if
-//!   there are several selfish miners);
-//! - `checks` says how many different blocks were judged; `broken` is what does not hold, in words, or null.
+//! - `selfish` has an entry for each selfish miner and each span of constant hash rates: its part of the hash rate and
+//!   of the chain, with the standard error (null: too few blocks), and the result of the formula for the `gamma` of
+//!   that span (null if there are several selfish miners);
+//! - `checks` has the number of different blocks judged; `broken` is the violation, in words, or null.
 //!
-//! `--list --json` gives a list of `{name, description, nodes, hours}`. Errors are as of the other commands:
+//! `--list --json` gives a list of `{name, description, nodes, hours}`. Errors have the form of the other commands:
 //! `{"ok":false,"command":"simulate","error":{code, message}}` with the codes `bad_scenario`, `file_exists` and
 //! `write_failed`.
 //!
 //! # What is deliberately not here
 //!
-//! Anything that decides what happens in a world, and anything of [`node`](crate::node) but texts and files.
+//! Anything that decides the course of a world.
 
 mod charts;
 mod facts;
@@ -60,7 +61,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use self::facts::{Checks, Facts};
+use self::facts::{CheckResult, RunFacts};
 use self::scenario::{Overrides, Scenario};
 use crate::protocol::Millis;
 use crate::sim::change::Change;
@@ -71,20 +72,20 @@ use crate::sim::setup::Setup;
 use crate::sim::world::World;
 use crate::text::{counted, grouped};
 
-/// What runs if nothing is named.
+/// The scenario that runs if none is named.
 const DEFAULT_SCENARIO: &str = "lan";
-/// A run ends after so much virtual time without agreement, beyond its hours.
-const SETTLE_TIME_MAX: Millis = Millis::from_secs(600);
-/// How many times slower blocks are found meanwhile: even over slow links they get around before the next one.
+/// The virtual time beyond its hours after which a run ends without agreement.
+const SETTLE_SPAN_MAX: Millis = Millis::from_secs(600);
+/// The factor by which blocks come more slowly meanwhile: even over slow links they spread before the next one.
 const SETTLE_SLOWDOWN: u64 = 10;
-/// How much virtual time passes between two looks at the signals.
+/// Virtual time between two checks for an interruption.
 const STEP: Millis = Millis::from_secs(1);
-/// The judge looks for the first time after so much virtual time, and then whenever the run has become longer by a part,
-/// since it looks at whole chains.
-const CHECK_TIME: Millis = Millis::from_secs(300);
+/// Virtual time before the first look of the judge. Later ones follow when the run has become longer by a part, since
+/// the judge looks at whole chains.
+const CHECK_SPAN: Millis = Millis::from_secs(300);
 const CHECK_PART: u64 = 8;
-/// How often the progress line changes.
-const PROGRESS_TIME: Duration = Duration::from_millis(200);
+/// Interval between two updates of the progress line.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// With fewer nodes, threads wait for each other longer than they work.
 const NODES_ON_THREADS_MIN: usize = 200;
 /// More threads than this gain nothing by default.
@@ -92,22 +93,22 @@ const THREADS_DEFAULT_MAX: usize = 8;
 
 const AGREED: u8 = 0;
 const NOT_AGREED: u8 = 1;
-/// What the system says of a process that was interrupted.
+/// The exit status of an interrupted process.
 const INTERRUPTED: u8 = 130;
 
 /// The arguments of `quipu simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Arguments {
+pub struct SimulateArguments {
     /// A shipped scenario's name, or a TOML file [default: lan]
     #[arg(value_name = "SCENARIO.toml|NAME", conflicts_with_all = ["list", "show"])]
     scenario: Option<String>,
 
-    /// How many nodes, instead of what the scenario says
+    /// Number of nodes, instead of the scenario's
     #[arg(long, value_name = "N")]
     nodes: Option<usize>,
 
-    /// How long, in hours of virtual time, instead of what the scenario says
+    /// Hours of virtual time, instead of the scenario's
     #[arg(long, value_name = "H")]
     hours: Option<f64>,
 
@@ -115,15 +116,15 @@ pub struct Arguments {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
 
-    /// Threads to run on; they change how long it takes, and nothing else [default: one, or for many nodes all cores]
+    /// Threads to run on; they change the speed, and nothing else [default: one, or for many nodes all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 
-    /// Write a page with charts and the block tree; an earlier report there is replaced, nothing else is
+    /// Write a page with charts and the block tree; it replaces an earlier report, and no other file
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 
-    /// Say which scenarios are shipped
+    /// List the shipped scenarios
     #[arg(long, conflicts_with_all = ["show", "nodes", "hours", "seed", "threads", "report"])]
     list: bool,
 
@@ -142,32 +143,19 @@ Examples:
 The exit status is 0 if all honest nodes agree at the end and all checks hold, 1 if not, 2 if it could not run, 130 after \
 Ctrl-C.";
 
-/// Why nothing was simulated, or not told.
+/// The reason why a simulation did not run, or could not be reported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimulateError {
-    /// The scenario can't be used.
+    /// The scenario cannot be used.
     #[error("scenario {place}: {problem}")]
-    Scenario {
-        /// Its name or file.
-        place: String,
-        /// What is wrong with it, and what would be right.
-        problem: String,
-    },
-    /// Something else is where the report should go.
+    Scenario { place: String, problem: String },
+    /// The report's place is taken by another file.
     #[error("{} is there already and is not a report of a simulation: choose another name", file.display())]
-    FileExists {
-        /// Where.
-        file: PathBuf,
-    },
-    /// The report can't be written.
+    FileExists { file: PathBuf },
+    /// The report cannot be written.
     #[error("cannot write {}: {error}; choose another place", file.display())]
-    WriteFailed {
-        /// Where.
-        file: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
+    WriteFailed { file: PathBuf, error: io::Error },
 }
 
 impl SimulateError {
@@ -181,9 +169,9 @@ impl SimulateError {
     }
 }
 
-/// Does what the arguments say, tells about it on stdout (and stderr, while it runs), and returns the exit status.
-/// `interrupted` is asked at every virtual second.
-pub fn run(arguments: &Arguments, json: bool, interrupted: impl Fn() -> bool) -> Result<u8, SimulateError> {
+/// Carries out the arguments, reports on stdout (and stderr, while it runs), and returns the exit status. `interrupted`
+/// is called at every virtual second.
+pub fn run(arguments: &SimulateArguments, json: bool, interrupted: impl Fn() -> bool) -> Result<u8, SimulateError> {
     if arguments.list {
         say(&if json { summary::list_json()? } else { summary::list()? });
         return Ok(AGREED);
@@ -196,7 +184,7 @@ pub fn run(arguments: &Arguments, json: bool, interrupted: impl Fn() -> bool) ->
         return Ok(AGREED);
     }
     let place = arguments.scenario.as_deref().unwrap_or(DEFAULT_SCENARIO);
-    let Arguments { nodes, hours, seed, threads, .. } = *arguments;
+    let SimulateArguments { nodes, hours, seed, threads, .. } = *arguments;
     let mut scenario = Scenario::load(place, Overrides { nodes, hours, seed, threads })?;
     if threads.is_none() && scenario.setup.nodes >= NODES_ON_THREADS_MIN {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -228,11 +216,11 @@ pub fn run(arguments: &Arguments, json: bool, interrupted: impl Fn() -> bool) ->
 }
 
 /// Runs a scenario to its end.
-fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Facts, String> {
+fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<RunFacts, String> {
     let began = Instant::now();
     let mut world = scenario.setup.clone().build().map_err(|error| error.to_string())?;
-    let mut progress = Progress::new(scenario);
-    let mut watch = Watch::new(scenario, &world);
+    let mut progress = ProgressLine::new(scenario);
+    let mut watch = JudgeWatch::new(scenario, &world);
     let mut stopped = false;
     while world.now() < scenario.span && !stopped && watch.broken.is_none() {
         let rest = scenario.span.saturating_sub(world.now());
@@ -247,7 +235,7 @@ fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Fact
             world.set_hash_rate(node, HashRate::PerHour(rate / SETTLE_SLOWDOWN));
         }
     }
-    let last = scenario.span + SETTLE_TIME_MAX;
+    let last = scenario.span + SETTLE_SPAN_MAX;
     while !stopped && !world.agree() && world.now() < last {
         world.run(STEP);
         progress.show(&world);
@@ -255,26 +243,26 @@ fn simulate(scenario: &Scenario, interrupted: &impl Fn() -> bool) -> Result<Fact
     }
     watch.look(&mut world);
     progress.clear();
-    let checks = Checks { blocks: watch.judge.blocks(), broken: watch.broken };
-    Ok(Facts::of(scenario, &mut world, checks, began.elapsed(), stopped))
+    let checks = CheckResult { blocks: watch.judge.blocks(), broken: watch.broken };
+    Ok(RunFacts::of(scenario, &mut world, checks, began.elapsed(), stopped))
 }
 
-/// The judge, and when it looks.
-struct Watch {
+/// The judge, and the time of its next look.
+struct JudgeWatch {
     judge: Judge,
     next: Millis,
     broken: Option<Finding>,
 }
 
-impl Watch {
+impl JudgeWatch {
     fn new(scenario: &Scenario, world: &World) -> Self {
-        Self { judge: Judge::new(world, scenario.clocks_ahead()), next: CHECK_TIME, broken: None }
+        Self { judge: Judge::new(world, scenario.clocks_ahead()), next: CHECK_SPAN, broken: None }
     }
 
     fn look_if_due(&mut self, world: &mut World) {
         if world.now() >= self.next {
             self.look(world);
-            self.next = world.now() + CHECK_TIME.max(Millis(world.now().0 / CHECK_PART));
+            self.next = world.now() + CHECK_SPAN.max(Millis(world.now().0 / CHECK_PART));
         }
     }
 
@@ -285,7 +273,7 @@ impl Watch {
     }
 }
 
-/// Those of all miners at the end of a scenario's hours.
+/// The hash rates of all miners at the end of a scenario's hours.
 fn hash_rates(scenario: &Scenario) -> BTreeMap<NodeId, u64> {
     let Setup { hash_rates, changes, .. } = &scenario.setup;
     let mut rates: BTreeMap<NodeId, u64> = (0..).map(NodeId).zip(hash_rates.iter().copied()).collect();
@@ -297,22 +285,22 @@ fn hash_rates(scenario: &Scenario) -> BTreeMap<NodeId, u64> {
     rates
 }
 
-/// One line on stderr, if that is a terminal.
-struct Progress<'a> {
+/// The progress line on stderr, if that is a terminal.
+struct ProgressLine<'a> {
     scenario: &'a Scenario,
     is_shown: bool,
     began: Instant,
     last: Instant,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> ProgressLine<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let now = Instant::now();
         Self { scenario, is_shown: io::stderr().is_terminal(), began: now, last: now }
     }
 
     fn show(&mut self, world: &World) {
-        if !self.is_shown || self.last.elapsed() < PROGRESS_TIME {
+        if !self.is_shown || self.last.elapsed() < PROGRESS_INTERVAL {
             return;
         }
         self.last = Instant::now();
@@ -330,7 +318,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// To stdout; nobody is left to be told that it is closed.
+/// Writes to stdout. If that is closed, nobody is left to be told.
 fn say(text: &str) {
     let mut stdout = io::stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

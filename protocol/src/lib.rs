@@ -25,6 +25,8 @@
 //! | [`record`] | the meaning of records' data: a convention, not a rule |
 //! | [`receipt`] | a file that proves a transaction to people without a node |
 
+#![deny(missing_docs)]
+
 pub mod account;
 pub mod amount;
 pub mod block;

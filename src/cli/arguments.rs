@@ -112,7 +112,7 @@ pub(super) enum Program {
     /// Say what a receipt proves, without a node and without a network
     Verify(verify::Arguments),
     /// Run a virtual network of many nodes in virtual time, and tell what came of it
-    Simulate(simulate::Arguments),
+    Simulate(simulate::SimulateArguments),
 }
 
 const AFTER_HELP: &str = "\

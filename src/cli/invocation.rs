@@ -92,7 +92,7 @@ pub enum Invocation {
     /// `quipu simulate …`.
     Simulate {
         /// What to simulate.
-        arguments: simulate::Arguments,
+        arguments: simulate::SimulateArguments,
         /// The summary as JSON.
         json: bool,
     },

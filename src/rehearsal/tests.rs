@@ -1,4 +1,4 @@
-//! What is typed, what it does, and that it is the same each time. Whole scripts are in `tests/scenarios`.
+//! Typed lines, their effects, and that both are the same each time. Whole scripts are in `tests/scenarios`.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -9,7 +9,7 @@ use crate::sim::link::Quality;
 
 const MINUTE: Millis = Millis::from_secs(60);
 
-/// Two nodes on the network `dev` that are connected.
+/// Two connected nodes on the network `dev`.
 struct Two {
     rehearsal: Rehearsal,
     nodes: [NodeId; 2],
@@ -49,7 +49,7 @@ impl Two {
 }
 
 #[test]
-fn what_is_typed_goes_through_the_nodes_own_prompt() {
+fn a_typed_line_goes_through_the_nodes_own_prompt() {
     let mut two = Two::new();
     let [a, b] = two.nodes;
     assert_eq!(two.events(b, "ready")[0]["listen"], serde_json::json!([two.rehearsal.front(b).handle().listen()[0]]));
@@ -69,9 +69,9 @@ fn what_is_typed_goes_through_the_nodes_own_prompt() {
     assert_eq!(two.rehearsal.type_line(b, " ", MINUTE).expect("the disk has room"), None);
 }
 
-/// An hour after the genesis, whatever the machine's clock says; files are where the caller says.
+/// The virtual clock starts an hour after genesis, whatever the machine's clock says; files are in the caller's folder.
 #[test]
-fn the_prompt_has_the_virtual_clock_and_afolder_for_its_files() {
+fn the_prompt_has_the_virtual_clock_and_a_folder_for_its_files() {
     let mut two = Two::new();
     let [a, _] = two.nodes;
     let noon = two.rehearsal.world().time_of_day(a);
@@ -87,9 +87,9 @@ fn the_prompt_has_the_virtual_clock_and_afolder_for_its_files() {
     assert!(two.folder.path().join("proof.json").is_file());
 }
 
-/// What was answered is there after the power was cut; a node that stops writes all that it has.
+/// An answered command survives a power cut; a node that stops in order writes everything.
 #[test]
-fn a_node_starts_again_from_itsfolder() {
+fn a_node_starts_again_from_its_folder() {
     let mut two = Two::new();
     let [a, b] = two.nodes;
     let tip = two.type_line(a, "mine 5")["result"]["blocks"][4]["id"].clone();
@@ -108,19 +108,19 @@ fn a_node_starts_again_from_itsfolder() {
 }
 
 #[test]
-fn an_answer_that_takes_too_long_is_none() {
+fn a_late_answer_is_none() {
     let mut two = Two::new();
     let [a, _] = two.nodes;
     two.rehearsal.world().set_hash_rate(a, HashRate::PerHour(0));
     let begun = two.rehearsal.now();
     assert_eq!(two.rehearsal.type_line(a, "mine", MINUTE).expect("the disk has room"), None);
     assert!(two.rehearsal.now() >= begun + MINUTE);
-    // The prompt goes on.
+    // The prompt is still usable.
     assert_eq!(two.type_line(a, "mine")["error"]["code"], "busy");
 }
 
 #[test]
-fn the_same_lines_come_to_the_same() {
+fn the_same_lines_have_the_same_effects() {
     let play = || {
         let mut two = Two::new();
         let [a, b] = two.nodes;

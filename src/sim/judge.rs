@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use super::clock::START;
 use super::id::NodeId;
-use super::reference::{Model, Refused, State};
+use super::reference::{Model, ModelState, Refused};
 use super::world::World;
 use crate::engine::event::{Answer, Command, Fault, Place, Ticket};
 use crate::protocol::encode::encode;
@@ -172,7 +172,7 @@ enum Promise {
 pub struct Judge {
     model: Model,
     /// The model's states after tips, and after some blocks below them.
-    states: BTreeMap<BlockId, State>,
+    states: BTreeMap<BlockId, ModelState>,
     judged: BTreeSet<BlockId>,
     /// The greatest lead of any clock in the judged world. A block may come earlier than it should by this much.
     clocks_ahead: Millis,

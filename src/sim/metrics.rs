@@ -235,7 +235,7 @@ pub struct Summary {
 }
 
 /// The inputs of a summary beside the counters.
-pub(crate) struct Facts {
+pub(crate) struct SummaryInputs {
     pub(crate) seed: u64,
     pub(crate) elapsed: Millis,
     pub(crate) trace_hash: String,
@@ -248,7 +248,7 @@ pub(crate) struct Facts {
 }
 
 impl Summary {
-    pub(crate) fn new(facts: Facts, all: &[&Metrics], made: &[Made]) -> Self {
+    pub(crate) fn new(facts: SummaryInputs, all: &[&Metrics], made: &[Made]) -> Self {
         let of_all = |count: fn(&Counters) -> u64| facts.counters.iter().map(count).sum::<u64>();
         let (messages, bytes) = (of_all(|one| one.messages), of_all(|one| one.bytes));
         let seconds = facts.elapsed.0 as f64 / 1000.0;

@@ -28,11 +28,11 @@ pub enum HashRate {
 #[derive(Debug, Default)]
 pub(crate) struct Miner {
     pub(crate) rate: HashRate,
-    search: Option<Search>,
+    search: Option<NonceSearch>,
 }
 
 #[derive(Debug)]
-struct Search {
+struct NonceSearch {
     key: Key,
     header: Header,
     found_at: Option<Millis>,
@@ -41,7 +41,7 @@ struct Search {
 impl Miner {
     /// Searches for this header, instead of any before.
     pub(crate) fn start(&mut self, key: Key, header: Header, now: Millis, random: &mut Random) {
-        self.search = Some(Search { key, header, found_at: None });
+        self.search = Some(NonceSearch { key, header, found_at: None });
         self.draw(now, random);
     }
 

@@ -1,17 +1,17 @@
-//! A second opinion on what a valid chain is: a simple and slow model of `protocol/README.md`, sections 1 to 12.
+//! A second opinion on the validity of chains: a simple and slow model of `protocol/README.md`, sections 1 to 12.
 //!
-//! It takes blocks as bytes and names the first rule that one breaks, in the order of section 11.1, or keeps the whole
-//! state that follows it. It was written from that page alone and shares no rule with the protocol crate: decoding,
+//! It takes blocks as bytes and names the first rule that one breaks, in the order of section 11.1, or computes the
+//! whole state after it. It was written from that page alone and shares no rule with the protocol crate: decoding,
 //! targets, Merkle roots, genesis and accounts are its own. Two implementations seldom share a mistake, so a chain that
-//! one takes and the other refuses is a bug in one of them, or in the page.
+//! one accepts and the other refuses reveals a bug in one of them, or in the page.
 //!
-//! What is shared: SHA-256, Ed25519 by the rules of ZIP 215 and numbers of 256 bits, from the same libraries; and the
-//! crate's plain data (addresses, ids, amounts), so that states can be compared.
+//! Shared: SHA-256, Ed25519 by the rules of ZIP 215 and numbers of 256 bits, from the same libraries; and the crate's
+//! plain data (addresses, ids, amounts), so that states can be compared.
 //!
-//! [`forge`] makes the blocks on which it is compared with the protocol crate and with engines.
+//! [`forge`] makes the blocks on which the model is compared with the protocol crate and with engines.
 //!
-//! Deliberately not here: anything that makes it fast (it copies every account for every block), the memory pool, what
-//! blame follows, and everything that is not consensus.
+//! Deliberately not here: optimisations (it copies every account for every block), the memory pool, blame, and
+//! everything that is not consensus.
 
 pub mod forge;
 mod read;
@@ -26,15 +26,15 @@ use ed25519_zebra::{Signature, VerificationKey};
 use sha2::{Digest, Sha256};
 
 use crate::protocol::{Account, Address, Amount, BlockId, Parameters, UnixMillis};
-use read::{Action, Block, Transaction};
+use read::{RawAction, RawBlock, RawTransaction};
 
-/// Bytes of data in a record (R3).
+/// The most data in a record, in bytes (R3).
 const RECORD_BYTES_MAX: usize = 4096;
 
-/// Why a block does not join the model.
+/// The reason why a block does not join the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It breaks the rule of this number in `protocol/README.md`, and none that comes before it in section 11.1.
+    /// It breaks the rule of this number in `protocol/README.md`, and none before it in the order of section 11.1.
     #[error("it breaks R{0}: look the rule up in protocol/README.md")]
     Rule(u8),
     /// Its parent has not joined.
@@ -42,33 +42,33 @@ pub enum Refused {
     NoParent,
 }
 
-/// The first block of a chain that does not belong there.
+/// The first invalid block of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("block {position} of the chain is refused: {refused}")]
-pub struct Broken {
-    /// Where it stands in the chain, from 0; not what its header says.
+pub struct BrokenChain {
+    /// Its position in the chain, from 0, whatever its header says.
     pub position: usize,
-    /// Why.
+    /// The reason.
     pub refused: Refused,
 }
 
-/// All that a block and those below it make.
+/// The state after a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct ModelState {
     /// The block's id.
     pub tip: BlockId,
-    /// How many blocks lie below it.
+    /// The number of blocks below it.
     pub height: u64,
-    /// Its work and that of those below it, genesis left out.
+    /// The work of the block and those below it, without genesis.
     pub work: u128,
-    /// All accounts that are not at 0 and 0.
+    /// All accounts with a balance or a used nonce.
     pub accounts: BTreeMap<Address, Account>,
     timestamp: u64,
     target: u32,
 }
 
-impl State {
-    /// An account; one that was never used has 0 and 0.
+impl ModelState {
+    /// The account at an address; balance 0 and nonce 0 if it was never used.
     pub fn account(&self, address: &Address) -> Account {
         self.accounts.get(address).copied().unwrap_or_default()
     }
@@ -92,11 +92,11 @@ pub fn judge<B: AsRef<[u8]>>(
     parameters: &Parameters,
     blocks: impl IntoIterator<Item = B>,
     now: UnixMillis,
-) -> Result<State, Broken> {
+) -> Result<ModelState, BrokenChain> {
     let rules = Rules::new(parameters);
     let mut state = rules.genesis.clone();
     for (position, bytes) in blocks.into_iter().enumerate() {
-        let broken = |refused| Broken { position, refused };
+        let broken = |refused| BrokenChain { position, refused };
         let block = rules.open(bytes.as_ref()).map_err(broken)?;
         if block.parent != state.tip.0 {
             return Err(broken(Refused::NoParent));
@@ -106,16 +106,16 @@ pub fn judge<B: AsRef<[u8]>>(
     Ok(state)
 }
 
-/// A tree of all valid blocks it was offered, with the state after each, and the best of them by section 12.
+/// A tree of all valid blocks that were offered, with the state after each, and the best of them by section 12.
 #[derive(Debug, Clone)]
 pub struct Model {
     rules: Rules,
-    states: BTreeMap<BlockId, State>,
+    states: BTreeMap<BlockId, ModelState>,
     best: BlockId,
 }
 
 impl Model {
-    /// A model that has the genesis block alone.
+    /// A model with the genesis block alone.
     ///
     /// # Panics
     ///
@@ -126,8 +126,8 @@ impl Model {
         Self { states: BTreeMap::from([(best, rules.genesis.clone())]), best, rules }
     }
 
-    /// Offers an encoded block, and says which it is. One that has joined already changes nothing, and its body is not
-    /// looked at again.
+    /// Offers an encoded block, and returns its id. A block that has joined already changes nothing, and its body is
+    /// not checked again.
     ///
     /// # Errors
     ///
@@ -147,28 +147,28 @@ impl Model {
         Ok(id)
     }
 
-    /// The state that an encoded block makes of the one below it. The model keeps neither.
+    /// The state after an encoded block on top of a given state. The model keeps neither.
     ///
     /// # Errors
     ///
-    /// The first rule that it breaks, or that its parent is another.
-    pub fn next(&self, parent: &State, bytes: &[u8], now: UnixMillis) -> Result<State, Refused> {
+    /// The first rule that it breaks, or that its parent is another block.
+    pub fn next(&self, parent: &ModelState, bytes: &[u8], now: UnixMillis) -> Result<ModelState, Refused> {
         let block = self.rules.open(bytes)?;
         if block.parent == parent.tip.0 { self.rules.join(parent, &block, now) } else { Err(Refused::NoParent) }
     }
 
     /// The state after a block that has joined.
-    pub fn state(&self, id: &BlockId) -> Option<&State> {
+    pub fn state(&self, id: &BlockId) -> Option<&ModelState> {
         self.states.get(id)
     }
 
-    /// The state after the block with the most work; of several, the one that joined first.
-    pub fn best(&self) -> &State {
+    /// The state after the block with the most work; ties go to the one that joined first.
+    pub fn best(&self) -> &ModelState {
         &self.states[&self.best]
     }
 }
 
-/// A network's parameters, as the rules use them (section 10).
+/// A network's parameters in the form that the rules use (section 10).
 #[derive(Debug, Clone)]
 struct Rules {
     spacing: u64,
@@ -179,7 +179,7 @@ struct Rules {
     fee_min: u64,
     block_bytes_max: usize,
     /// The state after genesis, which changes no account.
-    genesis: State,
+    genesis: ModelState,
 }
 
 impl Rules {
@@ -194,7 +194,7 @@ impl Rules {
             subsidy: parameters.subsidy.units(),
             fee_min: parameters.fee_min.units(),
             block_bytes_max: parameters.block_bytes_max as usize,
-            genesis: State {
+            genesis: ModelState {
                 tip: BlockId(genesis_id(parameters)),
                 height: 0,
                 work: 0,
@@ -206,22 +206,22 @@ impl Rules {
     }
 
     /// Steps 1 and 2 of section 11.1: the bytes, and the header alone.
-    fn open<'a>(&self, bytes: &'a [u8]) -> Result<Block<'a>, Refused> {
+    fn open<'a>(&self, bytes: &'a [u8]) -> Result<RawBlock<'a>, Refused> {
         let block = read::block(bytes).ok_or(Refused::Rule(1))?;
         if block.height == 0 {
             demand(block.id() == self.genesis.tip.0, 19)?;
             return Ok(block);
         }
         demand(block.version == 1, 4)?;
-        let easiest = target::expand(self.easiest).expect("was one when the rules were made");
+        let easiest = target::expand(self.easiest).expect("the target was checked when the rules were made");
         let bound = target::expand(block.target).filter(|bound| *bound <= easiest).ok_or(Refused::Rule(5))?;
         demand(target::number(&block.id()) <= bound, 6)?;
         Ok(block)
     }
 
     /// Steps 3 to 6 of section 11.1, and the state after the block.
-    fn join(&self, parent: &State, block: &Block<'_>, now: UnixMillis) -> Result<State, Refused> {
-        // The genesis block has joined; it never joins a second time.
+    fn join(&self, parent: &ModelState, block: &RawBlock<'_>, now: UnixMillis) -> Result<ModelState, Refused> {
+        // The genesis block has joined already, and never joins a second time.
         demand(block.height != 0, 19)?;
         demand(block.height == parent.height.wrapping_add(1), 11)?;
         demand(block.timestamp >= parent.timestamp, 12)?;
@@ -237,7 +237,7 @@ impl Rules {
             demand(is_signed(transaction, &self.genesis.tip), 10)?;
         }
         let accounts = self.connect(&parent.accounts, block)?;
-        Ok(State {
+        Ok(ModelState {
             tip: BlockId(block.id()),
             height: block.height,
             work: parent.work.saturating_add(target::work(block.target)),
@@ -247,16 +247,16 @@ impl Rules {
         })
     }
 
-    fn target_after(&self, parent: &State, timestamp: u64) -> u32 {
+    fn target_after(&self, parent: &ModelState, timestamp: u64) -> u32 {
         let spaced = target::Spaced { spacing: self.spacing, half_life: self.half_life, easiest: self.easiest };
         spaced.target_after(parent.target, parent.timestamp, timestamp)
     }
 
-    fn check_form(&self, transaction: &Transaction<'_>) -> Result<(), Refused> {
+    fn check_form(&self, transaction: &RawTransaction<'_>) -> Result<(), Refused> {
         demand(transaction.fee >= self.fee_min, 8)?;
         match transaction.action {
-            Action::Transfer { amount, .. } => demand(amount != 0, 9),
-            Action::Record { length } => demand(length <= RECORD_BYTES_MAX, 3),
+            RawAction::Transfer { amount, .. } => demand(amount != 0, 9),
+            RawAction::Record { length } => demand(length <= RECORD_BYTES_MAX, 3),
         }
     }
 
@@ -264,7 +264,7 @@ impl Rules {
     fn connect(
         &self,
         before: &BTreeMap<Address, Account>,
-        block: &Block<'_>,
+        block: &RawBlock<'_>,
     ) -> Result<BTreeMap<Address, Account>, Refused> {
         let mut accounts = before.clone();
         let mut reward = self.subsidy;
@@ -273,15 +273,15 @@ impl Rules {
             let mut account = accounts.get(&sender).copied().unwrap_or_default();
             demand(transaction.nonce == account.nonce, 15)?;
             let moved = match transaction.action {
-                Action::Transfer { amount, .. } => amount,
-                Action::Record { .. } => 0,
+                RawAction::Transfer { amount, .. } => amount,
+                RawAction::Record { .. } => 0,
             };
             let spent = sum(transaction.fee, moved)?;
             let rest = account.balance.units().checked_sub(spent).ok_or(Refused::Rule(16))?;
             account.balance = Amount::from_units(rest);
             account.nonce = sum(account.nonce, 1)?;
             accounts.insert(sender, account);
-            if let Action::Transfer { to, amount } = transaction.action {
+            if let RawAction::Transfer { to, amount } = transaction.action {
                 credit(&mut accounts, Address(to), amount)?;
             }
             reward = sum(reward, transaction.fee)?;
@@ -297,7 +297,7 @@ fn demand(holds: bool, rule: u8) -> Result<(), Refused> {
     if holds { Ok(()) } else { Err(Refused::Rule(rule)) }
 }
 
-/// R18.
+/// R18: the sum, if it does not overflow.
 fn sum(one: u64, other: u64) -> Result<u64, Refused> {
     one.checked_add(other).ok_or(Refused::Rule(18))
 }
@@ -308,7 +308,7 @@ fn credit(accounts: &mut BTreeMap<Address, Account>, to: Address, units: u64) ->
     Ok(())
 }
 
-/// Section 2.
+/// SHA-256 by section 2.
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -317,7 +317,7 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Section 7, over hashes of leaves. Never empty: a body has a reward.
+/// The Merkle root by section 7, over hashes of leaves. Never empty, since a body has a reward.
 fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
     if let [leaf] = leaves {
         return *leaf;
@@ -329,21 +329,21 @@ fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
     sha256(&[&[1], &merkle_root(&leaves[..split]), &merkle_root(&leaves[split..])])
 }
 
-/// Section 9.
-fn body_root(block: &Block<'_>) -> [u8; 32] {
+/// The body root by section 9.
+fn body_root(block: &RawBlock<'_>) -> [u8; 32] {
     let mut leaves = vec![sha256(&[&[0], block.reward_bytes])];
     leaves.extend(block.transactions.iter().map(|transaction| sha256(&[&[0], transaction.bytes])));
     merkle_root(&leaves)
 }
 
-/// Section 8. The library verifies by ZIP 215.
-fn is_signed(transaction: &Transaction<'_>, genesis: &BlockId) -> bool {
+/// The signature by section 8. The library verifies by ZIP 215.
+fn is_signed(transaction: &RawTransaction<'_>, genesis: &BlockId) -> bool {
     let message = [b"quipu transaction 1\n", &genesis.0[..], transaction.unsigned_bytes].concat();
     VerificationKey::try_from(transaction.sender)
         .is_ok_and(|key| key.verify(&Signature::from(transaction.signature), &message).is_ok())
 }
 
-/// Section 10.
+/// The genesis block's id by section 10.
 fn genesis_id(parameters: &Parameters) -> [u8; 32] {
     let name = parameters.name.as_bytes();
     let mut encoding = (name.len() as u64).to_le_bytes().to_vec();

@@ -11,7 +11,7 @@ use super::disk::Disk;
 use super::event_log::LogEntry;
 use super::id::NodeId;
 use super::link::{Link, Quality};
-use super::metrics::{Facts, Made, Metrics, Summary, made, propagation};
+use super::metrics::{Made, Metrics, Summary, SummaryInputs, made, propagation};
 use super::miner::HashRate;
 use super::node::Node;
 use super::random::Random;
@@ -377,7 +377,7 @@ impl World {
             HashRate::AtOnce => 0,
             HashRate::PerHour(rate) => rate,
         };
-        let facts = Facts {
+        let facts = SummaryInputs {
             seed: self.seed,
             elapsed: self.now,
             trace_hash: self.trace_hash(),

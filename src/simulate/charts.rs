@@ -1,9 +1,9 @@
-//! The charts of a report: first the numbers of each, then how they are drawn.
+//! The charts of a report: first the numbers of each, then the drawing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::facts::{ChainBlock, Facts};
+use super::facts::{ChainBlock, RunFacts};
 use super::scenario::Scenario;
 use super::summary::{self, Share};
 use super::svg::{self, Axis, Plot, escape, short};
@@ -18,7 +18,7 @@ const EVENTS_MAX: usize = 16;
 const EVENT_ROWS: usize = 3;
 /// Bars of a histogram.
 const BINS: usize = 40;
-/// The histogram of propagation ends at so many medians.
+/// The number of medians at which the histogram of propagation ends.
 const MEDIANS_MAX: f64 = 12.0;
 /// Blocks of a running mean.
 const MEAN_BLOCKS: usize = 20;
@@ -27,15 +27,15 @@ const ROW_HEIGHT: f64 = 34.0;
 const NAME_WIDTH: f64 = 90.0;
 const VALUE_WIDTH: f64 = 60.0;
 
-/// A drawing, and what there is to say to it.
+/// A drawing and its caption.
 #[derive(Debug)]
 pub(super) struct Chart {
     pub(super) svg: String,
     pub(super) caption: String,
 }
 
-/// How long each block took after the one below it.
-pub(super) fn intervals(scenario: &Scenario, facts: &Facts) -> Chart {
+/// The time from each block to the next.
+pub(super) fn intervals(scenario: &Scenario, facts: &RunFacts) -> Chart {
     let spacing = scenario.setup.network.parameters().target_spacing;
     let points = interval_points(&facts.chain);
     let mut plot = Plot::new(time_axis(facts), Axis { label: "seconds", from: 0.0, to: largest(&points) });
@@ -55,8 +55,8 @@ pub(super) fn intervals(scenario: &Scenario, facts: &Facts) -> Chart {
     Chart { svg: plot.finish("Time between blocks"), caption }
 }
 
-/// How many hashes a block needed.
-pub(super) fn difficulty(scenario: &Scenario, facts: &Facts) -> Chart {
+/// The number of hashes for each block.
+pub(super) fn difficulty(scenario: &Scenario, facts: &RunFacts) -> Chart {
     let points: Vec<(f64, f64)> = facts.chain.iter().map(|block| (minutes(block.at), block.hashes as f64)).collect();
     let mut plot = Plot::new(time_axis(facts), Axis { label: "hashes a block", from: 0.0, to: largest(&points) });
     plot.line(&thinned(&points, DOTS_MAX).0);
@@ -70,10 +70,10 @@ pub(super) fn difficulty(scenario: &Scenario, facts: &Facts) -> Chart {
     Chart { svg: plot.finish("Difficulty"), caption }
 }
 
-/// How long blocks took to other nodes.
-pub(super) fn propagation(facts: &Facts) -> Chart {
+/// The delays of blocks to other nodes.
+pub(super) fn propagation(facts: &RunFacts) -> Chart {
     let times = facts.summary.propagation_ms;
-    // Who is cut off gets a block when it is old; that must not hide how long it takes otherwise.
+    // A node that was cut off gets a block late; that must not hide the usual delays.
     let to = (times.p99 as f64 * 1.25).min(times.p50 as f64 * MEDIANS_MAX).ceil();
     let histogram = Histogram::of(&facts.delays, to);
     let mut plot = histogram.plot("milliseconds after it was found", "% of all arrivals", "ms");
@@ -90,8 +90,8 @@ pub(super) fn propagation(facts: &Facts) -> Chart {
     Chart { svg: plot.finish("Propagation of blocks"), caption }
 }
 
-/// How many messages each node sent.
-pub(super) fn messages(facts: &Facts) -> Chart {
+/// The number of messages of each node.
+pub(super) fn messages(facts: &RunFacts) -> Chart {
     let seconds = facts.summary.virtual_seconds.max(1.0);
     let rates: Vec<f64> = facts.messages.iter().map(|count| *count as f64 / seconds).collect();
     let most = rates.iter().copied().fold(0.0, f64::max);
@@ -99,12 +99,12 @@ pub(super) fn messages(facts: &Facts) -> Chart {
     let plot = histogram.plot("messages a second", "% of all nodes", "a second");
     let (least, mean) = (rates.iter().copied().fold(f64::INFINITY, f64::min), facts.summary.messages_per_node_second);
     let caption =
-        format!("From {least:.1} to {most:.1} a second, {mean:.1} on average. Nodes with more links send more.");
+        format!("From {least:.1} to {most:.1} a second, {mean:.1} on average. NodesPart with more links send more.");
     Chart { svg: plot.finish("Messages by node"), caption }
 }
 
-/// How many blocks nodes took off their chains at once.
-pub(super) fn reorganisations(facts: &Facts) -> Option<Chart> {
+/// The depths of nodes' reorganisations.
+pub(super) fn reorganisations(facts: &RunFacts) -> Option<Chart> {
     let depths = &facts.summary.reorg_depths;
     let (deepest, _) = depths.last_key_value()?;
     let most = depths.values().max().copied().unwrap_or_default() as f64;
@@ -123,8 +123,8 @@ pub(super) fn reorganisations(facts: &Facts) -> Option<Chart> {
     Some(Chart { svg: plot.finish("Depths of reorganisations"), caption })
 }
 
-/// What each miner got for its hash rate.
-pub(super) fn miners(facts: &Facts) -> Option<Chart> {
+/// Each miner's share of the chain against its hash rate.
+pub(super) fn miners(facts: &RunFacts) -> Option<Chart> {
     let (shares, others) = summary::shares(&facts.summary);
     let most = shares.iter().flat_map(|share| [share.hash_rate, share.chain]).fold(0.0, f64::max);
     if most <= 0.0 {
@@ -144,8 +144,8 @@ pub(super) fn miners(facts: &Facts) -> Option<Chart> {
     Some(Chart { svg, caption })
 }
 
-/// What selfish miners got for their hash rates, and what the formula says for the mean of their gammas.
-pub(super) fn selfish(facts: &Facts) -> Option<Chart> {
+/// Selfish miners' shares of the chain against their hash rates, and the formula for the mean of their gammas.
+pub(super) fn selfish(facts: &RunFacts) -> Option<Chart> {
     const STEPS: usize = 48;
     let phases = &facts.selfish;
     if phases.is_empty() {
@@ -203,7 +203,7 @@ fn minutes(at: Millis) -> f64 {
     at.0 as f64 / 60_000.0
 }
 
-fn time_axis(facts: &Facts) -> Axis {
+fn time_axis(facts: &RunFacts) -> Axis {
     Axis { label: "minutes of virtual time", from: 0.0, to: facts.summary.virtual_seconds / 60.0 }
 }
 
@@ -211,7 +211,7 @@ fn largest(points: &[(f64, f64)]) -> f64 {
     points.iter().map(|(_, y)| *y).fold(0.0, f64::max)
 }
 
-/// Where events are, unless there are more than can be read.
+/// Marks the events, unless there are too many to read.
 fn mark_events(plot: &mut Plot, scenario: &Scenario) {
     if scenario.events.len() <= EVENTS_MAX {
         for (number, (at, name)) in scenario.events.iter().enumerate() {
@@ -220,20 +220,20 @@ fn mark_events(plot: &mut Plot, scenario: &Scenario) {
     }
 }
 
-/// When each block was found, in minutes, and how many seconds after the one below it. The first one has none below it
-/// that was found.
+/// For each block the time of its discovery in minutes, and the seconds since its parent's. The first block has no
+/// parent that was found.
 fn interval_points(chain: &[ChainBlock]) -> Vec<(f64, f64)> {
     let pairs = chain.windows(2);
     pairs.map(|pair| (minutes(pair[1].at), pair[1].at.saturating_sub(pair[0].at).0 as f64 / 1000.0)).collect()
 }
 
-/// At each point the mean of it and those before it.
+/// At each point the mean of it and of those before it.
 fn running_mean(points: &[(f64, f64)], of: usize) -> Vec<(f64, f64)> {
     let mean = |window: &[(f64, f64)]| window.iter().map(|(_, y)| y).sum::<f64>() / window.len() as f64;
     points.windows(of).map(|window| (window[of - 1].0, mean(window))).collect()
 }
 
-/// At most so many points, each the mean of so many neighbours.
+/// At most `most` points, each the mean of `by` neighbours, and `by`.
 fn thinned(points: &[(f64, f64)], most: usize) -> (Vec<(f64, f64)>, usize) {
     let by = points.len().div_ceil(most).max(1);
     let mean = |chunk: &[(f64, f64)]| {
@@ -243,12 +243,12 @@ fn thinned(points: &[(f64, f64)], most: usize) -> (Vec<(f64, f64)>, usize) {
     (points.chunks(by).map(mean).collect(), by)
 }
 
-/// How many values are in each of [`BINS`] equal parts from 0 on.
+/// The number of values in each of [`BINS`] equal parts from 0 on.
 #[derive(Debug, PartialEq)]
 struct Histogram {
     width: f64,
     counts: BTreeMap<usize, u64>,
-    /// Values above the last part.
+    /// The number of values above the last part.
     beyond: u64,
     all: u64,
 }
@@ -273,7 +273,7 @@ impl Histogram {
         histogram
     }
 
-    /// With parts of all values, in percent.
+    /// A plot of each part's share of all values, in percent.
     fn plot(&self, x_label: &'static str, y_label: &'static str, unit: &str) -> Plot {
         let percent = |count: u64| 100.0 * count as f64 / self.all.max(1) as f64;
         let most = self.counts.values().max().map_or(0.0, |count| percent(*count));

@@ -1,42 +1,40 @@
-//! What is known of a run when it is over: all that the summary and the report tell.
+//! The facts about a finished run that the summary and the report present.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::scenario::Scenario;
-use super::selfish::{self, Phase};
+use super::selfish::{self, SelfishSpan};
 use crate::protocol::{BlockId, Height, Millis};
 use crate::sim::judge::Finding;
 use crate::sim::metrics::{Made, Summary};
 use crate::sim::world::World;
 
-/// What happened in a run.
+/// The facts about a run.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct RunFacts {
     pub(super) summary: Summary,
-    /// Real time, from making the world on.
+    /// Real time, from the building of the world on.
     pub(super) wall: Duration,
     pub(super) interrupted: bool,
-    /// All blocks that were found, in the order in which they were.
+    /// All blocks that were found, in that order.
     pub(super) blocks: Vec<Made>,
     /// The best chain, without genesis.
     pub(super) chain: Vec<ChainBlock>,
-    /// From a block's being found to its being accepted by another node, in milliseconds, in ascending order.
+    /// Delays from a block's discovery to its acceptance by another node, in milliseconds, ascending.
     pub(super) delays: Vec<u64>,
-    /// Sent by each node.
+    /// Messages sent by each node.
     pub(super) messages: Vec<u64>,
-    /// What selfish miners got.
-    pub(super) selfish: Vec<Phase>,
-    /// What the judge says.
-    pub(super) checks: Checks,
+    pub(super) selfish: Vec<SelfishSpan>,
+    pub(super) checks: CheckResult,
 }
 
-/// What the judge of a run has found.
+/// The judge's result.
 #[derive(Debug)]
-pub(super) struct Checks {
-    /// Different blocks of honest nodes' best chains that the reference model has judged.
+pub(super) struct CheckResult {
+    /// The number of different blocks of honest nodes' best chains that the reference model judged.
     pub(super) blocks: usize,
-    /// What does not hold.
+    /// The violated property.
     pub(super) broken: Option<Finding>,
 }
 
@@ -44,17 +42,17 @@ pub(super) struct Checks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChainBlock {
     pub(super) height: Height,
-    /// When it was found, since the world began.
+    /// The time of its discovery, since the world began.
     pub(super) at: Millis,
-    /// How many hashes its target asks for.
+    /// The expected number of hashes for its target.
     pub(super) hashes: u128,
 }
 
-impl Facts {
+impl RunFacts {
     pub(super) fn of(
         scenario: &Scenario,
         world: &mut World,
-        checks: Checks,
+        checks: CheckResult,
         wall: Duration,
         interrupted: bool,
     ) -> Self {

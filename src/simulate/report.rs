@@ -1,7 +1,7 @@
 //! The report: one HTML file that needs nothing else, for people to look at and to pass on.
 //!
-//! What always holds: it is well-formed XML too, it asks for nothing from anywhere, and it has no script. It is written
-//! beside its place and moved there; a file that is no report is never replaced.
+//! Always true: it is well-formed XML too, it loads nothing from anywhere, and it has no script. It is written beside
+//! its place and moved there; it never replaces a file that is not a report.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -9,18 +9,18 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::charts::{self, Chart};
-use super::facts::Facts;
+use super::facts::RunFacts;
 use super::scenario::Scenario;
 use super::svg::escape;
 use super::{SimulateError, summary, tree};
 use crate::files;
 use crate::text::grouped;
 
-/// How every report begins.
+/// The beginning of every report.
 const BEGINNING: &str = "<!DOCTYPE html>\n<!-- A report of quipu simulate -->\n";
 const STYLE: &str = include_str!("report.css");
 
-/// Fails if something is there that is no report.
+/// Fails if the place is taken by a file that is not a report.
 pub(super) fn refuse_to_replace(file: &Path) -> Result<(), SimulateError> {
     let mut beginning = [0; BEGINNING.len()];
     let is_report = match File::open(file) {
@@ -31,15 +31,15 @@ pub(super) fn refuse_to_replace(file: &Path) -> Result<(), SimulateError> {
     if is_report { Ok(()) } else { Err(SimulateError::FileExists { file: file.to_owned() }) }
 }
 
-/// Writes it, in place of an earlier one.
-pub(super) fn write(file: &Path, scenario: &Scenario, facts: &Facts) -> Result<(), SimulateError> {
-    // Again, for what may have appeared there meanwhile.
+/// Writes a report, in place of an earlier one.
+pub(super) fn write(file: &Path, scenario: &Scenario, facts: &RunFacts) -> Result<(), SimulateError> {
+    // Checked again, for a file that appeared meanwhile.
     refuse_to_replace(file)?;
     let failed = |error| SimulateError::WriteFailed { file: file.to_owned(), error };
     files::replace(file, page(scenario, facts).as_bytes()).map_err(failed)
 }
 
-fn page(scenario: &Scenario, facts: &Facts) -> String {
+fn page(scenario: &Scenario, facts: &RunFacts) -> String {
     let (name, description) = (escape(&scenario.name), escape(&scenario.description));
     let what = escape(&summary::what_ran(facts));
     let mut page = format!(
@@ -88,7 +88,7 @@ fn page(scenario: &Scenario, facts: &Facts) -> String {
     page
 }
 
-fn selfish_table(facts: &Facts) -> String {
+fn selfish_table(facts: &RunFacts) -> String {
     let row = |cells: &[String; 5], tag: &str| {
         let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
         format!("<tr>{cells}</tr>\n")
@@ -98,13 +98,13 @@ fn selfish_table(facts: &Facts) -> String {
     format!("<table>\n{head}{rows}</table>\n")
 }
 
-/// What the command line said otherwise than the file, or may have.
+/// The command-line options that may differ from the file.
 fn again(scenario: &Scenario) -> String {
     let hours = scenario.span.0 as f64 / 3_600_000.0;
     format!(" --nodes {} --hours {hours} --seed {}", scenario.setup.nodes, scenario.setup.seed)
 }
 
-fn tiles(facts: &Facts) -> String {
+fn tiles(facts: &RunFacts) -> String {
     let summary = &facts.summary;
     let agree = if summary.agreed { ("", "yes") } else { (" bad", "no") };
     let checks = if facts.checks.broken.is_none() { ("", "yes") } else { (" bad", "no") };

@@ -1,26 +1,26 @@
-//! Scenario files: what a world is made of and what befalls it, in TOML, with one line for whatever is wrong in it.
+//! Scenario files: the plan of a world with its faults, in TOML, with one line for each error.
 //!
-//! Only `name`, `description`, `nodes` and `hours` must be there. `--show` prints a file to start from.
+//! Only `name`, `description`, `nodes` and `hours` are required. `--show` prints a file to start from.
 //!
-//! | field | what it says |
+//! | field | meaning |
 //! | --- | --- |
 //! | `name`, `description` | a word, and a paragraph for people |
-//! | `nodes`, `hours`, `seed` | how many, for how long in virtual time, and the source of chance (1) |
+//! | `nodes`, `hours`, `seed` | the number of nodes, the virtual time, and the source of chance (1) |
 //! | `transactions_per_second` | of all nodes together (0) |
 //! | `topology` | `"full"`, `{ random = 8 }` links a node (all of them if there are fewer others), `{ links = [[0, 1], …] }` |
-//! | `[network]` | `preset` (`lan`), and any other field of a network file but its name and genesis time |
-//! | `[links]` | `latency_ms` (1), `jitter_ms` (19), `bytes_per_second` (no limit), each a spread; `regions = { file }`: places with ways between them, on top of the latency (then 0): see [`regions`] |
-//! | `[mining]` | `shares = [3, 2, 1]` of the first nodes, or `miners` with `rule` `"equal"` or `"harmonic"` (1, 1/2, 1/3, …); `hash_rate` of all together, in hashes by virtual second (so much that blocks are a bit harder than the easiest) |
-//! | `[clocks]` | `offset_ms_max`, `drift_ppm_max`: how wrong clocks are at most, either way (100, 20) |
-//! | `events` | what happens when: see [`events`] |
-//! | `adversaries` | who does not keep to the rules of conduct: see [`adversaries`] |
+//! | `[network]` | `preset` (`lan`), and any other field of a network file except its name and genesis time |
+//! | `[links]` | `latency_ms` (1), `jitter_ms` (19), `bytes_per_second` (no limit), each a spread; `regions = { file }`: places and the latencies between them, on top of the latency (then 0): see [`regions`] |
+//! | `[mining]` | `shares = [3, 2, 1]` of the first nodes, or `miners` with `rule` `"equal"` or `"harmonic"` (1, 1/2, 1/3, …); `hash_rate` of all together, in hashes per virtual second (by default, blocks are a bit harder than the easiest) |
+//! | `[clocks]` | `offset_ms_max`, `drift_ppm_max`: the greatest errors of clocks, in either direction (100, 20) |
+//! | `events` | faults and changes: see [`events`] |
+//! | `adversaries` | nodes that do not keep to the rules of conduct: see [`adversaries`] |
 //!
-//! A spread is a number, a list of numbers (each as likely), `{ from, to }`, `{ median, deviation }` (log-normal, the
-//! deviation in doublings), `{ quantiles = [[0, 5], [0.5, 40], [1, 900]] }` (what was measured, joined by lines) or `{ file }`
-//! (a list or quantiles in a file beside the scenario: see [`spread`]).
+//! A spread is a number, a list of numbers (with equal chances), `{ from, to }`, `{ median, deviation }` (log-normal,
+//! the deviation in doublings), `{ quantiles = [[0, 5], [0.5, 40], [1, 900]] }` (measurements, joined by lines) or `{
+//! file }` (a list or quantiles in a file beside the scenario: see [`spread`]).
 //!
-//! What always holds: a [`Scenario`] can be built. Deliberately absent: anything about the engine, which is the same in
-//! all of them.
+//! Always true: a [`Scenario`] can be built. Deliberately absent: options of the engine, which is the same in all
+//! scenarios.
 
 mod adversaries;
 mod events;
@@ -50,13 +50,13 @@ const NODES_MAX: usize = 100_000;
 const HOURS_MAX: f64 = 8_784.0;
 /// The most links of a world.
 const LINKS_MAX: usize = 2_000_000;
-/// Real hashes that a block may need: nonces are really searched.
+/// The most real hashes for a block: nonces are really searched.
 const HASHES_PER_BLOCK_MAX: u64 = 1 << 24;
-/// Hash rates keep the sum of an hour's hashes within 64 bits, in hashes by second.
+/// The greatest hash rate, in hashes per second: the hashes of an hour fit 64 bits.
 const HASH_RATE_MAX: f64 = 1e12;
-/// The most transactions by second.
+/// The most transactions per second.
 const TRANSACTIONS_PER_SECOND_MAX: f64 = 10_000.0;
-/// How much harder than the easiest a block is once the difficulty has settled, if nothing is said.
+/// The ratio of a settled block's difficulty to the easiest, by default.
 const HARDER: u64 = 2;
 /// An hour in seconds, and in milliseconds.
 const HOUR_SECONDS: f64 = 3_600.0;
@@ -68,18 +68,18 @@ pub(super) struct Scenario {
     pub(super) name: String,
     /// One paragraph, without line breaks.
     pub(super) description: String,
-    /// How long it runs, in virtual time.
+    /// The virtual time that it runs.
     pub(super) span: Millis,
     pub(super) setup: Setup,
-    /// Its text as it was written.
+    /// The text of the file.
     pub(super) toml: String,
-    /// What happens when, in a word each.
+    /// The events, each with its time and a word.
     pub(super) events: Vec<(Millis, &'static str)>,
-    /// Events after its end.
+    /// The number of events after its end.
     pub(super) late_events: usize,
 }
 
-/// What the command line says otherwise.
+/// The settings of the command line, which outrank the scenario's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Overrides {
     pub(super) nodes: Option<usize>,
@@ -89,7 +89,7 @@ pub(super) struct Overrides {
 }
 
 impl Scenario {
-    /// A shipped one by its name, or one from a file.
+    /// Loads a shipped scenario by its name, or one from a file.
     pub(super) fn load(place: &str, overrides: Overrides) -> Result<Self, SimulateError> {
         let fail = |problem: String| SimulateError::Scenario { place: place.to_owned(), problem };
         if let Some(text) = shipped::text_of(place) {
@@ -101,9 +101,9 @@ impl Scenario {
 }
 
 impl Scenario {
-    /// How far a clock may be ahead of the true time at any moment of a run.
+    /// The greatest lead of a clock over the true time at any moment of a run.
     pub(super) fn clocks_ahead(&self) -> Millis {
-        let length = self.span + super::SETTLE_TIME_MAX;
+        let length = self.span + super::SETTLE_SPAN_MAX;
         let gained = |ppm: u64| (u128::from(ppm) * u128::from(length.0) / 1_000_000) as u64;
         let at_first = self.setup.clock_offset_millis_max.saturating_add(gained(self.setup.clock_drift_ppm_max));
         let set = self.setup.changes.iter().map(|(_, change)| match change {
@@ -126,14 +126,14 @@ fn read(place: &str) -> Result<String, String> {
     };
     let metadata = fs::metadata(place).map_err(explain)?;
     if !metadata.is_file() || metadata.len() > SCENARIO_BYTES_MAX {
-        return Err(format!("is no file of at most {SCENARIO_BYTES_MAX} bytes, so it is no scenario"));
+        return Err(format!("is not a file of at most {SCENARIO_BYTES_MAX} bytes, so it is not a scenario"));
     }
     fs::read_to_string(place).map_err(explain)
 }
 
-/// `folder` is where tables are looked for.
+/// Parses a scenario. `folder` is the place of its tables.
 pub(super) fn parse(text: &str, folder: &Path, overrides: Overrides) -> Result<Scenario, String> {
-    let file: File = toml::from_str(text).map_err(|error| one_line(text, &error))?;
+    let file: ScenarioFile = toml::from_str(text).map_err(|error| one_line(text, &error))?;
     let nodes = overrides.nodes.unwrap_or(file.nodes);
     if nodes == 0 || nodes > NODES_MAX {
         return Err(format!("nodes: {nodes} make no world, choose from 1 to {NODES_MAX}"));
@@ -169,16 +169,16 @@ fn span_of(hours: f64) -> Result<Millis, String> {
     if hours <= HOURS_MAX && millis >= 1_000.0 {
         return Ok(Millis(millis as u64));
     }
-    Err(format!("hours: {hours} is no time to run, choose from a second (0.0003) to {HOURS_MAX}"))
+    Err(format!("hours: {hours} is out of range, choose from a second (0.0003) to {HOURS_MAX}"))
 }
 
-/// `None` if it is no number from 0 to `most`.
+/// Converts a rate; `None` if it is not a number from 0 to `most`.
 fn per_hour(per_second: f64, most: f64) -> Option<u64> {
     (0.0..=most).contains(&per_second).then(|| (per_second * HOUR_SECONDS).round() as u64)
 }
 
-/// One line for what can be wrong: the parser's own errors are drawn over several, and leave the field's name to the
-/// drawing.
+/// Formats an error in one line: the parser's own errors are drawn over several, and only the drawing shows the field's
+/// name.
 fn one_line(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().lines().next().unwrap_or("not TOML");
     let Some(span) = error.span().filter(|span| span.end <= text.len()) else { return message.to_owned() };
@@ -192,7 +192,7 @@ fn one_line(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-/// From 1.
+/// The number of a line, from 1.
 fn line_number(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -200,7 +200,7 @@ fn line_number(text: &str, at: usize) -> usize {
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ScenarioFile {
     name: String,
     description: String,
     nodes: usize,
@@ -260,7 +260,7 @@ impl TopologyPart {
     }
 }
 
-/// What a network file has; what is left out is as in the preset.
+/// The fields of a network file; missing ones are as in the preset.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NetworkPart {
@@ -277,7 +277,7 @@ struct NetworkPart {
 impl NetworkPart {
     fn network(self) -> Result<Network, String> {
         let preset = match self.preset.as_deref() {
-            // With a target that needs few real hashes.
+            // A target that needs few real hashes.
             None | Some("lan") => Setup::lan(1).network.parameters().clone(),
             Some("dev") => Parameters { name: "dev-simulated".to_owned(), ..Parameters::dev() },
             Some(other) => return Err(format!("network: there is no preset {other}, choose lan or dev")),
@@ -351,11 +351,11 @@ struct MiningPart {
     hash_rate: Option<f64>,
 }
 
-/// Miners, if nothing is said.
+/// The number of miners by default.
 const MINERS: usize = 32;
 
 impl MiningPart {
-    /// In hashes by virtual hour, of the first nodes.
+    /// Hash rates of the first nodes, in hashes per virtual hour.
     fn hash_rates(self, nodes: usize, network: &Network) -> Result<Vec<u64>, String> {
         let (spacing, easiest) = (network.parameters().target_spacing, network.parameters().easiest_target);
         let spacing_seconds = spacing.0 as f64 / 1000.0;

@@ -1,5 +1,5 @@
-//! What selfish miners got, against what Eyal and Sirer's formula says: one line for each of them and each span between two
-//! changes of hash rates.
+//! Selfish miners' yields against Eyal and Sirer's formula: one line for each of them and each span between two changes
+//! of hash rates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,32 +13,32 @@ use crate::sim::id::NodeId;
 use crate::sim::metrics::Made;
 use crate::sim::miner::HashRate;
 
-/// Parts of a span that are compared with each other, to tell how far chance may have moved the whole.
+/// Parts of a span that are compared with each other, to estimate the influence of chance on the whole.
 const BATCHES: usize = 10;
-/// Blocks in each at least, else nothing is said of chance.
+/// The least blocks in each part; with fewer, chance is not estimated.
 const BATCH_BLOCKS_MIN: usize = 10;
 
-/// A selfish miner while all hash rates stay.
+/// A selfish miner during a span of constant hash rates.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Phase {
+pub(super) struct SelfishSpan {
     pub(super) node: NodeId,
     pub(super) from_seconds: f64,
     pub(super) to_seconds: f64,
-    /// Its part of all, from 0 to 1.
+    /// Its part of the whole hash rate, from 0 to 1.
     pub(super) hash_rate: f64,
-    /// Its part of the best chain's blocks that were found then, from 0 to 1.
+    /// Its part of the best chain's blocks of that span, from 0 to 1.
     pub(super) chain: f64,
     /// The standard error of that. `None`: too few blocks to tell.
     pub(super) chain_error: Option<f64>,
-    /// The part of the honest blocks above two of the same height, one of them its own, that was found on its own.
+    /// In races, the part of the honest blocks found next that were on top of its own block.
     pub(super) gamma: f64,
-    /// The part of the chain by the formula, for this hash rate and gamma. `None` if others are selfish too: it knows of
-    /// one.
+    /// The part of the chain by the formula, for this hash rate and gamma. `None` with several selfish miners: the
+    /// formula is for one.
     pub(super) formula: Option<f64>,
 }
 
-/// All of them, in the order of time.
-pub(super) fn phases(scenario: &Scenario, blocks: &[Made]) -> Vec<Phase> {
+/// All spans of all selfish miners, in the order of time.
+pub(super) fn phases(scenario: &Scenario, blocks: &[Made]) -> Vec<SelfishSpan> {
     let changes = &scenario.setup.changes;
     let selfish: BTreeMap<NodeId, Millis> = changes
         .iter()
@@ -61,7 +61,13 @@ pub(super) fn phases(scenario: &Scenario, blocks: &[Made]) -> Vec<Phase> {
     phases
 }
 
-fn phase(scenario: &Scenario, blocks: &[Made], node: NodeId, span: (Millis, Millis), alone: bool) -> Option<Phase> {
+fn phase(
+    scenario: &Scenario,
+    blocks: &[Made],
+    node: NodeId,
+    span: (Millis, Millis),
+    alone: bool,
+) -> Option<SelfishSpan> {
     let hash_rate = share_of_hash_rate(scenario, node, span.0);
     let found: Vec<&Made> = blocks.iter().filter(|made| (span.0..span.1).contains(&made.at)).collect();
     let best: Vec<bool> = found.iter().filter(|made| made.is_best).map(|made| made.miner == node).collect();
@@ -69,7 +75,7 @@ fn phase(scenario: &Scenario, blocks: &[Made], node: NodeId, span: (Millis, Mill
         return None;
     }
     let gamma = gamma(blocks, &found, node);
-    Some(Phase {
+    Some(SelfishSpan {
         node,
         from_seconds: span.0.0 as f64 / 1000.0,
         to_seconds: span.1.0 as f64 / 1000.0,
@@ -154,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_is_told_from_parts_that_differ() {
+    fn chance_is_estimated_from_the_differences_of_parts() {
         let alike: Vec<bool> = (0..1_000).map(|number| number % 4 == 0).collect();
         assert_eq!((share(&alike), error(&alike)), (0.25, Some(0.0)));
         let apart: Vec<bool> = (0..1_000).map(|number| number < 500).collect();

@@ -1,6 +1,6 @@
 //! The scenarios that come with the program.
 
-/// Their names, in the order in which they are listed.
+/// The scenarios' names, in the order in which they are listed.
 pub(super) const NAMES: [&str; 7] = ["lan", "internet", "partition", "selfish", "shock", "slow", "churn"];
 
 const TEXTS: [&str; 7] = [
@@ -13,7 +13,7 @@ const TEXTS: [&str; 7] = [
     include_str!("scenarios/churn.toml"),
 ];
 
-/// The TOML of one of them.
+/// The TOML of a shipped scenario.
 pub(super) fn text_of(name: &str) -> Option<&'static str> {
     NAMES.iter().zip(TEXTS).find(|(other, _)| **other == name).map(|(_, text)| text)
 }

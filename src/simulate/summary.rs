@@ -1,12 +1,12 @@
-//! What came of a run: a table for people, one object for scripts.
+//! The summary of a run: a table for people, one object for scripts.
 
 use serde::Serialize;
 use serde_json::json;
 
 use super::SimulateError;
-use super::facts::Facts;
+use super::facts::RunFacts;
 use super::scenario::{Overrides, Scenario};
-use super::selfish::Phase;
+use super::selfish::SelfishSpan;
 use super::shipped;
 use crate::sim::metrics::{MinerShare, Summary};
 use crate::text::{counted, grouped};
@@ -17,18 +17,18 @@ pub(super) const MINERS_SHOWN_MAX: usize = 10;
 const DEPTHS_SHOWN_MAX: usize = 6;
 
 /// The one line of `--json`.
-pub(super) fn json(scenario: &Scenario, facts: &Facts) -> String {
+pub(super) fn json(scenario: &Scenario, facts: &RunFacts) -> String {
     #[derive(Serialize)]
     struct Object<'a> {
         scenario: &'a str,
         interrupted: bool,
         #[serde(flatten)]
         summary: &'a Summary,
-        selfish: &'a [Phase],
+        selfish: &'a [SelfishSpan],
         checks: serde_json::Value,
         wall_seconds: f64,
     }
-    let Facts { summary, interrupted, wall, selfish, checks, .. } = facts;
+    let RunFacts { summary, interrupted, wall, selfish, checks, .. } = facts;
     let broken = checks.broken.as_ref().map(ToString::to_string);
     let checks = json!({ "blocks": checks.blocks, "broken": broken });
     let wall_seconds = wall.as_millis() as f64 / 1000.0;
@@ -36,8 +36,8 @@ pub(super) fn json(scenario: &Scenario, facts: &Facts) -> String {
     serde_json::to_string(&object).expect("numbers and texts have a JSON form") + "\n"
 }
 
-/// The table, and before it what was run.
-pub(super) fn text(scenario: &Scenario, facts: &Facts) -> String {
+/// The table, below a line about the run.
+pub(super) fn text(scenario: &Scenario, facts: &RunFacts) -> String {
     let mut text = format!("{}: {}\n\n", scenario.name, what_ran(facts));
     for (name, value) in rows(facts) {
         text += &format!("{name:<18}{value}\n");
@@ -61,16 +61,16 @@ pub(super) fn text(scenario: &Scenario, facts: &Facts) -> String {
 }
 
 /// `50 nodes for 1:00:00 of virtual time, seed 1`.
-pub(super) fn what_ran(facts: &Facts) -> String {
+pub(super) fn what_ran(facts: &RunFacts) -> String {
     let Summary { nodes, virtual_seconds, seed, .. } = facts.summary;
     let so_far = if facts.interrupted { " (stopped early)" } else { "" };
     let time = clock((virtual_seconds * 1000.0) as u64);
     format!("{} for {time} of virtual time, seed {seed}{so_far}", counted(nodes as u64, "node"))
 }
 
-/// What is told about every run: a name and a value each.
-pub(super) fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
-    let Facts { summary, wall, .. } = facts;
+/// The rows about a run, each a name and a value.
+pub(super) fn rows(facts: &RunFacts) -> Vec<(&'static str, String)> {
+    let RunFacts { summary, wall, .. } = facts;
     let times = summary.propagation_ms;
     let seconds = wall.as_secs_f64();
     let agreed = if summary.agreed { "yes" } else { "NO" };
@@ -109,7 +109,7 @@ pub(super) fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn checks(facts: &Facts) -> String {
+fn checks(facts: &RunFacts) -> String {
     let blocks = counted(facts.checks.blocks as u64, "block");
     match &facts.checks.broken {
         None => format!("{blocks} judged, all hold"),
@@ -117,8 +117,8 @@ fn checks(facts: &Facts) -> String {
     }
 }
 
-/// What is told of each selfish miner and span: who and when, hash rate, chain, formula, gamma.
-pub(super) fn selfish_row(phase: &Phase) -> [String; 5] {
+/// The row about a selfish miner and span: node and time, hash rate, chain, formula, gamma.
+pub(super) fn selfish_row(phase: &SelfishSpan) -> [String; 5] {
     let who = format!("node {}, from {}", phase.node, clock((phase.from_seconds * 1000.0) as u64));
     let error = phase.chain_error.map_or_else(String::new, |error| format!(" ± {:.1}", error * 100.0));
     let chain = format!("{:.1}{error} %", phase.chain * 100.0);
@@ -126,7 +126,7 @@ pub(super) fn selfish_row(phase: &Phase) -> [String; 5] {
     [who, percent(phase.hash_rate), chain, formula, format!("{:.2}", phase.gamma)]
 }
 
-/// The names of its columns.
+/// The headings of these columns.
 pub(super) const SELFISH_COLUMNS: [&str; 5] = ["selfish", "hash rate", "best chain", "formula", "gamma"];
 
 fn reorganisations(summary: &Summary) -> String {
@@ -149,7 +149,7 @@ pub(super) struct Share {
     pub(super) blocks: u64,
 }
 
-/// The miners with the most hash rate, and all others together.
+/// The miners with the highest hash rates, and all others together.
 pub(super) fn shares(summary: &Summary) -> (Vec<Share>, Option<Share>) {
     let name = |share: &MinerShare| format!("node {}", share.node);
     let one = |share: &MinerShare| Share {

@@ -1,7 +1,7 @@
-//! A small drawing library: plots with two axes, as SVG that carries classes instead of colours.
+//! A small drawing library: plots with two axes, as SVG with classes instead of colours.
 //!
-//! What always holds: the text is well-formed XML, and every mark has a `<title>` where its number can be read.
-//! Deliberately absent: scripts, fonts, anything that is fetched. Benchmarks draw with it too.
+//! Always true: the text is well-formed XML, and every mark has a `<title>` with its number. Deliberately absent:
+//! scripts, fonts, anything fetched. Benchmarks draw with it too.
 
 use std::fmt::Write;
 
@@ -15,17 +15,17 @@ const BOTTOM: f64 = 42.0;
 /// Space for one label on an axis, in the same units.
 const TICK_WIDTH: f64 = 90.0;
 const TICK_HEIGHT: f64 = 42.0;
-/// So much of a bar can be seen however little it stands for.
+/// The least visible height of a bar, however small its value.
 const BAR_HEIGHT_MIN: f64 = 1.5;
 
 /// One direction of a plot.
 #[derive(Debug, Clone)]
 pub struct Axis {
-    /// What it shows, and in which unit.
+    /// The quantity and its unit.
     pub label: &'static str,
-    /// Its first value.
+    /// The first value.
     pub from: f64,
-    /// Its last value.
+    /// The last value.
     pub to: f64,
 }
 
@@ -39,7 +39,7 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// The second axis is extended to its next tick.
+    /// Starts a plot. The second axis is extended to its next tick.
     pub fn new(x: Axis, y: Axis) -> Self {
         let y = Axis { to: if y.to > y.from { y.to } else { y.from + 1.0 }, ..y };
         let x = Axis { to: if x.to > x.from { x.to } else { x.from + 1.0 }, ..x };
@@ -57,7 +57,7 @@ impl Plot {
         )
     }
 
-    /// From one value of the first axis to another, up to a value of the second.
+    /// Draws a bar between two values of the first axis, up to a value of the second.
     pub(super) fn bar(&mut self, from: f64, to: f64, value: f64, title: &str) {
         if value <= 0.0 {
             return;
@@ -74,27 +74,27 @@ impl Plot {
         ));
     }
 
-    /// A dot.
+    /// Draws a dot.
     pub fn dot(&mut self, x: f64, y: f64, title: &str) {
         self.circle("dot", 2.5, (x, y), title);
     }
 
-    /// A dot of what others are compared with.
+    /// Draws a dot of the data for comparison.
     pub fn other_dot(&mut self, x: f64, y: f64, title: &str) {
         self.circle("dot other", 2.5, (x, y), title);
     }
 
-    /// A line through points.
+    /// Draws a line through points.
     pub fn line(&mut self, points: &[(f64, f64)]) {
         self.polyline("line", points);
     }
 
-    /// A line that others are compared with.
+    /// Draws a line of the data for comparison.
     pub fn other_line(&mut self, points: &[(f64, f64)]) {
         self.polyline("line other", points);
     }
 
-    /// A dot that is one of few.
+    /// Draws a dot that is one of few.
     pub(super) fn point(&mut self, x: f64, y: f64, title: &str) {
         self.circle("point", 5.0, (x, y), title);
     }
@@ -113,7 +113,7 @@ impl Plot {
         ));
     }
 
-    /// A value of the second axis that others are compared with.
+    /// Draws a level for comparison on the second axis.
     pub(super) fn level(&mut self, value: f64, label: &str) {
         let (left, y) = self.at(self.x.from, value);
         let (right, _) = self.at(self.x.to, value);
@@ -127,7 +127,7 @@ impl Plot {
         ));
     }
 
-    /// A value of the first axis that means something. Labels are in `row`s, so that near ones can be read.
+    /// Marks a value of the first axis. Labels are in `row`s, so that near ones can be read.
     pub(super) fn mark(&mut self, value: f64, label: &str, row: usize) {
         let (x, bottom) = self.at(value, self.y.from);
         let (_, top) = self.at(value, self.y.to);
@@ -144,7 +144,7 @@ impl Plot {
         ));
     }
 
-    /// A line above the drawing, at its right end.
+    /// Writes a line above the drawing, at its right end.
     pub fn caption(&mut self, text: &str) {
         let (x, text) = (WIDTH - RIGHT, escape(text));
         self.add(format_args!("<text class=\"axis\" x=\"{x:.1}\" y=\"12\" text-anchor=\"end\">{text}</text>"));
@@ -154,7 +154,7 @@ impl Plot {
         writeln!(self.marks, "  {element}").expect("a text takes everything");
     }
 
-    /// The drawing, named for those who cannot see it.
+    /// The finished drawing, with a name for people who cannot see it.
     pub fn finish(mut self, name: &str) -> String {
         let marks = std::mem::take(&mut self.marks);
         self.draw_axes();
@@ -197,7 +197,7 @@ impl Plot {
     }
 }
 
-/// A drawing of the page's width, with these elements.
+/// A drawing of the page's width with these elements.
 pub(super) fn drawing(name: &str, height: f64, elements: &str) -> String {
     let name = escape(name);
     format!(
@@ -206,7 +206,7 @@ pub(super) fn drawing(name: &str, height: f64, elements: &str) -> String {
     )
 }
 
-/// Of 1, 2 and 5 times a power of ten the least that makes no more steps than `steps_max`.
+/// The smallest of 1, 2 and 5 times a power of ten that makes no more than `steps_max` steps.
 fn tick_step(span: f64, steps_max: f64) -> f64 {
     let least = span / steps_max.max(1.0);
     let power = 10f64.powf(least.log10().floor());
@@ -227,7 +227,7 @@ pub fn short(value: f64) -> String {
     format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// Text that stands for itself in XML and HTML, between tags and in quotes.
+/// Escapes a text for XML and HTML, between tags and in quotes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -266,7 +266,7 @@ mod tests {
         assert!((plot.y.to - 8.0).abs() < 1e-9);
         assert_eq!(plot.at(0.0, 0.0), (LEFT, HEIGHT - BOTTOM));
         assert_eq!(plot.at(10.0, 8.0), (WIDTH - RIGHT, TOP));
-        // What is outside stays at the edge.
+        // A value outside stays at the edge.
         assert_eq!(plot.at(99.0, -1.0), (WIDTH - RIGHT, HEIGHT - BOTTOM));
         plot.bar(0.0, 1.0, 0.0, "nothing");
         assert!(plot.marks.is_empty());
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_of_nothing_is_still_one() {
+    fn an_empty_axis_can_be_drawn() {
         let axis = Axis { label: "x", from: 0.0, to: 0.0 };
         let drawn = Plot::new(axis.clone(), axis).finish("empty");
         assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");

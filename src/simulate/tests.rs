@@ -3,7 +3,7 @@ use super::*;
 /// Small enough for a build without optimisation.
 const TINY: Overrides = Overrides { nodes: Some(5), hours: Some(0.01), seed: Some(3), threads: None };
 
-fn run_tiny(name: &str) -> (Scenario, Facts) {
+fn run_tiny(name: &str) -> (Scenario, RunFacts) {
     let scenario = Scenario::load(name, TINY).expect(name);
     let facts = simulate(&scenario, &|| false).expect(name);
     (scenario, facts)
@@ -22,9 +22,9 @@ fn every_shipped_scenario_runs() {
     }
 }
 
-/// Blocks come faster than they get around, so at hardly any moment do all nodes agree.
+/// Blocks come faster than they spread, so all nodes agree at hardly any moment.
 #[test]
-fn a_run_is_given_time_to_settle() {
+fn a_run_gets_time_to_settle() {
     let text = "name = \"far\"\ndescription = \"\"\nnodes = 6\nhours = 0.1\ntopology = { links = [[0, 1], [1, 2], [2, 3], \
                 [3, 4], [4, 5]] }\nlinks.latency_ms = 900\nmining.shares = [1, 0, 0, 1, 0, 1]\nmining.hash_rate = 800\n";
     let scenario = scenario::parse(text, std::path::Path::new("."), Overrides::default()).expect("valid");
@@ -34,9 +34,9 @@ fn a_run_is_given_time_to_settle() {
     assert!(rates.iter().all(|rate| (rate - 1.0 / 3.0).abs() < 1e-6), "{rates:?}");
 }
 
-/// Of hash rates that change while it runs, each has a line with what the formula says.
+/// Each span of constant hash rates has a line with the formula's result.
 #[test]
-fn a_selfish_miner_is_told_of_by_hash_rate() {
+fn a_selfish_miner_has_a_line_for_each_hash_rate() {
     let text = "name = \"short\"\ndescription = \"\"\nnodes = 4\nhours = 0.5\ntopology = \"full\"\nlinks.latency_ms = 2\n\
                 network.half_life = 0\nnetwork.target_spacing = 2_000\nmining.shares = [1, 1, 1, 1]\n\
                 [[adversaries]]\nnodes = 0\nkind = \"selfish\"\n\
@@ -54,7 +54,7 @@ fn a_selfish_miner_is_told_of_by_hash_rate() {
     assert!(text.contains("node 0, from 0:15:00       40.0 %"), "{text}");
 }
 
-/// Whatever adversaries do, the judge finds nothing, and the honest agree.
+/// Whatever adversaries do, the judge finds nothing, and the honest nodes agree.
 #[test]
 fn adversaries_of_every_kind_break_nothing() {
     let kinds = ["double_spend\"\npayee = \"1", "eclipse", "spam", "timestamp", "liar", "equivocate", "selfish"];
@@ -64,8 +64,8 @@ fn adversaries_of_every_kind_break_nothing() {
              [[adversaries]]\nnodes = 0\nkind = \"{kind}\"\n"
         );
         let text = text.replace("payee = \"1\"", "payee = 1");
-        // In the second, a node gives up a transaction whose coins are gone, sends another one with its nonce, and finds the
-        // first one mined.
+        // With the second seed, a node gives up a transaction whose coins are gone, sends another one with its nonce,
+        // and finds the first one mined.
         for seed in [1, 576] {
             let overrides = Overrides { seed: Some(seed), ..Overrides::default() };
             let scenario = scenario::parse(&text, std::path::Path::new("."), overrides).expect(kind);

@@ -23,7 +23,7 @@ const BLOCK: f64 = 7.0;
 /// Heights between two labels.
 const LABEL_STEP: u64 = 10;
 
-/// The drawing, and what there is to say to it. `None` without blocks.
+/// The drawing and its caption. `None` without blocks.
 pub(super) fn draw(blocks: &[Made]) -> Option<(String, String)> {
     let layout = Layout::of(blocks)?;
     let mut edges = String::new();
@@ -33,7 +33,7 @@ pub(super) fn draw(blocks: &[Made]) -> Option<(String, String)> {
     for placed in &layout.placed {
         let Made { id, parent, height, miner, at: found, .. } = placed.made;
         let (x, y) = at[id_of(placed)];
-        // What is below the window is to the left of it.
+        // Blocks below the window are to the left of it.
         let (parent_x, parent_y) = at.get(parent).copied().unwrap_or((0.0, if placed.lane == 0 { y } else { TOP }));
         let class = if placed.lane == 0 { "edge" } else { "edge stale" };
         let middle = (parent_x + x) / 2.0;
@@ -80,9 +80,9 @@ struct Layout<'a> {
     /// Heights, both included.
     from: u64,
     to: u64,
-    /// Beside the best chain.
+    /// The number of lanes beside the best chain.
     lanes: usize,
-    /// Stale blocks of these heights for which there was no lane.
+    /// The number of stale blocks of these heights for which there was no lane.
     left_out: u64,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Layout<'a> {
         let mut shown: Vec<&Made> = blocks.iter().filter(|made| (from..=to).contains(&made.height.0)).collect();
         shown.sort_by_key(|made| (made.height, made.at));
         let mut layout = Self { placed: Vec::new(), from, to, lanes: 0, left_out: 0 };
-        // The last height of each lane, and where each stale block is.
+        // The last height of each lane, and the lane of each stale block.
         let mut ends: Vec<u64> = Vec::new();
         let mut lane_of: BTreeMap<BlockId, usize> = BTreeMap::new();
         for made in shown {
@@ -101,7 +101,8 @@ impl<'a> Layout<'a> {
                 continue;
             }
             let height = made.height.0;
-            // It goes on where its parent is, unless another child of that did. A free lane leaves room for the way to it.
+            // A block continues its parent's lane, unless another child of that does. A free lane has room for the edge
+            // to it.
             let own = lane_of.get(&made.parent).copied().filter(|lane| ends[*lane] + 1 == height);
             let free = || ends.iter().position(|end| end + 2 < height);
             let Some(lane) = own.or_else(free).or((ends.len() < LANES_MAX).then_some(ends.len())) else {
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_is_cut_to_where_something_happened() {
+    fn a_long_chain_is_cut_to_its_stale_blocks() {
         let chain = |length| (1..=length).map(|height| made(height, height - 1, height, true)).collect::<Vec<_>>();
         assert_eq!(window(&chain(10)), Some((1, 10)));
         assert_eq!(window(&chain(500)), Some((500 + 1 - HEIGHTS_MAX, 500)));

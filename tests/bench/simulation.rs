@@ -25,7 +25,7 @@ use rustix::time::{ClockId, clock_gettime};
 const TIME_MAX: Duration = Duration::from_secs(60);
 const MEMORY_MIB_MAX: u64 = 4096;
 /// The judge looks so often, in virtual time.
-const CHECK_TIME: Millis = Millis::from_secs(600);
+const CHECK_SPAN: Millis = Millis::from_secs(600);
 
 fn main() -> ExitCode {
     if let Ok(run) = std::env::var("QUIPU_BENCH_RUN") {
@@ -90,7 +90,7 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
     let end = Millis::from_secs(seconds);
     let mut judging = Duration::ZERO;
     while world.now() < end {
-        world.run(end.saturating_sub(world.now()).min(CHECK_TIME));
+        world.run(end.saturating_sub(world.now()).min(CHECK_SPAN));
         let began = Instant::now();
         judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
         judging += began.elapsed();

@@ -15,7 +15,6 @@ use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
 /// The answer to a command that worked. [`super::json`] documents each shape.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-#[allow(missing_docs, reason = "the fields are described with the JSON shapes")]
 pub enum Outcome {
     Mined {
         #[serde(flatten)]

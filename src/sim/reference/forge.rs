@@ -1,12 +1,12 @@
-//! Makes blocks for the reference model and whatever is to agree with it: good ones, and ones with one thing wrong.
+//! Makes blocks for comparisons with the reference model: valid ones, and ones with one fault.
 //!
-//! A spoiled block is sealed again where that is possible (its root fits, its id meets its target), so that it gets past
-//! the rules that come before the one it breaks. A few changes break nothing; what a block is worth is for the model to
-//! say.
+//! A spoiled block is sealed again where that is possible (its root matches, its id meets its target), so that it
+//! passes the rules before the one that it breaks. A few changes break nothing; the model decides on each block's
+//! validity.
 
 use std::sync::Arc;
 
-use super::State;
+use super::ModelState;
 use crate::protocol::block::{Body, VERSION};
 use crate::protocol::encode::encode;
 use crate::protocol::transaction::RECORD_BYTES_MAX;
@@ -16,14 +16,14 @@ use crate::protocol::{
 };
 use crate::sim::random::Random;
 
-/// Accounts that take part.
+/// The number of accounts.
 const KEYS: u8 = 4;
-/// Most transactions of a good block.
+/// The most transactions of a valid block.
 const TRANSACTIONS_MAX: u64 = 4;
-/// Kinds of damage, see [`Forge::spoil`].
+/// The number of kinds of damage; see [`Forge::spoil`].
 const DAMAGES: u64 = 22;
 
-/// Makes blocks of one network.
+/// A maker of blocks for one network.
 #[derive(Debug, Clone)]
 pub struct Forge {
     network: Arc<Network>,
@@ -31,8 +31,8 @@ pub struct Forge {
 }
 
 impl Forge {
-    /// A network on which every rule can be broken at little cost: a nonce in 32 is good, difficulty follows the time,
-    /// blocks are short, and there is a least fee.
+    /// A network on which every rule can be broken at little cost: one nonce in 32 meets the target, the difficulty
+    /// follows the time, blocks are short, and there is a least fee.
     pub fn parameters() -> Parameters {
         Parameters {
             name: "forge".to_owned(),
@@ -50,18 +50,18 @@ impl Forge {
         Self { network, keys }
     }
 
-    /// The network.
+    /// The network of the blocks.
     pub fn network(&self) -> &Arc<Network> {
         &self.network
     }
 
-    /// The keys of the accounts that take part.
+    /// The keys of the accounts.
     pub fn keys(&self) -> &[Arc<SecretKey>] {
         &self.keys
     }
 
-    /// A block that keeps every rule on top of `parent`, after which the state is `state`.
-    pub fn block(&self, parent: &Header, state: &State, random: &mut Random) -> Block {
+    /// A valid block on top of `parent`, whose state is `state`.
+    pub fn block(&self, parent: &Header, state: &ModelState, random: &mut Random) -> Block {
         let transactions = self.transactions(state, random);
         let fees = transactions.iter().fold(0, |sum, signed| sum + signed.transaction.fee.units());
         let amount = Amount::from_units(self.network.parameters().subsidy.units() + fees);
@@ -83,7 +83,7 @@ impl Forge {
         block
     }
 
-    /// The encoding of a good block on `parent`, with one thing wrong.
+    /// The encoding of a valid block on `parent`, with one fault added.
     pub fn spoil(&self, mut block: Block, parent: &Header, random: &mut Random) -> Vec<u8> {
         let damage = random.between(0, DAMAGES - 1);
         match damage {
@@ -92,7 +92,7 @@ impl Forge {
             9..=11 => self.spoil_reward(&mut block.body.reward, random),
             _ => self.spoil_transactions(&mut block, random),
         }
-        // Sometimes the root stays the one of the body as it was.
+        // Sometimes the root stays that of the original body.
         if random.between(0, 7) > 0 {
             block.header.body_root = block.body.root();
         }
@@ -105,7 +105,7 @@ impl Forge {
             4 => header.version = random.between(0, 3) as u32,
             5 => header.height = Height(random.between(0, header.height.0 + 2)),
             6 => {
-                // A year ahead, or any time before; in half of the cases with the target that goes with it.
+                // A year ahead, or any time before; in half of the cases with the target that follows from it.
                 let times = [parent.timestamp.0 + 31_536_000_000, random.between(0, parent.timestamp.0)];
                 header.timestamp = UnixMillis(*pick(&times, random));
                 if random.bits() & 1 == 0 {
@@ -129,7 +129,7 @@ impl Forge {
         reward.to = self.address(random);
     }
 
-    /// Most of these need transactions that are there, or have none to spoil.
+    /// Most of these changes need transactions to spoil, and do nothing without.
     fn spoil_transactions(&self, block: &mut Block, random: &mut Random) {
         let mut all = std::mem::take(&mut block.body.transactions).into_vec();
         let len = all.len() as u64;
@@ -156,13 +156,13 @@ impl Forge {
             }
         }
         block.body.transactions = all.into();
-        // The reward fits if it can, so that only the transactions are wrong.
+        // The reward matches if it can, so that only the transactions are wrong.
         let fees =
             block.body.transactions.iter().fold(0_u64, |sum, signed| sum.wrapping_add(signed.transaction.fee.units()));
         block.body.reward.amount = Amount::from_units(self.network.parameters().subsidy.units().wrapping_add(fees));
     }
 
-    /// One record too long, or so many that the block is.
+    /// Adds one record that is too long, or so many records that the block is.
     fn add_bad_records(&self, all: &mut Vec<SignedTransaction>, random: &mut Random) {
         let (count, bytes) = *pick(&[(1, RECORD_BYTES_MAX + 1), (4, RECORD_BYTES_MAX)], random);
         for nonce in 0..count {
@@ -173,7 +173,7 @@ impl Forge {
         }
     }
 
-    fn transactions(&self, state: &State, random: &mut Random) -> Vec<SignedTransaction> {
+    fn transactions(&self, state: &ModelState, random: &mut Random) -> Vec<SignedTransaction> {
         let fee_min = self.network.parameters().fee_min.units();
         let mut accounts: Vec<_> = self.keys.iter().map(|key| state.account(&key.public_key().address())).collect();
         let mut transactions = Vec::new();
@@ -213,7 +213,7 @@ impl Forge {
         pick(&self.keys, random).public_key().address()
     }
 
-    /// The first nonce that meets the header's target. For what is no target, or one that is out of reach, none does.
+    /// The first nonce that meets the header's target. If the target is invalid or out of reach, any nonce.
     fn mine(&self, header: &mut Header) {
         const TRIES: u64 = 4096;
         for nonce in 0..TRIES {
@@ -244,7 +244,7 @@ fn cut_or_flip(mut bytes: Vec<u8>, random: &mut Random) -> Vec<u8> {
         0 => bytes.truncate(at),
         1 => bytes.push(0),
         2 => bytes[at] ^= 1 << random.between(0, 7),
-        // The count of transactions, behind header and reward.
+        // The count of transactions, after header and reward.
         _ => bytes[124 + at % 8] ^= 1 << random.between(0, 7),
     }
     bytes

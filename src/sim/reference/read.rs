@@ -1,7 +1,7 @@
-//! The bytes of a block, by sections 1, 8 and 9. What does not fit the tables is `None`: R1 is broken.
+//! Decodes a block by sections 1, 8 and 9. Bytes that do not fit the tables give `None`: they break R1.
 //!
-//! Parts are kept as they came, since hashes and signatures are over those bytes. Memory is only taken for elements that
-//! have been read.
+//! Parts are kept as they came, since hashes and signatures are over those bytes. Memory is only reserved for elements
+//! that have been read.
 
 use super::sha256;
 use crate::protocol::Address;
@@ -10,7 +10,7 @@ use crate::protocol::Address;
 const BLOCK_BYTES_MAX: usize = 4_194_304;
 
 /// A decoded block.
-pub(super) struct Block<'a> {
+pub(super) struct RawBlock<'a> {
     header_bytes: &'a [u8],
     pub(super) version: u32,
     pub(super) height: u64,
@@ -21,48 +21,48 @@ pub(super) struct Block<'a> {
     pub(super) reward_bytes: &'a [u8],
     pub(super) reward_to: [u8; 20],
     pub(super) reward_amount: u64,
-    pub(super) transactions: Vec<Transaction<'a>>,
-    /// Bytes in all.
+    pub(super) transactions: Vec<RawTransaction<'a>>,
+    /// Length of the whole block, in bytes.
     pub(super) length: usize,
 }
 
-impl Block<'_> {
+impl RawBlock<'_> {
     pub(super) fn id(&self) -> [u8; 32] {
         sha256(&[self.header_bytes])
     }
 }
 
 /// A decoded signed transaction.
-pub(super) struct Transaction<'a> {
-    /// With the signature.
+pub(super) struct RawTransaction<'a> {
+    /// The bytes with the signature.
     pub(super) bytes: &'a [u8],
-    /// Without it.
+    /// The bytes without the signature.
     pub(super) unsigned_bytes: &'a [u8],
     pub(super) sender: [u8; 32],
     pub(super) nonce: u64,
     pub(super) fee: u64,
-    pub(super) action: Action,
+    pub(super) action: RawAction,
     pub(super) signature: [u8; 64],
 }
 
-impl Transaction<'_> {
+impl RawTransaction<'_> {
     pub(super) fn sender_address(&self) -> Address {
         let hash = sha256(&[&[0; 4], &self.sender]);
         Address(*hash.first_chunk().expect("32 bytes hold 20"))
     }
 }
 
-pub(super) enum Action {
+pub(super) enum RawAction {
     Transfer { to: [u8; 20], amount: u64 },
     Record { length: usize },
 }
 
-/// A whole encoded block, with nothing left over.
-pub(super) fn block(bytes: &[u8]) -> Option<Block<'_>> {
+/// Decodes a whole block, with no bytes left over.
+pub(super) fn block(bytes: &[u8]) -> Option<RawBlock<'_>> {
     if bytes.len() > BLOCK_BYTES_MAX {
         return None;
     }
-    let mut reader = Reader(bytes);
+    let mut reader = ByteReader(bytes);
     let start = reader;
     let (version, height) = (reader.u32()?, reader.u64()?);
     let (parent, body_root) = (reader.array()?, reader.array()?);
@@ -76,7 +76,7 @@ pub(super) fn block(bytes: &[u8]) -> Option<Block<'_>> {
     for _ in 0..count {
         transactions.push(transaction(&mut reader)?);
     }
-    reader.0.is_empty().then_some(Block {
+    reader.0.is_empty().then_some(RawBlock {
         header_bytes,
         version,
         height,
@@ -92,29 +92,29 @@ pub(super) fn block(bytes: &[u8]) -> Option<Block<'_>> {
     })
 }
 
-fn transaction<'a>(reader: &mut Reader<'a>) -> Option<Transaction<'a>> {
+fn transaction<'a>(reader: &mut ByteReader<'a>) -> Option<RawTransaction<'a>> {
     let start = *reader;
     let sender = reader.tagged()?;
     let (nonce, fee) = (reader.u64()?, reader.u64()?);
     let action = match reader.u32()? {
-        0 => Action::Transfer { to: reader.array()?, amount: reader.u64()? },
+        0 => RawAction::Transfer { to: reader.array()?, amount: reader.u64()? },
         1 => {
             let length = usize::try_from(reader.u64()?).ok()?;
             reader.take(length)?;
-            Action::Record { length }
+            RawAction::Record { length }
         }
         _ => return None,
     };
     let unsigned_bytes = start.until(*reader);
     let signature = reader.tagged()?;
-    Some(Transaction { bytes: start.until(*reader), unsigned_bytes, sender, nonce, fee, action, signature })
+    Some(RawTransaction { bytes: start.until(*reader), unsigned_bytes, sender, nonce, fee, action, signature })
 }
 
-/// What is left of the input.
+/// The rest of the input.
 #[derive(Clone, Copy)]
-struct Reader<'a>(&'a [u8]);
+struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
@@ -133,12 +133,12 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A key or a signature: both have the one tag 0.
+    /// Reads a key or a signature: both have the one tag 0.
     fn tagged<const N: usize>(&mut self) -> Option<[u8; N]> {
         if self.u32()? == 0 { self.array() } else { None }
     }
 
-    /// What was read from here on.
+    /// The bytes between here and a later position.
     fn until(self, later: Self) -> &'a [u8] {
         &self.0[..self.0.len() - later.0.len()]
     }

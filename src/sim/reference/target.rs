@@ -7,7 +7,7 @@ pub(super) fn number(hash: &[u8; 32]) -> U256 {
     U256::from_be_bytes(*hash)
 }
 
-/// The bound that a target stands for. `None`: it is no target.
+/// The bound that a target stands for. `None` if it is not a target.
 pub(super) fn expand(compact: u32) -> Option<U256> {
     let (exponent, mantissa) = (compact >> 24, compact & 0x7f_ffff);
     if compact & 0x80_0000 != 0 || !(3..=33).contains(&exponent) {
@@ -31,11 +31,11 @@ fn compress(bound: U256) -> u32 {
 /// The expected number of hashes for a target: floor(2^256 / (bound + 1)).
 pub(super) fn work(target: u32) -> u128 {
     let bound = expand(target).expect("R5 holds");
-    // 2^256 is one too many for the type: one divisor is taken out before the division and counted after it.
+    // 2^256 does not fit the type: one divisor is subtracted before the division and counted after it.
     ((U256::MAX - bound) / (bound + 1) + 1).as_u128()
 }
 
-/// What the next target follows from besides the parent's; times in milliseconds.
+/// The parameters of retargeting; times in milliseconds.
 pub(super) struct Spaced {
     pub(super) spacing: u64,
     pub(super) half_life: u64,

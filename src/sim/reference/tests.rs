@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::forge::Forge;
-use super::{Broken, Model, Refused, judge, target};
+use super::{BrokenChain, Model, Refused, judge, target};
 use crate::protocol::check::{check_block, check_header, check_header_in_context, check_header_time};
 use crate::protocol::encode::{decode, encode};
 use crate::protocol::{
@@ -16,7 +16,7 @@ use crate::sim::random::Random;
 
 /// Seeds of the comparison with the crate.
 const SEEDS: u64 = 150;
-/// Blocks that each of them offers.
+/// Blocks that each seed offers.
 const OFFERS: u64 = 24;
 
 const CHAINS: &str = include_str!("../../../protocol/vectors/chains.json");
@@ -39,7 +39,7 @@ fn compact(case: &Value, field: &str) -> u32 {
     u32::from_str_radix(text(case, field).trim_start_matches("0x"), 16).expect("a target")
 }
 
-/// Hex digits, or a list of them and of runs.
+/// Bytes from hex digits, or from a list of them and of runs.
 fn bytes(value: &Value) -> Vec<u8> {
     match value {
         Value::Array(parts) => parts.iter().flat_map(bytes).collect(),
@@ -133,7 +133,7 @@ fn targets_are_those_of_the_vectors() {
     }
 }
 
-/// What the protocol crate makes of the blocks that the model is offered.
+/// The protocol crate's verdicts on the offered blocks.
 struct Crate {
     network: Arc<Network>,
     now: UnixMillis,
@@ -141,7 +141,7 @@ struct Crate {
 }
 
 impl Crate {
-    /// `Ok(None)`: the parent is unknown.
+    /// `Ok(None)` if the parent is unknown.
     fn offer(&mut self, bytes: &[u8]) -> Result<Option<BlockId>, Violation> {
         let limit = crate::protocol::network::BLOCK_BYTES_LIMIT;
         let block: Block = decode(bytes, limit)?;
@@ -161,7 +161,7 @@ impl Crate {
     }
 }
 
-/// Offers random blocks to both, good and spoiled ones, in a tree. Returns the rules that were broken.
+/// Offers random blocks to both, valid and spoiled ones, in a tree. Returns the numbers of the broken rules.
 fn compare(seed: u64) -> BTreeSet<u8> {
     let forge = Forge::new(Arc::new(Network::new(Forge::parameters()).expect("valid parameters")));
     let mut random = Random::new(seed);
@@ -229,10 +229,10 @@ fn a_chain_is_judged_up_to_its_first_bad_block() {
 
     let gap = [&chain[..2], &chain[3..]].concat();
     let judged = judge(network.parameters(), &gap, now).map(|state| state.height);
-    assert_eq!(judged, Err(Broken { position: 2, refused: Refused::NoParent }));
+    assert_eq!(judged, Err(BrokenChain { position: 2, refused: Refused::NoParent }));
     chain[3].pop();
     let judged = judge(network.parameters(), &chain, now).map(|state| state.height);
-    assert_eq!(judged, Err(Broken { position: 3, refused: Refused::Rule(1) }));
+    assert_eq!(judged, Err(BrokenChain { position: 3, refused: Refused::Rule(1) }));
     let early = judge(network.parameters(), &chain, UnixMillis(0)).map(|state| state.height);
-    assert_eq!(early, Err(Broken { position: 0, refused: Refused::Rule(14) }));
+    assert_eq!(early, Err(BrokenChain { position: 0, refused: Refused::Rule(14) }));
 }

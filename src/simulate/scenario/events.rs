@@ -1,20 +1,20 @@
-//! What happens when. Each event has a time `at` (`"90s"`, `"20m"`, `"1h30m"`), and one of
+//! Events: faults and changes. Each has a time `at` (`"90s"`, `"20m"`, `"1h30m"`), and one of
 //!
-//! | field | what happens |
+//! | field | effect |
 //! | --- | --- |
 //! | `partition = [NODES, …]` | these groups are cut off from each other |
-//! | `cut = { from, to }` | nothing gets through any more from these to those; the way back stays |
+//! | `cut = { from, to }` | messages from the former to the latter are held back; the way back stays open |
 //! | `heal = true` | all cuts end |
-//! | `reset = { from, to }` | the connections between them break, and are made again |
-//! | `stall = { from, to, for }` | what these send those waits for a time |
-//! | `crash`, `start` or `leave` `= NODES` | stop at once (what is not yet written is lost), start again, go for good |
-//! | `join = { nodes, links }` | so many new nodes, with so many links each |
-//! | `hash_rate = { nodes, times }` | so many times what it was at the beginning; 0 stops the search |
-//! | `hash_rate = { nodes, share }` | such a part of all (0.25) for these together, the rest for the other miners; the sum and the proportions within both are those of the beginning |
+//! | `reset = { from, to }` | the connections between them break, and are redialled |
+//! | `stall = { from, to, for }` | messages from the former to the latter are delayed for a time |
+//! | `crash`, `start` or `leave` `= NODES` | stop at once (unwritten data is lost), start again, stop for good |
+//! | `join = { nodes, links }` | that many new nodes, with that many links each |
+//! | `hash_rate = { nodes, times }` | a multiple of the rate at the beginning; 0 stops the search |
+//! | `hash_rate = { nodes, share }` | a part of the whole (0.25) for these together, the rest for the other miners; the sum and the proportions within both are those of the beginning |
 //! | `clock = { nodes, offset_ms, drift_ppm }` | clocks are set wrong |
 //!
-//! NODES is a number (from 0), a range `"3-7"`, a part `"50%-100%"` (of those there at the beginning; so a scenario fits
-//! any number of nodes), `"all"` (those too that have joined), or several of them with commas.
+//! NODES is a number (from 0), a range `"3-7"`, a part `"50%-100%"` (of the nodes at the beginning; so a scenario fits
+//! any number of nodes), `"all"` (including those that have joined), or several of them with commas.
 
 use std::ops::Range;
 
@@ -30,11 +30,11 @@ use crate::sim::setup::Setup;
 
 /// The most changes of all events together, each to one node or one direction of a link.
 const CHANGES_MAX: usize = 1_000_000;
-/// The most a hash rate grows.
+/// The greatest factor of a hash rate.
 const TIMES_MAX: f64 = 1_000.0;
-/// A clock is wrong by a year at most, in milliseconds.
+/// The greatest offset of a clock, in milliseconds: a year.
 const OFFSET_MILLIS_MAX: i64 = 366 * 24 * 3_600_000;
-/// A clock gains or loses at most half of the time, in milliseconds in 1,000 seconds.
+/// The greatest drift of a clock, in milliseconds per 1,000 seconds: half of the time.
 const DRIFT_PPM_MAX: i64 = 500_000;
 
 const ONE_THING: &str = "one thing happens at a time: give each event its own time and one of partition, cut, heal, \
@@ -45,46 +45,46 @@ const ONE_THING: &str = "one thing happens at a time: give each event its own ti
 #[serde(deny_unknown_fields)]
 pub(super) struct EventPart {
     at: Time,
-    partition: Option<Vec<Nodes>>,
-    cut: Option<Way>,
+    partition: Option<Vec<NodesPart>>,
+    cut: Option<OneWayPart>,
     heal: Option<bool>,
-    reset: Option<Way>,
-    stall: Option<Stall>,
-    crash: Option<Nodes>,
-    start: Option<Nodes>,
-    leave: Option<Nodes>,
-    join: Option<Join>,
-    hash_rate: Option<Rate>,
+    reset: Option<OneWayPart>,
+    stall: Option<StallPart>,
+    crash: Option<NodesPart>,
+    start: Option<NodesPart>,
+    leave: Option<NodesPart>,
+    join: Option<JoinPart>,
+    hash_rate: Option<HashRatePart>,
     clock: Option<ClockPart>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Way {
-    from: Nodes,
-    to: Nodes,
+struct OneWayPart {
+    from: NodesPart,
+    to: NodesPart,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stall {
-    from: Nodes,
-    to: Nodes,
+struct StallPart {
+    from: NodesPart,
+    to: NodesPart,
     #[serde(rename = "for")]
     span: Time,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Join {
+struct JoinPart {
     nodes: usize,
     links: usize,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rate {
-    nodes: Nodes,
+struct HashRatePart {
+    nodes: NodesPart,
     times: Option<f64>,
     share: Option<f64>,
 }
@@ -92,14 +92,14 @@ struct Rate {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClockPart {
-    nodes: Nodes,
+    nodes: NodesPart,
     #[serde(default)]
     offset_ms: i64,
     #[serde(default)]
     drift_ppm: i64,
 }
 
-/// A virtual time.
+/// A span of virtual time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Time(pub(super) Millis);
@@ -108,7 +108,7 @@ impl TryFrom<String> for Time {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let fail = || format!("{text:?} is no time, write it like \"90s\", \"20m\" or \"1h30m\"");
+        let fail = || format!("{text:?} is not a time, write it like \"90s\", \"20m\" or \"1h30m\"");
         let (mut millis, mut rest) = (0u64, text.as_str());
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?;
@@ -130,40 +130,40 @@ enum NodesText {
     Text(String),
 }
 
-/// Some nodes.
+/// A selection of nodes.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "NodesText")]
-pub(super) struct Nodes(Vec<Part>);
+pub(super) struct NodesPart(Vec<NodesRange>);
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+enum NodesRange {
     All,
-    /// Both included.
+    /// A range of numbers, both ends included.
     Numbers(u32, u32),
-    /// From the first, up to and without the second, in percent.
+    /// A range of percents, the second excluded.
     Percent(u64, u64),
 }
 
-impl TryFrom<NodesText> for Nodes {
+impl TryFrom<NodesText> for NodesPart {
     type Error = String;
 
     fn try_from(text: NodesText) -> Result<Self, String> {
         let text = match text {
-            NodesText::Number(number) => return Ok(Self(vec![Part::Numbers(number, number)])),
+            NodesText::Number(number) => return Ok(Self(vec![NodesRange::Numbers(number, number)])),
             NodesText::Text(text) => text,
         };
         let fail = || format!("{text:?} names no nodes, write them like 3, \"3-7\", \"50%-100%\" or \"all\"");
         let part = |word: &str| {
             let (from, to) = word.split_once('-').unwrap_or((word, word));
             match (from.strip_suffix('%'), to.strip_suffix('%')) {
-                _ if word == "all" => Some(Part::All),
+                _ if word == "all" => Some(NodesRange::All),
                 (Some(from), Some(to)) => {
                     let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-                    (from < to && to <= 100).then_some(Part::Percent(from, to))
+                    (from < to && to <= 100).then_some(NodesRange::Percent(from, to))
                 }
                 _ => {
                     let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-                    (from <= to).then_some(Part::Numbers(from, to))
+                    (from <= to).then_some(NodesRange::Numbers(from, to))
                 }
             }
         };
@@ -171,27 +171,27 @@ impl TryFrom<NodesText> for Nodes {
     }
 }
 
-/// How many nodes there are.
+/// The numbers of nodes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Census {
     pub(super) at_first: usize,
     pub(super) now: usize,
 }
 
-impl Nodes {
-    /// Their numbers, in ascending order.
+impl NodesPart {
+    /// The numbers of the selected nodes, ascending.
     pub(super) fn resolve(&self, census: Census) -> Result<Vec<NodeId>, String> {
         let share = |percent: u64| (census.at_first as u64 * percent / 100) as u32;
         let mut nodes = Vec::new();
         for part in &self.0 {
             match *part {
-                Part::All => nodes.extend(0..census.now as u32),
-                Part::Percent(from, to) => nodes.extend(share(from)..share(to)),
-                Part::Numbers(_, last) if last as usize >= census.now => {
+                NodesRange::All => nodes.extend(0..census.now as u32),
+                NodesRange::Percent(from, to) => nodes.extend(share(from)..share(to)),
+                NodesRange::Numbers(_, last) if last as usize >= census.now => {
                     let known = census.now;
                     return Err(format!("node {last} does not exist, there are {known}, numbered from 0"));
                 }
-                Part::Numbers(first, last) => nodes.extend(first..=last),
+                NodesRange::Numbers(first, last) => nodes.extend(first..=last),
             }
         }
         nodes.sort_unstable();
@@ -200,13 +200,13 @@ impl Nodes {
     }
 }
 
-/// What all events come to, in the order of time.
+/// The changes of all events, in the order of time.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
     pub(super) changes: Vec<(Millis, Change)>,
-    /// What happens when, in a word.
+    /// The events, each with its time and a word.
     pub(super) names: Vec<(Millis, &'static str)>,
-    /// Events after the end.
+    /// The number of events after the end.
     pub(super) late: usize,
 }
 
@@ -241,7 +241,7 @@ pub(super) fn changes(
 }
 
 impl EventPart {
-    /// What happens, if it is one thing.
+    /// The event's word, if it has one effect.
     fn name(&self) -> Option<&'static str> {
         let happenings = [
             ("partition", self.partition.is_some()),
@@ -263,7 +263,7 @@ impl EventPart {
 
     fn changes(self, census: &mut Census, setup: &Setup) -> Result<Vec<Change>, String> {
         let known = *census;
-        let each = |nodes: Nodes, change: fn(NodeId) -> Change| {
+        let each = |nodes: NodesPart, change: fn(NodeId) -> Change| {
             nodes.resolve(known).map(|nodes| nodes.into_iter().map(change).collect())
         };
         match self {
@@ -277,13 +277,13 @@ impl EventPart {
             Self { heal: Some(true), .. } => Ok(vec![Change::Heal]),
             Self { heal: Some(false), .. } => Err("heal is true, or it is left out".to_owned()),
             Self { reset: Some(way), .. } => pairs(&way.from, &way.to, known, Change::Reset),
-            Self { stall: Some(Stall { from, to, span }), .. } => {
+            Self { stall: Some(StallPart { from, to, span }), .. } => {
                 pairs(&from, &to, known, |from, to| Change::Stall { from, to, span: span.0 })
             }
             Self { crash: Some(nodes), .. } => each(nodes, Change::Crash),
             Self { start: Some(nodes), .. } => each(nodes, Change::Start),
             Self { leave: Some(nodes), .. } => each(nodes, Change::Leave),
-            Self { join: Some(Join { nodes, links }), .. } => {
+            Self { join: Some(JoinPart { nodes, links }), .. } => {
                 census.now = known.now.saturating_add(nodes);
                 if census.now > super::NODES_MAX {
                     return Err(format!("with {nodes} more there would be more than {} nodes", super::NODES_MAX));
@@ -297,10 +297,10 @@ impl EventPart {
     }
 }
 
-/// Every one of the first with every other of the second.
+/// Every pair of one of the first and another of the second.
 fn pairs(
-    one: &Nodes,
-    other: &Nodes,
+    one: &NodesPart,
+    other: &NodesPart,
     census: Census,
     change: impl Fn(NodeId, NodeId) -> Change,
 ) -> Result<Vec<Change>, String> {
@@ -313,7 +313,7 @@ fn pairs(
     Ok(pairs.map(|(one, other)| change(one, other)).collect())
 }
 
-impl Rate {
+impl HashRatePart {
     fn changes(self, census: Census, setup: &Setup) -> Result<Vec<Change>, String> {
         let times = match (self.times, self.share) {
             (Some(times), None) => times,
@@ -387,7 +387,7 @@ mod tests {
     fn nodes() {
         let census = Census { at_first: 10, now: 12 };
         let nodes = |text: &str| {
-            let nodes = Nodes::try_from(NodesText::Text(text.to_owned()))?.resolve(census)?;
+            let nodes = NodesPart::try_from(NodesText::Text(text.to_owned()))?.resolve(census)?;
             Ok::<_, String>(nodes.into_iter().map(|node| node.0).collect::<Vec<_>>())
         };
         let cases: [(&str, &[u32]); 7] = [
@@ -412,7 +412,7 @@ mod tests {
     fn groups_of_percents_leave_nobody_out() {
         for nodes in 1..50 {
             let census = Census { at_first: nodes, now: nodes };
-            let part = |from, to| Nodes(vec![Part::Percent(from, to)]).resolve(census).expect("they exist");
+            let part = |from, to| NodesPart(vec![NodesRange::Percent(from, to)]).resolve(census).expect("they exist");
             let all = [part(0, 33), part(33, 67), part(67, 100)].concat();
             assert_eq!(all.len(), nodes);
             assert!(all.is_sorted());

@@ -1,4 +1,4 @@
-//! Where nodes are, and how long messages take between those places: a matrix in a file beside the scenario, such as
+//! Regions of nodes, and the latencies between them: a matrix in a file beside the scenario, such as
 //!
 //! ```text
 //! region,  nodes, europe, america, asia   # one way, in milliseconds
@@ -7,20 +7,20 @@
 //! asia,       20,    120,      90,   25
 //! ```
 //!
-//! The first line names the regions. Below it each has its line, in the same order: its part of all nodes (of their sum), and
-//! the way to each region, the same in both directions. The first nodes are in the first region, and so on: the part
-//! `"0%-50%"` of them is europe. Those that join later are dealt out from the first on again.
+//! The first line names the regions. Below it each region has a line, in the same order: its part of all nodes (of
+//! their sum), and the latency to each region, symmetric. The first nodes are in the first region, and so on:
+//! `"0%-50%"` here is europe. NodesPart that join later are dealt out from the first region on again.
 
 use crate::sim::setup::Regions;
 
 /// The most regions.
 const REGIONS_MAX: usize = 256;
-/// The longest way: an hour in milliseconds.
+/// The greatest latency, in milliseconds: an hour.
 const LATENCY_MILLIS_MAX: u64 = 3_600_000;
-/// The largest part of the nodes.
+/// The greatest weight of a region.
 const WEIGHT_MAX: u64 = 1_000_000;
 
-/// The regions of so many nodes.
+/// The regions of `nodes` nodes.
 pub(super) fn parse(text: &str, nodes: usize) -> Result<Regions, String> {
     let mut lines = (1..).zip(text.lines()).map(|(number, line)| (number, cells(line)));
     let mut lines = lines.by_ref().filter(|(_, cells)| !cells.is_empty());
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str, nodes: usize) -> Result<Regions, String> {
         }
         let number = |cell: &&str, most: u64| match cell.parse() {
             Ok(value) if value <= most => Ok(value),
-            _ => Err(fail(format!("{cell:?} is no whole number up to {most}"))),
+            _ => Err(fail(format!("{cell:?} is not a whole number up to {most}"))),
         };
         weights.push(number(&cells[1], WEIGHT_MAX)?);
         let row: Result<Vec<u64>, String> = cells[2..].iter().map(|cell| number(cell, LATENCY_MILLIS_MAX)).collect();
@@ -62,13 +62,13 @@ pub(super) fn parse(text: &str, nodes: usize) -> Result<Regions, String> {
     Ok(Regions { of: places(&weights, all, nodes), latency_millis })
 }
 
-/// Without comments and blanks.
+/// The cells of a line, without comments and blanks.
 fn cells(line: &str) -> Vec<&str> {
     let line = line.split('#').next().unwrap_or_default().trim();
     if line.is_empty() { Vec::new() } else { line.split([',', ';']).map(str::trim).collect() }
 }
 
-/// The region of each node: as many in a row as belong to each.
+/// The region of each node, in runs as long as the weights say.
 fn places(weights: &[u64], all: u64, nodes: usize) -> Vec<usize> {
     let mut places = Vec::with_capacity(nodes);
     let mut sum = 0;
@@ -91,12 +91,12 @@ mod tests {
         assert_eq!(regions.of, [0, 0, 0, 0, 0, 0, 1, 1]);
         assert_eq!(regions.latency_millis, [[5, 80], [80, 9]]);
         for nodes in 1..30 {
-            assert_eq!(parse(MAP, nodes).expect("valid").of.len(), nodes, "everybody is somewhere");
+            assert_eq!(parse(MAP, nodes).expect("valid").of.len(), nodes, "every node has a region");
         }
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn errors_name_their_line() {
         let cases = [
             ("", "is empty"),
             ("name,nodes,a\n", "line 1: begin with region,nodes"),
@@ -105,8 +105,8 @@ mod tests {
             ("region,nodes,a\na,1,2\na,1,2\n", "line 3: there are more lines"),
             ("region,nodes,a\nb,1,2\n", "line 2: this is for a"),
             ("region,nodes,a\na,1\n", "line 2: this is for a"),
-            ("region,nodes,a\na,1,-2\n", "line 2: \"-2\" is no whole number up to 3600000"),
-            ("region,nodes,a\na,9999999,2\n", "line 2: \"9999999\" is no whole"),
+            ("region,nodes,a\na,1,-2\n", "line 2: \"-2\" is not a whole number up to 3600000"),
+            ("region,nodes,a\na,9999999,2\n", "line 2: \"9999999\" is not a whole"),
             ("region,nodes,a,b\na,1,2,3\nb,1,4,2\n", "b to a is 4 and back 3"),
             ("region,nodes,a\na,0,2\n", "all regions are empty"),
         ];

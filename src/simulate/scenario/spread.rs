@@ -1,6 +1,6 @@
-//! How something varies from one link to the next.
+//! Spreads: the variation of a quantity from one link to the next.
 //!
-//! A file has whole numbers, each as likely as the others, separated by commas, blanks or lines:
+//! A file has whole numbers with equal chances, separated by commas, blanks or lines:
 //!
 //! ```text
 //! ms        # a first line with letters is a heading
@@ -8,7 +8,7 @@
 //! 200       # Lima
 //! ```
 //!
-//! or, if its heading begins with `quantile`, one part (from 0 to 1) and the value that so many are below on each line,
+//! or, if its heading begins with `quantile`, on each line a part (from 0 to 1) and the value below which that part is,
 //! joined by straight lines:
 //!
 //! ```text
@@ -28,7 +28,7 @@ use crate::sim::random::{MILLION, Spread};
 
 /// The longest table, in bytes.
 const TABLE_BYTES_MAX: u64 = 4 << 20;
-/// The largest number in a spread: an hour in milliseconds is less, and so is a fast link in bytes by second.
+/// The largest number in a spread: more than an hour in milliseconds, and than the bytes per second of a fast link.
 const VALUE_MAX: u64 = 1 << 40;
 /// The largest deviation of a log-normal spread, in doublings.
 const DEVIATION_MAX: f64 = 8.0;
@@ -65,7 +65,7 @@ pub(super) struct Uniform {
 #[serde(deny_unknown_fields)]
 pub(super) struct LogNormal {
     median: u64,
-    /// In doublings.
+    /// The standard deviation, in doublings.
     deviation: f64,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct FilePart {
 }
 
 impl SpreadPart {
-    /// `field` is named in errors, `folder` is where a table's file is.
+    /// The spread. Errors name `field`; `folder` has the table's file.
     pub(super) fn spread(self, field: &str, folder: &Path) -> Result<Spread, String> {
         let fail = |problem: &str| Err(format!("links: {field}: {problem}"));
         let spread = match self {
@@ -118,7 +118,7 @@ impl SpreadPart {
     }
 }
 
-/// Parts that are none are left for [`Spread`] to refuse.
+/// Converts parts to millionths. Invalid parts are left for [`Spread`] to refuse.
 fn in_millionths(quantiles: Vec<(f64, u64)>) -> Vec<(u64, u64)> {
     quantiles.into_iter().map(|(part, value)| ((part * MILLION as f64).round() as u64, value)).collect()
 }
@@ -128,7 +128,7 @@ pub(super) fn read(file: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}; name a file beside the scenario");
     let metadata = fs::metadata(file).map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > TABLE_BYTES_MAX {
-        return Err(format!("is no file of at most {TABLE_BYTES_MAX} bytes"));
+        return Err(format!("is not a file of at most {TABLE_BYTES_MAX} bytes"));
     }
     fs::read_to_string(file).map_err(unreadable)
 }
@@ -144,7 +144,7 @@ fn parse_table(text: &str) -> Result<Spread, String> {
             continue;
         }
         for word in line.split([',', ';', ' ', '\t', '\r']).filter(|word| !word.is_empty()) {
-            values.push(word.parse().map_err(|_| format!("line {number}: {word:?} is no whole number"))?);
+            values.push(word.parse().map_err(|_| format!("line {number}: {word:?} is not a whole number"))?);
         }
     }
     Ok(Spread::Table(values))
@@ -159,7 +159,7 @@ fn parse_quantiles(text: &str) -> Result<Spread, String> {
             [] => {}
             [part, value] => match (part.parse(), value.parse()) {
                 (Ok(part), Ok(value)) => quantiles.push((part, value)),
-                _ => return Err(format!("line {number}: {line:?} is no part from 0 to 1 and a whole number")),
+                _ => return Err(format!("line {number}: {line:?} is not a part from 0 to 1 and a whole number")),
             },
             _ => return Err(format!("line {number}: write a part and a value, such as 0.5, 40")),
         }
@@ -177,11 +177,13 @@ mod tests {
             parse_table("latency (ms)\n12, 30\n# far away\n200 # Lima\n\n7;8\r\n"),
             Ok(Spread::Table(vec![12, 30, 200, 7, 8]))
         );
-        assert_eq!(parse_table("1\n2\nabc"), Err("line 3: \"abc\" is no whole number".to_owned()));
+        assert_eq!(parse_table("1\n2\nabc"), Err("line 3: \"abc\" is not a whole number".to_owned()));
         let quantiles = Spread::Quantiles(vec![(0, 5), (500_000, 40), (MILLION, 900)]);
         assert_eq!(parse_table("quantile,ms\n0, 5\n0.5;40 # half\n\n1 900\n"), Ok(quantiles));
         assert_eq!(parse_table("quantile\n0\n"), Err("line 2: write a part and a value, such as 0.5, 40".to_owned()));
-        assert!(parse_table("quantile\n0 x\n").is_err_and(|problem| problem.starts_with("line 2: \"0 x\" is no part")));
-        assert_eq!(parse_table("-1"), Err("line 1: \"-1\" is no whole number".to_owned()));
+        assert!(
+            parse_table("quantile\n0 x\n").is_err_and(|problem| problem.starts_with("line 2: \"0 x\" is not a part"))
+        );
+        assert_eq!(parse_table("-1"), Err("line 1: \"-1\" is not a whole number".to_owned()));
     }
 }

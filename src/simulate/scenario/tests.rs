@@ -17,7 +17,7 @@ fn setup(more: &str) -> Setup {
 }
 
 #[test]
-fn what_is_left_out_is_as_on_a_lan() {
+fn missing_fields_are_those_of_a_lan() {
     let scenario = with("").expect("valid");
     let lan = Setup::lan(12);
     assert_eq!((scenario.name.as_str(), scenario.description.as_str()), ("x", "Two lines."));
@@ -49,7 +49,7 @@ fn hash_rates_by_shares_and_by_rules() {
     assert_eq!(rates("miners = 500\nrule = \"equal\"").len(), 12, "no more than there are nodes");
     assert_eq!(rates("shares = []"), [0; 0]);
     assert_eq!(rates("shares = [0]"), [0]);
-    // Where the difficulty is fixed, a block takes what is wanted.
+    // With a fixed difficulty, the hash rate gives the wanted time between blocks.
     assert_eq!(setup("network.half_life = 0\nmining.shares = [1]").hash_rates, [4_096 * 360]);
 }
 
@@ -104,7 +104,7 @@ fn events_become_changes_in_the_order_of_time() {
 }
 
 #[test]
-fn links_of_regions_are_as_long_as_the_way() {
+fn links_between_regions_add_their_latency() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("map.csv"), "region,nodes,near,far\nnear,2,3,90\nfar,1,90,4\n").expect("written");
     let text = format!("{LEAST}links.regions = {{ file = \"map.csv\" }}\n");
@@ -145,9 +145,9 @@ fn a_share_of_the_hash_rate_leaves_the_sum_as_it_is() {
     assert_eq!(setup(more).changes, [rate(0, 144_000), rate(1, 72_000), rate(2, 144_000)]);
 }
 
-/// As far as the judge has to allow for it.
+/// The lead that the judge has to allow for.
 #[test]
-fn clocks_are_ahead_by_their_offset_and_what_they_gain() {
+fn clocks_are_ahead_by_offset_and_drift() {
     let ahead = |more: &str| with(more).expect(more).clocks_ahead();
     // 20 millionths of half an hour and ten minutes.
     assert_eq!(ahead(""), Millis(100 + 48));
@@ -156,7 +156,7 @@ fn clocks_are_ahead_by_their_offset_and_what_they_gain() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_one_line() {
+fn errors_are_one_line() {
     let cases: [(&str, &[&str]); 45] = [
         ("nodes = 3", &["line 8", "duplicate key"]),
         ("sed = 1", &["line 8", "unknown field `sed`", "`seed`"]),
@@ -207,7 +207,7 @@ fn what_is_wrong_is_said_in_one_line() {
         ("[[adversaries]]\nnodes = 1\nkind = \"spam\"\nfloods = []", &["floods: name at least one"]),
         (
             "adversaries = [{ nodes = 1, kind = \"liar\" }, { nodes = 1, kind = \"spam\" }]",
-            &["line 8: adversary: node 1 is one already"],
+            &["line 8: adversary: node 1 is an adversary already"],
         ),
     ];
     for (more, words) in cases {
@@ -221,15 +221,15 @@ fn what_is_wrong_is_said_in_one_line() {
 }
 
 #[test]
-fn times_that_no_run_takes() {
+fn runs_have_a_range_of_hours() {
     for hours in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.0001, 9_000.0] {
         let problem = parse(LEAST, Path::new("."), Overrides { hours: Some(hours), ..Overrides::default() });
-        assert!(problem.is_err_and(|problem| problem.contains("is no time to run")), "{hours}");
+        assert!(problem.is_err_and(|problem| problem.contains("is out of range")), "{hours}");
     }
 }
 
 #[test]
-fn every_shipped_scenario_says_what_it_is() {
+fn every_shipped_scenario_has_a_description() {
     for name in shipped::NAMES {
         let scenario = Scenario::load(name, Overrides::default()).expect(name);
         assert_eq!(scenario.name, name);
