@@ -1,36 +1,36 @@
 //! The node's brain: events in, effects out.
 //!
-//! [`Engine::handle`] takes in one event and says what is to be done. It never blocks and never fails, does no I/O,
-//! reads no clock, starts no thread and draws no random number: the same events at the same times give the same
-//! effects. A peer's misbehaviour is data here, not an error.
+//! [`Engine::handle`] takes one event and returns effects. It never blocks and never fails, does no I/O, reads no
+//! clock, starts no thread and draws no random number: the same events at the same times give the same effects. A
+//! peer's misbehaviour is data here, not an error.
 //!
-//! After each event the same steps run: move the best chain along, give verdicts, ask peers for what is wanted and
-//! not in flight, keep the miner at what is worth mining. What is wanted is always derived from the state, so nothing
-//! depends on remembering to ask.
+//! After each event the same steps run: move the best chain along, send verdicts, request wanted data that is not in
+//! flight, keep the miner on the best template. The wanted data is always derived from the state, so nothing depends on
+//! remembering to ask.
 //!
-//! | module | what it decides |
+//! | module | subject |
 //! | --- | --- |
-//! | [`event`] | nothing: the vocabulary between the engine and the world |
+//! | [`event`] | the vocabulary between the engine and the world |
 //! | `header_tree` | the tree of all valid headers |
-//! | `chain`, `bodies` | which chain is the best, and how to get there |
-//! | `orphans` | what becomes of blocks that come too soon |
-//! | [`mempool`] | which transactions wait, and which are mined first |
-//! | `peers` | what peers may send, and when they are cut off |
-//! | [`pace`] | how long a peer is waited for, and how much it is asked for at once |
-//! | `sync` | what to ask, whom, and when to give up |
-//! | `gossip` | what is passed on |
-//! | `bundles` | the same for transactions, and what is told of together |
-//! | `compact` | how a block is put together that is announced without its transactions |
-//! | `serve` | what peers are answered |
-//! | `mining` | what the miner searches for |
-//! | `release` | what waits for the disk |
-//! | `rollback` | what becomes of transactions whose blocks left the best chain |
-//! | `checkpoint` | how a chain is turned down that leaves out the checkpoint |
-//! | `bounds` | nothing: the bound of every container, and how full it is |
-//! | `command` | what the node's own user is answered |
+//! | `chain`, `bodies` | the best chain, and the way to a better one |
+//! | `orphans` | blocks that come too soon |
+//! | [`mempool`] | pending transactions, and the order in which they are mined |
+//! | `peers` | budgets and faults of peers |
+//! | [`pace`] | timeouts and request sizes, by the measured speed of a peer |
+//! | `sync` | requests to peers, and their timeouts |
+//! | `gossip` | verdicts on blocks, and their announcement |
+//! | `bundles` | the same for transactions, which travel in bundles |
+//! | `compact` | reconstruction of blocks that are announced without their transactions |
+//! | `serve` | answers to peers' requests |
+//! | `mining` | the template for the miner |
+//! | `release` | effects that wait for the disk |
+//! | `rollback` | transactions whose blocks left the best chain |
+//! | `checkpoint` | refusal of chains that leave out the checkpoint |
+//! | `bounds` | the bound of every container, and how full it is |
+//! | `command`, `submit` | answers to the node's own user |
 //! | [`view`] | the snapshot that readers see |
 //!
-//! Every container is bounded: the constants next to them say by how much, and what is given up first.
+//! Every container is bounded: the constants next to them give the bound and the eviction.
 
 mod bodies;
 mod bounds;
@@ -79,25 +79,25 @@ use release::Gate;
 use submit::Submitted;
 use view::PeerView;
 
-/// How long the engine may go without being called.
+/// The longest time between two calls of the engine.
 const TICK_INTERVAL: Millis = Millis(2_000);
 
-/// What an engine is made with.
+/// The configuration of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// The network.
+    /// The parameters of the network, and its genesis block.
     pub network: Arc<Network>,
     /// The node's own account.
     pub account: Address,
-    /// What the node calls itself.
+    /// The node's nickname.
     pub nickname: String,
-    /// Random bytes, for what peers must not be able to predict.
+    /// Random bytes, for decisions that peers must not be able to predict.
     pub seed: [u8; 32],
-    /// When to mine from the start.
+    /// The mining mode at the start.
     pub mining: MiningMode,
 }
 
-/// Something that is being checked.
+/// A check under way.
 #[derive(Debug)]
 enum Check {
     Offered {
@@ -113,7 +113,7 @@ enum Check {
     Transactions {
         origins: Vec<Origin>,
     },
-    /// What a block lacked that is being put together.
+    /// Transactions that a block under reconstruction lacked.
     Pulled,
 }
 
@@ -135,28 +135,28 @@ pub struct Engine {
     whole_bytes_max: usize,
     resolving: Vec<command::Resolving>,
     refused_tips: checkpoint::RefusedTips,
-    /// What the checker pool is at, by the key of the effect.
+    /// The checks under way, by the key of the effect.
     checks: BTreeMap<Key, Check>,
     unchecked: Unchecked,
-    /// Bundles of peers whose transactions are not all judged yet.
+    /// Peers' bundles whose transactions are not all judged yet.
     judged: BTreeMap<Ticket, OpenBundle>,
-    /// Transactions that peers are about to be told of.
+    /// Transactions that are about to be announced.
     outbox: Outbox,
     awaiting_verdict: Vec<(PeerKey, Ticket, BlockRef)>,
-    /// Blocks of the node's user that were not connected yet.
+    /// Submitted blocks that are not connected yet.
     submitted: Submitted,
     /// Blocks that were mined here and are not connected yet. The oldest are forgotten first.
     mined_here: VecDeque<BlockId>,
     loading: Option<Key>,
     last_key: u64,
     writes: Vec<Write>,
-    /// What waits for the disk.
+    /// The effects that wait for the disk.
     gate: Gate,
-    /// For peers and for the user, at the end of the call. Each publication with the batch that it waits for.
+    /// Messages for peers, sent at the end of the call, each with the batch that it waits for.
     publications: Vec<(u64, event::Gossip)>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
-    /// Accounts with something in the pool that changed since that was brought up to date.
+    /// Accounts with pending transactions that changed since the pool was last updated.
     changed_accounts: BTreeSet<Address>,
     /// Commands, and requests for headers, that wait for the end of a reorganisation. The shell bounds the commands.
     deferred: Vec<Event>,
@@ -165,14 +165,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that goes on from what was stored.
+    /// An engine that continues from the stored state.
     pub fn new(config: EngineConfig, stored: Stored) -> Self {
         let hash_key = u64::from_le_bytes(*config.seed.first_chunk().expect("32 bytes hold 8"));
         let chain = Chain::new(config.network.clone(), config.account, &stored, hash_key);
         let mut mempool = Mempool::default();
         let mut refused = Vec::new();
-        // In the order of nonces, since a reorganisation stores older transactions after newer ones, and the pool bounds
-        // how far a nonce may be ahead.
+        // In the order of nonces, since a reorganisation stores older transactions after newer ones, and the pool
+        // bounds how far a nonce may be ahead.
         let recall = |signed| CheckedTransaction::recall(signed, &config.network);
         let mut pending: Vec<_> = stored.pending.into_iter().map(recall).collect();
         pending.sort_by_key(|transaction| transaction.signed().transaction.nonce);
@@ -221,9 +221,9 @@ impl Engine {
         engine
     }
 
-    /// Takes in one event, and adds to `effects` what is to be done, in order.
+    /// Processes one event, and appends the resulting effects in order.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) -> Wake {
-        // Nothing that these say changes what peers are to be asked.
+        // These events do not change what peers are to be asked.
         let is_quiet = matches!(
             event,
             Event::Gossip { gossip: event::Gossip::Transactions(_), .. }
@@ -247,7 +247,7 @@ impl Engine {
         self.check_transactions(effects);
         self.plan(is_quiet, now, effects);
         let unfinished = self.advance(effects);
-        // Before what was deferred is routed: that has not had its chance yet.
+        // Before deferred events are routed, since their blocks have not had their chance yet.
         self.settle_submitted();
         if !self.chain.is_reorganising() {
             for event in std::mem::take(&mut self.deferred) {
@@ -316,7 +316,7 @@ impl Engine {
         self.note_resolved(peer);
     }
 
-    /// Moves the best chain along, and everything that follows it. Whether there is more to do at once.
+    /// Moves the best chain along, with everything that depends on it. Returns whether there is more to do at once.
     fn advance(&mut self, effects: &mut Vec<Effect>) -> bool {
         let tip_before = self.chain.tip();
         let progress = self.chain.advance();
@@ -336,9 +336,9 @@ impl Engine {
         let tip = self.chain.tip();
         if tip != tip_before {
             self.refused.clear();
-            // What comes next may need somebody.
+            // The next blocks may have to be requested.
             self.choose_goal();
-            // What came by gossip goes on by its verdict.
+            // A gossiped block is forwarded by its verdict.
             let passed_on = self.awaiting_verdict.iter().any(|(_, _, block)| *block == tip);
             if !passed_on && !self.is_far_behind() {
                 self.announcer.want();
@@ -352,8 +352,8 @@ impl Engine {
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
             self.drop_condemned_peers(violation, effects);
         }
-        // Between two chains there is no state to bring the pool up to date with. Nothing is admitted there, so whoever has
-        // nothing in the pool now has nothing there then.
+        // Between two chains there is no state for the pool. Nothing is admitted then, so an account without pending
+        // transactions now has none then.
         if self.chain.is_reorganising() {
             let changed = progress.changed_accounts().filter(|address| self.mempool.has_any_from(address));
             return self.changed_accounts.extend(changed);
@@ -381,7 +381,7 @@ impl Engine {
         self.answers.push((ticket, answer));
     }
 
-    /// Spreads something when the own transactions that it shows, if any, are durable up to this batch.
+    /// Publishes a message once its own transactions, if any, are durable up to this batch.
     fn publish(&mut self, gossip: event::Gossip, after: u64) {
         self.publications.push((after, gossip));
     }
@@ -395,13 +395,13 @@ impl Engine {
         Key(self.last_key)
     }
 
-    /// Emits what is to be written as one batch, then what peers and the user are told.
+    /// Emits the writes as one batch, then the messages for peers and the user.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
         self.flush_writes(effects);
         for (after, gossip) in std::mem::take(&mut self.publications) {
             self.gate.emit_after(after, PeerEffect::Publish(gossip), effects);
         }
-        // Whoever waits for an answer has then heard of all that led to it.
+        // A user who waits for an answer has then heard of everything that led to it.
         effects.extend(self.notices.drain(..).map(|notice| UserEffect::Notify(notice).into()));
         for (ticket, answer) in std::mem::take(&mut self.answers) {
             let after = self.gate.batch_of_answer(&answer);
@@ -425,8 +425,8 @@ impl Engine {
         deadlines.into_iter().chain(announced).chain(asked).flatten().min().expect("one of them is always there")
     }
 
-    /// The state for readers. Made anew only when something was handled since the last call. In the middle of a
-    /// reorganisation it stays as it was before.
+    /// The state for readers, renewed only if an event was handled since the last call. During a reorganisation it
+    /// stays as it was before.
     pub fn view(&mut self) -> Arc<View> {
         let kept = self.view.clone().filter(|_| !self.view_is_old || self.chain.is_reorganising());
         let view = kept.unwrap_or_else(|| Arc::new(self.make_view()));
@@ -440,7 +440,7 @@ impl Engine {
         let tree = self.chain.tree();
         let peers = self.peers.iter().map(|(peer, session)| PeerView {
             peer,
-            // A block that it has sent since may be above the one it told of.
+            // A block that the peer has sent since may be above its reported tip.
             height: session.status.as_ref().map(|status| status.height).max(session.best.map(|best| tree.height(best))),
             nickname: session.status.as_ref().map(quipu_protocol::Status::nickname).unwrap_or_default(),
             clock_offset_millis: session.clock_offset_millis,
@@ -460,24 +460,24 @@ impl Engine {
         }
     }
 
-    /// Whether something is done or told when the last batches are durable.
+    /// Whether effects are held until the last batches are durable.
     pub fn awaits_disk(&self) -> bool {
         self.gate.held() > 0
     }
 
-    /// How many bytes of encoded blocks, with what undoes them, are kept in memory beside the store: less than the default
-    /// where many engines share one memory. It only changes how often [`Effect::Load`] asks for some.
+    /// Sets the bytes of encoded blocks, with their deltas, that are cached beside the store: less than the default
+    /// where many engines share one memory. It only affects how often [`Effect::Load`] asks for blocks.
     pub fn set_cached_bytes_max(&mut self, bytes_max: usize) {
         self.chain.set_cached_bytes_max(bytes_max);
     }
 
-    /// How long a block may be that is announced whole, in bytes: less than the default where blocks are short and the other way
-    /// is to be seen.
+    /// Sets the longest block that is announced whole, in bytes: less than the default in tests of compact
+    /// announcements.
     pub fn set_whole_bytes_max(&mut self, bytes_max: usize) {
         self.whole_bytes_max = bytes_max;
     }
 
-    /// All accounts after the tip; in the middle of a reorganisation, after a block on the way.
+    /// All accounts after the tip; during a reorganisation, after a block on the way.
     pub fn ledger(&self) -> &Ledger {
         self.chain.ledger()
     }

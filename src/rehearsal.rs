@@ -31,7 +31,7 @@ use crate::node::wallet::password::Sources;
 use crate::node::wallet::{WalletError, Wallets};
 use crate::protocol::hash::tagged_hash;
 use crate::protocol::{Account, Millis, Network};
-use crate::sim::clock::{self, Clock};
+use crate::sim::clock::{self, WallClock};
 use crate::sim::event_log::LogEntry;
 use crate::sim::id::NodeId;
 use crate::sim::miner::HashRate;
@@ -92,7 +92,7 @@ impl Rehearsal {
     pub fn add(&mut self, name: &str, folder: &Path, files: &Path, passwords: Sources) -> NodeId {
         let node = self.world.add_named_node(name);
         let start = self.world.network().parameters().genesis_time + CLOCK_START;
-        self.world.set_clock(node, Clock { offset_millis: start.signed_since(clock::START), drift_ppm: 0 });
+        self.world.set_clock(node, WallClock { offset_millis: start.signed_since(clock::START), drift_ppm: 0 });
         self.world.set_hash_rate(node, HashRate::PerHour(HASHES_PER_SECOND * 3600));
         self.players.push(Player {
             name: name.to_owned(),

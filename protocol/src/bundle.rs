@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn no_transaction_and_too_many_are_no_bundle() {
+    fn bundles_are_neither_empty_nor_too_long() {
         for (count, is_bundle) in
             [(0, false), (1, true), (BUNDLE_TRANSACTIONS_MAX, true), (BUNDLE_TRANSACTIONS_MAX + 1, false)]
         {

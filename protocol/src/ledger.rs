@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_spends_what_is_not_there() {
+    fn nobody_spends_missing_coins() {
         let world = world(1000);
         assert!(world.connect(COIN + 1, vec![world.transfer(0, OTHER, 999, 1)]).is_ok());
         assert_eq!(world.connect(COIN + 1, vec![world.transfer(0, OTHER, 1000, 1)]), Err(16));

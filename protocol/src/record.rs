@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exactly_an_envelope_is_text() {
+    fn anything_but_an_exact_envelope_is_text() {
         let bomb = format!(r#"{{"quipu":1,"json":{}{}}}"#, "[".repeat(2000), "]".repeat(2000));
         let deeper = format!(r#"{{"quipu":1,"json":{}{}}}"#, "[".repeat(65), "]".repeat(65));
         let upper = format!(r#"{{"quipu":1,"file":{{"sha256":"{}","name":"x","size":3}}}}"#, HASH.to_uppercase());
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_refused() {
+    fn impossible_records_are_refused() {
         let deep = |levels: usize| json(&("[".repeat(levels) + &"]".repeat(levels)));
         let many: Vec<_> = (0..9).map(|n| n.to_string()).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();

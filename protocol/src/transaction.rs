@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_can_be_read_again() {
+    fn signing_bytes_can_be_decoded() {
         let (genesis, transaction) = (BlockId([7; 32]), record(b"data").transaction);
         let bytes = transaction.signing_bytes(&genesis);
         assert_eq!(Transaction::from_signing_bytes(&bytes), Ok((genesis, transaction)));

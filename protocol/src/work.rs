@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target() {
+    fn invalid_targets() {
         // Zero, a sign, a short mantissa, too many bits, below 2^160.
         for compact in [0, 0x1d00_0000, 0x1d80_ffff, 0x1e00_00ff, 0x2200_ffff, 0x2101_0000, 0x1500_ffff, 0xffff_ffff] {
             assert_eq!(Target(compact).expand(), None, "{compact:#x}");

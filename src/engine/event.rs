@@ -1,4 +1,4 @@
-//! What the engine is told and what it asks for. All of the engine's contact with the world is in this file.
+//! The vocabulary of the engine: events in, effects out. All of its contact with the world is in this file.
 
 mod user;
 
@@ -16,46 +16,46 @@ pub use user::{
 /// The time, read by the shell just before it calls the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// Since the shell started. Never goes back; timeouts are measured on it.
+    /// The time since the shell started. Never goes back; timeouts are measured on it.
     pub elapsed: Millis,
-    /// What the wall clock says. Blocks are judged by it.
+    /// The wall clock's time. Blocks are judged by it.
     pub unix: UnixMillis,
 }
 
-/// When the engine wants to be called next, whatever happens.
+/// The time at which the engine wants to be called next, whatever happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// At once: work was cut up and there is more. Handle what waits in the queues in between.
+    /// At once: there is more to do. Handle the events in the queues in between.
     Now,
     /// With an [`Event::Tick`] at this point of [`Now::elapsed`].
     At(Millis),
 }
 
-/// One session with one peer. Never used again, so that a late event can't hit another session.
+/// One session with one peer. Never reused, so that a late event cannot hit another session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerKey(pub u64);
 
-/// Chosen by the shell for something that waits for an effect: a gossip message for its verdict, a peer's request
-/// for its reply, a command for its answer.
+/// A number that the shell chooses for something that waits for an effect: a gossip message for its verdict, a peer's
+/// request for its reply, a command for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// Chosen by the engine for something it asked for: a request to a peer, a check, a load, a template.
+/// A number that the engine chooses for something it requested: an answer of a peer, a check, a load, a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub u64);
 
-/// What is spread by gossip.
+/// A message that spreads by gossip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gossip {
-    /// A new block, all of it.
+    /// A new block, whole.
     Block(Box<Block>),
-    /// A new block, for whoever knows its transactions.
+    /// A new block, for peers that have most of its transactions.
     Compact(Box<CompactBlock>),
-    /// Transactions that wait to be mined.
+    /// Transactions to be mined.
     Transactions(Bundle),
 }
 
-/// Something happened.
+/// An input of the engine.
 #[derive(Debug)]
 pub enum Event {
     /// A peer speaks our protocols on our network, and a message published from now on reaches it.
@@ -65,84 +65,84 @@ pub enum Event {
     },
     /// A session is over; nothing more comes from it.
     PeerDisconnected {
-        /// Which.
+        /// The ended session.
         peer: PeerKey,
     },
-    /// A gossip message that decoded. Must get one [`PeerEffect::Verdict`].
+    /// A decoded gossip message. Must get one [`PeerEffect::Verdict`].
     Gossip {
-        /// Who passed it on, not necessarily who made it.
+        /// The session that forwarded it; its author may be another node.
         peer: PeerKey,
-        /// For the verdict.
+        /// The ticket for the verdict.
         ticket: Ticket,
-        /// What it said.
+        /// The message.
         gossip: Gossip,
     },
-    /// The shell saw bytes that no honest peer sends.
+    /// The shell received bytes that no honest peer sends.
     Misbehaved {
-        /// Who sent them.
+        /// The session that sent them.
         peer: PeerKey,
-        /// What was wrong.
+        /// The fault.
         fault: Fault,
     },
-    /// A peer asks. Must get one [`PeerEffect::Reply`] or [`LoadEffect::Serve`].
+    /// A request of a peer. Must get one [`PeerEffect::Reply`] or [`LoadEffect::Serve`].
     Request {
-        /// Who asks.
+        /// The asking session.
         peer: PeerKey,
-        /// For the reply.
+        /// The ticket for the reply.
         ticket: Ticket,
-        /// What it wants.
+        /// The request.
         request: Request,
     },
-    /// The answer to a [`PeerEffect::Ask`], or none.
+    /// The answer to a [`PeerEffect::Ask`], or the failure to get one.
     Response {
-        /// Who was asked.
+        /// The asked session.
         peer: PeerKey,
-        /// As in the effect.
+        /// The key of the effect.
         key: Key,
-        /// What came back.
+        /// The response.
         result: Result<Response, RequestFailure>,
     },
     /// The result of a [`CheckEffect::Blocks`], one for each block in the same order.
     BlocksChecked {
-        /// As in the effect.
+        /// The key of the effect.
         key: Key,
-        /// What the rules without state say.
+        /// The results of the rules without state.
         results: Vec<Result<CheckedBlock, Violation>>,
     },
     /// The result of a [`CheckEffect::Transactions`], one for each in the same order.
     TransactionsChecked {
-        /// As in the effect.
+        /// The key of the effect.
         key: Key,
-        /// What the rules without state say.
+        /// The results of the rules without state.
         results: Vec<Result<CheckedTransaction, Violation>>,
     },
     /// The result of a [`LoadEffect::Blocks`], one for each place in the same order.
     Loaded {
-        /// As in the effect.
+        /// The key of the effect.
         key: Key,
-        /// The blocks, with what undoes them if they are connected.
+        /// The blocks, with their deltas if they are connected.
         blocks: Vec<LoadedBlock>,
     },
-    /// Everything up to and including this batch survives a crash.
+    /// All batches up to this one survive a crash.
     Persisted {
-        /// [`Batch::sequence`].
+        /// The number of the batch, [`Batch::sequence`].
         sequence: u64,
     },
     /// A nonce that meets the target of [`MineEffect::Search`].
     Mined {
-        /// As in the effect.
+        /// The key of the effect.
         key: Key,
         /// The nonce.
         nonce: u64,
     },
-    /// The node's own user wants something. Must get one [`UserEffect::Answer`].
+    /// A command of the node's own user. Must get one [`UserEffect::Answer`].
     Command {
-        /// For the answer.
+        /// The ticket for the answer.
         ticket: Ticket,
-        /// What.
+        /// The command.
         command: Command,
     },
-    /// How fast the miner threads have been, in hashes per second, zero when they rest.
+    /// The speed of the miner threads, in hashes per second, zero when they rest.
     HashRate(u64),
     /// Time has passed.
     Tick,
@@ -153,60 +153,60 @@ pub enum Event {
 pub struct LoadedBlock {
     /// The block as it was checked before it was stored.
     pub block: Arc<CheckedBlock>,
-    /// What connecting it changed, if it is on the best chain on disk.
+    /// The effect of connecting it, if it is on the best chain on disk.
     pub delta: Option<Arc<Delta>>,
 }
 
-/// Why no response came.
+/// The reason why no response came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestFailure {
     /// The connection is gone, or the request could not be sent.
     Unreachable,
     /// The peer did not answer in time.
     Timeout,
-    /// The peer answered with bytes that are no response.
+    /// The peer answered with bytes that are not a response.
     Malformed,
 }
 
-/// What a peer did wrong.
+/// A peer's misbehaviour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Bytes that are no message.
+    /// Bytes that are not a message.
     Malformed,
     /// A block or a transaction that breaks a rule.
     Invalid(Violation),
-    /// An answer to another question than was asked.
+    /// An answer to another question than the one asked.
     WrongAnswer,
     /// No answer, again and again.
     Silent,
-    /// More than its share.
+    /// More messages than its budget.
     Flood,
 }
 
-/// Something to be done by the shell, grouped by the part of the shell that does it.
+/// An output of the engine, grouped by the part of the shell that carries it out.
 ///
-/// Each is carried out at once, in the order in which they are emitted: what must wait for the disk is held back by the
-/// engine (see `release`) and emitted when its time has come.
+/// The shell carries out each effect at once, in the order of emission: effects that must wait for the disk are held
+/// back by the engine (see `release`) and emitted when their time has come.
 #[derive(Debug)]
 pub enum Effect {
-    /// For the network.
+    /// A task for the network.
     Peer(PeerEffect),
-    /// For whoever writes the store.
+    /// A task for the writer of the store.
     Store(StoreEffect),
-    /// For whoever reads the store.
+    /// A task for the reader of the store.
     Load(LoadEffect),
-    /// For the checker pool.
+    /// A task for the checker pool.
     Check(CheckEffect),
-    /// For the miner.
+    /// A task for the miner.
     Mine(MineEffect),
-    /// For the node's own user.
+    /// A message for the node's own user.
     User(UserEffect),
 }
 
-/// What the network is to do.
+/// A task for the network.
 #[derive(Debug)]
 pub enum PeerEffect {
-    /// Spread this to all peers.
+    /// Publish this to all peers.
     Publish(Gossip),
     /// Decide on a gossip message.
     Verdict {
@@ -214,14 +214,14 @@ pub enum PeerEffect {
         peer: PeerKey,
         /// The ticket of the event.
         ticket: Ticket,
-        /// Whether the message is passed on.
+        /// Whether the message is forwarded.
         verdict: Verdict,
     },
     /// Ask a peer. Gets one [`Event::Response`], unless the peer disconnects.
     Ask {
         /// The session to ask.
         peer: PeerKey,
-        /// For the response.
+        /// The key for the response.
         key: Key,
         /// The question.
         request: Request,
@@ -237,86 +237,86 @@ pub enum PeerEffect {
     Close {
         /// The session.
         peer: PeerKey,
-        /// What the peer did.
+        /// The fault that ends it.
         fault: Fault,
-        /// How long the peer may not come back.
+        /// The time for which the peer may not come back.
         ban: Millis,
     },
 }
 
-/// What whoever writes the store is to do.
+/// A task for the writer of the store.
 #[derive(Debug)]
 pub enum StoreEffect {
-    /// Write this, all of it or nothing. Gets one [`Event::Persisted`], perhaps together with later ones. Nobody waits for
-    /// it unless [`StoreEffect::Sync`] follows, so it may be gathered with others for a moment.
+    /// Write this batch, whole or not at all. Gets one [`Event::Persisted`], perhaps together with later ones. Nobody
+    /// waits for it unless [`StoreEffect::Sync`] follows, so it may be gathered with others for a moment.
     Persist(Batch),
-    /// Somebody waits: write now all that was given.
+    /// Write everything now: somebody waits for it.
     Sync,
 }
 
-/// What whoever reads the store is to do. All that is read here was persisted.
+/// A task for the reader of the store. Everything it reads was persisted.
 #[derive(Debug)]
 pub enum LoadEffect {
     /// Read blocks for the engine. Gets one [`Event::Loaded`].
     Blocks {
-        /// For the result.
+        /// The key for the result.
         key: Key,
-        /// The blocks.
+        /// The places of the blocks.
         places: Vec<Place>,
     },
-    /// Answer a peer's request for blocks with these, as many as fit into a response.
+    /// Answer a peer's request with these blocks, as many as fit into a response.
     Serve {
         /// The ticket of the event.
         ticket: Ticket,
-        /// The blocks.
+        /// The places of the blocks.
         places: Vec<Place>,
     },
 }
 
-/// The rules that need no state are to be applied.
+/// Values to check against the rules without state.
 #[derive(Debug)]
 pub enum CheckEffect {
-    /// To blocks. Gets one [`Event::BlocksChecked`].
+    /// Check blocks. Gets one [`Event::BlocksChecked`].
     Blocks {
-        /// For the result.
+        /// The key for the result.
         key: Key,
         /// The blocks.
         blocks: Vec<Block>,
     },
-    /// To transactions. Gets one [`Event::TransactionsChecked`].
+    /// Check transactions. Gets one [`Event::TransactionsChecked`].
     Transactions {
-        /// For the result.
+        /// The key for the result.
         key: Key,
         /// The transactions.
         transactions: Vec<SignedTransaction>,
     },
 }
 
-/// What the miner is to do.
+/// A task for the miner.
 #[derive(Debug)]
 pub enum MineEffect {
     /// Search a nonce for this header, instead of for any before. Gets an [`Event::Mined`] if one is found.
     Search {
-        /// For the result.
+        /// The key for the result.
         key: Key,
-        /// The header; its nonce is to be replaced.
+        /// The header, whose nonce is to be replaced.
         header: Header,
     },
     /// Stop searching.
     Stop,
 }
 
-/// What the node's own user is to be told.
+/// A message for the node's own user.
 #[derive(Debug)]
 pub enum UserEffect {
-    /// The answer to a command. All that it acknowledges is durable.
+    /// The answer to a command. Everything that it acknowledges is durable.
     Answer {
         /// The ticket of the event.
         ticket: Ticket,
         /// The answer.
         answer: Result<Answer, CommandError>,
     },
-    /// Something that has happened. It may not be durable yet; peers give it back after a crash.
+    /// A notice. Its subject may not be durable yet; peers give it back after a crash.
     Notify(Notice),
 }
 
@@ -338,79 +338,79 @@ into_effect!(
     User(UserEffect)
 );
 
-/// What to do with a gossip message.
+/// The verdict on a gossip message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Pass it on.
+    /// Forward it.
     Accept,
     /// Drop it; nobody is to blame.
     Ignore,
-    /// Drop it and remember who sent it.
+    /// Drop it and blame the sender.
     Reject,
 }
 
-/// Where a block is in the store: rows are in the order of heights.
+/// The place of a block in the store, whose rows are in the order of heights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// Its height.
+    /// The block's height.
     pub height: Height,
-    /// Its id.
+    /// The block's id.
     pub id: BlockId,
 }
 
 /// Writes that become durable together, numbered from 1 without gaps.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Its number.
+    /// The batch's number.
     pub sequence: u64,
-    /// In this order.
+    /// The writes, to be applied in this order.
     pub writes: Vec<Write>,
 }
 
-/// One change of what is stored.
+/// One change of the store.
 #[derive(Debug, Clone)]
 pub enum Write {
     /// A checked block, not connected yet.
     Block(Arc<CheckedBlock>),
-    /// The block at `place` is the new tip; the accounts change by `delta`, which is kept to undo it.
+    /// The block at `place` is the new tip; the accounts change by `delta`, which is kept for reverting it.
     Connect {
-        /// Which.
+        /// The connected block.
         place: Place,
-        /// What it changes.
+        /// Its effect on the accounts.
         delta: Arc<Delta>,
     },
-    /// The tip at `place` is taken off the best chain again, and `delta` undone.
+    /// The tip at `place` leaves the best chain, and `delta` is reverted.
     Disconnect {
-        /// Which.
+        /// The disconnected block.
         place: Place,
-        /// What it had changed.
+        /// The effect that is reverted.
         delta: Arc<Delta>,
     },
-    /// The block at `place` breaks a rule: never again.
+    /// The block at `place` breaks a rule, and is never tried again.
     Condemn {
-        /// Which.
+        /// The invalid block.
         place: Place,
     },
-    /// A transaction that must not be forgotten.
+    /// A pending transaction that must survive restarts.
     PutPending(CheckedTransaction),
     /// A transaction that was mined, replaced or given up.
     DropPending(TransactionId),
-    /// The block of the best chain that must never be left, instead of any before; `None`: there is none any more.
+    /// The new checkpoint; `None` removes it.
     Checkpoint(Option<Place>),
 }
 
-/// What the store gives back at a start.
+/// The stored state at startup.
 #[derive(Debug, Default)]
 pub struct Stored {
-    /// All stored headers but genesis, in the order of heights, with whether they are condemned.
+    /// All stored headers except genesis, in the order of heights.
     pub headers: Vec<StoredHeader>,
     /// The tip of the best chain; `None`: genesis.
     pub tip: Option<BlockId>,
     /// All accounts at the tip.
     pub accounts: Vec<(Address, Account)>,
-    /// Transactions put and not dropped.
+    /// The pending transactions.
     pub pending: Vec<SignedTransaction>,
-    /// The block of the best chain that must never be left.
+    /// The checkpoint, on the best chain.
     pub checkpoint: Option<Place>,
 }
 

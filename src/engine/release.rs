@@ -1,16 +1,16 @@
-//! The durability gate: effects that must not be seen before a batch is durable are held here until it is.
+//! The durability gate: it holds effects that must not be seen before a batch is durable.
 //!
-//! | held | until | else a crash |
+//! | held effect | until | risk in a crash |
 //! | --- | --- | --- |
-//! | the answer to a command that changed something | all that was emitted before is durable | takes back what was acknowledged |
-//! | whatever shows peers a transaction of the node's own user: gossip, a block that holds it, a reply | that transaction is durable | lets the node sign another one with the same nonce |
-//! | reading blocks from the store | they are written | finds nothing to read |
+//! | the answer to a command that changed something | all earlier batches are durable | an acknowledged change is lost |
+//! | gossip, a block or a reply with an own transaction | that transaction is durable | its nonce is used twice |
+//! | reading blocks from the store | they are written | the blocks are not found |
 //!
-//! Nothing else waits. Blocks of peers are shown, announced and built upon before they are on the disk, and so is a block that
-//! was mined here: a crash loses only what the network gives back.
+//! Nothing else waits. Peers' blocks are shown, announced and built upon before they are on the disk, and so is a block
+//! that was mined here: a crash loses only data that the network gives back.
 //!
-//! The engine emits no effect before its time, so the shell carries each out at once: what the simulator runs is what the
-//! node runs. The store may gather batches for which nobody waits; [`StoreEffect::Sync`] says that somebody does.
+//! The engine emits no effect before its time, so the shell carries out each at once: the simulator and the node run
+//! the same gate. The store may gather batches for which nobody waits; [`StoreEffect::Sync`] says that somebody does.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,31 +18,31 @@ use quipu_protocol::TransactionId;
 
 use super::event::{Answer, Batch, CommandError, Effect, StoreEffect, Write};
 
-/// Batches that the store may gather, and their encoded blocks in bytes. Beyond that it is asked to write: more gain nothing, and
-/// the engine would have to stop fetching blocks.
+/// Batches that the store may gather, and their encoded blocks in bytes. Beyond that it is asked to write: gathering
+/// more gains nothing, and the engine would have to stop fetching blocks.
 const GATHERED_BATCHES_MAX: usize = 64;
 const GATHERED_BYTES_MAX: usize = 8 << 20;
 
-/// Numbers the batches, and holds what waits for them. What is held is bounded by what it answers: commands, requests of
-/// peers, one load, and the announcements of a few milliseconds.
+/// Numbers the batches, and holds the effects that wait for them. The held effects are bounded by their causes:
+/// commands, peers' requests, one load, and the announcements of a few milliseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// Number of the last batch that was emitted, and of the last that is durable.
+    /// The numbers of the last emitted batch and of the last durable one.
     emitted: u64,
     durable: u64,
-    /// The store was asked to write up to this batch without delay.
+    /// The last batch that the store was asked to write without delay.
     hurried: u64,
     /// Encoded length of the blocks in each batch that is not durable, in bytes, and their sum.
     batches: VecDeque<usize>,
     bytes: usize,
-    /// Transactions of the node's own user that are not durable, with their batches.
+    /// The own user's transactions that are not durable, with their batches.
     own: BTreeMap<TransactionId, u64>,
-    /// With the batch that each waits for, in the order in which they are to be emitted.
+    /// The held effects in the order of emission, each with the batch that it waits for.
     held: Vec<(u64, Effect)>,
 }
 
 impl Gate {
-    /// Makes a batch of what is to be written, and emits it.
+    /// Emits writes as one batch.
     pub(crate) fn write(&mut self, writes: Vec<Write>, effects: &mut Vec<Effect>) {
         self.emitted += 1;
         let lengths = writes.iter().map(|write| if let Write::Block(block) = write { block.length() } else { 0 });
@@ -52,18 +52,18 @@ impl Gate {
         effects.push(Effect::Store(StoreEffect::Persist(Batch { sequence: self.emitted, writes })));
     }
 
-    /// Takes in that all batches up to this one are durable, and emits what has waited for them.
+    /// Records that all batches up to this one are durable, and emits the effects that waited for them.
     pub(crate) fn on_persisted(&mut self, sequence: u64, effects: &mut Vec<Effect>) {
         while self.durable < sequence {
             self.durable += 1;
-            self.bytes -= self.batches.pop_front().expect("what is durable was emitted");
+            self.bytes -= self.batches.pop_front().expect("a durable batch was emitted");
         }
         let durable = self.durable;
         self.own.retain(|_, batch| *batch > durable);
         effects.extend(self.held.extract_if(.., |(batch, _)| *batch <= durable).map(|(_, effect)| effect));
     }
 
-    /// Emits an effect when all batches up to this one are durable.
+    /// Emits an effect once all batches up to this one are durable.
     pub(crate) fn emit_after(&mut self, batch: u64, effect: impl Into<Effect>, effects: &mut Vec<Effect>) {
         if batch <= self.durable {
             effects.push(effect.into());
@@ -72,8 +72,8 @@ impl Gate {
         }
     }
 
-    /// Asks the store to write without delay if something is held, or much has gathered. To be called when all batches of a
-    /// call are emitted.
+    /// Asks the store to write without delay if an effect is held, or much has gathered. To be called after the last
+    /// batch of a call.
     pub(crate) fn hurry(&mut self, effects: &mut Vec<Effect>) {
         let awaited = self.held.iter().map(|(batch, _)| *batch).max().unwrap_or_default();
         let has_much = self.batches.len() > GATHERED_BATCHES_MAX || self.bytes > GATHERED_BYTES_MAX;
@@ -84,7 +84,7 @@ impl Gate {
         }
     }
 
-    /// Notes that the next batch has a transaction of the node's own user, which no peer has seen.
+    /// Records that the next batch has a transaction of the node's own user, which no peer has seen.
     pub(crate) fn note_own(&mut self, id: TransactionId) {
         self.own.insert(id, self.emitted + 1);
     }
@@ -97,8 +97,8 @@ impl Gate {
         ids.into_iter().filter_map(|id| self.own.get(&id)).copied().max().unwrap_or_default()
     }
 
-    /// The batch that must be durable before a command is answered so; 0 if none. An answer that acknowledges nothing does not
-    /// wait.
+    /// The batch that must be durable before a command gets this answer; 0 if none. An answer that acknowledges nothing
+    /// does not wait.
     pub(crate) fn batch_of_answer(&self, answer: &Result<Answer, CommandError>) -> u64 {
         match answer {
             Ok(Answer::Mined(_) | Answer::Sent(_) | Answer::Added { .. } | Answer::Checkpoint(_)) => self.emitted,
@@ -113,12 +113,12 @@ impl Gate {
         }
     }
 
-    /// The number of the last batch that was emitted.
+    /// The number of the last emitted batch.
     pub(crate) fn emitted(&self) -> u64 {
         self.emitted
     }
 
-    /// How many batches are not durable.
+    /// The number of batches that are not durable.
     pub(crate) fn batches(&self) -> usize {
         self.batches.len()
     }
@@ -128,7 +128,7 @@ impl Gate {
         self.bytes
     }
 
-    /// How many effects are held.
+    /// The number of held effects.
     pub(crate) fn held(&self) -> usize {
         self.held.len()
     }

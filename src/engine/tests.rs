@@ -1,4 +1,4 @@
-//! An engine alone, with every peer played by the test.
+//! An engine alone. The test plays every peer.
 
 mod account;
 mod attacks;
@@ -28,9 +28,9 @@ use super::event::{
     Verdict,
 };
 use super::{Engine, EngineConfig};
-use crate::sim::disk::Disk;
+use crate::sim::disk::VirtualDisk;
 
-/// What an engine did, apart from what the bench did for it.
+/// The engine's effects that the bench did not carry out.
 #[derive(Debug, Default)]
 struct Seen {
     asked: Vec<(PeerKey, Key, Request)>,
@@ -41,22 +41,22 @@ struct Seen {
     published: Vec<Gossip>,
     notices: Vec<Notice>,
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
-    /// How many blocks, and how many transactions by themselves.
+    /// The number of checked blocks, and of transactions checked by themselves.
     checked: (usize, usize),
     syncs: usize,
 }
 
-/// An engine whose checks, disk and clock are the test's.
+/// An engine whose checks, disk and clock belong to the test.
 struct Bench {
     engine: Engine,
     network: Arc<Network>,
-    disk: Disk,
+    disk: VirtualDisk,
     now: Millis,
     counter: u64,
     seen: Seen,
     /// Transactions that came in bundles.
     heard: HashSet<LeafHash>,
-    /// What the miner searches for.
+    /// The header that the miner searches.
     template: Option<(Key, Header)>,
     /// Results of checks that the test delivers itself.
     hold_checks: bool,
@@ -80,7 +80,7 @@ impl Bench {
         Self {
             engine,
             network,
-            disk: Disk::default(),
+            disk: VirtualDisk::default(),
             now: Millis(0),
             counter: 0,
             seen: Seen::default(),
@@ -96,7 +96,7 @@ impl Bench {
         }
     }
 
-    /// The engine goes on from what was persisted; its peers are gone.
+    /// Restarts the engine from the persisted data; its peers are gone.
     fn restart(&mut self) {
         self.engine = Engine::new(config(&self.network), self.disk.stored());
         self.seen = Seen::default();
@@ -106,7 +106,7 @@ impl Bench {
         self.network.genesis().header.timestamp + Millis::from_secs(1_000_000) + self.now
     }
 
-    /// Feeds an event, and what follows from its checks and writes.
+    /// Feeds an event, and the events that follow from its checks and writes.
     fn event(&mut self, event: Event) {
         match &event {
             Event::Gossip { gossip: Gossip::Transactions(bundle), .. } => {
@@ -171,7 +171,7 @@ impl Bench {
         None
     }
 
-    /// The next batch becomes durable.
+    /// Makes the next batch durable.
     fn persist(&mut self) {
         let batch = self.unwritten.pop_front().expect("something was to be written");
         self.disk.write(&batch);
@@ -207,7 +207,7 @@ impl Bench {
         peer
     }
 
-    /// A peer that connects and tells of a tip with this much work.
+    /// Connects a peer that reports a tip with this much work.
     fn connect_with(&mut self, tip: &Header, work: u128) -> PeerKey {
         let peer = self.connect();
         self.tell(peer, tip, work);
@@ -231,7 +231,7 @@ impl Bench {
         }
     }
 
-    /// Takes the next question to a peer that fits.
+    /// Removes the next question to a peer that fits.
     fn take_asked(&mut self, peer: PeerKey, fits: impl Fn(&Request) -> bool) -> (Key, Request) {
         let asked = &mut self.seen.asked;
         let at = asked.iter().position(|(to, _, request)| *to == peer && fits(request));
@@ -266,7 +266,7 @@ impl Bench {
         self.answer(peer, key, Response::Blocks(blocks.to_vec().into()));
     }
 
-    /// A block comes by gossip; gives the verdict.
+    /// Sends a block by gossip and returns the verdict.
     fn gossip_block(&mut self, peer: PeerKey, block: &Block) -> Verdict {
         self.gossip(peer, Gossip::Block(Box::new(block.clone())))
     }
@@ -329,7 +329,7 @@ fn gossip_extends_the_chain_and_is_passed_on() {
     let peer = bench.connect();
     let blocks = bench.chain(&bench.genesis(), 2, 1);
     assert_eq!(bench.gossip_block(peer, &blocks[0]), Verdict::Accept);
-    assert_eq!(bench.gossip_block(peer, &blocks[0]), Verdict::Ignore, "the second time it is nothing new");
+    assert_eq!(bench.gossip_block(peer, &blocks[0]), Verdict::Ignore, "the second time it is known");
     assert_eq!(bench.gossip_block(peer, &blocks[1]), Verdict::Accept);
     assert_eq!(bench.tip(), blocks[1].header.id());
 }
@@ -397,7 +397,7 @@ fn a_restart_goes_on_where_it_was() {
     );
 }
 
-/// A reorganisation puts older transactions into the store after newer ones.
+/// A reorganisation stores older transactions after newer ones.
 #[test]
 fn pending_transactions_come_back_in_whatever_order_they_were_stored() {
     let bench = Bench::new();

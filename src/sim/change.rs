@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use super::adversary::Role;
-use super::clock::Clock;
+use super::clock::WallClock;
 use super::id::NodeId;
 use super::link::Quality;
 use super::miner::HashRate;
-use super::node::DEAD_CONNECTION_TIME;
+use super::node::DEAD_CONNECTION_TIMEOUT;
 use super::world::World;
 use crate::engine::event::Event;
 use crate::protocol::Millis;
@@ -53,7 +53,7 @@ pub enum Change {
     /// Changes a node's hash rate; see [`World::set_hash_rate`].
     HashRate(NodeId, HashRate),
     /// Sets a node's clock; see [`World::set_clock`].
-    Clock(NodeId, Clock),
+    Clock(NodeId, WallClock),
     /// Turns a node into an adversary; see [`World::corrupt_to`].
     Corrupt(NodeId, Role),
 }
@@ -225,13 +225,13 @@ impl World {
     }
 
     /// Sets a node's wall clock. Its drift counts from the beginning of the world.
-    pub fn set_clock(&mut self, node: NodeId, clock: Clock) {
+    pub fn set_clock(&mut self, node: NodeId, clock: WallClock) {
         self.node_mut(node).clock = clock;
     }
 
     /// Sets the offset of a node's clock, in milliseconds.
     pub fn set_clock_offset(&mut self, node: NodeId, millis: i64) {
-        self.set_clock(node, Clock { offset_millis: millis, drift_ppm: 0 });
+        self.set_clock(node, WallClock { offset_millis: millis, drift_ppm: 0 });
     }
 
     /// Ends dead connections, and redials wanted ones that are down.
@@ -251,7 +251,7 @@ impl World {
     fn end_dead_connections(&mut self) {
         let now = self.now;
         for node in self.nodes() {
-            let is_dead = |since: Millis| now >= since + DEAD_CONNECTION_TIME;
+            let is_dead = |since: Millis| now >= since + DEAD_CONNECTION_TIMEOUT;
             let links = self.node(node).links.iter();
             let dead = links.filter(|link| link.held.as_ref().is_some_and(|(since, _)| is_dead(*since)));
             for peer in dead.map(|link| link.peer).collect::<Vec<_>>() {

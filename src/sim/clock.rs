@@ -8,14 +8,14 @@ pub(crate) const START: UnixMillis = UnixMillis(1_793_494_800_000);
 /// A wall clock that may be wrong. Deliberately absent: timeouts, which are measured on a monotonic clock without
 /// noticeable error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Clock {
+pub struct WallClock {
     /// Its lead when the world begins, in milliseconds.
     pub offset_millis: i64,
     /// The milliseconds that it gains in 1,000 seconds.
     pub drift_ppm: i64,
 }
 
-impl Clock {
+impl WallClock {
     /// The time that it shows.
     pub(crate) fn read(&self, elapsed: Millis) -> UnixMillis {
         let gained = i128::from(self.drift_ppm) * i128::from(elapsed.0) / 1_000_000;
@@ -32,7 +32,8 @@ mod tests {
     #[test]
     fn a_clock_is_off_by_its_offset_and_its_drift() {
         let day = Millis::from_secs(86_400);
-        let read = |offset_millis, drift_ppm| Clock { offset_millis, drift_ppm }.read(day).signed_since(START + day);
+        let read =
+            |offset_millis, drift_ppm| WallClock { offset_millis, drift_ppm }.read(day).signed_since(START + day);
         assert_eq!([read(0, 0), read(-700, 0), read(0, 50), read(0, -50)], [0, -700, 4_320, -4_320]);
     }
 }

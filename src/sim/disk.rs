@@ -11,7 +11,7 @@ use crate::protocol::{
 
 /// A disk that writes batches whole or not at all.
 #[derive(Debug, Default, Clone)]
-pub struct Disk {
+pub struct VirtualDisk {
     blocks: BTreeMap<Place, (Arc<CheckedBlock>, bool)>,
     deltas: BTreeMap<Place, Arc<Delta>>,
     best: BTreeMap<Height, BlockId>,
@@ -48,7 +48,7 @@ impl Deltas {
     }
 }
 
-impl Disk {
+impl VirtualDisk {
     /// Writes a batch.
     pub fn write(&mut self, batch: &Batch) {
         for write in &batch.writes {
@@ -142,7 +142,7 @@ impl Disk {
         self.best.values().copied()
     }
 
-    /// Whether every transaction of the node's own user that this shows has been written. What was heard of others needs not be.
+    /// Whether every transaction of the node's own user in this message has been written. Those of others need not be.
     pub fn holds_own(&self, gossip: &Gossip, is_own: impl Fn(&SignedTransaction) -> bool) -> bool {
         let shown: &mut dyn Iterator<Item = &SignedTransaction> = match gossip {
             Gossip::Block(block) => &mut block.body.transactions.iter(),

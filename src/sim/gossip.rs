@@ -14,7 +14,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::link::Link;
-use super::node::Node;
+use super::node::VirtualNode;
 use super::random::Random;
 use super::surroundings::Surroundings;
 use super::wheel::Message;
@@ -37,7 +37,7 @@ const TOLD_BEATS: usize = 3;
 /// Time that a session stays out of the mesh after a refusal by either side.
 const BACKOFF: Millis = Millis::from_secs(60);
 /// Minimum time that message ids are remembered. The maximum is twice as long.
-const SEEN_TIME: Millis = Millis::from_secs(120);
+const SEEN_SPAN_MIN: Millis = Millis::from_secs(120);
 
 /// The overhead of a frame, and the length of one message id, in bytes.
 const FRAME_BYTES: u64 = 64;
@@ -67,7 +67,7 @@ impl Published {
 
 /// A message that waits for its verdict.
 #[derive(Debug)]
-pub(crate) struct Judged {
+pub(crate) struct PendingMessage {
     ticket: Ticket,
     published: Arc<Published>,
     /// The sessions that have it.
@@ -96,17 +96,17 @@ type Ids = HashSet<u64, BuildHasherDefault<AsItIs>>;
 
 /// A node's gossip state.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct GossipState {
     seen: Ids,
     seen_before: Ids,
     turned_at: Millis,
-    judged: Vec<Judged>,
+    judged: Vec<PendingMessage>,
     /// Messages that can be fetched, the newest heartbeat last.
     recent: VecDeque<Vec<Arc<Published>>>,
     pub(crate) next_beat: Millis,
 }
 
-impl Memory {
+impl GossipState {
     /// An empty state, with a heartbeat at a random phase.
     pub(crate) fn new(now: Millis, random: &mut Random) -> Self {
         let next_beat = now + Millis(random.between(1, BEAT_MILLIS));
@@ -127,7 +127,7 @@ impl Memory {
     }
 
     fn turn(&mut self, now: Millis) {
-        if now >= self.turned_at + SEEN_TIME {
+        if now >= self.turned_at + SEEN_SPAN_MIN {
             self.seen_before = std::mem::take(&mut self.seen);
             self.turned_at = now;
         }
@@ -143,7 +143,7 @@ impl Memory {
     }
 }
 
-impl Node {
+impl VirtualNode {
     /// Publishes a message of the node's own.
     pub(crate) fn publish(&mut self, gossip: Gossip, around: &mut Surroundings<'_>) {
         let published = Arc::new(Published::new(gossip));
@@ -173,14 +173,14 @@ impl Node {
         }
         let ticket = self.new_ticket();
         let gossip = published.gossip.clone();
-        self.gossip.judged.push(Judged { ticket, published, from: vec![session] });
+        self.gossip.judged.push(PendingMessage { ticket, published, from: vec![session] });
         self.handle(Event::Gossip { peer: session, ticket, gossip }, around);
     }
 
     /// Forwards an accepted message.
     pub(crate) fn on_verdict(&mut self, ticket: Ticket, is_good: bool, around: &mut Surroundings<'_>) {
         let at = self.gossip.judged.iter().position(|judged| judged.ticket == ticket);
-        let Judged { published, from, .. } =
+        let PendingMessage { published, from, .. } =
             self.gossip.judged.swap_remove(at.expect("every message gets one verdict"));
         if !is_good {
             return;

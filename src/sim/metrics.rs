@@ -107,7 +107,7 @@ struct Arrival {
 
 /// The counters of several nodes together.
 #[derive(Debug, Default)]
-pub(crate) struct Metrics {
+pub(crate) struct NodeMetrics {
     made: Vec<Made>,
     arrivals: BTreeMap<BlockId, Vec<Arrival>>,
     /// The number of reorganisations by their depth in blocks.
@@ -119,7 +119,7 @@ pub(crate) struct Metrics {
     pub(crate) broken: Vec<(NodeId, NodeId)>,
 }
 
-impl Metrics {
+impl NodeMetrics {
     pub(crate) fn note_made(&mut self, id: BlockId, header: &Header, miner: NodeId, at: Millis) {
         self.made.push(Made { id, parent: header.parent, height: header.height, miner, at, is_best: false });
     }
@@ -136,7 +136,7 @@ impl Metrics {
 }
 
 /// All blocks that were found, in that order.
-pub(crate) fn made<'a>(all: impl Iterator<Item = &'a Metrics>, best: &BTreeSet<BlockId>) -> Vec<Made> {
+pub(crate) fn made<'a>(all: impl Iterator<Item = &'a NodeMetrics>, best: &BTreeSet<BlockId>) -> Vec<Made> {
     let mut made: Vec<Made> = all.flat_map(|metrics| metrics.made.iter().cloned()).collect();
     made.sort_by_key(|made| (made.at, made.miner));
     for made in &mut made {
@@ -146,7 +146,7 @@ pub(crate) fn made<'a>(all: impl Iterator<Item = &'a Metrics>, best: &BTreeSet<B
 }
 
 /// The delays of blocks to nodes that ran when they were found, in milliseconds, ascending.
-pub(crate) fn propagation<'a>(all: impl Iterator<Item = &'a Metrics>, made: &[Made]) -> Vec<u64> {
+pub(crate) fn propagation<'a>(all: impl Iterator<Item = &'a NodeMetrics>, made: &[Made]) -> Vec<u64> {
     let made: BTreeMap<BlockId, &Made> = made.iter().map(|made| (made.id, made)).collect();
     let mut delays = Vec::new();
     for (block, arrivals) in all.flat_map(|metrics| &metrics.arrivals) {
@@ -248,7 +248,7 @@ pub(crate) struct SummaryInputs {
 }
 
 impl Summary {
-    pub(crate) fn new(facts: SummaryInputs, all: &[&Metrics], made: &[Made]) -> Self {
+    pub(crate) fn new(facts: SummaryInputs, all: &[&NodeMetrics], made: &[Made]) -> Self {
         let of_all = |count: fn(&Counters) -> u64| facts.counters.iter().map(count).sum::<u64>();
         let (messages, bytes) = (of_all(|one| one.messages), of_all(|one| one.bytes));
         let seconds = facts.elapsed.0 as f64 / 1000.0;

@@ -1,22 +1,22 @@
-//! One engine and the shell around it: carries out effects and reports events, in virtual time.
+//! A virtual node: one engine and the shell around it, which carries out effects and reports events in virtual time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adversary::{Adversary, Hands};
-use super::clock::Clock;
+use super::clock::WallClock;
 use super::event_log::{EventLog, LogEntry};
-use super::gossip::Memory;
+use super::gossip::GossipState;
 use super::id::NodeId;
 use super::link::Link;
 use super::metrics::Counters;
-use super::miner::Miner;
+use super::miner::VirtualMiner;
 use super::random::Random;
 use super::size::{FRAME_BYTES, request_bytes, response_bytes};
 use super::storage::{DiskTask, Storage};
 use super::surroundings::Surroundings;
-use super::traffic::Traffic;
-use super::wheel::{Message, Record, What};
+use super::traffic::UserTraffic;
+use super::wheel::{Delivery, DeliveryKind, Message};
 use crate::engine::event::{
     Answer, Batch, CheckEffect, Command, CommandError, Effect, Event, Gossip, Key, LoadEffect, MineEffect, MiningMode,
     Notice, Now, PeerEffect, PeerKey, Place, RequestFailure, StoreEffect, Ticket, UserEffect, Verdict, Wake, Write,
@@ -25,38 +25,37 @@ use crate::engine::{Engine, EngineConfig};
 use crate::protocol::compact::WHOLE_BYTES_MAX;
 use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey, SignedTransaction};
 
-/// A check, in milliseconds.
+/// The duration of a check, in milliseconds.
 const CHECK_MILLIS: (u64, u64) = (1, 3);
-/// Bodies that an engine keeps in memory beside its disk, in bytes. Each keeps what undoes its blocks apart from all others,
-/// which disks share.
+/// Cached bodies of an engine, in bytes. Each engine keeps its own deltas, whereas disks share theirs.
 const CACHED_BYTES_MAX: usize = 128 << 10;
-/// How long a dead connection is waited for.
-pub(crate) const DEAD_CONNECTION_TIME: Millis = Millis::from_secs(8);
+/// The time after which a dead connection is given up.
+pub(crate) const DEAD_CONNECTION_TIMEOUT: Millis = Millis::from_secs(8);
 
 /// A virtual node.
-pub(crate) struct Node {
+pub(crate) struct VirtualNode {
     pub(crate) id: NodeId,
     pub(crate) engine: Option<Engine>,
-    /// Who speaks for the engine. `None`: it speaks for itself, and is honest.
+    /// The adversary that speaks for the engine. `None`: the node is honest.
     pub(crate) adversary: Option<Adversary>,
     pub(crate) storage: Storage,
     pub(crate) key: Arc<SecretKey>,
-    /// Who is paid for blocks from the next start on, and what its owner calls it.
+    /// The account for rewards from the next start on, and the nickname.
     pub(crate) account: Address,
     pub(crate) nickname: String,
-    pub(crate) clock: Clock,
+    pub(crate) clock: WallClock,
     pub(crate) mining: MiningMode,
-    /// How long a block may be that it announces whole, in bytes.
+    /// The longest block that it announces whole, in bytes.
     pub(crate) whole_bytes_max: usize,
-    pub(crate) miner: Miner,
-    pub(crate) traffic: Traffic,
+    pub(crate) miner: VirtualMiner,
+    pub(crate) traffic: UserTraffic,
     pub(crate) random: Random,
-    pub(crate) gossip: Memory,
-    /// In the order of sessions.
+    pub(crate) gossip: GossipState,
+    /// The links in the order of their sessions.
     pub(crate) links: Vec<Link>,
-    /// Who may not come back before when.
+    /// The nodes that were cut off, and the ends of their bans.
     pub(crate) banned: BTreeMap<NodeId, Millis>,
-    /// Requests that wait for their reply: the session and the key of who asks.
+    /// Requests that wait for their reply: the ticket, the asking session and its key.
     asked: Vec<(Ticket, PeerKey, Key)>,
     /// Commands that wait for their answer, and whether anybody wants to know it.
     commanded: BTreeMap<Ticket, bool>,
@@ -66,20 +65,20 @@ pub(crate) struct Node {
     /// Whether its chain was ever replaced.
     pub(crate) was_reorganised: bool,
     pub(crate) counters: Counters,
-    /// The best block, as the node's user was told.
+    /// The best block, as the node's user knows it.
     pub(crate) tip: Place,
-    /// Counts restarts, so that what was under way when it crashed does not arrive.
+    /// The number of restarts, so that events from before a crash are dropped.
     life: u32,
     started_at: Millis,
     wake: Millis,
-    /// The earliest time for which a [`What::Timer`] is on its way.
+    /// The earliest time for which a [`DeliveryKind::Timer`] is under way.
     timer: Option<Millis>,
     posted: u64,
     tickets: u64,
     sessions: u64,
 }
 
-impl Node {
+impl VirtualNode {
     pub(crate) fn new(id: NodeId, seed: u64, network: &Network) -> Self {
         let mut random = Random::new(seed);
         let key = Arc::new(SecretKey::from_seed(random.bytes()));
@@ -91,12 +90,12 @@ impl Node {
             account: key.public_key().address(),
             key,
             nickname: format!("node{}", id.0),
-            clock: Clock::default(),
+            clock: WallClock::default(),
             mining: MiningMode::Off,
             whole_bytes_max: WHOLE_BYTES_MAX,
-            miner: Miner::default(),
-            traffic: Traffic::default(),
-            gossip: Memory::default(),
+            miner: VirtualMiner::default(),
+            traffic: UserTraffic::default(),
+            gossip: GossipState::default(),
             random,
             links: Vec::new(),
             banned: BTreeMap::new(),
@@ -118,7 +117,7 @@ impl Node {
         }
     }
 
-    /// Starts from what was persisted.
+    /// Starts from the persisted data.
     pub(crate) fn start(&mut self, around: &mut Surroundings<'_>) {
         let config = EngineConfig {
             network: around.network.clone(),
@@ -134,41 +133,41 @@ impl Node {
         self.tip = self.storage.disk.tip().unwrap_or(genesis);
         self.engine = Some(engine);
         self.started_at = around.now;
-        self.gossip = Memory::new(around.now, &mut self.random);
+        self.gossip = GossipState::new(around.now, &mut self.random);
         self.deliver(Event::Tick, around);
     }
 
-    /// Stops at once. What was not persisted is lost. The links are for the world to end.
+    /// Stops at once. Unwritten data is lost. The world ends the links.
     pub(crate) fn crash(&mut self) {
         self.engine = None;
         self.life += 1;
         self.miner.stop();
         self.storage.crash();
         self.event_log.crash();
-        self.gossip = Memory::default();
+        self.gossip = GossipState::default();
         self.asked.clear();
         self.commanded.clear();
     }
 
-    /// Writes at once what was given to the disk.
+    /// Writes the whole queue of the disk at once.
     pub(crate) fn write_all(&mut self) {
         for batch in self.storage.write_all() {
             self.event_log.note_written(batch);
         }
     }
 
-    /// An event that the engine gets at once.
+    /// Gives the engine an event at once.
     pub(crate) fn deliver(&mut self, event: Event, around: &mut Surroundings<'_>) {
         self.deliver_at(around.now, event, around);
     }
 
     fn deliver_at(&mut self, at: Millis, event: Event, around: &mut Surroundings<'_>) {
-        self.post(at, self.id, What::Event { life: self.life, event: Box::new(event) }, around);
+        self.post(at, self.id, DeliveryKind::Event { life: self.life, event: Box::new(event) }, around);
     }
 
-    fn post(&mut self, at: Millis, to: NodeId, what: What, around: &mut Surroundings<'_>) {
+    fn post(&mut self, at: Millis, to: NodeId, what: DeliveryKind, around: &mut Surroundings<'_>) {
         self.posted += 1;
-        around.post(at, Record { to, from: self.id, number: self.posted, what });
+        around.post(at, Delivery { to, from: self.id, number: self.posted, what });
     }
 
     pub(crate) fn new_ticket(&mut self) -> Ticket {
@@ -189,7 +188,7 @@ impl Node {
         ticket
     }
 
-    /// What still waits for a verdict, a reply or an answer.
+    /// The number of verdicts, replies and answers that are due.
     pub(crate) fn open_tickets(&self) -> usize {
         self.gossip.judged() + self.asked.len() + self.commanded.len()
     }
@@ -202,7 +201,7 @@ impl Node {
         self.welcome(self.links.len() - 1, around);
     }
 
-    /// Ends a session, if it is still there. What is on its way to us is lost.
+    /// Ends a session, if it is still there. Messages under way to this node are lost.
     pub(crate) fn close(&mut self, session: PeerKey, around: &mut Surroundings<'_>) {
         let Some(at) = self.link_at(session) else { return };
         let link = self.links.remove(at);
@@ -215,7 +214,7 @@ impl Node {
         self.links.binary_search_by_key(&session, |link| link.session).ok()
     }
 
-    /// Sends something through a link.
+    /// Sends a message through a link.
     pub(crate) fn send(&mut self, at: usize, message: Message, bytes: u64, around: &mut Surroundings<'_>) {
         self.counters.messages += 1;
         self.counters.bytes += bytes;
@@ -229,26 +228,26 @@ impl Node {
         }
         let arrival = link.arrival(bytes, around.now, &mut self.random);
         let (to, session) = (link.peer, link.peer_session);
-        self.post(arrival, to, What::Message { session, message }, around);
+        self.post(arrival, to, DeliveryKind::Message { session, message }, around);
     }
 
-    /// Lets go what a cut has held back.
+    /// Sends the messages that a cut has held back.
     pub(crate) fn release(&mut self, at: usize, around: &mut Surroundings<'_>) {
         for (message, bytes) in self.links[at].held.take().into_iter().flat_map(|(_, held)| held) {
             self.transmit(at, message, bytes, around);
         }
     }
 
-    /// Takes in what comes to it, and does what is due.
-    pub(crate) fn receive(&mut self, record: Record, around: &mut Surroundings<'_>) {
+    /// Receives a delivery, and does what is due.
+    pub(crate) fn receive(&mut self, record: Delivery, around: &mut Surroundings<'_>) {
         if self.engine.is_some() {
             match record.what {
-                What::Timer => {
+                DeliveryKind::Timer => {
                     self.timer.take_if(|timer| *timer == around.now);
                 }
-                What::Event { life, event } if life == self.life => self.handle(*event, around),
-                What::Event { .. } => {}
-                What::Message { session, message } => {
+                DeliveryKind::Event { life, event } if life == self.life => self.handle(*event, around),
+                DeliveryKind::Event { .. } => {}
+                DeliveryKind::Message { session, message } => {
                     if let Some(at) = self.link_at(session) {
                         self.counters.note_message(record.from, record.number, around.now);
                         self.on_message(at, session, message, around);
@@ -311,11 +310,11 @@ impl Node {
         let due = others.into_iter().flatten().fold(own, Millis::min);
         if self.timer.is_none_or(|timer| due < timer) {
             self.timer = Some(due);
-            self.post(due, self.id, What::Timer, around);
+            self.post(due, self.id, DeliveryKind::Timer, around);
         }
     }
 
-    /// Gives the engine an event, and carries out what it says.
+    /// Gives the engine an event, and carries out the effects.
     pub(crate) fn handle(&mut self, event: Event, around: &mut Surroundings<'_>) {
         self.counters.note_event(&event, around.now);
         let now = Now { elapsed: around.now, unix: self.clock.read(around.now) };
@@ -353,7 +352,7 @@ impl Node {
                 self.event_log.note_given(batch.sequence);
                 self.storage.queue(DiskTask::Write(batch), around.now, &mut self.random);
             }
-            // This disk begins each write at once.
+            // This disk starts each write at once.
             Effect::Store(StoreEffect::Sync) => {}
             Effect::Load(load) => self.storage.queue(DiskTask::Read(load), around.now, &mut self.random),
             Effect::Check(effect) => {
@@ -412,7 +411,7 @@ impl Node {
             |signed: &SignedTransaction| signed.transaction.sender == user && !around.checks.has_checked(signed);
         assert!(
             self.adversary.is_some() || self.storage.disk.holds_own(gossip, is_own),
-            "a transaction that peers learn from its own node is durable: {gossip:?}"
+            "a node shows peers its own transactions only once they are durable: {gossip:?}"
         );
     }
 
@@ -420,28 +419,28 @@ impl Node {
         if let Ok(answer) = &answer {
             assert!(
                 self.adversary.is_some() || self.storage.disk.holds_answered(answer),
-                "what a user was told is durable: {answer:?}"
+                "an acknowledged command is durable: {answer:?}"
             );
         }
         if self.commanded.remove(&ticket).expect("every command gets one answer") {
             self.answers.insert(ticket, answer);
         } else if let Ok(Answer::Sent(id)) = answer {
             around.metrics.transactions_sent += 1;
-            // One that was mined in the same moment does not wait any more.
+            // A transaction that was mined in the same moment is not pending any more.
             if let Some(waiting) = self.storage.disk.pending(&id) {
                 self.traffic.note_acknowledged(waiting);
             }
         }
     }
 
-    /// The other end hears of it, at once or when it finds the connection dead.
+    /// Tells the other end, which hears of it at once or when it finds the connection dead.
     fn say_goodbye(&mut self, at: usize, around: &mut Surroundings<'_>) {
         let link = &self.links[at];
         if link.held.is_none() {
             self.send(at, Message::Closed, FRAME_BYTES, around);
         } else {
-            let what = What::Message { session: link.peer_session, message: Message::Closed };
-            self.post(around.now + DEAD_CONNECTION_TIME, link.peer, what, around);
+            let what = DeliveryKind::Message { session: link.peer_session, message: Message::Closed };
+            self.post(around.now + DEAD_CONNECTION_TIMEOUT, link.peer, what, around);
         }
     }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::change::Change;
-use super::clock::Clock;
+use super::clock::WallClock;
 use super::id::NodeId;
 use super::link::Quality;
 use super::miner::HashRate;
 use super::random::{Random, Spread};
-use super::traffic::Traffic;
+use super::traffic::UserTraffic;
 use super::world::World;
 use crate::engine::event::MiningMode;
 use crate::protocol::{Address, Millis, Network, Parameters, Target};
@@ -258,7 +258,7 @@ impl Setup {
         let gap = (users as u64 * HOUR_MILLIS).checked_div(self.transactions_per_hour);
         for node in &nodes {
             let rate = self.hash_rates.get(node.0 as usize).copied().unwrap_or_default();
-            let clock = Clock {
+            let clock = WallClock {
                 offset_millis: either_side(self.clock_offset_millis_max, &mut world.random),
                 drift_ppm: either_side(self.clock_drift_ppm_max, &mut world.random),
             };
@@ -267,7 +267,7 @@ impl Setup {
                 node.miner.rate = HashRate::PerHour(rate);
                 node.mining = if rate > 0 { MiningMode::On } else { MiningMode::Off };
                 if let Some(gap) = gap.filter(|_| (node.id.0 as usize) < users) {
-                    node.traffic = Traffic::new(gap, addresses.clone(), around.now, &mut node.random);
+                    node.traffic = UserTraffic::new(gap, addresses.clone(), around.now, &mut node.random);
                 }
                 node.start(around);
             });

@@ -5,27 +5,27 @@ use std::sync::Arc;
 use super::checks::Checks;
 use super::disk::Deltas;
 use super::id::NodeId;
-use super::metrics::Metrics;
-use super::node::Node;
+use super::metrics::NodeMetrics;
+use super::node::VirtualNode;
 use super::surroundings::Surroundings;
-use super::wheel::{Record, Wheel};
+use super::wheel::{Delivery, Wheel};
 use crate::engine::Effect;
 use crate::protocol::{Millis, Network};
 
 /// Every n-th node of a world.
 pub(crate) struct Shard {
     number: usize,
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<VirtualNode>,
     pub(crate) wheel: Wheel,
     /// Messages to each shard's nodes since they were last handed over.
-    pub(crate) outboxes: Vec<Vec<(Millis, Record)>>,
-    pub(crate) metrics: Metrics,
+    pub(crate) outboxes: Vec<Vec<(Millis, Delivery)>>,
+    pub(crate) metrics: NodeMetrics,
     pub(crate) keeps_notices: bool,
     network: Arc<Network>,
     checks: Checks,
     deltas: Deltas,
     effects: Vec<Effect>,
-    records: Vec<Record>,
+    records: Vec<Delivery>,
 }
 
 impl Shard {
@@ -35,7 +35,7 @@ impl Shard {
             nodes: Vec::new(),
             wheel: Wheel::new(Millis(0)),
             outboxes: (0..of).map(|_| Vec::new()).collect(),
-            metrics: Metrics::default(),
+            metrics: NodeMetrics::default(),
             keeps_notices: true,
             network,
             checks: Checks::default(),
@@ -68,7 +68,7 @@ impl Shard {
         &mut self,
         now: Millis,
         node: NodeId,
-        act: impl FnOnce(&mut Node, &mut Surroundings<'_>) -> T,
+        act: impl FnOnce(&mut VirtualNode, &mut Surroundings<'_>) -> T,
     ) -> T {
         let mut around = Surroundings {
             now,

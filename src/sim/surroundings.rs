@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::checks::Checks;
 use super::disk::Deltas;
-use super::metrics::Metrics;
-use super::wheel::{Record, Wheel};
+use super::metrics::NodeMetrics;
+use super::wheel::{Delivery, Wheel};
 use crate::engine::event::Effect;
 use crate::protocol::{Millis, Network};
 
@@ -15,11 +15,11 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) network: &'a Arc<Network>,
     pub(crate) wheel: &'a mut Wheel,
     /// Messages for the nodes of each shard; the own shard's is not used.
-    pub(crate) outboxes: &'a mut [Vec<(Millis, Record)>],
+    pub(crate) outboxes: &'a mut [Vec<(Millis, Delivery)>],
     pub(crate) shard: usize,
     pub(crate) checks: &'a mut Checks,
     pub(crate) deltas: &'a mut Deltas,
-    pub(crate) metrics: &'a mut Metrics,
+    pub(crate) metrics: &'a mut NodeMetrics,
     /// Empty between two actions.
     pub(crate) effects: &'a mut Vec<Effect>,
     pub(crate) keeps_notices: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Surroundings<'a> {
 
 impl Surroundings<'_> {
     /// Sends something to a node of this or another shard.
-    pub(crate) fn post(&mut self, at: Millis, record: Record) {
+    pub(crate) fn post(&mut self, at: Millis, record: Delivery) {
         let shard = record.to.0 as usize % self.outboxes.len();
         if shard == self.shard {
             self.wheel.push(at, record);

@@ -1,36 +1,36 @@
-//! Engines that talk to each other, as one story each.
+//! Engines that talk to each other, one story in each test.
 //!
-//! Deliberate bugs that these stories and the judge notice by themselves, by `scripts/mutate --only sim`:
+//! Deliberate bugs that these stories and the judge notice by themselves (`scripts/mutate --only sim`):
 //!
 //! | bug | noticed first by |
 //! | --- | --- |
-//! | requests in flight are never forgotten | seeds::whatever_happens_the_judge_finds_nothing_second_half |
+//! | requests in flight are never forgotten | seeds::the_judge_finds_nothing_in_any_story_second_half |
 //! | what was asked of a lost peer stays asked | slow_links::forks_meet_over_very_slow_links_beside_one_that_never_answers |
 //! | no deadline for requests | slow_links::forks_meet_over_very_slow_links_beside_one_that_never_answers |
 //! | the same deadline for everybody | slow_links::forks_meet_over_very_slow_links |
 //! | late answers are thrown away | slow_links::forks_meet_over_very_slow_links |
-//! | a ban is forgotten at once | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | the bound of orphans is off | rules::who_floods_fills_no_container |
+//! | a ban is forgotten at once | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | the bound of orphans is off | rules::a_flood_fills_no_container |
 //! | a stale entry stays in the pool | after_a_partition_the_longer_chain_wins_and_nothing_is_lost |
 //! | the pool does not hear of what is undone | rules::coins_that_a_reorganisation_takes_away_are_not_spent_any_more |
 //! | equal work is enough to move | a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one |
 //! | one transaction that comes back is not stored | after_a_partition_the_longer_chain_wins_and_nothing_is_lost |
-//! | a transaction is not stored before its answer | a_transaction_sent_before_anybody_was_there_is_pulled |
+//! | a transaction is not stored before its answer | a_transaction_sent_before_any_peer_connects_is_pulled |
 //! | one block in sixteen is not stored | a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one |
 //! | a reorganisation is written bit by bit | a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one |
 //! | a header is condemned for a body that a peer has changed | rules::a_block_whose_body_was_changed_on_the_way_is_taken_from_others |
-//! | blocks are passed on before they are judged | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | blocks are passed on before they are judged | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
 //! | one account is not undone | it aborts |
 //! | fees are created, not paid (R16) | adversaries::a_double_spender_with_a_majority_takes_back_what_was_confirmed |
 //! | a nonce is good again and again (R15) | adversaries::a_double_spender_with_a_majority_takes_back_what_was_confirmed |
-//! | nonces may have gaps (R15) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | anybody can spend anything (R16) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | rewards are too high (R17) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | the body need not fit the header (R7) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | signatures are not looked at (R10) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | work is not looked at (R6) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | times go back (R12) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
-//! | any target is good (R13) | rules::who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain |
+//! | nonces may have gaps (R15) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | anybody can spend anything (R16) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | rewards are too high (R17) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | the body need not fit the header (R7) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | signatures are not looked at (R10) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | work is not looked at (R6) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | times go back (R12) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
+//! | any target is good (R13) | rules::a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain |
 //! | times are too far ahead (R14) | a_clock_that_is_ahead_is_told_and_its_blocks_wait |
 
 mod adversaries;
@@ -118,7 +118,7 @@ fn blocks_and_transactions_reach_everybody() {
 }
 
 #[test]
-fn a_transaction_sent_before_anybody_was_there_is_pulled() {
+fn a_transaction_sent_before_any_peer_connects_is_pulled() {
     let (mut world, nodes) = world(2);
     mine(&mut world, nodes[0], 1);
     send(&mut world, nodes[0], nodes[1], 5);
@@ -138,7 +138,7 @@ fn a_late_node_pulls_the_whole_chain() {
     }
     nodes.push(late);
     agree_at(&mut world, &nodes, 5_000);
-    // It told its user of a few steps, not of 5,000 blocks one by one.
+    // The late node told its user of a few steps, not of 5,000 blocks one by one.
     assert!(world.notices(late).len() < 500, "{}", world.notices(late).len());
 }
 
@@ -212,7 +212,7 @@ fn after_a_partition_a_node_with_a_checkpoint_stays_until_that_is_removed() {
     assert_eq!(heights(&mut world, &nodes), [6, 9, 9, 9]);
     assert_eq!(world.view(nodes[0]).checkpoint, Some(held));
     let is_refusal = |notice: &&Notice| matches!(notice, Notice::ReorganisationRefused { .. });
-    // Once in each of its lives.
+    // Once after each start.
     assert_eq!(world.notices(nodes[0]).iter().filter(is_refusal).count(), 2);
     assert!(world.closed().is_empty(), "nobody is to blame: {:?}", world.closed());
 
@@ -238,7 +238,7 @@ fn a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one() {
     let (mut world, nodes) = world(2);
     mine(&mut world, nodes[0], 3_000);
     mine(&mut world, nodes[1], 3_100);
-    // What was cached is gone after a restart: it has to be loaded.
+    // The cache is empty after a restart, so the blocks have to be loaded.
     world.crash(nodes[0]);
     world.start(nodes[0]);
     world.connect(nodes[0], nodes[1]);
@@ -257,7 +257,7 @@ fn a_deep_reorganisation_from_disk_is_cut_up_and_seen_as_one() {
 }
 
 #[test]
-fn what_was_answered_survives_a_crash() {
+fn answered_commands_survive_a_crash() {
     let (mut world, nodes) = world(2);
     mine(&mut world, nodes[0], 10);
     let id = send(&mut world, nodes[0], nodes[1], 5);
@@ -269,7 +269,7 @@ fn what_was_answered_survives_a_crash() {
 }
 
 #[test]
-fn nobody_sends_what_it_does_not_have() {
+fn nobody_sends_coins_that_it_lacks() {
     let (mut world, nodes) = world(1);
     mine(&mut world, nodes[0], 1);
     send(&mut world, nodes[0], nodes[0], 60_000_000);
@@ -327,10 +327,10 @@ fn the_same_seed_gives_the_same_story() {
     assert_eq!(story(), story());
 }
 
-/// Partitions, crashes, forks and payments in any order; then all links are back, and everybody has to agree on a chain
+/// Partitions, crashes, forks and payments in any order; then all links are up, and all nodes have to agree on a chain
 /// in which no coin was lost or made.
 #[test]
-fn whatever_happens_they_agree_in_the_end() {
+fn nodes_agree_after_any_faults() {
     for seed in 0..40 {
         let (mut world, nodes) = world(5);
         let mut random = Random::new(seed);
@@ -371,7 +371,7 @@ fn disturb(world: &mut World, nodes: &[NodeId], random: &mut Random) {
             let action =
                 Action::Transfer { to: world.address(b), amount: Amount::from_units(random.between(1, 1 << 27)) };
             let fee = Amount::from_units(random.between(0, 9));
-            // It may have too little; that is an answer too.
+            // It may have too few coins, which is an answer too.
             let _ = world.command(a, Command::Send { key: world.key(a), action, fee });
         }
         3 if a != b => world.disconnect(a, b),
@@ -380,7 +380,7 @@ fn disturb(world: &mut World, nodes: &[NodeId], random: &mut Random) {
             world.connect(a, b);
         }
         5 => {
-            // In the middle of whatever it is doing.
+            // While it may be doing anything else.
             world.begin(a, Command::Mine { count: 3, to: None });
             world.run_for(Millis(random.between(0, 12)));
             world.crash(a);

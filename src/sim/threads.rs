@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::shard::Shard;
-use super::wheel::Record;
+use super::wheel::Delivery;
 use crate::protocol::Millis;
 
 /// Attempts to see the others' progress before a thread yields its core. A window takes microseconds.
 const SPINS_MAX: u32 = 100;
 
 /// Messages to one shard from another in one window.
-type Mailbox = Mutex<Vec<(Millis, Record)>>;
+type Mailbox = Mutex<Vec<(Millis, Delivery)>>;
 
 /// Runs all shards to `end`, in windows that are at most as long as the shortest latency.
 pub(crate) fn run(shards: &mut [Shard], from: Millis, end: Millis, window: Millis) {

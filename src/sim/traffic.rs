@@ -24,7 +24,7 @@ pub(crate) struct Acknowledged {
 
 /// A node's user, who sends transactions at random moments (a Poisson process).
 #[derive(Debug, Default)]
-pub(crate) struct Traffic {
+pub(crate) struct UserTraffic {
     /// Mean time between two of its transactions, in milliseconds.
     gap_millis: Option<u64>,
     /// The accounts that it pays.
@@ -36,7 +36,7 @@ pub(crate) struct Traffic {
     next_nonce: u64,
 }
 
-impl Traffic {
+impl UserTraffic {
     pub(crate) fn new(gap_millis: u64, payees: Arc<[Address]>, now: Millis, random: &mut Random) -> Self {
         let mut traffic = Self { gap_millis: Some(gap_millis), payees, due: None, ..Self::default() };
         traffic.draw(now, random);

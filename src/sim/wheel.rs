@@ -13,16 +13,16 @@ const HORIZON: u64 = 4096;
 
 /// An event for a node.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct Delivery {
     pub(crate) to: NodeId,
     pub(crate) from: NodeId,
     /// The number of events that `from` has sent, which orders those of the same millisecond.
     pub(crate) number: u64,
-    pub(crate) what: What,
+    pub(crate) what: DeliveryKind,
 }
 
 #[derive(Debug)]
-pub(crate) enum What {
+pub(crate) enum DeliveryKind {
     /// A timer of the node itself is due.
     Timer,
     /// An event for the engine, unless the node has restarted since.
@@ -56,8 +56,8 @@ pub(crate) enum Message {
 /// The event queue.
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    buckets: Vec<Vec<Record>>,
-    far: BTreeMap<Millis, Vec<Record>>,
+    buckets: Vec<Vec<Delivery>>,
+    far: BTreeMap<Millis, Vec<Delivery>>,
     /// The earliest time that may hold an event.
     at: Millis,
     len: usize,
@@ -69,7 +69,7 @@ impl Wheel {
     }
 
     /// Adds an event at `at`, which must not be past.
-    pub(crate) fn push(&mut self, at: Millis, record: Record) {
+    pub(crate) fn push(&mut self, at: Millis, record: Delivery) {
         assert!(at >= self.at, "nothing happens in the past");
         self.len += 1;
         if at.0 - self.at.0 < HORIZON {
@@ -105,7 +105,7 @@ impl Wheel {
     }
 
     /// Removes the events of the present millisecond. `into` is empty.
-    pub(crate) fn take(&mut self, into: &mut Vec<Record>) {
+    pub(crate) fn take(&mut self, into: &mut Vec<Delivery>) {
         std::mem::swap(&mut self.buckets[(self.at.0 % HORIZON) as usize], into);
         self.len -= into.len();
     }
@@ -135,7 +135,7 @@ mod tests {
         for number in 0..2_000 {
             let at = now + Millis(random.between(0, 3 * HORIZON));
             let node = NodeId(0);
-            wheel.push(at, Record { to: node, from: node, number, what: What::Timer });
+            wheel.push(at, Delivery { to: node, from: node, number, what: DeliveryKind::Timer });
             pushed.push((at, number));
             if number % 3 == 0 {
                 let end = now + Millis(random.between(0, 40));

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::change::Change;
-use super::disk::Disk;
+use super::disk::VirtualDisk;
 use super::event_log::LogEntry;
 use super::id::NodeId;
 use super::link::{Link, Quality};
-use super::metrics::{Made, Metrics, Summary, SummaryInputs, made, propagation};
+use super::metrics::{Made, NodeMetrics, Summary, SummaryInputs, made, propagation};
 use super::miner::HashRate;
-use super::node::Node;
+use super::node::VirtualNode;
 use super::random::Random;
 use super::setup::Links;
 use super::shard::Shard;
@@ -110,24 +110,28 @@ impl World {
     pub(super) fn add_stopped_node(&mut self) -> NodeId {
         let id = NodeId(self.nodes);
         self.nodes += 1;
-        let node = Node::new(id, self.random.bits(), &self.network);
+        let node = VirtualNode::new(id, self.random.bits(), &self.network);
         let shards = self.shards.len();
         self.shards[id.0 as usize % shards].nodes.push(node);
         id
     }
 
-    pub(super) fn node(&self, node: NodeId) -> &Node {
+    pub(super) fn node(&self, node: NodeId) -> &VirtualNode {
         let shards = self.shards.len();
         &self.shards[node.0 as usize % shards].nodes[node.0 as usize / shards]
     }
 
-    pub(super) fn node_mut(&mut self, node: NodeId) -> &mut Node {
+    pub(super) fn node_mut(&mut self, node: NodeId) -> &mut VirtualNode {
         let shards = self.shards.len();
         &mut self.shards[node.0 as usize % shards].nodes[node.0 as usize / shards]
     }
 
     /// Runs an action of a node.
-    pub(super) fn turn<T>(&mut self, node: NodeId, act: impl FnOnce(&mut Node, &mut Surroundings<'_>) -> T) -> T {
+    pub(super) fn turn<T>(
+        &mut self,
+        node: NodeId,
+        act: impl FnOnce(&mut VirtualNode, &mut Surroundings<'_>) -> T,
+    ) -> T {
         let shards = self.shards.len();
         self.shards[node.0 as usize % shards].turn(self.now, node, act)
     }
@@ -184,7 +188,7 @@ impl World {
     }
 
     /// The node's persisted data.
-    pub fn disk(&self, node: NodeId) -> &Disk {
+    pub fn disk(&self, node: NodeId) -> &VirtualDisk {
         &self.node(node).storage.disk
     }
 
@@ -333,7 +337,7 @@ impl World {
         self.nodes().map(|node| self.node(node).open_tickets()).sum()
     }
 
-    fn metrics(&self) -> impl Iterator<Item = &Metrics> {
+    fn metrics(&self) -> impl Iterator<Item = &NodeMetrics> {
         self.shards.iter().map(|shard| &shard.metrics)
     }
 

@@ -38,7 +38,7 @@ use self::spread::{FilePart, SpreadPart};
 use super::{SimulateError, shipped};
 use crate::protocol::{Amount, Millis, Network, Parameters, Target};
 use crate::sim::change::Change;
-use crate::sim::clock::Clock;
+use crate::sim::clock::WallClock;
 use crate::sim::random::Spread;
 use crate::sim::setup::{Links, Setup, Topology};
 
@@ -107,7 +107,7 @@ impl Scenario {
         let gained = |ppm: u64| (u128::from(ppm) * u128::from(length.0) / 1_000_000) as u64;
         let at_first = self.setup.clock_offset_millis_max.saturating_add(gained(self.setup.clock_drift_ppm_max));
         let set = self.setup.changes.iter().map(|(_, change)| match change {
-            Change::Clock(_, Clock { offset_millis, drift_ppm }) => {
+            Change::Clock(_, WallClock { offset_millis, drift_ppm }) => {
                 let ahead = |number: i64| u64::try_from(number).unwrap_or_default();
                 ahead(*offset_millis).saturating_add(gained(ahead(*drift_ppm)))
             }

@@ -17,7 +17,7 @@ use quipu::protocol::{
     Account, Address, BlockId, Bundle, CheckedBlock, Millis, Network, Request, Response, SignedTransaction, Status,
     Work,
 };
-use quipu::sim::disk::Disk;
+use quipu::sim::disk::VirtualDisk;
 
 /// Runs what is to be measured.
 pub(crate) type Around<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
@@ -26,7 +26,7 @@ pub(crate) type Around<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
 pub(crate) struct Shell {
     pub(crate) engine: Engine,
     network: Arc<Network>,
-    disk: Disk,
+    disk: VirtualDisk,
     /// What the peer has, oldest first, and all that it ever had.
     chain: Vec<CheckedBlock>,
     known: HashMap<BlockId, CheckedBlock>,
@@ -45,7 +45,7 @@ impl Shell {
             mining: MiningMode::Off,
         };
         let engine = Engine::new(config, Stored { accounts: accounts.collect(), ..Stored::default() });
-        let (disk, chain, known) = (Disk::default(), Vec::new(), HashMap::new());
+        let (disk, chain, known) = (VirtualDisk::default(), Vec::new(), HashMap::new());
         Self { engine, network: network.clone(), disk, chain, known, peers: 0, accepted: 0 }
     }
 

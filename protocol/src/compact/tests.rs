@@ -52,7 +52,7 @@ fn a_block_is_a_fiftieth_of_itself_whatever_else_waits() {
 }
 
 #[test]
-fn what_is_not_known_is_missing() {
+fn unknown_transactions_are_missing() {
     let all = transfers(0..1_000);
     let compact = CompactBlock::of(&block(&all[..100]), leaves(&all[100..]));
     let known: Vec<_> = all.iter().filter(|one| one.signed().transaction.nonce % 10 != 3).cloned().collect();
@@ -92,7 +92,7 @@ fn a_transaction_that_fits_two_places_is_at_neither() {
 }
 
 #[test]
-fn only_what_was_announced_fits() {
+fn only_announced_transactions_fit() {
     let all = transfers(0..50);
     let compact = CompactBlock::of(&block(&all[..40]), leaves(&all[40..]));
     let signed = |places: &[usize]| places.iter().map(|place| all[*place].signed().clone()).collect::<Vec<_>>();
@@ -129,7 +129,7 @@ fn ids_of_every_width_are_read_as_they_were_packed() {
 }
 
 #[test]
-fn what_is_fetched_in_groups_is_all_there_and_in_order() {
+fn fetching_in_groups_keeps_items_and_order() {
     for count in [0, 1, 63, 64, 65, 200] {
         assert!(fetched(0..count).eq(0..count), "{count}");
     }

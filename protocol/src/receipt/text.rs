@@ -222,7 +222,7 @@ mod tests {
 
     /// Found by fuzzing, from seed 102603: a receipt's sender must not write to its reader's terminal.
     #[test]
-    fn what_an_error_quotes_of_a_file_is_one_harmless_line() {
+    fn errors_quote_files_in_one_harmless_line() {
         for field in ["a\\nb", "\\u001b[2J", "\\r", &"x".repeat(1 << 20)] {
             let error = Receipt::read(format!("{{\"{field}\": 1}}").as_bytes()).expect_err("not a receipt").to_string();
             assert!(error.starts_with("not a receipt: unknown field"), "{error}");

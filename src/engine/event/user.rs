@@ -1,4 +1,4 @@
-//! What the node's own user asks for, and what it is told.
+//! Commands of the node's own user, answers and notices.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PeerKey, Place};
 
-/// When to mine.
+/// The condition under which the node mines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MiningMode {
@@ -22,72 +22,72 @@ pub enum MiningMode {
     Pending,
 }
 
-/// Blocks that one command may ask for, more than anybody waits for.
+/// The most blocks for one command: more than anybody waits for.
 pub const MINE_COUNT_MAX: u64 = 1_000_000;
 
-/// What the node's own user asks for.
+/// A command of the node's own user.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Mine this many blocks. Answered by [`Answer::Mined`] when they are durable.
     Mine {
-        /// How many, from 1 to [`MINE_COUNT_MAX`].
+        /// The number of blocks, from 1 to [`MINE_COUNT_MAX`].
         count: u64,
-        /// Who gets the rewards; `None`: the node's own account.
+        /// The account for the rewards; `None`: the node's own account.
         to: Option<Address>,
     },
-    /// Stop what [`Command::Mine`] began; its answer has what was mined so far. The mode stays.
+    /// Stop a running [`Command::Mine`]; its answer has the blocks mined so far. The mode stays.
     CancelMining,
-    /// Mine by itself, or no more.
+    /// Set the mode in which the node mines by itself.
     SetMining {
-        /// When.
+        /// The new mode.
         mode: MiningMode,
-        /// Who gets the rewards; `None`: the node's own account.
+        /// The account for the rewards; `None`: the node's own account.
         to: Option<Address>,
     },
     /// Sign and send a transaction. Answered by [`Answer::Sent`] when it is durable.
     Send {
-        /// Whose account pays.
+        /// The key whose account pays.
         key: Arc<SecretKey>,
-        /// What it does.
+        /// A transfer or a record.
         action: Action,
-        /// For the miner.
+        /// The fee for the miner.
         fee: Amount,
     },
-    /// Take a transaction that somebody has signed elsewhere, and spread it. Answered by [`Answer::Sent`] when it is
-    /// durable, also if it waits already.
+    /// Accept a transaction that was signed elsewhere, and spread it. Answered by [`Answer::Sent`] when it is durable,
+    /// also if it is pending already.
     Submit {
-        /// Which.
+        /// The transaction.
         transaction: Box<CheckedTransaction>,
     },
-    /// Take in a block that somebody has found elsewhere. Answered by [`Answer::Added`] when it is durable.
+    /// Accept a block that was found elsewhere. Answered by [`Answer::Added`] when it is durable.
     SubmitBlock {
-        /// Which.
+        /// The block.
         block: Box<CheckedBlock>,
     },
-    /// What waits to be mined. Answered by [`Answer::Pending`].
+    /// List the pending transactions. Answered by [`Answer::Pending`].
     Pending,
-    /// One account. Answered by [`Answer::Account`].
+    /// Look up an account. Answered by [`Answer::Account`].
     Account {
-        /// Which.
+        /// The account's address.
         address: Address,
     },
-    /// A transaction that waits to be mined. Answered by [`Answer::Transaction`].
+    /// Look up a pending transaction. Answered by [`Answer::Transaction`].
     Transaction {
-        /// Which.
+        /// The transaction's id.
         id: TransactionId,
     },
-    /// Ask every peer now. Answered by [`Answer::Resolved`] when all have answered, or had the time to.
+    /// Ask every peer now. Answered by [`Answer::Resolved`] when all have answered or timed out.
     Resolve,
-    /// From now on this is the node's own account: whose balance is shown, and who gets the rewards where nobody else
-    /// is named, also of what is being mined. Not kept for the next start. Answered by [`Answer::Done`].
+    /// Make this the node's own account: its balance is shown, and it gets the rewards by default, also of the running
+    /// search. Not kept for the next start. Answered by [`Answer::Done`].
     UseAccount {
-        /// Which.
+        /// The account's address.
         address: Address,
     },
-    /// Never leave the block at this height of the best chain, whatever work another chain has, until told otherwise.
-    /// Replaces the checkpoint that there is; `None` removes it. Answered by [`Answer::Checkpoint`] when it is durable.
+    /// Never leave the block at this height of the best chain, whatever work another chain has, until further notice.
+    /// Replaces the present checkpoint; `None` removes it. Answered by [`Answer::Checkpoint`] when it is durable.
     SetCheckpoint {
-        /// Where, up to the tip.
+        /// The height of the new checkpoint, up to the tip.
         height: Option<Height>,
     },
 }
@@ -95,85 +95,85 @@ pub enum Command {
 /// The answer to a [`Command`].
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// The blocks, oldest first. Fewer than asked for if it was cancelled.
+    /// The mined blocks, oldest first; fewer than requested after a cancellation.
     Mined(Vec<Place>),
     /// The transaction's id.
     Sent(TransactionId),
-    /// A block is stored.
+    /// The block is stored.
     Added {
-        /// Which.
+        /// Height and id of the block.
         place: Place,
         /// Whether it is on the best chain.
         is_best: bool,
     },
-    /// In the order in which they would be mined now.
+    /// The pending transactions in the order in which they would be mined now.
     Pending(Vec<CheckedTransaction>),
     /// An account.
     Account {
-        /// As of the tip.
+        /// The account's state at the tip.
         account: Account,
-        /// Balance if everything pending were mined, what it receives from others left out.
+        /// The balance if all pending transactions were mined, without coins from others.
         spendable: Amount,
-        /// How many of its transactions wait.
+        /// The number of its pending transactions.
         pending: u64,
     },
-    /// The transaction, if it waits.
+    /// The transaction, if it is pending.
     Transaction(Option<CheckedTransaction>),
-    /// The checkpoint that holds now.
+    /// The present checkpoint.
     Checkpoint(Option<Place>),
-    /// Whether the chain was replaced.
+    /// The outcome of asking every peer.
     Resolved {
-        /// Whether another chain took the place of ours.
+        /// Whether another chain replaced ours.
         replaced: bool,
-        /// How many peers answered.
+        /// The number of peers that answered.
         answered: usize,
-        /// How many were asked.
+        /// The number of peers that were asked.
         asked: usize,
-        /// The best block now.
+        /// The best block afterwards.
         tip: Place,
     },
-    /// Done; there is nothing to tell.
+    /// Done, without data.
     Done,
 }
 
-/// Why a command was refused.
+/// The reason why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The account has less than is needed.
+    /// The account cannot pay the amount and the fee.
     #[error("insufficient balance: {needed} needed with the fee, {spendable} can be spent of {balance}")]
     InsufficientBalance {
-        /// As of the tip.
+        /// The balance at the tip.
         balance: Amount,
-        /// Less what pending transactions spend.
+        /// The balance less the pending transactions.
         spendable: Amount,
-        /// Amount and fee.
+        /// The sum of amount and fee.
         needed: Amount,
     },
     /// A rule of the network forbids it.
     #[error("{0}")]
     Invalid(Violation),
-    /// Another nonce than the account's next one, or one that a pending transaction with at least this fee has.
+    /// The nonce is neither the account's next one, nor that of a pending transaction with a sufficiently lower fee.
     #[error("the account's next nonce is {next}, not {nonce}: prepare and sign it again")]
     WrongNonce {
-        /// The transaction's.
+        /// The transaction's nonce.
         nonce: u64,
-        /// The account's, with those that wait.
+        /// The account's next nonce, after its pending transactions.
         next: u64,
     },
-    /// Too many of the account's transactions wait, or the pool is full of better paying ones.
+    /// The account has too many pending transactions, or the pool is full of better paying ones.
     #[error("the memory pool has no room: mine first, or offer a higher fee")]
     PoolFull,
-    /// A block can't be taken in, and why.
+    /// The block was refused, for this reason.
     #[error("the block is refused: {0}")]
     BlockRefused(String),
     /// Another `mine N` is running.
     #[error("already mining the blocks of another command: wait for it, or stop it")]
     Busy,
-    /// A checkpoint above the tip.
+    /// The checkpoint is above the tip.
     #[error("there is no block at that height yet: name one up to {tip}, the height of the best block")]
     NoSuchHeight {
-        /// Of the best block.
+        /// The height of the best block.
         tip: Height,
     },
     /// The node is shutting down.
@@ -197,7 +197,7 @@ impl CommandError {
     }
 }
 
-/// Transactions that one [`Notice::RolledBack`] tells of. The rest is counted.
+/// The most transactions that one [`Notice::RolledBack`] lists. The others are counted.
 pub const ROLLED_BACK_TOLD_MAX: usize = 4096;
 
 /// A transaction whose block left the best chain.
@@ -207,90 +207,90 @@ pub struct RolledBack {
     pub transaction: CheckedTransaction,
     /// The block that left.
     pub place: Place,
-    /// What became of the transaction.
+    /// The fate of the transaction.
     pub fate: Fate,
 }
 
-/// What became of a transaction whose block left the best chain.
+/// The fate of a transaction whose block left the best chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// A block of the new chain has it too.
     Mined,
-    /// It waits to be mined again.
+    /// It is pending again.
     Pending,
-    /// It is in no block and does not wait.
+    /// It is neither in a block nor pending.
     Gone(GoneReason),
 }
 
-/// Why a transaction can't wait to be mined again, in words for its sender.
+/// The reason why a transaction cannot be pending again, in words for its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GoneReason {
     /// A block of the new chain has another one with this nonce.
     #[error("its account has used that nonce for another transaction")]
     NonceUsed,
-    /// The account can't pay for it, or for it and what it sent before.
+    /// The account cannot pay for it, or not together with its earlier transactions.
     #[error("its account no longer has the coins")]
     NoCoins,
     /// There is a gap between the account's nonce and this one, too long for the memory pool.
     #[error("earlier transactions of its account are missing")]
     NonceGap,
-    /// Too many of the account's wait, or what waits pays better.
+    /// The account has too many pending transactions, or all pending ones pay better.
     #[error("the memory pool has no room")]
     NoRoom,
 }
 
-/// Something that the user may want to know.
+/// An event that the user may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// The best chain has a new tip.
     Tip {
         /// The new tip.
         tip: Place,
-        /// How many blocks of ours were taken off first.
+        /// The number of our blocks that were disconnected first.
         reorg_depth: u64,
-        /// How many of their transactions wait again.
+        /// The number of their transactions that are pending again.
         returned: usize,
         /// Whether the block was mined here.
         ours: bool,
     },
-    /// A reorganisation took blocks off the best chain, and this became of their transactions. Comes right before the
-    /// [`Notice::Tip`] that tells of the reorganisation, and not at all if the blocks held no transactions.
+    /// A reorganisation disconnected blocks, with this fate for their transactions. Comes right before the
+    /// [`Notice::Tip`] of the reorganisation, and not at all if the blocks had no transactions.
     RolledBack {
-        /// At most [`ROLLED_BACK_TOLD_MAX`]: those of or to the node's own account, then others, each in the order in
+        /// At most [`ROLLED_BACK_TOLD_MAX`]: those from or to the node's own account, then others, each in the order in
         /// which they were mined.
         transactions: Vec<RolledBack>,
-        /// How many more there were. After a very deep reorganisation those of the newest blocks are only counted: they do
-        /// not wait again, and whoever sent them has to send them once more.
+        /// The number of unlisted transactions. After a very deep reorganisation those of the newest blocks are only
+        /// counted: they are not pending again, and their senders have to send them once more.
         untold: usize,
     },
-    /// A chain with more work was offered that leaves ours below the checkpoint. It is not followed.
+    /// A chain with more work leaves ours below the checkpoint. It is not followed.
     ReorganisationRefused {
-        /// The block that it leaves out.
+        /// The checkpoint that it leaves out.
         checkpoint: Place,
-        /// Who offered it. It may be honest, and on the other side of a partition.
+        /// The peer that offered it, which may be honest and on the other side of a partition.
         peer: PeerKey,
-        /// The height of the offered tip, as the peer tells it.
+        /// The height of the offered tip, by the peer's own account.
         height: Height,
     },
     /// A transaction entered the memory pool.
     Transaction(CheckedTransaction),
-    /// A block with valid work but a bad content was offered and refused.
+    /// A block with valid work but invalid content was refused.
     BlockRefused {
-        /// Which.
+        /// Height and id of the block.
         place: Place,
-        /// What it breaks.
+        /// The rule that it breaks.
         violation: Violation,
     },
     /// A peer's clock, or ours, is wrong by this many milliseconds (theirs less ours).
     ClockDiffers {
-        /// Whose.
+        /// The peer's session.
         peer: PeerKey,
-        /// By how much.
+        /// The peer's clock less ours, in milliseconds.
         offset_millis: i64,
     },
     /// Most peers' clocks say that ours is wrong by this many milliseconds (theirs less ours).
     OurClockDiffers {
-        /// By how much.
+        /// The peers' clocks less ours, in milliseconds.
         offset_millis: i64,
     },
 }

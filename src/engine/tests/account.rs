@@ -1,4 +1,4 @@
-//! The node's own account, when the user takes another.
+//! Changes of the node's own account.
 
 use quipu_protocol::{Address, Amount};
 
@@ -24,7 +24,7 @@ impl Bench {
 }
 
 #[test]
-fn what_is_mined_for_nobody_in_particular_is_for_the_account_in_use() {
+fn rewards_go_to_the_account_in_use_by_default() {
     let mut bench = Bench::new();
     bench.mine_always();
     bench.find_nonces(2);

@@ -1,4 +1,4 @@
-//! What hostile peers try, and what must come of it.
+//! Attacks of hostile peers, and the engine's answers.
 
 use quipu_protocol::encode::encode;
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
@@ -14,7 +14,7 @@ use super::super::pace::ANSWER_TIMEOUT;
 use super::super::sync::STATUS_INTERVAL;
 use super::{Bench, headers, key};
 
-/// Changes made to an otherwise good block, and what they break.
+/// Changes to an otherwise good block, and the rules that they break.
 #[test]
 fn a_block_that_breaks_a_rule_is_rejected_and_its_sender_dropped() {
     type Change = fn(&mut Header);
@@ -59,7 +59,7 @@ fn a_reward_that_is_too_high_is_rejected_and_the_block_remembered() {
     assert_eq!(bench.gossip_block(first, &bad), Verdict::Reject);
     let refused = |notice: &Notice| matches!(notice, Notice::BlockRefused { violation, .. } if violation.rule() == 17);
     assert!(bench.seen.notices.iter().any(refused));
-    // What is built on it is not even looked at.
+    // A child of it is not even checked.
     let child = bench.block(&bad.header, 1, vec![]);
     assert_eq!(bench.gossip_block(second, &child), Verdict::Ignore);
     assert_eq!(bench.height(), 0);
@@ -91,7 +91,7 @@ fn an_invalid_block_below_valid_ones_brings_the_old_chain_back() {
         bench.gossip_block(honest, block);
     }
     let tip = bench.tip();
-    // A longer chain whose second block spends what its sender does not have.
+    // A longer chain whose second block spends coins that its sender does not have.
     let mut theirs = bench.chain(&genesis, 1, 2);
     theirs.push(bench.block(&theirs[0].header, 2, vec![bench.send(9, 0, 2, 5, 0)]));
     theirs.extend(bench.chain(&theirs[1].header, 4, 2));
@@ -102,7 +102,7 @@ fn an_invalid_block_below_valid_ones_brings_the_old_chain_back() {
     assert!(bench.is_closed(liar));
     assert_eq!(bench.disk.best().collect::<Vec<BlockId>>(), ours.iter().map(|b| b.header.id()).collect::<Vec<_>>());
     assert!(!bench.seen.notices.iter().any(|notice| matches!(notice, Notice::Tip { reorg_depth: 1.., .. })));
-    // Nobody is believed who comes with the same chain again.
+    // No peer with the same chain is believed again.
     let another = bench.connect_with(&theirs[5].header, 6);
     assert!(!bench.is_asked_for_blocks(another));
     // The chain goes on.
@@ -121,7 +121,7 @@ fn headers_with_less_work_than_ours_are_not_kept() {
     let weak = bench.chain(&genesis, 9, 2);
     let liar = bench.connect_with(&weak[8].header, 1_000_000);
     bench.answer_headers(liar, &headers(&weak));
-    assert_eq!(bench.occupancy("headers"), 11, "nine headers more would be memory for nothing");
+    assert_eq!(bench.occupancy("headers"), 11, "the nine headers are not kept");
     assert!(!bench.is_asked_for_blocks(liar));
     // It claims again and again, and is cut off for it.
     for branch in 3..5 {
@@ -187,7 +187,7 @@ fn a_peer_that_never_answers_loses_its_share_to_others() {
 }
 
 #[test]
-fn an_answer_that_was_not_asked_for_costs_its_sender_its_place() {
+fn an_unrequested_answer_costs_its_sender_its_session() {
     let mut bench = Bench::new();
     let chain = bench.chain(&bench.genesis(), 3, 1);
     let other = bench.chain(&bench.genesis(), 1, 2);
@@ -203,7 +203,7 @@ fn an_answer_that_was_not_asked_for_costs_its_sender_its_place() {
     }
     assert!(bench.is_closed(liar));
     assert_eq!(bench.height(), 0);
-    // Somebody else has it.
+    // Another peer has it.
     let honest = bench.connect_with(&chain[2].header, 3);
     bench.answer_blocks(honest, &chain);
     assert_eq!(bench.height(), 3);
@@ -260,7 +260,7 @@ fn a_block_flood_is_ignored_beyond_the_budget_and_heals_later() {
 }
 
 #[test]
-fn a_transaction_signed_by_somebody_else_drops_who_passed_it_on() {
+fn a_forged_transaction_drops_its_forwarder() {
     let mut bench = Bench::new();
     let peer = bench.connect();
     let mut forged = bench.send(1, 0, 2, 5, 0);
@@ -313,9 +313,9 @@ fn nothing_is_asked_of_a_peer_that_was_cut_off() {
     assert!(bench.seen.asked.is_empty(), "{:?}", bench.seen.asked);
 }
 
-/// The status that a peer tells while its block is being judged does not save it.
+/// A status that the peer sends while its block is being judged does not save it.
 #[test]
-fn who_passes_on_a_block_that_breaks_a_rule_is_dropped_whatever_it_tells_meanwhile() {
+fn a_forwarder_of_an_invalid_block_is_dropped_whatever_it_claims_meanwhile() {
     let mut bench = Bench::new();
     let peer = bench.connect();
     let genesis = bench.genesis();
@@ -329,8 +329,8 @@ fn who_passes_on_a_block_that_breaks_a_rule_is_dropped_whatever_it_tells_meanwhi
 }
 
 impl Bench {
-    /// In the middle of a reorganisation from 20 blocks to 21 of this peer, and the genesis header: the first blocks have
-    /// come off, the next have to be loaded.
+    /// A bench during a reorganisation from 20 blocks to 21 of this peer, and the genesis header: the first blocks have
+    /// been disconnected, the next have to be loaded.
     pub(super) fn between_two_chains() -> (Self, PeerKey, Header) {
         let mut bench = Bench::new();
         let honest = bench.connect();
@@ -350,7 +350,7 @@ impl Bench {
     }
 }
 
-/// Between two chains a node has no headers to give, but half a chain would look like a lie.
+/// Between two chains a node has no headers to give, and half a chain would look like a lie.
 #[test]
 fn headers_are_answered_when_a_reorganisation_is_over() {
     let (mut bench, peer, genesis) = Bench::between_two_chains();
@@ -366,7 +366,7 @@ fn headers_are_answered_when_a_reorganisation_is_over() {
     assert_eq!(given.len(), 21);
 }
 
-/// Blocks so large that those of one load do not fit into the cache are connected all the same.
+/// Blocks are connected even if those of one load do not fit into the cache.
 #[test]
 fn a_reorganisation_of_blocks_that_the_cache_cannot_hold_ends() {
     let mut bench = Bench::with(Parameters { block_bytes_max: 4 << 20, ..Parameters::dev() });
@@ -408,9 +408,9 @@ fn a_chain_of_headers_needs_the_work_of_each() {
     assert_eq!(bench.occupancy("headers"), 1);
 }
 
-/// One told of the chain, another shows that its first block is bad: both are on a chain that nobody checked.
+/// One peer reports the chain, another shows that its first block is bad: both are on a chain that nobody checked.
 #[test]
-fn who_leads_to_a_block_that_another_shows_to_be_bad_is_dropped() {
+fn a_peer_on_a_chain_that_another_proves_bad_is_dropped() {
     let mut bench = Bench::new();
     let mut forged = bench.send(1, 0, 2, 5, 0);
     forged.signature = bench.send(3, 0, 2, 5, 0).signature;
@@ -435,7 +435,7 @@ fn orphans_are_bounded_in_bytes() {
     let large = bench.block(&bench.genesis(), 1, (0..240).map(record).collect());
     let peer = bench.connect();
     let count = ORPHAN_BYTES_MAX / encode(&large).len() + 2;
-    assert!(count < ORPHANS_PER_PEER_MAX, "else the other bound is what holds");
+    assert!(count < ORPHANS_PER_PEER_MAX, "otherwise the other bound applies");
     for number in 0..count {
         let unknown = BlockId([number as u8; 32]);
         let orphan = bench.solve(&bench.genesis(), large.body.clone(), |header| header.parent = unknown);

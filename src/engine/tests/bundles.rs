@@ -1,4 +1,4 @@
-//! Transactions that come and go in bundles.
+//! Transactions in bundles.
 
 use quipu_protocol::bundle::{BUNDLE_BYTES_MAX, BUNDLE_TRANSACTIONS_MAX};
 use quipu_protocol::check::{TRANSACTION_BYTES_MAX, check_transaction};
@@ -10,12 +10,12 @@ use super::super::peers::Peers;
 use super::{Answer, Bench, Command};
 
 impl Bench {
-    /// A bundle comes by gossip; gives the verdict.
+    /// Sends a bundle by gossip and returns the verdict.
     pub(super) fn bundle(&mut self, peer: PeerKey, transactions: &[SignedTransaction]) -> Verdict {
         self.gossip(peer, gossip(transactions))
     }
 
-    /// How many transactions each bundle had that was published since the last call.
+    /// The bundles published since the last call.
     fn published(&mut self) -> Vec<Vec<SignedTransaction>> {
         let published = std::mem::take(&mut self.seen.published).into_iter();
         let bundles = published.filter_map(|gossip| match gossip {
@@ -25,7 +25,7 @@ impl Bench {
         bundles.collect()
     }
 
-    /// Records of so many accounts, from a number on.
+    /// Records of `count` accounts, from a number on.
     fn records(&self, from: u32, count: u32) -> Vec<SignedTransaction> {
         (from..from + count).map(|number| self.record(number, 1)).collect()
     }
@@ -43,7 +43,7 @@ fn gossip(transactions: &[SignedTransaction]) -> Gossip {
     Gossip::Transactions(bundles.remove(0))
 }
 
-/// The same, with a signature that is not its sender's.
+/// The same transaction with an invalid signature.
 fn forged(mut signed: SignedTransaction) -> SignedTransaction {
     let Signature::Ed25519(bytes) = &mut signed.signature;
     bytes[0] ^= 1;
@@ -97,7 +97,7 @@ fn a_verdict_answers_for_every_transaction() {
     }
 }
 
-/// Twice in one bundle is once new and once known.
+/// The second occurrence in a bundle counts as known.
 #[test]
 fn a_transaction_that_a_bundle_has_twice_counts_once() {
     let mut bench = Bench::new();
@@ -110,7 +110,7 @@ fn a_transaction_that_a_bundle_has_twice_counts_once() {
     assert_eq!(bench.engine.view().pending, 2);
 }
 
-/// A bundle longer than a batch of checks is one bundle all the same, and several share a batch.
+/// A bundle longer than a batch of checks is still one bundle, and several bundles share a batch.
 #[test]
 fn verdicts_wait_for_checks_across_batches() {
     let mut bench = Bench::new();
@@ -133,7 +133,7 @@ fn verdicts_wait_for_checks_across_batches() {
     assert_eq!(bench.engine.view().pending, from as usize);
 }
 
-/// The first goes at once, the next wait for each other, and a full bundle waits for nothing.
+/// The first goes at once, the next wait for each other, and a full bundle does not wait.
 #[test]
 fn own_transactions_are_announced_together() {
     let mut bench = Bench::new();
@@ -141,7 +141,7 @@ fn own_transactions_are_announced_together() {
     bench.wait(Millis(100));
     let records = bench.records(0, 10 + BUNDLE_TRANSACTIONS_MAX as u32);
     bench.submit(&records[0]);
-    assert_eq!(bench.published(), [&records[..1]], "who types it waits for nobody");
+    assert_eq!(bench.published(), [&records[..1]], "a typed transaction goes at once");
     for record in &records[1..10] {
         bench.submit(record);
     }
@@ -157,9 +157,9 @@ fn own_transactions_are_announced_together() {
     assert_eq!(bench.occupancy("transactions_to_announce"), 0);
 }
 
-/// What became of it meanwhile makes it no news.
+/// Transactions that were mined or replaced meanwhile are not announced.
 #[test]
-fn what_has_left_the_pool_is_not_announced() {
+fn transactions_that_left_the_pool_are_not_announced() {
     let mut bench = Bench::new();
     bench.connect();
     let records = bench.records(0, 3);
@@ -173,7 +173,7 @@ fn what_has_left_the_pool_is_not_announced() {
     assert_eq!(bench.published(), [&records[2..]]);
 }
 
-/// A bundle costs its sender what its transactions would have cost one by one.
+/// A bundle costs its sender as much as its transactions one by one.
 #[test]
 fn a_bundle_takes_as_much_of_the_budget_as_its_transactions() {
     let bench = Bench::new();
@@ -191,7 +191,7 @@ fn a_bundle_takes_as_much_of_the_budget_as_its_transactions() {
     }
 }
 
-/// However much one peer brings, another's are checked too.
+/// However much one peer sends, another peer's transactions are checked too.
 #[test]
 fn one_peer_leaves_room_for_the_transactions_of_others() {
     let mut bench = Bench::new();
@@ -217,7 +217,7 @@ fn one_peer_leaves_room_for_the_transactions_of_others() {
     assert_eq!(offer(&mut bench, honest, bundles), BUNDLE_TRANSACTIONS_MAX);
 }
 
-/// Else a peer that breaks the rules has thousands more of its signatures looked at.
+/// Otherwise a rule breaker would have thousands more of its signatures checked.
 #[test]
 fn nothing_more_is_checked_of_a_peer_that_was_cut_off() {
     let mut bench = Bench::new();
@@ -234,7 +234,7 @@ fn nothing_more_is_checked_of_a_peer_that_was_cut_off() {
     let first = bench.held.remove(0);
     bench.event(first);
     assert!(bench.is_closed(forger));
-    assert_eq!(bench.occupancy("unchecked_transactions"), 0, "but that of the honest peer, which is in its check");
+    assert_eq!(bench.occupancy("unchecked_transactions"), 0, "except the honest peer's, which is being checked");
     bench.release_held();
     assert_eq!(bench.seen.verdicts.len() as u64, tickets, "each bundle gets its verdict");
     assert!(bench.seen.verdicts.contains(&(Ticket(tickets - 1), Verdict::Accept)));

@@ -1,4 +1,4 @@
-//! The block that is never left, whatever others offer.
+//! The checkpoint is never left, whatever peers offer.
 
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
 use quipu_protocol::{Block, Header, Height, Request};
@@ -14,7 +14,7 @@ impl Bench {
         assert!(matches!(answer, Ok(Answer::Checkpoint(_))), "{answer:?}");
     }
 
-    /// A node without peers whose chain has so many blocks of branch 1.
+    /// A node without peers whose chain has `count` blocks of branch 1.
     fn with_chain(count: u64) -> (Self, Vec<Block>) {
         let mut bench = Self::new();
         let ours = bench.chain(&bench.genesis(), count, 1);
@@ -34,7 +34,7 @@ impl Bench {
         self.seen.notices.iter().filter_map(refusal).collect()
     }
 
-    /// Stored blocks, and headers in memory less genesis.
+    /// The number of stored blocks, and of headers in memory without genesis.
     fn kept(&self) -> (usize, usize) {
         (self.disk.stored().headers.len(), self.occupancy("headers") - 1)
     }
@@ -48,7 +48,7 @@ fn place(block: &Block) -> Place {
     Place { height: block.header.height, id: block.header.id() }
 }
 
-/// The header that a branch leaves ours after.
+/// The header at which a branch leaves ours.
 fn fork(bench: &Bench, ours: &[Block], height: usize) -> Header {
     height.checked_sub(1).map_or(bench.genesis(), |at| ours[at].header)
 }
@@ -113,7 +113,7 @@ fn a_branch_that_is_stored_is_left_aside_until_the_checkpoint_is_removed() {
     for block in &theirs[..3] {
         bench.gossip_block(peer, block);
     }
-    // What it takes to leave the tip has to be loaded, so the branch is whole before the tip is left.
+    // Blocks must be loaded before the tip can be left, so the branch is complete by then.
     bench.restart();
     bench.hold_loads = true;
     let peer = bench.connect();
@@ -123,12 +123,12 @@ fn a_branch_that_is_stored_is_left_aside_until_the_checkpoint_is_removed() {
     bench.release_held();
     assert_eq!(bench.tip(), ours[3].header.id());
 
-    // It holds before anything else is chosen.
+    // The checkpoint applies before a goal is chosen.
     bench.restart();
     bench.event(Event::Tick);
     assert_eq!((bench.tip(), bench.engine.view().checkpoint), (ours[3].header.id(), Some(place(&ours[1]))));
     let peer = bench.connect_with(&theirs[3].header, 5);
-    assert!(!bench.is_asked(peer, |request| !matches!(request, Request::Pending)), "it has told what we know");
+    assert!(!bench.is_asked(peer, |request| !matches!(request, Request::Pending)), "its tip is known");
     assert_eq!(bench.refusals(), [(2, peer, 5)]);
     let child = bench.chain(&theirs[3].header, 1, 2);
     assert_eq!(bench.gossip_block(peer, &child[0]), Verdict::Ignore);
@@ -136,7 +136,7 @@ fn a_branch_that_is_stored_is_left_aside_until_the_checkpoint_is_removed() {
     assert_eq!(bench.tip(), ours[3].header.id());
 
     bench.set_checkpoint(None);
-    assert_eq!(bench.tip(), theirs[3].header.id(), "nobody is needed for what is stored");
+    assert_eq!(bench.tip(), theirs[3].header.id(), "a stored branch needs no peer");
     bench.restart();
     assert_eq!(bench.engine.view().checkpoint, None);
 }
@@ -168,7 +168,7 @@ fn a_checkpoint_is_moved_shown_and_kept() {
         assert!(matches!(answer, Ok(Answer::Checkpoint(now)) if now == want), "{answer:?}");
         assert_eq!((bench.engine.view().checkpoint, bench.disk.stored().checkpoint), (want, want));
     }
-    // Lower again: what leaves ours above it is welcome.
+    // With a lower checkpoint, a branch that leaves ours above it is welcome.
     bench.set_checkpoint(1);
     let theirs = bench.chain(&ours[0].header, 4, 2);
     let peer = bench.connect();
@@ -178,9 +178,9 @@ fn a_checkpoint_is_moved_shown_and_kept() {
     assert_eq!(bench.tip(), theirs[3].header.id());
 }
 
-/// What was begun before the checkpoint was set comes to nothing.
+/// Work that began before the checkpoint was set is dropped.
 #[test]
-fn what_is_on_its_way_is_dropped() {
+fn work_under_way_is_dropped() {
     let (mut bench, ours) = Bench::with_chain(4);
     let (checked, fetched) = (bench.chain(&bench.genesis(), 1, 2), bench.chain(&ours[0].header, 8, 3));
     let peer = bench.connect_with(&fetched[7].header, 9);
@@ -195,7 +195,7 @@ fn what_is_on_its_way_is_dropped() {
     assert_eq!(bench.disk.stored().headers.len(), 4);
     assert_eq!(bench.tip(), ours[3].header.id());
     assert!(!bench.is_closed(peer));
-    // Nothing of that peer's stands in the way of a chain that is good.
+    // Nothing of that peer's blocks the way of a good chain.
     let ours = bench.chain(&ours[3].header, 2, 1);
     bench.tell(peer, &ours[1].header, 6);
     bench.answer_headers(peer, &headers(&ours));
@@ -203,14 +203,14 @@ fn what_is_on_its_way_is_dropped() {
     assert_eq!(bench.tip(), ours[1].header.id());
 }
 
-/// The other side of a partition grows on: it is heard, but not again and again.
+/// The other side of a partition keeps growing: it is heard, but not again and again.
 #[test]
 fn a_peer_on_the_other_side_is_asked_now_and_then_and_not_punished() {
     let (mut bench, _) = Bench::with_chain(4);
     bench.mine_always();
     bench.set_checkpoint(4);
     let rounds = 40;
-    // The answers are full ones, from where it left our chain.
+    // The answers are full ones, from the block where it left our chain.
     let long = RESPONSE_HEADERS_MAX as u64 + rounds;
     let theirs = bench.chain(&bench.genesis(), long, 2);
     let other = bench.connect();
@@ -230,7 +230,7 @@ fn a_peer_on_the_other_side_is_asked_now_and_then_and_not_punished() {
     assert!((2..=span / BARRED_PAUSE.0 + 1).contains(&asked), "{asked}");
     let told = bench.refusals().len() as u64;
     assert!((2..=span / REFUSED_NOTICE_INTERVAL.0 + 1).contains(&told), "{told}");
-    assert!(rests <= 1, "a claim that was looked into stops the miner no more");
+    assert!(rests <= 1, "a verified claim does not stop the miner");
     assert!(!bench.is_closed(other));
     assert_eq!(bench.kept(), (4, 4));
 }
@@ -248,7 +248,7 @@ fn one_tip_is_asked_for_and_told_once() {
         assert!(!bench.is_asked(other, is_for_headers));
     }
     assert_eq!(bench.refusals().len(), 1);
-    // But who asks gets an answer of today.
+    // But `resolve` asks it again.
     bench.event(Event::Command { ticket: Ticket(1_000), command: Command::Resolve });
     bench.tell(other, &theirs[7].header, 8);
     bench.answer_headers(other, &headers(&theirs));
@@ -267,7 +267,7 @@ fn a_peer_that_left_our_chain_is_not_punished() {
     for length in 0..9 {
         let at = RESPONSE_HEADERS_MAX + length;
         bench.wait(BARRED_PAUSE);
-        // Between its tips it is seen with one of ours, and so asked for what comes after that.
+        // Between its tips it reports one of ours, and so is asked for the headers after that.
         bench.tell(peer, &ours[3].header, 4);
         bench.wait(STATUS_INTERVAL);
         bench.tell(peer, &theirs[at].header, at as u128 + 1);

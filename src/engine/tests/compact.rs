@@ -1,4 +1,4 @@
-//! Blocks that are announced by short ids.
+//! Compact blocks.
 
 use quipu_protocol::compact::{ID_BITS_MIN, LeafHasher, WHOLE_BYTES_MAX};
 use quipu_protocol::{
@@ -10,31 +10,31 @@ use super::super::event::{Command, Event, Fault, Gossip, Key, PeerKey, RequestFa
 use super::super::pace::PULL_TIMEOUT;
 use super::{Bench, headers};
 
-/// Enough for a block to be announced by short ids.
+/// Enough transactions for a compact announcement.
 const TRANSACTIONS: u64 = 50;
 
 fn is_pull(request: &Request) -> bool {
     matches!(request, Request::BlockTransactions { .. })
 }
 
-/// A block of transactions that one account sends, above a first block that pays it.
+/// A block of transactions from one account, on top of a block that pays it.
 struct Scene {
     bench: Bench,
-    /// Has told how far it is, and so has shown to be quick.
+    /// A peer that has reported its status, and so has been measured as quick.
     announcer: PeerKey,
     first: Block,
     block: Block,
 }
 
 impl Scene {
-    /// The engine knows those transactions for whose number this holds.
+    /// A scene in which the engine knows the transactions for whose number `is_known` holds.
     fn new(is_known: impl Fn(u64) -> bool) -> Self {
         let mut bench = Bench::with(Parameters { block_bytes_max: 1 << 20, ..Parameters::dev() });
         let first = bench.block(&bench.genesis(), 1, vec![]);
         let announcer = bench.connect_with(&bench.genesis(), 0);
         bench.gossip_block(announcer, &first);
         let all: Vec<SignedTransaction> = (0..TRANSACTIONS).map(|nonce| bench.send(1, nonce, 2, 1, 3)).collect();
-        // They all come when nothing is missing, and else only as far as there is no gap of nonces that is too wide.
+        // All of them arrive if none is missing, and otherwise only those within the bound on nonce gaps.
         bench.hear_of(announcer, all.iter().filter(|one| is_known(one.transaction.nonce)));
         let block = bench.block(&first.header, 1, all);
         bench.seen.checked = (0, 0);
@@ -63,7 +63,7 @@ impl Bench {
         }
     }
 
-    /// As somebody announces it who knows these transactions alone.
+    /// The announcement of a peer that knows these transactions alone.
     fn compact(&self, block: &Block) -> CompactBlock {
         CompactBlock::of(&CheckedBlock::recall(block.clone(), &self.network), [])
     }
@@ -86,7 +86,7 @@ impl Bench {
         (key, places.into_vec())
     }
 
-    /// The whole block is fetched from this peer, and nothing of it is left under way.
+    /// Whether the whole block is fetched from this peer, with no reconstruction under way.
     fn is_fetched_whole(&mut self, peer: PeerKey, block: &Block) -> bool {
         assert_eq!(self.occupancy("reconstructions"), 0);
         self.answer_blocks(peer, std::slice::from_ref(block));
@@ -103,12 +103,12 @@ fn a_block_whose_transactions_are_known_needs_no_question_and_no_signature() {
     assert_eq!(scene.bench.verdicts(ticket), [Verdict::Accept]);
     assert_eq!(scene.bench.seen.checked, (0, 0), "no signature is verified twice");
     assert!(!scene.bench.is_asked(announcer, is_pull) && !scene.bench.is_asked_for_blocks(announcer));
-    assert!(scene.bench.seen.published.is_empty(), "what came by gossip goes on by its verdict");
+    assert!(scene.bench.seen.published.is_empty(), "a gossiped block is forwarded by its verdict");
     assert_eq!(scene.bench.occupancy("requested_blocks"), 0);
 }
 
 #[test]
-fn what_is_missing_is_pulled_and_nothing_else() {
+fn only_missing_transactions_are_pulled() {
     let missing = [0, 7, 8, 49];
     let mut scene = Scene::new(|number| !missing.contains(&number));
     let (compact, announcer) = (scene.compact(), scene.announcer);
@@ -168,17 +168,17 @@ fn ids_of_other_transactions_cost_the_block_nothing() {
     lie.body.transactions = transactions.into();
     let lie = scene.bench.compact(&lie);
     let ticket = scene.bench.announce(liar, lie);
-    assert_eq!(scene.bench.verdicts(ticket), [Verdict::Ignore], "it may be an accident");
+    assert_eq!(scene.bench.verdicts(ticket), [Verdict::Ignore], "it may be a collision");
     assert!(!scene.tip_is_the_block() && !scene.bench.is_closed(liar));
-    assert!(scene.bench.is_asked_for_blocks(liar), "who told of it is asked for all of it");
+    assert!(scene.bench.is_asked_for_blocks(liar), "its announcer is asked for the whole block");
     let (compact, announcer) = (scene.compact(), scene.announcer);
     let ticket = scene.bench.announce(announcer, compact);
-    assert_eq!(scene.bench.verdicts(ticket), [Verdict::Accept], "and the truth is believed meanwhile");
+    assert_eq!(scene.bench.verdicts(ticket), [Verdict::Accept], "and the true announcement is accepted meanwhile");
     assert!(scene.tip_is_the_block());
 }
 
 #[test]
-fn answers_that_do_not_fit_are_a_fault_of_who_gives_them() {
+fn answers_that_do_not_fit_are_their_senders_fault() {
     type Answer = fn(&Scene) -> Response;
     let cases: [(&str, Answer); 5] = [
         ("too few", |scene| scene.at(&[])),
@@ -206,7 +206,7 @@ fn answers_that_do_not_fit_are_a_fault_of_who_gives_them() {
     }
 }
 
-/// Whoever has a block has checked it, so this can only be on purpose.
+/// A peer that has a block has checked it, so this can only be on purpose.
 #[test]
 fn a_pulled_transaction_with_a_bad_signature_is_the_end_of_the_session() {
     let mut scene = Scene::new(|number| number != 9);
@@ -220,13 +220,13 @@ fn a_pulled_transaction_with_a_bad_signature_is_the_end_of_the_session() {
     scene.bench.answer(announcer, key, answer);
     assert!(scene.bench.is_closed(announcer) && !scene.tip_is_the_block());
     assert_eq!(scene.bench.verdicts(ticket), [Verdict::Ignore]);
-    // Only the whole block says that it is bad.
+    // Only the whole block proves that it is bad.
     let another = scene.bench.connect();
     assert_eq!(scene.bench.gossip_block(another, &scene.block.clone()), Verdict::Reject);
 }
 
 #[test]
-fn who_says_nothing_is_not_waited_for() {
+fn a_silent_announcer_is_not_waited_for() {
     let mut scene = Scene::new(|number| number != 9);
     let other = scene.bench.connect_with(&scene.first.header, 1);
     let (compact, silent) = (scene.compact(), scene.announcer);
@@ -238,7 +238,7 @@ fn who_says_nothing_is_not_waited_for() {
     scene.bench.wait(Millis(1));
     assert_eq!(scene.bench.verdicts(ticket), [Verdict::Ignore]);
     assert!(!scene.bench.is_closed(silent), "once is no fault");
-    // Others are asked at once how far they are, and then for the block.
+    // Other peers are asked at once for their status, and then for the block.
     let block = scene.block.clone();
     scene.bench.tell(silent, &block.header, 2);
     assert!(!scene.bench.is_asked_for_blocks(silent));
@@ -247,7 +247,7 @@ fn who_says_nothing_is_not_waited_for() {
 }
 
 #[test]
-fn who_says_nothing_and_is_the_only_one_is_asked_again() {
+fn a_silent_peer_is_asked_again_if_it_is_the_only_one() {
     let mut scene = Scene::new(|number| number != 9);
     let (compact, block, announcer) = (scene.compact(), scene.block.clone(), scene.announcer);
     scene.bench.announce(announcer, compact);
@@ -304,7 +304,7 @@ fn a_peer_that_leaves_takes_its_announcement_with_it() {
 }
 
 #[test]
-fn a_restart_forgets_what_was_put_together() {
+fn a_restart_forgets_reconstructions() {
     let mut scene = Scene::new(|number| number != 9);
     let (compact, announcer) = (scene.compact(), scene.announcer);
     scene.bench.announce(announcer, compact);
@@ -315,7 +315,7 @@ fn a_restart_forgets_what_was_put_together() {
     assert!(scene.bench.is_fetched_whole(again, &scene.block.clone()));
 }
 
-/// A check takes its time, and by then the block may be there, or the peer gone.
+/// A check takes time, and by then the block may be there, or the peer gone.
 #[test]
 fn the_block_may_come_another_way_meanwhile() {
     let mut scene = Scene::new(|number| number != 9);
@@ -332,7 +332,7 @@ fn the_block_may_come_another_way_meanwhile() {
     assert_eq!((scene.bench.occupancy("reconstructions"), scene.bench.occupancy("requested_blocks")), (0, 0));
 }
 
-/// Its transactions are in the tip now, and wait on its branch.
+/// Its transactions are in the tip now, and pending on its branch.
 #[test]
 fn a_rival_of_the_tip_is_put_together_from_the_tip() {
     let mut scene = Scene::new(|_| true);
@@ -343,7 +343,7 @@ fn a_rival_of_the_tip_is_put_together_from_the_tip() {
     let rival = scene.bench.block(&scene.first.header, 2, all);
     let compact = scene.bench.compact(&rival);
     let ticket = scene.bench.announce(announcer, compact);
-    assert_eq!(scene.bench.verdicts(ticket), [Verdict::Ignore], "the first one seen stays");
+    assert_eq!(scene.bench.verdicts(ticket), [Verdict::Ignore], "ties go to the block seen first");
     assert!(!scene.bench.is_asked(announcer, is_pull));
     let next = scene.bench.block(&rival.header, 2, vec![]);
     assert_eq!(scene.bench.gossip_block(announcer, &next), Verdict::Accept);
@@ -370,7 +370,7 @@ fn the_tip_may_change_while_something_is_pulled() {
     for block in &next {
         scene.bench.gossip_block(announcer, block);
     }
-    assert_eq!(scene.bench.tip(), next[1].header.id(), "it was kept for when its branch is the best");
+    assert_eq!(scene.bench.tip(), next[1].header.id(), "it was kept until its branch became the best");
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn an_announcement_that_comes_too_soon_waits_for_its_parent() {
     assert_eq!(scene.bench.occupancy("orphans"), 0);
 }
 
-/// The work in a header is paid once, so the memory pool is not looked through for it again and again.
+/// The work in a header is paid once, so the memory pool is not searched for it again and again.
 #[test]
 fn a_header_is_good_for_a_few_tries() {
     let mut scene = Scene::new(|number| number != 9);
@@ -454,7 +454,7 @@ fn the_transactions_of_a_recent_block_are_given_and_no_others() {
     };
     let wanted = scene.at(&[0, 13, 49]);
     assert_eq!(ask(&mut scene, id, vec![0, 13, 49]), Some(wanted));
-    assert_eq!(ask(&mut scene, id, vec![0, 50]), None, "it has no more");
+    assert_eq!(ask(&mut scene, id, vec![0, 50]), None, "the block has no more");
     let unknown = quipu_protocol::BlockId([9; 32]);
     assert_eq!(ask(&mut scene, unknown, vec![0]), None);
     assert!(!scene.bench.is_closed(announcer), "these are no faults");
@@ -462,7 +462,7 @@ fn the_transactions_of_a_recent_block_are_given_and_no_others() {
     assert!(scene.bench.is_closed(announcer), "places ascend");
 }
 
-/// What the engine makes of its own block.
+/// The engine's announcement of a block of its own.
 fn mined(bench: &mut Bench) -> Gossip {
     bench.event(Event::Command { ticket: Ticket(77), command: Command::Mine { count: 1, to: None } });
     let (key, mut header): (Key, Header) = bench.template.expect("there is something to mine");

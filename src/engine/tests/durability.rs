@@ -1,4 +1,4 @@
-//! What waits for the disk, and what does not: nothing here is durable before the test says so.
+//! The gate between the engine and the disk: nothing here is durable before the test says so.
 
 use super::*;
 
@@ -14,13 +14,13 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    /// Gives the node's user coins, and lets its announcement pass.
+    /// Gives the node's user coins, and lets the block's announcement pass.
     fn fund(&mut self, blocks: u64) {
         self.mine(blocks);
         self.wait(Millis(100));
     }
 
-    /// A command whose answer the disk may hold up.
+    /// Gives a command whose answer the disk may delay.
     fn give(&mut self, command: Command) {
         self.counter += 1;
         let ticket = Ticket(self.counter);
@@ -61,7 +61,7 @@ fn a_mined_block_is_announced_and_told_at_once_and_answered_when_it_is_durable()
     assert!(matches!(bench.seen.answers[..], [(_, Ok(Answer::Mined(_)))]), "{:?}", bench.seen.answers);
 }
 
-/// Else a node that is killed in between signs another transaction with a nonce that its peers have seen.
+/// Otherwise a node that is killed in between would sign another transaction with a nonce that peers have seen.
 #[test]
 fn an_own_transaction_reaches_nobody_before_it_is_durable() {
     let mut bench = bench();
@@ -113,7 +113,7 @@ fn a_block_is_served_when_it_is_written() {
 }
 
 #[test]
-fn what_a_peer_brings_waits_for_no_disk() {
+fn a_peers_blocks_do_not_wait_for_the_disk() {
     let mut bench = bench();
     let peer = bench.connect();
     let batch = bench.engine.view().batch;
@@ -128,7 +128,7 @@ fn what_a_peer_brings_waits_for_no_disk() {
     assert!(bench.engine.view().batch == batch + 2 && !bench.engine.awaits_disk());
 }
 
-/// Else a crash takes back what was acknowledged, since only those of the node's own user are kept.
+/// Otherwise a crash would lose an acknowledged transaction, since only the own user's are stored.
 #[test]
 fn a_transaction_that_a_peer_has_brought_is_kept_when_the_user_sends_it_too() {
     let mut bench = bench();

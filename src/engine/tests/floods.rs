@@ -81,7 +81,7 @@ fn remembered_refusals_are_bounded() {
     assert_eq!(bench.occupancy("refused_transactions"), REFUSED_MAX);
 }
 
-/// Blocks are asked for as fast as the disk takes them.
+/// Blocks are requested only as fast as the disk writes them.
 #[test]
 fn a_slow_disk_slows_the_sync_down() {
     let large = Parameters { block_bytes_max: 4 << 20, ..Parameters::dev() };
@@ -104,7 +104,7 @@ fn a_slow_disk_slows_the_sync_down() {
     }
 }
 
-/// Blocks are asked for as fast as they are checked, also by who does not know yet how long they are.
+/// Blocks are requested only as fast as they are checked, even before the engine knows how long they are.
 #[test]
 fn slow_checks_slow_the_sync_down() {
     let mut bench = Bench::with(Parameters { block_bytes_max: 4 << 20, ..Parameters::dev() });
@@ -118,7 +118,7 @@ fn slow_checks_slow_the_sync_down() {
         }
         peer
     });
-    // More than one block is longer than an answer gets.
+    // More than one block exceeds the limit of an answer.
     let answer_next = |bench: &mut Bench| {
         let peer = peers.into_iter().find(|peer| bench.is_asked_for_blocks(*peer))?;
         let (key, request) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
@@ -133,7 +133,7 @@ fn slow_checks_slow_the_sync_down() {
     assert_eq!(bench.height(), 12);
 }
 
-/// Those that were pulled take the same places as those that come by gossip.
+/// Pulled transactions share the queue with gossiped ones.
 #[test]
 fn transactions_that_were_pulled_and_wait_for_their_check_are_bounded() {
     let mut bench = Bench::new();
@@ -168,9 +168,9 @@ fn transactions_that_were_pulled_and_wait_for_their_check_are_bounded() {
     assert_eq!(bench.occupancy("unchecked_transactions"), UNCHECKED_MAX);
 }
 
-/// One question for the same thing a thousand times is one question.
+/// One question with the same id a thousand times is one question.
 #[test]
-fn what_is_named_twice_is_given_once() {
+fn repeated_ids_are_answered_once() {
     let mut bench = Bench::new();
     let peer = bench.connect();
     let blocks = bench.chain(&bench.genesis(), 3, 1);
@@ -241,7 +241,7 @@ fn blocks_that_wait_for_their_check_are_bounded_for_each_peer_and_in_all() {
     assert_eq!(bench.seen.verdicts.len() as u64, number, "each gets its verdict");
 }
 
-/// Between two chains there is nothing to answer from, and what waits for the end must not pile up.
+/// Between two chains there is no state to answer from, and the deferred requests must not pile up.
 #[test]
 fn requests_that_wait_for_the_end_of_a_reorganisation_are_bounded() {
     let (mut bench, _, genesis) = Bench::between_two_chains();

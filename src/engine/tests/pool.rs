@@ -1,4 +1,4 @@
-//! The memory pool: who gets in, in what order they leave, and what a flood can do.
+//! The memory pool: admission, eviction order, and floods.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::super::event::PeerKey;
 use super::super::mempool::{Mempool, NONCE_GAP_MAX, PEER_BYTES_MAX, POOL_BYTES_MAX, Refusal, SENDER_TRANSACTIONS_MAX};
 use crate::sim::random::Random;
 
-struct Pool {
+struct PoolBench {
     network: Arc<Network>,
     ledger: Ledger,
     pool: Mempool,
@@ -29,18 +29,18 @@ fn address(seed: u32) -> Address {
 }
 
 /// A pool, and accounts 1, 2, … with these balances.
-fn pool(balances: &[u64]) -> Pool {
+fn pool(balances: &[u64]) -> PoolBench {
     let account = |(at, balance): (usize, &u64)| {
         (address(at as u32 + 1), Account { balance: Amount::from_units(*balance), nonce: 0 })
     };
-    Pool {
+    PoolBench {
         network: Arc::new(Network::new(Parameters::dev()).expect("a preset is valid")),
         ledger: Ledger::from_accounts(balances.iter().enumerate().map(account)),
         pool: Mempool::default(),
     }
 }
 
-impl Pool {
+impl PoolBench {
     fn make(&self, from: u32, nonce: u64, amount: u64, fee: u64) -> CheckedTransaction {
         let action = Action::Transfer { to: Address([9; 20]), amount: Amount::from_units(amount) };
         self.sign(from, nonce, fee, action)
@@ -57,13 +57,13 @@ impl Pool {
         self.pool.add(transaction, None, false, &self.ledger)
     }
 
-    /// Sender and nonce of what would be mined now.
+    /// Sender and nonce of the transactions that would be mined now.
     fn selected(&self) -> Vec<(Address, u64)> {
         let selected = self.pool.select(&self.ledger, usize::MAX);
         selected.iter().map(|one| (one.sender(), one.signed().transaction.nonce)).collect()
     }
 
-    /// What would be mined, by the rule: again and again the best paying one that can be.
+    /// The selection by its definition: again and again the best paying transaction that can be mined.
     fn select_slowly(&self) -> Vec<CheckedTransaction> {
         let mut waiting = self.pool.list(&self.ledger);
         let mut overlay = Overlay::new(&self.ledger);
@@ -91,7 +91,7 @@ impl Pool {
 }
 
 #[test]
-fn what_the_engine_signs_passes_the_check() {
+fn transactions_signed_by_the_engine_pass_the_check() {
     let pool = pool(&[10]);
     let made = pool.make(1, 0, 5, 0);
     assert_eq!(check_transaction(made.signed().clone(), &pool.network), Ok(made));
@@ -122,7 +122,7 @@ fn a_gap_waits_until_it_is_filled_and_is_bounded() {
 }
 
 #[test]
-fn all_that_waits_can_be_paid() {
+fn all_pending_transactions_can_be_paid() {
     let mut pool = pool(&[100]);
     pool.add(1, 0, 60, 0).expect("taken");
     let refusal = pool.add(1, 1, 60, 0);
@@ -142,7 +142,7 @@ fn a_replacement_pays_a_tenth_more() {
     assert_eq!(pool.add(1, 0, 6, 110), Ok(()));
     assert_eq!(pool.pool.len(), 1);
     assert_eq!(pool.add(1, 0, 6, 110), Err(Refusal::Known));
-    // From nothing, one unit is more.
+    // From zero, one unit is more.
     pool.add(1, 1, 5, 0).expect("taken");
     assert_eq!(pool.add(1, 1, 6, 1), Ok(()));
 }
@@ -172,7 +172,7 @@ fn durable_ones_are_reported_when_they_leave() {
 #[test]
 fn one_sender_is_bounded() {
     let mut pool = pool(&[0]);
-    let record = |pool: &Pool, nonce| pool.sign(1, nonce, 0, Action::Record { data: vec![].into() });
+    let record = |pool: &PoolBench, nonce| pool.sign(1, nonce, 0, Action::Record { data: vec![].into() });
     for nonce in 0..SENDER_TRANSACTIONS_MAX as u64 {
         let transaction = record(&pool, nonce);
         pool.pool.add(transaction, None, false, &pool.ledger).expect("taken");
@@ -181,14 +181,14 @@ fn one_sender_is_bounded() {
     assert_eq!(pool.pool.add(one_more, None, false, &pool.ledger), Err(Refusal::Full));
 }
 
-/// Free transactions from keys made up on the spot fill only their peer's share, and a full pool makes room for
-/// whoever pays.
+/// Free transactions from invented keys fill only their peer's share, and a full pool makes room for paying ones.
 #[test]
 fn a_flood_of_free_transactions_leaves_room_for_others() {
     let mut pool = pool(&[1_000_000]);
-    let record = |pool: &Pool, from: u32, fee| pool.sign(from, 0, fee, Action::Record { data: vec![7; 4096].into() });
+    let record =
+        |pool: &PoolBench, from: u32, fee| pool.sign(from, 0, fee, Action::Record { data: vec![7; 4096].into() });
     let mut from = 100;
-    let mut flood = |pool: &mut Pool, peer| loop {
+    let mut flood = |pool: &mut PoolBench, peer| loop {
         from += 1;
         let transaction = record(pool, from, 0);
         if let Err(refusal) = pool.pool.add(transaction, Some(PeerKey(peer)), false, &pool.ledger) {
@@ -203,12 +203,12 @@ fn a_flood_of_free_transactions_leaves_room_for_others() {
     assert_eq!(flood(&mut pool, 5), Refusal::Full);
     assert!(pool.pool.bytes() <= POOL_BYTES_MAX && pool.pool.bytes() > POOL_BYTES_MAX - 8192);
     let paying = record(&pool, 1, 50);
-    pool.pool.add(paying.clone(), None, true, &pool.ledger).expect("whoever pays gets in");
+    pool.pool.add(paying.clone(), None, true, &pool.ledger).expect("paying transactions get in");
     pool.pool.assert_sound(&pool.ledger);
     assert_eq!(pool.pool.select(&pool.ledger, paying.length()), [paying]);
 }
 
-/// Whatever comes, in whatever order: the sums are right, and what is selected can be mined.
+/// After any sequence of additions the sums are right, and the selection can be mined.
 #[test]
 fn the_pool_stays_sound() {
     for seed in 0..20 {
@@ -220,7 +220,7 @@ fn the_pool_stays_sound() {
             match random.between(0, 9) {
                 0 => {
                     let account = pool.ledger.account(&address(from));
-                    // Mined here, or taken back by a reorganisation.
+                    // Mined here, or undone by a reorganisation.
                     let nonce = (account.nonce + random.between(0, 4)).saturating_sub(2);
                     pool.set(from, random.between(0, 1000), nonce);
                 }
@@ -247,9 +247,9 @@ fn the_pool_stays_sound() {
     }
 }
 
-/// What a reorganisation brings back comes all at once, and the pool is as if each had come by itself.
+/// A reorganisation reinstates all at once, and the pool is as if each was added by itself.
 #[test]
-fn what_comes_back_at_once_is_taken_as_if_it_came_one_by_one() {
+fn bulk_reinstatement_equals_single_additions() {
     for seed in 0..200 {
         let mut random = Random::new(seed);
         let (mut at_once, mut one_by_one) = (pool(&[1000, 500, 100, 0]), pool(&[1000, 500, 100, 0]));
@@ -265,7 +265,7 @@ fn what_comes_back_at_once_is_taken_as_if_it_came_one_by_one() {
             let added = at_once.pool.add(waits.clone(), from, from.is_none(), &at_once.ledger);
             assert_eq!(one_by_one.pool.add(waits, from, from.is_none(), &one_by_one.ledger), added);
         }
-        // Some accounts have sent one or more, mostly each with its next nonce.
+        // Some accounts have sent several, mostly each with its next nonce.
         let mut nonces = [0; 5];
         let mut left = Vec::new();
         for _ in 0..random.between(0, 20) {
@@ -279,18 +279,18 @@ fn what_comes_back_at_once_is_taken_as_if_it_came_one_by_one() {
         };
         assert_eq!(taken, left.iter().filter(add).cloned().collect::<Vec<_>>(), "seed {seed}");
         at_once.pool.assert_sound(&at_once.ledger);
-        let all = |pool: &Pool| (pool.pool.list(&pool.ledger), pool.pool.best_ids(usize::MAX));
+        let all = |pool: &PoolBench| (pool.pool.list(&pool.ledger), pool.pool.best_ids(usize::MAX));
         assert_eq!(all(&at_once), all(&one_by_one), "seed {seed}");
         assert_eq!(at_once.pool.take_dropped_durable(), one_by_one.pool.take_dropped_durable(), "seed {seed}");
     }
 }
 
-/// Beyond the pool's bound, those that come back make room as any others do.
+/// Beyond the pool's bound, reinstated transactions compete for room as any others do.
 #[test]
-fn what_comes_back_into_a_full_pool_pays_for_its_room() {
+fn reinstated_transactions_pay_for_room_in_a_full_pool() {
     let mut pool = pool(&[1_000_000, 1_000_000]);
     let record =
-        |pool: &Pool, from, nonce, fee| pool.sign(from, nonce, fee, Action::Record { data: vec![7; 4096].into() });
+        |pool: &PoolBench, from, nonce, fee| pool.sign(from, nonce, fee, Action::Record { data: vec![7; 4096].into() });
     let mut from = 100;
     loop {
         let one = record(&pool, from, 0, 0);
@@ -307,7 +307,7 @@ fn what_comes_back_into_a_full_pool_pays_for_its_room() {
     pool.pool.assert_sound(&pool.ledger);
 }
 
-/// A queue with a hole is looked through by halves, and the hole is found wherever it is.
+/// A queue with a gap is searched by halves, and the gap is found wherever it is.
 #[test]
 fn the_first_missing_nonce_is_found() {
     for hole in 0..9 {

@@ -1,4 +1,4 @@
-//! Peers that promise and don't deliver, and what they must not be able to hold up.
+//! Peers that promise and don't deliver, and the things that they must not hold up.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ impl Bench {
         self.event(Event::Command { ticket: Ticket(1_000_000), command });
     }
 
-    /// The miner finds this many blocks.
+    /// Finds nonces for this many blocks.
     pub(super) fn find_nonces(&mut self, count: usize) {
         for _ in 0..count {
             let (key, mut header) = self.template.take().expect("something is searched for");
@@ -45,7 +45,7 @@ impl Bench {
         transaction.sign(&self.network.genesis_id(), &key)
     }
 
-    /// Lets all that a peer was asked for run into its deadline, but for how far it is.
+    /// Lets all questions to a peer time out, except those for its status.
     fn withhold(&mut self, peer: PeerKey, tip: &Header, work: u128) {
         for _ in 0..4 {
             self.wait(ANSWER_TIMEOUT);
@@ -61,7 +61,7 @@ impl Bench {
     }
 }
 
-/// One withheld block must not stop the network: the others mine, and their next block is taken.
+/// One withheld block must not stop the network: the others mine, and their next block is accepted.
 #[test]
 fn a_withheld_block_neither_stops_the_miner_nor_another_block() {
     let mut bench = Bench::new();
@@ -74,12 +74,12 @@ fn a_withheld_block_neither_stops_the_miner_nor_another_block() {
     assert!(bench.is_asked_for_blocks(liar));
     assert!(bench.template.is_some(), "a block more or less is no reason to rest");
     bench.withhold(liar, &withheld[0].header, 1);
-    assert!(bench.template.is_some(), "nobody mines as long as one block is withheld");
+    assert!(bench.template.is_some(), "mining must go on while one block is withheld");
     assert_eq!(bench.gossip_block(honest, &other[0]), Verdict::Accept);
     assert_eq!(bench.tip(), other[0].header.id());
 }
 
-/// Its headers have the most work; a chain whose blocks are there goes first.
+/// The withheld headers have the most work; a chain whose blocks are there goes first.
 #[test]
 fn a_chain_that_nobody_delivers_does_not_hold_up_one_that_is_there() {
     let mut bench = Bench::new();
@@ -100,7 +100,7 @@ fn a_chain_that_nobody_delivers_does_not_hold_up_one_that_is_there() {
     assert_eq!(bench.height(), 20);
 }
 
-/// A claim costs nothing, so it only counts until it was looked into.
+/// A claim costs nothing, so it counts only until it was verified.
 #[test]
 fn a_claim_without_headers_does_not_stop_the_miner_for_long() {
     let mut bench = Bench::new();
@@ -112,7 +112,7 @@ fn a_claim_without_headers_does_not_stop_the_miner_for_long() {
         let claimed = bench.chain(&genesis, 20, branch);
         bench.tell(liar, &claimed[19].header, 1_000);
         stopped += u32::from(bench.template.is_none());
-        // One header of them, and the others are for later: no fault.
+        // The first header is good, and the others are too early: no fault.
         let block = bench.block(&genesis, branch, vec![]);
         let time = bench.clock() + Millis::from_secs(100_000);
         let early = bench.solve(&genesis, block.body, |header| header.timestamp = time);
@@ -152,7 +152,7 @@ fn a_peer_that_trickles_blocks_leaves_the_rest_to_others() {
     }
 }
 
-/// Headers that are too early now are asked for again when their time has come.
+/// Headers that are too early now are requested again when their time has come.
 #[test]
 fn early_headers_are_fetched_when_their_time_has_come() {
     let mut bench = Bench::new();
@@ -173,7 +173,7 @@ fn early_headers_are_fetched_when_their_time_has_come() {
     assert_eq!(bench.height(), 1);
 }
 
-/// A tip that was told while an older one's headers were on their way was not asked for yet.
+/// A tip that was reported while an older one's headers were under way was not requested yet.
 #[test]
 fn a_tip_told_meanwhile_is_asked_for() {
     let mut bench = Bench::new();
@@ -188,7 +188,7 @@ fn a_tip_told_meanwhile_is_asked_for() {
     assert_eq!(bench.height(), 2);
 }
 
-/// The same full answer again and again brings nothing and ends.
+/// The same full answer again and again leads nowhere and ends.
 #[test]
 fn headers_that_lead_nowhere_are_a_fault() {
     let mut bench = Bench::new();
@@ -208,7 +208,7 @@ fn headers_that_lead_nowhere_are_a_fault() {
 }
 
 /// A branch that left ours long ago would have to be longer: its blocks are cheap where the difficulty has risen since,
-/// and what is stored stays.
+/// and stored blocks stay.
 #[test]
 fn blocks_of_a_branch_far_behind_are_not_kept() {
     let mut bench = Bench::new();
@@ -226,7 +226,7 @@ fn blocks_of_a_branch_far_behind_are_not_kept() {
     assert_eq!(bench.disk.stored().headers.len(), 200);
 }
 
-/// A block mined while a longer chain is being fetched is part of the chain all the same.
+/// A block mined while a longer chain is being fetched joins the chain all the same.
 #[test]
 fn a_block_that_was_mined_during_a_sync_is_connected() {
     let mut bench = Bench::new();
@@ -240,7 +240,7 @@ fn a_block_that_was_mined_during_a_sync_is_connected() {
     assert_eq!(bench.tip(), chain[4].header.id());
 }
 
-/// What one peer may not bring any more, another may.
+/// Another peer may still send what one peer's share excludes.
 #[test]
 fn a_peer_that_used_up_its_share_keeps_nothing_from_others() {
     use super::super::mempool::PEER_BYTES_MAX;

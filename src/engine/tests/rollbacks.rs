@@ -1,4 +1,4 @@
-//! What becomes of transactions whose blocks leave the best chain, and what the user is told of them.
+//! Transactions whose blocks leave the best chain: their fate, and the report to the user.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::super::mempool::{NONCE_GAP_MAX, SENDER_TRANSACTIONS_MAX};
 use super::{Bench, headers, key};
 
 impl Bench {
-    /// A branch of blocks by one miner with these transactions, a list for each.
+    /// A branch of blocks by one miner with these transactions, a list for each block.
     fn branch(&self, on: &Header, miner: u8, contents: Vec<Vec<SignedTransaction>>) -> Vec<Block> {
         let mut blocks: Vec<Block> = Vec::new();
         for transactions in contents {
@@ -28,7 +28,7 @@ impl Bench {
         }
     }
 
-    /// The notices of rolled back transactions so far, and how many more each counts.
+    /// The notices of rolled back transactions so far, and the number of unlisted ones in each.
     fn rolled_back(&self) -> Vec<(&[RolledBack], usize)> {
         let told = |notice| match notice {
             &Notice::RolledBack { ref transactions, untold } => Some((&transactions[..], untold)),
@@ -38,7 +38,7 @@ impl Bench {
     }
 }
 
-/// The transaction, the block that it was in, and its fate.
+/// The transaction, its former block, and its fate.
 fn row(told: &RolledBack) -> (SignedTransaction, Place, Fate) {
     (told.transaction.signed().clone(), told.place, told.fate)
 }
@@ -55,7 +55,7 @@ fn each_transaction_of_a_block_that_left_is_told_with_its_fate() {
     let in_both = bench.send(1, 0, 3, 10, 0);
     let (replaced, replacement) = (bench.send(1, 1, 3, 11, 0), bench.send(1, 1, 4, 11, 0));
     let waits_again = bench.send(1, 2, 3, 12, 0);
-    // Only the branch that loses has given the second account any coins.
+    // Only the losing branch has given the second account any coins.
     let unpaid: Vec<_> = (0..=NONCE_GAP_MAX + 1).map(|nonce| bench.send(2, nonce, 3, 1, 0)).collect();
     let to_us = bench.send(1, 3, 0, 13, 0);
     let ours = [
@@ -88,7 +88,7 @@ fn each_transaction_of_a_block_that_left_is_told_with_its_fate() {
     assert_eq!(told[0].0.iter().map(row).collect::<Vec<_>>(), want);
 }
 
-/// The new tip is told when all that came at once is connected, and so is what is in it.
+/// The new tip is reported when everything of the same moment is connected, and its transactions with it.
 #[test]
 fn a_transaction_is_mined_again_also_above_where_the_chains_changed_places() {
     let mut bench = Bench::new();
@@ -106,12 +106,12 @@ fn a_transaction_is_mined_again_also_above_where_the_chains_changed_places() {
 }
 
 #[test]
-fn of_many_those_that_concern_us_are_told_and_the_rest_is_counted() {
+fn own_transactions_are_reported_and_the_rest_is_counted() {
     let mut bench = Bench::new();
     let common = bench.chain(&bench.genesis(), 1, 1);
     let fork = common[0].header;
     let count = SENDER_TRANSACTIONS_MAX as u64 + 1;
-    // The last one pays us, and is the one for which the pool has no room.
+    // The last one pays us, and is the one that finds no room in the pool.
     let sent: Vec<_> =
         (0..count).map(|nonce| bench.send(1, nonce, if nonce + 1 == count { 0 } else { 3 }, 1, 0)).collect();
     let contents = sent.chunks(2_048).map(<[_]>::to_vec).collect::<Vec<_>>();
@@ -129,9 +129,9 @@ fn of_many_those_that_concern_us_are_told_and_the_rest_is_counted() {
     }
 }
 
-/// Whatever part of many is mined again, in other blocks: the rest waits again, and the user is told of all.
+/// Some transactions are mined again in other blocks: the rest is pending again, and the user is told of all.
 #[test]
-fn of_many_some_are_mined_again_and_the_rest_waits_again() {
+fn some_of_many_are_mined_again_and_the_rest_is_pending_again() {
     const UNTOLD: usize = 400;
     const SENT: usize = ROLLED_BACK_TOLD_MAX + UNTOLD;
     for mined_again in [0, 1_499, 1_500, SENT] {
@@ -178,22 +178,22 @@ fn a_reorganisation_that_fails_rolls_nothing_back() {
 }
 
 impl Bench {
-    /// A block with more reward than there is, as only its accounts show.
+    /// A block with an excessive reward, which only the rules on accounts reveal.
     fn bad_block(&self, parent: &Header) -> Block {
         let reward = Reward { to: key(9).public_key().address(), amount: Amount::from_units(Amount::COIN.units() + 1) };
         self.solve(parent, Body { reward, transactions: vec![].into() }, |_| {})
     }
 }
 
-/// The second branch is better than what is good of the first, and all of both is there at once.
+/// The second branch is better than the good part of the first, and all blocks of both are there at once.
 #[test]
-fn of_two_reorganisations_at_once_each_is_told() {
+fn two_reorganisations_at_once_are_both_reported() {
     let mut bench = Bench::new();
     let common = bench.chain(&bench.genesis(), 1, 1);
     let fork = common[0].header;
     let sent = bench.send(1, 0, 3, 5, 0);
     bench.gossip_blocks(&[common, bench.branch(&fork, 1, vec![vec![sent]])].concat());
-    // What it takes to leave the tip has to be loaded, and meanwhile the rest comes.
+    // Blocks must be loaded before the tip can be left, and the others arrive meanwhile.
     bench.restart();
     bench.hold_loads = true;
     let mut first = bench.chain(&fork, 2, 2);
@@ -219,9 +219,9 @@ fn of_two_reorganisations_at_once_each_is_told() {
     assert_eq!(bench.engine.view().pending, 1);
 }
 
-/// A transaction that was mined again in a block that was taken off again, for the sake of a bad one above it, waits again.
+/// A transaction that was mined again, in a block that is disconnected because of a bad one above it, is pending again.
 #[test]
-fn what_a_bad_branch_had_mined_is_not_mined() {
+fn transactions_of_a_bad_branch_are_pending_again() {
     let mut bench = Bench::new();
     let common = bench.chain(&bench.genesis(), 1, 1);
     let fork = common[0].header;
@@ -243,9 +243,9 @@ fn what_a_bad_branch_had_mined_is_not_mined() {
     assert_eq!(bench.engine.view().pending, 1);
 }
 
-/// The old chain comes back in part when a branch turns out bad: of what came back, nothing is told.
+/// A part of the old chain comes back when a branch turns out bad: its transactions are not reported.
 #[test]
-fn what_came_back_with_a_part_of_the_old_chain_was_not_rolled_back() {
+fn transactions_of_a_restored_part_are_not_rolled_back() {
     let mut bench = Bench::new();
     let common = bench.chain(&bench.genesis(), 1, 1);
     let fork = common[0].header;
@@ -254,7 +254,7 @@ fn what_came_back_with_a_part_of_the_old_chain_was_not_rolled_back() {
     bench.gossip_blocks(&[common, ours.clone()].concat());
     bench.restart();
     bench.hold_loads = true;
-    // From below all of ours, with all that was sent, and from below the last of ours, with one of two.
+    // A branch from below all of ours with all sent transactions, and one from below our last block with one of two.
     let mut bad = bench.branch(&fork, 2, vec![sent.clone()]);
     bad.push(bench.bad_block(&bad[0].header));
     bad.extend(bench.chain(&bad[1].header, 3, 2));
@@ -269,10 +269,10 @@ fn what_came_back_with_a_part_of_the_old_chain_was_not_rolled_back() {
     assert_eq!(told.iter().map(row).collect::<Vec<_>>(), want);
 }
 
-/// What is forgotten is the newest, since it needs what was sent before it, but never what the node's own account sent; and
-/// the user is told of how much that is.
+/// The newest transactions are forgotten, since they need earlier ones, but never those of the node's own account; and
+/// the user is told how many are forgotten.
 #[test]
-fn what_a_very_deep_reorganisation_keeps_is_bounded() {
+fn a_very_deep_reorganisation_has_bounded_memory() {
     let large = Parameters { block_bytes_max: 4 << 20, ..Parameters::dev() };
     let mut bench = Bench::with(large);
     let genesis = bench.genesis();
@@ -301,7 +301,7 @@ fn what_a_very_deep_reorganisation_keeps_is_bounded() {
     assert_eq!(bench.engine.view().pending, kept * of_one + 1);
     let others = bench.disk.stored().pending.into_iter().filter(|signed| *signed != own);
     let waiting: BTreeSet<u64> = others.map(|signed| signed.transaction.nonce).collect();
-    assert!(waiting.into_iter().eq(0..(kept * of_one) as u64), "the oldest wait again");
+    assert!(waiting.into_iter().eq(0..(kept * of_one) as u64), "the oldest are pending again");
     let depth = |notice: &Notice| matches!(notice, Notice::Tip { reorg_depth: 11, .. });
     assert!(bench.seen.notices.iter().any(depth));
 }

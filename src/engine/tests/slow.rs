@@ -1,4 +1,4 @@
-//! Peers that are slow without being to blame, and those that are slow on purpose.
+//! Peers that are slow without being to blame, and peers that are slow on purpose.
 
 use quipu_protocol::{Block, Header, Millis, Request, Response};
 
@@ -22,7 +22,7 @@ impl Bench {
         (0..seconds).for_each(|_| self.wait(Millis::from_secs(1)));
     }
 
-    /// A peer that takes so many seconds to tell of its tip, a few times.
+    /// Connects a peer that takes `seconds` to report its tip, a few times.
     fn connect_slow(&mut self, seconds: u64, tip: &Header, work: u128) -> PeerKey {
         let peer = self.connect();
         for _ in 0..3 {
@@ -42,7 +42,7 @@ impl Bench {
     }
 }
 
-/// A round trip of ten seconds, which is more than anybody is given at first.
+/// The round trip of ten seconds is more than the first timeout.
 #[test]
 fn a_slow_peer_that_is_the_only_one_is_waited_for() {
     let mut bench = Bench::new();
@@ -60,14 +60,14 @@ fn a_slow_peer_that_is_the_only_one_is_waited_for() {
 }
 
 #[test]
-fn late_answers_are_of_use() {
+fn late_answers_are_used() {
     let mut bench = Bench::new();
     let chain = bench.chain(&bench.genesis(), 20, 1);
     let tip = chain[19].header;
     let peer = bench.connect_with(&tip, 20);
     let (asked_first, _) = bench.take_asked(peer, is_headers);
     bench.wait_seconds(30);
-    assert!(!bench.is_asked(peer, is_headers), "it would only come after the first");
+    assert!(!bench.is_asked(peer, is_headers), "its answer would only arrive after the first");
     bench.answer(peer, asked_first, Response::Headers(headers(&chain).into()));
     let (late, _) = bench.take_asked(peer, |request| matches!(request, Request::Blocks { .. }));
     bench.wait_seconds(59);
@@ -77,7 +77,7 @@ fn late_answers_are_of_use() {
 }
 
 #[test]
-fn what_never_comes_is_asked_for_again_and_for_less() {
+fn lost_requests_are_repeated_for_less() {
     let mut bench = Bench::new();
     let chain = bench.chain(&bench.genesis(), 40, 1);
     let tip = chain[39].header;
@@ -96,9 +96,9 @@ fn what_never_comes_is_asked_for_again_and_for_less() {
     assert_eq!(counts, [40, 10, 2]);
 }
 
-/// It makes itself be waited for by slow answers, and then keeps what it was asked for.
+/// The peer earns a long timeout by slow answers, and then withholds the blocks.
 #[test]
-fn who_is_slow_on_purpose_holds_up_nobody_who_has_a_faster_peer() {
+fn a_deliberately_slow_peer_delays_nobody_with_a_faster_one() {
     let mut bench = Bench::new();
     let chain = bench.chain(&bench.genesis(), 20, 1);
     let tip = chain[19].header;
@@ -110,10 +110,10 @@ fn who_is_slow_on_purpose_holds_up_nobody_who_has_a_faster_peer() {
     assert!(bench.is_asked_for_blocks(honest), "what is overdue is shared, long before it is given up");
     bench.give_blocks(honest, &chain);
     assert_eq!(bench.height(), 20);
-    // And what comes in the end does no harm.
+    // A late delivery does no harm.
     bench.give_blocks(slow, &chain);
     assert_eq!((bench.height(), bench.occupancy("requested_blocks")), (20, 0));
-    // With a quick one at hand it is not even asked any more.
+    // With a quick peer at hand it is not even asked any more.
     let more = bench.chain(&tip, 5, 1);
     bench.wait(STATUS_INTERVAL);
     bench.tell_if_asked(slow, &more[4].header, 25);
@@ -126,9 +126,9 @@ fn who_is_slow_on_purpose_holds_up_nobody_who_has_a_faster_peer() {
     assert!(bench.is_asked_for_blocks(honest) && !bench.is_asked_for_blocks(slow));
 }
 
-/// The better chain is promised by one who does not deliver; the other one is there.
+/// The better chain is promised by a peer that does not deliver; the other one is there.
 #[test]
-fn what_is_overdue_is_not_followed_while_there_is_something_better_than_ours() {
+fn an_overdue_chain_is_not_followed_while_another_is_better_than_ours() {
     let mut bench = Bench::new();
     let genesis = bench.genesis();
     let (withheld, there) = (bench.chain(&genesis, 30, 1), bench.chain(&genesis, 20, 2));
@@ -142,7 +142,7 @@ fn what_is_overdue_is_not_followed_while_there_is_something_better_than_ours() {
     assert_eq!(bench.height(), 20);
 }
 
-/// A claim that is slow to be shown must not keep the miner at rest for longer than one that is never shown.
+/// A claim that is slowly proven must not keep the miner at rest for longer than one that is never proven.
 #[test]
 fn a_slow_claim_stops_the_miner_no_longer_than_a_silent_one() {
     let mut bench = Bench::new();
@@ -158,7 +158,7 @@ fn a_slow_claim_stops_the_miner_no_longer_than_a_silent_one() {
 }
 
 #[test]
-fn what_is_kept_of_late_questions_is_bounded() {
+fn late_questions_are_bounded() {
     let mut bench = Bench::new();
     let peer = bench.connect();
     let mut most = 0;
@@ -179,7 +179,7 @@ fn what_is_kept_of_late_questions_is_bounded() {
 }
 
 #[test]
-fn what_comes_late_is_judged_like_what_comes_in_time() {
+fn late_answers_are_judged_like_timely_ones() {
     let answers = [(Err(RequestFailure::Malformed), 1), (Ok(Response::Pending(vec![].into())), 3)];
     for (answer, times) in answers {
         let mut bench = Bench::new();

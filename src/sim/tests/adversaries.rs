@@ -1,4 +1,4 @@
-//! What each adversary gets, and what it does not.
+//! Adversaries' gains, and the limits of them.
 
 use crate::engine::event::{Fault, Notice};
 use crate::protocol::{Millis, Network, Parameters, Target};
@@ -41,7 +41,7 @@ fn height(world: &World, node: u32) -> u64 {
 #[test]
 fn one_honest_link_is_enough_against_neighbours_that_stand_still() {
     for (honest_links, keeps_up) in [(vec![(0, 6)], true), (vec![], false)] {
-        // Node 0 is the victim, node 6 mines, the rest hides it.
+        // Node 0 is the victim, node 6 mines, the others hide it.
         let pairs = (1..6).flat_map(|bad| [(0, bad), (bad, 6)]).chain(honest_links).collect();
         let mut world = world(1, &[0, 0, 0, 0, 0, 0, 100], Topology::Given(pairs));
         (1..6).for_each(|bad| world.corrupt(NodeId(bad), Adversary::Eclipse(Eclipse::default())));
@@ -52,7 +52,7 @@ fn one_honest_link_is_enough_against_neighbours_that_stand_still() {
 }
 
 #[test]
-fn who_floods_or_lies_is_cut_off_and_the_others_go_on() {
+fn flooders_and_liars_are_cut_off_and_the_others_go_on() {
     for (name, adversary) in [("spam", Adversary::Spam(Spam::default())), ("liar", Adversary::Liar(Liar::default()))] {
         let mut world = world(2, &[10, 40, 50], Topology::Full);
         world.corrupt(NodeId(0), adversary);
@@ -86,7 +86,7 @@ fn two_halves_that_are_told_different_things_agree_with_the_next_block() {
     assert!(height(&world, 1) > 120, "{}", height(&world, 1));
 }
 
-/// With more than half of the hash rate it works, as it has to; what the others have stays sound.
+/// With more than half of the hash rate the attack works, as it must; the others' data stays sound.
 #[test]
 fn a_double_spender_with_a_majority_takes_back_what_was_confirmed() {
     let mut world = world(3, &[60, 40], Topology::Full);
@@ -102,7 +102,7 @@ fn a_double_spender_with_a_majority_takes_back_what_was_confirmed() {
 
 /// `protocol/README.md`, section 6: a miner of 30 % that dates 60 s ahead gets under 33 % of the blocks.
 #[test]
-fn who_dates_ahead_gets_little_more_than_its_share() {
+fn a_miner_that_dates_ahead_gains_little() {
     let (mut own, mut all) = (0, 0);
     for seed in 1..=4 {
         let mut world = world(seed, &[30, 35, 35], Topology::Full);

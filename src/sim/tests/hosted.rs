@@ -1,4 +1,4 @@
-//! What a world offers to those who play its nodes' users: named nodes with a event_log, and single links to change.
+//! The interface for callers that play the nodes' users: named nodes with an event log, and single links to change.
 
 use super::{SOON, mine};
 use crate::engine::event::{Command, Notice, Write};
@@ -26,7 +26,7 @@ fn height(world: &mut World, node: NodeId) -> u64 {
 }
 
 #[test]
-fn a_journal_tells_nothing_before_the_batch_that_it_needs() {
+fn the_event_log_has_nothing_before_the_batch_it_needs() {
     let (mut world, nodes) = world(2);
     world.take_event_log(nodes[1]);
     mine(&mut world, nodes[0], 3);
@@ -49,7 +49,7 @@ fn a_journal_tells_nothing_before_the_batch_that_it_needs() {
 }
 
 #[test]
-fn a_journal_has_the_sessions_and_only_who_asked_for_one_has_it() {
+fn the_event_log_has_sessions_and_is_kept_on_request_only() {
     let (mut world, nodes) = world(2);
     let plain = world.add_node();
     world.connect(nodes[0], plain);
@@ -82,9 +82,9 @@ fn a_named_node_is_paid_where_it_is_told_to_be() {
     assert!(peers.iter().any(|peer| peer.nickname == "n0"), "{peers:?}");
 }
 
-/// A crash loses what was on its way to the disk, a stop does not.
+/// A crash loses writes on their way to the disk, a stop does not.
 #[test]
-fn a_stop_writes_what_waits() {
+fn a_stop_writes_the_queue_of_the_disk() {
     for (stops, wanted) in [(true, 1), (false, 0)] {
         let (mut world, nodes) = world(1);
         world.begin(nodes[0], Command::Mine { count: 1, to: None });

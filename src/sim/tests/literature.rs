@@ -1,4 +1,4 @@
-//! The simulator against what others have found out. Each test prints both numbers.
+//! The simulator against published results. Each test prints both numbers.
 
 use super::seeds::from_environment;
 use crate::protocol::{Address, Millis, Network, Parameters};
@@ -9,15 +9,15 @@ use crate::sim::random::Spread;
 use crate::sim::setup::{Links, Setup, Topology};
 use crate::sim::world::World;
 
-/// Mean time between two blocks of all miners together, in seconds: 250 times what a block takes to a neighbour where no
-/// delay is asked for.
+/// Mean time between two blocks of all miners together, in seconds: 250 times the delay of a block between neighbours
+/// where no delay is configured.
 const INTERVAL_SECONDS: u64 = 5;
-/// Runs of each case, with different seeds: how much they differ says how far off their mean may be.
+/// Runs of each case, with different seeds: their differences estimate the error of the mean.
 const RUNS: u64 = 8;
-/// Blocks that are found in one run, on average, if `QUIPU_TEST_BLOCKS` says nothing else.
+/// Mean number of blocks in one run, unless `QUIPU_TEST_BLOCKS` is set.
 const BLOCKS_DEFAULT: u64 = 400;
-/// A mean that is off by more standard errors than this is off. Of 7 degrees of freedom, one in 200 is by chance; the
-/// seeds are fixed.
+/// A mean fails if it is off by more standard errors than this. With 7 degrees of freedom, one in 200 fails by chance;
+/// the seeds are fixed.
 const ERRORS_MAX: f64 = 4.0;
 
 fn blocks() -> u64 {
@@ -32,7 +32,7 @@ fn mean(numbers: &[f64]) -> (f64, f64) {
     (mean, (variance / count).sqrt())
 }
 
-/// Fixed difficulty, so that what a miner finds follows from its hash rate alone; links with little delay.
+/// Fixed difficulty, so that a miner's yield follows from its hash rate alone; links with little delay.
 fn setup(seed: u64, hash_shares: &[f64], pairs: &[(u32, u32)]) -> Setup {
     let network = Network::new(Parameters::dev()).expect("a preset is valid");
     let hashes_per_hour = 3_600.0 * network.parameters().easiest_target.work().0 as f64 / INTERVAL_SECONDS as f64;
@@ -66,9 +66,9 @@ fn share_of(world: &World, at: NodeId, address: Address) -> f64 {
     f64::from(own) / f64::from(all)
 }
 
-/// With a gamma of 0, the honest are one node: who finds a block never works on another of the same height. With one of
-/// 1/2, they are two, of which each hears of the other through the selfish miner alone: that shows its block before it
-/// shows theirs, so the one who did not find theirs works on its block.
+/// With a gamma of 0, the honest miners are one node, which never works on another block of the same height than its
+/// own. With a gamma of 1/2, they are two nodes that hear of each other through the selfish miner alone: it shows its
+/// block before it forwards theirs, so the one that did not find theirs works on its block.
 fn selfish_run(seed: u64, alpha: f64, gamma: f64) -> f64 {
     let honest = 1.0 - alpha;
     let setup = match gamma {
@@ -104,18 +104,19 @@ fn stale_run(seed: u64, delay: Millis) -> (f64, f64) {
     let mut world = setup.build().expect("a possible world");
     world.run(Millis::from_secs(blocks() * INTERVAL_SECONDS));
     let summary = world.summary();
-    // While a block is on its way, the others search for one that will be stale: the sum of 1 - f(t), where all have the
+    // While a block is under way, the others search for one that will be stale: the sum of 1 - f(t), where all have the
     // same hash rate.
     let unaware_seconds = summary.propagation_ms.p50 as f64 / 1_000.0 * (MINERS as f64 - 1.0) / MINERS as f64;
     let blocks_per_second = 1.0 / INTERVAL_SECONDS as f64;
-    // Their (1 - P)^n in steps of a second, in steps as short as one likes.
+    // Their (1 - P)^n in steps of a second, taken to the limit of short steps.
     let forks = 1.0 - (-blocks_per_second * unaware_seconds).exp();
-    // For each block of the best chain; stale are so many of all.
+    // Per block of the best chain, converted to a part of all blocks.
     (summary.stale_rate, forks / (1.0 + forks))
 }
 
-/// Decker and Wattenhofer 2013, "Information propagation in the Bitcoin network", equation 4: the chance of a fork while a
-/// block spreads. Each fork makes a block stale; forks of forks, which the equation leaves out, are within the error.
+/// Decker and Wattenhofer 2013, "Information propagation in the Bitcoin network", equation 4: the chance of a fork
+/// while a block spreads. Each fork makes a block stale; forks of forks, which the equation leaves out, are within the
+/// error.
 #[test]
 fn stale_blocks_are_as_many_as_decker_and_wattenhofer_say() {
     for delay in [Millis(50), Millis(200), Millis(400)] {
@@ -126,7 +127,7 @@ fn stale_blocks_are_as_many_as_decker_and_wattenhofer_say() {
             "a delay of {delay} in {INTERVAL_SECONDS} s: {found:.4} +- {error:.4} stale, by the formula {said:.4}"
         );
         assert!(error < 0.015, "too few blocks to tell: {error}");
-        // Few stale blocks in few runs may happen to be alike, so that the runs say too little of their error.
+        // A few stale blocks in a few runs may be alike by chance, and then understate the error.
         let error = error.max((said * (1.0 - said) / (RUNS * blocks()) as f64).sqrt());
         assert!((found - said).abs() < ERRORS_MAX * error, "{delay}: {found} is not {said}");
     }

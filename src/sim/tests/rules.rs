@@ -1,4 +1,4 @@
-//! The rules one by one, in a network: who breaks one is cut off for it, stays away, and is on nobody's chain.
+//! The rules one by one, in a network: a node that breaks one is cut off for it, stays away, and is on nobody's chain.
 
 use super::adversaries::world;
 use super::{NodeId, agree_at, heights, mine, send};
@@ -13,21 +13,21 @@ use crate::sim::link::Quality;
 use crate::sim::miner::HashRate;
 use crate::sim::setup::Topology;
 
-/// In which a block every ten seconds makes the target harder than the easiest.
-const SETTLING_TIME: Millis = Millis::from_secs(300);
-/// In which somebody with a third of the hash rate finds a block.
-const FINDING_TIME: Millis = Millis::from_secs(300);
+/// The time in which a block every ten seconds makes the target harder than the easiest.
+const SETTLING_SPAN: Millis = Millis::from_secs(300);
+/// The time in which a miner with a third of the hash rate finds a block.
+const FINDING_SPAN: Millis = Millis::from_secs(300);
 
 #[test]
-fn who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain() {
+fn a_rule_breaker_is_cut_off_stays_away_and_is_on_no_chain() {
     for breaks in Breaks::ALL {
         let mut world = world(5, &[40, 30, 30], Topology::Full);
         let mut judge = Judge::new(&world, Millis::from_secs(1));
-        world.run(SETTLING_TIME);
+        world.run(SETTLING_SPAN);
         let forger = NodeId(0);
         world.corrupt(forger, Adversary::Forger(Forger { breaks }));
         let for_it = |fault: &Fault| matches!(fault, Fault::Invalid(violation) if violation.rule() == breaks.rule());
-        let end = world.now() + FINDING_TIME;
+        let end = world.now() + FINDING_SPAN;
         while !world.closed().iter().any(|(_, who, fault)| *who == forger && for_it(fault)) {
             assert!(world.now() < end, "{breaks:?}: nobody was cut off for it, but {:?}", world.closed());
             world.run_for(Millis(100));
@@ -40,14 +40,14 @@ fn who_breaks_a_rule_is_cut_off_for_it_stays_away_and_is_on_no_chain() {
     }
 }
 
-/// What a liar does to a body says nothing about the block: whoever has the true one is believed.
+/// A liar's change to a body says nothing about the block: peers with the true one are believed.
 #[test]
 fn a_block_whose_body_was_changed_on_the_way_is_taken_from_others() {
     let mut world = world(3, &[100, 0, 0], Topology::Given(vec![(0, 1)]));
     let mut judge = Judge::new(&world, Millis::from_secs(1));
     let [forger, first, second] = [0, 1, 2].map(NodeId);
     world.corrupt(forger, Adversary::Forger(Forger { breaks: Breaks::BodyRoot }));
-    world.run_until(FINDING_TIME, |world| world.closed().iter().any(|(by, ..)| *by == first));
+    world.run_until(FINDING_SPAN, |world| world.closed().iter().any(|(by, ..)| *by == first));
     world.set_hash_rate(forger, HashRate::PerHour(0));
     let found = world.view(forger).tip;
     world.link(forger, second);
@@ -57,7 +57,7 @@ fn a_block_whose_body_was_changed_on_the_way_is_taken_from_others() {
 }
 
 #[test]
-fn who_floods_fills_no_container() {
+fn a_flood_fills_no_container() {
     let mut world = world(2, &[50, 50], Topology::Full);
     let mut judge = Judge::new(&world, Millis::from_secs(1));
     world.corrupt(NodeId(0), Adversary::Spam(Spam::modest()));
@@ -82,9 +82,9 @@ fn coins_that_a_reorganisation_takes_away_are_not_spent_any_more() {
     assert_eq!(world.view(nodes[0]).pending, 0, "nobody could ever mine it");
 }
 
-/// The first seen stays: else two halves of a network change places for nothing.
+/// Ties go to the block seen first, or two halves of a network would change places for nothing.
 #[test]
-fn of_two_blocks_found_at_once_each_keeps_its_own() {
+fn each_miner_keeps_its_own_of_two_simultaneous_blocks() {
     let (mut world, nodes) = super::world(2);
     world.connect_with(nodes[0], nodes[1], Quality { latency_millis: 200, jitter_millis: 0, bytes_per_second: None });
     mine(&mut world, nodes[0], 1);

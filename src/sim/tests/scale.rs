@@ -1,4 +1,4 @@
-//! Worlds made from a setup: what they report, and that threads change nothing.
+//! Worlds made from a setup: their summaries, and that the number of threads changes nothing.
 
 use crate::protocol::Millis;
 use crate::sim::change::Change;
@@ -14,7 +14,7 @@ fn nodes(numbers: std::ops::Range<u32>) -> Vec<NodeId> {
     numbers.map(NodeId).collect()
 }
 
-/// Twenty nodes to which everything happens within a minute.
+/// Twenty nodes that suffer every kind of fault within a minute.
 fn troubled(seed: u64, threads: usize) -> World {
     let changes = [
         (5, Change::Partition(vec![nodes(0..8), nodes(8..20)])),
@@ -70,7 +70,7 @@ fn after_trouble_all_agree() {
     assert!(world.closed().is_empty(), "nobody did wrong, but {:?}", world.closed());
 }
 
-/// What is true of every summary, and near to what the setup says.
+/// Properties of every summary, and values close to the setup's.
 #[test]
 fn a_summary_tells_what_was_set_up() {
     let (mut world, summary) = run(Setup { seed: 3, ..Setup::lan(12) }.build().expect("possible"), 1_800);
@@ -118,7 +118,7 @@ fn a_one_way_cut_ends_the_connection_and_it_comes_back() {
 }
 
 #[test]
-fn what_makes_no_world_is_refused() {
+fn impossible_setups_are_refused() {
     let refuse = |change: fn(&mut Setup)| {
         let mut setup = Setup::lan(20);
         change(&mut setup);
@@ -141,7 +141,7 @@ fn a_link_keeps_its_own_quality() {
     let mut world = setup.build().expect("possible");
     let quality = Quality { latency_millis: 700, jitter_millis: 0, bytes_per_second: None };
     world.link_with(NodeId(0), NodeId(1), quality);
-    // It hears of the other when that one's first question comes.
+    // It hears of the other node with that one's first question.
     world.run(Millis(700));
     assert_eq!(world.view(NodeId(0)).peers[0].height, None);
     world.run(Millis(2));

@@ -1,7 +1,7 @@
-//! Worlds to which anything may happen, each from one seed, under the eyes of the judge.
+//! Worlds with random faults, each from one seed, observed by the judge.
 //!
-//! `QUIPU_TEST_SEEDS` says how many, `QUIPU_TEST_FIRST_SEED` from which on. A seed that fails is printed with what
-//! repeats it.
+//! `QUIPU_TEST_SEEDS` sets the number of seeds, `QUIPU_TEST_FIRST_SEED` the first one. A failing seed is printed with
+//! the command that repeats it.
 
 use std::collections::BTreeSet;
 use std::panic;
@@ -16,7 +16,7 @@ use crate::sim::adversary::liar::Liar;
 use crate::sim::adversary::selfish::Selfish;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
-use crate::sim::clock::Clock;
+use crate::sim::clock::WallClock;
 use crate::sim::id::NodeId;
 use crate::sim::judge::{Finding, Judge};
 use crate::sim::miner::HashRate;
@@ -24,28 +24,28 @@ use crate::sim::random::{Random, Spread};
 use crate::sim::setup::{Links, Setup, Topology};
 use crate::sim::world::World;
 
-/// Seeds without [`SEEDS`] in the environment.
+/// The number of seeds without [`SEEDS`] in the environment.
 const SEEDS_DEFAULT: u64 = 300;
 const SEEDS: &str = "QUIPU_TEST_SEEDS";
 const FIRST_SEED: &str = "QUIPU_TEST_FIRST_SEED";
 
-/// After the last fault all honest nodes have the same tip within this time: bans for silence (30 s) have to end, blocks
-/// that were dated ahead (clock and rule together, 120 s) have to come of age, and the rest is synchronisation.
-const AGREEMENT_TIME: Millis = Millis::from_secs(180);
-/// In which all that was asked is answered or given up, and told.
-const QUIET_TIME: Millis = Millis::from_secs(20);
-/// How far a clock is off at most, in milliseconds.
+/// The time after the last fault within which all honest nodes have the same tip: bans for silence (30 s) have to end,
+/// blocks that were dated ahead (clock and rule together, 120 s) have to come of age, and the rest is synchronisation.
+const AGREEMENT_TIMEOUT: Millis = Millis::from_secs(180);
+/// The time in which every question is answered or given up, and reported.
+const QUIET_SPAN: Millis = Millis::from_secs(20);
+/// The greatest offset of a clock, in milliseconds.
 const CLOCK_ERROR_MILLIS_MAX: u64 = 60_000;
-/// How far some adversaries date ahead: more than the rules allow.
+/// The distance by which some adversaries date ahead: more than the rules allow.
 const AHEAD_MILLIS: u64 = 240_000;
 /// About 16 hashes.
 const EASY_TARGET: Target = Target(0x200f_ffff);
-/// Nodes of a story, with those that join.
+/// The most nodes in a story, including those that join.
 const NODES_MAX: usize = 9;
-/// Blocks that each node mines before anything happens, so that it has coins that nothing takes away.
+/// Blocks that each node mines at the beginning, so that it has coins that no reorganisation takes away.
 const OWN_BLOCKS: u64 = 2;
 
-/// A number that may be set from outside.
+/// A number from the environment, or a default.
 pub(super) fn from_environment(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
@@ -54,17 +54,17 @@ pub(super) fn from_environment(name: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn whatever_happens_the_judge_finds_nothing_first_half() {
+fn the_judge_finds_nothing_in_any_story_first_half() {
     run_every_second_seed(0);
 }
 
 #[test]
-fn whatever_happens_the_judge_finds_nothing_second_half() {
+fn the_judge_finds_nothing_in_any_story_second_half() {
     run_every_second_seed(1);
 }
 
-/// Node 0, a liar, has found a block two seconds before the last fault ended, and shows it to node 1 alone, seconds after
-/// the others have got another of the same height.
+/// Node 0, a liar, has found a block two seconds before the last fault ended, and shows it to node 1 alone, seconds
+/// after the others have got another of the same height.
 #[test]
 fn seed_2082_a_block_that_only_a_liar_shows_is_no_second_chain() {
     Story::new(2082).run().unwrap_or_else(|finding| panic!("{finding}"));
@@ -73,9 +73,9 @@ fn seed_2082_a_block_that_only_a_liar_shows_is_no_second_chain() {
 /// Two halves, so that two processors have something to do.
 fn run_every_second_seed(offset: u64) {
     let (first, count) = (from_environment(FIRST_SEED, 1), from_environment(SEEDS, SEEDS_DEFAULT));
-    let (mut told, mut stories) = (Told::default(), 0);
+    let (mut told, mut stories) = (StoryTotals::default(), 0);
     for seed in (first + offset..first + count).step_by(2) {
-        // Engines and shells have asserts of their own.
+        // Engines and shells have assertions of their own.
         match panic::catch_unwind(|| Story::new(seed).run()) {
             Ok(Ok(of_one)) => told.add(&of_one),
             Ok(Err(finding)) => panic!("{finding}\n{}", how_to_repeat(seed)),
@@ -88,7 +88,7 @@ fn run_every_second_seed(offset: u64) {
     }
     eprintln!("{stories} seeds: {told:?}");
     if count >= SEEDS_DEFAULT {
-        // Else they would show nothing.
+        // Stories without blocks and reorganisations would show nothing.
         assert!(told.blocks > 10 * stories && told.reorganisations > stories, "{told:?}");
         assert!(told.promises > 5 * stories && told.transactions > 5 * stories, "{told:?}");
     }
@@ -98,9 +98,9 @@ fn how_to_repeat(seed: u64) -> String {
     format!("to repeat it: {FIRST_SEED}={seed} {SEEDS}=1 cargo test --no-default-features --lib sim::tests::seeds")
 }
 
-/// What all stories together were about.
+/// The totals of all stories.
 #[derive(Debug, Default)]
-struct Told {
+struct StoryTotals {
     blocks: u64,
     reorganisations: u64,
     promises: u64,
@@ -108,7 +108,7 @@ struct Told {
     virtual_seconds: u64,
 }
 
-impl Told {
+impl StoryTotals {
     fn add(&mut self, other: &Self) {
         self.blocks += other.blocks;
         self.reorganisations += other.reorganisations;
@@ -118,7 +118,7 @@ impl Told {
     }
 }
 
-/// From now on the nodes announce even the shortest blocks by short ids.
+/// Makes the nodes announce even the shortest blocks by short ids.
 fn announce_by_short_ids(world: &mut World) {
     for node in world.nodes() {
         world.node_mut(node).whole_bytes_max = 0;
@@ -126,14 +126,14 @@ fn announce_by_short_ids(world: &mut World) {
     }
 }
 
-/// One seed.
+/// A story from one seed.
 struct Story {
     world: World,
     judge: Judge,
     random: Random,
-    /// How many were there at the start. Each has coins from then.
+    /// The number of nodes at the start, all of which have coins from then.
     founders: u32,
-    /// Those that left.
+    /// The nodes that left.
     gone: Vec<NodeId>,
     /// The adversaries.
     bad: Vec<NodeId>,
@@ -156,7 +156,7 @@ impl Story {
         Self { world, judge, random, founders, gone: Vec::new(), bad: Vec::new(), bad_may_stay, dates_ahead: false }
     }
 
-    fn run(mut self) -> Result<Told, Finding> {
+    fn run(mut self) -> Result<StoryTotals, Finding> {
         self.give_everybody_coins()?;
         self.corrupt_some();
         self.start_miners();
@@ -173,18 +173,18 @@ impl Story {
         self.agree()
     }
 
-    /// Each gets coins from blocks that all have agreed on.
+    /// Gives each node coins from blocks that all have agreed on.
     fn give_everybody_coins(&mut self) -> Result<(), Finding> {
         for node in self.nodes() {
             self.world.set_hash_rate(node, HashRate::AtOnce);
             self.judge.hold(&mut self.world, node, Command::Mine { count: OWN_BLOCKS, to: None });
             self.world.run_for(Millis(1_000));
-            self.judge.await_agreement(&mut self.world, AGREEMENT_TIME)?;
+            self.judge.await_agreement(&mut self.world, AGREEMENT_TIMEOUT)?;
         }
         Ok(())
     }
 
-    /// In two of three stories.
+    /// Makes some nodes adversaries, in two of three stories.
     fn corrupt_some(&mut self) {
         let nodes = self.nodes();
         let count = self.random.between(0, 2).min(nodes.len() as u64 - 2);
@@ -203,12 +203,12 @@ impl Story {
             self.world.corrupt(node, adversary);
             self.bad.push(node);
             self.dates_ahead |= ahead == AHEAD_MILLIS;
-            // Who keeps blocks back may leave the others with two chains of equal work.
+            // Nodes that keep blocks back may leave the others with two chains of equal work.
             self.bad_may_stay &= kind > 1;
         }
     }
 
-    /// All that have not left and are honest.
+    /// The honest nodes that have not left.
     fn honest(&self) -> Vec<NodeId> {
         self.nodes().into_iter().filter(|node| self.world.is_honest(*node)).collect()
     }
@@ -233,7 +233,7 @@ impl Story {
         }
     }
 
-    /// All that have not left, running or not.
+    /// The nodes that have not left, running or not.
     fn nodes(&self) -> Vec<NodeId> {
         self.world.nodes().filter(|node| !self.gone.contains(node)).collect()
     }
@@ -243,7 +243,7 @@ impl Story {
         nodes[self.random.between(0, nodes.len() as u64 - 1) as usize]
     }
 
-    /// Something befalls it.
+    /// Applies a fault or a change.
     fn disturb(&mut self) {
         let (a, b) = (self.pick(), self.pick());
         match self.random.between(0, 17) {
@@ -272,7 +272,7 @@ impl Story {
             }
             13 => {
                 let offset = self.random.between(0, 2 * CLOCK_ERROR_MILLIS_MAX) as i64 - CLOCK_ERROR_MILLIS_MAX as i64;
-                self.world.set_clock(a, Clock { offset_millis: offset, drift_ppm: 0 });
+                self.world.set_clock(a, WallClock { offset_millis: offset, drift_ppm: 0 });
             }
             14 => {
                 let rate = self.random.between(0, 1_000);
@@ -290,11 +290,11 @@ impl Story {
         }
     }
 
-    /// Its users do something.
+    /// Gives commands of the nodes' users.
     fn use_it(&mut self) {
         for _ in 0..self.random.between(0, 3) {
             let (from, to) = (self.pick(), self.pick());
-            // Who joined later has no coins that nothing takes away, and so makes no promise.
+            // A node that joined later has no coins that no reorganisation takes away, and so makes no promise.
             if from.0 >= self.founders || !self.world.is_running(from) {
                 continue;
             }
@@ -327,7 +327,7 @@ impl Story {
     fn end_faults(&mut self) {
         self.world.heal();
         self.start_all();
-        // Whoever left may have been the only way between others.
+        // A node that left may have been the only way between others.
         for pair in self.honest().windows(2) {
             self.world.link(pair[0], pair[1]);
         }
@@ -335,19 +335,20 @@ impl Story {
             self.dismiss_the_bad();
         }
         for node in self.nodes() {
-            self.world.set_clock(node, Clock::default());
+            self.world.set_clock(node, WallClock::default());
             self.world.set_hash_rate(node, HashRate::PerHour(0));
         }
     }
 
-    /// Chains of equal work may stay side by side, so all have to agree on more work than anybody has. An adversary counts
-    /// too: what it has shown to few, or to none so far, would else be a second chain of the same work.
-    fn agree(mut self) -> Result<Told, Finding> {
+    /// Chains of equal work may stay side by side, so all have to agree on more work than anybody has. An adversary
+    /// counts too: a block that it has shown to few, or to none so far, would otherwise be a second chain of the same
+    /// work.
+    fn agree(mut self) -> Result<StoryTotals, Finding> {
         if self.dates_ahead {
-            // What honest nodes keep back comes of age first, for the same reason.
+            // Blocks that honest nodes keep back come of age first, for the same reason.
             self.world.run_for(Millis(AHEAD_MILLIS));
         }
-        let end = self.world.now() + AGREEMENT_TIME;
+        let end = self.world.now() + AGREEMENT_TIMEOUT;
         while self.works().len() > 1 && self.world.now() < end {
             self.world.run_for(Millis(1_000));
         }
@@ -360,17 +361,17 @@ impl Story {
         self.world.run_for(Millis(100));
         self.world.set_hash_rate(best, HashRate::AtOnce);
         let most = self.nodes().into_iter().map(|node| self.world.view(node).work).max();
-        let end = self.world.now() + AGREEMENT_TIME;
+        let end = self.world.now() + AGREEMENT_TIMEOUT;
         while Some(self.world.view(best).work) <= most && self.world.now() < end {
             self.judge.hold(&mut self.world, best, Command::Mine { count: 1, to: None });
             self.world.run_for(Millis(100));
         }
-        self.judge.await_agreement(&mut self.world, AGREEMENT_TIME)?;
+        self.judge.await_agreement(&mut self.world, AGREEMENT_TIMEOUT)?;
         self.dismiss_the_bad();
         for node in self.nodes() {
             self.world.begin(node, Command::CancelMining);
         }
-        self.world.run_for(QUIET_TIME);
+        self.world.run_for(QUIET_SPAN);
         self.judge.check_rest(&mut self.world)?;
         Ok(self.told())
     }
@@ -380,9 +381,9 @@ impl Story {
         self.honest().into_iter().map(|node| self.world.view(node).work).collect()
     }
 
-    fn told(mut self) -> Told {
+    fn told(mut self) -> StoryTotals {
         let summary = self.world.summary();
-        Told {
+        StoryTotals {
             blocks: summary.blocks,
             reorganisations: summary.reorg_depths.values().sum(),
             promises: self.judge.promises() as u64,

@@ -23,7 +23,7 @@ use toml::Spanned;
 
 use crate::protocol::Millis;
 use crate::sim::change::Change;
-use crate::sim::clock::Clock;
+use crate::sim::clock::WallClock;
 use crate::sim::id::NodeId;
 use crate::sim::miner::HashRate;
 use crate::sim::setup::Setup;
@@ -361,7 +361,7 @@ impl ClockPart {
         if drift_ppm.unsigned_abs() > DRIFT_PPM_MAX.unsigned_abs() {
             return Err(format!("clock: drift_ppm: choose up to {DRIFT_PPM_MAX}, either way"));
         }
-        let clock = Clock { offset_millis: offset_ms, drift_ppm };
+        let clock = WallClock { offset_millis: offset_ms, drift_ppm };
         Ok(nodes.resolve(census)?.into_iter().map(|node| Change::Clock(node, clock)).collect())
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::sim::adversary::Role;
 use crate::sim::adversary::spam::Floods;
 use crate::sim::change::Change;
-use crate::sim::clock::Clock;
+use crate::sim::clock::WallClock;
 use crate::sim::id::NodeId;
 use crate::sim::miner::HashRate;
 
@@ -95,7 +95,7 @@ fn events_become_changes_in_the_order_of_time() {
         (minute(3), Change::Join { links: 2 }),
         (minute(4), Change::Leave(node(12))),
         (minute(5), Change::HashRate(node(0), HashRate::PerHour(900_000))),
-        (minute(6), Change::Clock(node(3), Clock { offset_millis: -5, drift_ppm: 0 })),
+        (minute(6), Change::Clock(node(3), WallClock { offset_millis: -5, drift_ppm: 0 })),
         (minute(20), Change::Heal),
     ];
     assert_eq!(scenario.setup.changes, wanted);

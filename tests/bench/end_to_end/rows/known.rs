@@ -35,7 +35,7 @@ const EMPTY_BLOCKS: usize = 10;
 /// Between two blocks, so that what trails the one is over before the next.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The links are quiet if in this time less crosses all of them together: pings go on.
-const QUIET_TIME: Duration = Duration::from_millis(300);
+const QUIET_SPAN: Duration = Duration::from_millis(300);
 const QUIET_BYTES: u64 = 16 << 10;
 /// How often the pools are asked how full they are.
 const LOOK_TIME: Duration = Duration::from_millis(50);
@@ -208,7 +208,7 @@ impl World {
         let ports: Vec<u16> = self.nodes.iter().map(|node| port(node).expect("/ip4/…/tcp/PORT/…")).collect();
         let (start, mut before) = (Instant::now(), so_far(&ports)?);
         while start.elapsed() < PATIENCE {
-            thread::sleep(QUIET_TIME);
+            thread::sleep(QUIET_SPAN);
             let after = so_far(&ports)?;
             if between(&before, &after).iter().sum::<u64>() < QUIET_BYTES {
                 return Ok(after);

@@ -12,7 +12,7 @@ use quipu::protocol::check::{check_block, check_header, check_transactions};
 use quipu::protocol::encode::encode;
 use quipu::protocol::hash::sha256;
 use quipu::protocol::{Address, Header, Millis, Request, SignedTransaction, UnixMillis};
-use quipu::sim::disk::Disk;
+use quipu::sim::disk::VirtualDisk;
 use quipu::sim::reference::Model;
 
 use super::pool::{ANY_TIME, Pool};
@@ -60,7 +60,7 @@ enum Disked {
 pub(super) struct Shell<'a> {
     pub(super) pool: &'a Pool,
     engine: Engine,
-    disk: Disk,
+    disk: VirtualDisk,
     model: Model,
     elapsed: Millis,
     counter: u64,
@@ -85,7 +85,7 @@ pub(super) struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     pub(super) fn new(pool: &'a Pool, is_traced: bool) -> Self {
-        let disk = Disk::default();
+        let disk = VirtualDisk::default();
         let mut engine = start(pool, &disk);
         Self {
             pool,
@@ -456,7 +456,7 @@ impl<'a> Shell<'a> {
     }
 }
 
-fn start(pool: &Pool, disk: &Disk) -> Engine {
+fn start(pool: &Pool, disk: &VirtualDisk) -> Engine {
     let config = EngineConfig {
         network: pool.network().clone(),
         account: pool.forge.keys()[0].public_key().address(),
