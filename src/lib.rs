@@ -1,5 +1,6 @@
 //! quipu is a peer-to-peer ledger node: several on a network find each other and agree on one tamper-evident chain of
-//! signed transactions. This page is the map of its code.
+//! signed transactions. This page is the map of its code; `docs/architecture.md` has a picture, the way of a block and of
+//! a transaction hop by hop, and a table of where things are.
 //!
 //! # The parts, and who may import whom
 //!
@@ -36,12 +37,12 @@
 //!   a peer ── gossip ──> node::swarm ── Event::Gossip ──> engine            header known? parent? time? work?
 //!                                                           │ by short ids: its transactions are in the memory pool, or
 //!                                                           │ pulled; their signatures were checked there
-//!                                                           │ whole: Effect::CheckBlocks
+//!                                                           │ whole: Effect::Check
 //!   node::checker (all cores: root, signatures) <───────────┘
 //!            └── Event::BlocksChecked ──> engine ──> chain::advance         nonces, balances, reward; reorganise
-//!                                                      │ Effect::Verdict ──> swarm passes it on
-//!                                                      │ Effect::Persist ──> node::store, one commit for all that waits
-//!                                                      └ Effect::Notify, Answer ──> the prompt, after that commit
+//!                                                      │ Effect::Peer, a verdict ──> swarm passes it on
+//!                                                      │ Effect::User, a notice ──> the prompt, http
+//!                                                      └ Effect::Store ──> node::store, one commit for all that waits
 //!                                                        node::index follows the commits: where is which record?
 //! ```
 //!
@@ -50,8 +51,10 @@
 //!
 //! # What always holds
 //!
-//! - **What is acknowledged is durable.** Answers, notices and snapshots for readers pass through the store's queue, so
-//!   nobody sees a block or a transaction that a power cut could take back.
+//! - **What is acknowledged is durable.** Answers to the node's user, and whatever shows peers a transaction of that
+//!   user, wait for the disk in one place, `src/engine/release.rs`. Nothing else waits: a block that was shown may be gone
+//!   after a power cut, and comes back from peers. `src/sim/storage.rs` crashes virtual disks, `src/node/store/faults.rs`
+//!   cuts the power of real files.
 //! - **A tip is only replaced by one with more work**, and a reorganisation is seen, and written, as one step.
 //! - **Checked values have types that only the checks make**
 //!   ([`CheckedBlock`](protocol::CheckedBlock), [`CheckedTransaction`](protocol::CheckedTransaction)).
