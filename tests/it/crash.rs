@@ -1,6 +1,6 @@
 //! Killed at any moment: while it mines and sends, while it synchronises, while it reorganises, while a wallet is written.
 //!
-//! After each kill the node starts by itself, what it had told of is there, the chain is whole from genesis to tip, the
+//! After each kill the node starts by itself, what it had answered is there, the chain is whole from genesis to tip, the
 //! index answers, and the wallet opens. (The store checks at each start that the accounts add up.)
 //!
 //! A run of `scripts/soak`, optimised, on two cores that other builds kept busy:
@@ -15,6 +15,7 @@
 //! Disks that tear writes, lose what was not synced, fail and fill up are under the real store in `node::store::faults`.
 
 mod busy;
+mod stalled;
 mod wallet;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 pub(crate) use busy::kill_9_loses_nothing_that_was_answered;
+pub(crate) use stalled::{an_own_transaction_reaches_no_peer_before_it_is_durable, what_is_answered_is_durable};
 pub(crate) use wallet::kill_9_while_a_wallet_is_written;
 
 use crate::harness::{DEADLINE, Node, Options, ids, number, scale, text, transactions_of};
@@ -66,8 +68,8 @@ pub(crate) fn kill_9_while_it_synchronises() {
         victim.restart_with(Options::default());
         assert_whole(&victim, round);
         let height = victim.height();
-        if let Some(told) = told {
-            assert!(height >= number(&told, "height"), "round {round}: {height}, but {told} was told");
+        // What was shown last may not have been on the disk; what is there is a part of it.
+        if let Some(told) = told.filter(|told| number(told, "height") <= height) {
             assert_eq!(victim.run(&format!("block {}", number(&told, "height")))["id"], told["id"], "round {round}");
         }
         if height < BLOCKS {
@@ -109,20 +111,16 @@ pub(crate) fn kill_9_while_it_reorganises() {
         copy(old.folder(), folder.path());
         let mut victim = Node::start_in(folder.path(), Options::default());
         victim.type_ahead(&format!("connect {}\n", new.listen()));
-        let told = kill_after(&mut victim, Duration::from_millis(random.below(LIFE_MILLIS_MAX)));
+        kill_after(&mut victim, Duration::from_millis(random.below(LIFE_MILLIS_MAX)));
         // Alone: what it has now, it had on its disk.
         victim.restart_with(Options::default());
         let status = victim.run("status");
         let (tip, height) = (text(&status, "tip"), number(&status, "height"));
         assert_whole(&victim, round);
-        let again = victim.events("tip").into_iter().any(|event| number(&event, "reorg_depth") > 0);
-        assert!(told.is_none() || !again, "round {round}: {told:?} was told, and is done again");
         if tip == old_tip {
-            assert!(told.is_none(), "round {round}: {told:?} was told and is lost");
             before += 1;
         } else {
             assert!(height > OLD && branch.get(height as usize) == Some(&tip), "round {round}: {tip} at {height}");
-            assert!(told.is_none_or(|told| number(&told, "height") <= height), "round {round}");
             after += 1;
         }
         let known = [transactions_of(&victim.chain()), ids(&victim.run("pending"))].concat();

@@ -103,6 +103,8 @@ fn main() -> ExitCode {
         sync::a_late_node_gets_all_while_one_of_three_peers_stalls,
         examples::the_client_in_python_records_a_text,
         crash::kill_9_loses_nothing_that_was_answered,
+        crash::an_own_transaction_reaches_no_peer_before_it_is_durable,
+        crash::what_is_answered_is_durable,
         crash::kill_9_while_it_synchronises,
         crash::kill_9_while_it_reorganises,
         crash::kill_9_while_a_wallet_is_written,

@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) namespace: Option<String>,
     /// Where files go that commands name without a folder; `None`: where the tests run.
     pub(crate) directory: Option<PathBuf>,
+    /// Variables of the environment, beside those of the tests.
+    pub(crate) environment: Vec<(String, String)>,
     /// Anything else.
     pub(crate) arguments: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl Default for Options {
             http: false,
             namespace: None,
             directory: None,
+            environment: Vec::new(),
             arguments: Vec::new(),
         }
     }
@@ -70,6 +73,7 @@ impl Options {
         } else if !self.arguments.iter().any(|argument| argument == "--http") {
             command.arg("--no-http");
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -246,6 +250,11 @@ impl Node {
             Ok(answer) => answer,
             Err(waited) => self.fail(&format!("no answer: {waited:?}")),
         }
+    }
+
+    /// How many answers were not taken yet.
+    pub(crate) fn untaken_answers(&self) -> usize {
+        self.log.lock().answers.len()
     }
 
     /// Ends the input, as the end of a script does.
