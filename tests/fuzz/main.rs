@@ -1,10 +1,10 @@
-//! Runs every fuzz target on the stable toolchain: on its committed corpus, and on inputs made from that by chance.
+//! Runs every fuzz target on the stable toolchain: on its committed corpus, and on random variations of it.
 //!
-//! Inputs depend on a number alone, so a failure names the number that brings it back:
-//! `QUIPU_TEST_FUZZ_SEED=7 cargo test --test fuzz blocks::generated` runs that one input. By default each target gets a
-//! fixed number of inputs; with `QUIPU_TEST_FUZZ_SECONDS` it gets as many as fit into that time, from the seed on.
+//! Inputs depend on a number alone, so a failure names the number that repeats it: `QUIPU_TEST_FUZZ_SEED=7 cargo test
+//! --test fuzz blocks::generated` runs that one input. By default each target gets a fixed number of inputs; with
+//! `QUIPU_TEST_FUZZ_SECONDS` it gets as many as fit into that time, from the seed on.
 //!
-//! With a nightly toolchain, `cargo fuzz run blocks --fuzz-dir tests/fuzz` runs the same functions by their coverage.
+//! With a nightly toolchain, `cargo fuzz run blocks --fuzz-dir tests/fuzz` runs the same functions, guided by coverage.
 
 mod mutator;
 mod targets;
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// An input that takes longer hangs. Far above what the slowest takes, which derives a key from a password.
-const INPUT_TIME: Duration = Duration::from_secs(120);
+/// The time after which an input counts as hanging. Far above that of the slowest, which derives a key from a password.
+const INPUT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The number of the first input.
 const FIRST_SEED: u64 = 1;
 
@@ -42,13 +42,13 @@ fn main() {
                 (None, None) => first + inputs(name),
             };
             watch(name, first..last, seconds, move |number| mutator::input(&corpus, number))
-                .map_err(|failed| Failed::from(format!("{failed}: QUIPU_TEST_FUZZ_SEED brings it back")))
+                .map_err(|failed| Failed::from(format!("{failed}: QUIPU_TEST_FUZZ_SEED repeats it")))
         }));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// Inputs where no time is given: about a second for each target, without optimisation.
+/// The number of inputs if no time is given: about a second for each target, without optimisation.
 fn inputs(target: &str) -> u64 {
     match target {
         "engine" => 200,
@@ -73,7 +73,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| std::fs::read(file).expect("a readable file")).collect()
 }
 
-/// Runs inputs on a thread of their own, so that one that panics or hangs can be named.
+/// Runs inputs on a thread of their own, so that an input that panics or hangs can be named.
 fn watch(
     target: &'static str,
     numbers: std::ops::Range<u64>,
@@ -98,7 +98,7 @@ fn watch(
         }
     });
     let mut before = u64::MAX;
-    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(INPUT_TIME) as Result<(), _> {
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(INPUT_TIMEOUT) as Result<(), _> {
         let number = current.load(Ordering::Relaxed);
         if number == before {
             return Err(format!("{target}, input {number}: it hangs"));
@@ -114,7 +114,7 @@ fn watch(
     })
 }
 
-/// The beginning of an input in a line.
+/// The beginning of an input, in one line.
 fn escaped(bytes: &[u8]) -> String {
     const SHOWN_BYTES: usize = 400;
     bytes[..bytes.len().min(SHOWN_BYTES)].escape_ascii().to_string()

@@ -4,20 +4,20 @@ use quipu::sim::random::Random;
 
 /// The longest input, in bytes.
 const INPUT_BYTES_MAX: usize = 16 << 10;
-/// Once in so many times, the input is nothing but random bytes.
+/// One input in this many is nothing but random bytes.
 const FRESH_ONE_IN: u64 = 12;
 /// Numbers at which code likes to break.
 const INTERESTING: [u64; 14] =
     [0, 1, 0x7f, 0x80, 0xff, 0x100, 4096, 4097, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 40, i64::MAX as u64, u64::MAX];
 
-/// The input of this number.
+/// The input with this number.
 pub(crate) fn input(corpus: &[Vec<u8>], number: u64) -> Vec<u8> {
     let mut random = Random::new(number);
     if random.between(0, FRESH_ONE_IN - 1) == 0 {
         return noise(&mut random, 512);
     }
     let mut bytes = pick(corpus, &mut random).clone();
-    // Mostly little damage: what is broken everywhere is refused at the first byte.
+    // Mostly little damage: an input that is broken everywhere is refused at its first byte.
     let changes = 1 << random.between(0, 4);
     for _ in 0..random.between(1, changes) {
         change(&mut bytes, corpus, &mut random);

@@ -1,4 +1,4 @@
-//! What goes wrong on a user's side: one clear line, a stable code, and nothing lost or half-written.
+//! Mistakes of users: each gets one clear line and a stable code, and nothing is lost or half-written.
 
 use std::fs;
 use std::io::Write;
@@ -8,12 +8,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Cluster, DEADLINE, Node, Options, number, text};
+use crate::harness::{Cluster, DEADLINE, Node, NodeOptions, number, text};
 
 /// An address that nobody owns.
 const NOBODY: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
-/// Every command line that cannot work gets its code, and the node is as before.
+/// Every impossible command line gets its code, and the node is as before.
 pub(crate) fn commands_are_refused_with_stable_codes() {
     let node = Node::new();
     node.run("mine 2");
@@ -71,8 +71,8 @@ pub(crate) fn amounts_are_refused_with_stable_codes() {
     node.run(&format!("tx {NOBODY} 0.00000001"));
 }
 
-/// Bytes that are no text get an answer like any other line.
-pub(crate) fn a_command_of_binary_garbage_is_refused() {
+/// Bytes that are not text get an answer like any other line.
+pub(crate) fn binary_garbage_is_refused_as_a_command() {
     let node = Node::new();
     node.type_ahead("\u{0}\u{1b}[31m\u{7f}\n");
     assert_eq!(node.answer()["ok"], false);
@@ -83,7 +83,7 @@ pub(crate) fn a_command_of_binary_garbage_is_refused() {
 }
 
 /// Coins in pending transactions can't be spent again.
-pub(crate) fn insufficient_balance_counts_what_is_pending() {
+pub(crate) fn pending_transactions_count_against_the_balance() {
     let node = Node::new();
     check_refusals(&node, &[(&format!("tx {NOBODY} 1"), "insufficient_balance")]);
     node.run("mine 2");
@@ -94,16 +94,16 @@ pub(crate) fn insufficient_balance_counts_what_is_pending() {
     assert_eq!(node.balance(NOBODY), "2");
 }
 
-/// A dead port, a listener that is no libp2p, ourselves: refused, and the node lives on.
+/// A dead port, a listener without libp2p, the node itself: refused, and the node lives on.
 pub(crate) fn unreachable_peers_are_refused_in_words() {
     let node = Node::new();
     let dead = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.local_addr().expect("bound").port()
     };
-    // It accepts, and says nothing.
+    // It accepts, and stays silent.
     let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    // It accepts, and says what no libp2p node says.
+    // It accepts, and speaks another protocol.
     let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let (mute_port, other_port) = (mute.local_addr().expect("bound").port(), other.local_addr().expect("bound").port());
     std::thread::spawn(move || {
@@ -123,7 +123,7 @@ pub(crate) fn unreachable_peers_are_refused_in_words() {
 /// Networks don't mix: a node of another one is refused, and both go on undisturbed.
 pub(crate) fn another_network_is_left_alone() {
     let nodes = Cluster::start(2);
-    let stranger = Node::start(Options { network: "lan".to_owned(), ..Options::default() });
+    let stranger = Node::start(NodeOptions { network: "lan".to_owned(), ..NodeOptions::default() });
     let refusal = nodes[0].try_run(&format!("connect {}", stranger.listen())).expect_err("another network");
     assert_eq!(refusal.code, "connect_failed", "{refusal:?}");
     nodes[0].run("mine 2");
@@ -135,22 +135,22 @@ pub(crate) fn another_network_is_left_alone() {
     assert!(stranger.stderr().len() < 50, "a stranger does not fill the log: {:#?}", stranger.stderr());
 }
 
-/// A port that somebody asked for must be that port.
-pub(crate) fn a_busy_port_that_was_asked_for_ends_the_start() {
+/// A requested port must be that port.
+pub(crate) fn a_requested_port_in_use_ends_the_start() {
     let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = format!("/ip4/127.0.0.1/tcp/{}", holder.local_addr().expect("bound").port());
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let options = Options { listen: vec![address], ..Options::default() };
+    let options = NodeOptions { listen: vec![address], ..NodeOptions::default() };
     refuses_to_start(folder.path(), options.clone(), "cannot_listen", "in use");
     drop(holder);
     assert_eq!(Node::start_in(folder.path(), options).height(), 0);
 }
 
-/// Two nodes on one folder would ruin it: the second one leaves.
+/// Two nodes on one folder would ruin it: the second one ends.
 pub(crate) fn a_folder_in_use_ends_the_start() {
     let node = Node::new();
     node.run("mine 2");
-    refuses_to_start(node.folder(), Options::default(), "data_dir_in_use", "in use");
+    refuses_to_start(node.folder(), NodeOptions::default(), "data_dir_in_use", "in use");
     node.run("mine 1");
     assert_eq!(node.height(), 3);
 }
@@ -161,13 +161,13 @@ pub(crate) fn a_folder_of_another_network_ends_the_start() {
     node.run("mine 2");
     let tip = node.tip();
     node.stop();
-    let other = Options { network: "lan".to_owned(), ..Options::default() };
+    let other = NodeOptions { network: "lan".to_owned(), ..NodeOptions::default() };
     refuses_to_start(node.folder(), other, "other_network", "--network");
     node.restart();
     assert_eq!(node.tip(), tip);
 }
 
-/// A key or a database that is cut short: the node names the file, ends, and changes nothing in the folder.
+/// A truncated key or database: the node names the file, ends, and changes nothing in the folder.
 pub(crate) fn truncated_files_end_the_start_and_stay_as_they_are() {
     let mut node = Node::new();
     node.run("mine 20");
@@ -184,14 +184,14 @@ pub(crate) fn truncated_files_end_the_start_and_stay_as_they_are() {
                 "node.key" => "key_damaged",
                 _ => "wallet_cut_off",
             };
-            refuses_to_start(node.folder(), Options::default(), code, &name);
+            refuses_to_start(node.folder(), NodeOptions::default(), code, &name);
             assert_eq!(fs::read(file).expect("readable"), &content[..keep], "{name} was touched");
             fs::write(file, content).expect("writable");
         }
         damaged += 1;
     }
     assert_eq!(damaged, 3, "keys and a database in {:?}", files.iter().map(|(f, _)| f).collect::<Vec<_>>());
-    // The index can be made from the chain, and is.
+    // The index can be rebuilt from the chain, and is.
     let index = node.folder().join("index.redb");
     let length = fs::metadata(&index).expect("there is an index").len();
     fs::File::options().write(true).open(&index).and_then(|file| file.set_len(length / 2)).expect("writable");
@@ -200,38 +200,38 @@ pub(crate) fn truncated_files_end_the_start_and_stay_as_they_are() {
     assert_eq!(node.run("history --limit 100")["entries"].as_array().map(Vec::len), Some(20));
 }
 
-/// Options that make no sense are refused before anything is made.
+/// NodeOptions that make no sense are refused before anything is created.
 pub(crate) fn wrong_arguments_end_the_start() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let network_file = folder.path().join("broken.toml");
     fs::write(&network_file, "name = \"lab\"\nsubsidy = \"-1\"\n").expect("writable");
     let data = folder.path().join("data");
-    let with = |arguments: &[&str]| Options {
+    let with = |arguments: &[&str]| NodeOptions {
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-        ..Options::default()
+        ..NodeOptions::default()
     };
-    let network = |network: &str| Options { network: network.to_owned(), ..Options::default() };
+    let network = |network: &str| NodeOptions { network: network.to_owned(), ..NodeOptions::default() };
     let cases = [
         (with(&["--frobnicate"]), "usage"),
         (with(&["--mine", "sometimes"]), "usage"),
         (with(&["--threads", "0"]), "usage"),
         (with(&["--threads", "many"]), "usage"),
         (with(&["--name", &"x".repeat(300)]), "usage"),
-        (Options { listen: vec!["127.0.0.1:80".to_owned()], ..Options::default() }, "usage"),
-        (Options { peers: vec!["localhost".to_owned()], ..Options::default() }, "usage"),
+        (NodeOptions { listen: vec!["127.0.0.1:80".to_owned()], ..NodeOptions::default() }, "usage"),
+        (NodeOptions { peers: vec!["localhost".to_owned()], ..NodeOptions::default() }, "usage"),
         (network("no-such-network"), "bad_network_file"),
         (network(&network_file.display().to_string()), "bad_network_file"),
     ];
     for (options, code) in cases {
         refuses_to_start(&data, options, code, "");
-        assert!(!data.exists(), "nothing was asked for that could be done");
+        assert!(!data.exists(), "a refused start creates nothing");
     }
 }
 
-/// A disk without room: what was answered is still there, and once there is room the node goes on.
+/// A full disk: everything acknowledged is still there, and once there is room the node goes on.
 pub(crate) fn a_full_disk_loses_nothing() {
     let disk = SmallDisk::mount();
-    let mut node = Node::start_in(&disk.path().join("data"), Options::default());
+    let mut node = Node::start_in(&disk.path().join("data"), NodeOptions::default());
     let mut answered = mined(&node.run("mine 3"));
     let filler = disk.fill();
 
@@ -252,10 +252,10 @@ pub(crate) fn a_full_disk_loses_nothing() {
     let told = node.stderr().into_iter().chain(node.events("fatal").iter().map(Value::to_string)).collect::<Vec<_>>();
     assert!(
         code.as_deref() == Some("disk_full") || told.iter().any(|line| line.contains("full") || line.contains("space")),
-        "nobody was told why: {code:?} {told:#?}"
+        "the reason was not reported: {code:?} {told:#?}"
     );
     fs::remove_file(filler).expect("removable");
-    // Whether it went on or ended, it must not be in the way of a new one.
+    // Whether it went on or ended, it must not block a new one.
     node.kill();
     node.restart();
     for id in &answered {
@@ -265,7 +265,7 @@ pub(crate) fn a_full_disk_loses_nothing() {
     assert!(node.height() > answered.len() as u64);
 }
 
-/// Each line is refused with its code, and with words.
+/// Each line is refused with its code, and with a message.
 fn check_refusals(node: &Node, cases: &[(&str, &str)]) {
     for (line, code) in cases {
         let shown: String = line.chars().take(100).collect();
@@ -279,8 +279,9 @@ fn check_refusals(node: &Node, cases: &[(&str, &str)]) {
     }
 }
 
-/// The node ends by itself, and says why: in one line with a stable code on stdout, and in words that hold `word`.
-fn refuses_to_start(folder: &Path, options: Options, code: &str, word: &str) {
+/// The node ends by itself, with the reason: in one line with a stable code on stdout, and in a message that has
+/// `word`.
+fn refuses_to_start(folder: &Path, options: NodeOptions, code: &str, word: &str) {
     let failure = match Node::try_start_in(folder, options.clone()) {
         Ok(_) => panic!("it started with {options:?}"),
         Err(failure) => failure,
@@ -295,7 +296,7 @@ fn refuses_to_start(folder: &Path, options: Options, code: &str, word: &str) {
     assert!(text(&answer["error"], "message").contains(word), "nothing about \"{word}\" in {failure:#?}");
 }
 
-/// Keys and the chain; what is only a convenience (remembered peers, history, the index) may be made anew.
+/// Whether a file is vital: keys and the chain. Others (remembered peers, history, the index) may be rebuilt.
 fn is_vital(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.ends_with(".pem") || matches!(name, "node.key" | "chain.redb")
@@ -326,7 +327,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Takes all room that is left.
+    /// Takes all the room that is left.
     fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = fs::File::create(&path).expect("a new file");

@@ -1,18 +1,19 @@
-//! Killed at any moment: while it mines and sends, while it synchronises, while it reorganises, while a wallet is written.
+//! Kills at any moment: while the node mines and sends, synchronises, or reorganises, and while a wallet is written.
 //!
-//! After each kill the node starts by itself, what it had answered is there, the chain is whole from genesis to tip, the
-//! index answers, and the wallet opens. (The store checks at each start that the accounts add up.)
+//! After each kill the node restarts by itself, everything that it answered is there, the chain is whole from genesis to
+//! tip, the index answers, and the wallet opens. (The store checks at each startup that the accounts add up.)
 //!
-//! A run of `scripts/soak`, optimised, on two cores that other builds kept busy:
+//! Results of `scripts/soak`, optimised, on two cores that other builds kept busy:
 //!
-//! | killed while it | kills | where they hit | lost |
+//! | killed while it | kills | moment | lost |
 //! | --- | --- | --- | --- |
 //! | mines, sends and receives | 80 | between 893 blocks and 1,752 transactions that were answered | none |
 //! | synchronises 6,000 blocks | 80 | each before the end | none |
 //! | reorganises, 400 blocks down and 600 up | 80 | 71 before it, 9 after it, none in it | none |
 //! | writes a wallet's new password | 80 | 23 before the change, 57 after it | none |
 //!
-//! Disks that tear writes, lose what was not synced, fail and fill up are under the real store in `node::store::faults`.
+//! Disks that tear writes, lose unsynced data, fail and fill up are tested under the real store in
+//! `node::store::faults`.
 
 mod busy;
 mod stalled;
@@ -21,27 +22,28 @@ mod wallet;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+use quipu::random::Random;
 use rustix::process::Signal;
 use serde_json::Value;
 
-pub(crate) use busy::kill_9_loses_nothing_that_was_answered;
-pub(crate) use stalled::{an_own_transaction_reaches_no_peer_before_it_is_durable, what_is_answered_is_durable};
+pub(crate) use busy::kill_9_loses_nothing_acknowledged;
+pub(crate) use stalled::{an_own_transaction_reaches_no_peer_before_it_is_durable, answered_commands_are_durable};
 pub(crate) use wallet::kill_9_while_a_wallet_is_written;
 
-use crate::harness::{DEADLINE, Node, Options, ids, number, scale, text, transactions_of};
+use crate::harness::{DEADLINE, Node, NodeOptions, ids, number, scale, text, transactions_of};
 
-/// How often each test kills, unless it is told otherwise.
+/// The number of kills in each test, unless the environment says otherwise.
 const KILLS: u64 = 8;
 
-/// How often to kill, and the choices of this run, which `QUIPU_TEST_SEED` repeats.
+/// The number of kills, and the choices of this run, which `QUIPU_TEST_SEED` repeats.
 fn rounds_and_random() -> (u64, Random) {
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let random = Random(scale("QUIPU_TEST_SEED", clock.subsec_nanos().into()));
-    eprintln!("crash: repeat with QUIPU_TEST_SEED={}", random.0);
-    (scale("QUIPU_TEST_KILLS", KILLS), random)
+    let seed = scale("QUIPU_TEST_SEED", clock.subsec_nanos().into());
+    eprintln!("crash: repeat with QUIPU_TEST_SEED={seed}");
+    (scale("QUIPU_TEST_KILLS", KILLS), Random::new(seed))
 }
 
-/// Lets a node live for a while, kills it, and tells the tip that it had told of last.
+/// Lets a node live for a while, kills it, and returns the last tip that it reported.
 fn kill_after(node: &mut Node, life: Duration) -> Option<Value> {
     // The moment of death is the point here; nothing waits for it.
     std::thread::sleep(life);
@@ -50,32 +52,32 @@ fn kill_after(node: &mut Node, life: Duration) -> Option<Value> {
     node.events("tip").pop()
 }
 
-/// A node that is killed while it fetches a chain goes on where it was, again and again, until it has all of it.
+/// A node that is killed while it fetches a chain continues there, again and again, until it has all of it.
 pub(crate) fn kill_9_while_it_synchronises() {
     /// Blocks of the chain to fetch.
     const BLOCKS: u64 = 6000;
-    /// The longest life of the victim while it does.
+    /// The longest life of the victim meanwhile.
     const LIFE_MILLIS_MAX: u64 = 250;
     let (rounds, mut random) = rounds_and_random();
     let source = Node::new();
     source.run_within(&format!("mine {BLOCKS}"), Duration::from_secs(600));
     let tip = source.tip();
-    let start = || Node::start(Options { peers: vec![source.listen()], ..Options::default() });
+    let start = || Node::start(NodeOptions { peers: vec![source.listen()], ..NodeOptions::default() });
     let mut victim = start();
     let (mut cut, mut complete) = (0, 0);
     for round in 0..rounds {
         let told = kill_after(&mut victim, Duration::from_millis(random.below(LIFE_MILLIS_MAX)));
-        victim.restart_with(Options::default());
+        victim.restart_with(NodeOptions::default());
         assert_whole(&victim, round);
         let height = victim.height();
-        // What was shown last may not have been on the disk; what is there is a part of it.
+                // The last shown tip may not have been on the disk; the stored chain is then a part of it.
         if let Some(told) = told.filter(|told| number(told, "height") <= height) {
             assert_eq!(victim.run(&format!("block {}", number(&told, "height")))["id"], told["id"], "round {round}");
         }
         if height < BLOCKS {
             cut += 1;
             victim.stop();
-            victim.restart_with(Options { peers: vec![source.listen()], ..Options::default() });
+            victim.restart_with(NodeOptions { peers: vec![source.listen()], ..NodeOptions::default() });
         } else {
             complete += 1;
             assert_eq!(victim.tip(), tip);
@@ -87,8 +89,8 @@ pub(crate) fn kill_9_while_it_synchronises() {
     eprintln!("crash: {rounds} kills during synchronisation: {cut} were cut short, {complete} had all of it already");
 }
 
-/// A reorganisation is seen on disk as done or not begun, whenever the node is killed; no record is lost by it. (Where
-/// it was not begun, the next start does it, if the blocks are there.)
+/// A reorganisation is done or not begun on disk, whenever the node is killed; no record is lost by it. (If it was not
+/// begun, the next start does it, if the blocks are there.)
 pub(crate) fn kill_9_while_it_reorganises() {
     /// Lengths of the branch to leave and of the one to get to.
     const OLD: u64 = 400;
@@ -109,11 +111,11 @@ pub(crate) fn kill_9_while_it_reorganises() {
     for round in 0..rounds {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(old.folder(), folder.path());
-        let mut victim = Node::start_in(folder.path(), Options::default());
+        let mut victim = Node::start_in(folder.path(), NodeOptions::default());
         victim.type_ahead(&format!("connect {}\n", new.listen()));
         kill_after(&mut victim, Duration::from_millis(random.below(LIFE_MILLIS_MAX)));
-        // Alone: what it has now, it had on its disk.
-        victim.restart_with(Options::default());
+                // Without peers: it has now what was on its disk.
+        victim.restart_with(NodeOptions::default());
         let status = victim.run("status");
         let (tip, height) = (text(&status, "tip"), number(&status, "height"));
         assert_whole(&victim, round);
@@ -130,13 +132,13 @@ pub(crate) fn kill_9_while_it_reorganises() {
     eprintln!("crash: {rounds} kills around a reorganisation: {before} before it, {after} after it");
 }
 
-/// Each block follows the one before, from genesis to the tip, and the index knows the tip.
+/// Checks that each block follows the one before, from genesis to the tip, and that the index knows the tip.
 fn assert_whole(node: &Node, round: u64) {
-    // What a killed node has stored and not connected yet is connected now: then look again.
+    // Stored blocks that a killed node had not connected yet are connected now: then look again.
     while !is_whole(node, round) {}
 }
 
-/// Gives false if the chain has changed meanwhile.
+/// Returns false if the chain has changed meanwhile.
 fn is_whole(node: &Node, round: u64) -> bool {
     let chain = node.chain();
     let blocks = chain["blocks"].as_array().expect("a list");
@@ -148,7 +150,7 @@ fn is_whole(node: &Node, round: u64) -> bool {
     if height == 0 {
         return true;
     }
-    // The newest of the miner's history is that block, or one that has come since.
+    // The newest entry of the miner's history is that block, or one that has come since.
     let history = within_patience(|| node.try_run(&format!("history {} --limit 1", text(last, "miner"))).ok());
     let newest = history["entries"][0]["height"].as_u64();
     if newest >= Some(height) {
@@ -160,7 +162,7 @@ fn is_whole(node: &Node, round: u64) -> bool {
     false
 }
 
-/// Tries again where the answer is "try again": an index that was cut off catches up.
+/// Tries again if the answer says so: an index that was cut off catches up.
 fn within_patience<T>(look: impl Fn() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -179,18 +181,5 @@ fn copy(from: &Path, to: &Path) {
             entry.and_then(|entry| Ok((entry.path(), entry.file_type()?.is_dir()))).expect("readable");
         let target = to.join(entry.file_name().expect("it has a name"));
         if is_folder { copy(&entry, &target) } else { std::fs::copy(&entry, &target).map(drop).expect("readable") }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a few lines, and a seed repeats a run's choices.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
     }
 }

@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use crate::harness::{Node, Options, quipu, text};
+use crate::harness::{Node, NodeOptions, quipu, text};
 
 /// The client in Python prepares, signs, sends, waits, and has a receipt in the end.
 pub(crate) fn the_client_in_python_records_a_text() {
     let arguments = ["--mine", "pending"].map(str::to_owned).to_vec();
-    let node = Node::start(Options { http: true, arguments, ..Options::default() });
+    let node = Node::start(NodeOptions { http: true, arguments, ..NodeOptions::default() });
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut client = Command::new("python3");
     client

@@ -1,4 +1,4 @@
-//! What a person does in the first ten minutes.
+//! The first ten minutes of a new user.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Cluster, DEADLINE, Node, Options, ids, number, text};
+use crate::harness::{Cluster, DEADLINE, Node, NodeOptions, ids, number, text};
 
 /// Mine on one, send to the other, mine again: both show the same chain and the right balances.
 pub(crate) fn two_nodes_mine_send_and_agree() {
@@ -40,7 +40,7 @@ pub(crate) fn two_nodes_mine_send_and_agree() {
     assert_eq!(a.run("peers")[0]["peer_id"], *b.peer_id());
 }
 
-/// Field by field what scripts rely on, for a reward, a transfer and a record.
+/// The fields that scripts rely on, of a reward, a transfer and a record.
 pub(crate) fn the_chain_has_the_documented_shape() {
     let node = Node::new();
     node.run("mine 1");
@@ -88,7 +88,7 @@ pub(crate) fn the_chain_has_the_documented_shape() {
     assert!(status["mining"]["hash_rate"].is_number());
 }
 
-/// `save` writes valid JSON with the very blocks that `chain` shows, and refuses what it cannot write.
+/// `save` writes valid JSON with the very blocks that `chain` shows, and refuses impossible places.
 pub(crate) fn saved_chain_is_json_and_equals_the_chain() {
     let node = Node::new();
     node.run("mine 20");
@@ -105,7 +105,7 @@ pub(crate) fn saved_chain_is_json_and_equals_the_chain() {
     assert_eq!(node.height(), 21);
 }
 
-/// Identity, account, chain, pending transactions: all there after a clean restart.
+/// Identity, account, chain, pending transactions: everything is there after a clean restart.
 pub(crate) fn a_restart_keeps_everything() {
     let mut node = Node::new();
     node.run("mine 5");
@@ -130,8 +130,8 @@ pub(crate) fn each_line_gets_one_answer_in_order() {
     assert_eq!(node.height(), 2);
 }
 
-/// Transactions that come in one piece are begun together and written together; every line is answered in its turn, with
-/// what it would have been answered alone.
+/// Transactions that arrive in one piece are started and written together; every line is answered in its turn, with the
+/// same answer as if it were alone.
 pub(crate) fn a_pile_of_transactions_is_answered_in_order() {
     let mut node = Node::new();
     let to = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
@@ -174,11 +174,11 @@ pub(crate) fn sigterm_and_sigint_are_a_normal_end() {
         assert_eq!(status.code(), Some(0), "{signal:?}: {status}");
         let seen = node.events("tip").iter().map(|event| number(event, "height")).max();
         node.restart();
-        assert!(Some(node.height()) >= seen, "what was shown is still there");
+        assert!(Some(node.height()) >= seen, "shown blocks are still there");
     }
 }
 
-/// A script's end of input: everything asked is done and answered first, then the node leaves with status 0.
+/// A script's end of input: every command is carried out and answered first, then the node ends with status 0.
 pub(crate) fn a_script_is_finished_before_the_node_leaves() {
     let mut node = Node::new();
     node.type_ahead("mine 50\nrecord done\nmine 1\n");
@@ -189,7 +189,7 @@ pub(crate) fn a_script_is_finished_before_the_node_leaves() {
     node.restart();
     assert_eq!(node.height(), 51);
 
-    // A last line without its line end is a line, too.
+    // A last line without its line end counts too.
     node.type_ahead("mine 1");
     node.close_input();
     assert_eq!(node.wait_exit().code(), Some(0));
@@ -201,10 +201,10 @@ pub(crate) fn a_script_is_finished_before_the_node_leaves() {
 }
 
 /// With `--no-prompt` a node runs with its input closed, until a signal.
-pub(crate) fn without_a_prompt_the_end_of_input_is_no_end() {
+pub(crate) fn without_a_prompt_the_node_outlives_its_input() {
     let watcher = Node::new();
     let arguments = ["--no-prompt", "--mine", "on"].map(str::to_owned).to_vec();
-    let mut node = Node::start(Options { arguments, peers: vec![watcher.listen()], ..Options::default() });
+    let mut node = Node::start(NodeOptions { arguments, peers: vec![watcher.listen()], ..NodeOptions::default() });
     node.close_input();
     watcher.wait_event("tip", |event| number(event, "height") >= 5);
     node.stop();
@@ -250,7 +250,7 @@ pub(crate) fn the_coin_key_is_private_and_openssl_reads_it() {
         }
     }
     assert!(!pem.is_empty(), "no PEM file in {:?}", files_below(node.folder()));
-    // openssl is everywhere but on the smallest machines; there is nothing to check without it.
+    // openssl is nearly everywhere; without it there is nothing to check.
     for file in pem {
         match Command::new("openssl").args(["pkey", "-noout", "-text", "-in"]).arg(&file).output() {
             Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),

@@ -1,26 +1,27 @@
-//! What one node learns, all learn.
+//! Gossip through several nodes.
 
-use crate::harness::{Cluster, Node, Options, agree, ids, number, scale, text};
+use crate::harness::{Cluster, Node, NodeOptions, agree, ids, number, scale, text};
 
-/// The moment a new node at the end of a line of five is told of its peer, it sends: the other end gets it. Every time.
-pub(crate) fn what_is_sent_at_peer_connected_arrives() {
+/// The new node at the end of a line of five sends at the very moment it learns of its peer: the other end gets it.
+/// Every time.
+pub(crate) fn a_transaction_sent_at_peer_connected_arrives() {
     let line = Cluster::start(4);
     line.connect_line();
     let far = &line[3];
     let mut sent = Vec::new();
     for round in 0..scale("QUIPU_TEST_FIRST_MESSAGES", 20) {
-        let first = Node::start(Options { peers: vec![line[0].listen()], ..Options::default() });
+        let first = Node::start(NodeOptions { peers: vec![line[0].listen()], ..NodeOptions::default() });
         first.wait_event("peer_connected", |_| true);
         let id = text(&first.run(&format!("record round {round}")), "id");
         far.wait_event("transaction", |event| event["id"] == *id);
         sent.push(id);
     }
-    // Nobody mined in between, so they all wait there.
+    // No block was mined in between, so they are all pending there.
     let waiting = ids(&far.run("pending"));
     assert!(sent.iter().all(|id| waiting.contains(id)));
 }
 
-/// A block found at one end of a line is the tip at the other, and what was pending there is no more.
+/// A block found at one end of a line becomes the tip at the other, and its transactions are no longer pending there.
 pub(crate) fn a_block_crosses_a_line_of_five() {
     let line = Cluster::start(5);
     line.connect_line();
@@ -38,9 +39,10 @@ pub(crate) fn a_block_crosses_a_line_of_five() {
     }
 }
 
-/// All that a block of known transactions takes is its short ids; nobody asks for more, on any link.
+/// A block of known transactions crosses as short ids alone; no node asks for more, on any link.
 pub(crate) fn a_block_of_known_transactions_crosses_by_its_short_ids() {
-    let logging = || Options { arguments: vec!["--log".to_owned(), "quipu=debug".to_owned()], ..Options::default() };
+    let logging =
+        || NodeOptions { arguments: vec!["--log".to_owned(), "quipu=debug".to_owned()], ..NodeOptions::default() };
     let line = [logging(), logging(), logging()].map(Node::start);
     line[0].connect(&line[1]);
     line[1].connect(&line[2]);

@@ -1,6 +1,6 @@
-//! Real nodes as processes: started, spoken to in JSON lines, and never left behind.
+//! Real nodes as processes: started, addressed in JSON lines, and never left behind.
 //!
-//! Waiting is always for an event or an answer, with a deadline that is a failure with diagnostics and never a
+//! Every wait is for an event or an answer, with a deadline whose expiry is a failure with diagnostics and never a
 //! statement about speed. Nothing in here knows how a node works inside.
 
 mod cluster;
@@ -13,9 +13,9 @@ use std::time::Duration;
 pub(crate) use cluster::{Cluster, agree};
 pub(crate) use lan::{Ability, Lan, ability};
 pub(crate) use log::Waited;
-pub(crate) use node::{Node, Options, quipu};
+pub(crate) use node::{Node, NodeOptions, quipu};
 
-/// How long anything may take that is not known to be long. Far above what it does take, on any machine.
+/// The longest time for anything that is not known to take long. Far above the real time on any machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A number that the long versions of the tests raise through the environment (see `scripts/soak`).

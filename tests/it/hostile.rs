@@ -1,29 +1,29 @@
-//! Peers that mean harm, over real sockets. After each attack the node answers, has its chain, and serves an honest
-//! peer; where the fault is proven, the attacker is gone.
+//! Hostile peers over real sockets. After each attack the node answers, has its chain, and serves an honest peer; if
+//! the fault is proven, the attacker is cut off.
 //!
-//! During those of the table the prompt is asked, in turn what a snapshot answers and what the engine has to, and blocks are
-//! mined that an honest peer has to get ([`siege`]). The figures are of a release build on two cores that builds of other
-//! programs kept busy (load 10 to 14). A node at rest has 20 MiB; it may have 256.
+//! During the attacks of the table the prompt is asked, in turn for answers from a snapshot and from the engine, and
+//! blocks are mined that an honest peer has to get ([`siege`]). The figures are of a release build on two cores kept
+//! busy by other builds (load 10 to 14). A node at rest has 20 MiB; the limit is 256.
 //!
-//! | attack | most memory | prompt p50, p99 | what became of the attacker |
+//! | attack | most memory | prompt p50, p99 | outcome for the attacker |
 //! | --- | --- | --- | --- |
-//! | noise before, in and after each handshake, and on streams of each protocol | 20 MiB | 0.1, 7 ms | hung up on |
+//! | noise before, in and after each handshake, and on streams of each protocol | 20 MiB | 0.1, 7 ms | disconnected |
 //! | requests, responses, gossip of the longest length and one byte more | 27 MiB | 0.2, 56 ms | cut off, if it is nonsense |
-//! | statuses, requests, blocks and transactions that are well formed and mean nothing | 32 MiB (debug) | 0.5, 77 ms (debug) | cut off where a rule is broken |
-//! | the same identity comes back after it was cut off, each time from another address | 32 MiB (debug) | 0.3, 2 ms (debug) | stays out |
-//! | the same address comes back under 30 new names | 31 MiB (debug) | 0.3, 2 ms (debug) | stays out; who is known comes and goes |
-//! | 200 connections of one address that stop half-way, at each stage | 20 MiB | 0.1, 16 ms | hung up on after 5 s |
+//! | well formed but meaningless statuses, requests, blocks and transactions | 32 MiB (debug) | 0.5, 77 ms (debug) | cut off where a rule is broken |
+//! | the same identity comes back after it was cut off, each time from another address | 32 MiB (debug) | 0.3, 2 ms (debug) | kept out |
+//! | the same address comes back under 30 new names | 31 MiB (debug) | 0.3, 2 ms (debug) | kept out; known peers come and go |
+//! | 200 connections of one address that stop half-way, at each stage | 20 MiB | 0.1, 16 ms | disconnected after 5 s |
 //! | 8 readers of a byte a second, 32 answers of 2 MB each | 103 MiB (454 before each had its bound) | 0.1, 5 ms | refused, its requests time out |
 //! | 8 writers of a byte a second | 24 MiB | 0.1, 40 ms | its requests time out |
 //! | floods of each request: status, headers, blocks, pending, transactions | 36 MiB | 0.1, 50 ms | cut off |
 //! | 8,000 free transactions of 4 KB, from as many accounts | 116 MiB | 6, 18 ms on a quiet machine (busy: 47 to 174, and 61 to 725 before answers overtook transactions) | its share of the pool is full, the rest is ignored |
 //! | 150 blocks of 100 KB without parents | 140 MiB (after the row above) | 0.2, 4 ms | its share is full, the oldest go |
-//! | topics left and joined 5,000 times | 20 MiB | 0.1, 14 ms | stays |
-//! | subscriptions to unknown topics, IHAVE, IWANT, GRAFT, PRUNE, empty messages: 5,000 each | 21 MiB | 0.1, 38 ms | hung up on |
+//! | topics left and joined 5,000 times | 20 MiB | 0.1, 14 ms | none |
+//! | subscriptions to unknown topics, IHAVE, IWANT, GRAFT, PRUNE, empty messages: 5,000 each | 21 MiB | 0.1, 38 ms | disconnected |
 //!
-//! The flood of transactions once took the prompt up to 725 ms: an answer waited until every transaction that came before it
-//! had been written, hundreds of lines of up to 24 KB. Now it overtakes them, and a command overtakes what waits for the
-//! engine. No test asserts the figures: the order is asserted in `node::prompt::overtaken` and `node::driver`.
+//! The flood of transactions once delayed the prompt by up to 725 ms: an answer waited until every earlier transaction
+//! had been written, hundreds of lines of up to 24 KB. Now answers overtake them, and commands overtake the engine's
+//! other events. No test asserts the figures: the order is asserted in `node::prompt::overtaken` and `node::driver`.
 
 mod attacker;
 pub(crate) mod comebacks;
@@ -50,8 +50,8 @@ use quipu::protocol::{
 
 use crate::harness::{Node, agree, number, text};
 
-/// Bytes on the port that are no libp2p, in all sizes.
-pub(crate) fn bytes_that_are_no_libp2p() {
+/// Bytes on the port that are not libp2p, in all sizes.
+pub(crate) fn bytes_that_are_not_libp2p() {
     let victim = Victim::start();
     for round in 0..40_u32 {
         let mut stream = victim.dial();
@@ -63,12 +63,12 @@ pub(crate) fn bytes_that_are_no_libp2p() {
     victim.is_well();
 }
 
-/// Connections that are opened and then say nothing keep nobody else out.
-pub(crate) fn connections_that_say_nothing() {
+/// Silent connections keep nobody else out.
+pub(crate) fn silent_connections() {
     let victim = Victim::start();
     let held: Vec<_> = (0..60).map(|_| victim.dial()).collect();
     victim.is_well();
-    // They are ended by the node, not by us.
+    // The node ends them, not the test.
     for mut stream in held {
         stream.set_read_timeout(Some(crate::harness::DEADLINE)).expect("not zero");
         let mut hello = [0; 1024];
@@ -76,7 +76,7 @@ pub(crate) fn connections_that_say_nothing() {
     }
 }
 
-/// Gossip that decodes to nothing, too long gossip: refused, and the sender is dropped.
+/// Undecodable and overlong gossip: refused, and the sender is dropped.
 pub(crate) fn malformed_gossip() {
     let victim = Victim::start();
     for kind in ["blocks", "transactions"] {
@@ -94,8 +94,8 @@ pub(crate) fn malformed_gossip() {
     victim.is_well();
 }
 
-/// Blocks that break a rule each: no work, another body, a bad signature, too much reward, another network's
-/// transaction. None is adopted, and who sent it is dropped.
+/// Blocks that break one rule each: no work, another body, a bad signature, too much reward, another network's
+/// transaction. None is adopted, and the sender is dropped.
 pub(crate) fn invalid_blocks() {
     let victim = Victim::start();
     let key = SecretKey::from_seed([7; 32]);
@@ -128,7 +128,7 @@ pub(crate) fn invalid_blocks() {
         }
         assert_eq!(victim.node.tip(), victim.tip, "{name}");
     }
-    // The same way with a good block, so that the cases above fail for the reason that they name.
+    // A good block in the same way, so that the cases above fail for the reason that they name.
     let attacker = Attacker::connect(&victim.node, honest_answers());
     let block = victim.next_block(Amount::COIN, vec![]);
     attacker.publish("blocks", encode(&Announcement::Whole(block.clone())));
@@ -139,8 +139,8 @@ pub(crate) fn invalid_blocks() {
     assert_eq!(agree(&[&honest, &victim.node]), victim.height + 1);
 }
 
-/// A peer that announces a block by short ids is asked for the transactions that are not known, and for nothing else.
-pub(crate) fn what_an_announced_block_lacks_is_pulled() {
+/// A peer that announces a compact block is asked for the unknown transactions, and for nothing else.
+pub(crate) fn missing_transactions_of_an_announced_block_are_pulled() {
     let victim = Victim::start();
     let records: Vec<SignedTransaction> = (0..40).map(|seed| record_of(seed, 0, 100)).collect();
     let (all, (tell, asked)) = (records.clone(), channel());
@@ -186,7 +186,7 @@ pub(crate) fn requests_that_are_never_answered() {
     source.is_well();
 }
 
-/// Answers that are noise, answers to other questions, blocks that nobody asked for.
+/// Answers that are noise, answers to other questions, blocks that were not requested.
 pub(crate) fn nonsense_as_answers() {
     type Lie = fn() -> Vec<u8>;
     let lies: [(&str, Lie); 4] = [
@@ -246,7 +246,7 @@ pub(crate) fn floods_of_requests() {
     victim.is_well();
 }
 
-/// A peer whose clock is an hour off is told to the user, and is a peer all the same.
+/// A peer whose clock is an hour off is reported to the user, and stays a peer all the same.
 pub(crate) fn a_peer_with_a_wrong_clock_is_named() {
     let victim = Victim::start();
     let answers = |request| match request {
@@ -261,7 +261,7 @@ pub(crate) fn a_peer_with_a_wrong_clock_is_named() {
     victim.is_well();
 }
 
-/// A node with a short chain that nobody may change.
+/// A node with a short chain that no attacker may change.
 struct Victim {
     node: Node,
     height: u64,
@@ -275,7 +275,7 @@ impl Victim {
         node.run("mine 3");
         let shown = node.run("block 3");
         let tip = text(&shown, "id");
-        // Of its fields only these three matter to a block on top.
+        // Only these three fields matter to a block on top.
         let last = Header {
             height: Height(number(&shown, "height")),
             timestamp: UnixMillis(number(&shown, "timestamp")),
@@ -285,7 +285,8 @@ impl Victim {
         Self { node, height: 3, tip, last }
     }
 
-    /// Gives it so many more blocks by gossip, with what `content` makes of a number, and tells their ids.
+    /// Extends its chain by `count` blocks by gossip, with the transactions that `content` makes of a number, and
+    /// returns their ids.
     fn grow(&mut self, count: u64, content: impl Fn(u64) -> Vec<SignedTransaction>) -> Vec<BlockId> {
         let attacker = Attacker::connect(&self.node, honest_answers());
         let mut ids = Vec::new();
@@ -301,7 +302,7 @@ impl Victim {
         ids
     }
 
-    /// Alive, unchanged, and of use to an honest peer.
+    /// Checks that the node is alive, unchanged, and of use to an honest peer.
     fn is_well(&self) {
         assert_eq!((self.node.height(), self.node.tip()), (self.height, self.tip.clone()));
         let honest = Node::new();
@@ -330,7 +331,7 @@ impl Victim {
     }
 }
 
-/// A record of an account of its own, which nobody pays for.
+/// A record from an account of its own, without a fee.
 fn record_of(seed: u64, nonce: u64, length: usize) -> SignedTransaction {
     let mut bytes = [9; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -339,7 +340,7 @@ fn record_of(seed: u64, nonce: u64, length: usize) -> SignedTransaction {
     Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action }.sign(&network().genesis_id(), &key)
 }
 
-/// A block with enough work whose parent nobody has.
+/// A block with enough work and an unknown parent.
 fn orphan(seed: u8, reward: Amount, transactions: Vec<SignedTransaction>) -> Block {
     let key = SecretKey::from_seed([seed; 32]);
     let reward = Reward { to: key.public_key().address(), amount: reward };
@@ -384,7 +385,7 @@ fn promise() -> Status {
     }
 }
 
-/// A peer that has only the genesis block, and nothing to hide.
+/// Answers of an honest peer that has only the genesis block.
 fn honest_answers() -> Answers {
     Box::new(|request| {
         Some(encode(&match request {
@@ -398,7 +399,7 @@ fn honest_answers() -> Answers {
     })
 }
 
-/// The status of a peer that has only the genesis block, and the asker's clock.
+/// The status of a peer that has only the genesis block, with the asker's clock.
 fn genesis_status(asker: Status) -> Status {
     Status { tip: network().genesis_id(), height: Height::GENESIS, work: Work::ZERO, pending: 0, ..asker }
 }

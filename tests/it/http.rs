@@ -1,4 +1,4 @@
-//! The API over HTTP, asked as a stranger's program would ask it.
+//! The API over HTTP, used like a stranger's program would.
 
 mod classic;
 mod client;
@@ -12,7 +12,7 @@ mod watched;
 use serde_json::{Value, json};
 
 use self::client::{Client, Response};
-use crate::harness::{Node, Options, agree, number, text};
+use crate::harness::{Node, NodeOptions, agree, number, text};
 use quipu::protocol::{Network, Parameters, SecretKey};
 
 pub(crate) use self::classic::{
@@ -20,25 +20,25 @@ pub(crate) use self::classic::{
     the_lines_of_tutorials_work,
 };
 pub(crate) use self::elsewhere::{
-    one_machine_does_not_keep_others_out, readers_change_nothing, who_is_elsewhere_needs_the_token,
+    one_machine_does_not_keep_others_out, other_machines_need_the_token, readers_change_nothing,
 };
 pub(crate) use self::rude::{foreign_pages_are_refused, long_and_slow_requests_are_refused, odd_paths_lead_nowhere};
-pub(crate) use self::secrets::{methods_that_a_path_does_not_have_are_refused, passwords_and_keys_stay_inside};
+pub(crate) use self::secrets::{passwords_and_keys_stay_inside, unsupported_methods_are_refused};
 pub(crate) use self::slow::{
-    connections_beyond_the_limit_are_closed, requests_that_trickle_are_given_up, slow_readers_of_the_chain_make_way,
+    connections_beyond_the_limit_are_closed, requests_that_trickle_are_given_up, slow_readers_of_the_chain_are_evicted,
 };
-pub(crate) use self::watched::{health_is_told, metrics_say_what_happened, the_dashboard_draws_what_there_is};
+pub(crate) use self::watched::{health_is_reported, metrics_count_events, the_dashboard_matches_the_metrics};
 
-/// Of `hello`.
+/// SHA-256 of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
 fn node() -> (Node, Client) {
-    let node = Node::start(Options { http: true, ..Options::default() });
+    let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
     let client = Client::of(&node);
     (node, client)
 }
 
-/// What the API says of a chain is what the prompt says of it.
+/// The API gives the same answers about a chain as the prompt.
 pub(crate) fn the_api_says_what_the_prompt_says() {
     let (node, api) = node();
     node.run("mine 3");
@@ -87,7 +87,7 @@ pub(crate) fn the_api_says_what_the_prompt_says() {
 }
 
 /// Prepared by the node, signed elsewhere, submitted, mined, proven.
-pub(crate) fn a_transaction_that_was_signed_elsewhere_is_taken() {
+pub(crate) fn a_transaction_signed_elsewhere_is_accepted() {
     let (node, api) = node();
     let (key, network) = (SecretKey::from_seed([9; 32]), Network::new(Parameters::dev()).expect("a preset is valid"));
     let quipu::protocol::PublicKey::Ed25519(public) = key.public_key();
@@ -100,7 +100,7 @@ pub(crate) fn a_transaction_that_was_signed_elsewhere_is_taken() {
     let quipu::protocol::Signature::Ed25519(signature) = key.sign(&bytes);
     let signed = json!({"transaction": prepared["transaction"], "signature": hex::encode(signature)});
     for _ in 0..2 {
-        // Once more changes nothing.
+        // A second submission changes nothing.
         assert_eq!(api.post("/api/v1/transactions", &signed).json()["id"], prepared["id"]);
     }
     assert_eq!(node.run("pending").as_array().map(Vec::len), Some(1));
@@ -121,7 +121,7 @@ pub(crate) fn a_transaction_that_was_signed_elsewhere_is_taken() {
 }
 
 /// Prepared by the node, signed by `quipu wallet sign`, which signs nothing else.
-pub(crate) fn a_wallet_signs_what_was_prepared() {
+pub(crate) fn a_wallet_signs_a_prepared_transaction() {
     let (node, api) = node();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let wallet = |arguments: &[&str]| {
@@ -197,8 +197,8 @@ pub(crate) fn wrong_arguments_are_explained() {
     assert_eq!(node.height(), 0);
 }
 
-/// Whoever has what the node would say gets nothing twice.
-pub(crate) fn what_is_the_same_is_not_sent_again() {
+/// A client that has the current answer does not get it again.
+pub(crate) fn an_unchanged_answer_is_not_sent_again() {
     let (node, api) = node();
     node.run("mine 1");
     let first = api.get("/api/v1/blocks");
@@ -216,7 +216,7 @@ pub(crate) fn what_is_the_same_is_not_sent_again() {
     assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")));
 }
 
-/// The page and its files are served by their names alone, to be asked for again with their tags.
+/// The page and its files are served by their names alone, to be revalidated by their tags.
 pub(crate) fn the_page_is_served() {
     let (node, api) = node();
     let index = api.get("/");
@@ -245,7 +245,7 @@ pub(crate) fn the_page_is_served() {
     assert_eq!(api.get("/api/v1/aliases").json(), node.run("alias"));
 }
 
-/// Events come as they happen; a client that comes back gets what it missed; two nodes tell each other.
+/// Events arrive as they happen; a client that comes back gets the ones it missed; two nodes report each other.
 pub(crate) fn events_come_as_they_happen() {
     let (node, api) = node();
     let mut stream = api.events(None);
@@ -269,8 +269,8 @@ pub(crate) fn events_come_as_they_happen() {
     assert_eq!(lost.next().kind, "reset");
 }
 
-/// The description tells of every route, and each that needs nothing answers.
-pub(crate) fn the_description_is_of_what_there_is() {
+/// The description has every route, and each route without arguments answers.
+pub(crate) fn the_description_matches_the_routes() {
     let (node, api) = node();
     node.run("mine 1");
     let description = api.get("/api/openapi.json").json();
@@ -285,8 +285,8 @@ pub(crate) fn the_description_is_of_what_there_is() {
     }
 }
 
-/// A node that ends while it is asked ends, and says so.
-pub(crate) fn a_node_that_ends_closes_its_streams() {
+/// A node that stops during a request ends the stream properly.
+pub(crate) fn a_stopping_node_closes_its_streams() {
     let (mut node, api) = node();
     let mut stream = api.events(None);
     assert_eq!(stream.next().kind, "hello");

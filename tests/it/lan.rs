@@ -1,11 +1,11 @@
-//! Machines of their own on one bridge, where mDNS is real.
+//! Machines on one bridge, where mDNS is real.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Lan, Node, agree, ids, number, text};
 
-/// Five nodes that were told nothing find each other, and one `mine 5` and one `tx` reach all.
+/// Five nodes without addresses find each other, and one `mine 5` and one `tx` reach all.
 pub(crate) fn five_nodes_find_each_other_by_mdns() {
     let lan = Lan::up(5);
     let mut nodes: Vec<_> = (1..=4).map(|machine| lan.start(machine)).collect();
@@ -30,8 +30,8 @@ pub(crate) fn five_nodes_find_each_other_by_mdns() {
     }
 }
 
-/// A cable is pulled, both sides mine on, it is put back: all adopt the longer chain, and the loser's transactions
-/// wait and are mined again.
+/// A cable is unplugged, both sides mine on, it is plugged in again: all adopt the longer chain, and the loser's
+/// transactions become pending and are mined again.
 pub(crate) fn a_cut_and_healed_link_leaves_one_chain() {
     let lan = Lan::up(3);
     let nodes: Vec<_> = (1..=3).map(|machine| lan.start(machine)).collect();
@@ -55,7 +55,7 @@ pub(crate) fn a_cut_and_healed_link_leaves_one_chain() {
     let tip = nodes[0].wait_event_since(mark, "tip", |event| number(event, "reorg_depth") > 0);
     assert_eq!(number(&tip, "reorg_depth"), 2);
     assert!(nodes[0].mined_ids().contains(&sent) || ids(&nodes[0].run("pending")).contains(&sent));
-    // The link may only just be back for gossip: ask instead of hoping.
+    // Gossip over the link may not work yet: mine another block instead of waiting for a status.
     nodes[0].run("mine 1");
     assert_eq!(agree(&everyone), 6);
     for node in &nodes {
@@ -64,7 +64,7 @@ pub(crate) fn a_cut_and_healed_link_leaves_one_chain() {
     }
 }
 
-/// A node that was killed and comes back on another port is found by the others, or finds them.
+/// A killed node that restarts on another port is found by the others, or finds them.
 pub(crate) fn a_restarted_node_is_found_again() {
     let lan = Lan::up(3);
     let mut nodes: Vec<_> = (1..=3).map(|machine| lan.start(machine)).collect();
@@ -76,7 +76,7 @@ pub(crate) fn a_restarted_node_is_found_again() {
     assert_eq!(agree(&nodes.iter().collect::<Vec<_>>()), 2);
 }
 
-/// Where mDNS's port is taken, the node says so and does everything else.
+/// If mDNS's port is taken, the node says so and does everything else.
 pub(crate) fn mdns_that_cannot_start_is_a_warning() {
     let lan = Lan::up(2);
     let taken = lan.on(1, || UdpSocket::bind("0.0.0.0:5353").expect("nobody else is on this machine"));

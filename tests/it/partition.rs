@@ -1,8 +1,9 @@
-//! Two halves of a network that could not see each other for a while.
+//! Two halves of a network after a time without contact.
 
 use crate::harness::{Cluster, agree, ids, number, text};
 
-/// Everybody adopts the longer chain; what only the shorter one had mined waits again, and is mined again.
+/// All nodes adopt the longer chain; transactions that only the shorter one had mined become pending, and are mined
+/// again.
 pub(crate) fn the_longer_chain_wins_and_transactions_return() {
     let mut nodes = Cluster::start(4);
     nodes.connect_all();
@@ -46,7 +47,7 @@ pub(crate) fn the_longer_chain_wins_and_transactions_return() {
 }
 
 /// Two chains of one length: each node stays on the one it saw first, and the next block decides for all.
-pub(crate) fn at_equal_length_the_first_seen_stays() {
+pub(crate) fn ties_go_to_the_chain_seen_first() {
     let nodes = Cluster::start(2);
     let (a, b) = (&nodes[0], &nodes[1]);
     a.run("mine 2");
@@ -54,7 +55,7 @@ pub(crate) fn at_equal_length_the_first_seen_stays() {
     let tips = (a.tip(), b.tip());
     assert_ne!(tips.0, tips.1);
     nodes.connect_all();
-    // When `resolve` is answered, both have told each other of their chains.
+    // When `resolve` is answered, both have reported their chains to each other.
     a.run("resolve");
     b.run("resolve");
     assert_eq!(tips, (a.tip(), b.tip()));
@@ -66,13 +67,13 @@ pub(crate) fn at_equal_length_the_first_seen_stays() {
     assert_eq!((number(&tip, "height"), number(&tip, "reorg_depth")), (3, 2));
 }
 
-/// `resolve` asks now: the shorter chain gives way, the longer one is authoritative.
-pub(crate) fn resolve_tells_who_has_the_better_chain() {
+/// `resolve` asks now: the shorter chain is replaced, the longer one is authoritative.
+pub(crate) fn resolve_finds_the_better_chain() {
     let nodes = Cluster::start(2);
     nodes[0].run("mine 4");
     nodes.connect_all();
     nodes[1].run("resolve");
-    assert_eq!(nodes[1].height(), 4, "whether by itself or by being asked to, it has the chain afterwards");
+    assert_eq!(nodes[1].height(), 4, "it has the chain afterwards, whether by itself or by the command");
     let tip = nodes[0].tip();
     let answer = nodes[0].run("resolve");
     assert_eq!(answer["replaced"], false, "{answer}");

@@ -1,4 +1,4 @@
-//! Records: put, found, followed, rolled back, and proven without a node.
+//! Records: written, found, watched, rolled back, and proven without a node.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::harness::{Cluster, Node, agree, ids, number, text};
 
 const OTHER: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
-/// Of `hello`.
+/// SHA-256 of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
-/// Text, file and JSON, by tag, sender, time, content and id.
+/// Text, file and JSON, found by tag, sender, time, content and id.
 pub(crate) fn records_are_found_again() {
     let nodes = Cluster::start(2);
     let (a, b) = (&nodes[0], &nodes[1]);
@@ -27,7 +27,7 @@ pub(crate) fn records_are_found_again() {
     let json_id = text(&b.run("record --json {\"temperature\": 4.50} --tag lab"), "id");
     for node in nodes.iter() {
         node.run("resolve");
-        assert!(found(node, "records").is_empty(), "what waits is in no block");
+        assert!(found(node, "records").is_empty(), "pending records are not found");
     }
     a.wait_event("transaction", |event| event["id"] == *json_id);
     a.run("mine 1");
@@ -60,7 +60,7 @@ pub(crate) fn records_are_found_again() {
     assert_eq!(refusal(a, &format!("record --tag t {}", "x".repeat(4090))), "invalid_transaction");
 }
 
-/// What an account sent, received, mined and recorded, page by page.
+/// An account's transfers, rewards and records, page by page.
 pub(crate) fn a_history_has_everything() {
     let mut node = Node::new();
     node.run("mine 2");
@@ -99,7 +99,7 @@ pub(crate) fn a_history_has_everything() {
     }
 }
 
-/// Names stand for addresses everywhere, and are refused in words where they stand for nothing.
+/// Names stand for addresses everywhere, and unknown ones are refused with a hint.
 pub(crate) fn names_work_where_addresses_do() {
     let mut node = Node::new();
     node.run(&format!("alias customer {OTHER}"));
@@ -119,9 +119,9 @@ pub(crate) fn names_work_where_addresses_do() {
     assert_eq!(refusal(&node, "unalias customer"), "not_found");
 }
 
-/// A record in a branch that loses is told to be rolled back, waits, is mined again; its old receipt proves the block, and
-/// that the block is not on the best chain.
-pub(crate) fn a_rolled_back_record_is_told_of() {
+/// A record in a losing branch is reported as rolled back, becomes pending and is mined again; its old receipt proves
+/// the block, but not that it is on the best chain.
+pub(crate) fn a_rolled_back_record_is_reported() {
     let mut nodes = Cluster::start(2);
     nodes.connect_all();
     nodes[0].run("mine 2");
@@ -155,7 +155,7 @@ pub(crate) fn a_rolled_back_record_is_told_of() {
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
     assert!(said.contains("not in the best chain"), "{said}");
-    assert_eq!(verify(&old, &[]).status.code(), Some(0), "the work was done, whatever became of the chain");
+    assert_eq!(verify(&old, &[]).status.code(), Some(0), "the work was done, even if the chain was replaced");
 
     a.run("mine 1");
     let life = a.wait_event_since(mark, "watch", |life| life["state"] == "in_block");
@@ -168,15 +168,15 @@ pub(crate) fn a_rolled_back_record_is_told_of() {
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
 }
 
-/// Nobody asked to follow it: the node's own rolled back record is told of all the same, and why it is lost.
-pub(crate) fn a_record_that_cannot_come_back_is_told_to_be_lost() {
+/// A record that is lost in a rollback is reported with the reason, even if nobody watched it.
+pub(crate) fn a_lost_record_is_reported_with_the_reason() {
     let mut nodes = Cluster::start(2);
     nodes.connect_all();
     nodes[0].run("mine 1");
     assert_eq!(nodes.agree(), 1);
     nodes.part();
     let (a, b) = (&nodes[0], &nodes[1]);
-    // Coins that exist on one side only pay the fee.
+    // The fee is paid with coins that exist on one side only.
     a.run("mine 1");
     let id = text(&a.run("record paid for --fee 1.5"), "id");
     a.run("mine 1");
@@ -188,7 +188,7 @@ pub(crate) fn a_record_that_cannot_come_back_is_told_to_be_lost() {
     assert!(text(&life, "reason").contains("coins"), "{life}");
 }
 
-/// A receipt needs nothing but itself, and the file that was recorded.
+/// A receipt is verified with nothing but itself, and the recorded file.
 pub(crate) fn a_receipt_is_verified_in_an_empty_folder() {
     let node = Node::new();
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -226,7 +226,7 @@ pub(crate) fn a_receipt_is_verified_in_an_empty_folder() {
     }
 }
 
-/// A checkpoint holds against a chain with more work, over a restart too, until it is taken away.
+/// A checkpoint holds against a chain with more work, also after a restart, until it is removed.
 pub(crate) fn a_checkpoint_holds() {
     let mut nodes = Cluster::start(2);
     nodes[0].run("mine 2");

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Node, scale};
 
-/// A node that stopped at a long chain has all of it when it is ready again, after a clean end and after a crash.
-/// How long that took is printed beside the start of an empty node; a test machine's clock judges nothing.
+/// A node that stopped at a long chain has all of it when it is ready again, after a clean end and after a crash. The
+/// startup times are printed beside that of an empty node; a test machine's clock decides nothing.
 pub(crate) fn a_long_chain_is_read_back() {
     let length = scale("QUIPU_TEST_CHAIN_BLOCKS", 20_000);
     let begin = Instant::now();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{number, text};
 
-/// Some seconds of real time even in a build for debugging.
+/// Some seconds of real time even in a debug build.
 const TINY: [&str; 4] = ["--nodes", "6", "--hours", "0.02"];
 
 fn simulate(arguments: &[&str]) -> Output {
@@ -30,7 +30,7 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-/// The same seed gives the same line but for the real time, another seed another one.
+/// The same seed gives the same line except for the real time, another seed another one.
 pub(crate) fn a_seed_gives_the_same_run() {
     let run = |seed| {
         let output = simulate(&[&["lan", "--json", "--seed", seed], &TINY[..]].concat());
@@ -54,7 +54,7 @@ pub(crate) fn a_seed_gives_the_same_run() {
     assert!(one["reorg_depths"].is_object() && one["miners"].is_array() && one["stale_rate"].is_number());
 }
 
-/// People get a table, scripts an object, and a partition that nobody heals is no agreement.
+/// People get a table, scripts an object, and a partition that is not healed is a disagreement.
 pub(crate) fn a_partition_that_stays_is_status_1() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("cut.toml");
@@ -67,8 +67,8 @@ pub(crate) fn a_partition_that_stays_is_status_1() {
     assert!(stdout(&output).contains("\nall agree         NO"), "{output:?}");
 }
 
-/// Whatever is wrong is one line, with status 2, before anything runs.
-pub(crate) fn what_cannot_run_is_status_2() {
+/// Each mistake is one line, with status 2, before anything runs.
+pub(crate) fn impossible_runs_are_status_2() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (scenario, precious) = (folder.path().join("bad.toml"), folder.path().join("precious.html"));
     fs::write(&scenario, "name = \"bad\"\ndescription = \"\"\nnodes = 4\nhours = \"long\"\n").expect("written");
@@ -93,7 +93,7 @@ pub(crate) fn what_cannot_run_is_status_2() {
     assert_eq!(fs::read_to_string(&precious).expect("still there"), "<html>mine</html>");
 }
 
-/// The page is well-formed, fetches nothing and takes the place of an earlier one.
+/// The page is well-formed, fetches nothing and replaces an earlier one.
 pub(crate) fn a_report_is_one_well_formed_page() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("report.html");
@@ -134,8 +134,8 @@ fn check_tags(page: &str) {
     assert_eq!(open, [""; 0], "all are closed");
 }
 
-/// The list names what runs, and what is shown can be run as a file.
-pub(crate) fn what_is_shown_can_be_run() {
+/// The list names runnable scenarios, and a shown one can be run as a file.
+pub(crate) fn shown_scenarios_can_be_run() {
     let list = simulate(&["--list", "--json"]);
     let names: Vec<String> =
         object(&list).as_array().expect("a list").iter().map(|scenario| text(scenario, "name")).collect();
@@ -153,15 +153,15 @@ pub(crate) fn what_is_shown_can_be_run() {
     assert_eq!(mine["trace_hash"], shipped["trace_hash"]);
 }
 
-/// Ctrl-C tells what happened so far.
+/// Ctrl-C reports the results so far.
 #[cfg(unix)]
-pub(crate) fn an_interrupted_run_is_told_so_far() {
+pub(crate) fn an_interrupted_run_reports_its_results_so_far() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::Stdio;
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("long.toml");
-    // Events after the end are told of on stderr, when signals have been taken over and the run begins.
+    // Events after the end are reported on stderr, when signal handlers are set and the run begins.
     let scenario = "name = \"long\"\ndescription = \"\"\nnodes = 3\nhours = 8000\n\
                     [[events]]\nat = \"9000h\"\nheal = true\n";
     fs::write(&file, scenario).expect("written");

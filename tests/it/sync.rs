@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Cluster, Node, Options, agree, number, scale, text};
+use crate::harness::{Cluster, Node, NodeOptions, agree, number, scale, text};
 
-/// Far above what the longest chain here takes, in a debug build on a busy machine.
+/// Far above the time for the longest chain here, in a debug build on a busy machine.
 const LONG: Duration = Duration::from_secs(900);
 
-/// A late node with three peers that hold a long chain gets all of it, although one of them stops answering in
-/// the middle, and a transaction sent meanwhile reaches it.
+/// A late node with three peers that hold a long chain gets all of it, although one of them stops answering in the
+/// middle, and a transaction sent meanwhile reaches it.
 pub(crate) fn a_late_node_gets_all_while_one_of_three_peers_stalls() {
     let length = scale("QUIPU_TEST_CHAIN_BLOCKS", 20_000);
     let holders = Cluster::start(3);
@@ -22,7 +22,7 @@ pub(crate) fn a_late_node_gets_all_while_one_of_three_peers_stalls() {
     assert_eq!(holders.agree(), length);
 
     let peers = holders.iter().map(Node::listen).collect();
-    let late = Node::start(Options { peers, ..Options::default() });
+    let late = Node::start(NodeOptions { peers, ..NodeOptions::default() });
     let first = late.wait_event("tip", |event| number(event, "height") >= 1);
     holders[0].signal(Signal::STOP);
     let sent = text(&holders[1].run("record sent meanwhile"), "id");

@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Node, Options, text};
+use crate::harness::{Node, NodeOptions, text};
 
 /// A data folder, and files beside it.
-struct Place(TempDir);
+struct WalletFolder(TempDir);
 
-impl Place {
+impl WalletFolder {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().expect("a temporary folder"));
         place.write("one", "first password\n");
@@ -33,7 +33,7 @@ impl Place {
         fs::write(self.path(name), content).expect("written");
     }
 
-    /// The program with these arguments, between blanks; it runs in the folder. Status and both outputs.
+    /// Runs the program in the folder, with the arguments separated by blanks. Returns status and both outputs.
     fn run_with(&self, line: &str, input: &str, environment: &[(&str, &str)]) -> (i32, String, String) {
         let program = std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into());
         let mut command = Command::new(program);
@@ -46,7 +46,7 @@ impl Place {
         command.envs(environment.iter().copied());
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-        // One that fails early does not read.
+        // A program that fails early does not read.
         let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
         let output = child.wait_with_output().expect("our own child");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -92,7 +92,7 @@ impl Place {
     }
 }
 
-/// openssl's output, or `None` where there is no openssl.
+/// openssl's output, or `None` if there is no openssl.
 fn openssl(folder: &Path, line: &str) -> Option<String> {
     match Command::new("openssl").args(line.split(' ')).current_dir(folder).output() {
         Ok(output) => {
@@ -107,8 +107,8 @@ fn openssl(folder: &Path, line: &str) -> Option<String> {
     }
 }
 
-pub(crate) fn a_wallet_from_its_making_to_its_removal() {
-    let place = Place::new();
+pub(crate) fn a_wallet_from_creation_to_removal() {
+    let place = WalletFolder::new();
     let made = place.run("wallet new team --password-file one");
     assert_eq!(text(&made, "words").split(' ').count(), 24);
     let address = text(&made, "address");
@@ -148,12 +148,12 @@ pub(crate) fn a_wallet_from_its_making_to_its_removal() {
 }
 
 pub(crate) fn a_protected_wallet_starts_locked_and_unlocks_by_a_password() {
-    let place = Place::new();
+    let place = WalletFolder::new();
     let team = text(&place.run("wallet new team --password-file one"), "address");
     place.run("wallet new other --no-password");
-    let options = |arguments: &[&str]| Options {
+    let options = |arguments: &[&str]| NodeOptions {
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-        ..Options::default()
+        ..NodeOptions::default()
     };
     let one = place.path("one").display().to_string();
     let two = place.path("two").display().to_string();
@@ -182,7 +182,7 @@ pub(crate) fn a_protected_wallet_starts_locked_and_unlocks_by_a_password() {
 }
 
 pub(crate) fn passwords_and_phrases_come_from_files_and_the_environment() {
-    let place = Place::new();
+    let place = WalletFolder::new();
     let (status, stdout, _) = place.run_with("wallet new team", "", &[("QUIPU_WALLET_PASSWORD", "first password")]);
     assert_eq!(status, 0);
     let words: Vec<&str> = stdout
@@ -214,8 +214,8 @@ pub(crate) fn passwords_and_phrases_come_from_files_and_the_environment() {
     }
 }
 
-pub(crate) fn a_foreign_key_is_taken_in_and_the_file_left_alone() {
-    let place = Place::new();
+pub(crate) fn a_foreign_key_is_imported_and_the_file_left_alone() {
+    let place = WalletFolder::new();
     let make = "genpkey -algorithm ed25519 -aes-256-cbc -pass file:one -out theirs.pem";
     if openssl(place.0.path(), make).is_none() {
         return;
@@ -237,7 +237,7 @@ pub(crate) fn a_foreign_key_is_taken_in_and_the_file_left_alone() {
 }
 
 pub(crate) fn errors_are_one_line_and_change_nothing() {
-    let place = Place::new();
+    let place = WalletFolder::new();
     place.run("wallet new team --password-file one");
     place.write("text.pem", "hello");
     place.write("long.pem", &"x".repeat(100_000));
@@ -287,12 +287,12 @@ pub(crate) fn errors_are_one_line_and_change_nothing() {
 }
 
 pub(crate) fn a_wallet_stays_while_a_node_runs() {
-    let place = Place::new();
-    let mut node = Node::start_in(&place.data(), Options::default());
+    let place = WalletFolder::new();
+    let mut node = Node::start_in(&place.data(), NodeOptions::default());
     let address = node.address();
     assert_eq!(text(&place.run("wallet show default"), "address"), address);
     assert_eq!(place.refused("wallet remove default --yes", "").0, "wallet_in_use");
-    // What does no harm is possible meanwhile.
+    // Harmless commands are possible meanwhile.
     place.run("wallet new second --password-file one");
     place.run("wallet passwd default --new-password-file two");
     node.run("mine 1");

@@ -1,5 +1,5 @@
 //! Bytes from peers, and the rules that are applied to them: no input panics, a value has one encoding, and the
-//! reference model says the same.
+//! reference model agrees.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +21,7 @@ fn network() -> &'static Arc<Network> {
     NETWORK.get_or_init(|| Arc::new(Network::new(Forge::parameters()).expect("valid parameters")))
 }
 
-/// A block as it comes, and as it would be if somebody had paid the work for it.
+/// A block as it is, and as it would be with its work done.
 pub(crate) fn blocks(data: &[u8]) {
     judge(data);
     let Ok(mut block) = decode::<Block>(data, BLOCK_BYTES_LIMIT) else { return };
@@ -38,11 +38,11 @@ pub(crate) fn blocks(data: &[u8]) {
     judge(&encode(&block));
 }
 
-/// The crate and the model on a block that may follow genesis.
+/// Compares the crate and the model on a block that may follow genesis.
 fn judge(data: &[u8]) {
     let expected = by_the_crate(data).map_err(|violation| Refused::Rule(violation.rule()));
     let found = Model::new(network().parameters()).offer(data, UnixMillis(u64::MAX)).map(|_| ());
-    // What the genesis block's header carries besides its body is known already.
+    // The genesis block's header is known already, whatever the body is.
     let is_header_known = data.get(4..12) == Some(&[0; 8]) && found.is_ok();
     if found != Err(Refused::NoParent) && !is_header_known {
         assert_eq!(found, expected, "the model disagrees");
@@ -57,7 +57,7 @@ fn by_the_crate(data: &[u8]) -> Result<(), Violation> {
     Ledger::default().connect(&checked, network()).map(|_| ())
 }
 
-/// What announces a block, and what fits it.
+/// An announcement of a block, and transactions that fit it.
 pub(crate) fn announcements(data: &[u8]) {
     let Ok(announcement) = decode::<Announcement>(data, BLOCK_BYTES_LIMIT + 4) else { return };
     assert_eq!(encode(&announcement), data, "a value has one encoding");
@@ -77,7 +77,7 @@ pub(crate) fn transactions(data: &[u8]) {
     }
 }
 
-/// What a message of the topic of transactions may hold.
+/// A message of the topic of transactions.
 pub(crate) fn bundles(data: &[u8]) {
     let Ok(bundle) = decode::<Bundle>(data, BUNDLE_BYTES_MAX) else { return };
     assert_eq!(encode(&bundle), data, "a value has one encoding");
@@ -91,7 +91,7 @@ pub(crate) fn headers(data: &[u8]) {
     let (first, second) = data.split_at(data.len().min(96));
     let Ok(parent) = decode::<Header>(first, 96) else { return };
     assert_eq!(parent.to_bytes(), *first, "a value has one encoding");
-    // Both are only judged, so that an answer in one way or the other is all there is to see.
+    // The verdicts are ignored: the checks only must not panic.
     let _refused = check_header(&parent, network()).is_err();
     if parent.target.expand().is_some()
         && let Ok(header) = decode::<Header>(second, 96)

@@ -1,9 +1,9 @@
 //! Sequences of engine events, read from bytes: peers come, go, spread, answer and ask; the user commands; checks, disk
-//! and miner finish in some order; time passes; the node crashes and starts again.
+//! and miner finish in some order; time passes; the node crashes and restarts.
 //!
-//! Whatever happens: what is connected is valid and what is condemned is not, by the reference model; accounts on disk
+//! After any sequence: connected blocks are valid and condemned ones are not, by the reference model; accounts on disk
 //! are the model's; the tip is only left for more work; each ticket gets one answer; containers stay in their bounds.
-//! When it is over, nothing is left in flight, and one honest peer is enough to get the best chain.
+//! At the end nothing is left in flight, and one honest peer is enough to get the best chain.
 
 mod pool;
 mod shell;
@@ -17,18 +17,18 @@ use quipu::protocol::{
     Work,
 };
 
-use pool::Pool;
-use shell::Shell;
+use pool::ScriptPool;
+use shell::FuzzShell;
 
-/// Steps of one script. More bytes are not read.
+/// The most steps of one script. Further bytes are not read.
 const STEPS_MAX: usize = 400;
-/// Sessions at the same time, as a shell bounds them.
+/// The most sessions at the same time, as a shell bounds them.
 const PEERS_MAX: usize = 6;
 
-/// Runs a script; some twice, since the same events give the same effects.
+/// Runs a script; some twice, since the same events must give the same effects.
 pub(crate) fn engine(data: &[u8]) {
-    static POOL: OnceLock<Pool> = OnceLock::new();
-    let pool = POOL.get_or_init(Pool::new);
+    static POOL: OnceLock<ScriptPool> = OnceLock::new();
+    let pool = POOL.get_or_init(ScriptPool::new);
     let is_traced = data.first().is_some_and(|first| first % 8 == 0);
     let trace = run(pool, data, is_traced);
     if is_traced {
@@ -37,9 +37,9 @@ pub(crate) fn engine(data: &[u8]) {
 }
 
 /// The hash of all effects, if they are traced.
-fn run(pool: &Pool, data: &[u8], is_traced: bool) -> Option<[u8; 32]> {
-    let mut shell = Shell::new(pool, is_traced);
-    let mut script = Script(data);
+fn run(pool: &ScriptPool, data: &[u8], is_traced: bool) -> Option<[u8; 32]> {
+    let mut shell = FuzzShell::new(pool, is_traced);
+    let mut script = ByteScript(data);
     for _ in 0..STEPS_MAX {
         if script.0.is_empty() {
             break;
@@ -51,10 +51,10 @@ fn run(pool: &Pool, data: &[u8], is_traced: bool) -> Option<[u8; 32]> {
     shell.trace()
 }
 
-/// What is left of the bytes. An empty script reads as zeros.
-struct Script<'a>(&'a [u8]);
+/// The rest of the bytes. An empty script reads as zeros.
+struct ByteScript<'a>(&'a [u8]);
 
-impl Script<'_> {
+impl ByteScript<'_> {
     fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;
@@ -71,7 +71,7 @@ impl Script<'_> {
     }
 }
 
-fn step(shell: &mut Shell<'_>, script: &mut Script<'_>) {
+fn step(shell: &mut FuzzShell<'_>, script: &mut ByteScript<'_>) {
     match script.byte() % 32 {
         0 | 1 if shell.peers.len() < PEERS_MAX => {
             let branch = script.below(shell.pool.branches.len());
@@ -125,12 +125,12 @@ fn step(shell: &mut Shell<'_>, script: &mut Script<'_>) {
     }
 }
 
-fn pick_peer(shell: &Shell<'_>, script: &mut Script<'_>) -> Option<PeerKey> {
+fn pick_peer(shell: &FuzzShell<'_>, script: &mut ByteScript<'_>) -> Option<PeerKey> {
     let peers: Vec<PeerKey> = shell.peers.keys().copied().collect();
     script.pick(&peers).copied()
 }
 
-fn gossip(shell: &mut Shell<'_>, script: &mut Script<'_>) {
+fn gossip(shell: &mut FuzzShell<'_>, script: &mut ByteScript<'_>) {
     let Some(peer) = pick_peer(shell, script) else { return };
     let kind = script.byte();
     let gossip = if kind < 85 {
@@ -145,8 +145,8 @@ fn gossip(shell: &mut Shell<'_>, script: &mut Script<'_>) {
     shell.gossip(peer, gossip);
 }
 
-/// Announces a block by short ids: its own, or those of other transactions.
-fn compact(shell: &Shell<'_>, script: &mut Script<'_>, mut block: Block) -> Gossip {
+/// A compact announcement of a block, with its own ids or those of other transactions.
+fn compact(shell: &FuzzShell<'_>, script: &mut ByteScript<'_>, mut block: Block) -> Gossip {
     if script.byte() < 32 {
         block.body.transactions = shell.pool.any_transactions.iter().take(script.below(6)).cloned().collect();
     }
@@ -155,13 +155,13 @@ fn compact(shell: &Shell<'_>, script: &mut Script<'_>, mut block: Block) -> Goss
     Gossip::Compact(Box::new(CompactBlock::with_id_bits(&block, [], id_bits)))
 }
 
-fn take_ask(shell: &mut Shell<'_>, script: &mut Script<'_>) -> Option<(PeerKey, Key, Request)> {
+fn take_ask(shell: &mut FuzzShell<'_>, script: &mut ByteScript<'_>) -> Option<(PeerKey, Key, Request)> {
     let at = script.below(shell.asked.len());
     (at < shell.asked.len()).then(|| shell.asked.remove(at))
 }
 
-/// Answers something that was asked: mostly as the peer's branch has it, else with anything.
-fn answer(shell: &mut Shell<'_>, script: &mut Script<'_>) {
+/// Answers a question: mostly from the peer's branch, otherwise with anything.
+fn answer(shell: &mut FuzzShell<'_>, script: &mut ByteScript<'_>) {
     let Some((peer, key, request)) = take_ask(shell, script) else { return };
     let branch = shell.peers[&peer];
     let response = match script.byte() % 16 {
@@ -188,10 +188,10 @@ fn answer(shell: &mut Shell<'_>, script: &mut Script<'_>) {
     shell.handle(Event::Response { peer, key, result: Ok(response) });
 }
 
-/// For a while, all peers do as they should.
-fn answer_all(shell: &mut Shell<'_>) {
+/// Makes all peers answer correctly for a while.
+fn answer_all(shell: &mut FuzzShell<'_>) {
     for (peer, key, request) in std::mem::take(&mut shell.asked) {
-        // Answering one may have cut another off.
+        // One answer may have got another peer cut off.
         if let Some(branch) = shell.peers.get(&peer) {
             let response = shell.pool.answer(*branch, &request, shell.unix());
             shell.handle(Event::Response { peer, key, result: Ok(response) });
@@ -200,7 +200,7 @@ fn answer_all(shell: &mut Shell<'_>) {
     shell.settle();
 }
 
-fn anything(shell: &Shell<'_>, script: &mut Script<'_>) -> Response {
+fn anything(shell: &FuzzShell<'_>, script: &mut ByteScript<'_>) -> Response {
     let pool = shell.pool;
     let (from, count) = (script.below(pool.blocks.len()), script.below(20));
     let some = pool.blocks.iter().skip(from).take(count);
@@ -221,7 +221,7 @@ fn anything(shell: &Shell<'_>, script: &mut Script<'_>) -> Response {
     }
 }
 
-fn request(shell: &Shell<'_>, script: &mut Script<'_>) -> Request {
+fn request(shell: &FuzzShell<'_>, script: &mut ByteScript<'_>) -> Request {
     let pool = shell.pool;
     let (from, count) = (script.below(pool.blocks.len()), script.below(20));
     let ids = || pool.blocks.iter().skip(from).take(count).map(|block| block.header.id()).collect();
@@ -244,7 +244,7 @@ fn request(shell: &Shell<'_>, script: &mut Script<'_>) -> Request {
     }
 }
 
-fn command(shell: &Shell<'_>, script: &mut Script<'_>) -> Command {
+fn command(shell: &FuzzShell<'_>, script: &mut ByteScript<'_>) -> Command {
     let keys = shell.pool.forge.keys();
     let key = script.pick(keys).expect("there are some").clone();
     let address = script.pick(keys).expect("there are some").public_key().address();

@@ -1,5 +1,5 @@
-//! What people and other programs write: command lines, files of names, networks and keys. Through the program's own
-//! doors, so files are really written and read.
+//! Input from people and other programs: command lines, files of names, networks and keys. It goes through the
+//! program's own functions, so files are really written and read.
 
 use std::cell::OnceCell;
 use std::fs;
@@ -52,7 +52,7 @@ pub(crate) fn networks(data: &[u8]) {
                 let parameters = config.network.parameters();
                 assert!(!parameters.name.is_empty() && parameters.target_spacing.0 > 0, "{parameters:?}");
             }
-            Ok(other) => panic!("not asked for: {other:?}"),
+            Ok(other) => panic!("not an argument of the test: {other:?}"),
             Err(error) => one_line(&error.to_string()),
         }
     });
@@ -64,10 +64,10 @@ pub(crate) fn aliases(data: &[u8]) {
         fs::write(folder.join("aliases.toml"), data).expect("a writable folder");
         match Aliases::open(folder) {
             Ok(aliases) => {
-                // Whatever it holds, it is written again as it is known.
+                // Whatever the file holds, it is written again in the known form.
                 let name = "fuzzed";
                 let was_free = aliases.find(name).is_none() && aliases.set(name, Address([7; 20])).is_ok();
-                let again = Aliases::open(folder).expect("what was written reads").list();
+                let again = Aliases::open(folder).expect("a written file can be read").list();
                 assert_eq!(again, aliases.list());
                 assert!(!was_free || aliases.remove(name).is_ok());
             }
@@ -76,7 +76,7 @@ pub(crate) fn aliases(data: &[u8]) {
     });
 }
 
-/// A wallet's own file, as it is and with the checksum that it should have.
+/// A wallet's own file, as it is and with a correct checksum.
 pub(crate) fn wallets(data: &[u8]) {
     open_wallet(data);
     let prefix = CHECKSUM_PREFIX.as_bytes();

@@ -1,4 +1,4 @@
-//! What is fuzzed: functions that take any bytes and panic if something is wrong.
+//! The fuzz targets: functions that take any bytes and panic on a bug.
 //!
 //! This folder is shared with `fuzz_targets`, where each becomes a program for cargo-fuzz.
 
@@ -9,11 +9,11 @@ mod files;
 mod scenarios;
 mod texts;
 
-/// A name, which is that of the folder in the corpus too, and what runs an input.
-type Target = (&'static str, fn(&[u8]));
+/// The target's name, which its folder in the corpus has too, and the function that runs an input.
+type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub(crate) const ALL: &[Target] = &[
+pub(crate) const ALL: &[FuzzTarget] = &[
     ("blocks", decoders::blocks),
     ("announcements", decoders::announcements),
     ("transactions", decoders::transactions),

@@ -1,4 +1,4 @@
-//! Scenario scripts: what a person writes for `scripts/scenario`.
+//! Scenario scripts, written by people for `scripts/scenario`.
 
 #[path = "../../it/scenario/language/mod.rs"]
 mod language;
@@ -6,16 +6,16 @@ mod language;
 use std::io::Write;
 
 use self::language::question::{Comparison, Question};
-use self::language::script::{Answer, Expectation, Script, Step, Who};
+use self::language::script::{Expectation, ExpectedAnswer, NodeSelection, Script, ScriptStep};
 use self::language::values::Values;
 use super::texts::one_line;
 
-/// As the language says.
+/// The limits of the language.
 const NODES_MAX: usize = 12;
 const STEPS_MAX: usize = 10_000;
 
-/// A script is understood, with every name known and everything in its bounds, or refused in one line that begins with the
-/// file.
+/// A script is accepted, with every name known and everything within bounds, or refused in one line that begins with
+/// the file.
 pub(crate) fn scenarios(data: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(data).expect("a new file takes what is written");
@@ -35,7 +35,7 @@ fn check(script: &Script, text: &str) {
     let mut started = Vec::new();
     for line in &script.lines {
         assert!(line.number <= text.lines().count() && line.number > 0, "the line is there");
-        if let Step::Start { nodes, .. } = &line.step {
+        if let ScriptStep::Start { nodes, .. } = &line.step {
             started.extend(nodes.clone());
         }
         for node in named(&line.step) {
@@ -46,34 +46,36 @@ fn check(script: &Script, text: &str) {
     assert_eq!(started, script.nodes, "nodes start in this order");
 }
 
-/// The nodes that a step is about.
-fn named(step: &Step) -> Vec<&String> {
+/// The nodes that a step names.
+fn named(step: &ScriptStep) -> Vec<&String> {
     match step {
-        Step::Start { nodes, key_of, .. } => nodes.iter().chain(key_of).collect(),
-        Step::Connect(from, to) | Step::Hamper { from, to, .. } => vec![from, to],
-        Step::Type { node, .. } | Step::Keep { node, .. } => vec![node],
-        Step::Cut(sides) => sides.iter().flatten().collect(),
-        Step::Kill(nodes) | Step::Stop(nodes) | Step::Restart(nodes) => nodes.iter().collect(),
-        Step::Expect { who: Who::Some(nodes), .. } => nodes.iter().collect(),
-        Step::Expect { who: Who::All, .. } | Step::Heal | Step::WaitBlocks { .. } => Vec::new(),
+        ScriptStep::Start { nodes, key_of, .. } => nodes.iter().chain(key_of).collect(),
+        ScriptStep::Connect(from, to) | ScriptStep::Hamper { from, to, .. } => vec![from, to],
+        ScriptStep::Type { node, .. } | ScriptStep::Keep { node, .. } => vec![node],
+        ScriptStep::Cut(sides) => sides.iter().flatten().collect(),
+        ScriptStep::Kill(nodes) | ScriptStep::Stop(nodes) | ScriptStep::Restart(nodes) => nodes.iter().collect(),
+        ScriptStep::Expect { who: NodeSelection::Some(nodes), .. } => nodes.iter().collect(),
+        ScriptStep::Expect { who: NodeSelection::All, .. } | ScriptStep::Heal | ScriptStep::WaitBlocks { .. } => {
+            Vec::new()
+        }
     }
 }
 
-/// What is put in for `$NAME` was kept before, and what is asked reads again as what it is.
-fn check_step(step: &Step, values: &mut Values) {
+/// Checks that each `$NAME` was kept before, and that a question reads as it was written.
+fn check_step(step: &ScriptStep, values: &mut Values) {
     match step {
-        Step::Type { command, answer, .. } => {
+        ScriptStep::Type { command, answer, .. } => {
             assert!(!command.is_empty());
             fill(values, command);
-            if let Answer::Kept(name) = answer {
+            if let ExpectedAnswer::Kept(name) = answer {
                 values.keep(name, serde_json::json!({ "id": "1" }));
             }
         }
-        Step::Keep { question, name, .. } => {
+        ScriptStep::Keep { question, name, .. } => {
             check_question(question, values);
             values.keep(name, "1".into());
         }
-        Step::Expect { what: Expectation::Says { question, comparison, value }, .. } => {
+        ScriptStep::Expect { what: Expectation::Says { question, comparison, value }, .. } => {
             check_question(question, values);
             fill(values, value);
             assert_eq!(Comparison::split(&format!("a {} b", comparison.sign())), Some(("a", *comparison, "b")));
@@ -89,7 +91,7 @@ fn check_question(question: &Question, values: &Values) {
 }
 
 fn fill(values: &Values, text: &str) {
-    // A field that is not there is known only when it is looked for.
+    // A missing field is only noticed when it is looked up.
     if let Err(problem) = values.fill(text) {
         assert!(problem.contains(" has no `"), "it was kept before: {problem}");
         one_line(&problem);

@@ -3,24 +3,24 @@
 use quipu::protocol::record::{Content, RecordError};
 use quipu::protocol::{Address, Amount, BlockId, Receipt, Record, Tag};
 
-/// Any data reads as a record, and what can be written again says the same.
+/// Any data reads as a record; if the record can be written, it reads the same again.
 pub(crate) fn records(data: &[u8]) {
     let record = Record::read(data);
     record.content_hash();
     match record.to_data() {
         Ok(written) => {
             assert_eq!(Record::read(&written), record, "what was written reads as what it was");
-            // An envelope may be longer than it need be around a text without tags, and nowhere else.
+            // Only around a text without tags may an envelope be longer than necessary.
             let is_bare_text = record.tags.is_empty() && matches!(record.content, Content::Text(_));
             assert!(written == data || is_bare_text, "a record is written in one way");
         }
-        // Data from a peer may be longer than what is written, and raw bytes have no other form.
+        // Data from a peer may be longer than a writer's limit, and raw bytes have no other form.
         Err(RecordError::TooLong { .. }) => {}
         Err(error) => panic!("read but not written: {error}"),
     }
 }
 
-/// A text that is a receipt has one form but for white space, and is proven or refuted.
+/// A text that is a receipt has one form except for white space, and is proven or refuted.
 pub(crate) fn receipts(data: &[u8]) {
     match Receipt::read(data) {
         Ok(receipt) => {
@@ -38,7 +38,7 @@ pub(crate) fn receipts(data: &[u8]) {
     }
 }
 
-/// Small texts; what is read shows as a text that reads the same.
+/// Small texts; a parsed value is shown as a text that parses to the same.
 pub(crate) fn values(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     same_again::<Amount>(text);

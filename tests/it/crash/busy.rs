@@ -1,31 +1,32 @@
-//! Killed while it mines, sends and receives.
+//! Kills while the node mines, sends and receives.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use quipu::random::Random;
 use rustix::process::Signal;
 
-use super::{Random, assert_whole, rounds_and_random};
-use crate::harness::{DEADLINE, Node, Options, agree, ids, text, transactions_of};
+use super::{assert_whole, rounds_and_random};
+use crate::harness::{DEADLINE, Node, NodeOptions, agree, ids, text, transactions_of};
 
 /// Longest life of the victim in one round.
 const LIFE_MILLIS_MAX: u64 = 600;
 /// Transactions that are typed at once.
 const BURST: usize = 40;
 
-/// A node that mines, sends and receives is killed at random moments. Each time it starts again by itself, and every
-/// answered block and transaction is still there: a block known, a transaction on the chain or waiting.
-pub(crate) fn kill_9_loses_nothing_that_was_answered() {
+/// A node that mines, sends and receives is killed at random moments. Each time it restarts by itself, and everything
+/// acknowledged is still there: each block known, each transaction on the chain or pending.
+pub(crate) fn kill_9_loses_nothing_acknowledged() {
     let (rounds, mut random) = rounds_and_random();
     let companion = Node::new();
-    let options = Options { peers: vec![companion.listen()], ..Options::default() };
+    let options = NodeOptions { peers: vec![companion.listen()], ..NodeOptions::default() };
     let mut victim = Node::start(options);
     victim.wait_event("peer_connected", |_| true);
     victim.run("mine 5");
     agree(&[&victim, &companion]);
 
-    let mut answered = Answered::default();
+    let mut answered = AcknowledgedWork::default();
     for round in 0..rounds {
         let life = Duration::from_millis(random.below(LIFE_MILLIS_MAX));
         live_until_killed(&victim, &companion, life, &mut random, &mut answered);
@@ -43,7 +44,13 @@ pub(crate) fn kill_9_loses_nothing_that_was_answered() {
 }
 
 /// Keeps both nodes busy until the victim is dead.
-fn live_until_killed(victim: &Node, companion: &Node, life: Duration, random: &mut Random, answered: &mut Answered) {
+fn live_until_killed(
+    victim: &Node,
+    companion: &Node,
+    life: Duration,
+    random: &mut Random,
+    answered: &mut AcknowledgedWork,
+) {
     let over = AtomicBool::new(false);
     let to = companion.address();
     std::thread::scope(|scope| {
@@ -83,14 +90,14 @@ fn live_until_killed(victim: &Node, companion: &Node, life: Duration, random: &m
     });
 }
 
-/// What the node said that it has.
+/// The blocks and transactions that the node acknowledged.
 #[derive(Debug, Default)]
-struct Answered {
+struct AcknowledgedWork {
     blocks: BTreeSet<String>,
     transactions: BTreeSet<String>,
 }
 
-impl Answered {
+impl AcknowledgedWork {
     fn note(&mut self, line: &str, result: &serde_json::Value) {
         if line.starts_with("mine") {
             self.blocks.extend(ids(&result["blocks"]));
@@ -103,8 +110,8 @@ impl Answered {
         for id in &self.blocks {
             assert_eq!(node.run(&format!("block {id}"))["id"], **id, "round {round}");
         }
-        // Together, or a block that arrives in between would move a transaction from one to the other unseen. The
-        // chain is what is on disk; where that is the engine's tip, too, and still is, the pool fits to it.
+        // Both at the same moment, or a block that arrives in between would move a transaction unseen. The chain is the
+        // one on disk; if that is the engine's tip too, and still is, the pool matches it.
         let (mined, pending) = loop {
             let chain = node.chain();
             let pending = ids(&node.run("pending"));

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::assert_whole;
-use crate::harness::{Node, Options, agree, ids, number, text, transactions_of};
+use crate::harness::{Node, NodeOptions, agree, ids, number, text, transactions_of};
 
 /// Blocks of the companion that are shown while the disk stands still: more than enough time for a transaction to get out.
 const BLOCKS: u64 = 10;
@@ -69,12 +69,12 @@ impl Disk {
         std::fs::remove_file(self.file()).expect("it was stopped");
     }
 
-    fn options(&self, peer: &Node) -> Options {
+    fn options(&self, peer: &Node) -> NodeOptions {
         let path = |path: &Path| path.to_str().expect("a plain name").to_owned();
         let environment =
             [("LD_PRELOAD", path(&self.folder.path().join("disk.so"))), ("STALLED_WHILE", path(&self.file()))];
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Options { peers: vec![peer.listen()], environment, ..Options::default() }
+        NodeOptions { peers: vec![peer.listen()], environment, ..NodeOptions::default() }
     }
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
 
     // Alone, it has nothing of it, and the blocks that were shown are gone as well.
     companion.stop();
-    victim.restart_with(Options::default());
+    victim.restart_with(NodeOptions::default());
     assert_eq!(ids(&victim.run("pending")), [] as [String; 0]);
     assert!(victim.height() <= 4, "what was shown was durable: then nothing was tried here");
     assert_whole(&victim, 0);
@@ -128,7 +128,7 @@ pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
 }
 
 /// An own block is announced at once. Its answer waits, as that of each command that changes something.
-pub(crate) fn what_is_answered_is_durable() {
+pub(crate) fn answered_commands_are_durable() {
     let disk = Disk::new();
     let (mut victim, mut companion) = nodes(&disk);
     let answers = ["mine 1", "record something", &format!("tx {} 0.5", companion.address())].map(|line| {
@@ -147,7 +147,7 @@ pub(crate) fn what_is_answered_is_durable() {
     // So that it does not get back from its peer what it has lost.
     companion.stop();
 
-    victim.restart_with(Options::default());
+    victim.restart_with(NodeOptions::default());
     let block = text(&answers[0]["result"]["blocks"][0], "id");
     assert_eq!(victim.run(&format!("block {block}"))["id"], *block);
     assert_whole(&victim, 0);

@@ -1,4 +1,4 @@
-//! Killed while a wallet gets another password.
+//! Kills while a wallet gets another password.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -11,8 +11,8 @@ use quipu::node::wallet::{Password, Wallets};
 
 use super::rounds_and_random;
 
-/// The program is killed while it changes a password, at any moment of its life: the old password opens the wallet or
-/// the new one, and it is the same key.
+/// The program is killed at any moment while it changes a password: the old or the new password opens the wallet, and
+/// it is the same key.
 pub(crate) fn kill_9_while_a_wallet_is_written() {
     let (rounds, mut random) = rounds_and_random();
     let place = tempfile::tempdir().expect("a temporary folder");
@@ -53,11 +53,11 @@ pub(crate) fn kill_9_while_a_wallet_is_written() {
     let [old, new] = passwords;
     finish(wallet(folder, &format!("wallet passwd team --password-file {old} --new-password-file {new}")));
     let left: Vec<_> = fs::read_dir(folder.join("data/wallets")).expect("a folder").collect();
-    assert_eq!(left.len(), 1, "what the kills left behind is gone: {left:?}");
+    assert_eq!(left.len(), 1, "leftovers of the kills are removed: {left:?}");
     eprintln!("crash: {rounds} kills while a password was changed: {changed} after the change");
 }
 
-/// Starts the program with these arguments, between blanks, in this folder.
+/// Starts the program in this folder, with the arguments separated by blanks.
 fn wallet(folder: &Path, line: &str) -> Child {
     let program = std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into());
     let mut command = Command::new(program);

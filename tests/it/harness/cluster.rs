@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use super::{DEADLINE, Node, Options, number, text};
+use super::{DEADLINE, Node, NodeOptions, number, text};
 
 /// Nodes that a test treats as one network.
 #[derive(Debug)]
@@ -12,10 +12,10 @@ pub(crate) struct Cluster(Vec<Node>);
 impl Cluster {
     /// Starts that many nodes, which do not know each other.
     pub(crate) fn start(count: usize) -> Self {
-        Self((0..count).map(|_| Node::start(Options::default())).collect())
+        Self((0..count).map(|_| Node::start(NodeOptions::default())).collect())
     }
 
-    /// Everyone with everyone.
+    /// Connects all pairs.
     pub(crate) fn connect_all(&self) {
         for (at, node) in self.iter().enumerate() {
             for other in &self[at + 1..] {
@@ -24,14 +24,14 @@ impl Cluster {
         }
     }
 
-    /// Everyone with its neighbour.
+    /// Connects each node with the next.
     pub(crate) fn connect_line(&self) {
         for pair in self.windows(2) {
             pair[0].connect(&pair[1]);
         }
     }
 
-    /// Stops all nodes and starts them on their folders again, on new ports, so that they do not find each other.
+    /// Stops all nodes and restarts them on their folders, on new ports, so that they do not find each other.
     pub(crate) fn part(&mut self) {
         for node in self.iter_mut() {
             node.stop();
@@ -41,7 +41,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until all have the same tip, and tells its height.
+    /// Waits until all have the same tip, and returns its height.
     pub(crate) fn agree(&self) -> u64 {
         agree(&self.iter().collect::<Vec<_>>())
     }
@@ -60,7 +60,7 @@ impl DerefMut for Cluster {
     }
 }
 
-/// Waits until all have the same tip, and tells its height.
+/// Waits until all have the same tip, and returns its height.
 pub(crate) fn agree(nodes: &[&Node]) -> u64 {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -69,8 +69,8 @@ pub(crate) fn agree(nodes: &[&Node]) -> u64 {
         if statuses.iter().all(|status| status["tip"] == statuses[0]["tip"]) {
             return number(&statuses[0], "height");
         }
-        // The lowest node's tip will move. Look again after a while all the same: where two tips are equally high, it
-        // is another node's that moves.
+        // The lowest node's tip will move. Look again after a while all the same: if two tips are equally high, another
+        // node's may move.
         let lowest = (0..nodes.len()).min_by_key(|at| number(&statuses[*at], "height")).expect("at least one node");
         if Instant::now() > deadline {
             let tips: Vec<_> = statuses.iter().map(|status| (number(status, "height"), text(status, "tip"))).collect();

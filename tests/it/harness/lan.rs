@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::{Node, Options};
+use super::{Node, NodeOptions};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lan");
 
@@ -18,11 +18,11 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lan");
 pub(crate) enum Ability {
     /// It can.
     Here,
-    /// Not itself, but what it runs inside `scripts/lan shell` can.
+    /// It cannot, but a process inside `scripts/lan shell` can.
     InShell,
-    /// The machine does not let it.
+    /// The machine forbids it.
     Forbidden(String),
-    /// A program is missing that a person could install.
+    /// A program is missing that could be installed.
     Missing(String),
 }
 
@@ -64,22 +64,22 @@ impl Lan {
         Node::start(self.options(machine))
     }
 
-    /// How such a node is started.
-    pub(crate) fn options(&self, machine: usize) -> Options {
-        Options {
+    /// The options of such a node.
+    pub(crate) fn options(&self, machine: usize) -> NodeOptions {
+        NodeOptions {
             listen: vec!["/ip4/0.0.0.0/tcp/0".to_owned()],
             mdns: true,
             namespace: Some(format!("{}-{machine}", self.name)),
-            ..Options::default()
+            ..NodeOptions::default()
         }
     }
 
-    /// Pulls a machine's cable.
+    /// Unplugs a machine.
     pub(crate) fn cut(&self, machine: usize) {
         self.script(&["cut", &machine.to_string()]);
     }
 
-    /// Puts it back.
+    /// Plugs it in again.
     pub(crate) fn heal(&self, machine: usize) {
         self.script(&["heal", &machine.to_string()]);
     }
@@ -102,7 +102,7 @@ impl Lan {
         IpAddr::from([10, 77, 0, machine])
     }
 
-    /// Does something on a machine's network, on a thread of its own that has moved there.
+    /// Runs an action in a machine's network, on a thread of its own that has moved there.
     pub(crate) fn on<T: Send>(&self, machine: usize, act: impl FnOnce() -> T + Send) -> T {
         let path = format!("/run/netns/{}-{machine}", self.name);
         let namespace = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));

@@ -1,4 +1,4 @@
-//! What a node has said so far, filled by one thread for each of its streams.
+//! The output of a node so far, read by one thread for each of its streams.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -10,22 +10,22 @@ use serde_json::Value;
 /// Lines of stderr that are kept; older ones are dropped.
 const STDERR_LINES_MAX: usize = 2000;
 
-/// Everything that a node has said.
+/// The output of a node.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// In the order in which they came.
+    /// The events in the order of arrival.
     pub(super) events: Vec<Value>,
-    /// Answers that nobody has taken yet.
+    /// Answers that were not taken yet.
     pub(super) answers: VecDeque<Value>,
     /// Lines on stdout that are neither.
     pub(super) strays: Vec<String>,
     /// The last lines of stderr.
     pub(super) stderr: VecDeque<String>,
-    /// How many of the two streams are still open.
+    /// The number of the two streams that are still open.
     open: usize,
 }
 
-/// Why waiting ended without what was waited for.
+/// The reason why a wait ended in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waited {
     /// The deadline passed.
@@ -34,7 +34,7 @@ pub(crate) enum Waited {
     Ended,
 }
 
-/// Shared by the threads that read and those that wait.
+/// The output, shared by the threads that read it and those that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     said: Mutex<Said>,
@@ -63,7 +63,7 @@ impl Log {
     fn read(self: &Arc<Self>, stream: impl Read + Send + 'static, take: impl Fn(&mut Said, String) + Send + 'static) {
         let log = Arc::clone(self);
         std::thread::spawn(move || {
-            // A node that is killed may leave half a line: it is passed on as it is.
+            // A killed node may leave half a line, which is kept as it is.
             let mut lines = BufReader::new(stream);
             let mut bytes = Vec::new();
             while lines.read_until(b'\n', &mut bytes).is_ok_and(|length| length > 0) {
@@ -77,12 +77,12 @@ impl Log {
         });
     }
 
-    /// What was said so far. A failed test on another thread does not spoil it.
+    /// The output so far. A failed test on another thread does not spoil it.
     pub(super) fn lock(&self) -> MutexGuard<'_, Said> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `look` finds what it wants in what was said.
+    /// Waits until `look` finds a value in the output.
     pub(super) fn wait<T>(&self, at_most: Duration, mut look: impl FnMut(&mut Said) -> Option<T>) -> Result<T, Waited> {
         let deadline = Instant::now() + at_most;
         let mut said = self.lock();
@@ -107,7 +107,7 @@ impl Log {
         }
     }
 
-    /// The end of what was said, for a person who has to find out what went wrong.
+    /// The end of the output, for a person who investigates a failure.
     pub(super) fn tail(&self) -> String {
         let said = self.lock();
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! One node.
+//! One node as a process.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use tempfile::TempDir;
 use super::log::{Log, Waited};
 use super::{DEADLINE, number, text};
 
-/// How a node is started. The defaults are a node of the network `dev` on a free port of loopback, alone.
+/// The options of a node. By default it is alone on the network `dev`, on a free port of loopback.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
-    /// `--network`.
+pub(crate) struct NodeOptions {
+    /// The value of `--network`.
     pub(crate) network: String,
-    /// `--listen`, each.
+    /// The values of `--listen`.
     pub(crate) listen: Vec<String>,
-    /// `--peer`, each.
+    /// The values of `--peer`.
     pub(crate) peers: Vec<String>,
     /// Whether to look for peers on the LAN. Only inside a [`super::Lan`].
     pub(crate) mdns: bool,
@@ -28,15 +28,15 @@ pub(crate) struct Options {
     pub(crate) http: bool,
     /// The network namespace to run in.
     pub(crate) namespace: Option<String>,
-    /// Where files go that commands name without a folder; `None`: where the tests run.
+    /// The folder for files that commands name without one; `None`: the folder in which the tests run.
     pub(crate) directory: Option<PathBuf>,
-    /// Variables of the environment, beside those of the tests.
+        /// Variables of the environment, beside those of the tests.
     pub(crate) environment: Vec<(String, String)>,
-    /// Anything else.
+    /// Further arguments.
     pub(crate) arguments: Vec<String>,
 }
 
-impl Default for Options {
+impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             network: "dev".to_owned(),
@@ -52,7 +52,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl NodeOptions {
     fn command(&self, folder: &Path) -> Command {
         let mut command = quipu(self.namespace.as_deref());
         if let Some(directory) = &self.directory {
@@ -79,9 +79,9 @@ impl Options {
     }
 }
 
-/// The program, in a network namespace or in ours, with none of a person's own options.
+/// The program, in a network namespace or in ours, without a person's own options.
 pub(crate) fn quipu(namespace: Option<&str>) -> Command {
-    // Another build than the one beside the tests, if somebody wants to test that.
+    // `QUIPU_BIN` names another build than the one beside the tests.
     let program = std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into());
     let mut command = match namespace {
         None => Command::new(program),
@@ -91,7 +91,7 @@ pub(crate) fn quipu(namespace: Option<&str>) -> Command {
             command
         }
     };
-    // It takes options from the environment too: a person's own must not reach it.
+    // The program takes options from the environment too: a person's own must not reach it.
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("QUIPU_") {
             command.env_remove(variable);
@@ -102,28 +102,25 @@ pub(crate) fn quipu(namespace: Option<&str>) -> Command {
 
 /// A node that ended instead of becoming ready.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    /// How it ended.
+pub(crate) struct StartFailure {
     pub(crate) status: ExitStatus,
-    /// All of stdout.
     pub(crate) stdout: Vec<String>,
-    /// All of stderr.
     pub(crate) stderr: Vec<String>,
 }
 
-/// An answer that says no.
+/// An answer that refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// The stable word.
+pub(crate) struct CommandRefusal {
+    /// The stable code.
     pub(crate) code: String,
-    /// For people.
+    /// The message for people.
     pub(crate) message: String,
 }
 
-/// A running node. Killed when it is dropped.
+/// A running node, which is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Node {
-    options: Options,
+    options: NodeOptions,
     folder: PathBuf,
     /// Removed with the last node that uses it.
     owner: Option<Arc<TempDir>>,
@@ -136,7 +133,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts a node in a new folder and waits until it is ready.
-    pub(crate) fn start(options: Options) -> Self {
+    pub(crate) fn start(options: NodeOptions) -> Self {
         let owner = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let mut node = Self::start_in(&owner.path().join("data"), options);
         node.owner = Some(owner);
@@ -145,11 +142,11 @@ impl Node {
 
     /// Starts a node with the default options.
     pub(crate) fn new() -> Self {
-        Self::start(Options::default())
+        Self::start(NodeOptions::default())
     }
 
     /// Starts a node in a folder that is not removed afterwards, and waits until it is ready.
-    pub(crate) fn start_in(folder: &Path, options: Options) -> Self {
+    pub(crate) fn start_in(folder: &Path, options: NodeOptions) -> Self {
         match Self::try_start_in(folder, options) {
             Ok(node) => node,
             Err(failure) => panic!("the node did not start: {failure:#?}"),
@@ -157,7 +154,7 @@ impl Node {
     }
 
     /// Like [`Node::start_in`], for nodes that may refuse to start.
-    pub(crate) fn try_start_in(folder: &Path, options: Options) -> Result<Self, Failure> {
+    pub(crate) fn try_start_in(folder: &Path, options: NodeOptions) -> Result<Self, StartFailure> {
         let mut command = options.command(folder);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let log = Log::follow(child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
@@ -175,12 +172,12 @@ impl Node {
                 let said = node.log.lock();
                 let values = said.events.iter().chain(&said.answers).map(Value::to_string);
                 let stdout = values.chain(said.strays.iter().cloned()).collect();
-                Err(Failure { status, stdout, stderr: said.stderr.iter().cloned().collect() })
+                Err(StartFailure { status, stdout, stderr: said.stderr.iter().cloned().collect() })
             }
         }
     }
 
-    /// Asks and returns the whole answer, or `None` if the node is gone.
+    /// Gives a command and returns the whole answer, or `None` if the node is gone.
     pub(crate) fn ask(&self, line: &str, at_most: Duration) -> Option<Value> {
         match self.try_ask(line, at_most) {
             Ok(answer) => Some(answer),
@@ -189,7 +186,7 @@ impl Node {
         }
     }
 
-    /// Like [`Node::ask`], for those who have their own words for a node that does not answer.
+    /// Like [`Node::ask`], for callers with their own message about a node that does not answer.
     pub(crate) fn try_ask(&self, line: &str, at_most: Duration) -> Result<Value, Waited> {
         let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = stdin.as_mut().expect("the input is still open");
@@ -199,7 +196,7 @@ impl Node {
         self.log.wait(at_most, |said| said.answers.pop_front())
     }
 
-    /// Writes all lines at once, and gives their answers, fewer if the node ends meanwhile.
+    /// Writes all lines at once, and returns their answers, fewer if the node ends meanwhile.
     pub(crate) fn ask_all(&self, lines: &[String], at_most: Duration) -> Vec<Value> {
         let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = stdin.as_mut().expect("the input is still open");
@@ -214,18 +211,18 @@ impl Node {
     }
 
     /// Runs a command that may be refused.
-    pub(crate) fn try_run(&self, line: &str) -> Result<Value, Refusal> {
+    pub(crate) fn try_run(&self, line: &str) -> Result<Value, CommandRefusal> {
         self.try_run_within(line, DEADLINE)
     }
 
-    fn try_run_within(&self, line: &str, at_most: Duration) -> Result<Value, Refusal> {
+    fn try_run_within(&self, line: &str, at_most: Duration) -> Result<Value, CommandRefusal> {
         let Some(mut answer) = self.ask(line, at_most) else { self.fail(&format!("the node ended during `{line}`")) };
         if answer["ok"] == true {
             assert_eq!(answer["command"].as_str(), line.split_whitespace().next(), "the answer to another command");
             return Ok(answer["result"].take());
         }
         let error = &answer["error"];
-        Err(Refusal { code: text(error, "code"), message: text(error, "message") })
+        Err(CommandRefusal { code: text(error, "code"), message: text(error, "message") })
     }
 
     /// Runs a command that must succeed.
@@ -262,7 +259,7 @@ impl Node {
         self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// How many events there were so far: a place to wait from.
+    /// The number of events so far, to wait from.
     pub(crate) fn mark(&self) -> usize {
         self.log.lock().events.len()
     }
@@ -277,7 +274,7 @@ impl Node {
         self.wait_event_since(0, name, test)
     }
 
-    /// The same for what may take long.
+    /// The same, with a longer deadline.
     pub(crate) fn wait_event_within(&self, name: &str, at_most: Duration, test: impl Fn(&Value) -> bool) -> Value {
         self.find_event(0, name, at_most, test)
     }
@@ -288,7 +285,7 @@ impl Node {
     }
 
     fn find_event(&self, mark: usize, name: &str, at_most: Duration, test: impl Fn(&Value) -> bool) -> Value {
-        // Each event is looked at once, or a chain of many thousand tips would take its square.
+        // Each event is looked at once, or a chain of many thousand tips would take quadratic time.
         let mut next = mark;
         let found = self.log.wait(at_most, |said| {
             let new = &said.events[next..];
@@ -304,25 +301,25 @@ impl Node {
         }
     }
 
-    /// Waits a little for a new tip. For those who must look at several nodes in turn.
+    /// Waits a little for a new tip. For callers that look at several nodes in turn.
     pub(super) fn glance_for_tip(&self, mark: usize, at_most: Duration) {
         let is_tip = |event: &Value| event["event"] == "tip";
         let _ = self.log.wait(at_most, |said| said.events[mark..].iter().any(is_tip).then_some(()));
     }
 
-    /// Waits a little for any news. For those who must look at several nodes in turn.
+    /// Waits a little for any news. For callers that look at several nodes in turn.
     pub(crate) fn glance(&self, mark: usize, at_most: Duration) {
         let _ = self.log.wait(at_most, |said| (said.events.len() > mark).then_some(()));
     }
 
-    /// Whether that peer is connected, by the last that was said of it.
+    /// Whether that peer is connected, by the last event about it.
     pub(crate) fn is_connected(&self, peer_id: &str) -> bool {
         let said = self.log.lock();
         let names = said.events.iter().rev().filter(|event| event["peer_id"] == peer_id).map(|event| &event["event"]);
         names.filter_map(Value::as_str).find(|name| name.starts_with("peer_")) == Some("peer_connected")
     }
 
-    /// The end of what it said, for a person.
+    /// The end of its output, for people.
     pub(crate) fn tail(&self) -> String {
         self.log.tail()
     }
@@ -347,20 +344,20 @@ impl Node {
         other.wait_connected(&self.peer_id());
     }
 
-    /// SIGKILL. What is left is the folder.
+    /// Kills the node with SIGKILL. Only the folder remains.
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.child.wait().expect("our own child");
     }
 
-    /// SIGTERM, and a clean end.
+    /// Ends the node in order, by SIGTERM.
     pub(crate) fn stop(&mut self) {
         self.signal(Signal::TERM);
         let status = self.wait_exit();
         assert!(status.success(), "SIGTERM is a normal end, not {status}\n{}", self.log.tail());
     }
 
-    /// The most memory that it has ever had resident, in bytes (`VmHWM` of proc(5)).
+    /// The peak of its resident memory, in bytes (`VmHWM` of proc(5)).
     pub(crate) fn memory_peak_bytes(&self) -> u64 {
         let file = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -380,26 +377,26 @@ impl Node {
         self.try_wait_exit(DEADLINE).unwrap_or_else(|| self.fail("the node does not end"))
     }
 
-    /// How the process ended; `None` if it has not by then.
+    /// The exit status; `None` if it has not ended by then.
     pub(crate) fn try_wait_exit(&mut self, at_most: Duration) -> Option<ExitStatus> {
         let ended = self.log.wait_end(at_most).is_ok();
         ended.then(|| self.child.wait().expect("our own child"))
     }
 
-    /// Starts again in the same folder, after [`Node::kill`] or [`Node::stop`].
+    /// Restarts in the same folder, after [`Node::kill`] or [`Node::stop`].
     pub(crate) fn restart(&mut self) {
         let options = self.options.clone();
         self.restart_with(options);
     }
 
     /// The same with other options.
-    pub(crate) fn restart_with(&mut self, options: Options) {
+    pub(crate) fn restart_with(&mut self, options: NodeOptions) {
         let owner = self.owner.take();
         *self = Self::start_in(&self.folder.clone(), options);
         self.owner = owner;
     }
 
-    /// The folder that it keeps its data in.
+    /// Its data folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -409,28 +406,28 @@ impl Node {
         &self.ready
     }
 
-    /// Who it is to peers.
+    /// Its peer id.
     pub(crate) fn peer_id(&self) -> String {
         text(&self.ready, "peer_id")
     }
 
-    /// Its account.
+    /// The address of its account.
     pub(crate) fn address(&self) -> String {
         text(&self.ready, "address")
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub(crate) fn listen(&self) -> String {
         let address = self.ready["listen"][0].as_str();
         address.unwrap_or_else(|| self.fail("it does not say where it listens")).to_owned()
     }
 
-    /// Its best block's height.
+    /// The height of its best block.
     pub(crate) fn height(&self) -> u64 {
         number(&self.run("status"), "height")
     }
 
-    /// Its best block's id.
+    /// The id of its best block.
     pub(crate) fn tip(&self) -> String {
         text(&self.run("status"), "tip")
     }
@@ -450,7 +447,7 @@ impl Node {
         super::transactions_of(&self.chain())
     }
 
-    /// What it wrote to stderr so far.
+    /// Its lines on stderr so far.
     pub(crate) fn stderr(&self) -> Vec<String> {
         self.log.lock().stderr.iter().cloned().collect()
     }
@@ -460,7 +457,7 @@ impl Node {
         self.log.lock().strays.clone()
     }
 
-    /// Fails the test and shows what the node said last.
+    /// Fails the test and shows the node's last output.
     pub(crate) fn fail(&self, why: &str) -> ! {
         panic!("{why}\nnode in {}:\n{}", self.folder.display(), self.log.tail())
     }

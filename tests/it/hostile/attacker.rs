@@ -1,7 +1,7 @@
-//! A peer that speaks libp2p well and says whatever a test wants it to say.
+//! A peer that speaks libp2p well and sends whatever a test wants.
 //!
-//! It shares the types and the encoding with the node, and nothing of its behaviour. It never listens. What a node holds
-//! against it, it holds against its identity and its address; both are new each time, unless a test wants them to be the same.
+//! It shares the types and the encoding with the node, and nothing of its behaviour. It never listens. A node holds
+//! faults against an identity and an address; both are new each time, unless a test wants them to be the same.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -29,42 +29,42 @@ use crate::harness::{DEADLINE, Node};
 /// Answers to requests, as raw frames. `None` leaves the asker waiting.
 pub(crate) type Answers = Box<dyn FnMut(Request) -> Option<Vec<u8>> + Send>;
 
-/// The network that the tests' nodes are on.
+/// The network of the tests' nodes.
 pub(crate) fn network() -> Network {
     Network::new(Parameters::dev()).expect("a preset is valid")
 }
 
 /// A connected attacker. Its connections end when it is dropped.
 pub(crate) struct Attacker {
-    orders: UnboundedSender<Order>,
+    orders: UnboundedSender<AttackerOrder>,
     closed: mpsc::Receiver<()>,
     answered: Arc<AtomicU64>,
     _runtime: tokio::runtime::Runtime,
 }
 
-enum Order {
+enum AttackerOrder {
     Publish { kind: &'static str, bytes: Vec<u8> },
     Ask { frame: Vec<u8> },
     Resubscribe,
     Tell(tokio::sync::oneshot::Sender<()>),
 }
 
-/// How long an attacker waits before each byte that it reads of answers, and that it writes of requests and answers.
+/// The pause before each byte of an answer that an attacker reads, and of a request or answer that it writes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Pace {
+pub(crate) struct ByteDelays {
     pub(crate) read: Option<Duration>,
     pub(crate) write: Option<Duration>,
 }
 
 impl Attacker {
-    /// Connects to a node and waits until what it publishes would arrive there.
+    /// Connects to a node and waits until its publications would arrive there.
     pub(crate) fn connect(node: &Node, answers: Answers) -> Self {
-        Self::connect_as(node, &Keypair::generate_ed25519(), Pace::default(), answers)
+        Self::connect_as(node, &Keypair::generate_ed25519(), ByteDelays::default(), answers)
             .unwrap_or_else(|| node.fail("an attacker could not connect"))
     }
 
-    /// The same with this identity and at this pace. `None` if the node does not want it.
-    pub(crate) fn connect_as(node: &Node, keypair: &Keypair, pace: Pace, answers: Answers) -> Option<Self> {
+    /// The same with this identity and at this pace. `None` if the node refuses.
+    pub(crate) fn connect_as(node: &Node, keypair: &Keypair, pace: ByteDelays, answers: Answers) -> Option<Self> {
         Self::connect_from(node, new_address(), keypair, pace, answers)
     }
 
@@ -73,7 +73,7 @@ impl Attacker {
         node: &Node,
         from: Ipv4Addr,
         keypair: &Keypair,
-        pace: Pace,
+        pace: ByteDelays,
         answers: Answers,
     ) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -83,7 +83,8 @@ impl Attacker {
         let (ready, is_ready) = mpsc::channel();
         let (close, closed) = mpsc::channel();
         let answered = Arc::new(AtomicU64::new(0));
-        let task = Task { answers, ready: Some(ready), close, answered: Arc::clone(&answered), held: Vec::new() };
+        let task =
+            AttackerTask { answers, ready: Some(ready), close, answered: Arc::clone(&answered), held: Vec::new() };
         runtime.spawn(task.run(swarm(from, keypair.clone(), pace, &runtime), address, receiver));
         match is_ready.recv_timeout(DEADLINE) {
             Ok(()) => Some(Self { orders, closed, answered, _runtime: runtime }),
@@ -94,26 +95,26 @@ impl Attacker {
 
     /// Leaves the topics and joins them again.
     pub(crate) fn resubscribe(&self) {
-        let _ = self.orders.send(Order::Resubscribe);
+        let _ = self.orders.send(AttackerOrder::Resubscribe);
     }
 
-    /// Spreads any bytes on the topic of `blocks` or `transactions`.
+    /// Publishes any bytes on the topic of `blocks` or `transactions`.
     pub(crate) fn publish(&self, kind: &'static str, bytes: Vec<u8>) {
-        // A task that has ended was closed by the node; the tests ask for that elsewhere.
-        let _ = self.orders.send(Order::Publish { kind, bytes });
+        // If the task has ended, the node closed the connection; the tests check that elsewhere.
+        let _ = self.orders.send(AttackerOrder::Publish { kind, bytes });
     }
 
-    /// Asks with any bytes as the request.
+    /// Sends any bytes as a request.
     pub(crate) fn ask(&self, frame: Vec<u8>) {
-        let _ = self.orders.send(Order::Ask { frame });
+        let _ = self.orders.send(AttackerOrder::Ask { frame });
     }
 
-    /// How many of its requests got an answer.
+    /// The number of its answered requests.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many of its requests got an answer.
+    /// Waits until that many of its requests were answered.
     pub(crate) fn wait_answered(&self, node: &Node, count: u64) {
         let deadline = Instant::now() + DEADLINE;
         while self.answered() < count {
@@ -128,7 +129,7 @@ impl Attacker {
     pub(crate) fn wait_sent(&self, node: &Node) {
         let deadline = Instant::now() + DEADLINE;
         let (tell, mut told) = tokio::sync::oneshot::channel();
-        let _ = self.orders.send(Order::Tell(tell));
+        let _ = self.orders.send(AttackerOrder::Tell(tell));
         while matches!(told.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Empty)) {
             if Instant::now() > deadline {
                 node.fail("an attacker is held up");
@@ -158,7 +159,7 @@ struct Behaviour {
     ping: ping::Behaviour,
 }
 
-fn behaviour(keypair: &Keypair, pace: Pace) -> Behaviour {
+fn behaviour(keypair: &Keypair, pace: ByteDelays) -> Behaviour {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .max_transmit_size(8 << 20)
@@ -181,7 +182,7 @@ fn behaviour(keypair: &Keypair, pace: Pace) -> Behaviour {
     }
 }
 
-fn swarm(from: Ipv4Addr, keypair: Keypair, pace: Pace, runtime: &tokio::runtime::Runtime) -> Swarm<Behaviour> {
+fn swarm(from: Ipv4Addr, keypair: Keypair, pace: ByteDelays, runtime: &tokio::runtime::Runtime) -> Swarm<Behaviour> {
     let _inside = runtime.enter();
     SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
@@ -193,7 +194,7 @@ fn swarm(from: Ipv4Addr, keypair: Keypair, pace: Pace, runtime: &tokio::runtime:
         .build()
 }
 
-struct Task {
+struct AttackerTask {
     answers: Answers,
     ready: Option<mpsc::Sender<()>>,
     close: mpsc::Sender<()>,
@@ -202,8 +203,13 @@ struct Task {
     held: Vec<request_response::ResponseChannel<Vec<u8>>>,
 }
 
-impl Task {
-    async fn run(mut self, mut swarm: Swarm<Behaviour>, address: Multiaddr, mut orders: UnboundedReceiver<Order>) {
+impl AttackerTask {
+    async fn run(
+        mut self,
+        mut swarm: Swarm<Behaviour>,
+        address: Multiaddr,
+        mut orders: UnboundedReceiver<AttackerOrder>,
+    ) {
         for kind in ["blocks", "transactions"] {
             swarm.behaviour_mut().gossipsub.subscribe(&IdentTopic::new(topic(&network(), kind))).expect("allowed");
         }
@@ -242,7 +248,7 @@ impl Task {
             }
             BehaviourEvent::Sync(request_response::Event::Message { message, .. }) => match message {
                 request_response::Message::Request { request, channel, .. } => {
-                    // The node's own requests always decode; if not, there is nothing to say.
+                    // The node's own requests always decode; otherwise there is nothing to answer.
                     let answer = decode(&request, REQUEST_BYTES_MAX).ok().and_then(|request| (self.answers)(request));
                     match answer {
                         Some(frame) => {
@@ -260,20 +266,20 @@ impl Task {
     }
 }
 
-fn carry_out(order: Order, victim: PeerId, behaviour: &mut Behaviour) {
+fn carry_out(order: AttackerOrder, victim: PeerId, behaviour: &mut Behaviour) {
     match order {
-        Order::Publish { kind, bytes } => {
+        AttackerOrder::Publish { kind, bytes } => {
             if let Err(error) = behaviour.gossipsub.publish(IdentTopic::new(topic(&network(), kind)), bytes) {
                 eprintln!("an attacker's message was not published: {error}");
             }
         }
-        Order::Ask { frame } => {
+        AttackerOrder::Ask { frame } => {
             behaviour.sync.send_request(&victim, frame);
         }
-        Order::Tell(tell) => {
+        AttackerOrder::Tell(tell) => {
             let _ = tell.send(());
         }
-        Order::Resubscribe => {
+        AttackerOrder::Resubscribe => {
             for kind in ["blocks", "transactions"] {
                 let topic = IdentTopic::new(topic(&network(), kind));
                 behaviour.gossipsub.unsubscribe(&topic);
@@ -285,7 +291,7 @@ fn carry_out(order: Order, victim: PeerId, behaviour: &mut Behaviour) {
 
 /// The frames of the sync protocol, a little-endian `u32` length and that many bytes, without looking inside.
 #[derive(Debug, Clone)]
-struct RawCodec(Pace);
+struct RawCodec(ByteDelays);
 
 impl request_response::Codec for RawCodec {
     type Protocol = StreamProtocol;

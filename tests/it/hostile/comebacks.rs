@@ -1,32 +1,32 @@
-//! Attackers who were cut off and come back: as themselves, and under new names.
+//! Attackers that were cut off and come back: as themselves, and under new names.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use libp2p::identity::Keypair;
 
-use super::attacker::{Attacker, Pace};
+use super::attacker::{Attacker, ByteDelays};
 use super::honest_answers;
 use super::siege::Siege;
-use crate::harness::{Node, Options, agree};
+use crate::harness::{Node, NodeOptions, agree};
 
-/// How often they come back.
+/// The number of attempts to come back.
 const COMEBACKS: usize = 30;
-/// How long strangers wait after the first fault of their address; it doubles with each further one.
+/// The wait of strangers after the first fault of their address; it doubles with each further one.
 const WAIT_MIN: Duration = Duration::from_secs(10);
 
-/// Calls the node, and offends if it is let in. Whether it was.
+/// Connects to the node, and commits a fault if it is let in. Returns whether it was.
 fn attack(node: &Node, from: Ipv4Addr, keypair: &Keypair) -> bool {
-    let attacker = Attacker::connect_from(node, from, keypair, Pace::default(), honest_answers());
+    let attacker = Attacker::connect_from(node, from, keypair, ByteDelays::default(), honest_answers());
     attacker.is_some_and(|attacker| {
-        // A message that it has seen before, the node does not look at.
+        // The node ignores messages that it has seen before, so each is different.
         attacker.publish("blocks", keypair.public().to_peer_id().to_bytes());
         attacker.wait_closed(node);
         true
     })
 }
 
-/// Who was cut off for a fault is not let in again, however often it tries and from wherever.
+/// An identity that was cut off for a fault is not let in again, however often it tries and from whatever address.
 pub(crate) fn the_same_identity_stays_out() {
     let siege = Siege::begin();
     let keypair = Keypair::generate_ed25519();
@@ -37,8 +37,8 @@ pub(crate) fn the_same_identity_stays_out() {
     });
 }
 
-/// A new key for each attempt does not help: the address is on probation. A peer on the same address that has proved itself
-/// stays and comes back, a newcomer gets in after the wait, and strangers from elsewhere do not wait.
+/// A new key for each attempt does not help: the address is on probation. A proven peer on the same address stays and
+/// comes back, a newcomer gets in after the wait, and strangers from other addresses do not wait.
 pub(crate) fn new_names_from_one_address_stay_out() {
     let mut siege = Siege::begin();
     siege.honest_peer_proves_itself();
@@ -58,7 +58,7 @@ pub(crate) fn new_names_from_one_address_stay_out() {
     assert!(come(Ipv4Addr::new(127, 3, 0, 1)), "another address is another matter");
 
     siege.honest_peer_comes_back();
-    let newcomer = Node::start(Options { peers: vec![siege.node.listen()], ..Options::default() });
+    let newcomer = Node::start(NodeOptions { peers: vec![siege.node.listen()], ..NodeOptions::default() });
     newcomer.wait_connected(&siege.node.peer_id());
     agree(&[&newcomer, &siege.node]);
 }

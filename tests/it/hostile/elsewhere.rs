@@ -1,4 +1,4 @@
-//! TCP connections that come from an address of one's choice, as if from another machine. Linux owns all of 127.0.0.0/8.
+//! TCP connections from a chosen address, as if from another machine. Linux owns all of 127.0.0.0/8.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,14 +16,14 @@ use libp2p::tcp::tokio::TcpStream;
 use libp2p::{Multiaddr, PeerId, noise, yamux};
 use tokio::net::TcpSocket;
 
-/// An address that nobody has called from before.
+/// An address that was not used before.
 pub(crate) fn new_address() -> Ipv4Addr {
     static LAST: AtomicU16 = AtomicU16::new(0);
     let [high, low] = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).to_be_bytes();
     Ipv4Addr::new(127, 1, high, low)
 }
 
-/// Dials from this address, and speaks what every node speaks.
+/// A transport that dials from this address, with the handshakes of every node.
 pub(crate) fn transport(from: Ipv4Addr, keypair: &Keypair) -> Boxed<(PeerId, StreamMuxerBox)> {
     CallFrom(from)
         .upgrade(upgrade::Version::V1Lazy)
@@ -33,7 +33,7 @@ pub(crate) fn transport(from: Ipv4Addr, keypair: &Keypair) -> Boxed<(PeerId, Str
         .boxed()
 }
 
-/// Never listens.
+/// A transport that only dials.
 struct CallFrom(Ipv4Addr);
 
 impl Transport for CallFrom {

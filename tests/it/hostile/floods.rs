@@ -17,8 +17,8 @@ use crate::harness::{DEADLINE, Node, number};
 
 /// Requests at once: as many as a connection takes.
 const REQUESTS_PER_WAVE: usize = 32;
-/// And again after so long, until the node has had enough.
-const WAVE_TIME: Duration = Duration::from_millis(20);
+/// The interval between waves, until the node has had enough.
+const WAVE_INTERVAL: Duration = Duration::from_millis(20);
 const WAVES_MAX: usize = 2000;
 /// Transactions, of 4 KB each: more than one peer may have in the pool.
 const TRANSACTIONS: u64 = 8_000;
@@ -26,10 +26,10 @@ const TRANSACTIONS: u64 = 8_000;
 const ORPHANS: u8 = 150;
 /// Control messages of each kind.
 const CONTROLS: usize = 5000;
-/// How long a flood of control messages may last. The node hangs up on who does not introduce itself.
-const CONTROL_TIME: Duration = Duration::from_secs(5);
+/// The longest flood of control messages. The node hangs up on peers that do not identify themselves.
+const CONTROL_SPAN_MAX: Duration = Duration::from_secs(5);
 
-/// Each kind of request, the most expensive form of each.
+/// Each kind of request, in its most expensive form.
 pub(crate) fn of_each_request() {
     let siege = Siege::begin();
     let ids = || vec![network().genesis_id(); REQUEST_IDS_MAX];
@@ -48,10 +48,10 @@ pub(crate) fn of_each_request() {
         siege.during(&format!("a flood of requests for {kind}"), || {
             let attacker = Attacker::connect(&siege.node, honest_answers());
             let frame = encode(&request);
-            // Beyond its budget each is a fault, and a hundred faults are too many.
+            // Beyond its budget each request is a fault, and a hundred faults are too many.
             for wave in 0.. {
                 (0..REQUESTS_PER_WAVE).for_each(|_| attacker.ask(frame.clone()));
-                if attacker.is_closed_within(WAVE_TIME) {
+                if attacker.is_closed_within(WAVE_INTERVAL) {
                     break;
                 }
                 assert!(wave < WAVES_MAX, "{kind}: it is still connected, with {} answers", attacker.answered());
@@ -60,7 +60,7 @@ pub(crate) fn of_each_request() {
     }
 }
 
-/// Transactions that nobody pays for, each of another account, and blocks whose parents nobody has.
+/// Transactions without fees, each of another account, and blocks with unknown parents.
 pub(crate) fn of_each_gossip() {
     let siege = Siege::begin();
     siege.during("a flood of transactions", || {
@@ -69,7 +69,7 @@ pub(crate) fn of_each_gossip() {
             attacker.publish("transactions", encode(&bundle));
         }
         attacker.wait_sent(&siege.node);
-        // What was sent is under way for a while, and is lost with the connection.
+        // Messages are under way for a while, and are lost with the connection.
         let deadline = Instant::now() + DEADLINE;
         while taken(&siege.node) < TRANSACTIONS / 2 {
             assert!(Instant::now() < deadline, "the flood never came: {} transactions", taken(&siege.node));
@@ -89,12 +89,12 @@ pub(crate) fn of_each_gossip() {
     });
 }
 
-/// How many transactions a node has, in its pool and in blocks.
+/// The number of transactions that a node has, in its pool and in blocks.
 fn taken(node: &Node) -> u64 {
     number(&node.run("status"), "pending") + node.mined_ids().len() as u64
 }
 
-/// Subscriptions and what else gossipsub sends to itself, and pings.
+/// Subscriptions and gossipsub's other control messages, and pings.
 pub(crate) fn of_control_messages() {
     let siege = Siege::begin();
     siege.during("topics left and joined again and again", || {
@@ -132,12 +132,12 @@ pub(crate) fn of_control_messages() {
     }
 }
 
-/// So many messages on one raw stream of a protocol, or as many as the node lets through.
+/// Sends that many messages on one raw stream of a protocol, or as many as the node accepts.
 fn flood(siege: &Siege, kind: &str, protocol: &str, message: impl Fn(usize) -> Vec<u8> + Sync) {
     let address = siege.address();
     siege.during(&format!("a flood of {kind}"), || {
         let sent = AtomicUsize::new(0);
-        let _ = run_for(CONTROL_TIME, async {
+        let _ = run_for(CONTROL_SPAN_MAX, async {
             let (opened, connection) = streams(address, 1).await?;
             let speak = Box::pin(async {
                 for mut stream in opened {

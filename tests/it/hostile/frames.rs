@@ -19,10 +19,10 @@ use super::siege::Siege;
 use super::{honest_answers, promise};
 use crate::harness::{Node, agree};
 
-/// How long a connection of noise may last before the attacker turns to the next. The node ends most of them at once.
-const NOISE_TIME: Duration = Duration::from_millis(80);
+/// The longest connection of noise before the attacker turns to the next. The node ends most of them at once.
+const NOISE_TIMEOUT: Duration = Duration::from_millis(80);
 
-/// Bytes that look like nothing, the same for the same seed.
+/// Random bytes, the same for the same seed.
 fn noise(length: usize, seed: usize) -> Vec<u8> {
     (0..length).map(|at| (at.wrapping_mul(2_654_435_761).wrapping_add(seed * 97) >> 7) as u8).collect()
 }
@@ -36,24 +36,24 @@ pub(crate) fn noise_at_every_layer() {
     siege.during("noise at every layer", || {
         for (seed, length) in [1, 7, 60, 5000, 300_000].into_iter().enumerate() {
             let garbage = noise(length, seed);
-            let _ = run_for(NOISE_TIME, async {
+            let _ = run_for(NOISE_TIMEOUT, async {
                 let mut socket = raw::open(address).await?;
                 socket.write_all(&garbage).await?;
                 futures::future::pending::<std::io::Result<()>>().await
             });
-            let _ = run_for(NOISE_TIME, async {
+            let _ = run_for(NOISE_TIMEOUT, async {
                 let mut socket = raw::open(address).await?;
                 select(&mut socket, "/noise").await?;
                 socket.write_all(&garbage).await?;
                 futures::future::pending::<std::io::Result<()>>().await
             });
-            let _ = run_for(NOISE_TIME, async {
+            let _ = run_for(NOISE_TIMEOUT, async {
                 let mut socket = secure(address).await?;
                 socket.write_all(&garbage).await?;
                 socket.flush().await?;
                 futures::future::pending::<std::io::Result<()>>().await
             });
-            let _ = run_for(NOISE_TIME, async {
+            let _ = run_for(NOISE_TIMEOUT, async {
                 let mut socket = secure(address).await?;
                 select(&mut socket, "/yamux/1.0.0").await?;
                 socket.write_all(&garbage).await?;
@@ -61,7 +61,7 @@ pub(crate) fn noise_at_every_layer() {
                 futures::future::pending::<std::io::Result<()>>().await
             });
             for protocol in ["/meshsub/1.1.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", &sync] {
-                let _ = run_for(NOISE_TIME, async {
+                let _ = run_for(NOISE_TIMEOUT, async {
                     let (opened, connection) = streams(address, 3).await?;
                     let speak = Box::pin(async {
                         for mut stream in opened {
@@ -82,8 +82,8 @@ pub(crate) fn noise_at_every_layer() {
     assert_eq!(reached.into_inner().expect("one thread").len(), 5, "each protocol was spoken");
 }
 
-/// Requests, responses and gossip of the longest length and of one byte more. What can be read is answered; what can't
-/// costs the connection.
+/// Requests, responses and gossip of the longest length and of one byte more. Readable ones are answered; unreadable
+/// ones cost the connection.
 pub(crate) fn frames_at_and_over_their_limits() {
     let siege = Siege::begin();
     siege.during("requests and gossip at and over their limits", || {

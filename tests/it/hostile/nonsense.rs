@@ -1,4 +1,4 @@
-//! Frames that are well formed and mean nothing: extremes in every field, ids that nobody has, lists of the same thing.
+//! Well formed but meaningless frames: extremes in every field, unknown ids, lists of the same thing.
 
 use libp2p::identity::Keypair;
 use quipu::protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
@@ -10,22 +10,22 @@ use quipu::protocol::{
     TransactionId, UnixMillis, Work,
 };
 
-use super::attacker::{Answers, Attacker, Pace, network};
+use super::attacker::{Answers, Attacker, ByteDelays, network};
 use super::siege::Siege;
 use super::{honest_answers, promise, record_of};
 use crate::harness::number;
 
-/// What becomes of the sender.
+/// The outcome for the sender.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// It breaks a rule that everybody can judge.
+    /// It breaks a rule that every node can judge.
     CutOff,
-    /// It may be believed by somebody who is on another chain.
+    /// A node on another chain might believe it.
     Stays,
 }
 
-/// Who tells of itself what can't be.
-pub(crate) fn statuses_that_mean_nothing() {
+/// Impossible claims in statuses.
+pub(crate) fn meaningless_statuses() {
     let siege = Siege::begin();
     let extreme = || Status {
         tip: BlockId([0xff; 32]),
@@ -52,15 +52,15 @@ pub(crate) fn statuses_that_mean_nothing() {
             let attacker = Attacker::connect(&siege.node, answers);
             attacker.ask(encode(&Request::Status(status.clone())));
             attacker.wait_answered(&siege.node, 1);
-            // What people see of it.
+            // The text that people see of it.
             let shown = siege.node.run("peers").to_string();
             assert!(!shown.contains("\\u001b") && !shown.contains('\x07'), "{name}: {shown}");
         }
     });
 }
 
-/// Questions to which there is no answer get an empty one, or none.
-pub(crate) fn requests_that_mean_nothing() {
+/// Questions without an answer get an empty one, or none.
+pub(crate) fn meaningless_requests() {
     let siege = Siege::begin();
     let tip: BlockId = siege.node.tip().parse().expect("an id");
     let unknown = |count: usize| (0..count).map(|number| BlockId([number as u8; 32])).collect::<Vec<_>>();
@@ -84,14 +84,14 @@ pub(crate) fn requests_that_mean_nothing() {
     });
 }
 
-/// Gossip that decodes, and that no node could have believed or taken.
-pub(crate) fn gossip_that_means_nothing() {
+/// Decodable gossip that no node could have accepted.
+pub(crate) fn meaningless_gossip() {
     let siege = Siege::begin();
     let cases = [transactions(), blocks()].concat();
     siege.during("gossip that means nothing", || {
         for (name, kind, bytes, end) in &cases {
             let keypair = Keypair::generate_ed25519();
-            let attacker = Attacker::connect_as(&siege.node, &keypair, Pace::default(), honest_answers());
+            let attacker = Attacker::connect_as(&siege.node, &keypair, ByteDelays::default(), honest_answers());
             let attacker = attacker.unwrap_or_else(|| siege.node.fail(&format!("{name}: it was not let in")));
             attacker.publish(kind, bytes.clone());
             match end {
@@ -184,7 +184,7 @@ fn whole(block: Block) -> Vec<u8> {
     encode(&Announcement::Whole(block))
 }
 
-/// A hundred transactions that nobody knows.
+/// A hundred unknown transactions.
 fn by_ids(header: Header, has_work: bool) -> Vec<u8> {
     let transactions = (0..100).map(|seed| record_of(seed, 0, 0)).collect();
     let reward = Reward { to: Address([1; 20]), amount: Amount::COIN };

@@ -1,4 +1,4 @@
-//! Connections below libp2p's swarm: whatever bytes one likes, before, in and after each handshake.
+//! Connections below libp2p's swarm: any bytes before, in and after each handshake.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,21 +14,21 @@ use libp2p::identity::Keypair;
 use libp2p::tcp::tokio::TcpStream;
 use libp2p::{noise, yamux};
 
-/// What speaks over a connection that is encrypted, and not yet cut into streams.
+/// An encrypted connection that is not multiplexed yet.
 type Secure = noise::Output<TcpStream>;
 
-/// Runs a raw connection, or many of them, to its end, or until that time has passed.
+/// Runs a raw connection, or several, to the end, or until that time has passed.
 pub(crate) fn run_for<T>(at_most: Duration, connection: impl Future<Output = io::Result<T>>) -> Option<io::Result<T>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { tokio::time::timeout(at_most, connection).await.ok() })
 }
 
-/// A connection without a word on it.
+/// A connection without any byte sent.
 pub(crate) async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(TcpStream(tokio::net::TcpStream::connect(address).await?))
 }
 
-/// Agrees on a protocol, as multistream-select 1.0 wants it.
+/// Negotiates a protocol by multistream-select 1.0.
 pub(crate) async fn select(io: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), protocol: &str) -> io::Result<()> {
     for line in ["/multistream/1.0.0", protocol] {
         let mut frame = vec![u8::try_from(line.len() + 1).map_err(io::Error::other)?];
@@ -68,7 +68,8 @@ pub(crate) async fn streams(
     for _ in 0..count {
         streams.push(poll_fn(|context| muxer.poll_outbound_unpin(context)).await?);
     }
-    // What the node opens stays open without an answer: it gives up on who refuses to introduce itself at once.
+    // The node's own streams stay open without an answer: it gives up at once on peers that refuse to identify
+    // themselves.
     let mut opened = Vec::new();
     let drive = poll_fn(move |context| {
         while let Poll::Ready(stream) = muxer.poll_inbound_unpin(context) {

@@ -1,4 +1,4 @@
-//! A node under attack, watched: does it answer, does it follow the chain, what does it hold.
+//! A node under attack, observed: its answers, its chain, its memory.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Node, agree, number};
 
-/// What a node may have resident under any of these attacks, in bytes. It has 30 MiB when it rests. On top come redb's cache
-/// (64 MiB), the bodies in memory (32 MiB), what one attacker may put into the memory pool (a quarter of 128 MiB) and
-/// among the orphans (8 MiB), and what is under way on its connections: requests, gossip that waits for its check, and
-/// responses that are not read, of which a peer is held so many bytes and no more.
+/// The most resident memory of a node under any of these attacks, in bytes. It has 30 MiB at rest. On top come redb's
+/// cache (64 MiB), the cached bodies (32 MiB), one attacker's share of the memory pool (a quarter of 128 MiB) and of
+/// the orphans (8 MiB), and data under way on its connections: requests, gossip that waits for its check, and unread
+/// responses, which are bounded for each peer.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Answers at the prompt that an attack must leave room for.
 const ANSWERS_LEAST: usize = 40;
-/// A block is mined after so many of them, and has to reach the honest peer.
+/// A block is mined after this many answers, and has to reach the honest peer.
 const ANSWERS_PER_BLOCK: usize = 10;
-/// Between two questions. Nobody types faster.
+/// Pause between two questions. Nobody types faster.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A node with a short chain, and an honest peer of it.
@@ -39,13 +39,13 @@ impl Siege {
         Self { node, honest }
     }
 
-    /// It sends a block that becomes the node's tip.
+    /// The honest peer sends a block that becomes the node's tip.
     pub(crate) fn honest_peer_proves_itself(&self) {
         self.honest.run("mine 1");
         agree(&[&self.honest, &self.node]);
     }
 
-    /// It leaves, and calls the node again.
+    /// The honest peer leaves, and connects again.
     pub(crate) fn honest_peer_comes_back(&mut self) {
         self.honest.stop();
         self.honest.restart();
@@ -53,14 +53,14 @@ impl Siege {
         agree(&[&self.honest, &self.node]);
     }
 
-    /// Where the node listens.
+    /// The address at which the node listens.
     pub(crate) fn address(&self) -> SocketAddr {
         let port = self.node.listen().split('/').nth(4).and_then(|port| port.parse().ok()).expect("/ip4/…/tcp/PORT");
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
-    /// Asks at the prompt and mines for as long as the attack goes on, and beyond. The honest peer has to keep up, and
-    /// the node's memory to stay in its bound. Prints a row of the table in [`super`].
+    /// Asks at the prompt and mines during the attack, and beyond. The honest peer has to keep up, and the node's
+    /// memory has to stay within its bound. Prints a row of the table in [`super`].
     pub(crate) fn during<T: Send>(&self, name: &str, attack: impl FnOnce() -> T + Send) -> T {
         let over = AtomicBool::new(false);
         let (result, mut waited) = std::thread::scope(|scope| {

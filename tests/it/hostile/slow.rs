@@ -1,4 +1,4 @@
-//! Peers that say half of something, or read and write as slowly as they can.
+//! Peers that stop half-way, or read and write as slowly as they can.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -10,30 +10,30 @@ use libp2p::identity::Keypair;
 use quipu::protocol::encode::encode;
 use quipu::protocol::{Amount, BlockId, Request, Response};
 
-use super::attacker::{Attacker, Pace};
+use super::attacker::{Attacker, ByteDelays};
 use super::raw::{self, run_for, secure, select, streams};
 use super::siege::Siege;
 use super::{Victim, honest_answers, promise, record_of};
-use crate::harness::{DEADLINE, Node, Options, agree, scale};
+use crate::harness::{DEADLINE, Node, NodeOptions, agree, scale};
 
-/// A byte after each.
+/// The pause after each byte.
 const SLOW: Duration = Duration::from_secs(1);
-/// The most that connecting half-way takes, which waits for places that time out.
-const HALF_WAY_TIME: Duration = Duration::from_secs(60);
+/// The longest time for connecting half-way, which waits for places that time out.
+const HALF_WAY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long slow peers are kept up. What they hold is at its most at once; in a long run it also times out and comes again.
+/// The time that slow peers are kept up. Their memory peaks at once; a long run also sees them time out and come again.
 fn siege_time() -> Duration {
     Duration::from_secs(scale("QUIPU_TEST_SIEGE_SECONDS", 3))
 }
 
-/// 200 connections from one address that stop at every stage of the handshakes. Somebody new gets in meanwhile, and the
+/// 200 connections from one address that stop at every stage of the handshakes. A newcomer gets in meanwhile, and the
 /// node ends them all.
 pub(crate) fn half_open_connections() {
     let siege = Siege::begin();
     let address = siege.address();
     siege.during("200 half-open connections", || {
         let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(address).expect("it listens")).collect();
-        let result = run_for(HALF_WAY_TIME, async {
+        let result = run_for(HALF_WAY_TIMEOUT, async {
             let mut half_lines = Vec::new();
             let mut chosen = Vec::new();
             let mut secured = Vec::new();
@@ -55,8 +55,8 @@ pub(crate) fn half_open_connections() {
         });
         let (count, ..) = result.expect("a place every few seconds").expect("sockets");
         assert!(count >= 50, "{count}");
-        // It may have to dial again, until a handshake has run out of time.
-        let newcomer = Node::start(Options { peers: vec![siege.node.listen()], ..Options::default() });
+        // It may have to dial again, until a handshake has timed out.
+        let newcomer = Node::start(NodeOptions { peers: vec![siege.node.listen()], ..NodeOptions::default() });
         agree(&[&newcomer, &siege.node]);
         for mut socket in silent {
             socket.set_read_timeout(Some(DEADLINE)).expect("not zero");
@@ -66,8 +66,8 @@ pub(crate) fn half_open_connections() {
     });
 }
 
-/// Peers that ask for large answers, all that one may ask for at once, and then read a byte a second. What waits for them
-/// stays within its bound.
+/// Peers that request large answers, as many as allowed at once, and then read a byte a second. The memory of their
+/// answers stays within its bound.
 pub(crate) fn slow_readers() {
     const ATTACKERS: usize = 8;
     const REQUESTS: usize = 32;
@@ -76,7 +76,7 @@ pub(crate) fn slow_readers() {
     let siege = Siege::around(victim.node);
     siege.during("slow readers", || {
         let request = encode(&Request::Blocks { ids: large.clone().into() });
-        let pace = Pace { read: Some(SLOW), write: None };
+        let pace = ByteDelays { read: Some(SLOW), write: None };
         let attackers: Vec<_> = (0..ATTACKERS)
             .map(|_| {
                 let keypair = Keypair::generate_ed25519();
@@ -87,7 +87,7 @@ pub(crate) fn slow_readers() {
         std::thread::sleep(siege_time());
         assert!(attackers.iter().all(|attacker| attacker.answered() == 0));
     });
-    // Somebody who reads gets all of it.
+    // A peer that reads gets all of it.
     let late = Node::new();
     late.connect(&siege.node);
     agree(&[&late, &siege.node]);
@@ -98,7 +98,7 @@ pub(crate) fn slow_writers() {
     let siege = Siege::begin();
     let request = Arc::new(encode(&Request::Blocks { ids: vec![BlockId([1; 32]); 1000].into() }));
     siege.during("slow writers", || {
-        let pace = Pace { read: None, write: Some(SLOW) };
+        let pace = ByteDelays { read: None, write: Some(SLOW) };
         let attackers: Vec<_> = (0..8)
             .map(|_| {
                 let answers = |request| match request {

@@ -1,15 +1,15 @@
-//! The routes that tutorials teach, asked as their curl lines ask.
+//! The routes of tutorials, called by their curl lines.
 
 use serde_json::{Value, json};
 
 use super::client::Client;
-use crate::harness::{Node, Options, agree, number, text};
+use crate::harness::{Node, NodeOptions, agree, number, text};
 
 const OTHER: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
 fn pair() -> [(Node, Client); 2] {
     [(); 2].map(|()| {
-        let node = Node::start(Options { http: true, ..Options::default() });
+        let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
         let client = Client::of(&node);
         (node, client)
     })
@@ -67,7 +67,7 @@ pub(crate) fn the_lines_of_tutorials_work() {
     assert_eq!(file["blocks"].as_array().map(Vec::len), Some(4));
 }
 
-/// By a multiaddress, by where it serves HTTP, by either route.
+/// By a multiaddress or by the address of its HTTP server, by either route.
 pub(crate) fn nodes_are_registered_by_either_address() {
     for (path, body) in [("/miner/register", None), ("/register_with", Some("node_address")), ("/register_with", None)]
     {
@@ -84,7 +84,7 @@ pub(crate) fn nodes_are_registered_by_either_address() {
     }
 }
 
-/// A block that one node shows is taken by another one that has what is below it; a changed one is not.
+/// A node accepts another node's block if it has the parent; a changed block is refused.
 pub(crate) fn a_block_is_handed_over() {
     let [(node, api), (other, other_api)] = pair();
     node.run("mine 1");
@@ -101,14 +101,14 @@ pub(crate) fn a_block_is_handed_over() {
     assert_eq!(other.height(), 1);
     assert_eq!(other_api.post("/add_block", &mined).status, 201);
     assert_eq!(other.tip(), node.tip());
-    assert_eq!(other_api.post("/add_block", &mined).status, 201, "once more changes nothing");
+    assert_eq!(other_api.post("/add_block", &mined).status, 201, "a second time changes nothing");
     let mut changed = mined;
     changed["transactions"][0]["recipient"] = OTHER.into();
     assert_eq!(other_api.post("/add_block", &changed).problem(400), "block_refused");
     assert_eq!(other.height(), 2);
 }
 
-/// What is missing is named, and what is wrong has its own code.
+/// Missing fields are named, and each mistake has its own code.
 pub(crate) fn classic_mistakes_are_explained() {
     let [(node, api), (other, _)] = pair();
     node.run("mine 1");

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::harness::{DEADLINE, Node, text};
 
-/// Speaks with one node.
+/// A client of one node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
     pub(super) address: SocketAddr,
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
@@ -42,7 +42,7 @@ impl Client {
         self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
     }
 
-    /// A whole request on a connection of its own. A `host` among the headers takes the place of ours.
+    /// Sends a whole request on a connection of its own. A `host` among the headers replaces ours.
     pub(super) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| *name == "host") {
@@ -52,7 +52,7 @@ impl Client {
             head += &format!("{name}: {value}\r\n");
         }
         let mut stream = self.dial();
-        // It may refuse long headers and a long body before it has read them.
+        // The node may refuse long headers and a long body before it has read them.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(b"\r\n"));
         let _ = stream.write_all(body);
         Response::read(&mut BufReader::new(stream)).expect("a response")
@@ -86,7 +86,7 @@ impl Response {
         Some(Self { status, headers, body })
     }
 
-    /// Whether a text is anywhere in it.
+    /// Whether it has a text anywhere.
     pub(super) fn contains(&self, text: &str) -> bool {
         String::from_utf8_lossy(&self.body).contains(text) || self.headers.iter().any(|(_, value)| value.contains(text))
     }
@@ -95,7 +95,7 @@ impl Response {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body of an answer that worked.
+    /// The JSON body of a successful answer.
     pub(super) fn json(&self) -> Value {
         let body = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, 200, "{body}");
@@ -115,7 +115,7 @@ impl Response {
     }
 }
 
-/// The status and the headers, names in small letters.
+/// The status and the headers, with lower-case names.
 fn head(reader: &mut impl BufRead) -> Option<(u16, Vec<(String, String)>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -147,21 +147,21 @@ pub(super) struct Events {
     reader: BufReader<TcpStream>,
 }
 
-/// One of them.
+/// An event of the stream.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct ServerEvent {
     pub(super) kind: String,
     pub(super) id: String,
     pub(super) data: Value,
 }
 
 impl Events {
-    pub(super) fn next(&mut self) -> Told {
+    pub(super) fn next(&mut self) -> ServerEvent {
         self.try_next().expect("one more event")
     }
 
-    fn try_next(&mut self) -> Option<Told> {
-        let mut told = Told { kind: String::new(), id: String::new(), data: Value::Null };
+    fn try_next(&mut self) -> Option<ServerEvent> {
+        let mut told = ServerEvent { kind: String::new(), id: String::new(), data: Value::Null };
         loop {
             let mut line = String::new();
             if self.reader.read_line(&mut line).ok()? == 0 {
@@ -178,8 +178,8 @@ impl Events {
         }
     }
 
-    /// The next one of this kind.
-    pub(super) fn next_of(&mut self, kind: &str) -> Told {
+    /// The next event of this kind.
+    pub(super) fn next_of(&mut self, kind: &str) -> ServerEvent {
         loop {
             let told = self.next();
             if told.kind == kind {
@@ -188,7 +188,7 @@ impl Events {
         }
     }
 
-    /// Whether the node has closed it.
+    /// Whether the node has closed the stream.
     pub(super) fn is_over(&mut self) -> bool {
         while self.try_next().is_some() {}
         true

@@ -1,4 +1,4 @@
-//! A node that serves a LAN, asked from other machines of it.
+//! A node that serves a LAN, asked from other machines on it.
 
 use std::fs;
 use std::io::{BufReader, Read, Write};
@@ -8,12 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::client::{Client, Response};
-use crate::harness::{DEADLINE, Lan, Node, Options, number, text};
+use crate::harness::{DEADLINE, Lan, Node, NodeOptions, number, text};
 
-/// A node on machine 1 that serves everybody, and who asks it there.
+/// A node on machine 1 that serves everybody, and its client there.
 fn serve(lan: &Lan, arguments: &[&str]) -> (Node, Client) {
     let arguments = ["--http", "0.0.0.0:0"].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
-    let node = Node::start(Options { arguments, mdns: false, ..lan.options(1) });
+    let node = Node::start(NodeOptions { arguments, mdns: false, ..lan.options(1) });
     let client = Client { address: SocketAddr::new(Lan::ip(1), Client::of(&node).address.port()) };
     (node, client)
 }
@@ -25,8 +25,8 @@ fn token(node: &Node) -> String {
     fs::read_to_string(file).expect("our own file").trim().to_owned()
 }
 
-/// From elsewhere nothing but the open paths is answered without the token; with it everything is. It is never told.
-pub(crate) fn who_is_elsewhere_needs_the_token() {
+/// From other machines only the open paths are answered without the token; with it everything is. No answer reveals it.
+pub(crate) fn other_machines_need_the_token() {
     let lan = Lan::up(2);
     let (node, api) = serve(&lan, &["--log", "trace"]);
     let token = token(&node);
@@ -50,7 +50,7 @@ pub(crate) fn who_is_elsewhere_needs_the_token() {
         let headers = [("authorization", &*good), ("content-type", "application/json")];
         said.push(api.send("POST", "/api/v1/mining/blocks", &headers, body.as_bytes()));
         assert_eq!(said.last().map(|answer| answer.status), Some(200));
-        // A page of another site does not have it, and is refused even if it had.
+        // A page of another site does not have the token, and would be refused even with it.
         let foreign = [("authorization", &*good), ("host", "evil.example")];
         assert_eq!(api.send("GET", "/api/v1/status", &foreign, b"").problem(403), "foreign_host");
         for path in ["/api/v1/status", "/metrics", "/chain", "/save", "/api/openapi.json", "/api/v1/wallets"] {
@@ -65,7 +65,7 @@ pub(crate) fn who_is_elsewhere_needs_the_token() {
     assert!(log.iter().all(|line| !line.contains(&token)));
 }
 
-/// For readers there is no token, and nothing can be changed, not even from the node's own machine.
+/// With `readers` there is no token, and nothing can be changed, not even from the node's own machine.
 pub(crate) fn readers_change_nothing() {
     let lan = Lan::up(2);
     let (node, api) = serve(&lan, &["--http-read-only"]);
@@ -85,7 +85,7 @@ pub(crate) fn readers_change_nothing() {
     assert_eq!(node.height(), 0);
 }
 
-/// One machine that asks without end, or opens connections without end, is held back, and no other notices.
+/// One machine that asks without end, or opens connections without end, is limited, and no other notices.
 pub(crate) fn one_machine_does_not_keep_others_out() {
     const ASKED: usize = 1000;
     let lan = Lan::up(3);
@@ -112,7 +112,7 @@ pub(crate) fn one_machine_does_not_keep_others_out() {
     let here = Client { address: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), api.address.port()) };
     assert_eq!(served(&lan.on(1, || answers(&here))), ASKED, "the node's own machine is not held back");
     drop(held);
-    // Whoever waits is served again.
+    // A client that waits is served again.
     let deadline = std::time::Instant::now() + DEADLINE;
     while lan.on(2, || Response::read(&mut BufReader::new(status(&api)))).is_none_or(|answer| answer.status != 200) {
         assert!(std::time::Instant::now() < deadline, "it stays out for ever");

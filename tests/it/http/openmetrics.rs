@@ -1,4 +1,4 @@
-//! A reader of OpenMetrics 1.0 text that takes nothing else (github.com/prometheus/OpenMetrics, the ABNF).
+//! A strict parser of OpenMetrics 1.0 text (github.com/prometheus/OpenMetrics, the ABNF).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ pub(super) struct Family {
     kind: String,
     unit: String,
     has_help: bool,
-    /// Name, labels as they are written, value.
+    /// Name, labels as they are written, and value of each sample.
     samples: Vec<(String, String, f64)>,
 }
 
@@ -17,7 +17,7 @@ pub(super) struct Family {
 pub(super) struct Exposition(BTreeMap<String, Family>);
 
 impl Exposition {
-    /// Reads all of it, or says which line is wrong.
+    /// Parses the text, or names the wrong line.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let body = text.strip_suffix("# EOF\n").ok_or("it does not end with `# EOF`")?;
         let (mut families, mut current) = (BTreeMap::new(), None);
@@ -58,14 +58,14 @@ impl Exposition {
         }
     }
 
-    /// The value of a sample; labels as they are written.
+    /// The value of a sample, by its labels as they are written.
     pub(super) fn value(&self, name: &str, labels: &str) -> f64 {
         let samples = self.0.values().flat_map(|family| &family.samples);
         let found = samples.into_iter().find(|sample| sample.0 == name && sample.1 == labels);
         found.unwrap_or_else(|| panic!("no {name}{{{labels}}}")).2
     }
 
-    /// Whether somebody who asks for samples of this name could get some.
+    /// Whether samples of this name can exist.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.0.iter().any(|(known, family)| family.suffixes().iter().any(|suffix| name == format!("{known}{suffix}")))
     }
@@ -107,7 +107,7 @@ fn describe(family: &mut Family, name: &str, key: &str, value: &str) -> Result<(
     Ok(())
 }
 
-/// `name{label="value",…} number`.
+/// Parses `name{label="value",…} number`.
 fn sample(line: &str) -> Option<(String, String, f64)> {
     let end = line.find(|char: char| !char.is_ascii_alphanumeric() && char != '_' && char != ':')?;
     let (name, rest) = line.split_at(end);

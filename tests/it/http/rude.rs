@@ -1,4 +1,4 @@
-//! Clients that mean harm, or do not know better.
+//! Hostile and clumsy clients.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,11 +6,11 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::client::{Client, Response};
-use crate::harness::{DEADLINE, Node, Options};
+use crate::harness::{DEADLINE, Node, NodeOptions};
 
-/// Other web pages, by every way in which a browser would betray them; nothing is mined for them.
+/// Requests by other web pages, in every way that a browser would reveal, mine nothing.
 pub(crate) fn foreign_pages_are_refused() {
-    let node = Node::start(Options { http: true, ..Options::default() });
+    let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
     let api = Client::of(&node);
     let ours = format!("http://{}", api.address);
     let cases = [
@@ -38,7 +38,7 @@ pub(crate) fn foreign_pages_are_refused() {
 
 /// Long headers, many headers, long bodies, requests that stop half-way: refused, and others are served meanwhile.
 pub(crate) fn long_and_slow_requests_are_refused() {
-    let node = Node::start(Options { http: true, ..Options::default() });
+    let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
     let api = Client::of(&node);
     let long = "x".repeat(64 * 1024);
     assert_eq!(api.send("GET", "/api/v1/status", &[("x-long", &long)], b"").status, 431);
@@ -64,9 +64,9 @@ pub(crate) fn long_and_slow_requests_are_refused() {
     assert_eq!(api.get("/api/v1/status").status, 200);
 }
 
-/// Paths that try to lead out of what is served, and bytes that are no HTTP.
+/// Paths that try to leave the served ones, and bytes that are not HTTP.
 pub(crate) fn odd_paths_lead_nowhere() {
-    let node = Node::start(Options { http: true, ..Options::default() });
+    let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
     let api = Client::of(&node);
     let paths = [
         "/../http-token",

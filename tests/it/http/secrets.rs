@@ -1,16 +1,16 @@
-//! What must not be said, and methods that are none.
+//! Secrets that no answer may have, and unsupported methods.
 
 use std::fs;
 
 use serde_json::json;
 
 use super::client::Client;
-use crate::harness::{Node, Options, quipu, text};
+use crate::harness::{Node, NodeOptions, quipu, text};
 
-/// Of a wallet; long enough to be nothing else.
+/// The password of a wallet, too long to occur by chance.
 const PASSWORD: &str = "correct-horse-battery-staple";
 
-/// Whatever is asked, and however much is logged: no password, no key, no word of a phrase leaves the node.
+/// Whatever is asked and logged: no password, no key, no word of a phrase leaves the node.
 pub(crate) fn passwords_and_keys_stay_inside() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (data, file) = (folder.path().join("data"), folder.path().join("password"));
@@ -26,7 +26,7 @@ pub(crate) fn passwords_and_keys_stay_inside() {
     assert!(quipu(None).arg("--data-dir").arg(&data).args(["wallet", "new", "open", "--no-password"]).output().is_ok());
     let arguments = ["--log", "trace", "--wallet", "team", "--password-file", &file.display().to_string()];
     let arguments = arguments.map(str::to_owned).to_vec();
-    let node = Node::start_in(&data, Options { http: true, arguments, ..Options::default() });
+    let node = Node::start_in(&data, NodeOptions { http: true, arguments, ..NodeOptions::default() });
     let api = Client::of(&node);
 
     let mut said = vec![api.get("/mine"), api.get("/save"), api.get("/chain"), api.get("/metrics")];
@@ -41,7 +41,7 @@ pub(crate) fn passwords_and_keys_stay_inside() {
     }
     let pem = fs::read_to_string(data.join("wallets/open.pem")).expect("a wallet without a password");
     let key: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    // The last 32 of a key's 48 bytes are the secret ones: this much of the text is of them alone.
+    // The last 32 of a key's 48 bytes are the secret ones: this much of the text covers them alone.
     let key = &key[key.len() - 42..];
     let phrase: Vec<&str> = words.split(' ').collect();
     let secrets = [PASSWORD.to_owned(), key.to_owned(), phrase[..3].join(" "), phrase[21..].join(" ")];
@@ -53,8 +53,8 @@ pub(crate) fn passwords_and_keys_stay_inside() {
     }
 }
 
-/// Each path says what it takes. HEAD tells of GET without its body, and never changes anything.
-pub(crate) fn methods_that_a_path_does_not_have_are_refused() {
+/// Each path names its methods. HEAD answers like GET without a body, and never changes anything.
+pub(crate) fn unsupported_methods_are_refused() {
     let (node, api) = super::node();
     let cases = [
         ("DELETE", "/api/v1/status", "GET,HEAD"),

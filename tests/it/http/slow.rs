@@ -9,17 +9,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::client::Response;
 use crate::harness::DEADLINE;
 
-/// Time between two bytes that trickle.
+/// Time between two trickled bytes.
 const TRICKLE: Duration = Duration::from_millis(200);
 /// Whole chains that a node sends at once.
 const CHAINS_MAX: usize = 8;
 
-/// Sends a byte now and then until the other side has had enough; what it said then.
+/// Sends a byte now and then until the other side has had enough; returns its answer.
 fn trickle(mut stream: TcpStream, bytes: impl IntoIterator<Item = u8>) -> Option<Response> {
     stream.set_read_timeout(Some(TRICKLE)).expect("not zero");
     let mut said = Vec::new();
     for byte in bytes {
-        // After the end there is an error, and what was said before can still be read.
+        // After the end writing fails, and an earlier answer can still be read.
         let _ = stream.write_all(&[byte]);
         let mut piece = [0; 4096];
         match stream.read(&mut piece) {
@@ -32,7 +32,7 @@ fn trickle(mut stream: TcpStream, bytes: impl IntoIterator<Item = u8>) -> Option
     Response::read(&mut BufReader::new(said.as_slice()))
 }
 
-/// Headers and bodies that come a byte at a time are given up, however steadily they come; others are served meanwhile.
+/// Headers and bodies that trickle are given up, however steadily they come; others are served meanwhile.
 pub(crate) fn requests_that_trickle_are_given_up() {
     let (node, api) = super::node();
     let head = |length: usize| {
@@ -69,10 +69,10 @@ pub(crate) fn requests_that_trickle_are_given_up() {
     assert_eq!(node.height(), 0);
 }
 
-/// Whoever asks for the whole chain and does not read it, or hardly, loses its place to others.
-pub(crate) fn slow_readers_of_the_chain_make_way() {
+/// A client that asks for the whole chain and hardly reads it loses its place to others.
+pub(crate) fn slow_readers_of_the_chain_are_evicted() {
     let (node, api) = super::node();
-    // More than the system keeps on the way.
+    // More than the system buffers.
     node.run("mine 40000");
     let length = api.get("/chain").body.len();
     let mut readers: Vec<TcpStream> = (0..CHAINS_MAX).map(|_| api.dial()).collect();
@@ -99,7 +99,7 @@ pub(crate) fn slow_readers_of_the_chain_make_way() {
         assert!(Instant::now() < deadline, "those who do not read keep their places for ever");
         std::thread::sleep(TRICKLE);
     }
-    // What they got is no whole chain.
+    // They did not get a whole chain.
     for mut reader in readers {
         let mut rest = Vec::new();
         let _ = reader.read_to_end(&mut rest);
@@ -107,7 +107,7 @@ pub(crate) fn slow_readers_of_the_chain_make_way() {
     }
 }
 
-/// Connections beyond the limit are closed at once. Those that there are go on, and who leaves makes room.
+/// Connections beyond the limit are closed at once. The existing ones go on, and each that ends makes room.
 pub(crate) fn connections_beyond_the_limit_are_closed() {
     const TRIED: usize = 1100;
     let files = getrlimit(Resource::Nofile);

@@ -1,4 +1,4 @@
-//! What whoever watches nodes sees: metrics, the dashboard of them, health.
+//! Monitoring: metrics, the dashboard, health.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::client::Client;
 use super::node;
 use super::openmetrics::Exposition;
-use crate::harness::{Node, Options, agree};
+use crate::harness::{Node, NodeOptions, agree};
 
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/grafana.json");
 
-/// What a node's metrics say, all of it well formed.
+/// A node's metrics, all of them well formed.
 pub(super) fn metrics(api: &Client) -> Exposition {
     let answer = api.get("/metrics");
     let wanted = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -22,8 +22,8 @@ pub(super) fn metrics(api: &Client) -> Exposition {
     Exposition::parse(&text).unwrap_or_else(|error| panic!("{error}\nin\n{text}"))
 }
 
-/// Two chains of which one gives way, a transaction, some requests: each is counted where it belongs.
-pub(crate) fn metrics_say_what_happened() {
+/// Two chains of which one is replaced, a transaction, some requests: each is counted correctly.
+pub(crate) fn metrics_count_events() {
     let [(node, api), (other, _)] = [node(), node()];
     other.run("mine 2");
     node.run("mine 5");
@@ -55,7 +55,7 @@ pub(crate) fn metrics_say_what_happened() {
     assert_eq!(counted("route=\"none\",status=\"404\""), 1.0);
     let took = metrics.value("quipu_http_request_seconds_count", "route=\"/api/v1/blocks/{block}\"");
     assert_eq!(took, 1.0);
-    // libp2p's own.
+    // libp2p's own metrics.
     assert!(seen("libp2p_identify_received_total") >= 1.0);
     assert!(metrics.value("libp2p_bandwidth_bytes_total", "protocols=\"/ip4/tcp\",direction=\"Inbound\"") > 100.0);
     if cfg!(target_os = "linux") {
@@ -63,10 +63,10 @@ pub(crate) fn metrics_say_what_happened() {
     }
 }
 
-/// Every metric that the dashboard draws is there.
-pub(crate) fn the_dashboard_draws_what_there_is() {
+/// Every metric of the dashboard exists.
+pub(crate) fn the_dashboard_matches_the_metrics() {
     let [(node, api), (other, _)] = [node(), node()];
-    // What never happened has no lines, so all that is drawn happens once.
+    // Events that never happened have no lines, so each drawn one happens once.
     node.connect(&other);
     node.run("mine 1");
     agree(&[&node, &other]);
@@ -76,7 +76,7 @@ pub(crate) fn the_dashboard_draws_what_there_is() {
     let port = node.listen().split('/').nth(4).and_then(|port| port.parse::<u16>().ok()).expect("/ip4/…/tcp/PORT");
     let mut stranger = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     stranger.write_all(&[0; 100]).expect("it reads");
-    // Ended by the node.
+    // The node ends it.
     let _ = stranger.read_to_end(&mut Vec::new());
     metrics(&api);
     let metrics = metrics(&api);
@@ -100,9 +100,9 @@ pub(crate) fn the_dashboard_draws_what_there_is() {
 }
 
 /// A node that has nothing to fetch is alive and ready, with an index and without one.
-pub(crate) fn health_is_told() {
-    let without = Options { http: true, arguments: vec!["--no-index".to_owned()], ..Options::default() };
-    for options in [Options { http: true, ..Options::default() }, without] {
+pub(crate) fn health_is_reported() {
+    let without = NodeOptions { http: true, arguments: vec!["--no-index".to_owned()], ..NodeOptions::default() };
+    for options in [NodeOptions { http: true, ..NodeOptions::default() }, without] {
         let node = Node::start(options);
         let api = Client::of(&node);
         node.run("mine 3");

@@ -1,4 +1,4 @@
-//! Asks nodes what a script wants to know, at their prompts.
+//! Answers to a script's questions, asked at the nodes' prompts.
 
 use serde_json::Value;
 
@@ -10,11 +10,11 @@ use crate::harness::{number, text};
 /// The most records that a node lists at once.
 const RECORDS_MAX: usize = 100;
 
-/// What was asked for, or what is seen while it is not there yet.
+/// The answer, or a description of the present state if it is not there yet.
 type Look = Result<String, String>;
 
 impl<S: Stage> Runner<S> {
-    /// Asks a node. What a person would try again is not there yet, any other refusal is final.
+    /// Asks a node. A refusal that a person would retry means "not yet"; any other is final.
     pub(super) fn ask(&mut self, name: &str, question: &Question) -> Result<Look, Trouble> {
         let argument = &question.argument;
         let seen = match question.topic {
@@ -66,7 +66,7 @@ impl<S: Stage> Runner<S> {
         self.tell(name, "status")
     }
 
-    /// Puts in what was kept.
+    /// Fills in the kept values.
     pub(super) fn fill_question(&self, question: &Question) -> Result<Question, Trouble> {
         let argument = self.values.fill(&question.argument);
         let argument = argument.map_err(|problem| Trouble::new("a value for each $NAME", problem, &[]))?;
@@ -80,7 +80,7 @@ impl<S: Stage> Runner<S> {
     }
 }
 
-/// An answer as a person wants to see it.
+/// An answer in words for people.
 pub(super) fn in_words(answer: &Value) -> String {
     match &answer["error"] {
         Value::Null => format!("it works: {}", answer["result"]),

@@ -1,42 +1,40 @@
-//! How a script ends that does not end well.
+//! The failure of a script.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why a step failed, as a runner tells it.
+/// The reason why a step failed, from a runner or a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trouble {
-    /// What was to happen.
+    /// The expected state.
     pub(crate) expected: String,
-    /// What was seen instead.
+    /// The observed state.
     pub(crate) seen: String,
-    /// The nodes whose last words may explain it.
+    /// The nodes whose last output may explain it.
     pub(crate) involved: Vec<String>,
 }
 
 impl Trouble {
-    /// With what concerns these nodes.
+    /// A trouble that concerns these nodes.
     pub(crate) fn new(expected: impl Into<String>, seen: impl Into<String>, involved: &[String]) -> Self {
         Self { expected: expected.into(), seen: seen.into(), involved: involved.to_vec() }
     }
 }
 
-/// A step that failed, and where.
+/// A failed step, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// The script.
+pub(crate) struct StepFailure {
     pub(crate) file: PathBuf,
-    /// From 1.
+    /// The number of the line, from 1.
     pub(crate) line: usize,
-    /// The step as it was written.
+    /// The text of the step.
     pub(crate) step: String,
-    /// Why.
     pub(crate) trouble: Trouble,
-    /// The end of what each of the nodes said.
+    /// The end of the output of each node concerned.
     pub(crate) last: Vec<(String, String)>,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for StepFailure {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(to, "{}:{}: {}", self.file.display(), self.line, self.step)?;
         writeln!(to, "  expected: {}", self.trouble.expected)?;

@@ -1,8 +1,8 @@
 //! Real processes as a stage.
 //!
-//! Each node is a process with a folder of its own; all work in one folder, where the files are that commands write.
-//! What is between them is the [`Ground`]'s business. A step is over when what it says is so: after `cut` both sides know
-//! of it, after `heal` and `restart` the links stand.
+//! Each node is a process with a folder of its own; all work in one folder, which has the files that commands write.
+//! The [`Ground`] provides the links. A step is over when its condition is true: after `cut` both sides know of it,
+//! after `heal` and `restart` the links are up.
 
 mod ground;
 mod link;
@@ -15,10 +15,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::outcome::Trouble;
-use super::runner::{COMMAND_TIME, Ending, Stage, unheard};
-use super::script::{Fault, Script, WITHIN};
+use super::runner::{COMMAND_TIMEOUT, Ending, Stage, unheard};
+use super::script::{LinkFault, Script, WITHIN};
 use super::set::{copy_wallets, network_file, new_folder, password_file};
-use crate::harness::{Node, Options, Waited, quipu};
+use crate::harness::{Node, NodeOptions, Waited, quipu};
 
 pub(crate) use self::ground::Ground;
 
@@ -29,19 +29,19 @@ pub(crate) struct Processes {
     network: String,
     nodes: BTreeMap<String, Member>,
     began: Instant,
-    /// Removed when all is over.
+    /// Removed at the end.
     folder: TempDir,
 }
 
 #[derive(Debug)]
 struct Member {
     node: Node,
-    options: Options,
+    options: NodeOptions,
     up: bool,
 }
 
 impl Processes {
-    /// None yet.
+    /// A stage without nodes.
     pub(crate) fn new(script: &Script, ground: Ground) -> Self {
         let network = match script.network.as_str() {
             built_in @ ("dev" | "lan") => built_in.to_owned(),
@@ -50,8 +50,8 @@ impl Processes {
         Self { ground, network, nodes: BTreeMap::new(), began: Instant::now(), folder: new_folder() }
     }
 
-    /// Starts processes at once.
-    fn launch(&mut self, options: Vec<(String, Options)>) -> Result<(), Trouble> {
+    /// Starts several processes at once.
+    fn launch(&mut self, options: Vec<(String, NodeOptions)>) -> Result<(), Trouble> {
         let folder = self.folder.path();
         let started = std::thread::scope(|scope| {
             let starting: Vec<_> = options
@@ -83,7 +83,7 @@ impl Stage for Processes {
             options.directory = Some(folder.to_owned());
             // One thread finds blocks fast enough, and leaves the machine to the others.
             options.arguments = ["--name", name, "--threads", "1"].map(str::to_owned).to_vec();
-            // So that new wallets can be made and unlocked.
+            // New wallets can then be made and unlocked.
             options.arguments.extend(["--password-file".to_owned(), password_file(folder).display().to_string()]);
             (name.clone(), options)
         };
@@ -101,7 +101,7 @@ impl Stage for Processes {
         self.ground.settle(&self.nodes)
     }
 
-    /// All at once, as when a fuse blows; then their peers have to notice.
+    /// Ends all of them at once, like a power failure; then their peers have to notice.
     fn end(&mut self, names: &[String], ending: Ending) -> Result<(), Trouble> {
         let signal = match ending {
             Ending::Killed => Some(Signal::KILL),
@@ -135,7 +135,7 @@ impl Stage for Processes {
         self.ground.cut(&self.nodes, sides)
     }
 
-    fn hamper(&mut self, fault: Fault, from: &str, to: &str) -> Result<(), Trouble> {
+    fn hamper(&mut self, fault: LinkFault, from: &str, to: &str) -> Result<(), Trouble> {
         self.ground.hamper(fault, from, to)
     }
 
@@ -144,7 +144,7 @@ impl Stage for Processes {
     }
 
     fn hear(&mut self, name: &str, line: &str) -> Result<Value, Trouble> {
-        self.node(name).try_ask(line, COMMAND_TIME).map_err(|waited| match waited {
+        self.node(name).try_ask(line, COMMAND_TIMEOUT).map_err(|waited| match waited {
             Waited::Ended => unheard(name, line, "the node has ended"),
             Waited::TooLong => unheard(name, line, "no answer at all"),
         })

@@ -1,5 +1,5 @@
-//! Carries out a script on a stage: what is between nodes and people is the [`Stage`]'s business, all else is done here, once
-//! for all stages. So what a step means can't differ between real nodes and simulated ones.
+//! Carries out a script on a stage: the [`Stage`] provides the nodes and links, and everything else is done here, once
+//! for all stages. So the meaning of a step cannot differ between real nodes and simulated ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,78 +7,79 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ask::in_words;
-use super::outcome::{Failure, Trouble};
-use super::script::{Answer, Expectation, Fault, Line, Script, Step, WITHIN, Who};
+use super::outcome::{StepFailure, Trouble};
+use super::script::{Expectation, ExpectedAnswer, LinkFault, NodeSelection, Script, ScriptLine, ScriptStep, WITHIN};
 use super::values::Values;
 use crate::harness::{number, text};
 
-/// How long an answer at the prompt may take; `mine 100` takes its time.
-pub(crate) const COMMAND_TIME: Duration = Duration::from_secs(300);
-/// How long it takes at most to look at a node again that gives no sign.
+/// The timeout of a command at the prompt; `mine 100` takes its time.
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// The longest pause before a silent node is looked at again.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// How nodes end.
+/// The way in which nodes end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The power is cut.
+    /// Their power was cut.
     Killed,
-    /// They are asked to.
+    /// They were told to stop.
     Stopped,
-    /// They have said that they will.
+    /// They announced their end themselves.
     Left,
 }
 
-/// Nodes, and what is between them. Names are those of started nodes; a step is over when what it says is so, and one that
-/// can't be carried out is refused.
+/// Nodes and the links between them. Names are those of started nodes; a step is over when its condition is true, and
+/// one that cannot be carried out is refused.
 pub(crate) trait Stage {
-    /// New nodes with folders of their own and links to all others, or to nobody; with an account of their own, or that of a
-    /// node that was started before.
+    /// Starts new nodes with folders of their own and links to all others, or to none; with an account of their own, or
+    /// that of a node that was started before.
     fn start(&mut self, names: &[String], apart: bool, key_of: Option<&str>) -> Result<(), Trouble>;
-    /// Nodes that do not run, on their folders of before.
+    /// Restarts stopped nodes on their folders.
     fn restart(&mut self, names: &[String]) -> Result<(), Trouble>;
-    /// Nodes that run.
+    /// Ends running nodes.
     fn end(&mut self, names: &[String], ending: Ending) -> Result<(), Trouble>;
-    /// All that run, in the order of their names.
+    /// All running nodes, in the order of their names.
     fn running(&self) -> Vec<String>;
-    /// A link between two that run.
+    /// Links two running nodes.
     fn connect(&mut self, from: &str, to: &str) -> Result<(), Trouble>;
-    /// [`Step::Cut`].
+    /// Carries out [`ScriptStep::Cut`].
     fn cut(&mut self, sides: &[Vec<String>]) -> Result<(), Trouble>;
-    /// [`Step::Hamper`].
-    fn hamper(&mut self, fault: Fault, from: &str, to: &str) -> Result<(), Trouble>;
-    /// [`Step::Heal`].
+    /// Carries out [`ScriptStep::Hamper`].
+    fn hamper(&mut self, fault: LinkFault, from: &str, to: &str) -> Result<(), Trouble>;
+    /// Carries out [`ScriptStep::Heal`].
     fn heal(&mut self) -> Result<(), Trouble>;
-    /// Types a line at the prompt of a node that runs; gives the whole answer.
+    /// Types a line at the prompt of a running node; returns the whole answer.
     fn hear(&mut self, name: &str, line: &str) -> Result<Value, Trouble>;
-    /// What a running node has told since its start.
+    /// The events of a running node since its start.
     fn events(&mut self, name: &str, event: &str) -> Result<Vec<Value>, Trouble>;
-    /// What `quipu verify` says of a receipt, against the chain of a running node or of none: whether it holds, and the words.
+    /// The result of `quipu verify` on a receipt, against the chain of a running node or of none: whether it holds, and
+    /// the words.
     fn verify(&mut self, file: &str, at: Option<&str>) -> Result<(bool, String), Trouble>;
-    /// Since the stage was made, by the clock of its nodes.
+    /// The time since the stage was made, by the clock of its nodes.
     fn elapsed(&self) -> Duration;
-    /// A point in what a node tells.
+    /// A point in a node's output.
     fn mark(&self, name: &str) -> usize;
-    /// Lets time pass until there is more than at the mark, at most for so long.
+    /// Lets time pass until there is more output than at the mark, at most for `at_most`.
     fn glance(&mut self, name: &str, mark: usize, at_most: Duration) -> Result<(), Trouble>;
-    /// The end of what a node said.
+    /// The end of a node's output.
     fn tail(&self, name: &str) -> String;
 }
 
-/// One script on its stage.
+/// A script on its stage.
 pub(crate) struct Runner<S> {
     pub(super) stage: S,
-    /// What each node's name stands for at all nodes: the account that it had at first.
+    /// The account that each node's name stands for: the one it had at first.
     pub(super) accounts: BTreeMap<String, String>,
     pub(super) values: Values,
     is_cut: bool,
 }
 
-/// Runs a script to its end or to its first failure; gives back the stage. `watch` is told of each step before and after it.
+/// Runs a script to its end or to its first failure; returns the stage. `watch` is called before and after each step.
 pub(crate) fn run<S: Stage>(
     script: &Script,
     stage: S,
-    watch: &mut dyn FnMut(&Line, bool),
-) -> Result<Runner<S>, Box<Failure>> {
+    watch: &mut dyn FnMut(&ScriptLine, bool),
+) -> Result<Runner<S>, Box<StepFailure>> {
     let mut runner = Runner { stage, accounts: BTreeMap::new(), values: Values::default(), is_cut: false };
     for line in &script.lines {
         watch(line, false);
@@ -89,15 +90,15 @@ pub(crate) fn run<S: Stage>(
 }
 
 impl<S: Stage> Runner<S> {
-    fn failure(&self, script: &Script, line: &Line, trouble: Trouble) -> Failure {
+    fn failure(&self, script: &Script, line: &ScriptLine, trouble: Trouble) -> StepFailure {
         let known = trouble.involved.iter().filter(|name| self.accounts.contains_key(*name));
         let last = known.map(|name| (name.clone(), self.stage.tail(name))).collect();
-        Failure { file: script.file.clone(), line: line.number, step: line.text.clone(), trouble, last }
+        StepFailure { file: script.file.clone(), line: line.number, step: line.text.clone(), trouble, last }
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), Trouble> {
+    fn step(&mut self, step: &ScriptStep) -> Result<(), Trouble> {
         match step {
-            Step::Start { nodes, apart, key_of } => {
+            ScriptStep::Start { nodes, apart, key_of } => {
                 if self.is_cut && !apart {
                     let seen = "it is, and the new one is on no side: `heal` first, or `start … apart` and `connect`";
                     return Err(Trouble::new("a network that is not cut when a node joins", seen, &[]));
@@ -105,12 +106,12 @@ impl<S: Stage> Runner<S> {
                 self.stage.start(nodes, *apart, key_of.as_deref())?;
                 self.introduce(nodes)
             }
-            Step::Connect(from, to) => {
+            ScriptStep::Connect(from, to) => {
                 self.all_run([from, to])?;
                 self.stage.connect(from, to)
             }
-            Step::Type { node, command, answer } => self.type_in(node, command, answer),
-            Step::Keep { node, question, name } => {
+            ScriptStep::Type { node, command, answer } => self.type_in(node, command, answer),
+            ScriptStep::Keep { node, question, name } => {
                 let question = self.fill_question(question)?;
                 let seen = self.until(std::slice::from_ref(node), WITHIN, &question.text(), |runner| {
                     runner.ask(node, &question)
@@ -118,30 +119,30 @@ impl<S: Stage> Runner<S> {
                 self.values.keep(name, seen.into());
                 Ok(())
             }
-            Step::Cut(sides) => {
+            ScriptStep::Cut(sides) => {
                 self.is_cut = true;
                 self.stage.cut(sides)
             }
-            Step::Hamper { fault, from, to } => self.stage.hamper(*fault, from, to),
-            Step::Heal => {
+            ScriptStep::Hamper { fault, from, to } => self.stage.hamper(*fault, from, to),
+            ScriptStep::Heal => {
                 self.is_cut = false;
                 self.stage.heal()
             }
-            Step::Kill(names) => self.end(names, Ending::Killed),
-            Step::Stop(names) => self.end(names, Ending::Stopped),
-            Step::Restart(names) => {
+            ScriptStep::Kill(names) => self.end(names, Ending::Killed),
+            ScriptStep::Stop(names) => self.end(names, Ending::Stopped),
+            ScriptStep::Restart(names) => {
                 if names.iter().any(|name| self.runs(name)) {
                     return Err(Trouble::new("a node that was stopped or killed", "it runs", &[]));
                 }
                 self.stage.restart(names)?;
                 self.introduce(names)
             }
-            Step::WaitBlocks { blocks, within } => self.wait_blocks(*blocks, *within),
-            Step::Expect { who, what, within } => self.expect(who, what, *within),
+            ScriptStep::WaitBlocks { blocks, within } => self.wait_blocks(*blocks, *within),
+            ScriptStep::Expect { who, what, within } => self.expect(who, what, *within),
         }
     }
 
-    /// Gives everybody everybody's name.
+    /// Makes the names of all nodes known to all nodes.
     fn introduce(&mut self, names: &[String]) -> Result<(), Trouble> {
         for name in names {
             if !self.accounts.contains_key(name) {
@@ -162,16 +163,16 @@ impl<S: Stage> Runner<S> {
         self.stage.end(names, ending)
     }
 
-    fn type_in(&mut self, name: &String, command: &str, wanted: &Answer) -> Result<(), Trouble> {
+    fn type_in(&mut self, name: &String, command: &str, wanted: &ExpectedAnswer) -> Result<(), Trouble> {
         let involved = std::slice::from_ref(name);
         let line = self.values.fill(command).map_err(|problem| Trouble::new("a value for each $NAME", problem, &[]))?;
         let mut answer = self.hear(name, &line)?;
         let code = answer["error"]["code"].as_str();
         match (wanted, code) {
-            (Answer::Done, None) => {}
-            (Answer::Kept(kept), None) => self.values.keep(kept, answer["result"].take()),
-            (Answer::Refused(wanted), Some(code)) if wanted == code => {}
-            (Answer::Refused(wanted), _) => {
+            (ExpectedAnswer::Done, None) => {}
+            (ExpectedAnswer::Kept(kept), None) => self.values.keep(kept, answer["result"].take()),
+            (ExpectedAnswer::Refused(wanted), Some(code)) if wanted == code => {}
+            (ExpectedAnswer::Refused(wanted), _) => {
                 let expected = format!("`{line}` is refused with {wanted}");
                 return Err(Trouble::new(expected, in_words(&answer), involved));
             }
@@ -199,12 +200,12 @@ impl<S: Stage> Runner<S> {
         })
     }
 
-    fn expect(&mut self, who: &Who, what: &Expectation, within: Duration) -> Result<(), Trouble> {
+    fn expect(&mut self, who: &NodeSelection, what: &Expectation, within: Duration) -> Result<(), Trouble> {
         let names = match who {
-            Who::All => self.stage.running(),
-            Who::Some(names) => names.clone(),
+            NodeSelection::All => self.stage.running(),
+            NodeSelection::Some(names) => names.clone(),
         };
-        if *who == Who::All && names.is_empty() {
+        if *who == NodeSelection::All && names.is_empty() {
             return Err(Trouble::new("a node that runs", "there is none", &[]));
         }
         self.all_run(&names)?;
@@ -250,7 +251,8 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    /// Looks again and again until it is so. What `look` says: found, not yet and what is seen, or never.
+    /// Looks again and again until `look` succeeds. It returns a result, a description of the present state, or a final
+    /// failure.
     fn until<T>(
         &mut self,
         involved: &[String],
@@ -269,7 +271,7 @@ impl<S: Stage> Runner<S> {
             let left = deadline.saturating_sub(self.stage.elapsed());
             match turn {
                 Some((name, mark)) if left > Duration::ZERO => self.stage.glance(name, mark, GLANCE.min(left))?,
-                // What concerns no node won't change.
+                // Only events of nodes can change it.
                 _ => return Err(Trouble::new(format!("{expected}, within {within:?}"), seen, involved)),
             }
         }
@@ -288,7 +290,7 @@ impl<S: Stage> Runner<S> {
         }
     }
 
-    /// Types a line that must work.
+    /// Types a line that must succeed.
     pub(super) fn tell(&mut self, name: &str, line: &str) -> Result<Value, Trouble> {
         let mut answer = self.hear(name, line)?;
         if answer["ok"] == true {
@@ -297,14 +299,14 @@ impl<S: Stage> Runner<S> {
         Err(Trouble::new(format!("`{line}` works at {name}"), in_words(&answer), &[name.to_owned()]))
     }
 
-    /// Types a line and gives back the whole answer.
+    /// Types a line and returns the whole answer.
     pub(super) fn hear(&mut self, name: &str, line: &str) -> Result<Value, Trouble> {
         self.all_run([&name.to_owned()])?;
         self.stage.hear(name, line)
     }
 }
 
-/// There was no answer to a line in time, or at all.
+/// A line got no answer in time, or none at all.
 pub(super) fn unheard(name: &str, line: &str, seen: &str) -> Trouble {
-    Trouble::new(format!("an answer to `{line}` at {name}, within {COMMAND_TIME:?}"), seen, &[name.to_owned()])
+    Trouble::new(format!("an answer to `{line}` at {name}, within {COMMAND_TIMEOUT:?}"), seen, &[name.to_owned()])
 }

@@ -1,4 +1,4 @@
-//! What a script finds on any stage: the files that it names, a folder to work in, and a password for its wallets.
+//! The files of every stage: those that the script names, a working folder, and a password for its wallets.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -9,13 +9,13 @@ use tempfile::TempDir;
 
 use super::script::Script;
 
-/// A folder that is removed when all is over, with the password of all wallets that a script makes.
+/// A folder that is removed at the end, with the password of all wallets that a script makes.
 pub(super) fn new_folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     // Nodes warn of a password that others can read.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(password_file(folder.path()));
     let written = file.as_mut().map(|file| file.write_all(b"quipu\n"));
-    written.expect("a new folder takes a file").expect("and what is in it");
+    written.expect("a new folder takes a file").expect("and its content");
     folder
 }
 
@@ -24,7 +24,7 @@ pub(super) fn password_file(folder: &Path) -> PathBuf {
     folder.join("password")
 }
 
-/// The file of the script's network, which is looked for beside the script.
+/// The file of the script's network, which is beside the script.
 pub(super) fn network_file(script: &Script) -> PathBuf {
     let beside = script.file.parent().unwrap_or(&script.file).join(&script.network);
     fs::canonicalize(&beside).unwrap_or(beside)

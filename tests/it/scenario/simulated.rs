@@ -1,7 +1,8 @@
-//! The simulator as a stage: a [`Rehearsal`] with the same prompts, and links in its world that do what those on loopback do.
+//! The simulator as a stage: a [`Rehearsal`] with the same prompts, and links in its world that behave like those on
+//! loopback.
 //!
-//! Links are what the script says of them: two nodes that can see each other are connected, those that can't know it, and
-//! only a [`Fault`] leaves that to the nodes.
+//! Links follow the script: nodes that can see each other are connected, separated ones know it, and only a [`LinkFault`]
+//! leaves that to the nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,51 +18,51 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::outcome::Trouble;
-use super::runner::{COMMAND_TIME, Ending, Stage, unheard};
-use super::script::{Fault, Script, WITHIN};
+use super::runner::{COMMAND_TIMEOUT, Ending, Stage, unheard};
+use super::script::{LinkFault, Script, WITHIN};
 use super::set::{copy_wallets, network_file, new_folder, password_file};
 
-/// All chance in a rehearsal comes from it.
+/// The seed of all chance in a rehearsal.
 const SEED: u64 = 1;
-/// What links are like that nothing is wrong with, as on loopback.
+/// The quality of links without a fault, as on loopback.
 const WELL: Quality = Quality { latency_millis: 1, jitter_millis: 1, bytes_per_second: None };
-/// What passes at once through a slow link.
+/// The most bytes that pass at once through a slow link.
 const PIECE_BYTES: u64 = 16 << 10;
-/// So often it is looked whether links stand.
+/// Interval at which the links are checked.
 const LOOK: Millis = Millis(10);
-/// Of what a node said, this much is shown to a person who has to find out what went wrong.
+/// The lines of a node's output that are shown to a person who investigates a failure.
 const TAIL_LINES: usize = 12;
 
 /// The nodes of one script, in virtual time.
 pub(crate) struct Simulated {
     rehearsal: Rehearsal,
     network: Network,
-    nodes: BTreeMap<String, Member>,
-    /// The smaller name first.
-    links: BTreeMap<(String, String), Option<Breach>>,
-    /// Who sees whom; empty: everybody everybody.
+    nodes: BTreeMap<String, SimulatedMember>,
+    /// The links, the smaller name first.
+    links: BTreeMap<(String, String), Option<LinkTrouble>>,
+    /// The sides of a cut; empty if there is none.
     sides: Vec<Vec<String>>,
-    /// Removed when all is over.
+    /// Removed at the end.
     folder: TempDir,
 }
 
-struct Member {
+struct SimulatedMember {
     node: NodeId,
     up: bool,
-    /// Since it was started last.
+    /// The events since its last start.
     events: Vec<Value>,
 }
 
-/// What is wrong with a link.
+/// A fault of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Breach {
-    /// Nothing passes on these ways.
+enum LinkTrouble {
+    /// Messages in these directions are held back.
     Held(Vec<(NodeId, NodeId)>),
     Slow,
 }
 
 impl Simulated {
-    /// No nodes yet. An error says why there is no such network.
+    /// A stage without nodes. An error says why there is no such network.
     pub(crate) fn new(script: &Script) -> Result<Self, String> {
         let network = match script.network.as_str() {
             built_in @ ("dev" | "lan") => built_in.to_owned(),
@@ -69,7 +70,7 @@ impl Simulated {
         };
         let network = match Invocation::from_arguments(["quipu", "--network", &network]) {
             Ok(Invocation::Node { config, .. }) => Network::clone(&config.network),
-            Ok(other) => unreachable!("not asked for: {other:?}"),
+            Ok(other) => unreachable!("not an argument of the test: {other:?}"),
             Err(error) => return Err(error.to_string()),
         };
         Ok(Self {
@@ -95,26 +96,26 @@ impl Simulated {
         self.sides.iter().position(|side| side.iter().any(|member| member == name))
     }
 
-    /// Takes the fault off a link.
+    /// Removes the fault of a link.
     fn mend(&mut self, pair: &(String, String)) {
         let (a, b) = (self.node(&pair.0), self.node(&pair.1));
         match self.links.get_mut(pair).and_then(Option::take) {
             None => {}
-            Some(Breach::Held(ways)) => {
+            Some(LinkTrouble::Held(ways)) => {
                 ways.iter().for_each(|(from, to)| self.rehearsal.world().mend(&[*from], &[*to]))
             }
-            Some(Breach::Slow) => self.rehearsal.world().set_quality(a, b, WELL),
+            Some(LinkTrouble::Slow) => self.rehearsal.world().set_quality(a, b, WELL),
         }
     }
 
-    /// Makes the links what they should be, and waits until the nodes know.
+    /// Adjusts the links, and waits until the nodes know.
     fn settle(&mut self) -> Result<(), Trouble> {
         let up = |name: &String| self.nodes[name].up;
         let (together, apart): (Vec<_>, Vec<_>) =
             self.links.iter().partition(|((a, b), _)| up(a) && up(b) && self.side(a) == self.side(b));
         let ends = |(a, b): &(String, String)| (self.node(a), self.node(b));
         let apart: BTreeSet<_> = apart.into_iter().map(|(pair, _)| ends(pair)).collect();
-        // A fault of its own may keep two apart.
+        // A fault of its own may keep two nodes apart.
         let well = together.into_iter().filter(|(_, wrong)| wrong.is_none());
         let well: Vec<_> = well.map(|(pair, _)| (pair.clone(), ends(pair))).collect();
         apart.iter().for_each(|(a, b)| self.rehearsal.world().disconnect(*a, *b));
@@ -164,7 +165,7 @@ impl Stage for Simulated {
                 copy_wallets(&folder, owner, name);
             }
             let node = self.rehearsal.add(name, &folder.join(name), &folder, passwords.clone());
-            self.nodes.insert(name.clone(), Member { node, up: false, events: Vec::new() });
+            self.nodes.insert(name.clone(), SimulatedMember { node, up: false, events: Vec::new() });
         }
         self.begin(names)?;
         if apart {
@@ -223,7 +224,7 @@ impl Stage for Simulated {
         self.settle()
     }
 
-    fn hamper(&mut self, fault: Fault, from: &str, to: &str) -> Result<(), Trouble> {
+    fn hamper(&mut self, fault: LinkFault, from: &str, to: &str) -> Result<(), Trouble> {
         let pair = pair(from, to);
         if !self.links.contains_key(&pair) {
             return Err(Trouble::new(format!("a link between {from} and {to}"), "there is none", &[]));
@@ -232,17 +233,17 @@ impl Stage for Simulated {
         let (from, to) = (self.node(from), self.node(to));
         let world = self.rehearsal.world();
         let wrong = match fault {
-            Fault::OneWay => Breach::Held(vec![(from, to)]),
-            Fault::Stalled => Breach::Held(vec![(from, to), (to, from)]),
-            Fault::Slow(time) => {
+            LinkFault::OneWay => LinkTrouble::Held(vec![(from, to)]),
+            LinkFault::Stalled => LinkTrouble::Held(vec![(from, to), (to, from)]),
+            LinkFault::Slow(time) => {
                 let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 let latency_millis = WELL.latency_millis.saturating_add(millis);
                 let bytes_per_second = (PIECE_BYTES * 1000).checked_div(millis).map(|rate| rate.max(1));
                 world.set_quality(from, to, Quality { latency_millis, bytes_per_second, ..WELL });
-                Breach::Slow
+                LinkTrouble::Slow
             }
         };
-        if let Breach::Held(ways) = &wrong {
+        if let LinkTrouble::Held(ways) = &wrong {
             ways.iter().for_each(|(from, to)| world.cut(&[*from], &[*to]));
         }
         self.links.insert(pair, Some(wrong));
@@ -251,7 +252,7 @@ impl Stage for Simulated {
 
     fn heal(&mut self) -> Result<(), Trouble> {
         self.sides.clear();
-        // What was held back is as good as lost: its connections are made anew.
+        // Held messages are as good as lost: their connections are made anew.
         let hampered = self.links.iter().filter(|(_, wrong)| wrong.is_some()).map(|(pair, _)| pair.clone());
         for pair in hampered.collect::<Vec<_>>() {
             let (a, b) = (self.node(&pair.0), self.node(&pair.1));
@@ -263,7 +264,7 @@ impl Stage for Simulated {
     }
 
     fn hear(&mut self, name: &str, line: &str) -> Result<Value, Trouble> {
-        let within = Millis(u64::try_from(COMMAND_TIME.as_millis()).expect("minutes"));
+        let within = Millis(u64::try_from(COMMAND_TIMEOUT.as_millis()).expect("minutes"));
         let answer = self.rehearsal.type_line(self.node(name), line, within).map_err(|error| failed(&error))?;
         self.listen(name)?;
         answer.map(|line| parsed(&line)).ok_or_else(|| unheard(name, line, "no answer at all"))

@@ -1,4 +1,4 @@
-//! The language by itself, failures as a person gets them, and that all stages agree.
+//! The language by itself, failures in the form that people get, and the agreement of all stages.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::question::Comparison;
 use super::real::{Ground, Processes};
 use super::runner::{Runner, Stage, run};
-use super::script::{Answer, Expectation, Script, Step, Who};
+use super::script::{Expectation, ExpectedAnswer, NodeSelection, Script, ScriptStep};
 use super::simulated::Simulated;
 use super::values::Values;
 
@@ -17,13 +17,13 @@ use super::values::Values;
 pub(super) const ALL: [(&str, fn()); 9] = [
     ("a_script_is_read", a_script_is_read),
     ("bad_lines_are_refused_in_words", bad_lines_are_refused_in_words),
-    ("what_was_kept_is_put_in", what_was_kept_is_put_in),
-    ("answers_are_compared_as_what_they_are", answers_are_compared_as_what_they_are),
+    ("kept_values_are_filled_in", kept_values_are_filled_in),
+    ("answers_are_compared_by_their_kind", answers_are_compared_by_their_kind),
     ("a_failure_says_what_was_expected_and_seen", a_failure_says_what_was_expected_and_seen),
     ("a_slow_a_stalled_and_a_one_way_link", a_slow_a_stalled_and_a_one_way_link),
     ("a_simulated_script_is_the_same_each_time", a_simulated_script_is_the_same_each_time),
-    ("both_stages_come_to_the_same", both_stages_come_to_the_same),
-    ("a_command_that_takes_too_long_is_told_of", a_command_that_takes_too_long_is_told_of),
+    ("both_stages_have_the_same_result", both_stages_have_the_same_result),
+    ("a_command_that_takes_too_long_is_reported", a_command_that_takes_too_long_is_reported),
 ];
 
 fn parse(text: &str) -> Result<Script, String> {
@@ -41,22 +41,32 @@ fn a_script_is_read() {
     let numbers: Vec<_> = script.lines.iter().map(|line| line.number).collect();
     assert_eq!(numbers, [4, 5, 7, 7, 9, 10]);
     let steps: Vec<_> = script.lines.into_iter().map(|line| line.step).collect();
-    let typed = |node: &str, command: &str, answer| Step::Type { node: node.into(), command: command.into(), answer };
-    assert_eq!(steps[1], typed("a", "record pallet #7", Answer::Kept("x".into())));
-    assert_eq!(steps[2..4], [typed("b", "record 1 of $x", Answer::Done), typed("b", "record 2 of $x", Answer::Done)]);
-    assert_eq!(steps[4], Step::Cut(vec![vec!["a".into()], vec!["b".into()]]));
-    let Step::Expect { who, what: Expectation::Says { question, comparison, value }, within } = &steps[5] else {
+    let typed =
+        |node: &str, command: &str, answer| ScriptStep::Type { node: node.into(), command: command.into(), answer };
+    assert_eq!(steps[1], typed("a", "record pallet #7", ExpectedAnswer::Kept("x".into())));
+    assert_eq!(
+        steps[2..4],
+        [typed("b", "record 1 of $x", ExpectedAnswer::Done), typed("b", "record 2 of $x", ExpectedAnswer::Done)]
+    );
+    assert_eq!(steps[4], ScriptStep::Cut(vec![vec!["a".into()], vec!["b".into()]]));
+    let ScriptStep::Expect { who, what: Expectation::Says { question, comparison, value }, within } = &steps[5] else {
         panic!("{:?}", steps[5]);
     };
-    assert_eq!((who, question.text()), (&Who::Some(vec!["a".into(), "b".into()]), "records --tag t".to_owned()));
+    assert_eq!(
+        (who, question.text()),
+        (&NodeSelection::Some(vec!["a".into(), "b".into()]), "records --tag t".to_owned())
+    );
     assert_eq!((comparison, value.as_str(), *within), (&Comparison::AtLeast, "2", Duration::from_secs(5)));
 }
 
-/// Each with its line, what is wrong, and where it can be told what was meant.
+/// Each error has its line, the problem, and if possible the probable intention.
 fn bad_lines_are_refused_in_words() {
     let cases = [
-        ("start a\nstrt b", "test.scn:2: `strt` is no step: did you mean `start`?"),
-        ("start a\nfrobnicate", "test.scn:2: `frobnicate` is no step: a line is `NODE: COMMAND` or begins with one of"),
+        ("start a\nstrt b", "test.scn:2: `strt` is not a step: did you mean `start`?"),
+        (
+            "start a\nfrobnicate",
+            "test.scn:2: `frobnicate` is not a step: a line is `NODE: COMMAND` or begins with one of",
+        ),
         ("start alice\nalise: mine", "no node is called `alise`: did you mean `alice`?"),
         ("start alice\nalice mine", "after the node's name comes a colon"),
         ("a: mine", "no node was started yet"),
@@ -78,7 +88,7 @@ fn bad_lines_are_refused_in_words() {
         ("start a b\ncut a b", "two sides or more"),
         ("start a b\ncut a b | b", "b can't be on two sides"),
         ("start a b\nslow a | b", "by 100ms"),
-        ("start a b\nslow a | b by 100", "`100` is no time"),
+        ("start a b\nslow a | b by 100", "`100` is not a time"),
         ("start a b\nstall a b", "between which two?"),
         ("start a\nheal a", "heal takes nothing"),
         ("start a\nkill", "which node?"),
@@ -91,11 +101,11 @@ fn bad_lines_are_refused_in_words() {
         ("start a\nexpect a height =", "compared with what?"),
         ("start a\nexpect a height 5 = 5", "write it as `height`"),
         ("start a\nexpect a state = gone", "write it as `state $ID`"),
-        ("start a\nexpect all agree within soon", "`soon` is no time"),
+        ("start a\nexpect all agree within soon", "`soon` is not a time"),
         ("start a\nexpect refusal busy", "mark the line that must fail"),
         ("start a\nexpect receipt x", "holds|fails"),
         ("repeat 2\nstart a", "test.scn:1: this repeat has no `end`"),
-        ("repeat x\nend", "`x` is no number of times"),
+        ("repeat x\nend", "`x` is not a number of times"),
         ("end", "no repeat that could end here"),
         ("start a\nrepeat 2\nrepeat 2\nend\nend", "can't stand in another one"),
         ("start a\nrepeat 20000\na: mine\nend", "more than 10000 steps"),
@@ -111,7 +121,7 @@ fn bad_lines_are_refused_in_words() {
 }
 
 /// An answer stands for its id, fields can be named, and a dollar sign can be written.
-fn what_was_kept_is_put_in() {
+fn kept_values_are_filled_in() {
     let mut values = Values::default();
     values.keep("pay", json!({"id": "ab", "fees": [{"coins": "0.5"}], "height": 3}));
     values.keep("tip", json!("cd"));
@@ -133,8 +143,8 @@ fn what_was_kept_is_put_in() {
     }
 }
 
-/// Numbers as numbers, whatever their decimals; all else as text.
-fn answers_are_compared_as_what_they_are() {
+/// Numbers are compared as numbers, whatever their decimals; other texts as text.
+fn answers_are_compared_by_their_kind() {
     let cases = [
         ("2.50 = 2.5", true),
         ("10 > 9", true),
@@ -154,7 +164,7 @@ fn answers_are_compared_as_what_they_are() {
     }
 }
 
-/// What a person reads when the script fails, on each stage.
+/// The failure of a script in the form that people read, on each stage.
 fn fails(text: &str) -> [String; 2] {
     fn failure<S: Stage>(script: &Script, stage: S) -> String {
         run(script, stage, &mut |_, _| {}).err().expect("the script is wrong").to_string()
@@ -167,12 +177,12 @@ fn simulated(script: &Script) -> Simulated {
     Simulated::new(script).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// Runs a script that must end well.
+/// Runs a script that must succeed.
 fn play<S: Stage>(script: &Script, stage: S) -> Runner<S> {
     run(script, stage, &mut |_, _| {}).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// File, line, step, what was expected, what was seen, and the nodes' last events.
+/// File, line, step, the expected and the observed state, and the nodes' last events.
 fn a_failure_says_what_was_expected_and_seen() {
     for seen in fails("start a b\n\na: mine 2\nexpect b height = 3 within 300ms") {
         for part in [
@@ -206,7 +216,7 @@ fn a_failure_says_what_was_expected_and_seen() {
     }
 }
 
-/// What is held back does not arrive, what is slow does, and after `heal` all is as before. A fault outlives a new cut.
+/// Held messages do not arrive, slow ones do, and after `heal` all is as before. A fault outlives a new cut.
 fn a_slow_a_stalled_and_a_one_way_link() {
     let script = parse(
         "start a b\nslow a | b by 20ms\na: mine 2\nexpect all agree\nheal\n\
@@ -224,7 +234,7 @@ fn shipped(name: &str) -> Script {
     Script::open(&Path::new(super::FOLDER).join(format!("{name}.scn"))).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// To the last message: the same ids in all answers, and the same trace.
+/// Down to the last message: the same ids in all answers, and the same trace.
 fn a_simulated_script_is_the_same_each_time() {
     for name in ["crash-while-mining", "double-spend", "free-under-load"] {
         let script = shipped(name);
@@ -236,8 +246,8 @@ fn a_simulated_script_is_the_same_each_time() {
     }
 }
 
-/// What all nodes say in the end of the chain and of everybody, as far as it does not depend on the time of day.
-fn both_stages_come_to_the_same() {
+/// The final state of all nodes, as far as it does not depend on the time of day.
+fn both_stages_have_the_same_result() {
     for name in ["chain-of-custody", "double-spend", "fork-and-heal", "kill-all", "wallets-and-names"] {
         let script = shipped(name);
         let real = told(&mut play(&script, Processes::new(&script, Ground::loopback())));
@@ -245,7 +255,7 @@ fn both_stages_come_to_the_same() {
     }
 }
 
-/// Heights, what waits, balances and nonces of all, texts and tags of all records.
+/// Heights, pending transactions, balances and nonces of all, texts and tags of all records.
 fn told<S: Stage>(runner: &mut Runner<S>) -> BTreeMap<String, Vec<String>> {
     let names: Vec<_> = runner.accounts.keys().cloned().collect();
     let told =
@@ -259,7 +269,7 @@ fn told<S: Stage>(runner: &mut Runner<S>) -> BTreeMap<String, Vec<String>> {
     told.into_iter().map(|(name, answers)| (name, answers.iter().map(kept).collect())).collect()
 }
 
-/// The status of each node, and what it answers to the lines that are made of it.
+/// The status of each node, and its answers to the lines that are made of it.
 fn facts<S: Stage>(runner: &mut Runner<S>, lines: impl Fn(&Value) -> Vec<String>) -> BTreeMap<String, Vec<Value>> {
     let mut facts = BTreeMap::new();
     for name in runner.stage.running() {
@@ -273,8 +283,8 @@ fn facts<S: Stage>(runner: &mut Runner<S>, lines: impl Fn(&Value) -> Vec<String>
     facts
 }
 
-/// On a network with much too hard a target nothing is mined, and virtual time does not go on for ever.
-fn a_command_that_takes_too_long_is_told_of() {
+/// On a network with far too hard a target nothing is mined, and virtual time does not go on for ever.
+fn a_command_that_takes_too_long_is_reported() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let hard = std::fs::read_to_string(Path::new(super::FOLDER).join("class.toml")).expect("it is shipped");
     let hard = hard.replace("0x1e1fffff", "0x15010000");

@@ -1,5 +1,5 @@
-//! The chains and transactions that scripts play with: good branches, a long one with a bad block in it, blocks with one
-//! thing wrong each. All peers are made of these.
+//! The chains and transactions of the scripts: good branches, a long one with a bad block in it, blocks with one fault
+//! each. All peers have some of these.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,39 +13,39 @@ use quipu::sim::random::Random;
 use quipu::sim::reference::forge::Forge;
 use quipu::sim::reference::{Model, Refused};
 
-/// The clock of the model, for which nothing is too early: what is, depends on when an engine is asked.
+/// The clock of the model, for which nothing is too early: that depends on the time at which an engine is asked.
 pub(super) const ANY_TIME: UnixMillis = UnixMillis(u64::MAX);
-/// Blocks that are spoiled, each on a block of some branch.
+/// The number of spoiled blocks, each on a block of some branch.
 const SPOILED: usize = 60;
-/// What only the body breaks, under a header that is good for ever: one long branch with a bad block for each.
+/// The rules that only the body breaks, under a header that stays good: one long branch with a bad block for each.
 const BODY_RULES: [u8; 16] = [2, 3, 8, 9, 10, 15, 15, 15, 15, 16, 16, 17, 17, 17, 18, 18];
-/// Transactions that an honest peer tells of.
+/// The number of transactions that an honest peer announces.
 const TRANSACTIONS: usize = 200;
-/// Good headers with the body of another block (R7).
+/// The number of good headers with the body of another block (R7).
 const SWAPPED: usize = 20;
 
-/// What scripts play with.
-pub(super) struct Pool {
+/// The material of the scripts.
+pub(super) struct ScriptPool {
     pub(super) forge: Forge,
     /// Has every good block.
     pub(super) model: Model,
     /// All blocks, good and bad.
     pub(super) blocks: Vec<Block>,
-    /// Chains from height 1 up, each what one peer has.
+    /// Chains from height 1 up, each the chain of some peer.
     pub(super) branches: Vec<Vec<Block>>,
-    /// Ids of the same blocks, so that answers need not hash them.
+    /// The ids of the same blocks, so that answers need not hash them.
     branch_ids: Vec<Vec<BlockId>>,
     /// The good branch with the most work.
     pub(super) best: usize,
-    /// Transactions of the good branches, each once: what an honest peer tells of.
+    /// Transactions of the good branches, each once, which an honest peer announces.
     transactions: Vec<SignedTransaction>,
-    /// Ids of the same.
+    /// Their ids.
     pub(super) transaction_ids: Vec<TransactionId>,
-    /// The same, and all others, good and bad.
+    /// These transactions and all others, good and bad.
     pub(super) any_transactions: Vec<SignedTransaction>,
 }
 
-impl Pool {
+impl ScriptPool {
     pub(super) fn new() -> Self {
         let network = Arc::new(Network::new(Forge::parameters()).expect("valid parameters"));
         let mut pool = Self {
@@ -102,7 +102,7 @@ impl Pool {
         self.network().genesis_id()
     }
 
-    /// A branch that leaves another after `base`.
+    /// Adds a branch that leaves another after `base`.
     fn grow(&mut self, base: &[Block], count: usize, random: &mut Random) {
         let mut branch = base.to_vec();
         for _ in 0..count {
@@ -116,14 +116,14 @@ impl Pool {
         self.branches.push(branch);
     }
 
-    /// A block with one thing wrong, on some block of a branch, that decodes; and the rule that it breaks.
+    /// A decodable block with one fault, on some block of a branch; and the rule that it breaks.
     fn spoiled_on(&mut self, branch: &[Block], random: &mut Random) -> (Block, Refused) {
         loop {
             let parent = branch[random.between(0, branch.len() as u64 - 1) as usize].header;
             let state = self.model.state(&parent.id()).expect("the branch is good");
             let good = self.forge.block(&parent, state, random);
             let bytes = self.forge.spoil(good, &parent, random);
-            // Some break nothing, and would be good blocks that nobody expects.
+            // Some faults break nothing, and would make good blocks that no test expects.
             if let Ok(block) = decode::<Block>(&bytes, BLOCK_BYTES_LIMIT)
                 && let Err(refused) = self.model.clone().offer(&bytes, ANY_TIME)
             {
@@ -132,7 +132,7 @@ impl Pool {
         }
     }
 
-    /// A branch with more work than any, in which one block breaks this rule.
+    /// Adds a branch with more work than any, in which one block breaks this rule.
     fn grow_on_bad(&mut self, best: &[Block], rule: u8, random: &mut Random) {
         let last = random.between(best.len() as u64 / 2, best.len() as u64 - 1) as usize;
         let bad = loop {
@@ -152,7 +152,7 @@ impl Pool {
         self.branches.push(branch);
     }
 
-    /// What a peer answers that has this branch and nothing else.
+    /// The answer of a peer that has this branch and nothing else.
     pub(super) fn answer(&self, branch: usize, request: &Request, clock: UnixMillis) -> Response {
         let (chain, ids_of_chain) = (&self.branches[branch], &self.branch_ids[branch]);
         match request {

@@ -1,5 +1,5 @@
-//! What surrounds the engine under test: a disk that writes in its order and loses the rest in a crash, checks that end
-//! when the script says so, sessions, tickets; and the judge of all that comes out.
+//! The surroundings of the engine under test: a disk that writes in order and loses the rest in a crash, checks that
+//! end when the script says so, sessions, tickets; and the judge of all effects.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,17 +15,18 @@ use quipu::protocol::{Address, Header, Millis, Request, SignedTransaction, UnixM
 use quipu::sim::disk::VirtualDisk;
 use quipu::sim::reference::Model;
 
-use super::pool::{ANY_TIME, Pool};
+use super::pool::{ANY_TIME, ScriptPool};
 
-/// How old the network is when the script begins, so that some of the pool's blocks are too early.
+/// The age of the network when the script begins, so that some of the pool's blocks are too early.
 const START_AGE: Millis = Millis(300_000);
-/// The longest that one honest peer may take to bring the best chain, in virtual time. Bans and patience included.
-const CATCH_UP_TIME: Millis = Millis(120_000);
+/// The longest time, bans and timeouts included, in which one honest peer must have brought the best chain, in virtual
+/// time.
+const CATCH_UP_TIMEOUT: Millis = Millis(120_000);
 /// Steps of time while waiting.
 const STEP: Millis = Millis(500);
 /// Hashes tried for a block of the engine's own.
 const HASHES_MAX: u64 = 100_000;
-/// Bounds that no script may exceed; the engine states the same where it keeps these.
+/// Bounds that no script may exceed; the engine's own constants have the same values.
 const BOUNDS: [(&str, usize); 10] = [
     ("cached_body_bytes", 32 << 20),
     ("mempool_bytes", 128 << 20),
@@ -38,7 +39,7 @@ const BOUNDS: [(&str, usize); 10] = [
     ("refused_transactions", 16_384),
     ("orphans", 32 * 6),
 ];
-/// What must be empty when no peer is there and everything has been answered.
+/// Containers that must be empty when no peer is there and everything has been answered.
 const EMPTY_AT_REST: [&str; 8] = [
     "peers",
     "orphans",
@@ -50,24 +51,24 @@ const EMPTY_AT_REST: [&str; 8] = [
     "checks",
 ];
 
-/// What the disk does, one after the other.
+/// A task of the disk; tasks are done one after the other.
 enum Disked {
     Write(Batch),
     Load { key: Key, places: Vec<Place> },
 }
 
 /// The engine's surroundings.
-pub(super) struct Shell<'a> {
-    pub(super) pool: &'a Pool,
+pub(super) struct FuzzShell<'a> {
+    pub(super) pool: &'a ScriptPool,
     engine: Engine,
     disk: VirtualDisk,
     model: Model,
     elapsed: Millis,
     counter: u64,
-    /// Sessions, with the branch that each peer has.
+    /// The sessions, with the branch of each peer.
     pub(super) peers: BTreeMap<PeerKey, usize>,
     closing: BTreeSet<PeerKey>,
-    /// Why the last session was ended.
+    /// The fault for which the last session was closed.
     fault: Option<Fault>,
     pub(super) asked: Vec<(PeerKey, Key, Request)>,
     checks: Vec<Event>,
@@ -83,8 +84,8 @@ pub(super) struct Shell<'a> {
     trace: Option<[u8; 32]>,
 }
 
-impl<'a> Shell<'a> {
-    pub(super) fn new(pool: &'a Pool, is_traced: bool) -> Self {
+impl<'a> FuzzShell<'a> {
+    pub(super) fn new(pool: &'a ScriptPool, is_traced: bool) -> Self {
         let disk = VirtualDisk::default();
         let mut engine = start(pool, &disk);
         Self {
@@ -116,7 +117,7 @@ impl<'a> Shell<'a> {
         self.pool.network().genesis().header.timestamp + START_AGE + self.elapsed
     }
 
-    /// The hash of all effects so far, if they are traced: it takes most of the time.
+    /// The hash of all effects so far, if they are traced: hashing takes most of the time.
     pub(super) fn trace(&self) -> Option<[u8; 32]> {
         self.trace
     }
@@ -137,7 +138,7 @@ impl<'a> Shell<'a> {
         wake == Wake::Now
     }
 
-    /// Feeds one event, and what the engine wants to do at once.
+    /// Feeds one event, and calls the engine again until it is done.
     fn handle_all(&mut self, event: Event) {
         let mut again = self.handle(event);
         while again {
@@ -155,7 +156,7 @@ impl<'a> Shell<'a> {
                 assert!(self.gossiped.remove(&ticket), "a message gets one verdict: {verdict:?}");
             }
             Effect::Peer(PeerEffect::Ask { peer, key, request }) => {
-                assert!(self.peers.contains_key(&peer), "only who is there is asked: {peer:?}");
+                assert!(self.peers.contains_key(&peer), "only present peers are asked: {peer:?}");
                 self.asked.push((peer, key, request));
             }
             Effect::Peer(PeerEffect::Reply { ticket, .. }) => {
@@ -163,7 +164,7 @@ impl<'a> Shell<'a> {
             }
             Effect::Load(LoadEffect::Serve { ticket, places }) => {
                 assert!(self.requested.remove(&ticket), "a request gets one reply");
-                // What is served has been written.
+                // Served blocks have been written.
                 self.disk.load(&places);
             }
             Effect::Peer(PeerEffect::Close { peer, fault, .. }) => {
@@ -184,13 +185,13 @@ impl<'a> Shell<'a> {
                 assert_eq!(batch.sequence, self.sequence, "batches are numbered without gaps");
                 for write in &batch.writes {
                     if let Write::Block(block) = write {
-                        // Stored before it is connected, so it may well be refused.
+                        // The block is stored before it is connected, so it may well be refused.
                         let _refused = self.model.offer(&encode(&block.to_block()), ANY_TIME).is_err();
                     }
                 }
                 self.disk_queue.push_back(Disked::Write(batch));
             }
-            // Everything that is held is hurried once, and this disk is as quick as it is.
+            // The engine asks once for held effects, and this disk is as quick as it is.
             Effect::Store(StoreEffect::Sync) => {}
             Effect::Load(LoadEffect::Blocks { key, places }) => self.disk_queue.push_back(Disked::Load { key, places }),
             Effect::Mine(MineEffect::Search { key, header }) => self.template = Some((key, header)),
@@ -198,7 +199,7 @@ impl<'a> Shell<'a> {
             Effect::User(UserEffect::Answer { ticket, answer }) => {
                 let asked = self.commanded.remove(&ticket).expect("a command gets one answer");
                 if let Ok(answer) = &answer {
-                    assert!(self.disk.holds_answered(answer), "what was answered is durable: {answer:?}");
+                    assert!(self.disk.holds_answered(answer), "an answered command is durable: {answer:?}");
                 }
                 self.judge_answer(asked, &answer);
             }
@@ -232,7 +233,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// The tip that readers see is valid, not too early, and only replaced by one with more work.
+    /// Checks that the tip that readers see is valid, not too early, and only replaced by one with more work.
     fn judge_view(&mut self) {
         let view = self.engine.view();
         let before = std::mem::replace(&mut self.view, view.clone());
@@ -241,7 +242,7 @@ impl<'a> Shell<'a> {
         }
         let ahead = self.pool.network().parameters().future_time_max;
         assert!(view.tip_timestamp <= self.unix() + ahead, "the tip is too early");
-        // A block of the engine's own becomes known to the model with the batch that follows.
+        // The model learns of a block of the engine's own from the batch that follows.
         if let Some(state) = self.model.state(&view.tip.id) {
             assert_eq!((state.height, state.work), (view.tip.height.0, view.work.0), "the view is that of the tip");
             assert_eq!(state.account(&view.account).balance, view.balance, "the balance is that of the tip");
@@ -290,7 +291,7 @@ impl<'a> Shell<'a> {
         self.handle(Event::Tick);
     }
 
-    /// A check ends; the workers finish in any order.
+    /// Ends a check; the workers finish in any order.
     pub(super) fn finish_check(&mut self, number: usize) {
         if !self.checks.is_empty() {
             let check = self.checks.remove(number % self.checks.len());
@@ -298,7 +299,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// The disk does the next thing in its queue.
+    /// Does the next task of the disk.
     pub(super) fn run_disk(&mut self) {
         match self.disk_queue.pop_front() {
             Some(Disked::Write(batch)) => {
@@ -332,7 +333,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// The miner finds a nonce for what it searches.
+    /// Finds a nonce for the header that the miner searches.
     pub(super) fn find_nonce(&mut self) {
         let Some((key, mut header)) = self.template.take() else { return };
         let mut tries = 0..HASHES_MAX;
@@ -346,7 +347,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// All that is under way within the node comes to its end.
+    /// Completes everything under way within the node.
     pub(super) fn settle(&mut self) {
         loop {
             if !self.checks.is_empty() {
@@ -363,7 +364,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Stops at once. What is not on the disk is lost; the next start finds what is.
+    /// Stops at once. Data that is not on the disk is lost.
     pub(super) fn crash(&mut self) {
         self.peers.clear();
         self.closing.clear();
@@ -387,12 +388,12 @@ impl<'a> Shell<'a> {
         for (name, max) in BOUNDS {
             assert!(occupancy[name] <= max, "{name}: {} of {max}", occupancy[name]);
         }
-        assert_eq!(occupancy["peers"], self.peers.len(), "sessions are those that there are");
+        assert_eq!(occupancy["peers"], self.peers.len(), "the engine's sessions are the shell's");
         let known = 1 + self.pool.blocks.len() + self.mined;
         assert!(occupancy["headers"] <= known, "headers: {} of {known}", occupancy["headers"]);
     }
 
-    /// The script is over: an honest peer comes while the others fall silent, then all leave and the node comes to rest.
+    /// Ends the script: an honest peer comes while the others fall silent, then all leave and the node comes to rest.
     pub(super) fn finish(&mut self) {
         self.settle();
         self.command(Command::SetMining { mode: MiningMode::Off, to: None });
@@ -407,7 +408,7 @@ impl<'a> Shell<'a> {
             self.disconnect(peer);
         }
         self.settle();
-        self.wait(CATCH_UP_TIME);
+        self.wait(CATCH_UP_TIMEOUT);
         self.settle();
         let waiting = [self.gossiped.len(), self.requested.len(), self.commanded.len()];
         assert_eq!(waiting, [0; 3], "verdicts, replies and answers that never came");
@@ -417,7 +418,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// One honest peer is enough to get the best chain.
+    /// Checks that one honest peer is enough to get the best chain.
     fn catch_up(&mut self) {
         let branch = self.pool.best;
         let tip = self.pool.branches[branch].last().expect("a branch has blocks").header;
@@ -425,9 +426,9 @@ impl<'a> Shell<'a> {
         self.elapsed = self.elapsed + Millis(tip.timestamp.0.saturating_sub(self.unix().0));
         let work = self.model.state(&tip.id()).expect("the best branch is good").work;
         let honest = self.connect(branch);
-        let end = self.elapsed + CATCH_UP_TIME;
+        let end = self.elapsed + CATCH_UP_TIMEOUT;
         while self.view.work.0 < work {
-            assert!(self.elapsed < end, "at {:?} after {CATCH_UP_TIME:?} with an honest peer", self.view);
+            assert!(self.elapsed < end, "at {:?} after {CATCH_UP_TIMEOUT:?} with an honest peer", self.view);
             assert!(self.peers.contains_key(&honest), "the honest peer was cut off: {:?}", self.fault);
             let (asked, silent): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.asked).into_iter().partition(|(peer, ..)| *peer == honest);
@@ -444,7 +445,7 @@ impl<'a> Shell<'a> {
         self.settle();
     }
 
-    /// The disk has the chain of the tip, and the accounts that the model has.
+    /// Checks that the disk has the chain of the tip, and the accounts of the model.
     fn judge_disk(&self) {
         let state = self.model.state(&self.view.tip.id).expect("the tip is valid");
         assert_eq!(self.disk.best().last(), Some(state.tip), "the disk has the tip");
@@ -456,7 +457,7 @@ impl<'a> Shell<'a> {
     }
 }
 
-fn start(pool: &Pool, disk: &VirtualDisk) -> Engine {
+fn start(pool: &ScriptPool, disk: &VirtualDisk) -> Engine {
     let config = EngineConfig {
         network: pool.network().clone(),
         account: pool.forge.keys()[0].public_key().address(),

@@ -1,7 +1,7 @@
-//! The language of scripts by itself: text in, steps out. What it is, is in `tests/scenarios/README.md`.
+//! The language of scripts by itself: text in, steps out. `tests/scenarios/README.md` describes it.
 //!
-//! [`parse`] makes a [`script::Script`] (names checked, `repeat` written out), [`question`] says what can be asked and
-//! compares answers, [`values`] puts in what `let` has kept. Nothing in here knows a node. The folder is shared with
+//! [`parse`] makes a [`script::Script`] (names checked, `repeat` unrolled), [`question`] defines questions and compares
+//! answers, [`values`] fills in the values kept by `let`. Nothing in here knows a node. The folder is shared with
 //! `tests/fuzz`, which is why it names nothing outside.
 
 pub(crate) mod parse;

@@ -1,5 +1,5 @@
-//! Reads a script. What it accepts is in `tests/scenarios/README.md`; what it refuses, it refuses with the line, what is
-//! wrong there, and what was probably meant.
+//! The parser of scripts. `tests/scenarios/README.md` describes the language; an error has the line, the problem, and
+//! the probable intention.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,33 +7,33 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::question::{Comparison, Question};
-use super::script::{Answer, Expectation, Fault, Line, Script, Step, WITHIN, Who};
+use super::script::{Expectation, ExpectedAnswer, LinkFault, NodeSelection, Script, ScriptLine, ScriptStep, WITHIN};
 use super::values::{Piece, pieces};
 use super::words::nearest;
 
-/// A longer file is no script.
+/// The longest script, in bytes.
 const SCRIPT_BYTES_MAX: usize = 1 << 20;
-/// Steps with all repetitions written out.
+/// The most steps, repetitions included.
 const STEPS_MAX: usize = 10_000;
-/// And their text.
+/// The most bytes of their texts.
 const STEPS_BYTES_MAX: usize = 16 << 20;
-/// Each is a process, and each pair is a link.
+/// The most nodes: each is a process, and each pair is a link.
 const NODES_MAX: usize = 12;
-/// As long as a node's own names may be.
+/// The longest name, which is the limit of the node's own names.
 const NAME_BYTES_MAX: usize = 32;
 /// The first words of steps.
 const STEPS: [&str; 14] = [
     "network", "start", "connect", "let", "cut", "stall", "slow", "heal", "kill", "stop", "restart", "wait", "expect",
     "repeat",
 ];
-/// Names that mean something else where a node's name may stand.
+/// Names with another meaning where a node's name may stand.
 const RESERVED: [&str; 10] = ["all", "rest", "apart", "as", "agree", "receipt", "default", "you", "nobody", "genesis"];
 
-/// Why a script can't be read.
+/// The reason why a script cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ScriptError {
     file: PathBuf,
-    /// None, if it is about the file as a whole.
+    /// `None` if the error is about the whole file.
     line: Option<usize>,
     problem: String,
 }
@@ -42,7 +42,7 @@ impl fmt::Display for ScriptError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.line.map_or(String::new(), |line| format!(":{line}"));
         write!(to, "{}{line}: ", self.file.display())?;
-        // What the script has in it must not write over what is on the screen.
+        // The script's content must not overwrite the screen.
         self.problem
             .chars()
             .try_for_each(|c| if c.is_control() { write!(to, "{}", c.escape_default()) } else { write!(to, "{c}") })
@@ -78,9 +78,9 @@ struct Parser {
     script: Script,
     /// Names that `let` has given.
     kept: BTreeSet<String>,
-    /// Of all steps so far.
+    /// The bytes of all steps so far.
     bytes: usize,
-    /// The line that is being read.
+    /// The number of the present line.
     at: usize,
 }
 
@@ -95,8 +95,8 @@ impl Parser {
                 ["repeat", times] => {
                     let ends = |(_, line): &(usize, &str)| without_comment(line).trim() == "end";
                     let length = lines[next..].iter().position(ends).ok_or("this repeat has no `end`")?;
-                    let times = times.parse::<usize>().map_err(|_| format!("`{times}` is no number of times"))?;
-                    // A body without a step would be gone through for ever.
+                    let times = times.parse::<usize>().map_err(|_| format!("`{times}` is not a number of times"))?;
+                    // A body without a step would be repeated for ever.
                     if times > STEPS_MAX {
                         return Err(format!("more than {STEPS_MAX} steps, repetitions included"));
                     }
@@ -135,13 +135,13 @@ impl Parser {
             return Err(format!("more than {STEPS_BYTES_MAX} bytes of steps, repetitions included"));
         }
         if let Some(step) = self.step(line)? {
-            self.script.lines.push(Line { number: self.at, text: line.to_owned(), step });
+            self.script.lines.push(ScriptLine { number: self.at, text: line.to_owned(), step });
         }
         Ok(())
     }
 
-    /// What a line says to do; nothing, if it only says something about the script.
-    fn step(&mut self, line: &str) -> Result<Option<Step>, String> {
+    /// The step of a line; `None` if the line is only about the script.
+    fn step(&mut self, line: &str) -> Result<Option<ScriptStep>, String> {
         if let Some(step) = self.typed(line)? {
             return Ok(Some(step));
         }
@@ -163,21 +163,21 @@ impl Parser {
             }
             "start" => self.start(rest)?,
             "connect" => match self.names(rest)?.as_slice() {
-                [from, to] if from != to => Step::Connect(from.clone(), to.clone()),
+                [from, to] if from != to => ScriptStep::Connect(from.clone(), to.clone()),
                 _ => return Err("write it as `connect NODE NODE`".to_owned()),
             },
-            "cut" if rest.contains("->") => self.hamper(Fault::OneWay, rest, "->")?,
+            "cut" if rest.contains("->") => self.hamper(LinkFault::OneWay, rest, "->")?,
             "cut" => self.cut(rest)?,
-            "stall" => self.hamper(Fault::Stalled, rest, "|")?,
+            "stall" => self.hamper(LinkFault::Stalled, rest, "|")?,
             "slow" => {
                 let (link, by) = rest.rsplit_once(" by ").ok_or("write it as `slow NODE | NODE by 100ms`")?;
-                self.hamper(Fault::Slow(duration(by)?), link, "|")?
+                self.hamper(LinkFault::Slow(duration(by)?), link, "|")?
             }
-            "heal" if rest.is_empty() => Step::Heal,
+            "heal" if rest.is_empty() => ScriptStep::Heal,
             "heal" => return Err("heal takes nothing: it makes all links well again".to_owned()),
-            "kill" => Step::Kill(self.names(rest)?),
-            "stop" => Step::Stop(self.names(rest)?),
-            "restart" => Step::Restart(self.names(rest)?),
+            "kill" => ScriptStep::Kill(self.names(rest)?),
+            "stop" => ScriptStep::Stop(self.names(rest)?),
+            "restart" => ScriptStep::Restart(self.names(rest)?),
             "wait" => self.wait(rest)?,
             "expect" => self.expect(rest)?,
             _ => return Err(self.unknown(word)),
@@ -190,24 +190,24 @@ impl Parser {
             return format!("after the node's name comes a colon, and what to type: `{word}: status`");
         }
         match nearest(word, STEPS) {
-            Some(near) => format!("`{word}` is no step: did you mean `{near}`?"),
+            Some(near) => format!("`{word}` is not a step: did you mean `{near}`?"),
             None => {
-                format!("`{word}` is no step: a line is `NODE: COMMAND` or begins with one of {}", STEPS.join(", "))
+                format!("`{word}` is not a step: a line is `NODE: COMMAND` or begins with one of {}", STEPS.join(", "))
             }
         }
     }
 
-    /// `NODE: COMMAND` and `NODE! COMMAND -> CODE`.
-    fn typed(&self, line: &str) -> Result<Option<Step>, String> {
+    /// Parses `NODE: COMMAND` and `NODE! COMMAND -> CODE`.
+    fn typed(&self, line: &str) -> Result<Option<ScriptStep>, String> {
         let end = line.find(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)).unwrap_or(line.len());
         let (node, rest) = line.split_at(end);
         let (command, answer) = match rest.chars().next() {
-            Some(':') => (rest[1..].trim(), Answer::Done),
+            Some(':') => (rest[1..].trim(), ExpectedAnswer::Done),
             Some('!') => {
                 let (command, code) = rest[1..]
                     .rsplit_once(" -> ")
                     .ok_or("what must be refused says with which code: `NODE! COMMAND -> insufficient_balance`")?;
-                (command.trim(), Answer::Refused(code.trim().to_owned()))
+                (command.trim(), ExpectedAnswer::Refused(code.trim().to_owned()))
             }
             _ => return Ok(None),
         };
@@ -216,11 +216,11 @@ impl Parser {
             return Err(format!("nothing is typed: write it as `{node}: status`"));
         }
         self.check_kept(command)?;
-        Ok(Some(Step::Type { node, command: command.to_owned(), answer }))
+        Ok(Some(ScriptStep::Type { node, command: command.to_owned(), answer }))
     }
 
-    /// `NAME = NODE: COMMAND` and `NAME = NODE QUESTION`.
-    fn keep(&mut self, rest: &str) -> Result<Step, String> {
+    /// Parses `NAME = NODE: COMMAND` and `NAME = NODE QUESTION`.
+    fn keep(&mut self, rest: &str) -> Result<ScriptStep, String> {
         const USAGE: &str = "write it as `let NAME = NODE: COMMAND` or `let NAME = NODE QUESTION`";
         let (name, source) = rest.split_once('=').ok_or(USAGE)?;
         let (name, source) = (name.trim(), source.trim());
@@ -231,22 +231,22 @@ impl Parser {
             ));
         }
         let step = match self.typed(source)? {
-            Some(Step::Type { node, command, answer: Answer::Done }) => {
-                Step::Type { node, command, answer: Answer::Kept(name.to_owned()) }
+            Some(ScriptStep::Type { node, command, answer: ExpectedAnswer::Done }) => {
+                ScriptStep::Type { node, command, answer: ExpectedAnswer::Kept(name.to_owned()) }
             }
             Some(_) => return Err("a refusal has nothing that could be kept".to_owned()),
             None => {
                 let (node, question) = split_word(without_comment(source).trim());
                 let question = self.question(question)?;
-                Step::Keep { node: self.name(node)?, question, name: name.to_owned() }
+                ScriptStep::Keep { node: self.name(node)?, question, name: name.to_owned() }
             }
         };
         self.kept.insert(name.to_owned());
         Ok(step)
     }
 
-    /// `a b c`, `a b c apart` and `a as b`.
-    fn start(&mut self, rest: &str) -> Result<Step, String> {
+    /// Parses `a b c`, `a b c apart` and `a as b`.
+    fn start(&mut self, rest: &str) -> Result<ScriptStep, String> {
         let mut nodes: Vec<_> = rest.split_whitespace().map(str::to_owned).collect();
         let apart = nodes.last().is_some_and(|last| last == "apart");
         nodes.truncate(nodes.len() - usize::from(apart));
@@ -259,7 +259,7 @@ impl Parser {
             nodes.truncate(1);
         }
         if nodes.is_empty() {
-            return Err("who is to start? `start a b c`".to_owned());
+            return Err("name the nodes to start: `start a b c`".to_owned());
         }
         for node in &nodes {
             let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
@@ -280,11 +280,11 @@ impl Parser {
         if self.script.nodes.len() > NODES_MAX {
             return Err(format!("more than {NODES_MAX} nodes; `quipu simulate` is for many"));
         }
-        Ok(Step::Start { nodes, apart, key_of })
+        Ok(ScriptStep::Start { nodes, apart, key_of })
     }
 
-    /// `a b | c`, with `rest` for those not named.
-    fn cut(&self, rest: &str) -> Result<Step, String> {
+    /// Parses `a b | c`, with `rest` for the unnamed nodes.
+    fn cut(&self, rest: &str) -> Result<ScriptStep, String> {
         let mut named = Vec::new();
         let mut sides: Vec<Vec<String>> = Vec::new();
         let mut remainder = None;
@@ -313,32 +313,32 @@ impl Parser {
         if sides.len() < 2 || sides.iter().any(Vec::is_empty) {
             return Err("a cut has two sides or more: `cut a b | c`".to_owned());
         }
-        Ok(Step::Cut(sides))
+        Ok(ScriptStep::Cut(sides))
     }
 
-    fn hamper(&self, fault: Fault, link: &str, sign: &str) -> Result<Step, String> {
+    fn hamper(&self, fault: LinkFault, link: &str, sign: &str) -> Result<ScriptStep, String> {
         let usage = || format!("between which two? Write it as `NODE {sign} NODE`");
         let (from, to) = link.split_once(sign).ok_or_else(usage)?;
         let (from, to) = (self.name(from.trim())?, self.name(to.trim())?);
-        if from == to { Err(usage()) } else { Ok(Step::Hamper { fault, from, to }) }
+        if from == to { Err(usage()) } else { Ok(ScriptStep::Hamper { fault, from, to }) }
     }
 
-    /// `N blocks` and `WHO QUESTION VALUE`.
-    fn wait(&self, rest: &str) -> Result<Step, String> {
+    /// Parses `N blocks` and `WHO QUESTION VALUE`.
+    fn wait(&self, rest: &str) -> Result<ScriptStep, String> {
         let (rest, within) = split_within(rest)?;
         if let [count, "blocks" | "block"] = rest.split_whitespace().collect::<Vec<_>>().as_slice() {
-            let blocks = count.parse().map_err(|_| format!("`{count}` is no number of blocks"))?;
-            return Ok(Step::WaitBlocks { blocks, within });
+            let blocks = count.parse().map_err(|_| format!("`{count}` is not a number of blocks"))?;
+            return Ok(ScriptStep::WaitBlocks { blocks, within });
         }
         let (who, rest) = self.who(rest)?;
         let height = rest.strip_prefix("height ").map(str::trim).filter(|value| value.parse::<u64>().is_ok());
         let value = height.ok_or("write it as `wait 3 blocks` or `wait NODE height 5`; `expect` waits for all else")?;
         let question = self.question("height")?;
         let what = Expectation::Says { question, comparison: Comparison::AtLeast, value: value.to_owned() };
-        Ok(Step::Expect { who, what, within })
+        Ok(ScriptStep::Expect { who, what, within })
     }
 
-    fn expect(&self, rest: &str) -> Result<Step, String> {
+    fn expect(&self, rest: &str) -> Result<ScriptStep, String> {
         let (rest, within) = split_within(rest)?;
         if split_word(rest).0 == "refusal" {
             return Err("mark the line that must fail: `NODE! COMMAND -> CODE`".to_owned());
@@ -346,20 +346,20 @@ impl Parser {
         if let ("receipt", rest) = split_word(rest) {
             let words: Vec<_> = rest.split_whitespace().collect();
             let (file, verdict, at) = match words.as_slice() {
-                [file, verdict @ ("holds" | "fails")] => (file, verdict, Who::Some(Vec::new())),
+                [file, verdict @ ("holds" | "fails")] => (file, verdict, NodeSelection::Some(Vec::new())),
                 [file, verdict @ ("holds" | "fails"), "at", at @ ..] => {
                     (file, verdict, self.all_or_names(&at.join(" "))?)
                 }
                 _ => return Err("write it as `expect receipt FILE holds|fails [at NODE…]`".to_owned()),
             };
             let what = Expectation::Receipt { file: (*file).to_owned(), holds: *verdict == "holds" };
-            return Ok(Step::Expect { who: at, what, within });
+            return Ok(ScriptStep::Expect { who: at, what, within });
         }
         let (who, rest) = self.who(rest)?;
         if rest == "agree" {
-            return Ok(Step::Expect { who, what: Expectation::Agree, within });
+            return Ok(ScriptStep::Expect { who, what: Expectation::Agree, within });
         }
-        // A value that is missing is missed below, not here.
+        // A missing value is reported below, not here.
         let padded = format!("{rest} ");
         let Some((question, comparison, value)) = Comparison::split(&padded) else {
             self.question(rest)?;
@@ -370,13 +370,13 @@ impl Parser {
         }
         self.check_kept(value)?;
         let what = Expectation::Says { question: self.question(question)?, comparison, value: value.to_owned() };
-        Ok(Step::Expect { who, what, within })
+        Ok(ScriptStep::Expect { who, what, within })
     }
 
-    /// The nodes at the beginning, and what follows.
-    fn who<'a>(&self, text: &'a str) -> Result<(Who, &'a str), String> {
+    /// Parses the nodes at the beginning, and returns the rest.
+    fn who<'a>(&self, text: &'a str) -> Result<(NodeSelection, &'a str), String> {
         if let ("all", rest) = split_word(text) {
-            return Ok((Who::All, rest));
+            return Ok((NodeSelection::All, rest));
         }
         let mut names = Vec::new();
         let mut rest = text;
@@ -386,11 +386,15 @@ impl Parser {
             names.push(word.to_owned());
             rest = behind;
         }
-        if names.is_empty() { Err(self.unknown_node(split_word(text).0)) } else { Ok((Who::Some(names), rest)) }
+        if names.is_empty() {
+            Err(self.unknown_node(split_word(text).0))
+        } else {
+            Ok((NodeSelection::Some(names), rest))
+        }
     }
 
-    fn all_or_names(&self, text: &str) -> Result<Who, String> {
-        if text == "all" { Ok(Who::All) } else { self.names(text).map(Who::Some) }
+    fn all_or_names(&self, text: &str) -> Result<NodeSelection, String> {
+        if text == "all" { Ok(NodeSelection::All) } else { self.names(text).map(NodeSelection::Some) }
     }
 
     fn names(&self, text: &str) -> Result<Vec<String>, String> {
@@ -446,12 +450,12 @@ fn split_word(text: &str) -> (&str, &str) {
     (word, rest.trim())
 }
 
-/// A `#` after a blank begins a comment. Not in what is typed: there it may be part of a record.
+/// Cuts off a comment, which begins with a `#` after a blank. Not in a typed line: there it may be part of a record.
 fn without_comment(line: &str) -> &str {
     line.find(" #").map_or(line, |at| &line[..at])
 }
 
-/// Takes `within TIME` off the end.
+/// Cuts `within TIME` off the end.
 fn split_within(text: &str) -> Result<(&str, Duration), String> {
     match text.rsplit_once(" within ") {
         Some((rest, time)) => Ok((rest.trim(), duration(time)?)),
@@ -459,7 +463,7 @@ fn split_within(text: &str) -> Result<(&str, Duration), String> {
     }
 }
 
-/// `500ms`, `10s`, `2m`.
+/// Parses `500ms`, `10s`, `2m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -471,6 +475,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => None,
     };
     let total = millis.and_then(|millis| count.parse::<u32>().ok()?.checked_mul(millis));
-    let total = total.ok_or_else(|| format!("`{text}` is no time: write it as 500ms, 10s or 2m"))?;
+    let total = total.ok_or_else(|| format!("`{text}` is not a time: write it as 500ms, 10s or 2m"))?;
     Ok(Duration::from_millis(total.into()))
 }

@@ -1,17 +1,16 @@
-//! What a script can ask a node, and how answers are compared. How a node is asked is the runner's business.
+//! The questions that a script can ask a node, and the comparison of answers. The runner asks them.
 
 use super::words::nearest;
 
-/// Something that a node knows. Arguments may hold `$NAME`s.
+/// A question about a node. Arguments may hold `$NAME`s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Question {
-    /// What it is about.
     pub(crate) topic: Topic,
-    /// What stands behind the word.
+    /// The text after the word.
     pub(crate) argument: String,
 }
 
-/// What a question is about.
+/// The subject of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {
     /// The best block's height.
@@ -28,15 +27,15 @@ pub(crate) enum Topic {
     Records,
     /// The height up to which the chain is fixed, or `none`.
     Checkpoint,
-    /// Who mined a block: a node's name, or else an address.
+    /// The miner of a block: a node's name, or else an address.
     Miner,
-    /// What has become of a transaction, as `watch` tells it: `unknown`, `pending`, `in_block`, `rolled_back`, `gone`.
+    /// The state of a transaction, as `watch` reports it: `unknown`, `pending`, `in_block`, `rolled_back`, `gone`.
     State,
-    /// How many blocks stand for a transaction; 0 if none.
+    /// The number of blocks that confirm a transaction; 0 if none.
     Confirmations,
-    /// How many blocks the last reorganisation took off since the node started; 0 if there was none.
+    /// The depth of the last reorganisation since the node started; 0 if there was none.
     Reorganised,
-    /// How many warnings of a code were given since the node started.
+    /// The number of warnings with a code since the node started.
     Warnings,
 }
 
@@ -48,7 +47,7 @@ enum Takes {
     Something,
 }
 
-/// All questions: the word, what stands behind it in a usage, whether it must.
+/// All questions: the word, its argument in a usage, and whether that is required.
 const QUESTIONS: [(&str, Topic, &str, Takes); 12] = [
     ("height", Topic::Height, "", Takes::Nothing),
     ("tip", Topic::Tip, "", Takes::Nothing),
@@ -65,7 +64,7 @@ const QUESTIONS: [(&str, Topic, &str, Takes); 12] = [
 ];
 
 impl Question {
-    /// Reads `WORD [ARGUMENT]`. An error says what is wrong and what there is.
+    /// Reads `WORD [ARGUMENT]`. An error names the problem and the known words.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (word, argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let argument = argument.trim();
@@ -83,7 +82,7 @@ impl Question {
         Ok(Self { topic: *topic, argument: argument.to_owned() })
     }
 
-    /// As a script writes it.
+    /// The question as a script writes it.
     pub(crate) fn text(&self) -> String {
         let word = QUESTIONS.iter().find(|(_, topic, ..)| *topic == self.topic).map_or("", |(word, ..)| word);
         format!("{word} {}", self.argument).trim_end().to_owned()
@@ -98,7 +97,7 @@ fn unknown(word: &str) -> String {
     }
 }
 
-/// How an answer is compared.
+/// The comparison of an answer with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Comparison {
     /// `=`
@@ -116,7 +115,7 @@ pub(crate) enum Comparison {
 }
 
 impl Comparison {
-    /// Those with two characters first, so that the first that fits is the right one.
+    /// All comparisons, those with two characters first, so that the first match is the right one.
     const ALL: [(&str, Self); 6] = [
         ("!=", Self::Unequal),
         ("<=", Self::AtMost),
@@ -126,12 +125,12 @@ impl Comparison {
         (">", Self::Above),
     ];
 
-    /// As a script writes it.
+    /// The sign in a script.
     pub(crate) fn sign(self) -> &'static str {
         Self::ALL.iter().find(|(_, comparison)| *comparison == self).map_or("", |(sign, _)| sign)
     }
 
-    /// The last sign that stands alone in a text, with what is before and behind it.
+    /// The last sign that stands alone in a text, with the texts before and after it.
     pub(crate) fn split(text: &str) -> Option<(&str, Self, &str)> {
         let found = Self::ALL.iter().filter_map(|(sign, comparison)| {
             let at = text.rfind(&format!(" {sign} "))?;
@@ -141,8 +140,8 @@ impl Comparison {
         Some((text[..at].trim(), comparison, text[at + sign.len() + 2..].trim()))
     }
 
-    /// Whether it is so. Numbers are compared as numbers, with all their decimals; other texts are equal or not, and
-    /// neither above nor below.
+    /// Whether the comparison is true. Numbers are compared as numbers, with all their decimals; other texts are equal
+    /// or not, and neither above nor below.
     pub(crate) fn holds(self, seen: &str, wanted: &str) -> bool {
         let (Some(left), Some(right)) = (hundred_millionths(seen), hundred_millionths(wanted)) else {
             return match self {

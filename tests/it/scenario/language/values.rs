@@ -1,21 +1,20 @@
-//! What a script has kept with `let`, and putting it in for `$NAME`.
+//! The values that a script keeps with `let`, and their insertion for `$NAME`.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What was kept so far.
+/// The values kept so far.
 #[derive(Debug, Default)]
 pub(crate) struct Values(BTreeMap<String, Value>);
 
 /// A piece of a text with `$NAME`s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// As it is.
+    /// Text without `$NAME`.
     Plain(&'a str),
     /// `$NAME`, `$NAME.FIELD.FIELD`; a number picks from a list.
     Kept {
-        /// The name.
         name: &'a str,
         /// The fields, outermost first.
         path: Vec<&'a str>,
@@ -23,12 +22,12 @@ pub(crate) enum Piece<'a> {
 }
 
 impl Values {
-    /// Keeps something, in place of what had the name before.
+    /// Keeps a value, in place of an earlier one with the same name.
     pub(crate) fn keep(&mut self, name: &str, value: Value) {
         self.0.insert(name.to_owned(), value);
     }
 
-    /// The text with everything put in, or why that can't be.
+    /// The text with all values filled in, or the reason why that fails.
     pub(crate) fn fill(&self, text: &str) -> Result<String, String> {
         pieces(text)
             .into_iter()
@@ -41,7 +40,7 @@ impl Values {
 
     fn find(&self, name: &str, path: &[&str]) -> Result<String, String> {
         let whole = self.0.get(name).ok_or_else(|| format!("nothing is kept as ${name} yet"))?;
-        // An answer stands for its id: what a person would copy from it.
+        // An answer stands for its id, which a person would copy from it.
         let path = if path.is_empty() && whole.is_object() { &["id"] } else { path };
         let mut value = whole;
         for field in path {
@@ -52,7 +51,7 @@ impl Values {
     }
 }
 
-/// Takes a text apart. `$$` is a dollar sign, and so is one that no letter follows.
+/// Splits a text into pieces. `$$` is a dollar sign, and so is one that no letter follows.
 pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;

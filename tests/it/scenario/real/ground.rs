@@ -1,66 +1,66 @@
-//! What is between the nodes: links on loopback, or a LAN of namespaces on which they find each other by mDNS.
+//! The links between nodes: on loopback, or a LAN of namespaces on which they find each other by mDNS.
 //!
-//! Always so: after each call, nodes that can see each other are connected, and nodes that can't know it. Only a
-//! [`Fault`] leaves that to the nodes.
+//! Always true: after each call, nodes that can see each other are connected, and separated nodes know it. Only a
+//! [`LinkFault`] leaves that to the nodes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Member;
-use super::link::Link;
-use crate::harness::{Lan, Node, Options};
+use super::link::ProxyLink;
+use crate::harness::{Lan, Node, NodeOptions};
 use crate::scenario::outcome::Trouble;
-use crate::scenario::runner::COMMAND_TIME;
-use crate::scenario::script::{Fault, WITHIN};
+use crate::scenario::runner::COMMAND_TIMEOUT;
+use crate::scenario::script::{LinkFault, WITHIN};
 
-/// How long it takes at most to look at a connection again.
+/// The longest pause before a connection is looked at again.
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// Nodes by name.
 type Members = BTreeMap<String, Member>;
 
-/// Where a script runs.
+/// The ground on which a script runs.
 #[derive(Debug)]
 pub(crate) struct Ground {
-    kind: Kind,
-    /// Who sees whom; empty: everybody everybody.
+    kind: GroundKind,
+    /// The sides of a cut; empty if there is none.
     sides: Vec<Vec<String>>,
 }
 
 #[derive(Debug)]
-enum Kind {
-    /// By the node that dials and the one that listens.
-    Loopback(BTreeMap<(String, String), Link>),
+enum GroundKind {
+    /// The links, by the dialling and the listening node.
+    Loopback(BTreeMap<(String, String), ProxyLink>),
     /// Machine 1 is the first node.
     Lan { lan: Lan, machines: Vec<String> },
 }
 
 impl Ground {
-    /// This machine alone.
+    /// The ground on this machine alone.
     pub(crate) fn loopback() -> Self {
-        Self { kind: Kind::Loopback(BTreeMap::new()), sides: Vec::new() }
+        Self { kind: GroundKind::Loopback(BTreeMap::new()), sides: Vec::new() }
     }
 
     /// A LAN with a machine for each of these nodes.
     pub(crate) fn lan(nodes: &[String]) -> Self {
-        Self { kind: Kind::Lan { lan: Lan::up(nodes.len()), machines: nodes.to_vec() }, sides: Vec::new() }
+        Self { kind: GroundKind::Lan { lan: Lan::up(nodes.len()), machines: nodes.to_vec() }, sides: Vec::new() }
     }
 
-    /// How a node is started here.
-    pub(super) fn options(&self, name: &str) -> Options {
+    /// The options of a node here.
+    pub(super) fn options(&self, name: &str) -> NodeOptions {
         match &self.kind {
-            Kind::Loopback(_) => Options::default(),
-            Kind::Lan { lan, machines } => lan.options(machine(machines, name)),
+            GroundKind::Loopback(_) => NodeOptions::default(),
+            GroundKind::Lan { lan, machines } => lan.options(machine(machines, name)),
         }
     }
 
-    /// New nodes run.
+    /// Connects new nodes.
     pub(super) fn joined(&mut self, members: &Members, names: &[String], apart: bool) -> Result<(), Trouble> {
         if apart {
             return self.loopback_only("start … apart").map(drop);
         }
-        if let Kind::Loopback(links) = &mut self.kind {
+        if let GroundKind::Loopback(links) = &mut self.kind {
             for name in names {
                 for other in members.keys().filter(|other| *other != name) {
                     let is_there = links.contains_key(&(other.clone(), name.clone()));
@@ -73,7 +73,7 @@ impl Ground {
         self.settle(members)
     }
 
-    /// A link of its own between two nodes.
+    /// Adds a link between two nodes.
     pub(super) fn connect(&mut self, members: &Members, from: &str, to: &str) -> Result<(), Trouble> {
         let links = self.loopback_only("connect")?;
         let key = (from.to_owned(), to.to_owned());
@@ -84,10 +84,10 @@ impl Ground {
         self.settle(members)
     }
 
-    /// Nothing passes between the sides any more.
+    /// Separates the sides.
     pub(super) fn cut(&mut self, members: &Members, sides: &[Vec<String>]) -> Result<(), Trouble> {
         self.sides = sides.to_vec();
-        if let Kind::Lan { lan, machines } = &self.kind {
+        if let GroundKind::Lan { lan, machines } = &self.kind {
             let numbers = |side: &Vec<String>| side.iter().map(|name| machine(machines, name)).collect();
             lan.part(&sides.iter().map(numbers).collect::<Vec<_>>());
         }
@@ -95,7 +95,7 @@ impl Ground {
     }
 
     /// Puts a fault on a link.
-    pub(super) fn hamper(&mut self, fault: Fault, from: &str, to: &str) -> Result<(), Trouble> {
+    pub(super) fn hamper(&mut self, fault: LinkFault, from: &str, to: &str) -> Result<(), Trouble> {
         let links = self.loopback_only("a fault of one link")?;
         let (dialler, listener) = (from.to_owned(), to.to_owned());
         if let Some(link) = links.get(&(dialler.clone(), listener.clone())) {
@@ -108,13 +108,13 @@ impl Ground {
         Ok(())
     }
 
-    /// All is well again.
+    /// Mends everything.
     pub(super) fn heal(&mut self, members: &Members) -> Result<(), Trouble> {
         self.sides.clear();
         match &self.kind {
-            Kind::Lan { lan, .. } => lan.join(),
-            Kind::Loopback(links) => {
-                // What was held back is as good as lost: its connections are made anew, or are about to break.
+            GroundKind::Lan { lan, .. } => lan.join(),
+            GroundKind::Loopback(links) => {
+                // Held messages are as good as lost: their connections are made anew, or are about to break.
                 let hampered = links.iter().filter(|(_, link)| link.is_hampered());
                 let hampered: Vec<_> = hampered.inspect(|(_, link)| link.cut()).collect();
                 for ((dialler, listener), link) in hampered {
@@ -126,11 +126,11 @@ impl Ground {
         self.settle(members)
     }
 
-    /// Makes the links what they should be, and waits until the nodes know. To be called when nodes came or went.
+    /// Adjusts the links, and waits until the nodes know. To be called when nodes came or went.
     pub(super) fn settle(&self, members: &Members) -> Result<(), Trouble> {
         let all: Vec<_> = match &self.kind {
-            Kind::Loopback(links) => links.keys().cloned().collect(),
-            Kind::Lan { machines, .. } => {
+            GroundKind::Loopback(links) => links.keys().cloned().collect(),
+            GroundKind::Lan { machines, .. } => {
                 let pairs = machines
                     .iter()
                     .enumerate()
@@ -142,7 +142,7 @@ impl Ground {
         let side = |name: &String| self.sides.iter().position(|side| side.contains(name));
         let (together, apart): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|(from, to)| is_up(from) && is_up(to) && side(from) == side(to));
-        if let Kind::Loopback(links) = &self.kind {
+        if let GroundKind::Loopback(links) = &self.kind {
             for pair in &apart {
                 links[pair].cut();
             }
@@ -150,30 +150,30 @@ impl Ground {
         for (from, to) in &apart {
             wait(members, from, to, false)?;
         }
-        if let Kind::Loopback(links) = &self.kind {
+        if let GroundKind::Loopback(links) = &self.kind {
             let cut: Vec<_> = together.iter().filter(|pair| links[pair].is_cut()).collect();
             for pair in &cut {
                 links[*pair].lead_to(Some(listens(&members[&pair.1].node)));
                 links[*pair].open();
             }
-            // A node calls again by itself. Being told to is quicker, and both come to the same.
+            // A node redials by itself. A command is quicker, with the same result.
             std::thread::scope(|scope| {
                 for (dialler, member) in members {
                     let mine = cut.iter().filter(|pair| pair.0 == *dialler).map(|pair| links[*pair].multiaddr());
                     let mine: Vec<_> = mine.collect();
                     scope.spawn(move || {
                         for address in mine {
-                            // Refused or not: whether they are connected is asked below.
-                            let _ = member.node.try_ask(&format!("connect {address}"), COMMAND_TIME);
+                            // The result is ignored: the connection is checked below.
+                            let _ = member.node.try_ask(&format!("connect {address}"), COMMAND_TIMEOUT);
                         }
                     });
                 }
             });
         }
-        // A fault of its own may keep two apart.
+        // A fault of its own may keep two nodes apart.
         let is_hampered = |pair: &(String, String)| match &self.kind {
-            Kind::Loopback(links) => links[pair].is_hampered(),
-            Kind::Lan { .. } => false,
+            GroundKind::Loopback(links) => links[pair].is_hampered(),
+            GroundKind::Lan { .. } => false,
         };
         for (from, to) in together.iter().filter(|pair| !is_hampered(pair)) {
             wait(members, from, to, true)?;
@@ -181,10 +181,10 @@ impl Ground {
         Ok(())
     }
 
-    fn loopback_only(&mut self, what: &str) -> Result<&mut BTreeMap<(String, String), Link>, Trouble> {
+    fn loopback_only(&mut self, what: &str) -> Result<&mut BTreeMap<(String, String), ProxyLink>, Trouble> {
         match &mut self.kind {
-            Kind::Loopback(links) => Ok(links),
-            Kind::Lan { .. } => {
+            GroundKind::Loopback(links) => Ok(links),
+            GroundKind::Lan { .. } => {
                 Err(Trouble::new(format!("{what} on loopback"), "this is a LAN: run the script without --lan", &[]))
             }
         }
@@ -196,8 +196,8 @@ fn machine(machines: &[String], name: &str) -> usize {
 }
 
 /// A link that is cut until [`Ground::settle`] looks at it.
-fn link() -> Result<Link, Trouble> {
-    let link = Link::new().map_err(|error| Trouble::new("a link on loopback", error.to_string(), &[]))?;
+fn link() -> Result<ProxyLink, Trouble> {
+    let link = ProxyLink::new().map_err(|error| Trouble::new("a link on loopback", error.to_string(), &[]))?;
     link.cut();
     Ok(link)
 }
@@ -208,7 +208,7 @@ fn listens(node: &Node) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// Waits until those of the two that run see each other, or do not.
+/// Waits until the running ones of the two see each other, or do not.
 fn wait(members: &Members, one: &str, other: &str, connected: bool) -> Result<(), Trouble> {
     let deadline = Instant::now() + WITHIN;
     for (from, to) in [(one, other), (other, one)] {

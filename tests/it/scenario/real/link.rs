@@ -1,7 +1,7 @@
-//! A link between two nodes on loopback: a TCP proxy that can be cut, held back and slowed down.
+//! A link between two nodes on loopback: a TCP proxy that can be cut, stalled and slowed down.
 //!
-//! The proxy is at another address of loopback than the nodes. A node believes a peer's word about where it listens only
-//! for the address that the peer is seen at, so no node ever learns a way around its links.
+//! The proxy has another address of loopback than the nodes. A node believes a peer's claim about its listening port
+//! only for the address at which the peer is seen, so no node ever learns a way around its links.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -11,34 +11,34 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::scenario::script::Fault;
+use crate::scenario::script::LinkFault;
 
-/// Where all proxies are. Nodes are at 127.0.0.1.
+/// The address of all proxies. Nodes are at 127.0.0.1.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
-/// What is passed on at once.
+/// The most bytes that are forwarded at once.
 const PIECE_BYTES: usize = 16 << 10;
-/// How long a node of this machine may take to accept.
-const DIAL_TIME: Duration = Duration::from_secs(5);
+/// The timeout for a node of this machine to accept.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A link that exists until it is dropped.
 #[derive(Debug)]
-pub(super) struct Link {
-    shared: Arc<Shared>,
+pub(super) struct ProxyLink {
+    shared: Arc<SharedLink>,
     address: SocketAddr,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedLink {
+    state: Mutex<LinkState>,
     news: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// Where the node listens; none, if it does not run.
+struct LinkState {
+    /// The address at which the node listens; `None` if it does not run.
     target: Option<SocketAddr>,
     cut: bool,
-    fault: Option<Way>,
+    fault: Option<LinkMode>,
     over: bool,
     /// Both ends of each connection.
     open: BTreeMap<u64, [TcpStream; 2]>,
@@ -47,7 +47,7 @@ struct State {
 
 /// A fault, as seen from the end that dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum LinkMode {
     HeldOut,
     HeldIn,
     Held,
@@ -61,7 +61,7 @@ enum Direction {
     In,
 }
 
-impl Link {
+impl ProxyLink {
     /// Makes a link that leads nowhere yet.
     pub(super) fn new() -> io::Result<Self> {
         let listener = TcpListener::bind((ADDRESS, 0))
@@ -73,24 +73,24 @@ impl Link {
                 if shared.lock().over {
                     break;
                 }
-                // A connection that is not taken is closed, which the dialler notices.
+                // A refused connection is closed, which the dialler notices.
                 let _ = shared.take(dialler);
             }
         });
         Ok(link)
     }
 
-    /// What the dialling node is told to connect to.
+    /// The address that the dialling node connects to.
     pub(super) fn multiaddr(&self) -> String {
         format!("/ip4/{}/tcp/{}", self.address.ip(), self.address.port())
     }
 
-    /// Says where the other node listens.
+    /// Sets the address at which the other node listens.
     pub(super) fn lead_to(&self, target: Option<SocketAddr>) {
         self.shared.lock().target = target;
     }
 
-    /// Closes all connections and takes no more.
+    /// Closes all connections and accepts no more.
     pub(super) fn cut(&self) {
         let mut state = self.shared.lock();
         state.cut = true;
@@ -103,36 +103,36 @@ impl Link {
         self.shared.lock().cut
     }
 
-    /// Whether something else is wrong with it.
+    /// Whether it has another fault.
     pub(super) fn is_hampered(&self) -> bool {
         self.shared.lock().fault.is_some()
     }
 
-    /// Puts a fault on it; `from_dialler` tells whose sending a [`Fault::OneWay`] holds back.
-    pub(super) fn hamper(&self, fault: Fault, from_dialler: bool) {
+    /// Puts a fault on it; `from_dialler` names the end that a [`LinkFault::OneWay`] silences.
+    pub(super) fn hamper(&self, fault: LinkFault, from_dialler: bool) {
         let way = match fault {
-            Fault::OneWay if from_dialler => Way::HeldOut,
-            Fault::OneWay => Way::HeldIn,
-            Fault::Stalled => Way::Held,
-            Fault::Slow(time) => Way::Slow(time),
+            LinkFault::OneWay if from_dialler => LinkMode::HeldOut,
+            LinkFault::OneWay => LinkMode::HeldIn,
+            LinkFault::Stalled => LinkMode::Held,
+            LinkFault::Slow(time) => LinkMode::Slow(time),
         };
         self.shared.lock().fault = Some(way);
         self.shared.news.notify_all();
     }
 
-    /// Takes connections again. A fault stays.
+    /// Accepts connections again. A fault stays.
     pub(super) fn open(&self) {
         self.shared.lock().cut = false;
     }
 
-    /// Takes the fault off. A cut stays.
+    /// Removes the fault. A cut stays.
     pub(super) fn mend(&self) {
         self.shared.lock().fault = None;
         self.shared.news.notify_all();
     }
 }
 
-impl Drop for Link {
+impl Drop for ProxyLink {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.over = true;
@@ -144,7 +144,7 @@ impl Drop for Link {
     }
 }
 
-impl State {
+impl LinkState {
     fn close_all(&mut self) {
         for stream in std::mem::take(&mut self.open).into_values().flatten() {
             // It may be closed already.
@@ -153,8 +153,8 @@ impl State {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedLink {
+    fn lock(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,7 +177,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Passes on what comes until either end closes.
+    /// Forwards data until either end closes.
     fn pump(self: &Arc<Self>, id: u64, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
         let shared = Arc::clone(self);
         std::thread::spawn(move || {
@@ -195,7 +195,7 @@ impl Shared {
         });
     }
 
-    /// Waits as long as the link's fault demands. False if the connection is closed meanwhile.
+    /// Waits as long as the link's fault demands. Returns false if the connection is closed meanwhile.
     fn may_pass(&self, id: u64, direction: Direction) -> bool {
         let came = Instant::now();
         let mut state = self.lock();
@@ -204,10 +204,10 @@ impl Shared {
                 return false;
             }
             let pause = match (state.fault, direction) {
-                (Some(Way::Held), _) | (Some(Way::HeldOut), Direction::Out) | (Some(Way::HeldIn), Direction::In) => {
-                    None
-                }
-                (Some(Way::Slow(time)), _) => Some(time.saturating_sub(came.elapsed())),
+                (Some(LinkMode::Held), _)
+                | (Some(LinkMode::HeldOut), Direction::Out)
+                | (Some(LinkMode::HeldIn), Direction::In) => None,
+                (Some(LinkMode::Slow(time)), _) => Some(time.saturating_sub(came.elapsed())),
                 _ => Some(Duration::ZERO),
             };
             state = match pause {
@@ -219,10 +219,10 @@ impl Shared {
     }
 }
 
-/// Connects from the proxies' own address, so that this is where the node sees its peers.
+/// Connects from the proxies' own address, so that the node sees its peers there.
 fn dial(target: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((ADDRESS, 0)).into())?;
-    socket.connect_timeout(&target.into(), DIAL_TIME)?;
+    socket.connect_timeout(&target.into(), DIAL_TIMEOUT)?;
     Ok(socket.into())
 }
