@@ -70,7 +70,7 @@ pub(crate) fn kill_9_while_it_synchronises() {
         victim.restart_with(NodeOptions::default());
         assert_whole(&victim, round);
         let height = victim.height();
-                // The last shown tip may not have been on the disk; the stored chain is then a part of it.
+        // The last shown tip may not have been on the disk; the stored chain is then a part of it.
         if let Some(told) = told.filter(|told| number(told, "height") <= height) {
             assert_eq!(victim.run(&format!("block {}", number(&told, "height")))["id"], told["id"], "round {round}");
         }
@@ -114,7 +114,7 @@ pub(crate) fn kill_9_while_it_reorganises() {
         let mut victim = Node::start_in(folder.path(), NodeOptions::default());
         victim.type_ahead(&format!("connect {}\n", new.listen()));
         kill_after(&mut victim, Duration::from_millis(random.below(LIFE_MILLIS_MAX)));
-                // Without peers: it has now what was on its disk.
+        // Without peers: it has now what was on its disk.
         victim.restart_with(NodeOptions::default());
         let status = victim.run("status");
         let (tip, height) = (text(&status, "tip"), number(&status, "height"));

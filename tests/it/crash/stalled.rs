@@ -1,5 +1,5 @@
-//! What waits for the disk, and what does not, shown with a disk that writes no commit for as long as a test wants. A node
-//! that is killed meanwhile is like one whose power was cut: nothing of what waits has reached the disk.
+//! The durability gate, tested with a disk that writes no commit for as long as a test wants. A node that is killed
+//! meanwhile is like one whose power was cut: no waiting write has reached the disk.
 //!
 //! A shared object in front of the C library holds up each write to `chain.journal` while a file is there.
 
@@ -41,11 +41,11 @@ ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t at) {
 "#;
 
 /// A disk that can be stopped.
-struct Disk {
+struct StallableDisk {
     folder: TempDir,
 }
 
-impl Disk {
+impl StallableDisk {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let source = folder.path().join("disk.c");
@@ -79,7 +79,7 @@ impl Disk {
 }
 
 /// Two nodes with the same chain, on which both have coins. The disk of the first one can be stopped.
-fn nodes(disk: &Disk) -> (Node, Node) {
+fn nodes(disk: &StallableDisk) -> (Node, Node) {
     let companion = Node::new();
     let victim = Node::start(disk.options(&companion));
     victim.wait_event("peer_connected", |_| true);
@@ -100,7 +100,7 @@ fn show_blocks(companion: &Node, victim: &Node) {
 
 /// Else a node that is killed could sign another transaction with a nonce that its peers have seen.
 pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
-    let disk = Disk::new();
+    let disk = StallableDisk::new();
     let (mut victim, mut companion) = nodes(&disk);
     disk.stop();
     victim.type_ahead(&format!("tx {} 0.5\n", companion.address()));
@@ -129,7 +129,7 @@ pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
 
 /// An own block is announced at once. Its answer waits, as that of each command that changes something.
 pub(crate) fn answered_commands_are_durable() {
-    let disk = Disk::new();
+    let disk = StallableDisk::new();
     let (mut victim, mut companion) = nodes(&disk);
     let answers = ["mine 1", "record something", &format!("tx {} 0.5", companion.address())].map(|line| {
         disk.stop();

@@ -30,7 +30,7 @@ pub(crate) struct NodeOptions {
     pub(crate) namespace: Option<String>,
     /// The folder for files that commands name without one; `None`: the folder in which the tests run.
     pub(crate) directory: Option<PathBuf>,
-        /// Variables of the environment, beside those of the tests.
+    /// Variables of the environment, beside those of the tests.
     pub(crate) environment: Vec<(String, String)>,
     /// Further arguments.
     pub(crate) arguments: Vec<String>,
