@@ -1,7 +1,7 @@
-//! Programs as processes that say JSON lines, each stamped with the time at which it came: by one thread, with one clock
-//! for all processes, so that arrivals at different ones can be compared.
+//! Programs as processes that print JSON lines, each stamped with its arrival: by one thread, with one clock for all
+//! processes, so that arrivals from different ones can be compared.
 //!
-//! Every wait has a deadline that is a failure and never a statement about speed.
+//! Every wait has a deadline whose expiry is a failure and never a statement about speed.
 
 use std::ffi::OsString;
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -17,24 +17,25 @@ use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take.
+/// The timeout of every wait.
 const DEADLINE: Duration = Duration::from_secs(600);
-/// What is read of a process at once.
+/// The most bytes that are read from a process at once.
 const PIECE_BYTES: usize = 1 << 16;
 
 /// A line of a process.
 pub(crate) struct Word {
-    /// When it came.
+    /// The time of its arrival.
     pub(crate) at: Instant,
     pub(crate) value: Value,
 }
 
-/// A running process that takes commands and says answers and events, as `quipu --json` does. Killed when it is dropped.
+/// A running process that accepts commands and prints answers and events, as `quipu --json` does. Killed when it is
+/// dropped.
 pub(crate) struct Process {
     child: Child,
     stdin: ChildStdin,
-    answers: Mutex<Receiver<Line>>,
-    events: Mutex<Receiver<Line>>,
+    answers: Mutex<Receiver<OutputLine>>,
+    events: Mutex<Receiver<OutputLine>>,
     started: Instant,
     ready: Word,
 }
@@ -52,17 +53,17 @@ impl Process {
         Self { child, stdin, answers, events, started, ready }
     }
 
-    /// When it was started.
+    /// The time of its start.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
-    /// How long it took until it was ready.
+    /// The time from its start until it was ready.
     pub(crate) fn start_time(&self) -> Duration {
         self.ready.at - self.started
     }
 
-    /// What it said when it was ready.
+    /// The event with which it became ready.
     pub(crate) fn ready(&self) -> &Value {
         &self.ready.value
     }
@@ -78,12 +79,12 @@ impl Process {
         port.expect("/ip4/…/tcp/PORT/…")
     }
 
-    /// The id that the system knows it by.
+    /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Writes a command, and does not wait for its answer.
+    /// Writes a command, and does not wait for the answer.
     pub(crate) fn say(&self, line: &str) {
         // In one piece, or a node would begin with half a line.
         (&self.stdin).write_all(format!("{line}\n").as_bytes()).expect("it reads");
@@ -96,7 +97,7 @@ impl Process {
         word
     }
 
-    /// The next answer if it has come.
+    /// The next answer, if it has come.
     pub(crate) fn answer_now(&self) -> Option<Word> {
         let line = self.answers.lock().unwrap_or_else(PoisonError::into_inner).try_recv().ok()?;
         Some(line.word())
@@ -108,28 +109,28 @@ impl Process {
         self.answer().value["result"].take()
     }
 
-    /// The next event that passes the test. Those before it are forgotten.
+    /// The next event that passes the test. Earlier ones are dropped.
     pub(crate) fn event(&self, test: impl Fn(&Value) -> bool) -> Word {
         next(&self.events, test)
     }
 
-    /// Forgets the events that came so far.
+    /// Drops the events that came so far.
     pub(crate) fn forget_events(&self) {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         while events.try_recv().is_ok() {}
     }
 
-    /// The most memory that it has ever had resident, in bytes.
+    /// The peak of its resident memory, in bytes.
     pub(crate) fn memory_peak_bytes(&self) -> u64 {
         self.status_bytes("VmHWM:")
     }
 
-    /// The memory that it has resident now, in bytes.
+    /// Its present resident memory, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.status_bytes("VmRSS:")
     }
 
-    /// What of that is its own: no files that are mapped.
+    /// The part of that which is its own: no mapped files.
     pub(crate) fn own_memory_bytes(&self) -> u64 {
         self.status_bytes("RssAnon:")
     }
@@ -141,7 +142,7 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") << 10
     }
 
-    /// The time that all its threads together have run.
+    /// The processor time of all its threads together.
     pub(crate) fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it lives");
         // The name in parentheses may have blanks. User and system time are fields 14 and 15 of proc(5).
@@ -150,7 +151,7 @@ impl Process {
         Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 
-    /// The time that its present threads have run, to the nanosecond (the scheduler's own count).
+    /// The processor time of its present threads, to the nanosecond (the scheduler's own count).
     pub(crate) fn run_time(&self) -> Duration {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives");
         let of_thread = |path: PathBuf| {
@@ -177,7 +178,7 @@ impl Drop for Process {
     }
 }
 
-fn next(lines: &Mutex<Receiver<Line>>, test: impl Fn(&Value) -> bool) -> Word {
+fn next(lines: &Mutex<Receiver<OutputLine>>, test: impl Fn(&Value) -> bool) -> Word {
     let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -190,20 +191,20 @@ fn next(lines: &Mutex<Receiver<Line>>, test: impl Fn(&Value) -> bool) -> Word {
     }
 }
 
-/// How a node is started. The defaults are a node of the network `dev` on a free port of loopback, alone.
+/// The options of a node. By default it is alone on the network `dev`, on a free port of loopback.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
-    /// `--network`.
+pub(crate) struct NodeOptions {
+    /// The value of `--network`.
     pub(crate) network: String,
-    /// `--peer`, each.
+    /// The values of `--peer`.
     pub(crate) peers: Vec<String>,
     /// Whether to serve HTTP, on a free port.
     pub(crate) http: bool,
-    /// Anything else.
+    /// Further arguments.
     pub(crate) arguments: Vec<String>,
 }
 
-impl Default for Options {
+impl Default for NodeOptions {
     fn default() -> Self {
         Self { network: "dev".to_owned(), peers: Vec::new(), http: false, arguments: Vec::new() }
     }
@@ -218,21 +219,21 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// In a new folder.
-    pub(crate) fn start(options: &Options) -> Self {
+    /// Starts a node in a new folder.
+    pub(crate) fn start(options: &NodeOptions) -> Self {
         Self::start_owning(folder(), options)
     }
 
-    /// In a folder that is removed with it.
-    pub(crate) fn start_owning(owner: TempDir, options: &Options) -> Self {
+    /// Starts a node in a folder that is removed with it.
+    pub(crate) fn start_owning(owner: TempDir, options: &NodeOptions) -> Self {
         let node = Self::start_in(owner.path(), options);
         Self { owner: Some(owner), ..node }
     }
 
-    /// In a folder that is not removed afterwards.
-    pub(crate) fn start_in(folder: &Path, options: &Options) -> Self {
+    /// Starts a node in a folder that is not removed afterwards.
+    pub(crate) fn start_in(folder: &Path, options: &NodeOptions) -> Self {
         let mut command = Command::new(program());
-        // It takes options from the environment too: a person's own must not reach it.
+        // The program takes options from the environment too: a person's own must not reach it.
         for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIPU_")) {
             command.env_remove(variable);
         }
@@ -250,8 +251,8 @@ impl Node {
         Self { process: Process::start(command), folder: folder.to_owned(), owner: None }
     }
 
-    /// Ends it and starts it again in the same folder.
-    pub(crate) fn restart(self, options: &Options) -> Self {
+    /// Ends it and restarts it in the same folder.
+    pub(crate) fn restart(self, options: &NodeOptions) -> Self {
         let Self { process, folder, owner } = self;
         process.stop();
         Self { owner, ..Self::start_in(&folder, options) }
@@ -262,13 +263,13 @@ impl Node {
         self.process.stop();
     }
 
-    /// Where it serves HTTP.
+    /// The address at which it serves HTTP.
     pub(crate) fn http(&self) -> SocketAddr {
         let url = self.ready()["http"].as_str().expect("it serves");
         url.strip_prefix("http://").and_then(|place| place.parse().ok()).expect("an address")
     }
 
-    /// Connects to another one.
+    /// Connects to another node.
     pub(crate) fn connect(&self, other: &Self) {
         self.ask(&format!("connect {}", other.listen()));
         for node in [self, other] {
@@ -276,7 +277,7 @@ impl Node {
         }
     }
 
-    /// The folder that it keeps its data in.
+    /// Its data folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -301,28 +302,28 @@ impl std::ops::Deref for Node {
     }
 }
 
-/// The node's: another build than the one beside the benchmarks, if somebody wants to measure that.
+/// The node's program. `QUIPU_BIN` names another build than the one beside the benchmarks.
 pub(crate) fn program() -> OsString {
     std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into())
 }
 
-/// A new folder for data, on the disk that the build is on. Removed when it is dropped.
+/// A new folder for data, on the disk of the build. Removed when it is dropped.
 pub(crate) fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder")
 }
 
-/// A new folder in memory, where the system has such. Removed when it is dropped.
+/// A new folder in memory, if the system has one. Removed when it is dropped.
 pub(crate) fn memory_folder() -> Option<TempDir> {
     tempfile::tempdir_in("/dev/shm").ok()
 }
 
-/// A line as it came.
-struct Line {
+/// A line and its arrival.
+struct OutputLine {
     at: Instant,
     text: Vec<u8>,
 }
 
-impl Line {
+impl OutputLine {
     fn word(&self) -> Word {
         let value = serde_json::from_slice(&self.text)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.text)));
@@ -330,30 +331,30 @@ impl Line {
     }
 }
 
-/// What a process says, on its way to those who wait for it.
+/// The output of a process, on its way to those who wait for it.
 struct Stream {
     pipe: ChildStdout,
     half: Vec<u8>,
-    answers: Sender<Line>,
-    events: Sender<Line>,
+    answers: Sender<OutputLine>,
+    events: Sender<OutputLine>,
 }
 
 /// The one thread that reads all processes.
-struct Reader {
+struct OutputReader {
     streams: Mutex<Sender<Stream>>,
     wake: PipeWriter,
 }
 
-static READER: LazyLock<Reader> = LazyLock::new(|| {
+static READER: LazyLock<OutputReader> = LazyLock::new(|| {
     let (streams, new) = channel();
     let (woken, wake) = std::io::pipe().expect("a pipe");
     thread::spawn(move || read(&new, woken));
-    Reader { streams: Mutex::new(streams), wake }
+    OutputReader { streams: Mutex::new(streams), wake }
 });
 
-impl Reader {
-    /// Answers and events of a process, from now on.
-    fn follow(&self, pipe: ChildStdout) -> (Receiver<Line>, Receiver<Line>) {
+impl OutputReader {
+    /// The answers and events of a process, from now on.
+    fn follow(&self, pipe: ChildStdout) -> (Receiver<OutputLine>, Receiver<OutputLine>) {
         let ((answers, told_answers), (events, told_events)) = (channel(), channel());
         let stream = Stream { pipe, half: Vec::new(), answers, events };
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).send(stream).expect("the reader goes on");
@@ -375,7 +376,7 @@ fn read(new: &Receiver<Stream>, mut woken: PipeReader) {
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
         let mut ready = ready.into_iter();
         let is_woken = ready.next() == Some(true);
-        // Those who wait for one that has ended see that nothing more can come.
+        // Readers of a process that has ended see that nothing more can come.
         streams.retain_mut(|stream| ready.next() == Some(false) || stream.read(now, &mut piece));
         if is_woken {
             let count = woken.read(&mut piece).expect("its other end is never closed");
@@ -385,7 +386,7 @@ fn read(new: &Receiver<Stream>, mut woken: PipeReader) {
 }
 
 impl Stream {
-    /// Takes what is there; `false` at the end.
+    /// Reads the available bytes; `false` at the end.
     fn read(&mut self, at: Instant, piece: &mut [u8]) -> bool {
         let length = self.pipe.read(piece).unwrap_or_default();
         let mut bytes = &piece[..length];
@@ -395,7 +396,7 @@ impl Stream {
             bytes = &bytes[end + 1..];
             let queue = if text.starts_with(br#"{"ok":"#) { &self.answers } else { &self.events };
             // Nobody may wait any more.
-            let _ = queue.send(Line { at, text });
+            let _ = queue.send(OutputLine { at, text });
         }
         self.half.extend_from_slice(bytes);
         length > 0

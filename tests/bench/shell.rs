@@ -1,6 +1,6 @@
-//! An engine whose store, checks and one peer are played, so that nothing but the engine is measured.
+//! An engine with a played store, checks and one peer, so that nothing but the engine is measured.
 //!
-//! Blocks need no check here: the peer's are checked before it sends them. All else is done as a node does it, and
+//! Blocks need no check here: the peer's are checked before it sends them. Everything else is done as in a node, and
 //! every call of the engine goes through one function that can count or time it.
 
 use std::collections::{HashMap, VecDeque};
@@ -19,22 +19,22 @@ use quipu::protocol::{
 };
 use quipu::sim::disk::VirtualDisk;
 
-/// Runs what is to be measured.
+/// Runs the measured work.
 pub(crate) type Around<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
 
-/// The engine, and what it talks to.
-pub(crate) struct Shell {
+/// The engine and its surroundings.
+pub(crate) struct BenchShell {
     pub(crate) engine: Engine,
     network: Arc<Network>,
     disk: VirtualDisk,
-    /// What the peer has, oldest first, and all that it ever had.
+    /// The peer's chain, oldest first, and all blocks that it ever had.
     chain: Vec<CheckedBlock>,
     known: HashMap<BlockId, CheckedBlock>,
     peers: u64,
     accepted: usize,
 }
 
-impl Shell {
+impl BenchShell {
     /// An engine at genesis, where these accounts have coins.
     pub(crate) fn new(network: &Arc<Network>, accounts: impl Iterator<Item = (Address, Account)>) -> Self {
         let config = EngineConfig {
@@ -49,7 +49,7 @@ impl Shell {
         Self { engine, network: network.clone(), disk, chain, known, peers: 0, accepted: 0 }
     }
 
-    /// A peer comes that has this chain, and goes when the engine has it too.
+    /// A peer with this chain connects, and leaves when the engine has it too.
     pub(crate) fn follow(&mut self, chain: Vec<CheckedBlock>, around: Around) {
         self.known.extend(chain.iter().map(|block| (block.id(), block.clone())));
         self.chain = chain;
@@ -60,7 +60,7 @@ impl Shell {
         self.handle(Event::PeerDisconnected { peer }, around);
     }
 
-    /// A peer passes on transactions in full bundles. All of them are new and good.
+    /// A peer spreads transactions in full bundles. All of them are new and good.
     pub(crate) fn gossip(&mut self, transactions: Vec<SignedTransaction>, around: Around) {
         self.peers += 1;
         let peer = PeerKey(self.peers);
@@ -71,7 +71,7 @@ impl Shell {
             let gossip = Gossip::Transactions(bundle);
             self.handle(Event::Gossip { peer, ticket: Ticket(number), gossip }, around);
         }
-        assert_eq!(self.accepted, wanted, "every bundle is passed on");
+        assert_eq!(self.accepted, wanted, "every bundle is forwarded");
         self.handle(Event::PeerDisconnected { peer }, &mut |work| work());
     }
 
@@ -79,7 +79,7 @@ impl Shell {
         self.chain.last().map_or(self.network.genesis_id(), CheckedBlock::id)
     }
 
-    /// Handles an event and all that follows from it.
+    /// Handles an event and the events that follow from it.
     fn handle(&mut self, event: Event, around: Around) {
         let unix = self.network.genesis().header.timestamp + Millis::from_secs(1_000_000);
         let now = Now { elapsed: Millis(0), unix };

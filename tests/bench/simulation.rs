@@ -1,15 +1,16 @@
-//! What a simulated node costs: `cargo bench --bench simulation`.
+//! The cost of a simulated node: `cargo bench --bench simulation`.
 //!
-//! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, with the
-//! judge looking at all of it every ten minutes, and prints for each
+//! Runs the `lan` setup for a virtual hour with 10, 100 and 1,000 nodes, with 2 and with 20 transactions a second, with
+//! the judge checking everything every ten minutes, and prints for each
 //!
-//! - the real time, the part of it that the judge takes, the processor's time, and the most memory that was taken;
-//! - the processor's time by node and virtual second, and by event that an engine handled;
-//! - how both grow from the row before it: the exponent of the number of nodes, 1 if twice the nodes take twice as much;
-//! - what came out: height, stale blocks, propagation, and the trace hash, which has to be the same everywhere.
+//! - the real time, the judge's part of it, the processor time, and the peak of memory;
+//! - the processor time per node and virtual second, and per event that an engine handled;
+//! - the growth of both from the row before: the exponent of the number of nodes, 1 if twice the nodes take twice as
+//!   much;
+//! - the results: height, stale blocks, propagation, and the trace hash, which has to be the same everywhere.
 //!
 //! `QUIPU_BENCH_NODES=10000`, `QUIPU_BENCH_RATES=2`, `QUIPU_BENCH_SECONDS=600` and `QUIPU_BENCH_THREADS=1` choose
-//! others (lists by commas). Each run is a process of its own, since the most memory is that of a whole process.
+//! others (lists by commas). Each run is a process of its own, since the peak of memory is that of a whole process.
 //!
 //! Exits with 1 if 1,000 nodes with 2 transactions a second take 60 s or 4 GiB for a whole hour.
 
@@ -21,10 +22,10 @@ use quipu::sim::judge::Judge;
 use quipu::sim::setup::Setup;
 use rustix::time::{ClockId, clock_gettime};
 
-/// A virtual hour of 1,000 nodes may take this much of real time, and of memory.
+/// The most real time, and memory, for a virtual hour of 1,000 nodes.
 const TIME_MAX: Duration = Duration::from_secs(60);
 const MEMORY_MIB_MAX: u64 = 4096;
-/// The judge looks so often, in virtual time.
+/// The judge's interval, in virtual time.
 const CHECK_SPAN: Millis = Millis::from_secs(600);
 
 fn main() -> ExitCode {
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
                 .stderr(Stdio::inherit());
             let output = command.output().expect("it starts once more");
             is_good &= output.status.success();
-            // The row, and below it what the next one grows from.
+            // The row, and below it the base of the next one's growth.
             let told = String::from_utf8_lossy(&output.stdout);
             let (row, cost) = told.trim_end().split_once('\n').unwrap_or_default();
             println!("{row}");
@@ -120,7 +121,7 @@ fn measure(nodes: u64, rate: u64, seconds: u64, threads: u64) -> ExitCode {
     if counts && (real >= TIME_MAX || memory >= MEMORY_MIB_MAX) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// By which power of the number of nodes each of these has grown since the row before. Nothing in the first row.
+/// The exponent of the number of nodes by which each of these has grown since the row before. Empty in the first row.
 fn growth(cost: [f64; 3]) -> [String; 3] {
     let before = std::env::var("QUIPU_BENCH_BEFORE").unwrap_or_default();
     let before: Vec<f64> = before.split(',').filter_map(|text| text.parse().ok()).collect();
@@ -136,7 +137,7 @@ fn processor_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The most memory that this process has held, where the system tells.
+/// The peak memory of this process, if the system reports it.
 fn peak_memory_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

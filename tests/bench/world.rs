@@ -1,6 +1,6 @@
 //! Accounts, transactions, blocks and chains for benchmarks, the same each time.
 //!
-//! Signatures are made only where they are to be verified: the rest is taken for checked, as what comes from the store is.
+//! Signatures are made only where they are verified: the other transactions are recalled, as from a store.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use quipu::protocol::{
     SecretKey, Signature, SignedTransaction, Transaction,
 };
 
-/// What each account has at genesis, in units.
+/// The coins of each account at genesis, in units.
 const BALANCE_UNITS: u64 = 1 << 50;
 
-/// A network of the easiest difficulty, whose accounts have coins from the start.
+/// A network of the easiest difficulty.
 pub(crate) fn network() -> Arc<Network> {
     Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"))
 }
 
-/// The first accounts, as they are before anything is sent.
+/// The first accounts, before anything is sent.
 pub(crate) fn accounts(count: u64) -> impl Iterator<Item = (Address, Account)> {
     (0..count).map(|number| (address(number), Account { balance: Amount::from_units(BALANCE_UNITS), nonce: 0 }))
 }
@@ -33,8 +33,8 @@ fn public_key(number: u64) -> PublicKey {
     PublicKey::Ed25519(sha256(&[b"account", &number.to_le_bytes()]))
 }
 
-/// Transfers of accounts in turn, from the first account and its first nonce on. Each pays to another that sends too, at
-/// one of a hundred fees.
+/// Transfers from accounts in turn, starting with the first account and its first nonce. Each pays to another sending
+/// account, at one of a hundred fees.
 pub(crate) fn transfers(count: u64, accounts: u64, network: &Network) -> Vec<CheckedTransaction> {
     let transfer = |number: u64| {
         let content = transfer(number, accounts, public_key(number % accounts));
@@ -53,7 +53,7 @@ pub(crate) fn signed_transfers(count: u64, network: &Network) -> Vec<SignedTrans
     (0..count).map(sign).collect()
 }
 
-/// The accounts of those, as they are before anything is sent.
+/// The accounts of those, before anything is sent.
 pub(crate) fn senders(signed: &[SignedTransaction]) -> impl Iterator<Item = (Address, Account)> {
     let rich = Account { balance: Amount::from_units(BALANCE_UNITS), nonce: 0 };
     signed.iter().map(move |one| (one.transaction.sender.address(), rich))
@@ -91,7 +91,7 @@ pub(crate) fn block(
     CheckedBlock::assemble(header, reward, transactions, network).expect("valid without its context")
 }
 
-/// A chain of `blocks` blocks from genesis on, with these transactions shared out among them.
+/// A chain of `blocks` blocks from genesis on, with these transactions divided among them.
 pub(crate) fn chain(
     blocks: usize,
     miner: u64,

@@ -1,4 +1,4 @@
-//! Chains made in this process and stored as a node would have: what nodes begin with.
+//! Chains made in this process and stored as by a node: the data that measured nodes start with.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use quipu::protocol::{
     SecretKey, Transaction, UnixMillis,
 };
 
-/// Between two blocks.
+/// Time between two blocks.
 const SPACING: Millis = Millis(10);
 /// Blocks of one commit.
 pub(crate) const COMMIT_BLOCKS: usize = 2_000;
 
-/// A chain in the making.
-pub(crate) struct Chain {
+/// A chain under construction.
+pub(crate) struct StoredChain {
     pub(crate) network: Arc<Network>,
     ledger: Ledger,
-    /// The last block's.
+    /// The header of the last block.
     tip: Header,
-    /// Those that have not been flushed.
+    /// The blocks that have not been flushed.
     blocks: Vec<(Arc<CheckedBlock>, Arc<Delta>)>,
 }
 
-impl Chain {
-    /// Nothing but genesis.
+impl StoredChain {
+    /// A chain of genesis alone.
     pub(crate) fn new(network: Network) -> Self {
         let tip = network.genesis().header;
         Self { network: Arc::new(network), ledger: Ledger::default(), tip, blocks: Vec::new() }
     }
 
-    /// Adds a block, and says how long connecting it took.
+    /// Adds a block, and returns the time for connecting it.
     pub(crate) fn add(&mut self, to: Address, transactions: Vec<CheckedTransaction>) -> Duration {
         let parent = &self.tip;
         let fees = transactions.iter().map(|transaction| transaction.signed().transaction.fee);
@@ -66,19 +66,19 @@ impl Chain {
         time
     }
 
-    /// The length of the last block.
+    /// Length of the last block, in bytes.
     pub(crate) fn tip_bytes(&self) -> usize {
         self.blocks.last().map_or(0, |(block, _)| block.length())
     }
 
-    /// Writes all of it to a new data folder.
+    /// Writes the whole chain to a new data folder.
     pub(crate) fn store(&self, folder: &Path) -> Result<()> {
         let lock = FolderLock::acquire(folder, "bench")?;
         let (mut store, _) = Store::open(lock, &self.network)?;
         self.write(&mut store)
     }
 
-    /// Writes what was added since the last time, and forgets it, so that a long chain takes little memory.
+    /// Writes the blocks added since the last time, and forgets them, so that a long chain takes little memory.
     pub(crate) fn flush(&mut self, store: &mut Store) -> Result<()> {
         self.write(store)?;
         self.blocks.clear();
@@ -115,7 +115,7 @@ pub(crate) fn transfer(
     CheckedTransaction::sign(transaction, key, network).expect("well formed")
 }
 
-/// What `make` gives for each number, made on all cores, in order.
+/// The results of `make` for each number, made on all cores, in order.
 pub(crate) fn on_all_cores<T: Send>(count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let part = count.div_ceil(cores).max(1);

@@ -1,8 +1,7 @@
-//! Data folders with long chains, for nodes to begin with.
+//! Data folders with long chains, which measured nodes start with.
 //!
-//! Making them takes longer than most of what is measured with them, so they stay in `target/bench/fixtures`. Each stands
-//! under a name that tells in which form it is: when files or blocks take another form, it is made anew and the old one
-//! removed.
+//! Making them takes longer than most measurements with them, so they stay in `target/bench/fixtures`. The name of each
+//! tells its form: when the form of files or blocks changes, it is made anew and the old one is removed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,12 +16,12 @@ use quipu::protocol::hash::sha256;
 use quipu::protocol::{Address, Amount, Block, CheckedTransaction, Height, Network, Parameters};
 use tempfile::TempDir;
 
-use crate::chain::{COMMIT_BLOCKS, Chain, key, on_all_cores, transfer};
+use crate::chain::{COMMIT_BLOCKS, StoredChain, key, on_all_cores, transfer};
 use crate::process;
 
 /// The files of a data folder that make up a chain.
 const FILES: [&str; 2] = ["chain.redb", "index.redb"];
-/// What decides their form beside the encoding of blocks.
+/// The parts of their form beside the encoding of blocks.
 const FORM: [&str; 2] =
     [include_str!("../../../src/node/store/tables.rs"), include_str!("../../../src/node/index/row.rs")];
 /// Full blocks that are in memory before they are written.
@@ -32,12 +31,12 @@ const FULL_BLOCKS_TOGETHER: usize = 20;
 pub(crate) struct Fixture {
     folder: PathBuf,
     network: Arc<Network>,
-    /// The last block's.
+    /// The height of the last block.
     pub(crate) height: u64,
 }
 
 impl Fixture {
-    /// So many blocks without transactions.
+    /// A chain of `blocks` blocks without transactions.
     pub(crate) fn empty(blocks: usize) -> Result<Self> {
         Self::cached(&format!("empty-{blocks}"), blocks, |chain, store| {
             for at in 1..=blocks {
@@ -50,7 +49,7 @@ impl Fixture {
         })
     }
 
-    /// So many blocks of so many transfers, after one that makes the coins.
+    /// A chain of `blocks` blocks of `transactions` transfers each, after one that makes the coins.
     pub(crate) fn full(blocks: usize, transactions: usize) -> Result<Self> {
         Self::cached(&format!("full-{blocks}x{transactions}"), blocks + 1, |chain, store| {
             chain.add(key(transactions).public_key().address(), Vec::new());
@@ -65,7 +64,11 @@ impl Fixture {
         })
     }
 
-    fn cached(name: &str, blocks: usize, fill: impl FnOnce(&mut Chain, &mut Store) -> Result<()>) -> Result<Self> {
+    fn cached(
+        name: &str,
+        blocks: usize,
+        fill: impl FnOnce(&mut StoredChain, &mut Store) -> Result<()>,
+    ) -> Result<Self> {
         let network = Network::new(Parameters::dev())?;
         let all = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench").join("fixtures");
         let folder = all.join(format!("{name}-{}", form(&network)));
@@ -81,9 +84,9 @@ impl Fixture {
                 fs::remove_dir_all(old.path())?;
             }
         }
-        // It gets its name when it is whole.
+        // It gets its name when it is complete.
         let new = tempfile::tempdir_in(&all)?;
-        let mut chain = Chain::new(network);
+        let mut chain = StoredChain::new(network);
         let (mut store, _) = Store::open(FolderLock::acquire(new.path(), "bench")?, &chain.network)?;
         fill(&mut chain, &mut store)?;
         index(new.path(), &store, &chain.network)?;
@@ -92,7 +95,7 @@ impl Fixture {
         Ok(fixture)
     }
 
-    /// A new folder with this chain, for a node of its own.
+    /// A new folder with this chain, for one node.
     pub(crate) fn copy(&self) -> Result<TempDir> {
         let copy = process::folder();
         for file in FILES {
@@ -102,7 +105,7 @@ impl Fixture {
         Ok(copy)
     }
 
-    /// All its blocks but genesis.
+    /// All its blocks except genesis.
     pub(crate) fn blocks(&self) -> Result<Vec<Block>> {
         let copy = self.copy()?;
         let (store, _) = Store::open(FolderLock::acquire(copy.path(), "bench")?, &self.network)?;
@@ -111,7 +114,7 @@ impl Fixture {
         (1..=self.height).map(block).collect()
     }
 
-    /// The network that it is of.
+    /// The chain's network.
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }
@@ -121,7 +124,8 @@ fn miner() -> Address {
     Address([9; 20])
 }
 
-/// Of a full block: first one account gives to all others what they need for the rest, then each gives to another one.
+/// The transfers of a full block: first one account gives all others the coins for the rest, then each gives to another
+/// one.
 fn transfers(block: usize, blocks: usize, count: usize, network: &Network) -> Vec<CheckedTransaction> {
     let rich = key(count);
     on_all_cores(count, |number| {
@@ -135,7 +139,7 @@ fn transfers(block: usize, blocks: usize, count: usize, network: &Network) -> Ve
     })
 }
 
-/// A short name for the form of the files and of what is in them.
+/// A short name for the form of the files and of their content.
 fn form(network: &Network) -> String {
     let sample = transfers(1, 2, 1, network).into_iter().map(|transfer| encode(transfer.signed())).collect::<Vec<_>>();
     let genesis = encode(network.genesis());
@@ -143,12 +147,12 @@ fn form(network: &Network) -> String {
     hex::encode(&sha256(&[tables, rows, &genesis, &sample.concat()])[..4])
 }
 
-/// Nodes keep an index; without one, they would begin by making it.
+/// Nodes keep an index; without one, they would start by building it.
 fn index(folder: &Path, store: &Store, network: &Arc<Network>) -> Result<()> {
     let tip = store.reader().snapshot()?.tip();
     let (tell, told) = unbounded();
     let hear = move |tip| {
-        // Nobody waits for more than the last block.
+        // Only the last block is awaited.
         let _ = tell.send(tip);
     };
     let (index, thread) = Index::start(folder, store.reader(), network, hear)?;

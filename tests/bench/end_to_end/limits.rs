@@ -1,4 +1,4 @@
-//! What the bare libraries and the machine can do: what the figures of nodes are compared with.
+//! The limits of the bare libraries and of the machine, which the figures of nodes are compared with.
 
 pub(crate) mod append;
 pub(crate) mod gossipsub;
@@ -9,17 +9,17 @@ use std::process::Command;
 
 use libp2p::Multiaddr;
 
-/// What a process that this program has started of itself does. It says JSON lines as a node does.
+/// The role of a process that this program has started from itself. It prints JSON lines as a node does.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Role {
-    /// See [`gossipsub`].
+pub(crate) enum LimitRole {
+    /// A node of [`gossipsub`].
     Gossip,
-    /// See [`request_response`].
+    /// A server of [`request_response`].
     Serve,
 }
 
-impl Role {
-    /// Starts this program in that role.
+impl LimitRole {
+    /// The command that starts this program in that role.
     pub(crate) fn command(self, peers: &[String]) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("a running program has a path"));
         let name = match self {
@@ -34,20 +34,20 @@ impl Role {
     }
 }
 
-/// Does what the role says until the end of its input.
-pub(crate) fn play(role: Role, peers: &[Multiaddr]) {
+/// Plays a role until the end of the input.
+pub(crate) fn play(role: LimitRole, peers: &[Multiaddr]) {
     // As many threads as a node has for its network.
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().expect("threads");
     match role {
-        Role::Gossip => runtime.block_on(gossipsub::run(peers)),
-        Role::Serve => runtime.block_on(request_response::serve()),
+        LimitRole::Gossip => runtime.block_on(gossipsub::run(peers)),
+        LimitRole::Serve => runtime.block_on(request_response::serve()),
     }
-    // Nothing is left to be done for those who are still connected.
+    // Nothing is left to be done for connected peers.
     runtime.shutdown_background();
 }
 
-/// Says an event, whole and at once.
+/// Prints an event, whole and at once.
 fn say(event: &serde_json::Value) {
     println!("{event}");
 }

@@ -1,19 +1,20 @@
 //! Whole nodes as real processes over loopback, each figure beside the bare limit that it is compared with, measured in
 //! the same run: `scripts/bench`.
 //!
-//! Absolute times shift with the machine and with what else runs on it; ratios shift less, since figure and reference take
-//! turns wherever they can. Results go to `target/bench`: `results.json` with every run, and an SVG plot for each thing
-//! that grows.
+//! Absolute times shift with the machine and with its other load; ratios shift less, since figure and reference take
+//! turns wherever they can. Results go to `target/bench`: `results.json` with every run, and an SVG plot for each
+//! scaling.
 //!
-//! | module | what it is |
+//! | module | content |
 //! | --- | --- |
-//! | `rows` | one file for each benchmark: what it measures, against what, with which target |
-//! | `limits` | what the bare libraries and the machine can do |
-//! | `network`, `traffic` | links between processes, how long news takes over them, what crosses them |
-//! | `chain`, `fixture`, `submit`, `sender` | chains and transactions for nodes to begin with, or to be given |
-//! | `figure`, `report`, `plot` | figures, and how they are shown and kept |
+//! | `rows` | one file for each benchmark: the quantity, its reference and its target |
+//! | `limits` | the limits of the bare libraries and of the machine |
+//! | `network`, `traffic` | links between processes, the delay of news over them, the bytes that cross them |
+//! | `chain`, `fixture`, `submit`, `sender` | chains that nodes start with, and transactions that they are given |
+//! | `figure`, `report`, `plot` | figures, and their display and storage |
 //!
-//! Not here: benchmarks of single functions. Mining has a program of its own (`cargo bench --bench mining`), which is called.
+//! Not here: benchmarks of single functions. Mining has a program of its own (`cargo bench --bench mining`), which is
+//! called.
 
 mod chain;
 mod figure;
@@ -27,6 +28,9 @@ mod process;
 mod report;
 mod rows;
 mod sender;
+#[allow(dead_code, reason = "each benchmark asks what it needs")]
+#[path = "../statistics.rs"]
+mod statistics;
 mod submit;
 mod traffic;
 
@@ -37,16 +41,16 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use libp2p::Multiaddr;
 
-use figure::{Line, Point};
-use limits::Role;
+use figure::{PlotLine, Point};
+use limits::LimitRole;
 use report::{Results, Run};
 use rows::Benchmark;
 
 /// Measures whole nodes over loopback, beside the bare limits.
 #[derive(Debug, Parser)]
 #[command(name = "scripts/bench", max_term_width = 100)]
-struct Arguments {
-    /// Which benchmarks; all if none is named
+struct BenchArguments {
+    /// The benchmarks to run; all if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
@@ -54,11 +58,11 @@ struct Arguments {
     #[arg(long)]
     list: bool,
 
-    /// Run all of it so often; the table then has medians and the range of the ratio
+    /// Number of runs; the table then has medians and the range of the ratio
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// Smaller sizes, to try whether it works: the figures mean little
+    /// Smaller sizes, to test the benchmarks: the figures mean little
     #[arg(long)]
     quick: bool,
 
@@ -70,42 +74,42 @@ struct Arguments {
     #[arg(long, value_name = "results.json")]
     markdown: Option<PathBuf>,
 
-    /// What `cargo bench` passes to every benchmark
+    /// Ignored: `cargo bench` passes it to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 
-    /// What this process is, if another one has started it
+    /// The role of this process, if another one has started it
     #[arg(long, hide = true)]
-    role: Option<Role>,
+    role: Option<LimitRole>,
 
-    /// Whom to dial in that role
+    /// The peers to dial in that role
     #[arg(long, hide = true)]
     peer: Vec<Multiaddr>,
 }
 
-/// What benchmarks know of the run that they are part of.
+/// The run that benchmarks are part of.
 pub(crate) struct Context {
-    /// Smaller sizes.
+    /// Whether sizes are smaller.
     pub(crate) quick: bool,
-    /// Clean builds too.
+    /// Whether clean builds are measured too.
     pub(crate) build: bool,
     points: Vec<Point>,
 }
 
 impl Context {
-    /// A size: the first one, or the second if it is to be quick.
+    /// A size: the first one, or the second in a quick run.
     pub(crate) fn size(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 
     /// A point of one of the benchmark's plots.
-    pub(crate) fn point(&mut self, plot: &str, line: Line, x: f64, y: f64) {
+    pub(crate) fn point(&mut self, plot: &str, line: PlotLine, x: f64, y: f64) {
         self.points.push(Point { plot: plot.to_owned(), line, x, y });
     }
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = BenchArguments::parse();
     if let Some(role) = arguments.role {
         limits::play(role, &arguments.peer);
         return ExitCode::SUCCESS;
@@ -119,7 +123,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &BenchArguments) -> Result<()> {
     if let Some(file) = &arguments.markdown {
         print!("{}", Results::read(file)?.markdown());
         return Ok(());
@@ -144,7 +148,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             let run = results.runs.last_mut().expect("just pushed");
             run.rows.extend(rows);
             run.points.append(&mut context.points);
-            // What is measured stays, whatever comes after it.
+            // Earlier results stay, whatever happens later.
             results.write(&file)?;
         }
     }

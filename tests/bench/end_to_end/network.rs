@@ -1,30 +1,31 @@
-//! Processes with links between them, and how long news takes over those links.
+//! Processes with links between them, and the delay of news over those links.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use quipu::random::Random;
 use tempfile::TempDir;
 
-use crate::limits::Role;
-use crate::process::{Node, Options, Process};
+use crate::limits::LimitRole;
+use crate::process::{Node, NodeOptions, Process};
 
-/// Links of each process, where there are enough of them.
+/// Links of each process, if there are enough processes.
 const LINKS_MIN: usize = 3;
 const LINKS_MAX: usize = 4;
-/// So that both kinds have the same links, in every run.
+/// Both kinds have the same links, in every run.
 const SEED: u64 = 8;
 
 /// Pairs of numbers, the smaller one first: a ring in random order and random chords, 3 or 4 links for each.
 pub(crate) fn links(count: usize) -> BTreeSet<(usize, usize)> {
-    let mut state = SEED;
+    let mut random = Random::new(SEED);
     let mut order: Vec<usize> = (0..count).collect();
-    shuffle(&mut order, &mut state);
+    shuffle(&mut order, &mut random);
     let pair = |one: usize, other: usize| (one.min(other), one.max(other));
     let mut links: BTreeSet<_> = (0..count).map(|at| pair(order[at], order[(at + 1) % count])).collect();
     let mut chords: Vec<_> = (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))).collect();
-    shuffle(&mut chords, &mut state);
+    shuffle(&mut chords, &mut random);
     for (one, other) in chords {
         let degree = |of: usize| links.iter().filter(|(one, other)| *one == of || *other == of).count();
         let degrees = [degree(one), degree(other)];
@@ -35,18 +36,14 @@ pub(crate) fn links(count: usize) -> BTreeSet<(usize, usize)> {
     links
 }
 
-fn shuffle<T>(list: &mut [T], state: &mut u64) {
+fn shuffle<T>(list: &mut [T], random: &mut Random) {
     for at in (1..list.len()).rev() {
-        // splitmix64
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        list.swap(at, ((mixed ^ (mixed >> 31)) % (at as u64 + 1)) as usize);
+        list.swap(at, (random.bits() % (at as u64 + 1)) as usize);
     }
 }
 
-/// Starts so many, each given the addresses of those before it that it is linked to, and waits until all links are up.
+/// Starts `count` processes, each with the addresses of the earlier ones that it is linked to, and waits until all
+/// links are up.
 fn start<T: AsRef<Process>>(count: usize, start: impl Fn(Vec<String>) -> Result<T>) -> Result<Vec<T>> {
     let links = links(count);
     let mut started: Vec<T> = Vec::new();
@@ -66,35 +63,35 @@ fn start<T: AsRef<Process>>(count: usize, start: impl Fn(Vec<String>) -> Result<
 /// Nodes with those links, each in a new folder of its own that is filled first.
 pub(crate) fn nodes_in(
     count: usize,
-    options: &Options,
+    options: &NodeOptions,
     folder: impl Fn() -> TempDir,
     fill: impl Fn(&Path) -> Result<()>,
 ) -> Result<Vec<Node>> {
     start(count, |peers| {
         let owner = folder();
         fill(owner.path())?;
-        Ok(Node::start_owning(owner, &Options { peers, ..options.clone() }))
+        Ok(Node::start_owning(owner, &NodeOptions { peers, ..options.clone() }))
     })
 }
 
-/// gossipsub alone, with those links.
+/// Processes of gossipsub alone, with those links.
 pub(crate) fn gossips(count: usize) -> Result<Vec<Process>> {
-    start(count, |peers| Ok(Process::start(Role::Gossip.command(&peers))))
+    start(count, |peers| Ok(Process::start(LimitRole::Gossip.command(&peers))))
 }
 
-/// When news arrived.
+/// The arrival times of news.
 #[derive(Default)]
 pub(crate) struct Arrivals {
-    /// At each process but the one it came from.
+    /// At each process except its origin.
     pub(crate) each: Vec<Duration>,
-    /// At the last one.
+    /// At the last process.
     pub(crate) last: Vec<Duration>,
-    /// At the one that it came from.
+    /// At its origin.
     pub(crate) origin: Vec<Duration>,
 }
 
 impl Arrivals {
-    /// Says the command at one process and waits until all tell a tip of that height; times are from the command on.
+    /// Gives the command at one process and waits until all report a tip of that height; times are from the command on.
     pub(crate) fn measure<T: AsRef<Process>>(&mut self, all: &[T], origin: usize, command: &str, height: u64) {
         let start = Instant::now();
         all[origin].as_ref().say(command);
@@ -107,7 +104,7 @@ impl Arrivals {
         self.each.extend(others.map(|(_, time)| *time));
     }
 
-    /// From where it came to the last one.
+    /// The delay from the origin to the last process.
     pub(crate) fn after_origin(&self) -> Vec<Duration> {
         self.last.iter().zip(&self.origin).map(|(last, origin)| last.saturating_sub(*origin)).collect()
     }

@@ -1,4 +1,4 @@
-//! One SVG for each thing that grows.
+//! One SVG for each scaling.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -6,21 +6,22 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use quipu::simulate::svg::{Axis, Plot, short};
 
-use crate::figure::{Line, Point, spread};
+use crate::figure::{PlotLine, Point};
+use crate::statistics::spread;
 
-/// What is known of a plot before anything is measured.
+/// The fixed parts of a plot.
 pub(crate) struct Frame {
-    /// Its file, without its ending.
+    /// The file's name, without its ending.
     pub(crate) file: &'static str,
     pub(crate) name: &'static str,
     pub(crate) x: &'static str,
     pub(crate) y: &'static str,
-    /// What the two lines are.
+    /// The names of the two lines.
     pub(crate) ours: &'static str,
     pub(crate) reference: &'static str,
 }
 
-/// The drawings carry classes; alone, each brings its colours.
+/// The drawings carry classes; alone, each needs its colours.
 const STYLE: &str = "\
 <style>
 svg { background: #fcfcfb; font: 12px system-ui, sans-serif; }
@@ -34,10 +35,10 @@ svg { background: #fcfcfb; font: 12px system-ui, sans-serif; }
 </style>
 ";
 
-/// Draws what has points, the median of all runs at each place.
+/// Draws the plots with points, the median of all runs at each place.
 pub(crate) fn draw(folder: &Path, frames: &[&Frame], points: &[&Point]) -> Result<()> {
     for frame in frames {
-        let lines = [Line::Ours, Line::Reference].map(|line| {
+        let lines = [PlotLine::Ours, PlotLine::Reference].map(|line| {
             let own = points.iter().filter(|point| point.plot == frame.file && point.line == line);
             medians(own.map(|point| (point.x, point.y)))
         });

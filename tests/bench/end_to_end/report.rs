@@ -1,4 +1,4 @@
-//! What is shown and kept of the figures: a table for people, JSON of every run, and the table of the README.
+//! The forms of the figures: a table for people, JSON of every run, and the table of the documentation.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,22 +8,23 @@ use anyhow::{Context as _, Result};
 use quipu::text::grouped;
 use serde::{Deserialize, Serialize};
 
-use crate::figure::{Point, Row, Target, spread};
+use crate::figure::{FigureRow, FigureTarget, Point};
+use crate::statistics::spread;
 
-/// Every run, and where it was.
+/// All runs, and the machine.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     machine: Machine,
-    /// In UTC.
+    /// The date in UTC.
     date: String,
     commit: String,
     pub(crate) runs: Vec<Run>,
 }
 
-/// All that one run measured.
+/// The figures of one run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Run {
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<FigureRow>,
     pub(crate) points: Vec<Point>,
 }
 
@@ -36,7 +37,7 @@ struct Machine {
 }
 
 impl Results {
-    /// Of this machine, now, with no run yet.
+    /// Results of this machine, now, without a run.
     pub(crate) fn new() -> Self {
         let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = information.lines().find_map(|line| line.strip_prefix("model name"));
@@ -73,7 +74,7 @@ impl Results {
         figures
     }
 
-    /// For a terminal.
+    /// The table for a terminal.
     pub(crate) fn table(&self) -> String {
         let head = ["", "figure", "reference", "ratio", "target", ""].map(str::to_owned);
         let mut lines = vec![head];
@@ -97,7 +98,7 @@ impl Results {
         text
     }
 
-    /// For the README.
+    /// The table for the documentation.
     pub(crate) fn markdown(&self) -> String {
         let Machine { processor, cores, kernel, rustc } = &self.machine;
         let mut text = format!(
@@ -116,14 +117,15 @@ impl Results {
     }
 }
 
-/// The rows of several runs that measured the same.
-struct Figure<'a>(Vec<&'a Row>);
+/// The rows of several runs for the same quantity.
+struct Figure<'a>(Vec<&'a FigureRow>);
 
 impl Figure<'_> {
-    /// What, figure, reference, ratio, target, and whether it is met: medians, with the range of the ratio.
+    /// Quantity, figure, reference, ratio, target, and whether it is met: medians, with the range of the ratio.
     fn cells(&self) -> [String; 6] {
-        let Row { what, unit, .. } = self.0[0];
-        let of = |value: fn(&Row) -> Option<f64>| self.0.iter().filter_map(|row| value(row)).collect::<Vec<f64>>();
+        let FigureRow { what, unit, .. } = self.0[0];
+        let of =
+            |value: fn(&FigureRow) -> Option<f64>| self.0.iter().filter_map(|row| value(row)).collect::<Vec<f64>>();
         let value = format!("{} {unit}", number(spread(&of(|row| Some(row.value))).0)).trim_end().to_owned();
         let (judged, least, most) = spread(&of(|row| Some(row.judged())));
         let range = if self.0.len() == 1 { String::new() } else { format!(" ({} to {})", number(least), number(most)) };
@@ -140,8 +142,8 @@ impl Figure<'_> {
         let (target, status) = match self.0[0].target {
             Some(target) => {
                 let text = match target {
-                    Target::AtLeast(bound) => format!("≥ {bound}"),
-                    Target::AtMost(bound) => format!("≤ {bound}"),
+                    FigureTarget::AtLeast(bound) => format!("≥ {bound}"),
+                    FigureTarget::AtMost(bound) => format!("≤ {bound}"),
                 };
                 (text, if target.is_met(judged) { "met" } else { "missed" }.to_owned())
             }
@@ -151,7 +153,7 @@ impl Figure<'_> {
     }
 }
 
-/// With the digits that mean something.
+/// A number with its significant digits.
 fn number(value: f64) -> String {
     match value.abs() {
         1000.0.. => grouped(value.round() as u64),
@@ -162,7 +164,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The first line of what a program says, or that it is unknown.
+/// The first line that a program prints, or that it is unknown.
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success());
     let text = output.and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();

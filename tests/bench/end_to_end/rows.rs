@@ -16,16 +16,16 @@ mod transactions;
 use anyhow::Result;
 
 use crate::Context;
-use crate::figure::Row;
+use crate::figure::FigureRow;
 use crate::plot::Frame;
 
-/// Something that can be named on the command line.
+/// A benchmark that can be named on the command line.
 pub(crate) struct Benchmark {
     pub(crate) name: &'static str,
-    /// For `--list`.
+    /// Its description for `--list`.
     pub(crate) what: &'static str,
-    pub(crate) run: fn(&mut Context) -> Result<Vec<Row>>,
-    /// What its points are drawn in.
+    pub(crate) run: fn(&mut Context) -> Result<Vec<FigureRow>>,
+    /// The plots of its points.
     pub(crate) plots: &'static [Frame],
 }
 

@@ -1,7 +1,7 @@
-//! A peer of a node that is measured: the swarm of a real node, and in place of its engine a few lines that cost as good as
-//! nothing. It has the genesis block and an empty pool, passes nothing on, and spreads what it is told to spread.
+//! A peer of a measured node: the swarm of a real node, with a few cheap lines in place of its engine. It has the
+//! genesis block and an empty pool, forwards nothing, and publishes what it is told to.
 //!
-//! Several in one process share its cores with the node, so what they send should be made beforehand.
+//! Several in one process share the cores with the node, so their messages should be made beforehand.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,10 +17,10 @@ use quipu::node::swarm::{self, SwarmCommand, SwarmConfig, SwarmHandle};
 use quipu::protocol::{Bundle, Height, List, Network, Request, Response, Status, Work};
 use tempfile::TempDir;
 
-/// How long a connection may take.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// The timeout of a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connected peer. It says goodbye when it is dropped.
+/// A connected peer, which disconnects when it is dropped.
 pub(crate) struct Sender {
     swarm: Arc<SwarmHandle>,
     stop: Option<Tell<()>>,
@@ -30,7 +30,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Connects to a node of that network, and returns when whatever it publishes reaches the node.
+    /// Connects to a node of that network, and returns when its publications reach the node.
     pub(crate) fn connect(network: &Arc<Network>, node: &Multiaddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a thread");
@@ -55,12 +55,12 @@ impl Sender {
         });
         let (done, dialled) = bounded(1);
         swarm.command(SwarmCommand::Connect { address: node.clone(), done });
-        dialled.recv_timeout(CONNECT_TIME).expect("in time").expect("it is there");
-        connected.recv_timeout(CONNECT_TIME).expect("a session");
+        dialled.recv_timeout(CONNECT_TIMEOUT).expect("in time").expect("it is there");
+        connected.recv_timeout(CONNECT_TIMEOUT).expect("a session");
         Self { swarm, stop: Some(stop), engine: Some(engine), _runtime: runtime, _folder: folder }
     }
 
-    /// Spreads a bundle. Waits only while a thousand others do.
+    /// Publishes a bundle. Blocks only while a thousand others wait.
     pub(crate) fn publish(&self, bundle: Bundle) {
         self.swarm.carry_out(PeerEffect::Publish(Gossip::Transactions(bundle)));
     }
@@ -71,13 +71,13 @@ impl Drop for Sender {
         self.swarm.shut_down();
         drop(self.stop.take());
         if let Some(engine) = self.engine.take() {
-            // A panic was told where it happened.
+            // A panic was reported where it happened.
             let _ = engine.join();
         }
     }
 }
 
-/// In place of an engine.
+/// Stands in for an engine.
 fn answer(swarm: &SwarmHandle, network: &Network, queues: &Queues, connected: &Tell<PeerKey>, stop: &Receiver<()>) {
     loop {
         let event = select! {

@@ -1,4 +1,4 @@
-//! Signed transactions given to nodes over HTTP.
+//! Submits signed transactions to nodes over HTTP.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use quipu::protocol::encode::encode;
 
 use crate::process::Node;
 
-/// Connections to each node. Those whose requests wait for the disk together share its writes.
+/// Connections to each node. Requests that wait for the disk together share its writes.
 const CONNECTIONS: usize = 4;
 
-/// Spreads them over the nodes; returns when all are durable at the node that each was given to.
+/// Divides the transactions among the nodes; returns when all are durable at their nodes.
 pub(crate) fn submit(nodes: &[Node], transactions: &[CheckedTransaction]) {
     let part = transactions.len().div_ceil(nodes.len() * CONNECTIONS).max(1);
     thread::scope(|scope| {
@@ -40,7 +40,7 @@ fn give(address: SocketAddr, transactions: &[CheckedTransaction]) {
     }
 }
 
-/// Whether its status is 200, and its body.
+/// Whether the status is 200, and the body.
 fn answer(answers: &mut impl BufRead) -> Option<(bool, String)> {
     let (mut line, mut length) = (String::new(), 0);
     answers.read_line(&mut line).ok()?;

@@ -1,22 +1,22 @@
-//! The bytes that cross each link between processes of this machine, as their sockets count them (ss of iproute2): all of
-//! them, in both directions, encryption and everything that is not about blocks included.
+//! The bytes that cross each link between processes of this machine, counted by their sockets (ss of iproute2): all of
+//! them, in both directions, including encryption and everything that is not about blocks.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Ports of both ends of a connection, the smaller one first, and the bytes that both have sent.
-pub(crate) type Traffic = BTreeMap<(u16, u16), u64>;
+/// The ports of both ends of a connection, the smaller one first, and the bytes that both have sent.
+pub(crate) type LinkTraffic = BTreeMap<(u16, u16), u64>;
 
-/// So far, on the connections with one of these ports at an end.
-pub(crate) fn so_far(ports: &[u16]) -> Result<Traffic> {
+/// The bytes so far, on connections with one of these ports at an end.
+pub(crate) fn so_far(ports: &[u16]) -> Result<LinkTraffic> {
     let missing = "ss is needed to count bytes on sockets: please install iproute2";
     let output = Command::new("ss").args(["-tinHO", "state", "established"]).output().context(missing)?;
     if !output.status.success() {
         bail!("ss: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let mut traffic = Traffic::new();
+    let mut traffic = LinkTraffic::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let Some((ends, sent)) = parse(line) else { continue };
         if ports.contains(&ends.0) || ports.contains(&ends.1) {
@@ -26,7 +26,7 @@ pub(crate) fn so_far(ports: &[u16]) -> Result<Traffic> {
     Ok(traffic)
 }
 
-/// Queues, local end, remote end, and among what follows `bytes_sent:`, which is missing at nothing.
+/// Parses queues, local end, remote end, and `bytes_sent:` among the rest, which is missing if nothing was sent.
 fn parse(line: &str) -> Option<((u16, u16), u64)> {
     let port = |end: &str| end.rsplit(':').next()?.parse::<u16>().ok();
     let mut words = line.split_whitespace().skip(2);
@@ -35,8 +35,8 @@ fn parse(line: &str) -> Option<((u16, u16), u64)> {
     Some(((local.min(remote), local.max(remote)), sent))
 }
 
-/// What crossed each link between two counts, sorted.
-pub(crate) fn between(before: &Traffic, after: &Traffic) -> Vec<u64> {
+/// The bytes that crossed each link between two counts, sorted.
+pub(crate) fn between(before: &LinkTraffic, after: &LinkTraffic) -> Vec<u64> {
     let of = |ends: &(u16, u16)| before.get(ends).copied().unwrap_or_default();
     let mut crossed: Vec<u64> = after.iter().map(|(ends, bytes)| bytes.saturating_sub(of(ends))).collect();
     crossed.sort_unstable();

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// All clients together.
+use crate::statistics::quantile;
+
+/// Requests per second of all clients together.
 const REQUESTS_PER_SECOND: u32 = 10_000;
 /// Connections, each with a thread of its own that has one request under way.
 const CLIENTS: u32 = 32;
-/// What they ask for, in turn: what the page and scripts ask for most.
+/// The requested paths, in turn: those that the page and scripts request most.
 const PATHS: [&str; 8] = [
     "/api/v1/status",
     "/api/v1/blocks/1",
@@ -23,33 +25,33 @@ const PATHS: [&str; 8] = [
     "/api/v1/accounts/0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
 ];
 
-/// Clients that ask while they are told to.
+/// Clients that send requests while they are told to.
 pub(crate) struct Load {
-    phase: Arc<Phase>,
-    clients: Vec<JoinHandle<Client>>,
+    phase: Arc<LoadPhase>,
+    clients: Vec<JoinHandle<ClientResult>>,
 }
 
 #[derive(Default)]
-struct Phase {
+struct LoadPhase {
     is_on: AtomicBool,
     is_over: AtomicBool,
 }
 
-/// What one client saw.
+/// The results of one client.
 #[derive(Default)]
-struct Client {
+struct ClientResult {
     offered: u64,
     failed: u64,
     busy: Duration,
-    /// From when a request was due to the end of its answer.
+    /// The times from when each request was due to the end of its answer.
     times: Vec<Duration>,
 }
 
-/// What all of them saw.
-pub(crate) struct Told {
-    /// Requests that were due, in a second of load.
+/// The results of all clients.
+pub(crate) struct LoadResult {
+    /// Due requests per second of load.
     pub(crate) offered: f64,
-    /// Those that were answered.
+    /// Answered requests per second of load.
     pub(crate) answered: f64,
     pub(crate) failed: u64,
     pub(crate) median: Duration,
@@ -57,9 +59,9 @@ pub(crate) struct Told {
 }
 
 impl Load {
-    /// Connects, and waits to be told.
+    /// Connects, and waits for the start.
     pub(crate) fn start(address: SocketAddr) -> Self {
-        let phase = Arc::new(Phase::default());
+        let phase = Arc::new(LoadPhase::default());
         let client = |number| {
             let phase = Arc::clone(&phase);
             thread::spawn(move || ask(address, number, &phase))
@@ -67,37 +69,37 @@ impl Load {
         Self { clients: (0..CLIENTS).map(client).collect(), phase }
     }
 
-    /// Asks from now on, or no more.
+    /// Starts or stops the requests.
     pub(crate) fn set(&self, is_on: bool) {
         self.phase.is_on.store(is_on, Ordering::Relaxed);
         self.clients.iter().for_each(|client| client.thread().unpark());
     }
 
-    /// The end, and what it came to.
-    pub(crate) fn stop(self) -> Told {
+    /// Ends the clients and returns their results.
+    pub(crate) fn stop(self) -> LoadResult {
         self.phase.is_over.store(true, Ordering::Relaxed);
         self.clients.iter().for_each(|client| client.thread().unpark());
-        let clients: Vec<Client> = self.clients.into_iter().map(|client| client.join().expect("no panic")).collect();
+        let clients: Vec<ClientResult> =
+            self.clients.into_iter().map(|client| client.join().expect("no panic")).collect();
         let mut times: Vec<Duration> = clients.iter().flat_map(|client| client.times.iter().copied()).collect();
-        times.sort_unstable();
         let seconds = clients.iter().map(|client| client.busy.as_secs_f64()).sum::<f64>() / f64::from(CLIENTS);
-        let sum = |of: fn(&Client) -> u64| clients.iter().map(of).sum::<u64>();
-        Told {
+        let sum = |of: fn(&ClientResult) -> u64| clients.iter().map(of).sum::<u64>();
+        LoadResult {
             offered: sum(|client| client.offered) as f64 / seconds,
             answered: times.len() as f64 / seconds,
             failed: sum(|client| client.failed),
-            median: times[times.len() / 2],
-            p99: times[times.len() / 100 * 99],
+            median: quantile(&mut times, 50),
+            p99: quantile(&mut times, 99),
         }
     }
 }
 
-fn ask(address: SocketAddr, number: u32, phase: &Phase) -> Client {
+fn ask(address: SocketAddr, number: u32, phase: &LoadPhase) -> ClientResult {
     let stream = TcpStream::connect(address).expect("it serves");
     stream.set_nodelay(true).expect("a socket");
     let mut answers = BufReader::new(stream.try_clone().expect("a socket"));
     let mut requests = stream;
-    let (interval, mut seen) = (Duration::from_secs(1) / REQUESTS_PER_SECOND * CLIENTS, Client::default());
+    let (interval, mut seen) = (Duration::from_secs(1) / REQUESTS_PER_SECOND * CLIENTS, ClientResult::default());
     loop {
         while !phase.is_on.load(Ordering::Relaxed) {
             if phase.is_over.load(Ordering::Relaxed) {
@@ -125,7 +127,7 @@ fn ask(address: SocketAddr, number: u32, phase: &Phase) -> Client {
     }
 }
 
-/// Status and length.
+/// Status and length of an answer.
 fn head(answers: &mut impl BufRead) -> Option<(u16, usize)> {
     let (mut line, mut length) = (String::new(), 0);
     answers.read_line(&mut line).ok()?;
@@ -141,7 +143,7 @@ fn head(answers: &mut impl BufRead) -> Option<(u16, usize)> {
     }
 }
 
-/// A request whose answer is read by somebody else.
+/// A request whose answer is read elsewhere.
 pub(crate) fn get(address: SocketAddr, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it serves");
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").expect("it reads");
@@ -152,7 +154,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> TcpStream {
 pub(crate) struct Events(BufReader<TcpStream>);
 
 impl Events {
-    /// Follows, and waits for the greeting.
+    /// Connects, and waits for the greeting.
     pub(crate) fn follow(address: SocketAddr) -> Self {
         let stream = get(address, "/api/v1/events");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("not zero");

@@ -1,43 +1,48 @@
-//! What the HTTP server costs the node, and how fast it answers: `cargo bench --bench http`.
+//! The cost of the HTTP server for the node, and its latency: `cargo bench --bench http`.
 //!
 //! Starts two real nodes on this machine and prints
 //!
-//! - how long a block takes from one to the other, while nobody asks and while 10,000 requests a second are offered to
-//!   one of them, in turns; how many are answered, and how fast. The time of an answer counts from when its request was
-//!   due, so a server that stalls can't hide it;
-//! - how long it takes until 500 clients of the event stream have heard of a block;
-//! - how much more memory the node needs while it sends a chain of 200,000 blocks (`QUIPU_BENCH_BLOCKS` makes it shorter).
+//! - the time of a block from one to the other, without load and with 10,000 requests a second offered to one of them,
+//!   in turns; the number of answers, and their latency. An answer's time counts from when its request was due, so a
+//!   server that stalls can't hide it;
+//! - the time until 500 clients of the event stream have heard of a block;
+//! - the additional memory that the node needs while it sends a chain of 200,000 blocks (`QUIPU_BENCH_BLOCKS` makes it
+//!   shorter).
 //!
-//! Exits with 1 if blocks take more than 1.2 times as long under load, a client misses its block, or the chain needs 20 MiB
-//! or more. The clients run on the same processors: what they take is part of the load.
+//! Exits with 1 if blocks take more than 1.2 times as long under load, a client misses its block, or the chain needs 20
+//! MiB or more. The clients run on the same processors: their work is part of the load.
 
 mod load;
 #[allow(dead_code, reason = "each benchmark asks what it needs")]
 #[path = "../process.rs"]
 mod process;
+#[allow(dead_code, reason = "each benchmark asks what it needs")]
+#[path = "../statistics.rs"]
+mod statistics;
 
 use std::io::{BufReader, Read};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use load::{Events, Load};
-use process::{Node, Options};
+use process::{Node, NodeOptions};
+use statistics::quantile;
 
-/// How much slower blocks may arrive under load.
+/// The greatest ratio of delays under load to those without.
 const SLOWER_MAX: f64 = 1.2;
-/// What sending a chain may need.
+/// The most additional memory for sending a chain.
 const CHAIN_EXTRA_BYTES_MAX: u64 = 20 << 20;
 const EVENT_CLIENTS: usize = 500;
 /// Turns with and without load.
 const TURNS: usize = 12;
 /// Blocks of a turn, half of them from each node.
 const TURN_BLOCKS: usize = 30;
-/// Between two blocks of a turn.
+/// Interval between two blocks of a turn.
 const BLOCK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A node that serves, and mines on one thread.
-fn options() -> Options {
-    Options { http: true, arguments: ["--threads", "1"].map(str::to_owned).into(), ..Options::default() }
+/// The options of a node that serves HTTP and mines on one thread.
+fn options() -> NodeOptions {
+    NodeOptions { http: true, arguments: ["--threads", "1"].map(str::to_owned).into(), ..NodeOptions::default() }
 }
 
 fn main() -> ExitCode {
@@ -46,7 +51,7 @@ fn main() -> ExitCode {
     if is_good.iter().all(|good| *good) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// How long blocks take from node to node, with and without load on one of them.
+/// Measures blocks from node to node, with and without load on one of them.
 fn propagation() -> bool {
     let (asked, other) = (Node::start(&options()), Node::start(&options()));
     asked.connect(&other);
@@ -74,7 +79,7 @@ fn propagation() -> bool {
     ratio <= SLOWER_MAX && told.failed == 0
 }
 
-/// Mines one block; how long after the one node the other one had it.
+/// Mines one block; returns the delay between the two nodes.
 fn mine_for(from: &Node, to: &Node) -> Duration {
     from.say("mine 1");
     let mined = from.answer();
@@ -83,13 +88,12 @@ fn mine_for(from: &Node, to: &Node) -> Duration {
     arrived.at.saturating_duration_since(mined.at)
 }
 
-/// Median, and what nine of ten stay below.
+/// The median and the 90 % quantile.
 fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
-    times.sort_unstable();
-    (times[times.len() / 2], times[times.len() * 9 / 10])
+    (quantile(times, 50), quantile(times, 90))
 }
 
-/// Whether many clients hear of a block.
+/// Checks that many clients hear of a block.
 fn events() -> bool {
     let node = Node::start(&options());
     let mut clients: Vec<Events> = (0..EVENT_CLIENTS).map(|_| Events::follow(node.http())).collect();
@@ -100,7 +104,7 @@ fn events() -> bool {
     heard == EVENT_CLIENTS
 }
 
-/// How much memory a whole chain needs on its way out.
+/// Measures the memory for sending a whole chain.
 fn chain(blocks: u64) -> bool {
     let node = Node::start(&options());
     node.ask(&format!("mine {blocks}"));

@@ -11,28 +11,29 @@ use quipu::protocol::{
     Action, Address, Amount, Block, CheckedBlock, CheckedTransaction, Header, Height, Network, Parameters, Reward,
     SecretKey, Transaction, TransactionId, UnixMillis,
 };
+use quipu::random::Random;
 
-/// In each block.
+/// Records in each block.
 pub(crate) const RECORDS: usize = 5;
 const ACCOUNTS: u64 = 4000;
 const TAGS: u64 = 1000;
-/// In each record, at most; at least one.
+/// The most tags of a record; each has at least one.
 const RECORD_TAGS: u64 = 3;
 const BLOCK_MILLIS: u64 = 10_000;
 /// Blocks whose records are signed together.
 const CHUNK_BLOCKS: usize = 1000;
 
 /// Encoded blocks, one after the other.
-pub(crate) struct Chain {
+pub(crate) struct RecordChain {
     pub(crate) network: Arc<Network>,
     bytes: Vec<u8>,
-    /// Where each block ends.
+    /// The end of each block.
     ends: Vec<usize>,
     tip: Place,
     keys: Vec<SecretKey>,
 }
 
-impl Chain {
+impl RecordChain {
     pub(crate) fn make(blocks: usize) -> Self {
         let network = Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"));
         let keys = (0..ACCOUNTS).map(|number| SecretKey::from_seed(sha256(&[&number.to_le_bytes()]))).collect();
@@ -97,7 +98,7 @@ impl Chain {
         self.keys[(number % ACCOUNTS) as usize].public_key().address()
     }
 
-    /// When the block with a record was made.
+    /// The time of the block with a record.
     pub(crate) fn time_of(&self, record: u64) -> UnixMillis {
         let height = record / RECORDS as u64 + 1;
         UnixMillis(self.network.genesis().header.timestamp.0 + height * BLOCK_MILLIS)
@@ -137,7 +138,7 @@ impl Chain {
     }
 }
 
-/// What a record's content is.
+/// The content of a record.
 pub(crate) fn text(record: u64) -> String {
     format!("pallet {record} left the warehouse in good order and was sealed")
 }
@@ -149,17 +150,14 @@ pub(crate) fn tag(number: u64) -> String {
 
 fn data(record: u64) -> String {
     let count = random(record, 1) % RECORD_TAGS;
-    // They differ, because they are less than all tags apart.
+    // They differ, because their distance is below the number of tags.
     let tags = (0..=count).map(|at| format!("{:?}", tag(random(record, 2) + at)));
     let tags = tags.collect::<Vec<_>>().join(",");
     format!(r#"{{"quipu":1,"tags":[{tags}],"text":"{}"}}"#, text(record))
 }
 
-/// A number that looks random, the same each time (splitmix64).
+/// A number that looks random, the same each time.
 pub(crate) fn random(number: u64, salt: u64) -> u64 {
-    let mut mixed = number.wrapping_mul(8).wrapping_add(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    // So that a little can be added.
-    (mixed ^ (mixed >> 31)) >> 1
+    // Halved, so that a little can be added.
+    Random::new(number.wrapping_mul(8).wrapping_add(salt)).bits() >> 1
 }

@@ -1,17 +1,19 @@
-//! What the index costs and how fast it answers: `cargo bench --bench index`.
+//! The cost of the index, and its speed: `cargo bench --bench index`.
 //!
 //! Makes a chain of 200,000 blocks with 1,000,000 records (`QUIPU_BENCH_BLOCKS` makes it shorter) and prints
 //!
-//! - how long it takes until all blocks are durable, with the index off and on, when blocks are stored only, and when
-//!   they are checked too, signatures included, as by a node that synchronises; and until the index has caught up;
-//! - how long each kind of look-up takes, cold (files just opened, and dropped from the system's cache) and warm.
+//! - the time until all blocks are durable, with the index off and on, when blocks are stored only, and when they are
+//!   checked too, signatures included, as by a node that synchronises; and until the index has caught up;
+//! - the time of each kind of look-up, cold (files just opened, and dropped from the system's cache) and warm.
 //!
 //! Exits with 1 if a look-up takes 10 ms or more, or if the index makes checked blocks more than 1.3 times slower.
-//! The processor's time is printed beside each: on a machine that does other things meanwhile, it is the better
-//! measure of what the index costs.
+//! Processor times are printed beside: on a busy machine they measure the cost of the index better.
 
 mod chain;
 mod look_up;
+#[allow(dead_code, reason = "each benchmark asks what it needs")]
+#[path = "../statistics.rs"]
+mod statistics;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,30 +32,30 @@ use quipu::protocol::check::check_block_bytes;
 use quipu::protocol::encode::{DECODE_BYTES_MAX, decode};
 use quipu::protocol::{CheckedBlock, Ledger, Network};
 
-use chain::Chain;
+use chain::RecordChain;
 
-/// How much slower checked blocks may become by the index.
+/// The greatest slowdown of checked blocks by the index.
 const SLOWER_MAX: f64 = 1.3;
-/// Blocks that are checked, connected and queued together, as answers of peers are.
+/// Blocks that are checked, connected and queued together, like peers' answers.
 const CHUNK_BLOCKS: usize = 256;
-/// Chunks on their way.
+/// The most chunks under way.
 const CHUNKS_MAX: usize = 16;
 
-/// How blocks come to the store.
+/// The way of blocks to the store.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    /// Stored as they are.
+enum Storing {
+    /// Stored without a check.
     Stored,
     /// Checked before, on all cores.
     Checked,
 }
 
-/// How long it took.
-struct Times {
+/// The times of a run.
+struct RunTimes {
     durable: Duration,
-    /// Of all threads together, until both are done.
+    /// The processor time of all threads together, until both are done.
     processor: Duration,
-    /// Until the index had all blocks too.
+    /// The time until the index had all blocks too.
     indexed: Option<Duration>,
 }
 
@@ -61,18 +63,18 @@ fn main() -> ExitCode {
     let blocks = std::env::var("QUIPU_BENCH_BLOCKS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
     let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
     println!("making {blocks} blocks with {} records", blocks * chain::RECORDS);
-    let chain = Chain::make(blocks);
+    let chain = RecordChain::make(blocks);
     println!("{} MB of blocks", chain.bytes() >> 20);
 
     let mut is_good = true;
-    for (way, name) in [(Way::Stored, "stored"), (Way::Checked, "checked and stored")] {
+    for (way, name) in [(Storing::Stored, "stored"), (Storing::Checked, "checked and stored")] {
         let folder = || tempfile::tempdir_in(place).expect("a temporary folder");
         let off = run(folder().path(), &chain, way, false);
         let with_index = folder();
         let on = run(with_index.path(), &chain, way, true);
         let ratio = |time: Duration| time.as_secs_f64() / off.durable.as_secs_f64();
         let indexed = on.indexed.expect("the index was on");
-        let processor = |times: &Times| times.processor.as_secs_f64();
+        let processor = |times: &RunTimes| times.processor.as_secs_f64();
         println!(
             "blocks {name}, index off: durable after {:.1} s; processor {:.1} s",
             off.durable.as_secs_f64(),
@@ -88,7 +90,7 @@ fn main() -> ExitCode {
             processor(&on),
             processor(&on) / processor(&off)
         );
-        if way == Way::Checked {
+        if way == Storing::Checked {
             is_good &= ratio(on.durable) <= SLOWER_MAX;
             is_good &= look_up::all(with_index.path(), &chain);
         }
@@ -97,7 +99,7 @@ fn main() -> ExitCode {
 }
 
 /// Stores the chain in a new folder, as a node does: the same threads, queues and commits.
-fn run(folder: &Path, chain: &Chain, way: Way, with_index: bool) -> Times {
+fn run(folder: &Path, chain: &RecordChain, way: Storing, with_index: bool) -> RunTimes {
     let (store, _) = open(folder, &chain.network);
     let (tell, told) = unbounded();
     let index = with_index.then(|| start_index(folder, store.reader(), &chain.network, tell));
@@ -129,7 +131,7 @@ fn run(folder: &Path, chain: &Chain, way: Way, with_index: bool) -> Times {
     });
     drop((queue, persisted));
     writer.join().expect("in order");
-    Times { durable, processor: processor_time() - processor, indexed }
+    RunTimes { durable, processor: processor_time() - processor, indexed }
 }
 
 fn processor_time() -> Duration {
@@ -144,11 +146,11 @@ fn connect(block: CheckedBlock, ledger: &mut Ledger, network: &Network) -> [Writ
     [Write::Block(Arc::new(block)), Write::Connect { place, delta: Arc::new(delta) }]
 }
 
-/// Decodes, and checks if need be, on all cores, and gives the blocks in their order.
+/// Decodes, and checks if wanted, on all cores, and returns the blocks in their order.
 fn prepare<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
-    chain: &'scope Chain,
-    way: Way,
+    chain: &'scope RecordChain,
+    way: Storing,
 ) -> impl Iterator<Item = Vec<CheckedBlock>> + use<'scope> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let results: Vec<Receiver<Vec<CheckedBlock>>> = (0..cores)
@@ -157,8 +159,8 @@ fn prepare<'scope>(
             scope.spawn(move || {
                 for chunk in chain.chunks(CHUNK_BLOCKS).skip(core).step_by(cores) {
                     let blocks = chunk.map(|bytes| match way {
-                        Way::Checked => check_block_bytes(bytes, &chain.network).expect("valid"),
-                        Way::Stored => {
+                        Storing::Checked => check_block_bytes(bytes, &chain.network).expect("valid"),
+                        Storing::Stored => {
                             let block = decode(bytes, DECODE_BYTES_MAX).expect("well formed");
                             CheckedBlock::recall(block, &chain.network)
                         }
@@ -185,7 +187,7 @@ fn start_index(
     tell: crossbeam_channel::Sender<Place>,
 ) -> (Index, thread::JoinHandle<()>) {
     let told = move |tip| {
-        // Whoever looks things up does not wait for it.
+        // Look-ups do not wait for it.
         let _ = tell.send(tip);
     };
     Index::start(folder, reader, network, told).expect("a thread")

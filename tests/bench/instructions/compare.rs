@@ -1,4 +1,4 @@
-//! The figures that are committed, and what a count says beside them.
+//! The committed figures, and the comparison of counts with them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,27 +8,27 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// Where the figures are, from the root of the repository.
+/// The file of the figures, from the root of the repository.
 pub(crate) const FILE: &str = "tests/bench/instructions.json";
-/// How far a count may be from its figure, in percent, with the compiler that the figures were made with.
+/// The greatest difference of a count from its figure, in percent, with the same compiler.
 const TOLERANCE_PERCENT: f64 = 3.0;
-/// The same with another compiler: what is between the two is only told.
+/// The same with another compiler: a difference between the two limits is only reported.
 const OTHER_COMPILER_TOLERANCE_PERCENT: f64 = 20.0;
 
-/// What is committed.
+/// The committed figures.
 pub(crate) struct Figures {
     counts: BTreeMap<String, u64>,
     compiler: String,
     is_ours: bool,
 }
 
-/// What a count says beside its figure.
+/// The judgement of a count.
 pub(crate) enum Judgement {
-    /// As it should be.
+    /// The count is close to its figure.
     Holds(f64),
-    /// It should be looked at.
+    /// The difference should be looked at.
     Differs(String),
-    /// It must not stay so.
+    /// The difference is an error.
     Fails(String),
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Judgement {
 }
 
 impl Figures {
-    /// Reads what is committed.
+    /// Reads the committed figures.
     pub(crate) fn read() -> Result<Self, String> {
         let text = fs::read_to_string(path()).map_err(|error| format!("{FILE}: {error}; --bless makes it"))?;
         let value: Value =
@@ -90,7 +90,7 @@ fn path() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE)
 }
 
-/// As it names itself.
+/// The compiler's name for itself.
 fn our_compiler() -> Result<String, String> {
     let output = Command::new("rustc").arg("--version").output();
     let output = output.map_err(|error| format!("rustc does not start ({error}): please put it on the path"))?;

@@ -1,12 +1,12 @@
-//! How many instructions the hot paths take, against the figures in `instructions.json`: `scripts/instructions`.
+//! Instruction counts of the hot paths, against the figures in `instructions.json`: `scripts/instructions`.
 //!
-//! Each path runs once in a process of its own under valgrind's callgrind, which counts what happens in
-//! [`paths::counted`] and nothing else. Valgrind plays a processor of its own, with AVX2 and without AVX-512 and SHA
-//! instructions, so the counts are the same on every x86-64 machine that has AVX2; what differs is the compiler, and a
-//! little the C library. Hash maps with a random seed move a count by a few in ten thousand, and what is sorted after them
-//! by one in a hundred.
+//! Each path runs once in a process of its own under valgrind's callgrind, which counts in [`paths::counted`] and
+//! nowhere else. Valgrind emulates a processor of its own, with AVX2 and without AVX-512 and SHA instructions, so the
+//! counts are the same on every x86-64 machine that has AVX2; only the compiler makes a difference, and a little the C
+//! library. Hash maps with a random seed move a count by a few in ten thousand, and sorting after them by one in a
+//! hundred.
 //!
-//! Not here: how long anything takes (`cargo bench --bench micro`), and caches, which callgrind could only guess.
+//! Not here: times (`cargo bench --bench micro`), and caches, which callgrind could only guess.
 
 mod compare;
 mod paths;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 /// Whether every path takes as many instructions as its figure says.
 fn run() -> Result<bool, String> {
-    // Cargo says `--bench` to every benchmark.
+    // Cargo passes `--bench` to every benchmark.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench").peekable();
     if arguments.next_if(|argument| argument == "--count").is_some() {
         let name = arguments.next().ok_or("--count needs the name of a path")?;
@@ -66,7 +66,7 @@ fn run() -> Result<bool, String> {
     Ok(is_good)
 }
 
-/// The figures hold on one kind of processor, as valgrind plays it, and only valgrind counts.
+/// The figures hold on one kind of processor, as valgrind emulates it, and only valgrind counts.
 fn check_machine() -> Result<(), String> {
     #[cfg(target_arch = "x86_64")]
     let fits = std::arch::is_x86_feature_detected!("avx2");
@@ -112,7 +112,7 @@ fn count(name: &str) -> Result<u64, String> {
         .arg(format!("--toggle-collect=*{}*", paths::COUNTED))
         .arg(program)
         .args(["--count", name])
-        // What else is in the environment moves the heap, and that a count by a hundredth.
+        // Other variables in the environment move the heap, and with it a count by a hundredth.
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .output()

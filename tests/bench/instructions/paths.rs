@@ -1,4 +1,4 @@
-//! The paths that are counted: each prepares what it needs, and does its work in [`counted`].
+//! The counted paths: each prepares its data, and does its work in [`counted`].
 //!
 //! To add one, write a function and name it in [`ALL`]; then `scripts/instructions --bless NAME`.
 
@@ -9,13 +9,13 @@ use quipu::protocol::check::check_block;
 use quipu::protocol::encode::{DECODE_BYTES_MAX, decode, encode};
 use quipu::protocol::{Address, Block, CheckedBlock, CheckedTransaction, Ledger, Network, merkle};
 
-use crate::shell::Shell;
+use crate::shell::BenchShell;
 use crate::world::{accounts, block, chain, network, senders, signed_transfers, transfers};
 
 /// A part of the name of [`counted`], as the linker knows it, that no other function has.
 pub(crate) const COUNTED: &str = "paths7counted";
 
-/// All of them, by name. What their numbers stand for is in the names.
+/// All of them, by name. The names say what their numbers mean.
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("encode-block-1000", encode_block),
     ("decode-block-1000", decode_block),
@@ -34,20 +34,20 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("reorganise-100-of-20", reorganise),
 ];
 
-/// Their names.
+/// The names of all paths.
 pub(crate) fn names() -> Vec<&'static str> {
     ALL.iter().map(|(name, _)| *name).collect()
 }
 
-/// Does what is counted. By its name valgrind knows when to begin and when to end, so it must stay a function.
+/// Runs the counted work. Valgrind starts and stops counting by this function's name, so it must stay a function.
 #[inline(never)]
 fn counted(work: &mut dyn FnMut()) {
     work();
-    // Keeps the call above from becoming a jump, after which nobody would come back here.
+    // Keeps the call above from becoming a jump, after which nothing would return here.
     black_box(());
 }
 
-/// Counts one call, and gives its result to nobody, after the end of the count.
+/// Counts one call, and drops its result after the end of the count.
 fn once<T>(work: impl FnOnce() -> T) {
     let (mut work, mut result) = (Some(work), None);
     counted(&mut || result = work.take().map(|work| black_box(work())));
@@ -161,23 +161,23 @@ fn mempool_update() {
 fn gossip() {
     let network = network();
     let signed = signed_transfers(200, &network);
-    let mut shell = Shell::new(&network, senders(&signed));
+    let mut shell = BenchShell::new(&network, senders(&signed));
     shell.gossip(signed, &mut |work| counted(work));
 }
 
 fn sync_headers() {
     let network = network();
     let chain = chain(2000, 0, &[], &network);
-    Shell::new(&network, accounts(0)).follow(chain, &mut |work| counted(work));
+    BenchShell::new(&network, accounts(0)).follow(chain, &mut |work| counted(work));
 }
 
 /// Two chains of the same transactions, the second a block longer, and an engine that has neither.
-fn branches() -> (Shell, [Vec<CheckedBlock>; 2]) {
+fn branches() -> (BenchShell, [Vec<CheckedBlock>; 2]) {
     let network = network();
     let transactions = transfers(2020, ACCOUNTS, &network);
     let branches =
         [(100, 0), (101, 1)].map(|(blocks, miner)| chain(blocks, miner, &transactions[..blocks * 20], &network));
-    (Shell::new(&network, accounts(ACCOUNTS)), branches)
+    (BenchShell::new(&network, accounts(ACCOUNTS)), branches)
 }
 
 fn sync_blocks() {

@@ -1,4 +1,4 @@
-//! What a block does to the accounts, beside the map operations that this cannot do without.
+//! Connecting a block to the accounts, beside the map operations that it cannot do without.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use quipu::protocol::{Account, Action, Address, CheckedBlock, Delta, Ledger, Net
 
 use crate::world::{accounts, block, network, transfers};
 
-/// Accounts there are, and those of them that the block's transactions are from: two transactions each.
+/// The number of accounts, and of those that send the block's transactions: two each.
 const ACCOUNTS: u64 = 100_000;
 const SENDERS: u64 = TRANSACTIONS / 2;
-/// In the block.
+/// The number of transactions in the block.
 pub(crate) const TRANSACTIONS: u64 = 5_000;
 
-/// A block that can be connected, and what it is connected to.
-pub(crate) struct Case {
+/// A block that can be connected, and its ledger.
+pub(crate) struct ConnectCase {
     network: Arc<Network>,
     block: CheckedBlock,
     ledger: Ledger,
@@ -24,7 +24,7 @@ pub(crate) struct Case {
     map: HashMap<Address, Account>,
 }
 
-impl Case {
+impl ConnectCase {
     pub(crate) fn new() -> Self {
         let network = network();
         let block = block(&network.genesis().header, 0, transfers(TRANSACTIONS, SENDERS, &network), &network);
@@ -32,12 +32,12 @@ impl Case {
         Self { network, block, ledger, map }
     }
 
-    /// Finds out what the block changes.
+    /// Computes the block's effect.
     pub(crate) fn connect(&self) -> Delta {
         self.ledger.connect(&self.block, &self.network).expect("it keeps the rules")
     }
 
-    /// Changes it, and changes it back.
+    /// Applies the effect, and reverts it.
     pub(crate) fn apply(&mut self, delta: &Delta) {
         self.ledger.apply(delta);
     }
@@ -46,9 +46,9 @@ impl Case {
         self.ledger.revert(delta);
     }
 
-    /// Nothing but the map operations of connecting and applying. The state before must be kept until the whole block is
-    /// known to be good, so both accounts of a transaction are looked up and put into a second map, and each that has
-    /// changed goes from there into the first.
+    /// The bare map operations of connecting and applying. The state before must be kept until the whole block is known
+    /// to be good, so both accounts of a transaction are looked up and put into a second map, and each changed one goes
+    /// from there into the first.
     pub(crate) fn bare(&mut self) {
         let mut changed: HashMap<Address, Account> = HashMap::new();
         let map = &self.map;
@@ -69,13 +69,13 @@ impl Case {
 
 #[divan::bench]
 fn connect(bencher: Bencher) {
-    let case = Case::new();
+    let case = ConnectCase::new();
     bencher.counter(ItemsCount::new(TRANSACTIONS)).bench_local(|| case.connect());
 }
 
 #[divan::bench]
 fn apply_and_revert(bencher: Bencher) {
-    let mut case = Case::new();
+    let mut case = ConnectCase::new();
     let delta = case.connect();
     bencher.counter(ItemsCount::new(TRANSACTIONS)).bench_local(|| {
         case.apply(&delta);
@@ -85,6 +85,6 @@ fn apply_and_revert(bencher: Bencher) {
 
 #[divan::bench]
 fn bare_map_operations(bencher: Bencher) {
-    let mut case = Case::new();
+    let mut case = ConnectCase::new();
     bencher.counter(ItemsCount::new(TRANSACTIONS)).bench_local(|| case.bare());
 }

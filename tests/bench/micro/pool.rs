@@ -5,14 +5,14 @@ use divan::{Bencher, black_box};
 use quipu::engine::mempool::Mempool;
 use quipu::protocol::{Address, CheckedTransaction, Ledger};
 
-use crate::shell::Shell;
+use crate::shell::BenchShell;
 use crate::world::{accounts, block, network, senders, signed_transfers, transfers};
 
-/// Who sends what waits.
+/// The number of accounts that send.
 const SENDERS: u64 = 5_000;
-/// What a block takes.
+/// The number of transactions that a block takes.
 const TAKEN: u64 = 5_000;
-/// What waits when a block takes some.
+/// The number of pending transactions before that.
 const WAITING: u64 = 20_000;
 
 fn filled(transactions: &[CheckedTransaction]) -> (Mempool, Ledger) {
@@ -61,12 +61,12 @@ fn update_after_5000_of_20000(bencher: Bencher) {
     });
 }
 
-/// From messages of a peer to transactions that wait, through the engine and with the checks between.
+/// From a peer's messages to pending transactions, through the engine and with the checks between.
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn gossip_1000_with_signatures(bencher: Bencher) {
     let network = network();
     let signed = signed_transfers(1_000, &network);
-    let fresh = || (Shell::new(&network, senders(&signed)), signed.clone());
+    let fresh = || (BenchShell::new(&network, senders(&signed)), signed.clone());
     bencher.counter(ItemsCount::new(1_000_u64)).with_inputs(fresh).bench_local_values(|(mut shell, signed)| {
         shell.gossip(signed, &mut |work| work());
         shell

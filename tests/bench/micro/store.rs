@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::world::{accounts, chain, network, transfers};
 
-/// In one batch.
+/// Blocks in one batch.
 const BLOCKS: usize = 1_000;
 const SENDERS: u64 = 1_000;
-/// What a node starts with.
+/// Blocks that a node starts with.
 const STORED_BLOCKS: usize = 100_000;
 
 fn folder() -> TempDir {
@@ -30,7 +30,7 @@ fn open(folder: &Path, network: &Arc<Network>) -> (Store, Stored) {
     Store::open(FolderLock::acquire(folder, "bench").expect("free"), network).expect("in order")
 }
 
-/// Blocks with what connects them, in batches.
+/// Blocks with their deltas, in batches.
 fn batches(chain: &[CheckedBlock], network: &Network) -> Vec<Batch> {
     let mut ledger = Ledger::from_accounts(accounts(SENDERS));
     let mut connect = |block: &CheckedBlock| {
@@ -49,7 +49,7 @@ fn one_batch(transactions: usize, network: &Network) -> (Vec<CheckedBlock>, Vec<
     (blocks, batches)
 }
 
-/// A committed batch of blocks with so many transactions each.
+/// A committed batch of blocks with this many transactions each.
 #[divan::bench(args = [0, 20], sample_count = 10, sample_size = 1)]
 fn write_1000_blocks(bencher: Bencher, transactions: usize) {
     let network = network();
@@ -64,7 +64,7 @@ fn write_1000_blocks(bencher: Bencher, transactions: usize) {
     });
 }
 
-/// The bytes of the same blocks, and nothing to find them by.
+/// The bytes of the same blocks, without anything to find them by.
 #[divan::bench(args = [0, 20], sample_count = 10, sample_size = 1)]
 fn bare_append_and_fdatasync(bencher: Bencher, transactions: usize) {
     let (blocks, _) = one_batch(transactions, &network());

@@ -1,5 +1,5 @@
-//! The ratios that have a target. What they compare is measured by turns, and by the time that the processor was at it,
-//! which other programs stretch less than the clock's.
+//! The ratios that have a target. Both sides are measured by turns, in processor time, which other programs stretch
+//! less than the clock's.
 
 use std::time::Duration;
 
@@ -7,32 +7,33 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
 use crate::connecting::{self, TRANSACTIONS};
-use crate::reorganising::{self, Other, Times};
+use crate::reorganising::{self, BranchTimes, Other};
+use crate::statistics::quantile;
 
-/// A transaction of a block whose signatures were verified before may take this much more than its map operations.
+/// The most time beyond its map operations for a transaction whose signature was verified before.
 const CONNECT_MORE_MAX: Duration = Duration::from_micros(1);
-/// A reorganisation may take so many times what connecting the branch that is left took.
+/// The greatest ratio of a reorganisation to connecting the branch that is left.
 const REORGANISE_RATIO_MAX: f64 = 1.5;
-/// How often each is measured.
+/// The number of measurements of each.
 const CONNECT_ROUNDS: usize = 31;
 const REORGANISE_ROUNDS: usize = 5;
 
-/// How they are told.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum OutputForm {
     /// For people.
     Table,
     /// For `scripts/bench`.
     Rows,
 }
 
-/// A figure, and what it is measured beside.
+/// A figure and its reference.
 struct Figure {
     what: String,
     value: f64,
     unit: &'static str,
     beside: Option<(&'static str, f64)>,
-    /// Of the ratio, or of the figure if there is none.
+    /// The upper bound of the ratio, or of the figure if it has no reference.
     at_most: Option<f64>,
 }
 
@@ -45,10 +46,10 @@ impl Figure {
         self.at_most.is_none_or(|most| self.judged() <= most)
     }
 
-    fn print(&self, shown: Shown) {
+    fn print(&self, shown: OutputForm) {
         let Self { what, value, unit, beside, at_most } = self;
         match shown {
-            Shown::Table => {
+            OutputForm::Table => {
                 let (name, beside) = beside.map_or((String::new(), String::new()), |(name, reference)| {
                     (format!(" : {name}"), format!("{reference:.2} {unit}"))
                 });
@@ -56,7 +57,7 @@ impl Figure {
                 let limit = at_most.map(|most| most.to_string()).unwrap_or_default();
                 println!("{what:<78} {value:>11} {beside:>11} {:>8.2} {limit:>6}", self.judged());
             }
-            Shown::Rows => {
+            OutputForm::Rows => {
                 let reference = beside.map(|(what, value)| json!({"what": what, "value": value}));
                 let target = at_most.map(|most| json!({"at_most": most}));
                 let row = json!({
@@ -69,9 +70,9 @@ impl Figure {
     }
 }
 
-/// Measures and tells all of them.
-pub(crate) fn are_met(shown: Shown) -> bool {
-    if shown == Shown::Table {
+/// Measures all and prints them; returns whether the targets are met.
+pub(crate) fn are_met(shown: OutputForm) -> bool {
+    if shown == OutputForm::Table {
         println!("\n{:<78} {:>11} {:>11} {:>8} {:>6}", "target", "measured", "beside", "judged", "limit");
     }
     let mut figures = connect();
@@ -87,7 +88,7 @@ pub(crate) fn are_met(shown: Shown) -> bool {
 }
 
 fn connect() -> Vec<Figure> {
-    let mut case = connecting::Case::new();
+    let mut case = connecting::ConnectCase::new();
     let mut rounds = Vec::new();
     for _ in 0..CONNECT_ROUNDS {
         let start = processor_time();
@@ -120,8 +121,8 @@ fn connect() -> Vec<Figure> {
 }
 
 fn reorganise(other: Other, name: &str, at_most: Option<f64>) -> Figure {
-    let case = reorganising::Case::new(other);
-    let rounds: Vec<Times> = (0..REORGANISE_ROUNDS).map(|_| case.run()).collect();
+    let case = reorganising::ReorganiseCase::new(other);
+    let rounds: Vec<BranchTimes> = (0..REORGANISE_ROUNDS).map(|_| case.run()).collect();
     let connect = median(rounds.iter().map(|round| round.connect));
     let reorganise = median(rounds.iter().map(|round| round.reorganise));
     Figure {
@@ -133,15 +134,13 @@ fn reorganise(other: Other, name: &str, at_most: Option<f64>) -> Figure {
     }
 }
 
-/// Of this thread.
+/// The processor time of this thread.
 pub(crate) fn processor_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it only grows")
 }
 
 fn median(times: impl Iterator<Item = Duration>) -> Duration {
-    let mut times: Vec<Duration> = times.collect();
-    times.sort_unstable();
-    times[times.len() / 2]
+    quantile(&mut times.collect::<Vec<_>>(), 50)
 }
 
 fn millis(time: Duration) -> f64 {

@@ -1,5 +1,5 @@
-//! What mining is measured against: SHA-256's whole compression function, all 64 rounds and the whole message schedule
-//! for every hash, with the instructions that a kernel has. Written on its own, so that it shares no trick with them.
+//! The reference for mining: SHA-256's whole compression function, all 64 rounds and the whole message schedule for
+//! every hash, with a kernel's instructions. Written on its own, so that it shares no trick with the kernels.
 
 #![cfg(target_arch = "x86_64")]
 #![allow(unsafe_code)]
@@ -7,16 +7,16 @@
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
-/// What is hashed: a state, and a block whose word 7 differs.
-pub(crate) struct Input {
+/// The hashed data: a state, and a block whose word 7 differs.
+pub(crate) struct HashInput {
     pub(crate) midstate: [u32; 8],
     pub(crate) block: [u32; 16],
 }
 
-/// Tries so many hashes, a multiple of 16, and gives the sum of their first words.
-pub(crate) type Loop = fn(&Input, u32) -> u32;
+/// Tries that many hashes, a multiple of 16, and returns the sum of their first words.
+pub(crate) type Loop = fn(&HashInput, u32) -> u32;
 
-/// The loop that has the instructions of the kernel of this name, and what to call it.
+/// The loop with the instructions of the kernel of this name, and its name.
 pub(crate) fn like(kernel: &str) -> Option<(&'static str, Loop)> {
     // SAFETY: kernels are only offered where the processor has their instructions.
     match kernel {
@@ -39,15 +39,15 @@ const K: [u32; 64] = [
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 ];
 
-/// A loop over vectors, from the operations on them that surround it.
+/// A loop over vectors, from the operations on them around it.
 macro_rules! lanes {
     ($features:literal, $lanes:literal) => {
         #[target_feature(enable = $features)]
-        pub(super) fn run(input: &Input, hashes: u32) -> u32 {
+        pub(super) fn run(input: &HashInput, hashes: u32) -> u32 {
             let mut sums = all(0);
             for done in (0..hashes).step_by($lanes) {
-                // The compiler must not see that most of this stays, or it computes some rounds only once, and keeps
-                // a vector of each constant.
+                // The compiler must not see that most of this is constant, or it computes some rounds only once, and
+                // keeps a vector of each constant.
                 let (input, k) = black_box((input, &K));
                 // No `map`: if that is not inlined, its vectors go through memory.
                 let mut w = [all(0); 16];
@@ -181,7 +181,7 @@ mod avx2 {
 }
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-fn sha_ni(input: &Input, hashes: u32) -> u32 {
+fn sha_ni(input: &HashInput, hashes: u32) -> u32 {
     let four = |words: &[u32], at: usize| {
         let word = |index: usize| words[at + index].cast_signed();
         _mm_setr_epi32(word(0), word(1), word(2), word(3))
@@ -189,7 +189,7 @@ fn sha_ni(input: &Input, hashes: u32) -> u32 {
     let mut sums = _mm_setzero_si128();
     for done in (0..hashes).step_by(4) {
         // As above.
-        let (Input { midstate: [a, b, c, d, e, f, g, h], block }, k) = black_box((input, &K));
+        let (HashInput { midstate: [a, b, c, d, e, f, g, h], block }, k) = black_box((input, &K));
         let before = (four(&[*f, *e, *b, *a], 0), four(&[*h, *g, *d, *c], 0));
         let mut states = [before; 4];
         let mut words = [[four(block, 0), four(block, 4), four(block, 8), four(block, 12)]; 4];

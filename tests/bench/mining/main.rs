@@ -1,21 +1,24 @@
-//! How fast nonces are tried, and how soon a new template is followed: `cargo bench --bench mining`.
+//! The hash rate, and the delay in following a new template: `cargo bench --bench mining`.
 //!
 //! Prints
 //!
 //! - for each kernel that this processor offers, hashes per second on one core beside a bare loop with the same
-//!   instructions that shares nothing between hashes but the midstate (`portable`: `sha2`'s compression function);
-//! - the kernel that mines beside plain `sha2`, which hashes all 96 bytes;
-//! - what all cores do beside one, with that kernel and with its bare loop: where two cores are halves of one, or share
-//!   its power, no loop scales;
-//! - how long it takes from a new template to its first block, one nonce in 4,096, while the threads are at another,
-//!   beside threads of the same priority that only look whether something has changed.
+//!   instructions that shares nothing between hashes except the midstate (`portable`: `sha2`'s compression function);
+//! - the mining kernel beside plain `sha2`, which hashes all 96 bytes;
+//! - the rate of all cores beside one, with that kernel and with its bare loop: if two cores are halves of one, or
+//!   share its power, no loop scales;
+//! - the time from a new template to its first block, one nonce in 4,096, while the threads are at another, beside
+//!   threads of the same priority that only look for a change.
 //!
-//! What is compared runs in turns of less than a millisecond, and the ratio is the median of those of neighbours, so
-//! that noise from elsewhere meets both. Exits with 1 if a vector kernel is slower than its bare loop, the fastest one
-//! less than 7 times as fast as plain `sha2` where it has AVX-512, threads scale to less than 0.95 of what the bare
-//! loop does, or half of all templates are followed 10 ms later than by those who only look.
+//! Compared loops run in turns of less than a millisecond, and the ratio is the median of those of neighbours, so that
+//! noise from elsewhere meets both. Exits with 1 if a vector kernel is slower than its bare loop, the fastest one less
+//! than 7 times as fast as plain `sha2` where it has AVX-512, threads scale to less than 0.95 of the bare loop's
+//! scaling, or half of all templates are followed 10 ms later than by the threads that only look.
 
 mod bare;
+#[allow(dead_code, reason = "each benchmark asks what it needs")]
+#[path = "../statistics.rs"]
+mod statistics;
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -35,6 +38,7 @@ use quipu::protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis};
 use serde_json::{Value, json};
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
+use statistics::median;
 
 /// Turns of each comparison of one core, and of all cores.
 const TURNS: usize = 1001;
@@ -42,15 +46,15 @@ const SCALING_TURNS: usize = 41;
 /// Hashes of a turn: with vectors, and one by one.
 const HASHES: u32 = 1 << 14;
 const FEW_HASHES: u32 = 1 << 13;
-/// How long all cores work in a turn.
-const SCALING_TIME: Duration = Duration::from_millis(20);
+/// The time that all cores work in a turn.
+const SCALING_SPAN: Duration = Duration::from_millis(20);
 const TEMPLATES: u64 = 200;
-/// How long a template is worked at before the next one comes.
-const TEMPLATE_TIME: Duration = Duration::from_millis(3);
+/// The time that a template is searched before the next one comes.
+const TEMPLATE_SPAN: Duration = Duration::from_millis(3);
 /// One nonce in 4,096 meets it.
 const QUICK: Target = Target(0x1f0f_ffff);
 
-/// What the figures must reach.
+/// The targets of the figures.
 const KERNEL_RATIO_MIN: f64 = 1.0;
 const PLAIN_RATIO_MIN: f64 = 7.0;
 const SCALING_RATIO_MIN: f64 = 0.95;
@@ -61,7 +65,7 @@ fn main() -> ExitCode {
     if is_good.iter().all(|good| *good) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether figures are told as rows instead of in words.
+/// Whether figures are printed as rows instead of in words.
 static WANTS_ROWS: LazyLock<bool> = LazyLock::new(|| std::env::args().any(|argument| argument == "--rows"));
 
 /// A line for people.
@@ -71,7 +75,7 @@ fn say(line: &str) {
     }
 }
 
-/// A figure and its unit, what it is compared with, what it is to reach, for `scripts/bench`.
+/// Prints a figure and its unit, its reference and its target, for `scripts/bench`.
 fn tell(what: &str, (value, unit): (f64, &str), reference: Option<(&str, f64)>, target: &Value) {
     if *WANTS_ROWS {
         let reference = reference.map(|(what, value)| json!({"what": what, "value": value}));
@@ -87,8 +91,8 @@ fn header(target: Target, number: u64) -> Header {
     Header { version: VERSION, height: Height(7), parent, body_root, timestamp: UnixMillis(number), target, nonce: 0 }
 }
 
-/// Work of one kind: it does so many hashes when it is called.
-type Work<'a> = (&'a (dyn Fn(u32) + Sync), u32);
+/// A kind of work: it tries that many hashes when it is called.
+type HashLoop<'a> = (&'a (dyn Fn(u32) + Sync), u32);
 
 fn kernels() -> bool {
     let header = header(Target::HARDEST, 0);
@@ -117,7 +121,7 @@ fn kernels() -> bool {
         };
         let bare_loop = bare_loop(kernel);
         let hashes = if bare_loop.is_some() { HASHES } else { FEW_HASHES };
-        let mut row = |name: &str, other: Work<'_>, least: Option<f64>| {
+        let mut row = |name: &str, other: HashLoop<'_>, least: Option<f64>| {
             let [rate, reference, ratio] = compare((&ours, hashes), other);
             let least_shown = least.map_or("-".to_owned(), |least| format!("{least:.2}"));
             let kernel = kernel.name();
@@ -141,7 +145,7 @@ fn kernels() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 fn bare_loop(kernel: Kernel) -> Option<(&'static str, impl Fn(u32) + Sync)> {
-    let input = bare::Input { midstate: [2; 8], block: [1; 16] };
+    let input = bare::HashInput { midstate: [2; 8], block: [1; 16] };
     let (name, run) = bare::like(kernel.name())?;
     let expected = (0..64_u32).map(|number| {
         let mut block = [[0, 0, 0, 1]; 16];
@@ -162,8 +166,8 @@ fn bare_loop(_: Kernel) -> Option<(&'static str, fn(u32))> {
 }
 
 /// Millions of hashes per second of both, and the ratio of the first to the second.
-fn compare(ours: Work<'_>, other: Work<'_>) -> [f64; 3] {
-    let rate = |(work, hashes): Work<'_>| {
+fn compare(ours: HashLoop<'_>, other: HashLoop<'_>) -> [f64; 3] {
+    let rate = |(work, hashes): HashLoop<'_>| {
         let began = Instant::now();
         work(hashes);
         f64::from(hashes) / began.elapsed().as_secs_f64() / 1e6
@@ -171,12 +175,6 @@ fn compare(ours: Work<'_>, other: Work<'_>) -> [f64; 3] {
     let turns: Vec<[f64; 2]> = (0..TURNS).map(|_| [rate(ours), rate(other)]).collect();
     let of = |map: fn(&[f64; 2]) -> f64| median(turns.iter().map(map));
     [of(|rates| rates[0]), of(|rates| rates[1]), of(|rates| rates[0] / rates[1])]
-}
-
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 fn threads() -> bool {
@@ -189,7 +187,7 @@ fn threads() -> bool {
     let bare_loop = bare_loop(kernel);
     let works: Vec<&(dyn Fn(u32) + Sync)> =
         [&ours as &(dyn Fn(u32) + Sync)].into_iter().chain(bare_loop.iter().map(|(_, run)| run as _)).collect();
-    // The fastest turn of one thread and of all: those that were disturbed least.
+    // The fastest turns of one thread and of all, which were disturbed least.
     let mut rates = vec![[0_f64; 2]; works.len()];
     for _ in 0..SCALING_TURNS {
         for (work, [one, all]) in works.iter().zip(&mut rates) {
@@ -208,13 +206,13 @@ fn threads() -> bool {
     ours / bare >= SCALING_RATIO_MIN
 }
 
-/// Hashes per second of so many threads together.
+/// Hashes per second of that many threads together.
 fn rate_of_threads(work: &(dyn Fn(u32) + Sync), threads: usize) -> f64 {
     let barrier = Barrier::new(threads);
     let count = || {
         barrier.wait();
         let (began, mut hashes) = (Instant::now(), 0);
-        while began.elapsed() < SCALING_TIME {
+        while began.elapsed() < SCALING_SPAN {
             work(FEW_HASHES);
             hashes += FEW_HASHES;
         }
@@ -236,7 +234,7 @@ fn templates() -> bool {
         let (mut followed, mut looked) = (Vec::new(), Vec::new());
         for number in 0..TEMPLATES {
             miner.mine(Key(0), &header(Target::HARDEST, number));
-            std::thread::sleep(TEMPLATE_TIME);
+            std::thread::sleep(TEMPLATE_SPAN);
             let began = Instant::now();
             miner.mine(Key(1), &header(QUICK, number));
             let is_mined = |event| matches!(event, Event::Mined { key: Key(1), .. });
@@ -267,8 +265,8 @@ fn templates() -> bool {
     is_good
 }
 
-/// How long it takes until one of so many threads sees that something has changed, if they do nothing but look, with
-/// the priority of those that mine. What else runs on the machine holds them up as long.
+/// The time until one of that many threads sees a change, if they do nothing but look, with the priority of mining
+/// threads. Other load on the machine delays them as much.
 fn time_to_look(threads: usize) -> Duration {
     let has_changed = AtomicBool::new(false);
     let look = || {
@@ -280,7 +278,7 @@ fn time_to_look(threads: usize) -> Duration {
     };
     std::thread::scope(|scope| {
         let looking: Vec<_> = (0..threads).map(|_| scope.spawn(look)).collect();
-        std::thread::sleep(TEMPLATE_TIME);
+        std::thread::sleep(TEMPLATE_SPAN);
         let began = Instant::now();
         has_changed.store(true, Ordering::Relaxed);
         let seen = looking.into_iter().map(|thread| thread.join().expect("looking can't panic"));

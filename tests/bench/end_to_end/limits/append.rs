@@ -1,21 +1,22 @@
-//! A file that grows by records, each on disk (fdatasync) before the next one: what a promise of durability costs at least.
+//! A file that grows by records, each on disk (fdatasync) before the next one: the least cost of a promise of
+//! durability.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A file that grows.
-pub(crate) struct Journal(File);
+/// A growing file.
+pub(crate) struct AppendFile(File);
 
-impl Journal {
-    /// A new one in this folder.
+impl AppendFile {
+    /// A new file in this folder.
     pub(crate) fn create(folder: &Path) -> Self {
         let file = OpenOptions::new().create_new(true).append(true).open(folder.join("journal"));
         Self(file.expect("a new file"))
     }
 
-    /// How long a record of so many bytes takes.
+    /// The time for a record of this many bytes.
     pub(crate) fn append(&mut self, record_bytes: usize) -> Duration {
         let record = vec![0x5a; record_bytes];
         let start = Instant::now();
@@ -24,8 +25,8 @@ impl Journal {
     }
 }
 
-/// How long so many records take, in a new journal in this folder.
+/// The time for that many records, in a new file in this folder.
 pub(crate) fn append(folder: &Path, records: usize, record_bytes: usize) -> Duration {
-    let mut journal = Journal::create(folder);
+    let mut journal = AppendFile::create(folder);
     (0..records).map(|_| journal.append(record_bytes)).sum()
 }

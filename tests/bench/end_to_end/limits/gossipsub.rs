@@ -1,8 +1,8 @@
-//! gossipsub alone: the transport, the parameters and the messages of a node, and nothing that looks at them. What comes is
-//! passed on at once, where a node waits for its engine's verdict.
+//! gossipsub alone: the transport, the parameters and the messages of a node, without looking at them. Messages are
+//! forwarded at once, where a node waits for its engine's verdict.
 //!
-//! It takes `publish NUMBER LENGTH` and says `tip` with that number as its `height`, so that news of both kinds of
-//! processes is measured in the same way.
+//! It accepts `publish NUMBER LENGTH` and prints `tip` with that number as its `height`, so that both kinds of
+//! processes are measured in the same way.
 
 use std::io::BufRead;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 
 use super::say;
 
-/// As a node has it for its longest block, and above every message that is measured.
+/// A node's limit for its longest block, and above every measured message.
 const TRANSMIT_BYTES_MAX: usize = 5 << 20;
-/// A connection is not closed for being quiet.
+/// A quiet connection stays open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The rest of a message, after its number. Nothing compresses it.
 const FILLING: u8 = 0x5a;
@@ -38,7 +38,7 @@ pub(super) async fn run(peers: &[Multiaddr]) {
         swarm.dial(peer.clone()).expect("a plain address");
     }
     let (tell, mut lines) = mpsc::unbounded_channel();
-    // Not one of tokio's, which would keep the process from ending.
+    // Not one of tokio's threads, which would keep the process from ending.
     std::thread::spawn(move || {
         std::io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
     });
@@ -72,7 +72,7 @@ fn hear(event: SwarmEvent<gossipsub::Event>) {
     }
 }
 
-/// With the parameters of a node (`src/node/swarm/behaviour.rs`), but for waiting for verdicts.
+/// A swarm with the parameters of a node (`src/node/swarm/behaviour.rs`), except for waiting for verdicts.
 fn build(topic: &IdentTopic) -> Swarm<gossipsub::Behaviour> {
     SwarmBuilder::with_new_identity()
         .with_tokio()

@@ -1,4 +1,4 @@
-//! request-response alone: how fast bytes come from one process to another, in pieces that are asked for one after the
+//! request-response alone: the rate of bytes from one process to another, in pieces that are requested one after the
 //! other, over the transport of a node.
 
 use std::io;
@@ -11,16 +11,16 @@ use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 use serde_json::json;
 
-use super::{Role, say};
+use super::{LimitRole, say};
 use crate::process::Process;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/bench/pieces");
 /// The longest piece, in bytes.
 const PIECE_BYTES_MAX: u64 = 64 << 20;
-/// A connection is not closed for being quiet.
+/// A quiet connection stays open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// A request is the length of the piece that is wanted; pieces end with their stream.
+/// A request is the length of the wanted piece; pieces end with their stream.
 #[derive(Debug, Clone, Default)]
 struct Pieces;
 
@@ -64,7 +64,7 @@ impl request_response::Codec for Pieces {
     }
 }
 
-/// A process that gives pieces, and a connection to it.
+/// A process that serves pieces, and a connection to it.
 pub(crate) struct Server {
     runtime: tokio::runtime::Runtime,
     swarm: Swarm<request_response::Behaviour<Pieces>>,
@@ -72,9 +72,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it and connects.
+    /// Starts the process and connects.
     pub(crate) fn start() -> Self {
-        let process = Process::start(Role::Serve.command(&[]));
+        let process = Process::start(LimitRole::Serve.command(&[]));
         let address: Multiaddr = process.listen().parse().expect("an address");
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build().expect("threads");
@@ -88,7 +88,7 @@ impl Server {
         Self { runtime, swarm, _process: process }
     }
 
-    /// How long so many pieces of this length take.
+    /// The time for that many pieces of this length.
     pub(crate) fn fetch(&mut self, pieces: u64, piece_bytes: u64) -> Duration {
         assert!(piece_bytes <= PIECE_BYTES_MAX, "a piece of {piece_bytes} bytes is too long");
         let peer = *self.swarm.connected_peers().next().expect("the server");
@@ -114,7 +114,7 @@ impl Server {
     }
 }
 
-/// Gives pieces to whoever asks. The role [`Role::Serve`].
+/// Serves pieces. The role [`LimitRole::Serve`].
 pub(super) async fn serve() {
     let mut swarm = build();
     swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).expect("a free port");
@@ -123,7 +123,7 @@ pub(super) async fn serve() {
             SwarmEvent::NewListenAddr { address, .. } => say(&json!({"event": "ready", "listen": [address]})),
             SwarmEvent::Behaviour(Event::Message { message: Message::Request { request, channel, .. }, .. }) => {
                 let piece = vec![0; request.min(PIECE_BYTES_MAX) as usize];
-                // Who has left gets nothing.
+                // A peer that has left gets nothing.
                 let _ = swarm.behaviour_mut().send_response(channel, piece);
             }
             _ => {}

@@ -1,4 +1,5 @@
-//! Signatures verified in batches on all cores, with nothing around it: what is signed lies ready in memory.
+//! Verification of signatures in batches on all cores, without anything around it: the signed bytes lie ready in
+//! memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,14 +10,14 @@ use quipu::protocol::{self, BlockId, PublicKey, SignedTransaction};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// As a node's checker cuts its lists (`src/node/checker.rs`).
+/// The size of the batches in a node's checker (`src/node/checker.rs`).
 const BATCH_SIGNATURES: usize = 256;
 
 /// Signatures to be verified.
 pub(crate) struct Signatures(Vec<(VerificationKeyBytes, Signature, Vec<u8>)>);
 
 impl Signatures {
-    /// Those of transactions of the network with this genesis block.
+    /// The signatures of transactions on the network with this genesis block.
     pub(crate) fn of<'a>(transactions: impl IntoIterator<Item = &'a SignedTransaction>, genesis: &BlockId) -> Self {
         let one = |signed: &SignedTransaction| {
             let (PublicKey::Ed25519(key), protocol::Signature::Ed25519(signature)) =
@@ -31,7 +32,7 @@ impl Signatures {
         self.0.len()
     }
 
-    /// How long all cores together take for all of them.
+    /// The time that all cores together take for all of them.
     pub(crate) fn verify(&self) -> Duration {
         let batches: Vec<_> = self.0.chunks(BATCH_SIGNATURES).collect();
         let (next, start) = (AtomicUsize::new(0), Instant::now());

@@ -1,5 +1,5 @@
-//! How large the program is; with `--build`, how long a clean release build takes, beside one of libp2p alone with the
-//! same features, versions and profile.
+//! The size of the program; with `--build` the time of a clean release build, beside one of libp2p alone with the same
+//! features, versions and profile.
 
 use std::fs;
 use std::path::Path;
@@ -10,27 +10,27 @@ use anyhow::{Context as _, Result, ensure};
 use toml::{Table, Value};
 
 use crate::Context;
-use crate::figure::Row;
+use crate::figure::FigureRow;
 use crate::process::{folder, program};
 
 pub(super) const NAME: &str = "binary";
 const BINARY_MIB_MAX: f64 = 22.0;
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let program = program();
     let length = fs::metadata(&program).with_context(|| format!("{}", Path::new(&program).display()))?.len();
-    let size = Row::new(NAME, "size of the release build", length as f64 / f64::from(1 << 20), "MiB");
+    let size = FigureRow::new(NAME, "size of the release build", length as f64 / f64::from(1 << 20), "MiB");
     let mut rows = vec![size.at_most(BINARY_MIB_MAX)];
     if context.build {
         let ours = build(Path::new(env!("CARGO_MANIFEST_DIR")))?;
         let bare = build_libp2p()?;
-        let row = Row::new(NAME, "clean build, sources downloaded", ours.as_secs_f64(), "s");
+        let row = FigureRow::new(NAME, "clean build, sources downloaded", ours.as_secs_f64(), "s");
         rows.push(row.beside("libp2p alone, with the same features", bare.as_secs_f64()));
     }
     Ok(rows)
 }
 
-/// How long `cargo build --release` takes with nothing built before.
+/// The time of `cargo build --release` with nothing built before.
 fn build(package: &Path) -> Result<Duration> {
     let target = folder();
     let mut command = cargo(package);
@@ -46,7 +46,7 @@ fn build(package: &Path) -> Result<Duration> {
 pub(super) fn cargo(package: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(package);
-    // Of this program: scripts that build dependencies look at the same names, and would build them anew.
+    // Variables of this program: build scripts of dependencies look at the same names, and would build them anew.
     let is_ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_ours)) {
         command.env_remove(name);
@@ -54,7 +54,8 @@ pub(super) fn cargo(package: &Path) -> Command {
     command
 }
 
-/// In a crate that has nothing else. It lies below this one, so that the same configuration of cargo holds.
+/// Builds libp2p in a crate that has nothing else. It lies below this one, so that the same configuration of cargo
+/// holds.
 fn build_libp2p() -> Result<Duration> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest: Table = fs::read_to_string(own.join("Cargo.toml"))?.parse()?;

@@ -1,5 +1,5 @@
-//! A block of 5,000 transactions that all 8 nodes have in their memory pools: how long it takes until the last one tells it
-//! as its tip, and how many bytes cross each link meanwhile. Near-empty blocks over the same links take turns with it.
+//! A block of 5,000 transactions that all 8 nodes have in their memory pools: the time until the last one reports it as
+//! its tip, and the bytes that cross each link meanwhile. Near-empty blocks over the same links take turns with it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,13 +8,14 @@ use anyhow::{Result, bail, ensure};
 use quipu::protocol::{Address, Amount, CheckedTransaction, Network, Parameters};
 
 use crate::Context;
-use crate::chain::{Chain, key, on_all_cores, transfer};
-use crate::figure::{Line, Row, quantile_ms, spread};
+use crate::chain::{StoredChain, key, on_all_cores, transfer};
+use crate::figure::{FigureRow, PlotLine};
 use crate::network::{Arrivals, gossips, nodes_in};
 use crate::plot::Frame;
-use crate::process::{Node, Options, folder};
+use crate::process::{Node, NodeOptions, folder};
+use crate::statistics::{quantile_ms, spread};
 use crate::submit::submit;
-use crate::traffic::{Traffic, between, so_far};
+use crate::traffic::{LinkTraffic, between, so_far};
 
 pub(super) const NAME: &str = "propagation-known";
 pub(super) const PLOTS: &[Frame] = &[Frame {
@@ -26,28 +27,28 @@ pub(super) const PLOTS: &[Frame] = &[Frame {
     reference: "gossipsub alone, whole blocks",
 }];
 const NODES: usize = 8;
-/// What each account has at first, in units. It sends one at a time.
+/// The initial coins of each account, in units. It sends one at a time.
 const FUNDS: u64 = 1_000;
 pub(super) const ACCOUNTS: usize = 5_000;
 const WARM_UP_BLOCKS: usize = 10;
 /// Near-empty blocks after each full one.
 const EMPTY_BLOCKS: usize = 10;
-/// Between two blocks, so that what trails the one is over before the next.
+/// Pause between two blocks, so that the effects of one are over before the next.
 const PAUSE: Duration = Duration::from_millis(20);
-/// The links are quiet if in this time less crosses all of them together: pings go on.
+/// The links are quiet if less than this crosses all of them together in this time: pings go on.
 const QUIET_SPAN: Duration = Duration::from_millis(300);
 const QUIET_BYTES: u64 = 16 << 10;
-/// How often the pools are asked how full they are.
-const LOOK_TIME: Duration = Duration::from_millis(50);
-/// How long pools may take to fill, and links to fall silent.
+/// Interval at which the pools are asked how full they are.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// The longest time for pools to fill, and for links to fall silent.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Of the block's bytes, on the link that carries most.
+/// The greatest part of the block's bytes on the link that carries most.
 const LINK_SHARE_MAX: f64 = 0.02;
-/// How many times longer than a near-empty block it may take, beside connecting it.
+/// The greatest ratio to the time of a near-empty block, beside connecting it.
 const SLOWER_MAX: f64 = 3.0;
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
-    let mut world = World::start()?;
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
+    let mut world = FundedNodes::start()?;
     let (mut full, mut empty) = (Arrivals::default(), Arrivals::default());
     world.mine_empty(&mut empty, WARM_UP_BLOCKS);
     world.mine_full(&mut Arrivals::default(), ACCOUNTS)?;
@@ -66,7 +67,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     let bytes = crossed[0].2;
     let most = crossed.iter().map(|(most, ..)| *most).fold(0.0, f64::max);
     let middle = spread(&crossed.iter().map(|(_, middle, _)| *middle).collect::<Vec<_>>()).0;
-    let row = |what: &str, value: f64, unit: &str| Row::new(NAME, what, value, unit);
+    let row = |what: &str, value: f64, unit: &str| FigureRow::new(NAME, what, value, unit);
     let what = "block of 5,000 known transactions, 8 nodes, at the last one, p95";
     Ok(vec![
         row("bytes on the link that carries most, both directions", most, "B")
@@ -86,10 +87,10 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     ])
 }
 
-/// How the time grows with the number of transactions, beside whole blocks over gossipsub alone.
-fn plot(context: &mut Context, world: &mut World, empty: &Arrivals) -> Result<()> {
+/// The time over the number of transactions, beside whole blocks over gossipsub alone.
+fn plot(context: &mut Context, world: &mut FundedNodes, empty: &Arrivals) -> Result<()> {
     let file = PLOTS[0].file;
-    context.point(file, Line::Ours, 0.0, quantile_ms(&mut empty.last.clone(), 50));
+    context.point(file, PlotLine::Ours, 0.0, quantile_ms(&mut empty.last.clone(), 50));
     let gossips = gossips(NODES)?;
     for (number, count) in [500, 1_000, 2_000, 3_500, 5_000].into_iter().enumerate() {
         let (mut ours, mut bare) = (Arrivals::default(), Arrivals::default());
@@ -101,35 +102,35 @@ fn plot(context: &mut Context, world: &mut World, empty: &Arrivals) -> Result<()
             let command = format!("publish {height} {}", full.bytes);
             bare.measure(&gossips, block % NODES, &command, height);
         }
-        context.point(file, Line::Ours, count as f64, quantile_ms(&mut ours.last, 50));
-        context.point(file, Line::Reference, count as f64, quantile_ms(&mut bare.last, 50));
+        context.point(file, PlotLine::Ours, count as f64, quantile_ms(&mut ours.last, 50));
+        context.point(file, PlotLine::Reference, count as f64, quantile_ms(&mut bare.last, 50));
     }
     Ok(())
 }
 
 /// Nodes on a chain in which 5,000 accounts have coins.
-pub(super) struct World {
+pub(super) struct FundedNodes {
     pub(super) nodes: Vec<Node>,
-    /// The same chain, but for who is paid for blocks.
-    chain: Chain,
+    /// The same chain, except for the accounts that get the rewards.
+    chain: StoredChain,
     height: u64,
-    /// How many transactions each account has made.
+    /// The number of transactions of each account.
     nonces: Vec<u64>,
 }
 
 /// A full block that all nodes have.
 struct Full {
-    /// How long connecting it takes in the ledger alone.
+    /// The time for connecting it in the ledger alone.
     connect: Duration,
-    /// Its length.
+    /// Its length, in bytes.
     bytes: usize,
-    /// What crossed each link meanwhile, sorted.
+    /// The bytes that crossed each link meanwhile, sorted.
     crossed: Vec<u64>,
 }
 
-impl World {
+impl FundedNodes {
     pub(super) fn start() -> Result<Self> {
-        let mut chain = Chain::new(Network::new(Parameters::dev())?);
+        let mut chain = StoredChain::new(Network::new(Parameters::dev())?);
         let rich = key(ACCOUNTS);
         chain.add(rich.public_key().address(), Vec::new());
         let funds = Amount::from_units(FUNDS);
@@ -137,7 +138,7 @@ impl World {
             |number: usize| transfer(&rich, number as u64, key(number).public_key().address(), funds, &chain.network);
         let gifts = on_all_cores(ACCOUNTS, fund);
         chain.add(rich.public_key().address(), gifts);
-        let options = Options { http: true, ..Options::default() };
+        let options = NodeOptions { http: true, ..NodeOptions::default() };
         let nodes = nodes_in(NODES, &options, folder, |folder| chain.store(folder))?;
         Ok(Self { nodes, chain, height: 2, nonces: vec![0; ACCOUNTS] })
     }
@@ -149,7 +150,7 @@ impl World {
         }
     }
 
-    /// At each node in turn.
+    /// Mines at each node in turn.
     pub(super) fn mine(&mut self, arrivals: &mut Arrivals) {
         self.height += 1;
         let origin = self.height as usize % NODES;
@@ -165,7 +166,7 @@ impl World {
         Ok(transactions)
     }
 
-    /// Fills all pools, and mines what is in them.
+    /// Fills all pools, and mines their content.
     fn mine_full(&mut self, arrivals: &mut Arrivals, count: usize) -> Result<Full> {
         let transactions = self.fill(count)?;
         let before = self.wait_quiet()?;
@@ -176,7 +177,7 @@ impl World {
         Ok(Full { connect, bytes: self.chain.tip_bytes(), crossed: between(&before, &after) })
     }
 
-    /// The next one of each of so many accounts.
+    /// The next transaction of each of `count` accounts.
     fn transactions(&mut self, count: usize) -> Vec<CheckedTransaction> {
         let to = key(ACCOUNTS).public_key().address();
         let one =
@@ -195,7 +196,7 @@ impl World {
                     break;
                 }
                 ensure!(start.elapsed() < PATIENCE, "a pool of {count} transactions has {pending} after {PATIENCE:?}");
-                thread::sleep(LOOK_TIME);
+                thread::sleep(LOOK_INTERVAL);
             }
             node.forget_events();
         }
@@ -203,7 +204,7 @@ impl World {
     }
 
     /// Waits until hardly anything crosses the links.
-    fn wait_quiet(&self) -> Result<Traffic> {
+    fn wait_quiet(&self) -> Result<LinkTraffic> {
         let port = |node: &Node| node.listen().split('/').nth(4).and_then(|port| port.parse().ok());
         let ports: Vec<u16> = self.nodes.iter().map(|node| port(node).expect("/ip4/…/tcp/PORT/…")).collect();
         let (start, mut before) = (Instant::now(), so_far(&ports)?);

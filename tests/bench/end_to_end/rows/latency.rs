@@ -1,5 +1,5 @@
-//! How long `status` takes at the prompt of a node that is busy: asked every 10 ms, whether or not the last answer has come.
-//! What the asker and the other processes take of the machine is part of it.
+//! The latency of `status` at the prompt of a busy node, asked every 10 ms, whether or not the last answer has come. It
+//! includes the load of the asker and the other processes on the machine.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,27 +9,32 @@ use serde_json::Value;
 
 use super::{known, sync, transactions};
 use crate::Context;
-use crate::figure::{Row, quantile_ms};
+use crate::figure::FigureRow;
 use crate::fixture::Fixture;
 use crate::network::Arrivals;
-use crate::process::{Node, Options};
+use crate::process::{Node, NodeOptions};
+use crate::statistics::quantile_ms;
 
 pub(super) const NAME: &str = "latency";
 const INTERVAL: Duration = Duration::from_millis(10);
 const P99_MILLIS_MAX: f64 = 20.0;
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let time = Duration::from_secs(context.size(10, 1) as u64);
-    let rest = for_a_while(&Node::start(&Options::default()), time);
-    let mines =
-        Options { network: "lan".to_owned(), arguments: vec!["--mine".into(), "on".into()], ..Options::default() };
+    let rest = for_a_while(&Node::start(&NodeOptions::default()), time);
+    let mines = NodeOptions {
+        network: "lan".to_owned(),
+        arguments: vec!["--mine".into(), "on".into()],
+        ..NodeOptions::default()
+    };
     let mining = for_a_while(&Node::start(&mines), time);
     let empty = while_synchronising(&Fixture::empty(context.size(1_000_000, 10_000))?)?;
     let full = while_synchronising(&Fixture::full(context.size(200, 10), context.size(5_000, 2_000))?)?;
     let taking_in = while_taking_in(context.size(5_000, 500), context.size(10, 1))?;
     let propagating = while_propagating(context.size(15, 2))?;
     let row = |what: &str, mut times: Vec<Duration>| {
-        Row::new(NAME, &format!("status while {what}, p99"), quantile_ms(&mut times, 99), "ms").at_most(P99_MILLIS_MAX)
+        FigureRow::new(NAME, &format!("status while {what}, p99"), quantile_ms(&mut times, 99), "ms")
+            .at_most(P99_MILLIS_MAX)
     };
     Ok(vec![
         row("nothing happens", rest),
@@ -47,12 +52,12 @@ fn for_a_while(node: &Node, time: Duration) -> Vec<Duration> {
 }
 
 fn while_synchronising(fixture: &Fixture) -> Result<Vec<Duration>> {
-    let world = sync::World::start(fixture)?;
+    let world = sync::SyncPeers::start(fixture)?;
     Ok(watch(&world.begin(), |status| status["height"] == fixture.height))
 }
 
 fn while_taking_in(accounts: usize, rounds: usize) -> Result<Vec<Duration>> {
-    let world = transactions::World::new(accounts)?;
+    let world = transactions::SenderAccounts::new(accounts)?;
     let mut times = Vec::new();
     for _ in 0..rounds {
         let round = world.begin()?;
@@ -64,11 +69,11 @@ fn while_taking_in(accounts: usize, rounds: usize) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// At a node more than the eight, which is linked to one of them.
+/// Asks a ninth node, which is linked to one of the eight.
 fn while_propagating(blocks: usize) -> Result<Vec<Duration>> {
-    let mut world = known::World::start()?;
+    let mut world = known::FundedNodes::start()?;
     let peers = vec![world.nodes[0].listen().to_owned()];
-    let node = Node::start(&Options { peers, ..Options::default() });
+    let node = Node::start(&NodeOptions { peers, ..NodeOptions::default() });
     let mut times = Vec::new();
     for _ in 0..blocks {
         let transactions = world.fill(known::ACCOUNTS)?;
@@ -81,7 +86,7 @@ fn while_propagating(blocks: usize) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// How long each answer took, until a status shows that it is over.
+/// The latency of each answer, until a status shows the end.
 fn watch(node: &Node, is_over: impl Fn(&Value) -> bool) -> Vec<Duration> {
     let (mut asked, mut times, mut due) = (Vec::new(), Vec::new(), Instant::now());
     let mut status = Value::Null;

@@ -5,19 +5,19 @@ use quipu::protocol::hash::sha256;
 use quipu::protocol::{Action, Address, Amount, Network, Parameters, SecretKey, SignedTransaction, Transaction};
 
 use crate::Context;
-use crate::figure::Row;
+use crate::figure::FigureRow;
 use crate::limits::append::append;
 use crate::limits::request_response::Server;
 use crate::limits::signatures::Signatures;
 use crate::process::folder;
 
 pub(super) const NAME: &str = "limits";
-/// A piece of a chain as nodes ask for it.
+/// A piece of a chain, as long as nodes request.
 const PIECE_BYTES: u64 = 2 << 20;
 /// A small transaction with its place in a journal.
 const RECORD_BYTES: usize = 200;
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let pieces = context.size(500, 20) as u64;
     let mut server = Server::start();
     server.fetch(pieces / 10, PIECE_BYTES);
@@ -31,13 +31,13 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     let records = context.size(2_000, 100);
     let appended = records as f64 / append(folder().path(), records, RECORD_BYTES).as_secs_f64();
     Ok(vec![
-        Row::new(NAME, "request-response, pieces of 2 MiB one after the other", fetched, "MB/s"),
-        Row::new(NAME, "Ed25519 in batches of 256, all cores", verified, "/s"),
-        Row::new(NAME, "appends of 200 bytes, each with fdatasync", appended, "/s"),
+        FigureRow::new(NAME, "request-response, pieces of 2 MiB one after the other", fetched, "MB/s"),
+        FigureRow::new(NAME, "Ed25519 in batches of 256, all cores", verified, "/s"),
+        FigureRow::new(NAME, "appends of 200 bytes, each with fdatasync", appended, "/s"),
     ])
 }
 
-/// From as many accounts.
+/// Transfers from as many accounts.
 fn transfers(count: usize) -> Vec<SignedTransaction> {
     let network = Network::new(Parameters::dev()).expect("a preset is valid");
     let one = |number: usize| {

@@ -14,11 +14,12 @@ use quipu::protocol::{Network, Parameters};
 use tempfile::TempDir;
 
 use crate::Context;
-use crate::figure::{Line, Row, quantile_ms};
-use crate::limits::append::Journal;
+use crate::figure::{FigureRow, PlotLine};
+use crate::limits::append::AppendFile;
 use crate::network::{Arrivals, gossips, nodes_in};
 use crate::plot::Frame;
-use crate::process::{Options, folder, memory_folder};
+use crate::process::{NodeOptions, folder, memory_folder};
+use crate::statistics::quantile_ms;
 
 pub(super) const NAME: &str = "propagation";
 pub(super) const PLOTS: &[Frame] = &[Frame {
@@ -30,19 +31,19 @@ pub(super) const PLOTS: &[Frame] = &[Frame {
     reference: "gossipsub alone",
 }];
 const NODES: usize = 8;
-/// For the plot.
+/// The other sizes in the plot.
 const OTHER_SIZES: [usize; 3] = [2, 4, 16];
 const WARM_UP_BLOCKS: usize = 20;
-/// Between two blocks, so that what trails the one is over before the next.
+/// Pause between two blocks, so that the effects of one are over before the next.
 const PAUSE: Duration = Duration::from_millis(40);
-/// The last node's p95 beside that of gossipsub alone.
+/// The greatest ratio of the last node's p95 to that of gossipsub alone.
 const RATIO_MAX: f64 = 1.3;
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let blocks = context.size(300, 30);
     let Measured { ours, bare, mut disk } = measure(NODES, blocks, folder)?;
     let mut point = |count: usize, ours: &Arrivals, bare: &Arrivals| {
-        for (line, arrivals) in [(Line::Ours, ours), (Line::Reference, bare)] {
+        for (line, arrivals) in [(PlotLine::Ours, ours), (PlotLine::Reference, bare)] {
             context.point(PLOTS[0].file, line, count as f64, quantile_ms(&mut arrivals.last.clone(), 95));
         }
     };
@@ -53,7 +54,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     }
     let row = |what: &str, of: fn(&Arrivals) -> Vec<Duration>, percent| {
         let [value, reference] = [&ours, &bare].map(|arrivals| quantile_ms(&mut of(arrivals), percent));
-        Row::new(NAME, what, value, "ms").beside("gossipsub alone, as many bytes", reference)
+        FigureRow::new(NAME, what, value, "ms").beside("gossipsub alone, as many bytes", reference)
     };
     let mut rows = vec![
         row("near-empty block, 8 nodes, at the last one, p95", |arrivals| arrivals.last.clone(), 95).at_most(RATIO_MAX),
@@ -64,22 +65,22 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
         row("near-empty block, at the node that mines it, p50", |arrivals| arrivals.origin.clone(), 50),
         row("near-empty block, from there to the last one, p95", Arrivals::after_origin, 95),
         row("near-empty block, from there to the last one, p50", Arrivals::after_origin, 50),
-        Row::new(NAME, "as many bytes appended to a file, with fdatasync, p95", quantile_ms(&mut disk, 95), "ms"),
-        Row::new(NAME, "as many bytes appended to a file, with fdatasync, p50", quantile_ms(&mut disk, 50), "ms"),
+        FigureRow::new(NAME, "as many bytes appended to a file, with fdatasync, p95", quantile_ms(&mut disk, 95), "ms"),
+        FigureRow::new(NAME, "as many bytes appended to a file, with fdatasync, p50", quantile_ms(&mut disk, 50), "ms"),
     ];
     if memory_folder().is_some() {
         let in_memory = || memory_folder().expect("there was room a moment ago");
         let Measured { mut ours, mut bare, .. } = measure(NODES, blocks / 3, in_memory)?;
         rows.extend([95, 50].map(|percent| {
             let what = format!("near-empty block, 8 nodes with their data in memory, at the last one, p{percent}");
-            Row::new(NAME, &what, quantile_ms(&mut ours.last, percent), "ms")
+            FigureRow::new(NAME, &what, quantile_ms(&mut ours.last, percent), "ms")
                 .beside("gossipsub alone, as many bytes", quantile_ms(&mut bare.last, percent))
         }));
     }
     Ok(rows)
 }
 
-/// In turns.
+/// The delays of both, measured in turns.
 #[derive(Default)]
 struct Measured {
     ours: Arrivals,
@@ -90,10 +91,10 @@ struct Measured {
 }
 
 fn measure(count: usize, blocks: usize, folder: impl Fn() -> TempDir) -> Result<Measured> {
-    let (nodes, gossips) = (nodes_in(count, &Options::default(), &folder, |_| Ok(()))?, gossips(count)?);
+    let (nodes, gossips) = (nodes_in(count, &NodeOptions::default(), &folder, |_| Ok(()))?, gossips(count)?);
     let journal_folder = folder();
-    let mut journal = Journal::create(journal_folder.path());
-    // Every near-empty block is as long as the first one.
+    let mut journal = AppendFile::create(journal_folder.path());
+    // Every near-empty block is as long as the genesis block.
     let length = encode(Network::new(Parameters::dev())?.genesis()).len();
     let mut measured = Measured::default();
     for block in 0..WARM_UP_BLOCKS + blocks {

@@ -1,4 +1,4 @@
-//! What a node with 8 peers takes while nothing happens: memory, and time of the processor.
+//! The cost of a node with 8 peers while nothing happens: memory, and processor time.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,31 +6,31 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::Context;
-use crate::figure::Row;
-use crate::process::{Node, Options};
+use crate::figure::FigureRow;
+use crate::process::{Node, NodeOptions};
 
 pub(super) const NAME: &str = "rest";
 const PEERS: usize = 8;
-/// After the last peer has come.
-const SETTLE_TIME: Duration = Duration::from_secs(10);
+/// The time after the last peer has come, before the measurement.
+const SETTLE_SPAN: Duration = Duration::from_secs(10);
 const MEMORY_MIB_MAX: f64 = 25.0;
-/// Of one core.
+/// In percent of one core.
 const PROCESSOR_PERCENT_MAX: f64 = 0.3;
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
-    let node = Node::start(&Options::default());
-    let options = Options { peers: vec![node.listen().to_owned()], ..Options::default() };
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
+    let node = Node::start(&NodeOptions::default());
+    let options = NodeOptions { peers: vec![node.listen().to_owned()], ..NodeOptions::default() };
     let peers: Vec<Node> = (0..PEERS).map(|_| Node::start(&options)).collect();
     for _ in &peers {
         node.event(|event| event["event"] == "peer_connected");
     }
-    thread::sleep(SETTLE_TIME);
+    thread::sleep(SETTLE_SPAN);
     let (before, start) = (node.run_time(), Instant::now());
     thread::sleep(Duration::from_secs(context.size(60, 5) as u64));
     let share = (node.run_time() - before).as_secs_f64() / start.elapsed().as_secs_f64();
     let memory = node.memory_bytes() as f64 / f64::from(1 << 20);
     Ok(vec![
-        Row::new(NAME, "resident, with 8 peers", memory, "MiB").at_most(MEMORY_MIB_MAX),
-        Row::new(NAME, "processor, with 8 peers", share * 100.0, "% of a core").at_most(PROCESSOR_PERCENT_MAX),
+        FigureRow::new(NAME, "resident, with 8 peers", memory, "MiB").at_most(MEMORY_MIB_MAX),
+        FigureRow::new(NAME, "processor, with 8 peers", share * 100.0, "% of a core").at_most(PROCESSOR_PERCENT_MAX),
     ])
 }

@@ -1,8 +1,8 @@
-//! A new node that is given three others with the same long chain of near-empty blocks: how long it takes, from the start of
-//! its process, until it tells the last block as its tip, on disk and checked. All four share the machine.
+//! A new node with three peers that have the same long chain of near-empty blocks: the time from the start of its
+//! process until it reports the last block as its tip, on disk and checked. All four share the machine.
 //!
-//! Beside it stands what cannot be saved: as many bytes by request-response alone, and the same blocks written to the store
-//! by a program that does nothing else, one after the other.
+//! Beside it stands the unavoidable work: as many bytes by request-response alone, and the same blocks written to the
+//! store by a program that does nothing else, one after the other.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,14 @@ use quipu::protocol::encode::encode;
 use quipu::protocol::{Address, Network, Parameters};
 
 use crate::Context;
-use crate::chain::Chain;
-use crate::figure::{Line, Row, spread};
+use crate::chain::StoredChain;
+use crate::figure::{FigureRow, PlotLine};
 use crate::fixture::Fixture;
 use crate::limits::request_response::Server;
 use crate::plot::Frame;
-use crate::process::{Node, Options, folder};
-use crate::traffic::{Traffic, so_far};
+use crate::process::{Node, NodeOptions, folder};
+use crate::statistics::spread;
+use crate::traffic::{LinkTraffic, so_far};
 
 pub(super) const NAME: &str = "sync";
 pub(super) const PLOTS: &[Frame] = &[Frame {
@@ -30,18 +31,18 @@ pub(super) const PLOTS: &[Frame] = &[Frame {
     reference: "at the rate of the second shortest chain",
 }];
 const PEERS: usize = 3;
-/// A piece of a chain as nodes ask for it.
+/// A piece of a chain, as long as nodes request.
 const PIECE_BYTES: u64 = 2 << 20;
-/// Blocks in a second, of the shorter chain.
+/// The least blocks in a second, for the shorter chain.
 const RATE_MIN: f64 = 50_000.0;
-/// The rate of the longer chain beside it.
+/// The least ratio of the longer chain's rate to it.
 const LONGER_RATIO_MIN: f64 = 0.8;
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let (short, long) = (context.size(100_000, 5_000), context.size(1_000_000, 10_000));
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     {
-        let world = World::start(&Fixture::empty(short)?)?;
+        let world = SyncPeers::start(&Fixture::empty(short)?)?;
         let mut limit = Limit::of(short)?;
         for _ in 0..context.size(5, 1) {
             ours.push(short as f64 / world.sync().as_secs_f64());
@@ -50,7 +51,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     }
     let mut longer = Vec::new();
     {
-        let world = World::start(&Fixture::empty(long)?)?;
+        let world = SyncPeers::start(&Fixture::empty(long)?)?;
         for _ in 0..context.size(2, 1) {
             longer.push(long as f64 / world.sync().as_secs_f64());
         }
@@ -59,38 +60,40 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     plot(context, &[(short, ours), (long, longer)])?;
     let what = |blocks: usize| format!("near-empty blocks, {blocks} from 3 peers");
     Ok(vec![
-        Row::new(NAME, &what(short), ours, "blocks/s").at_least(RATE_MIN),
-        Row::new(NAME, "the same beside its limits", ours, "blocks/s")
+        FigureRow::new(NAME, &what(short), ours, "blocks/s").at_least(RATE_MIN),
+        FigureRow::new(NAME, "the same beside its limits", ours, "blocks/s")
             .beside("request-response alone, then the store alone", bare),
-        Row::new(NAME, &what(long), longer, "blocks/s").beside("of the shorter chain", ours).at_least(LONGER_RATIO_MIN),
+        FigureRow::new(NAME, &what(long), longer, "blocks/s")
+            .beside("of the shorter chain", ours)
+            .at_least(LONGER_RATIO_MIN),
     ])
 }
 
-/// How the time grows with the chain.
+/// The time over the length of the chain.
 fn plot(context: &mut Context, measured: &[(usize, f64)]) -> Result<()> {
     let file = PLOTS[0].file;
     let mut rates = measured.to_vec();
     for blocks in if context.quick { vec![1_000] } else { vec![10_000, 30_000, 300_000] } {
-        let world = World::start(&Fixture::empty(blocks)?)?;
+        let world = SyncPeers::start(&Fixture::empty(blocks)?)?;
         rates.push((blocks, blocks as f64 / world.sync().as_secs_f64()));
     }
     let steady = measured[0].1;
     for (blocks, rate) in rates {
-        context.point(file, Line::Ours, blocks as f64, blocks as f64 / rate);
-        context.point(file, Line::Reference, blocks as f64, blocks as f64 / steady);
+        context.point(file, PlotLine::Ours, blocks as f64, blocks as f64 / rate);
+        context.point(file, PlotLine::Reference, blocks as f64, blocks as f64 / steady);
     }
     Ok(())
 }
 
 /// Nodes that have the chain.
-pub(super) struct World {
+pub(super) struct SyncPeers {
     peers: Vec<Node>,
     height: u64,
 }
 
-impl World {
+impl SyncPeers {
     pub(super) fn start(fixture: &Fixture) -> Result<Self> {
-        let start = |_| Ok(Node::start_owning(fixture.copy()?, &Options::default()));
+        let start = |_| Ok(Node::start_owning(fixture.copy()?, &NodeOptions::default()));
         let peers = (0..PEERS).map(start).collect::<Result<_>>()?;
         Ok(Self { peers, height: fixture.height })
     }
@@ -98,15 +101,15 @@ impl World {
     /// A new node with all of them as its peers.
     pub(super) fn begin(&self) -> Node {
         let peers = self.peers.iter().map(|peer| peer.listen().to_owned()).collect();
-        Node::start(&Options { peers, ..Options::default() })
+        Node::start(&NodeOptions { peers, ..NodeOptions::default() })
     }
 
-    /// From the start of its process until it tells the last block.
+    /// The time from the start of its process until it reports the last block.
     pub(super) fn end(&self, node: &Node) -> Duration {
         node.event(|event| event["event"] == "tip" && event["height"] == self.height).at - node.started()
     }
 
-    /// Waits for the same, and gives all heights that it tells on the way.
+    /// Waits for the same, and returns all heights that it reports on the way.
     pub(super) fn way(&self, node: &Node) -> Vec<(Instant, u64)> {
         let mut way = vec![(node.started(), 0)];
         while way.last().is_some_and(|(_, height)| *height < self.height) {
@@ -116,8 +119,8 @@ impl World {
         way
     }
 
-    /// What has crossed the links of the peers so far.
-    pub(super) fn crossed(&self) -> Result<Traffic> {
+    /// The bytes that have crossed the peers' links so far.
+    pub(super) fn crossed(&self) -> Result<LinkTraffic> {
         let ports: Vec<u16> = self.peers.iter().map(|peer| peer.port()).collect();
         so_far(&ports)
     }
@@ -127,19 +130,19 @@ impl World {
     }
 }
 
-/// What it takes at least.
+/// The unavoidable work.
 struct Limit {
     server: Server,
-    chain: Chain,
+    chain: StoredChain,
     bytes: u64,
 }
 
 impl Limit {
     fn of(blocks: usize) -> Result<Self> {
         let network = Network::new(Parameters::dev())?;
-        // Every near-empty block is as long as the first one. Headers travel before their blocks, and with them.
+        // Every near-empty block is as long as the genesis block. Headers travel before their blocks, and with them.
         let bytes = (blocks * (HEADER_BYTES + encode(network.genesis()).len())) as u64;
-        let mut chain = Chain::new(network);
+        let mut chain = StoredChain::new(network);
         for _ in 0..blocks {
             chain.add(Address([9; 20]), Vec::new());
         }

@@ -1,9 +1,9 @@
-//! A new node that is given three others with the same chain of full blocks: how many transactions a second it has, from
-//! the start of its process until it tells the last block as its tip, and how much memory that takes. All four share the
-//! machine. Beside it stands the verification of the same signatures on all cores, with nothing around it.
+//! A new node with three peers that have the same chain of full blocks: the transactions per second from the start of
+//! its process until it reports the last block as its tip, and the memory for that. All four share the machine. Beside
+//! it stands the verification of the same signatures on all cores, without anything around it.
 //!
-//! Blocks are in flight from when the first of their bytes comes until the node tells that they are on disk: what has
-//! crossed its links, less the blocks that it has told of.
+//! Blocks are in flight from the arrival of their first bytes until the node reports that they are on disk: the bytes
+//! that crossed its links, less the reported blocks.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use quipu::protocol::encode::encode;
 
-use super::sync::World;
+use super::sync::SyncPeers;
 use crate::Context;
-use crate::figure::{Line, Row, spread};
+use crate::figure::{FigureRow, PlotLine};
 use crate::fixture::Fixture;
 use crate::limits::signatures::Signatures;
 use crate::plot::Frame;
-use crate::process::{Node, Options};
+use crate::process::{Node, NodeOptions};
+use crate::statistics::spread;
 use crate::traffic::between;
 
 pub(super) const NAME: &str = "sync-full";
@@ -31,26 +32,28 @@ pub(super) const PLOTS: &[Frame] = &[Frame {
 }];
 const RATIO_MIN: f64 = 0.8;
 const IN_FLIGHT_MIB_MAX: f64 = 64.0;
-/// Between two looks at how much has come.
-const LOOK_TIME: Duration = Duration::from_millis(30);
+/// Interval between two looks at the traffic.
+const LOOK_INTERVAL: Duration = Duration::from_millis(30);
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let (few, many) = ((context.size(50, 5), 1_000, 5), (context.size(200, 10), context.size(5_000, 2_000), 2));
-    let rest = Node::start(&Options::default()).memory_bytes();
+    let rest = Node::start(&NodeOptions::default()).memory_bytes();
     let mut rows = Vec::new();
     for (blocks, transactions, times) in [few, many] {
-        let chain = Chain::new(blocks, transactions)?;
+        let chain = FullChain::new(blocks, transactions)?;
         let [rate, bare] = chain.rates(context.size(times, 1));
         let what = format!("{blocks} blocks of {transactions} transfers");
-        rows.push(Row::new(NAME, &what, rate, "/s").beside("their signatures, all cores", bare).at_least(RATIO_MIN));
+        rows.push(
+            FigureRow::new(NAME, &what, rate, "/s").beside("their signatures, all cores", bare).at_least(RATIO_MIN),
+        );
         let (in_flight, memory) = chain.memory()?;
-        let row = |what: String, bytes: u64| Row::new(NAME, &what, bytes as f64 / f64::from(1 << 20), "MiB");
+        let row = |what: String, bytes: u64| FigureRow::new(NAME, &what, bytes as f64 / f64::from(1 << 20), "MiB");
         rows.push(row(format!("{what}, in flight at most"), in_flight).at_most(IN_FLIGHT_MIB_MAX));
         rows.push(row(format!("{what}, all memory above that at rest"), memory.saturating_sub(rest)));
     }
     for transactions in if context.quick { vec![10] } else { vec![10, 100, 500, 2_000, 5_000] } {
-        let rates = Chain::new(context.size(50, 5), transactions)?.rates(1);
-        for (line, rate) in [Line::Ours, Line::Reference].into_iter().zip(rates) {
+        let rates = FullChain::new(context.size(50, 5), transactions)?.rates(1);
+        for (line, rate) in [PlotLine::Ours, PlotLine::Reference].into_iter().zip(rates) {
             context.point(PLOTS[0].file, line, transactions as f64, rate);
         }
     }
@@ -58,25 +61,25 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
 }
 
 /// A chain, nodes that have it, and its signatures.
-struct Chain {
-    world: World,
+struct FullChain {
+    world: SyncPeers,
     signatures: Signatures,
-    /// Of all blocks.
+    /// The length of all blocks.
     bytes: u64,
     height: u64,
 }
 
-impl Chain {
+impl FullChain {
     fn new(blocks: usize, transactions: usize) -> Result<Self> {
         let fixture = Fixture::full(blocks, transactions)?;
         let blocks = fixture.blocks()?;
         let all = blocks.iter().flat_map(|block| block.body.transactions.iter());
         let signatures = Signatures::of(all, &fixture.network().genesis_id());
         let bytes = blocks.iter().map(|block| encode(block).len() as u64).sum();
-        Ok(Self { world: World::start(&fixture)?, signatures, bytes, height: fixture.height })
+        Ok(Self { world: SyncPeers::start(&fixture)?, signatures, bytes, height: fixture.height })
     }
 
-    /// Transactions in a second, of a node and of signatures alone, in turns.
+    /// Transactions per second, of a node and of signatures alone, in turns.
     fn rates(&self, times: usize) -> [f64; 2] {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for _ in 0..times {
@@ -87,7 +90,7 @@ impl Chain {
         [spread(&ours).0, spread(&bare).0]
     }
 
-    /// The most that was in flight, and the most memory that the process has had.
+    /// The most bytes in flight, and the peak memory of the process.
     fn memory(&self) -> Result<(u64, u64)> {
         let before = self.world.crossed()?;
         let node = self.world.begin();
@@ -96,7 +99,7 @@ impl Chain {
             let way = scope.spawn(|| self.world.way(&node));
             while !way.is_finished() {
                 seen.push((Instant::now(), between(&before, &self.world.crossed()?).iter().sum::<u64>()));
-                thread::sleep(LOOK_TIME);
+                thread::sleep(LOOK_INTERVAL);
             }
             Ok(way.join().expect("no panic"))
         })?;

@@ -1,6 +1,6 @@
-//! Transactions from the network: four peers send 50,000 transfers by gossip, all signed beforehand; how many a second the
-//! node takes in, from the first byte until it says that all of them wait in its pool. Beside it stands the verification of
-//! the same signatures on all cores, with nothing around it. The peers run on the same cores as the node.
+//! Transactions from the network: four peers send 50,000 transfers by gossip, all signed beforehand; the figure is the
+//! rate from the first byte until the node reports all of them pending. Beside it stands the verification of the same
+//! signatures on all cores, without anything around it. The peers run on the same cores as the node.
 //!
 //! The transfers are of 5,000 accounts; each peer has all of an account, in the order of their nonces.
 
@@ -11,22 +11,23 @@ use anyhow::Result;
 use quipu::protocol::{Address, Amount, Bundle, Network, Parameters, SignedTransaction};
 
 use crate::Context;
-use crate::chain::{Chain, key, on_all_cores, transfer};
-use crate::figure::{Row, spread};
+use crate::chain::{StoredChain, key, on_all_cores, transfer};
+use crate::figure::FigureRow;
 use crate::limits::signatures::Signatures;
-use crate::process::{Node, Options, folder};
+use crate::process::{Node, NodeOptions, folder};
 use crate::sender::Sender;
+use crate::statistics::spread;
 
 pub(super) const NAME: &str = "transactions";
 const PEERS: usize = 4;
 /// Transactions of each account.
 const EACH: usize = 10;
 const RATIO_MIN: f64 = 0.6;
-/// Between two questions how many there are.
-const LOOK_TIME: Duration = Duration::from_millis(2);
+/// Interval between two questions for their number.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
-pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
-    let world = World::new(context.size(5_000, 500))?;
+pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
+    let world = SenderAccounts::new(context.size(5_000, 500))?;
     let all: Vec<&SignedTransaction> = world.shares.iter().flatten().collect();
     let signatures = Signatures::of(all, &world.chain.network.genesis_id());
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
@@ -35,7 +36,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
         let start = Instant::now();
         round.send();
         while round.node.ask("status")["pending"] != world.count() {
-            thread::sleep(LOOK_TIME);
+            thread::sleep(LOOK_INTERVAL);
         }
         ours.push(world.count() as f64 / start.elapsed().as_secs_f64());
         drop(round);
@@ -43,13 +44,13 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<Row>> {
     }
     let what = format!("{} transfers from {PEERS} peers", world.count());
     let (ours, bare) = (spread(&ours).0, spread(&bare).0);
-    Ok(vec![Row::new(NAME, &what, ours, "/s").beside("their signatures, all cores", bare).at_least(RATIO_MIN)])
+    Ok(vec![FigureRow::new(NAME, &what, ours, "/s").beside("their signatures, all cores", bare).at_least(RATIO_MIN)])
 }
 
-/// Accounts with coins, and what they send.
-pub(super) struct World {
-    chain: Chain,
-    /// Of each peer.
+/// Accounts with coins, and their transfers.
+pub(super) struct SenderAccounts {
+    chain: StoredChain,
+    /// The transfers of each peer.
     shares: Vec<Vec<SignedTransaction>>,
 }
 
@@ -59,9 +60,9 @@ pub(super) struct Round {
     peers: Vec<(Sender, Vec<Bundle>)>,
 }
 
-impl World {
+impl SenderAccounts {
     pub(super) fn new(accounts: usize) -> Result<Self> {
-        let mut chain = Chain::new(Network::new(Parameters::dev())?);
+        let mut chain = StoredChain::new(Network::new(Parameters::dev())?);
         let rich = key(accounts);
         chain.add(rich.public_key().address(), Vec::new());
         let gift = |number: usize| {
@@ -89,7 +90,7 @@ impl World {
     pub(super) fn begin(&self) -> Result<Round> {
         let folder = folder();
         self.chain.store(folder.path())?;
-        let node = Node::start_owning(folder, &Options::default());
+        let node = Node::start_owning(folder, &NodeOptions::default());
         let address = node.listen().parse()?;
         let peer = |share: &Vec<SignedTransaction>| {
             (Sender::connect(&self.chain.network, &address), Bundle::pack(share.iter().cloned()))
@@ -100,7 +101,7 @@ impl World {
 }
 
 impl Round {
-    /// Sends all of it, from all peers at once. Returns when it is on its way.
+    /// Sends all of it, from all peers at once. Returns when it is under way.
     pub(super) fn send(&self) {
         thread::scope(|scope| {
             for (sender, bundles) in &self.peers {
