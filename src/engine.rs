@@ -72,7 +72,7 @@ use event::{
 use gossip::{Announcer, RefusedIds};
 use header_tree::BlockRef;
 use mempool::Mempool;
-use mining::Mining;
+use mining::MiningState;
 use orphans::Orphans;
 use peers::Peers;
 use release::Gate;
@@ -130,7 +130,7 @@ pub struct Engine {
     orphans: Orphans,
     reconstructions: Reconstructions,
     sync: sync::Sync,
-    mining: Mining,
+    mining: MiningState,
     announcer: Announcer,
     whole_bytes_max: usize,
     resolving: Vec<command::Resolving>,
@@ -183,7 +183,7 @@ impl Engine {
             }
         }
         let mut engine = Self {
-            mining: Mining::new(config.mining),
+            mining: MiningState::new(config.mining),
             network: config.network,
             account: config.account,
             nickname: config.nickname,

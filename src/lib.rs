@@ -51,9 +51,9 @@
 //!
 //! # What always holds
 //!
-//! - **What is acknowledged is durable.** Answers to the node's user, and whatever shows peers a transaction of that
-//!   user, wait for the disk in one place, `src/engine/release.rs`. Nothing else waits: a block that was shown may be gone
-//!   after a power cut, and comes back from peers. `src/sim/storage.rs` crashes virtual disks, `src/node/store/faults.rs`
+//! - **Acknowledged changes are durable.** Answers to the node's user, and messages that show peers a transaction of that
+//!   user, wait for the disk in one place, `src/engine/release.rs`. Nothing else waits: a shown block may be gone after a
+//!   power cut, and comes back from peers. `src/sim/storage.rs` crashes virtual disks, `src/node/store/faults.rs`
 //!   cuts the power of real files.
 //! - **A tip is only replaced by one with more work**, and a reorganisation is seen, and written, as one step.
 //! - **Checked values have types that only the checks make**

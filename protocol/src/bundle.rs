@@ -30,7 +30,8 @@ impl Bundle {
     /// The fewest bundles that hold these transactions in their order, each within both limits.
     pub fn pack(transactions: impl IntoIterator<Item = SignedTransaction>) -> Vec<Self> {
         let mut bundles = Vec::new();
-        let (mut packed, mut bytes) = (Vec::new(), COUNT_BYTES);
+        let mut packed = Vec::new();
+        let mut bytes = COUNT_BYTES;
         for signed in transactions {
             let is_full = packed.len() == BUNDLE_TRANSACTIONS_MAX || bytes + signed.length() > BUNDLE_BYTES_MAX;
             if is_full && !packed.is_empty() {

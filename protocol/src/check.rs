@@ -274,7 +274,8 @@ pub fn check_header_in_context(header: &Header, parent: &Parent, network: &Netwo
 
 /// Applies R14, the rule on a header and the local clock. The only one whose answer changes with time.
 pub fn check_header_time(header: &Header, now: UnixMillis, network: &Network) -> Result<(), Violation> {
-    let (ahead, limit) = (header.timestamp.saturating_since(now), network.parameters().future_time_max);
+    let ahead = header.timestamp.saturating_since(now);
+    let limit = network.parameters().future_time_max;
     if ahead > limit { Err(Violation::TimeTooFarAhead { ahead, limit }) } else { Ok(()) }
 }
 
@@ -347,7 +348,8 @@ fn check_root(header: &Header, actual: LeafHash) -> Result<(), Violation> {
 }
 
 fn check_form(signed: &SignedTransaction, network: &Network) -> Result<(), Violation> {
-    let (transaction, least) = (&signed.transaction, network.parameters().fee_min);
+    let transaction = &signed.transaction;
+    let least = network.parameters().fee_min;
     if transaction.fee < least {
         return Err(Violation::FeeTooLow { fee: transaction.fee, least });
     }

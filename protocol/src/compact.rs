@@ -336,7 +336,9 @@ fn count_of(bytes: usize, id_bits: u8) -> usize {
 }
 
 fn pack(ids: impl Iterator<Item = u32>, id_bits: u8) -> Vec<u8> {
-    let (mut bytes, mut pending, mut pending_bits) = (Vec::new(), 0_u64, 0);
+    let mut bytes = Vec::new();
+    let mut pending = 0_u64;
+    let mut pending_bits = 0;
     for id in ids {
         pending |= u64::from(id) << pending_bits;
         pending_bits += id_bits;

@@ -49,7 +49,9 @@ pub enum Step {
 /// If `position` is out of range.
 pub fn path(leaves: &[LeafHash], position: usize) -> Vec<Step> {
     assert!(position < leaves.len(), "no leaf {position} among {}", leaves.len());
-    let (mut part, mut position, mut path) = (leaves, position, Vec::new());
+    let mut part = leaves;
+    let mut position = position;
+    let mut path = Vec::new();
     while part.len() > 1 {
         let split = part.len().next_power_of_two() / 2;
         let (left, right) = part.split_at(split);

@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn nicknames_are_made_harmless() {
         let shown = |nickname: &[u8]| {
-            let (tip, nickname) = (BlockId([0; 32]), nickname.to_vec().into());
+            let tip = BlockId([0; 32]);
+            let nickname = nickname.to_vec().into();
             Status { tip, height: Height(0), work: Work::ZERO, clock: UnixMillis(0), pending: 0, nickname }.nickname()
         };
         assert_eq!(shown(b"lab\x1b[31m\xff"), "lab[31m");

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn signing_bytes_can_be_decoded() {
-        let (genesis, transaction) = (BlockId([7; 32]), record(b"data").transaction);
+        let genesis = BlockId([7; 32]);
+        let transaction = record(b"data").transaction;
         let bytes = transaction.signing_bytes(&genesis);
         assert_eq!(Transaction::from_signing_bytes(&bytes), Ok((genesis, transaction)));
         let mut other_domain = bytes.clone();

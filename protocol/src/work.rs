@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_target_is_clamped_at_both_ends() {
-        let (start, year) = (UnixMillis(1_000_000), 365 * 86_400_000);
+        let start = UnixMillis(1_000_000);
+        let year = 365 * 86_400_000;
         assert_eq!(LAN.target_after(Target(0x1c12_3456), start, UnixMillis(1_000_000 + year)), LAN.easiest);
         assert_eq!(LAN.target_after(LAN.easiest, start, UnixMillis(u64::MAX)), LAN.easiest);
         assert_eq!(LAN.target_after(Target::HARDEST, start, start), Target::HARDEST);

@@ -352,7 +352,8 @@ impl Game {
     /// A valid block of the moves that the players can pay for.
     fn block(&self, miner: usize, moves: &[Move]) -> CheckedBlock {
         let mut overlay = ledger::Overlay::new(&self.ledger);
-        let (mut transactions, mut reward) = (Vec::new(), self.network.parameters().subsidy);
+        let mut transactions = Vec::new();
+        let mut reward = self.network.parameters().subsidy;
         for step in moves {
             let (sender, to) = (self.address(step.from), self.address(step.to));
             let Account { balance, nonce } = overlay.account(&sender);
@@ -362,7 +363,8 @@ impl Game {
             } else {
                 Action::Transfer { to, amount }
             };
-            let (key, fee) = (&self.keys[step.from], Amount::from_units(step.fee));
+            let key = &self.keys[step.from];
+            let fee = Amount::from_units(step.fee);
             let transaction = Transaction { sender: key.public_key(), nonce, fee, action };
             let signed = transaction.sign(&self.network.genesis_id(), key);
             let checked = check::check_transaction(signed, &self.network).expect("well formed and signed");
@@ -398,7 +400,9 @@ proptest! {
         for (miner, moves) in &plan {
             let block = game.block(*miner, moves);
             prop_assert!(check::check_block_bytes(&encode(&block), &game.network).as_ref() == Ok(&block));
-            let (before, total, accounts) = (game.state(), game.total(), game.ledger.len());
+            let before = game.state();
+            let total = game.total();
+            let accounts = game.ledger.len();
             let delta = game.ledger.connect(&block, &game.network).expect("made by the rules");
             prop_assert_eq!(decode::<Delta>(&encode(&delta), RESPONSE_BYTES_MAX), Ok(delta.clone()));
             prop_assert!(delta.changes.windows(2).all(|pair: &[AccountChange]| pair[0].address < pair[1].address));

@@ -5,10 +5,10 @@ use quipu_protocol::{Network, Parameters, Target, UnixMillis};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Random solve times.
-struct Random(ChaCha20Rng);
+/// SolveTimes solve times.
+struct SolveTimes(ChaCha20Rng);
 
-impl Random {
+impl SolveTimes {
     /// A number from the open interval between 0 and 1.
     fn unit(&mut self) -> f64 {
         ((self.0.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
@@ -50,7 +50,7 @@ impl TimedChain {
     }
 
     /// Mines a block and returns its miner's index. The hazard is the sum of rate / work over the passing time.
-    fn mine(&mut self, miners: &[TimedMiner], random: &mut Random) -> usize {
+    fn mine(&mut self, miners: &[TimedMiner], random: &mut SolveTimes) -> usize {
         let mut left = random.exponential();
         loop {
             let attempts: Vec<(UnixMillis, Target, f64)> = miners
@@ -89,12 +89,14 @@ fn whole_rate() -> f64 {
 
 #[test]
 fn blocks_come_every_ten_seconds_on_average() {
-    let (mut chain, mut random) = (TimedChain::new(), Random(ChaCha20Rng::seed_from_u64(1)));
+    let mut chain = TimedChain::new();
+    let mut random = SolveTimes(ChaCha20Rng::seed_from_u64(1));
     let miners = [TimedMiner { rate: whole_rate(), ahead: 0 }];
     for _ in 0..200 {
         chain.mine(&miners, &mut random);
     }
-    let (start, blocks) = (chain.now.0, 20_000);
+    let start = chain.now.0;
+    let blocks = 20_000;
     for _ in 0..blocks {
         chain.mine(&miners, &mut random);
     }
@@ -104,13 +106,15 @@ fn blocks_come_every_ten_seconds_on_average() {
 
 #[test]
 fn forward_dating_gains_under_three_percent() {
-    let (mut chain, mut random) = (TimedChain::new(), Random(ChaCha20Rng::seed_from_u64(2)));
+    let mut chain = TimedChain::new();
+    let mut random = SolveTimes(ChaCha20Rng::seed_from_u64(2));
     let share = 0.30;
     let miners = [
         TimedMiner { rate: whole_rate() * (1.0 - share), ahead: 0 },
         TimedMiner { rate: whole_rate() * share, ahead: rule_future_millis() },
     ];
-    let (blocks, mut won) = (40_000, 0);
+    let blocks = 40_000;
+    let mut won = 0;
     for _ in 0..blocks {
         won += u32::from(chain.mine(&miners, &mut random) == 1);
     }
@@ -127,7 +131,8 @@ fn rule_future_millis() -> u64 {
 fn a_lone_machine_wakes_a_network_that_lost_the_rest() {
     let mut firsts: Vec<u64> = (0..12)
         .map(|seed| {
-            let (mut chain, mut random) = (TimedChain::new(), Random(ChaCha20Rng::seed_from_u64(100 + seed)));
+            let mut chain = TimedChain::new();
+            let mut random = SolveTimes(ChaCha20Rng::seed_from_u64(100 + seed));
             let start = chain.now.0;
             chain.mine(&[TimedMiner { rate: whole_rate() / 143.0, ahead: 0 }], &mut random);
             chain.now.0 - start

@@ -45,7 +45,7 @@ pub(crate) struct Chain {
     best: Vec<BlockRef>,
     ledger: Ledger,
     bodies: Bodies,
-    path: Path,
+    path: ChainPath,
     /// A stored block with more work than the tip, with stored bodies all the way from the best chain.
     stored_better: Option<BlockRef>,
     /// The account whose transactions survive every reorganisation.
@@ -60,7 +60,7 @@ pub(crate) struct Chain {
 
 /// The blocks that the chain is moving along.
 #[derive(Debug, Default)]
-struct Path {
+struct ChainPath {
     /// The blocks from just above the best chain to the goal, without gaps.
     blocks: VecDeque<BlockRef>,
     /// The number of blocks at the front whose bodies are stored.
@@ -105,7 +105,7 @@ impl Chain {
             best,
             ledger,
             bodies: Bodies::default(),
-            path: Path::default(),
+            path: ChainPath::default(),
             stored_better: None,
             checkpoint: None,
             reorganisation: None,
@@ -165,7 +165,9 @@ impl Chain {
 
     /// Ids of the best chain from the tip down, thinning out towards genesis, for [`quipu_protocol::Request::Headers`].
     pub(crate) fn locator(&self) -> Vec<BlockId> {
-        let (mut ids, mut at, mut step) = (Vec::new(), self.best.len() - 1, 1);
+        let mut ids = Vec::new();
+        let mut at = self.best.len() - 1;
+        let mut step = 1;
         loop {
             ids.push(self.tree.id(self.best[at]));
             if at == 0 {
@@ -254,7 +256,7 @@ impl Chain {
         if self.tree.has_body(block) {
             self.writes.push(Write::Condemn { place: self.tree.place(block) });
         }
-        self.path = Path::default();
+        self.path = ChainPath::default();
         self.find_stored_better();
     }
 
@@ -296,7 +298,7 @@ impl Chain {
             return;
         }
         let Some(goal) = goal else {
-            self.path = Path::default();
+            self.path = ChainPath::default();
             return;
         };
         // The new goal is usually built on the old one.
@@ -307,14 +309,14 @@ impl Chain {
             block = self.tree.parent(block);
         }
         if block != current || self.is_best(block) {
-            self.path = Path::default();
+            self.path = ChainPath::default();
         }
         self.path.blocks.extend(above.into_iter().rev());
         self.count_ready();
     }
 
     fn count_ready(&mut self) {
-        let Path { blocks, ready } = &mut self.path;
+        let ChainPath { blocks, ready } = &mut self.path;
         *ready += blocks.range(*ready..).take_while(|block| self.tree.has_body(**block)).count();
     }
 

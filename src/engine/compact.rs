@@ -176,7 +176,8 @@ impl Engine {
         let bytes = one.missing.len() * SignedTransaction::ENCODED_BYTES_MIN;
         let deadline = now.elapsed + session.pace.pull_timeout(bytes);
         one.pull = Some(Pull { asked_at: now.elapsed, deadline, is_overdue: false });
-        let (block, places) = (self.chain.tree().id(one.block), one.missing.clone().into());
+        let block = self.chain.tree().id(one.block);
+        let places = one.missing.clone().into();
         effects.push(Effect::Peer(PeerEffect::Ask {
             peer: one.peer,
             key: one.key,

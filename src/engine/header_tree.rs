@@ -88,7 +88,8 @@ impl HeaderTree {
 
     /// Reserves memory for more headers.
     pub(crate) fn reserve(&mut self, headers: usize) {
-        let (entries, key) = (&mut self.entries, self.hash_key);
+        let entries = &mut self.entries;
+        let key = self.hash_key;
         entries.reserve(headers);
         self.by_id.reserve(headers, |number| hash(&entries[*number as usize].id, key));
     }
@@ -115,7 +116,8 @@ impl HeaderTree {
 
     /// Adds all headers to the look-up table that are not in it yet.
     pub(crate) fn find_all(&mut self) {
-        let (entries, key) = (&self.entries, self.hash_key);
+        let entries = &self.entries;
+        let key = self.hash_key;
         let hash = |number: u32| hash(&entries[number as usize].id, key);
         for number in self.by_id.len() as u32..entries.len() as u32 {
             self.by_id.insert_unique(hash(number), number, |other| hash(*other));

@@ -94,8 +94,11 @@ impl Mempool {
         durable: bool,
         ledger: &Ledger,
     ) -> Result<(), Refusal> {
-        let (id, sender, nonce) = (transaction.id(), transaction.sender(), transaction.signed().transaction.nonce);
-        let (account, place) = (ledger.account(&sender), PoolKey { sender, nonce });
+        let id = transaction.id();
+        let sender = transaction.sender();
+        let nonce = transaction.signed().transaction.nonce;
+        let account = ledger.account(&sender);
+        let place = PoolKey { sender, nonce };
         let replaces = self.admit(&transaction, account)?;
         let peer_bytes = from.and_then(|peer| self.peer_bytes.get(&peer)).copied().unwrap_or_default();
         if peer_bytes + bytes(&transaction) > PEER_BYTES_MAX {
@@ -135,7 +138,8 @@ impl Mempool {
         if self.bytes + bytes(transaction) <= POOL_BYTES_MAX {
             return Ok(());
         }
-        let (sender, nonce) = (transaction.sender(), transaction.signed().transaction.nonce);
+        let sender = transaction.sender();
+        let nonce = transaction.signed().transaction.nonce;
         let replaced = self.queues.get(&sender).and_then(|queue| queue.get(nonce));
         let freed = replaced.map_or(0, PendingTransaction::bytes);
         while self.bytes - freed + bytes(transaction) > POOL_BYTES_MAX {
@@ -177,7 +181,8 @@ impl Mempool {
         let (mut left, mut unready) = (Vec::new(), Vec::new());
         for address in changed {
             let Entry::Occupied(mut entry) = self.queues.entry(address) else { continue };
-            let (queue, account) = (entry.get_mut(), ledger.account(&address));
+            let queue = entry.get_mut();
+            let account = ledger.account(&address);
             let ready_before = queue.ready;
             while let Some(mined) = queue.first().map(PendingTransaction::nonce).filter(|first| *first < account.nonce)
             {
@@ -209,7 +214,8 @@ impl Mempool {
         // The successors of selected transactions.
         let mut seconds = BinaryHeap::new();
         let mut overlay = Overlay::new(ledger);
-        let (mut selected, mut bytes) = (Vec::new(), 0);
+        let mut selected = Vec::new();
+        let mut bytes = 0;
         while bytes + SignedTransaction::ENCODED_BYTES_MIN <= bytes_max {
             let second_is_better = seconds.peek() > firsts.peek();
             let best = if second_is_better { seconds.pop() } else { firsts.next() };

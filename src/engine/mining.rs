@@ -18,7 +18,7 @@ pub(super) const MINED_HERE_MAX: usize = 64;
 
 /// The mining mode and the running job.
 #[derive(Debug)]
-pub(crate) struct Mining {
+pub(crate) struct MiningState {
     mode: MiningMode,
     /// The account for rewards of mining by mode; `None`: the node's own account.
     to: Option<Address>,
@@ -51,7 +51,7 @@ struct BlockTemplate {
     pending: usize,
 }
 
-impl Mining {
+impl MiningState {
     pub(crate) fn new(mode: MiningMode) -> Self {
         Self { mode, to: None, job: None, template: None, searching: false, hash_rate: 0 }
     }

@@ -61,7 +61,7 @@ impl Bucket {
 
 /// The subject of a question to a peer.
 #[derive(Debug, Clone)]
-pub(crate) enum Question {
+pub(crate) enum PeerQuestion {
     Status,
     Headers {
         /// The tip that the peer reported, and its work.
@@ -81,7 +81,7 @@ pub(crate) enum Question {
 #[derive(Debug, Clone)]
 pub(crate) struct Flight {
     pub(crate) key: Key,
-    pub(crate) question: Question,
+    pub(crate) question: PeerQuestion,
     pub(crate) asked_at: Millis,
     pub(crate) deadline: Millis,
     /// The expected length of the answer, in bytes.
@@ -107,7 +107,7 @@ pub(crate) struct Candidate {
 
 /// A session with one peer.
 #[derive(Debug)]
-pub(crate) struct PeerSession {
+pub(crate) struct PeerState {
     /// The peer's last reported status.
     pub(crate) status: Option<Status>,
     /// The time of that report, or of the end of the last attempt to get one.
@@ -149,7 +149,7 @@ pub(crate) struct PeerSession {
     points: u32,
 }
 
-impl PeerSession {
+impl PeerState {
     fn new(now: Now) -> Self {
         Self {
             status: None,
@@ -214,7 +214,7 @@ impl PeerSession {
     /// after it.
     pub(crate) fn awaits_late(&self, now: Now) -> bool {
         let is_awaited = |flight: &Flight| {
-            !matches!(flight.question, Question::Status) && now.elapsed < flight.asked_at + ANSWER_TIMEOUT_MAX
+            !matches!(flight.question, PeerQuestion::Status) && now.elapsed < flight.asked_at + ANSWER_TIMEOUT_MAX
         };
         self.late.iter().any(is_awaited)
     }
@@ -239,7 +239,7 @@ impl PeerSession {
 /// All sessions, in the order in which they began.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    sessions: BTreeMap<PeerKey, PeerSession>,
+    sessions: BTreeMap<PeerKey, PeerState>,
     /// Whether a session may have changed since [`Peers::take_changed`].
     changed: bool,
 }
@@ -257,34 +257,34 @@ impl Peers {
 
     pub(crate) fn connect(&mut self, peer: PeerKey, now: Now) {
         self.changed = true;
-        self.sessions.insert(peer, PeerSession::new(now));
+        self.sessions.insert(peer, PeerState::new(now));
     }
 
-    pub(crate) fn disconnect(&mut self, peer: PeerKey) -> Option<PeerSession> {
+    pub(crate) fn disconnect(&mut self, peer: PeerKey) -> Option<PeerState> {
         self.changed = true;
         self.sessions.remove(&peer)
     }
 
-    pub(crate) fn get(&self, peer: PeerKey) -> Option<&PeerSession> {
+    pub(crate) fn get(&self, peer: PeerKey) -> Option<&PeerState> {
         self.sessions.get(&peer)
     }
 
-    pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut PeerSession> {
+    pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut PeerState> {
         self.changed = true;
         self.sessions.get_mut(&peer)
     }
 
     /// A session for a change that does not affect the next questions. A caller that finds that it does calls
     /// [`Peers::note_changed`].
-    pub(crate) fn get_quietly(&mut self, peer: PeerKey) -> Option<&mut PeerSession> {
+    pub(crate) fn get_quietly(&mut self, peer: PeerKey) -> Option<&mut PeerState> {
         self.sessions.get_mut(&peer)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerKey, &PeerSession)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerKey, &PeerState)> {
         self.sessions.iter().map(|(peer, session)| (*peer, session))
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut PeerSession)> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut PeerState)> {
         self.changed = true;
         self.sessions.iter_mut().map(|(peer, session)| (*peer, session))
     }

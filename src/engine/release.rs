@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn effects_are_held_until_their_batch_and_leave_in_order() {
-        let (mut gate, mut effects) = (Gate::default(), Vec::new());
+        let mut gate = Gate::default();
+        let mut effects = Vec::new();
         gate.emit_after(0, reply(0), &mut effects);
         (0..3).for_each(|_| gate.write(Vec::new(), &mut effects));
         for (number, batch) in [(1, 2), (2, 1), (3, 3), (4, 1)] {
@@ -174,7 +175,8 @@ mod tests {
 
     #[test]
     fn the_store_is_hurried_once_for_what_waits() {
-        let (mut gate, mut effects) = (Gate::default(), Vec::new());
+        let mut gate = Gate::default();
+        let mut effects = Vec::new();
         gate.write(Vec::new(), &mut effects);
         gate.hurry(&mut effects);
         assert_eq!(syncs(&effects), 0, "nobody waits");
@@ -188,7 +190,8 @@ mod tests {
 
     #[test]
     fn own_transactions_are_held_until_they_are_durable() {
-        let (mut gate, mut effects) = (Gate::default(), Vec::new());
+        let mut gate = Gate::default();
+        let mut effects = Vec::new();
         let (own, other) = (TransactionId([1; 32]), TransactionId([2; 32]));
         gate.note_own(own);
         gate.write(Vec::new(), &mut effects);
@@ -201,7 +204,8 @@ mod tests {
 
     #[test]
     fn only_answers_that_acknowledge_something_wait() {
-        let (mut gate, mut effects) = (Gate::default(), Vec::new());
+        let mut gate = Gate::default();
+        let mut effects = Vec::new();
         gate.write(Vec::new(), &mut effects);
         let sent = Ok(Answer::Sent(TransactionId([1; 32])));
         for (answer, waits_for) in [(sent, 1), (Ok(Answer::Done), 0), (Err(CommandError::Busy), 0)] {

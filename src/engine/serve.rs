@@ -125,7 +125,8 @@ impl Engine {
     }
 
     fn pending_transactions(&self, ids: &[TransactionId]) -> Vec<SignedTransaction> {
-        let (mut bytes, mut named) = (0, HashSet::new());
+        let mut bytes = 0;
+        let mut named = HashSet::new();
         let waiting = ids.iter().filter(|id| named.insert(**id)).filter_map(|id| self.mempool.get(id));
         let fitting = waiting.take_while(|transaction| {
             bytes += transaction.length();

@@ -27,7 +27,8 @@ impl Submitted {
 impl Engine {
     /// Adds a transaction to the pool, and spreads it.
     pub(super) fn accept(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
-        let (id, nonce) = (checked.id(), checked.signed().transaction.nonce);
+        let id = checked.id();
+        let nonce = checked.signed().transaction.nonce;
         let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
         match self.mempool.add(checked.clone(), None, true, self.chain.ledger()) {
             Ok(()) => {}

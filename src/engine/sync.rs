@@ -23,7 +23,7 @@ use quipu_protocol::{BlockId, Millis, TransactionId};
 use super::event::{Effect, Fault, Notice, Now, PeerEffect, PeerKey};
 use super::header_tree::BlockRef;
 use super::pace::ANSWER_TIMEOUT;
-use super::peers::{Candidate, Flight, PeerSession, Question};
+use super::peers::{Candidate, Flight, PeerQuestion, PeerState};
 use super::view::SyncView;
 use super::{Engine, TICK_INTERVAL};
 pub(crate) use headers::candidate_headers_max;
@@ -107,7 +107,7 @@ impl Sync {
 
     /// Lets other peers be asked for the blocks of this question too.
     fn share(&mut self, flight: &mut Flight) {
-        if let (Question::Blocks(blocks), true) = (&flight.question, std::mem::take(&mut flight.is_exclusive)) {
+        if let (PeerQuestion::Blocks(blocks), true) = (&flight.question, std::mem::take(&mut flight.is_exclusive)) {
             for block in blocks {
                 self.requested.remove(block);
             }
@@ -115,7 +115,7 @@ impl Sync {
     }
 }
 
-impl PeerSession {
+impl PeerState {
     /// Whether a status question is due, `interval` after the last one.
     fn wants_status(&self, interval: Millis, now: Now) -> bool {
         self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + interval)
@@ -177,27 +177,27 @@ impl Engine {
     }
 
     /// A question to a peer, with its deadline.
-    fn fly(&mut self, peer: PeerKey, question: Question, now: Now) -> Flight {
+    fn fly(&mut self, peer: PeerKey, question: PeerQuestion, now: Now) -> Flight {
         let key = self.new_key();
         let session = self.peers.get(peer).expect("questions go to sessions only");
         let pending = session.status.as_ref().map_or(0, |status| status.pending);
         let bytes = match &question {
-            Question::Status => 0,
-            Question::Headers { count, .. } => count * HEADER_BYTES,
-            Question::Blocks(blocks) => blocks.len() * self.sync.body_bytes,
-            Question::Pending => pending.min(RESPONSE_IDS_MAX as u64) as usize * size_of::<TransactionId>(),
-            Question::Transactions(ids) => ids.len() * TRANSACTION_BYTES_TYPICAL,
+            PeerQuestion::Status => 0,
+            PeerQuestion::Headers { count, .. } => count * HEADER_BYTES,
+            PeerQuestion::Blocks(blocks) => blocks.len() * self.sync.body_bytes,
+            PeerQuestion::Pending => pending.min(RESPONSE_IDS_MAX as u64) as usize * size_of::<TransactionId>(),
+            PeerQuestion::Transactions(ids) => ids.len() * TRANSACTION_BYTES_TYPICAL,
         };
         let deadline = now.elapsed + session.pace.timeout(bytes);
         Flight { key, question, asked_at: now.elapsed, deadline, bytes, is_exclusive: true }
     }
 
-    fn wants_pending(&self, session: &PeerSession, now: Now) -> bool {
+    fn wants_pending(&self, session: &PeerState, now: Now) -> bool {
         session.wants_pending(self.mempool.len() as u64, self.chain.tree().id(self.chain.tip()), now)
     }
 
     /// Whether a session may have something to be asked now. Never false if it has.
-    fn may_ask(&self, session: &PeerSession, interval: Millis, now: Now) -> bool {
+    fn may_ask(&self, session: &PeerState, interval: Millis, now: Now) -> bool {
         let is_free = session.flight.is_none() && !session.awaits_late(now);
         let wants_transactions = || !session.wanted_transactions.is_empty() || self.wants_pending(session, now);
         let wants_more = || wants_transactions() || self.chain.path_lacks_bodies() || self.wants_headers(session);
@@ -218,7 +218,7 @@ impl Engine {
 
     fn plan_status(&mut self, peer: PeerKey, interval: Millis, now: Now, effects: &mut Vec<Effect>) {
         if self.peers.get(peer).expect("called for sessions").wants_status(interval, now) {
-            let flight = self.fly(peer, Question::Status, now);
+            let flight = self.fly(peer, PeerQuestion::Status, now);
             effects.push(Effect::Peer(PeerEffect::Ask {
                 peer,
                 key: flight.key,
@@ -234,7 +234,7 @@ impl Engine {
         peer: PeerKey,
         missing: &mut Option<VecDeque<BlockRef>>,
         now: Now,
-    ) -> Option<(Request, Question)> {
+    ) -> Option<(Request, PeerQuestion)> {
         let session = self.peers.get(peer)?;
         let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
         if self.wants_headers(session) && is_low() {
@@ -243,18 +243,18 @@ impl Engine {
             let count = ahead.clamp(1, RESPONSE_HEADERS_MAX as u64) as usize;
             let after = session.candidate.last.or(session.best.map(|best| self.chain.tree().id(best)));
             let locator = after.into_iter().chain(self.chain.locator()).collect();
-            return Some((Request::Headers { locator }, Question::Headers { tip, claimed, after, count }));
+            return Some((Request::Headers { locator }, PeerQuestion::Headers { tip, claimed, after, count }));
         }
         let blocks = self.blocks_for(peer, missing);
         if !blocks.is_empty() {
             let ids = blocks.iter().map(|block| self.chain.tree().id(*block)).collect();
             self.sync.requested.extend(&blocks);
-            return Some((Request::Blocks { ids }, Question::Blocks(blocks)));
+            return Some((Request::Blocks { ids }, PeerQuestion::Blocks(blocks)));
         }
         self.next_pending_request(peer, now)
     }
 
-    fn next_pending_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, Question)> {
+    fn next_pending_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, PeerQuestion)> {
         if self.is_far_behind() {
             return None;
         }
@@ -264,17 +264,17 @@ impl Engine {
             let fitting = (session.pace.batch_bytes() / TRANSACTION_BYTES_TYPICAL).clamp(1, REQUEST_IDS_MAX);
             let count = session.wanted_transactions.len().min(fitting);
             let ids: Vec<TransactionId> = session.wanted_transactions.drain(..count).collect();
-            return Some((Request::Transactions { ids: ids.clone().into() }, Question::Transactions(ids)));
+            return Some((Request::Transactions { ids: ids.clone().into() }, PeerQuestion::Transactions(ids)));
         }
         if !wants_pending {
             return None;
         }
         session.pending_asked_at = Some(now.elapsed);
-        Some((Request::Pending, Question::Pending))
+        Some((Request::Pending, PeerQuestion::Pending))
     }
 
     /// Whether a peer claims a chain that has more work than ours and is not known to us.
-    fn wants_headers(&self, session: &PeerSession) -> bool {
+    fn wants_headers(&self, session: &PeerState) -> bool {
         let Some(status) = &session.status else { return false };
         let tree = self.chain.tree();
         let far_ahead = session.best.is_some_and(|best| {
@@ -345,7 +345,7 @@ impl Engine {
     }
 
     /// The peers whose claim of a better chain is being verified.
-    fn claims(&self) -> impl Iterator<Item = &PeerSession> {
+    fn claims(&self) -> impl Iterator<Item = &PeerState> {
         let sessions = self.peers.iter().map(|(_, session)| session);
         sessions.filter(|session| !session.doubtful && self.wants_headers(session))
     }
@@ -369,7 +369,7 @@ impl Engine {
             expired.extend(session.take_expired(now).into_iter().flatten().map(|flight| (peer, flight)));
             let overdue = session.flight.as_ref().filter(|flight| flight.is_overdue(now));
             // A claim that is not proven by then counts no more than its headers.
-            session.doubtful |= overdue.is_some_and(|flight| matches!(flight.question, Question::Headers { .. }));
+            session.doubtful |= overdue.is_some_and(|flight| matches!(flight.question, PeerQuestion::Headers { .. }));
             session.is_overdue = overdue.is_some();
             if session.early_until.take_if(|until| *until <= now.unix).is_some() {
                 session.exhausted_tip = None;
@@ -395,7 +395,7 @@ impl Engine {
 
     /// The earliest deadline here.
     fn next_deadline(&self) -> Option<Millis> {
-        let of_session = |session: &PeerSession| {
+        let of_session = |session: &PeerState| {
             let status = session.status_flight.as_ref().map(|flight| flight.deadline);
             let next_status = session.status_at.map(|at| at + STATUS_INTERVAL);
             let due = |flight: &Flight| {
@@ -478,7 +478,7 @@ impl Engine {
     }
 
     /// Gives up all requests to a peer that has left.
-    pub(super) fn forget_flights(&mut self, session: PeerSession) {
+    pub(super) fn forget_flights(&mut self, session: PeerState) {
         if let Some(mut flight) = session.flight {
             self.sync.share(&mut flight);
         }

@@ -35,19 +35,19 @@ pub enum LogEntry {
 
 /// The entries since they were last taken out.
 #[derive(Debug, Default)]
-pub(crate) struct EventLog(Option<Kept>);
+pub(crate) struct EventLog(Option<KeptEntries>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptEntries {
     entries: Vec<LogEntry>,
-    /// What stands behind a batch that is not written, with the number of that batch.
+    /// Entries that wait for a batch to be written, with the number of that batch.
     held: VecDeque<(u64, LogEntry)>,
-    /// Number of the last batch that was given to the disk, and of the last that it has written.
+    /// The numbers of the last batch given to the disk, and of the last one written.
     given: u64,
     written: u64,
 }
 
-impl Kept {
+impl KeptEntries {
     fn add(&mut self, entry: LogEntry) {
         if self.given > self.written {
             self.held.push_back((self.given, entry));

@@ -10,7 +10,7 @@
 //! | it blames no honest node, except for silence | always |
 //! | all nodes have the same tip | a stated time after the last fault |
 //! | nothing waits for an answer; its user was told of the tip on its disk | some quiet seconds after that |
-//! | no pending transaction has a used nonce | likewise |
+//! | no pending transaction has a used nonce | the same |
 //!
 //! A run of thousands of nodes can be judged as it goes: each block is judged once, and nodes at the same tip are
 //! compared with the first of them by the deltas of their blocks. The model's states are dropped except at tips and at

@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn a_found_nonce_keeps_the_rules() {
         let network = Network::new(Parameters::dev()).expect("a preset is valid");
-        let (mut miner, mut random) = (VirtualMiner::default(), Random::new(1));
+        let mut miner = VirtualMiner::default();
+        let mut random = Random::new(1);
         miner.start(Key(1), header(network.parameters().easiest_target), Millis(0), &mut random);
         assert!(miner.take_found(Millis(0), &mut random).is_none());
         let (_, found, id) = miner.take_found(Millis(3), &mut random).expect("at once");
@@ -122,7 +123,8 @@ mod tests {
     fn twice_the_rate_takes_half_the_time() {
         let target = Target(0x1e03_ffff);
         let mean = |rate| {
-            let (mut miner, mut random) = (VirtualMiner::default(), Random::new(1));
+            let mut miner = VirtualMiner::default();
+            let mut random = Random::new(1);
             miner.rate = HashRate::PerHour(rate);
             let draw = |_| {
                 miner.start(Key(1), header(target), Millis(0), &mut random);

@@ -354,7 +354,7 @@ fn nodes_agree_after_any_faults() {
         let chain: Vec<_> = world.disk(nodes[0]).best().collect();
         assert_eq!(chain.len() as u64, height, "seed {seed}");
         for node in &nodes {
-            assert!(world.disk(*node).best().eq(chain.iter().copied()), "seed {seed}: what is shown is on disk");
+            assert!(world.disk(*node).best().eq(chain.iter().copied()), "seed {seed}: the shown chain is on disk");
         }
         world.run_for(SOON);
         assert_eq!(world.open_tickets(), 0, "seed {seed}: everything gets its answer");

@@ -32,7 +32,8 @@ pub(crate) fn run(shards: &mut [Shard], from: Millis, end: Millis, window: Milli
             let meeting = &meeting;
             scope.spawn(move || {
                 let _alarm = Alarm(meeting);
-                let (mut at, mut turn) = (from, 0);
+                let mut at = from;
+                let mut turn = 0;
                 while at < end {
                     at = (at + window).min(end);
                     shard.run(at);

@@ -131,7 +131,8 @@ mod tests {
         let mut random = Random::new(3);
         let mut wheel = Wheel::new(Millis(0));
         let mut pushed = Vec::new();
-        let (mut now, mut popped) = (Millis(0), Vec::new());
+        let mut now = Millis(0);
+        let mut popped = Vec::new();
         for number in 0..2_000 {
             let at = now + Millis(random.between(0, 3 * HORIZON));
             let node = NodeId(0);

@@ -374,7 +374,8 @@ impl World {
 
     /// The summary so far.
     pub fn summary(&mut self) -> Summary {
-        let (made, best) = (self.blocks(), self.best_node());
+        let made = self.blocks();
+        let best = self.best_node();
         let chain = best.into_iter().flat_map(|node| self.disk(node).chain());
         let transactions_mined = chain.map(|block| block.transactions().len() as u64).sum();
         let rate = |node: NodeId| match self.node(node).miner.rate {

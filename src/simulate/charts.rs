@@ -97,7 +97,8 @@ pub(super) fn messages(facts: &RunFacts) -> Chart {
     let most = rates.iter().copied().fold(0.0, f64::max);
     let histogram = Histogram::of_reals(&rates, most);
     let plot = histogram.plot("messages a second", "% of all nodes", "a second");
-    let (least, mean) = (rates.iter().copied().fold(f64::INFINITY, f64::min), facts.summary.messages_per_node_second);
+    let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+    let mean = facts.summary.messages_per_node_second;
     let caption =
         format!("From {least:.1} to {most:.1} a second, {mean:.1} on average. NodesPart with more links send more.");
     Chart { svg: plot.finish("Messages by node"), caption }
@@ -185,7 +186,8 @@ fn draw_miner(rows: &mut String, share: &Share, top: f64, most: f64) {
             .iter()
             .enumerate()
     {
-        let (y, width) = (top + 2.0 + 13.0 * line as f64, (room * part / most).max(1.0));
+        let y = top + 2.0 + 13.0 * line as f64;
+        let width = (room * part / most).max(1.0);
         let value = summary::percent(*part);
         writeln!(
             rows,

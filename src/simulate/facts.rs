@@ -60,11 +60,13 @@ impl RunFacts {
         let found: BTreeMap<BlockId, Millis> = blocks.iter().map(|made| (made.id, made.at)).collect();
         let best = world.best_node();
         let chain = best.into_iter().flat_map(|node| world.disk(node).chain()).filter_map(|block| {
-            let (header, at) = (block.header(), *found.get(&block.id())?);
+            let header = block.header();
+            let at = *found.get(&block.id())?;
             Some(ChainBlock { height: header.height, at, hashes: header.target.work().0 })
         });
         let chain = chain.collect();
-        let (delays, messages) = (world.propagation(), world.messages());
+        let delays = world.propagation();
+        let messages = world.messages();
         let selfish = selfish::phases(scenario, &blocks);
         Self { summary: world.summary(), wall, interrupted, blocks, chain, delays, messages, selfish, checks }
     }

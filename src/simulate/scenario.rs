@@ -357,7 +357,8 @@ const MINERS: usize = 32;
 impl MiningPart {
     /// Hash rates of the first nodes, in hashes per virtual hour.
     fn hash_rates(self, nodes: usize, network: &Network) -> Result<Vec<u64>, String> {
-        let (spacing, easiest) = (network.parameters().target_spacing, network.parameters().easiest_target);
+        let spacing = network.parameters().target_spacing;
+        let easiest = network.parameters().easiest_target;
         let spacing_seconds = spacing.0 as f64 / 1000.0;
         let can_retarget = network.parameters().half_life.0 > 0;
         let settled = easiest.work().0 as f64 * if can_retarget { HARDER as f64 } else { 1.0 };

@@ -173,7 +173,8 @@ pub(super) fn list() -> Result<String, SimulateError> {
     let mut text = String::new();
     for name in shipped::NAMES {
         let scenario = Scenario::load(name, Overrides::default())?;
-        let (nodes, time) = (counted(scenario.setup.nodes as u64, "node"), clock(scenario.span.0));
+        let nodes = counted(scenario.setup.nodes as u64, "node");
+        let time = clock(scenario.span.0);
         text += &format!("{name}: {nodes}, {time}\n");
         text += &wrapped(&scenario.description);
         text.push('\n');

@@ -146,7 +146,8 @@ impl Plot {
 
     /// Writes a line above the drawing, at its right end.
     pub fn caption(&mut self, text: &str) {
-        let (x, text) = (WIDTH - RIGHT, escape(text));
+        let x = WIDTH - RIGHT;
+        let text = escape(text);
         self.add(format_args!("<text class=\"axis\" x=\"{x:.1}\" y=\"12\" text-anchor=\"end\">{text}</text>"));
     }
 

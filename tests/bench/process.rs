@@ -183,7 +183,7 @@ fn next(lines: &Mutex<Receiver<OutputLine>>, test: impl Fn(&Value) -> bool) -> W
     let deadline = Instant::now() + DEADLINE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let line = lines.recv_timeout(left).unwrap_or_else(|error| panic!("what is waited for does not come: {error}"));
+        let line = lines.recv_timeout(left).unwrap_or_else(|error| panic!("the awaited line does not come: {error}"));
         let word = line.word();
         if test(&word.value) {
             return word;
@@ -193,7 +193,7 @@ fn next(lines: &Mutex<Receiver<OutputLine>>, test: impl Fn(&Value) -> bool) -> W
 
 /// The options of a node. By default it is alone on the network `dev`, on a free port of loopback.
 #[derive(Debug, Clone)]
-pub(crate) struct NodeOptions {
+pub(crate) struct NodeProcessOptions {
     /// The value of `--network`.
     pub(crate) network: String,
     /// The values of `--peer`.
@@ -204,34 +204,34 @@ pub(crate) struct NodeOptions {
     pub(crate) arguments: Vec<String>,
 }
 
-impl Default for NodeOptions {
+impl Default for NodeProcessOptions {
     fn default() -> Self {
         Self { network: "dev".to_owned(), peers: Vec::new(), http: false, arguments: Vec::new() }
     }
 }
 
 /// A node as a process.
-pub(crate) struct Node {
+pub(crate) struct NodeProcess {
     process: Process,
     folder: PathBuf,
     /// Removed with the node.
     owner: Option<TempDir>,
 }
 
-impl Node {
+impl NodeProcess {
     /// Starts a node in a new folder.
-    pub(crate) fn start(options: &NodeOptions) -> Self {
+    pub(crate) fn start(options: &NodeProcessOptions) -> Self {
         Self::start_owning(folder(), options)
     }
 
     /// Starts a node in a folder that is removed with it.
-    pub(crate) fn start_owning(owner: TempDir, options: &NodeOptions) -> Self {
+    pub(crate) fn start_owning(owner: TempDir, options: &NodeProcessOptions) -> Self {
         let node = Self::start_in(owner.path(), options);
         Self { owner: Some(owner), ..node }
     }
 
     /// Starts a node in a folder that is not removed afterwards.
-    pub(crate) fn start_in(folder: &Path, options: &NodeOptions) -> Self {
+    pub(crate) fn start_in(folder: &Path, options: &NodeProcessOptions) -> Self {
         let mut command = Command::new(program());
         // The program takes options from the environment too: a person's own must not reach it.
         for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIPU_")) {
@@ -252,7 +252,7 @@ impl Node {
     }
 
     /// Ends it and restarts it in the same folder.
-    pub(crate) fn restart(self, options: &NodeOptions) -> Self {
+    pub(crate) fn restart(self, options: &NodeProcessOptions) -> Self {
         let Self { process, folder, owner } = self;
         process.stop();
         Self { owner, ..Self::start_in(&folder, options) }
@@ -289,13 +289,13 @@ impl AsRef<Process> for Process {
     }
 }
 
-impl AsRef<Process> for Node {
+impl AsRef<Process> for NodeProcess {
     fn as_ref(&self) -> &Process {
         &self.process
     }
 }
 
-impl std::ops::Deref for Node {
+impl std::ops::Deref for NodeProcess {
     type Target = Process;
     fn deref(&self) -> &Process {
         &self.process

@@ -11,7 +11,7 @@ mod watched;
 
 use serde_json::{Value, json};
 
-use self::client::{Client, Response};
+use self::client::{HttpClient, HttpResponse};
 use crate::harness::{Node, NodeOptions, agree, number, text};
 use quipu::protocol::{Network, Parameters, SecretKey};
 
@@ -32,9 +32,9 @@ pub(crate) use self::watched::{health_is_reported, metrics_count_events, the_das
 /// SHA-256 of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
-fn node() -> (Node, Client) {
+fn node() -> (Node, HttpClient) {
     let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
-    let client = Client::of(&node);
+    let client = HttpClient::of(&node);
     (node, client)
 }
 
@@ -245,7 +245,7 @@ pub(crate) fn the_page_is_served() {
     assert_eq!(api.get("/api/v1/aliases").json(), node.run("alias"));
 }
 
-/// Events arrive as they happen; a client that comes back gets the ones it missed; two nodes report each other.
+/// EventStream arrive as they happen; a client that comes back gets the ones it missed; two nodes report each other.
 pub(crate) fn events_come_as_they_happen() {
     let (node, api) = node();
     let mut stream = api.events(None);
@@ -278,7 +278,7 @@ pub(crate) fn the_description_matches_the_routes() {
     assert!(paths.len() >= 15, "{paths:?}");
     for (path, methods) in &paths {
         if methods["get"].is_object() && !path.contains('{') && !path.ends_with("/events") {
-            let answer: Response = api.get(path);
+            let answer: HttpResponse = api.get(path);
             assert_eq!(answer.status, 200, "{path}");
             answer.json();
         }

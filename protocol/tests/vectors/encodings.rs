@@ -63,7 +63,8 @@ fn block() -> Block {
 /// Two short ids of 19 bits with a hint each, since both ids collide with other known transactions.
 fn compact() -> CompactBlock {
     let block = CheckedBlock::recall(block(), &network("lan"));
-    let (hasher, id_bits) = (LeafHasher::of(block.header()), 19);
+    let hasher = LeafHasher::of(block.header());
+    let id_bits = 19;
     let id = |leaf: &LeafHash| hasher.hash(leaf) & ((1 << id_bits) - 1);
     let others = block.transactions().iter().map(|one| {
         let numbered = (0_u32..).map(|number| merkle::leaf(&number.to_le_bytes()));

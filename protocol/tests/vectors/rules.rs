@@ -12,8 +12,13 @@ use crate::{chains, encodings, transactions};
 
 /// One value of each variant, in the order of their numbers.
 fn one_of_each() -> Vec<Violation> {
-    let (id, transaction, leaf) = (BlockId([0; 32]), TransactionId([0; 32]), LeafHash([0; 32]));
-    let (amount, target, time, height) = (Amount::ZERO, Target(0), UnixMillis(0), Height(0));
+    let id = BlockId([0; 32]);
+    let transaction = TransactionId([0; 32]);
+    let leaf = LeafHash([0; 32]);
+    let amount = Amount::ZERO;
+    let target = Target(0);
+    let time = UnixMillis(0);
+    let height = Height(0);
     vec![
         Violation::Encoding(DecodeError::NotCanonical),
         Violation::BlockTooLong { length: 0, limit: 0 },
@@ -81,9 +86,12 @@ fn each_rule_has_one_variant() {
 
 #[test]
 fn each_rule_stands_in_the_specification() {
-    let (readme, rejections) = (include_str!("../../README.md"), rejections());
+    let readme = include_str!("../../README.md");
+    let rejections = rejections();
     for violation in one_of_each() {
-        let (rule, name, blame) = (violation.rule(), variant_name(&violation), blame_name(&violation));
+        let rule = violation.rule();
+        let name = variant_name(&violation);
+        let blame = blame_name(&violation);
         let heading = format!("\n#### R{rule}. ");
         assert_eq!(readme.matches(&heading).count(), 1, "one heading for R{rule}");
         let row = readme.lines().find(|line| line.starts_with(&format!("| R{rule} | `{name}` | {blame} |")));

@@ -62,7 +62,8 @@ fn each_single_bit_is_guarded_and_the_reason_fits() {
         assert_eq!(judge(text.as_bytes()), Ok(receipt.clone()));
         let mut reasons = std::collections::BTreeSet::new();
         for at in 0..text.len() {
-            let (part, mut bytes) = (part_of(&text, at), text.clone().into_bytes());
+            let part = part_of(&text, at);
+            let mut bytes = text.clone().into_bytes();
             for bit in 0..8 {
                 bytes[at] ^= 1 << bit;
                 let error = judge(&bytes).expect_err(&format!("bit {bit} of byte {at}, in {part}"));
@@ -144,7 +145,8 @@ fn corrupted(text: &[u8], other: &[u8], random: &mut ChaCha20Rng) -> Vec<u8> {
         1 => drop(bytes.drain(from..to)),
         2 => drop(bytes.splice(from..from, text[from..to].iter().copied())),
         3 => {
-            let (start, length) = (below(other.len()), below(200));
+            let start = below(other.len());
+            let length = below(200);
             let part = other[start..(start + length).min(other.len())].to_vec();
             let end = (from + part.len()).min(bytes.len());
             drop(bytes.splice(from..end, part));

@@ -86,7 +86,8 @@ impl Mempool {
             self.arrivals += 1;
             let transaction = CheckedTransaction::clone(transaction);
             taken.push(transaction.clone());
-            let (id, place) = (transaction.id(), PoolKey { sender: *address, nonce });
+            let id = transaction.id();
+            let place = PoolKey { sender: *address, nonce };
             let waiting = PendingTransaction::new(transaction, self.arrivals, None, true);
             let rank = waiting.rank();
             self.bytes += waiting.bytes();

@@ -9,7 +9,7 @@ use super::super::bundles::Origin;
 use super::super::event::{CheckEffect, Effect, Fault, Key, Now, PeerKey, RequestFailure};
 use super::super::header_tree::BlockRef;
 use super::super::pace::{answer_bytes, block_bytes};
-use super::super::peers::{Flight, Question};
+use super::super::peers::{Flight, PeerQuestion};
 use super::super::{Check, Engine};
 
 /// Status questions in a row that a peer may leave unanswered while it sends nothing else. With the doubled timeouts
@@ -33,11 +33,12 @@ impl Engine {
         let Some(session) = self.peers.get_quietly(peer) else { return };
         // An answer that is too late to matter matches no flight.
         let Some(mut flight) = session.take_flight(key) else { return };
-        let (took, is_late) = (now.elapsed.saturating_sub(flight.asked_at), now.elapsed >= flight.deadline);
+        let took = now.elapsed.saturating_sub(flight.asked_at);
+        let is_late = now.elapsed >= flight.deadline;
         if let Ok(response) = &result {
             session.note_answer(took, answer_bytes(response));
         }
-        let is_status = matches!(flight.question, Question::Status);
+        let is_status = matches!(flight.question, PeerQuestion::Status);
         let was_slow = session.timeouts > 1;
         if is_status {
             session.status_at = Some(now.elapsed);
@@ -54,22 +55,22 @@ impl Engine {
                 self.note_undelivered(peer, &question, now);
                 self.on_failure(peer, failure, effects);
             }
-            (Question::Status, Ok(Response::Status(status))) => {
+            (PeerQuestion::Status, Ok(Response::Status(status))) => {
                 if let Some(session) = self.peers.get_quietly(peer) {
                     session.timeouts = session.timeouts.min(1);
                 }
                 self.on_status(peer, status, now, effects);
             }
-            (question @ Question::Headers { .. }, Ok(Response::Headers(headers))) => {
+            (question @ PeerQuestion::Headers { .. }, Ok(Response::Headers(headers))) => {
                 self.on_headers(peer, &question, headers.into_vec(), now, effects);
             }
-            (Question::Blocks(asked), Ok(Response::Blocks(blocks))) => {
+            (PeerQuestion::Blocks(asked), Ok(Response::Blocks(blocks))) => {
                 self.on_blocks(peer, &asked, blocks.into_vec(), took, effects);
             }
-            (Question::Pending, Ok(Response::Pending(ids))) if ids.len() <= RESPONSE_IDS_MAX => {
+            (PeerQuestion::Pending, Ok(Response::Pending(ids))) if ids.len() <= RESPONSE_IDS_MAX => {
                 self.on_pending(peer, &ids, effects);
             }
-            (Question::Transactions(asked), Ok(Response::Transactions(transactions))) => {
+            (PeerQuestion::Transactions(asked), Ok(Response::Transactions(transactions))) => {
                 self.on_transactions(peer, &asked, transactions.into_vec(), effects);
             }
             _ => self.peers.punish(peer, Fault::WrongAnswer, effects),
@@ -85,7 +86,7 @@ impl Engine {
         self.note_undelivered(peer, &flight.question, now);
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts += 1;
-        let is_status = matches!(flight.question, Question::Status);
+        let is_status = matches!(flight.question, PeerQuestion::Status);
         if is_status {
             session.pace.note_timeout();
             session.silences += 1;
@@ -102,13 +103,13 @@ impl Engine {
     }
 
     /// Records that a peer did not deliver the blocks or headers that it claimed.
-    fn note_undelivered(&mut self, peer: PeerKey, question: &Question, now: Now) {
+    fn note_undelivered(&mut self, peer: PeerKey, question: &PeerQuestion, now: Now) {
         let body_bytes = self.sync.body_bytes;
         let Some(session) = self.peers.get_mut(peer) else { return };
         match question {
-            Question::Status => session.status_at = Some(now.elapsed),
-            Question::Headers { .. } => session.doubtful = true,
-            Question::Blocks(blocks) => {
+            PeerQuestion::Status => session.status_at = Some(now.elapsed),
+            PeerQuestion::Headers { .. } => session.doubtful = true,
+            PeerQuestion::Blocks(blocks) => {
                 session.pace.note_undelivered(blocks.len() * body_bytes);
                 if blocks.len() == 1 {
                     // A request cannot be smaller. Others may be on a chain whose blocks can be had.
@@ -116,7 +117,7 @@ impl Engine {
                     session.best = None;
                 }
             }
-            Question::Pending | Question::Transactions(_) => {}
+            PeerQuestion::Pending | PeerQuestion::Transactions(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use quipu_protocol::{BlockId, Header, UnixMillis, Work};
 
 use super::super::Engine;
 use super::super::event::{Effect, Fault, Now, PeerKey};
-use super::super::peers::{Candidate, Question};
+use super::super::peers::{Candidate, PeerQuestion};
 
 /// The least number of headers of a chain with less work than ours that are kept for a peer. A chain that needs many
 /// more to overtake us is given up until the peer reports another tip.
@@ -22,12 +22,12 @@ impl Engine {
     pub(super) fn on_headers(
         &mut self,
         peer: PeerKey,
-        question: &Question,
+        question: &PeerQuestion,
         headers: Vec<Header>,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let &Question::Headers { tip, claimed, after, .. } = question else { unreachable!("these are headers") };
+        let &PeerQuestion::Headers { tip, claimed, after, .. } = question else { unreachable!("these are headers") };
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts = 0;
         let mut candidate = std::mem::take(&mut session.candidate);

@@ -61,7 +61,8 @@ fn a_heavier_branch_is_followed_if_it_has_the_checkpoint() {
             let (mut bench, ours) = Bench::with_chain(4);
             bench.set_checkpoint(2);
             let theirs = bench.chain(&fork(&bench, &ours, fork_height), 8, 2);
-            let (tip, height) = (theirs[7].header, fork_height as u64 + 8);
+            let tip = theirs[7].header;
+            let height = fork_height as u64 + 8;
             let peer = if by_gossip {
                 let peer = bench.connect();
                 for block in &theirs {

@@ -107,7 +107,7 @@ fn a_deliberately_slow_peer_delays_nobody_with_a_faster_one() {
     assert!(bench.is_asked_for_blocks(slow), "there is nobody else");
     let honest = bench.connect_with(&tip, 20);
     bench.wait(ANSWER_TIMEOUT);
-    assert!(bench.is_asked_for_blocks(honest), "what is overdue is shared, long before it is given up");
+    assert!(bench.is_asked_for_blocks(honest), "overdue blocks are requested elsewhere, long before the timeout");
     bench.give_blocks(honest, &chain);
     assert_eq!(bench.height(), 20);
     // A late delivery does no harm.

@@ -97,7 +97,8 @@ fn chains_are_judged_as_the_vectors_say() {
             assert_eq!(case["reject"]["rule"], format!("R{rule}"), "{name}");
             continue;
         }
-        let (accept, best) = (&case["accept"], model.best());
+        let accept = &case["accept"];
+        let best = model.best();
         assert_eq!(accept["tip"], best.tip.to_string(), "{name}");
         assert_eq!(accept["height"], best.height.to_string(), "{name}");
         assert_eq!(accept["work"], best.work.to_string(), "{name}");
@@ -214,7 +215,8 @@ fn the_crate_and_the_model_agree_on_random_blocks() {
 #[test]
 fn a_chain_is_judged_up_to_its_first_bad_block() {
     let forge = Forge::new(Arc::new(Network::new(Forge::parameters()).expect("valid parameters")));
-    let (mut random, mut chain) = (Random::new(1), Vec::new());
+    let mut random = Random::new(1);
+    let mut chain = Vec::new();
     let network = forge.network().clone();
     let now = network.genesis().header.timestamp + Millis::from_secs(86_400);
     let mut parent = network.genesis().header;

@@ -116,7 +116,7 @@ fn one_cut_is_mended_and_another_stays() {
     assert_eq!((height(&mut world, b), height(&mut world, c)), (0, 0));
     world.mend(&[a], &[b]);
     world.run_for(Millis(500));
-    assert_eq!((height(&mut world, b), height(&mut world, c)), (1, 0), "what was held went on");
+    assert_eq!((height(&mut world, b), height(&mut world, c)), (1, 0), "the held messages went on");
     world.mend(&[a], &[c]);
     world.run_for(Millis(500));
     assert_eq!(height(&mut world, c), 1);

@@ -73,7 +73,8 @@ fn seed_2082_a_block_that_only_a_liar_shows_is_no_second_chain() {
 /// Two halves, so that two processors have something to do.
 fn run_every_second_seed(offset: u64) {
     let (first, count) = (from_environment(FIRST_SEED, 1), from_environment(SEEDS, SEEDS_DEFAULT));
-    let (mut told, mut stories) = (StoryTotals::default(), 0);
+    let mut told = StoryTotals::default();
+    let mut stories = 0;
     for seed in (first + offset..first + count).step_by(2) {
         // Engines and shells have assertions of their own.
         match panic::catch_unwind(|| Story::new(seed).run()) {

@@ -109,7 +109,8 @@ impl TryFrom<String> for Time {
 
     fn try_from(text: String) -> Result<Self, String> {
         let fail = || format!("{text:?} is not a time, write it like \"90s\", \"20m\" or \"1h30m\"");
-        let (mut millis, mut rest) = (0u64, text.as_str());
+        let mut millis = 0u64;
+        let mut rest = text.as_str();
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?;
             let number: u64 = rest[..digits].parse().map_err(|_| fail())?;

@@ -2,7 +2,7 @@
 //! the same run: `scripts/bench`.
 //!
 //! Absolute times shift with the machine and with its other load; ratios shift less, since figure and reference take
-//! turns wherever they can. Results go to `target/bench`: `results.json` with every run, and an SVG plot for each
+//! turns wherever they can. BenchResults go to `target/bench`: `results.json` with every run, and an SVG plot for each
 //! scaling.
 //!
 //! | module | content |
@@ -43,7 +43,7 @@ use libp2p::Multiaddr;
 
 use figure::{PlotLine, Point};
 use limits::LimitRole;
-use report::{Results, Run};
+use report::{BenchResults, BenchRun};
 use rows::Benchmark;
 
 /// Measures whole nodes over loopback, beside the bare limits.
@@ -125,7 +125,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &BenchArguments) -> Result<()> {
     if let Some(file) = &arguments.markdown {
-        print!("{}", Results::read(file)?.markdown());
+        print!("{}", BenchResults::read(file)?.markdown());
         return Ok(());
     }
     if arguments.list {
@@ -138,9 +138,9 @@ fn run(arguments: &BenchArguments) -> Result<()> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let file = folder.join("results.json");
-    let mut results = Results::new();
+    let mut results = BenchResults::new();
     for number in 1..=arguments.runs {
-        results.runs.push(Run::default());
+        results.runs.push(BenchRun::default());
         for benchmark in &chosen {
             eprintln!("run {number} of {}: {}", arguments.runs, benchmark.name);
             let mut context = Context { quick: arguments.quick, build: arguments.build, points: Vec::new() };

@@ -9,7 +9,7 @@ use quipu::random::Random;
 use tempfile::TempDir;
 
 use crate::limits::LimitRole;
-use crate::process::{Node, NodeOptions, Process};
+use crate::process::{NodeProcess, NodeProcessOptions, Process};
 
 /// Links of each process, if there are enough processes.
 const LINKS_MIN: usize = 3;
@@ -63,14 +63,14 @@ fn start<T: AsRef<Process>>(count: usize, start: impl Fn(Vec<String>) -> Result<
 /// Nodes with those links, each in a new folder of its own that is filled first.
 pub(crate) fn nodes_in(
     count: usize,
-    options: &NodeOptions,
+    options: &NodeProcessOptions,
     folder: impl Fn() -> TempDir,
     fill: impl Fn(&Path) -> Result<()>,
-) -> Result<Vec<Node>> {
+) -> Result<Vec<NodeProcess>> {
     start(count, |peers| {
         let owner = folder();
         fill(owner.path())?;
-        Ok(Node::start_owning(owner, &NodeOptions { peers, ..options.clone() }))
+        Ok(NodeProcess::start_owning(owner, &NodeProcessOptions { peers, ..options.clone() }))
     })
 }
 

@@ -13,17 +13,17 @@ use crate::statistics::spread;
 
 /// All runs, and the machine.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Results {
+pub(crate) struct BenchResults {
     machine: Machine,
     /// The date in UTC.
     date: String,
     commit: String,
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Vec<BenchRun>,
 }
 
 /// The figures of one run.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Run {
+pub(crate) struct BenchRun {
     pub(crate) rows: Vec<FigureRow>,
     pub(crate) points: Vec<Point>,
 }
@@ -36,8 +36,8 @@ struct Machine {
     rustc: String,
 }
 
-impl Results {
-    /// Results of this machine, now, without a run.
+impl BenchResults {
+    /// BenchResults of this machine, now, without a run.
     pub(crate) fn new() -> Self {
         let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = information.lines().find_map(|line| line.strip_prefix("model name"));
@@ -63,12 +63,12 @@ impl Results {
     }
 
     /// The same figure of all runs that have it, in the order in which figures came first.
-    fn figures(&self) -> Vec<Figure<'_>> {
-        let mut figures: Vec<Figure<'_>> = Vec::new();
+    fn figures(&self) -> Vec<FigureSummary<'_>> {
+        let mut figures: Vec<FigureSummary<'_>> = Vec::new();
         for row in self.runs.iter().flat_map(|run| &run.rows) {
             match figures.iter_mut().find(|figure| (&figure.0[0].name, &figure.0[0].what) == (&row.name, &row.what)) {
                 Some(figure) => figure.0.push(row),
-                None => figures.push(Figure(vec![row])),
+                None => figures.push(FigureSummary(vec![row])),
             }
         }
         figures
@@ -118,9 +118,9 @@ impl Results {
 }
 
 /// The rows of several runs for the same quantity.
-struct Figure<'a>(Vec<&'a FigureRow>);
+struct FigureSummary<'a>(Vec<&'a FigureRow>);
 
-impl Figure<'_> {
+impl FigureSummary<'_> {
     /// Quantity, figure, reference, ratio, target, and whether it is met: medians, with the range of the ratio.
     fn cells(&self) -> [String; 6] {
         let FigureRow { what, unit, .. } = self.0[0];

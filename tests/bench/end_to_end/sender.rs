@@ -50,7 +50,8 @@ impl Sender {
         let (stop, stopped) = bounded(0);
         let (tell, connected) = bounded(1);
         let engine = std::thread::spawn({
-            let (swarm, network) = (Arc::clone(&swarm), Arc::clone(network));
+            let swarm = Arc::clone(&swarm);
+            let network = Arc::clone(network);
             move || answer(&swarm, &network, &queues, &tell, &stopped)
         });
         let (done, dialled) = bounded(1);

@@ -7,13 +7,13 @@ use std::thread;
 use quipu::protocol::CheckedTransaction;
 use quipu::protocol::encode::encode;
 
-use crate::process::Node;
+use crate::process::NodeProcess;
 
 /// Connections to each node. Requests that wait for the disk together share its writes.
 const CONNECTIONS: usize = 4;
 
 /// Divides the transactions among the nodes; returns when all are durable at their nodes.
-pub(crate) fn submit(nodes: &[Node], transactions: &[CheckedTransaction]) {
+pub(crate) fn submit(nodes: &[NodeProcess], transactions: &[CheckedTransaction]) {
     let part = transactions.len().div_ceil(nodes.len() * CONNECTIONS).max(1);
     thread::scope(|scope| {
         for (number, part) in transactions.chunks(part).enumerate() {
@@ -42,7 +42,8 @@ fn give(address: SocketAddr, transactions: &[CheckedTransaction]) {
 
 /// Whether the status is 200, and the body.
 fn answer(answers: &mut impl BufRead) -> Option<(bool, String)> {
-    let (mut line, mut length) = (String::new(), 0);
+    let mut line = String::new();
+    let mut length = 0;
     answers.read_line(&mut line).ok()?;
     let is_taken = line.split(' ').nth(1)? == "200";
     loop {

@@ -151,9 +151,9 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> TcpStream {
 }
 
 /// A client of the event stream.
-pub(crate) struct Events(BufReader<TcpStream>);
+pub(crate) struct EventListener(BufReader<TcpStream>);
 
-impl Events {
+impl EventListener {
     /// Connects, and waits for the greeting.
     pub(crate) fn follow(address: SocketAddr) -> Self {
         let stream = get(address, "/api/v1/events");

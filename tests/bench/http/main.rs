@@ -24,8 +24,8 @@ use std::io::{BufReader, Read};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use load::{Events, Load};
-use process::{Node, NodeOptions};
+use load::{EventListener, Load};
+use process::{NodeProcess, NodeProcessOptions};
 use statistics::quantile;
 
 /// The greatest ratio of delays under load to those without.
@@ -41,8 +41,12 @@ const TURN_BLOCKS: usize = 30;
 const BLOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The options of a node that serves HTTP and mines on one thread.
-fn options() -> NodeOptions {
-    NodeOptions { http: true, arguments: ["--threads", "1"].map(str::to_owned).into(), ..NodeOptions::default() }
+fn options() -> NodeProcessOptions {
+    NodeProcessOptions {
+        http: true,
+        arguments: ["--threads", "1"].map(str::to_owned).into(),
+        ..NodeProcessOptions::default()
+    }
 }
 
 fn main() -> ExitCode {
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
 
 /// Measures blocks from node to node, with and without load on one of them.
 fn propagation() -> bool {
-    let (asked, other) = (Node::start(&options()), Node::start(&options()));
+    let (asked, other) = (NodeProcess::start(&options()), NodeProcess::start(&options()));
     asked.connect(&other);
     asked.ask("mine 20");
     let load = Load::start(asked.http());
@@ -80,7 +84,7 @@ fn propagation() -> bool {
 }
 
 /// Mines one block; returns the delay between the two nodes.
-fn mine_for(from: &Node, to: &Node) -> Duration {
+fn mine_for(from: &NodeProcess, to: &NodeProcess) -> Duration {
     from.say("mine 1");
     let mined = from.answer();
     let id = &mined.value["result"]["blocks"][0]["id"];
@@ -95,8 +99,8 @@ fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
 
 /// Checks that many clients hear of a block.
 fn events() -> bool {
-    let node = Node::start(&options());
-    let mut clients: Vec<Events> = (0..EVENT_CLIENTS).map(|_| Events::follow(node.http())).collect();
+    let node = NodeProcess::start(&options());
+    let mut clients: Vec<EventListener> = (0..EVENT_CLIENTS).map(|_| EventListener::follow(node.http())).collect();
     let begin = Instant::now();
     node.ask("mine 1");
     let heard = clients.iter_mut().filter_map(|client| client.next_of("tip")).count();
@@ -106,7 +110,7 @@ fn events() -> bool {
 
 /// Measures the memory for sending a whole chain.
 fn chain(blocks: u64) -> bool {
-    let node = Node::start(&options());
+    let node = NodeProcess::start(&options());
     node.ask(&format!("mine {blocks}"));
     // A fresh process has not yet had the memory that mining took.
     let node = node.restart(&options());

@@ -28,7 +28,7 @@ pub(crate) enum OutputForm {
 }
 
 /// A figure and its reference.
-struct Figure {
+struct TargetFigure {
     what: String,
     value: f64,
     unit: &'static str,
@@ -37,7 +37,7 @@ struct Figure {
     at_most: Option<f64>,
 }
 
-impl Figure {
+impl TargetFigure {
     fn judged(&self) -> f64 {
         self.beside.map_or(self.value, |(_, reference)| self.value / reference)
     }
@@ -84,10 +84,10 @@ pub(crate) fn are_met(shown: OutputForm) -> bool {
     // Here most of the time goes into putting all of them back into the pool.
     figures.push(reorganise(Other::None, "to one without any", None));
     figures.iter().for_each(|figure| figure.print(shown));
-    figures.iter().all(Figure::is_met)
+    figures.iter().all(TargetFigure::is_met)
 }
 
-fn connect() -> Vec<Figure> {
+fn connect() -> Vec<TargetFigure> {
     let mut case = connecting::ConnectCase::new();
     let mut rounds = Vec::new();
     for _ in 0..CONNECT_ROUNDS {
@@ -103,14 +103,14 @@ fn connect() -> Vec<Figure> {
     let (whole, bare) = (median(rounds.iter().map(|round| round.0)), median(rounds.iter().map(|round| round.1)));
     let more = whole.saturating_sub(bare) / TRANSACTIONS as u32;
     vec![
-        Figure {
+        TargetFigure {
             what: "connect a block of 5,000 known transactions".to_owned(),
             value: millis(whole),
             unit: "ms",
             beside: Some(("the map operations alone", millis(bare))),
             at_most: None,
         },
-        Figure {
+        TargetFigure {
             what: "connect: more than the map operations, each transaction".to_owned(),
             value: more.as_nanos() as f64,
             unit: "ns",
@@ -120,12 +120,12 @@ fn connect() -> Vec<Figure> {
     ]
 }
 
-fn reorganise(other: Other, name: &str, at_most: Option<f64>) -> Figure {
+fn reorganise(other: Other, name: &str, at_most: Option<f64>) -> TargetFigure {
     let case = reorganising::ReorganiseCase::new(other);
     let rounds: Vec<BranchTimes> = (0..REORGANISE_ROUNDS).map(|_| case.run()).collect();
     let connect = median(rounds.iter().map(|round| round.connect));
     let reorganise = median(rounds.iter().map(|round| round.reorganise));
-    Figure {
+    TargetFigure {
         what: format!("reorganise from 1,000 blocks of 100 {name}"),
         value: millis(reorganise),
         unit: "ms",

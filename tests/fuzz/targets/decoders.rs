@@ -110,6 +110,6 @@ pub(crate) fn responses(data: &[u8]) {
     let Ok(response) = decode::<Response>(data, RESPONSE_BYTES_MAX) else { return };
     assert_eq!(encode(&response), data, "a value has one encoding");
     if let Response::Status(status) = &response {
-        assert!(!status.nickname().contains(char::is_control), "what a peer calls itself is fit for a terminal");
+        assert!(!status.nickname().contains(char::is_control), "a nickname is fit for a terminal");
     }
 }

@@ -18,7 +18,7 @@ const STEPS_MAX: usize = 10_000;
 /// the file.
 pub(crate) fn scenarios(data: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(data).expect("a new file takes what is written");
+    file.write_all(data).expect("a new file can be written");
     match Script::open(file.path()) {
         Ok(script) => check(&script, std::str::from_utf8(data).expect("a script is text")),
         Err(error) => {
@@ -86,7 +86,7 @@ fn check_step(step: &ScriptStep, values: &mut Values) {
 }
 
 fn check_question(question: &Question, values: &Values) {
-    assert_eq!(Question::parse(&question.text()).as_ref(), Ok(question), "a question reads as what it shows");
+    assert_eq!(Question::parse(&question.text()).as_ref(), Ok(question), "a shown question parses to the same");
     fill(values, &question.argument);
 }
 

@@ -9,7 +9,7 @@ pub(crate) fn records(data: &[u8]) {
     record.content_hash();
     match record.to_data() {
         Ok(written) => {
-            assert_eq!(Record::read(&written), record, "what was written reads as what it was");
+            assert_eq!(Record::read(&written), record, "a written record reads the same");
             // Only around a text without tags may an envelope be longer than necessary.
             let is_bare_text = record.tags.is_empty() && matches!(record.content, Content::Text(_));
             assert!(written == data || is_bare_text, "a record is written in one way");
@@ -25,7 +25,7 @@ pub(crate) fn receipts(data: &[u8]) {
     match Receipt::read(data) {
         Ok(receipt) => {
             let text = receipt.to_json();
-            assert_eq!(Receipt::read(text.as_bytes()), Ok(receipt.clone()), "what was written reads as what it was");
+            assert_eq!(Receipt::read(text.as_bytes()), Ok(receipt.clone()), "a written receipt reads the same");
             if let Err(error) = receipt.verify() {
                 assert!(!error.is_unreadable(), "it was read: {error}");
                 one_line(&error.to_string());

@@ -116,7 +116,7 @@ pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
     companion.stop();
     victim.restart_with(NodeOptions::default());
     assert_eq!(ids(&victim.run("pending")), [] as [String; 0]);
-    assert!(victim.height() <= 4, "what was shown was durable: then nothing was tried here");
+    assert!(victim.height() <= 4, "the shown blocks were durable, so this test tested nothing");
     assert_whole(&victim, 0);
     // They come back from peers without a word.
     companion.restart();

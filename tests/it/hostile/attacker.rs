@@ -152,14 +152,14 @@ impl Attacker {
 }
 
 #[derive(NetworkBehaviour)]
-struct Behaviour {
+struct AttackerBehaviour {
     gossipsub: gossipsub::Behaviour,
     sync: request_response::Behaviour<RawCodec>,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
 }
 
-fn behaviour(keypair: &Keypair, pace: ByteDelays) -> Behaviour {
+fn behaviour(keypair: &Keypair, pace: ByteDelays) -> AttackerBehaviour {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .max_transmit_size(8 << 20)
@@ -174,7 +174,7 @@ fn behaviour(keypair: &Keypair, pace: ByteDelays) -> Behaviour {
     let protocol = format!("/quipu/{PROTOCOL_VERSION}/{}", network().tag());
     let sync = StreamProtocol::try_from_owned(format!("{protocol}/sync")).expect("begins with a slash");
     let requests = request_response::Config::default().with_max_concurrent_streams(10_000);
-    Behaviour {
+    AttackerBehaviour {
         gossipsub: gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config).expect("valid"),
         sync: request_response::Behaviour::with_codec(RawCodec(pace), [(sync, ProtocolSupport::Full)], requests),
         identify: identify::Behaviour::new(identify::Config::new(protocol, keypair.public())),
@@ -182,7 +182,12 @@ fn behaviour(keypair: &Keypair, pace: ByteDelays) -> Behaviour {
     }
 }
 
-fn swarm(from: Ipv4Addr, keypair: Keypair, pace: ByteDelays, runtime: &tokio::runtime::Runtime) -> Swarm<Behaviour> {
+fn swarm(
+    from: Ipv4Addr,
+    keypair: Keypair,
+    pace: ByteDelays,
+    runtime: &tokio::runtime::Runtime,
+) -> Swarm<AttackerBehaviour> {
     let _inside = runtime.enter();
     SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
@@ -206,7 +211,7 @@ struct AttackerTask {
 impl AttackerTask {
     async fn run(
         mut self,
-        mut swarm: Swarm<Behaviour>,
+        mut swarm: Swarm<AttackerBehaviour>,
         address: Multiaddr,
         mut orders: UnboundedReceiver<AttackerOrder>,
     ) {
@@ -239,14 +244,14 @@ impl AttackerTask {
         }
     }
 
-    fn react(&mut self, event: BehaviourEvent, behaviour: &mut Behaviour) {
+    fn react(&mut self, event: AttackerBehaviourEvent, behaviour: &mut AttackerBehaviour) {
         match event {
-            BehaviourEvent::Gossipsub(gossipsub::Event::Subscribed { .. }) => {
+            AttackerBehaviourEvent::Gossipsub(gossipsub::Event::Subscribed { .. }) => {
                 if let Some(ready) = self.ready.take() {
                     let _ = ready.send(());
                 }
             }
-            BehaviourEvent::Sync(request_response::Event::Message { message, .. }) => match message {
+            AttackerBehaviourEvent::Sync(request_response::Event::Message { message, .. }) => match message {
                 request_response::Message::Request { request, channel, .. } => {
                     // The node's own requests always decode; otherwise there is nothing to answer.
                     let answer = decode(&request, REQUEST_BYTES_MAX).ok().and_then(|request| (self.answers)(request));
@@ -266,7 +271,7 @@ impl AttackerTask {
     }
 }
 
-fn carry_out(order: AttackerOrder, victim: PeerId, behaviour: &mut Behaviour) {
+fn carry_out(order: AttackerOrder, victim: PeerId, behaviour: &mut AttackerBehaviour) {
     match order {
         AttackerOrder::Publish { kind, bytes } => {
             if let Err(error) = behaviour.gossipsub.publish(IdentTopic::new(topic(&network(), kind)), bytes) {

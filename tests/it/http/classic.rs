@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::HttpClient;
 use crate::harness::{Node, NodeOptions, agree, number, text};
 
 const OTHER: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
-fn pair() -> [(Node, Client); 2] {
+fn pair() -> [(Node, HttpClient); 2] {
     [(); 2].map(|()| {
         let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
-        let client = Client::of(&node);
+        let client = HttpClient::of(&node);
         (node, client)
     })
 }

@@ -9,19 +9,19 @@ use crate::harness::{DEADLINE, Node, text};
 
 /// A client of one node.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Client {
+pub(super) struct HttpClient {
     pub(super) address: SocketAddr,
 }
 
 /// The answer to a request.
 #[derive(Debug)]
-pub(super) struct Response {
+pub(super) struct HttpResponse {
     pub(super) status: u16,
     headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
-impl Client {
+impl HttpClient {
     pub(super) fn of(node: &Node) -> Self {
         let url = text(node.ready(), "http");
         Self { address: url.strip_prefix("http://").and_then(|place| place.parse().ok()).expect("an address") }
@@ -34,16 +34,16 @@ impl Client {
         stream
     }
 
-    pub(super) fn get(&self, path: &str) -> Response {
+    pub(super) fn get(&self, path: &str) -> HttpResponse {
         self.send("GET", path, &[], b"")
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> Response {
+    pub(super) fn post(&self, path: &str, body: &Value) -> HttpResponse {
         self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
     }
 
     /// Sends a whole request on a connection of its own. A `host` among the headers replaces ours.
-    pub(super) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    pub(super) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> HttpResponse {
         let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| *name == "host") {
             head += &format!("host: {}\r\n", self.address);
@@ -55,22 +55,22 @@ impl Client {
         // The node may refuse long headers and a long body before it has read them.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(b"\r\n"));
         let _ = stream.write_all(body);
-        Response::read(&mut BufReader::new(stream)).expect("a response")
+        HttpResponse::read(&mut BufReader::new(stream)).expect("a response")
     }
 
     /// The stream of events.
-    pub(super) fn events(&self, last: Option<&str>) -> Events {
+    pub(super) fn events(&self, last: Option<&str>) -> EventStream {
         let last = last.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
         let mut stream = self.dial();
         write!(stream, "GET /api/v1/events HTTP/1.1\r\nhost: {}\r\n{last}\r\n", self.address).expect("the node reads");
         let mut reader = BufReader::new(stream);
         let (status, _) = head(&mut reader).expect("a response");
         assert_eq!(status, 200);
-        Events { reader }
+        EventStream { reader }
     }
 }
 
-impl Response {
+impl HttpResponse {
     /// Reads to the end of the connection.
     pub(super) fn read(reader: &mut impl BufRead) -> Option<Self> {
         let (status, headers) = head(reader)?;
@@ -143,7 +143,7 @@ fn chunk(reader: &mut impl BufRead) -> Option<Vec<u8>> {
 
 /// A stream of events.
 #[derive(Debug)]
-pub(super) struct Events {
+pub(super) struct EventStream {
     reader: BufReader<TcpStream>,
 }
 
@@ -155,7 +155,7 @@ pub(super) struct ServerEvent {
     pub(super) data: Value,
 }
 
-impl Events {
+impl EventStream {
     pub(super) fn next(&mut self) -> ServerEvent {
         self.try_next().expect("one more event")
     }

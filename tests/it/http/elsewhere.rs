@@ -7,14 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::client::{Client, Response};
+use super::client::{HttpClient, HttpResponse};
 use crate::harness::{DEADLINE, Lan, Node, NodeOptions, number, text};
 
 /// A node on machine 1 that serves everybody, and its client there.
-fn serve(lan: &Lan, arguments: &[&str]) -> (Node, Client) {
+fn serve(lan: &Lan, arguments: &[&str]) -> (Node, HttpClient) {
     let arguments = ["--http", "0.0.0.0:0"].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
     let node = Node::start(NodeOptions { arguments, mdns: false, ..lan.options(1) });
-    let client = Client { address: SocketAddr::new(Lan::ip(1), Client::of(&node).address.port()) };
+    let client = HttpClient { address: SocketAddr::new(Lan::ip(1), HttpClient::of(&node).address.port()) };
     (node, client)
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn other_machines_need_the_token() {
 pub(crate) fn readers_change_nothing() {
     let lan = Lan::up(2);
     let (node, api) = serve(&lan, &["--http-read-only"]);
-    let here = Client { address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), api.address.port()) };
+    let here = HttpClient { address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), api.address.port()) };
     for (machine, api) in [(2, api), (1, here)] {
         lan.on(machine, || {
             assert_eq!(number(&api.get("/api/v1/status").json(), "height"), 0);
@@ -91,7 +91,7 @@ pub(crate) fn one_machine_does_not_keep_others_out() {
     let lan = Lan::up(3);
     let (node, api) = serve(&lan, &["--http-read-only"]);
     let held: Vec<TcpStream> = lan.on(2, || (0..200).map(|_| api.dial()).collect());
-    let answers = |client: &Client| -> String {
+    let answers = |client: &HttpClient| -> String {
         let mut stream = client.dial();
         let one = format!("GET /api/v1/status HTTP/1.1\r\nhost: {}\r\n\r\n", client.address);
         let last = one.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
@@ -109,18 +109,19 @@ pub(crate) fn one_machine_does_not_keep_others_out() {
     assert_eq!(refused, ASKED - served(&other));
     assert_eq!(other.matches("\r\nretry-after: 1\r\n").count(), refused);
     assert_eq!(other.matches("\"code\":\"too_many_requests\"").count(), refused);
-    let here = Client { address: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), api.address.port()) };
+    let here = HttpClient { address: SocketAddr::new(IpAddr::from([127, 0, 0, 1]), api.address.port()) };
     assert_eq!(served(&lan.on(1, || answers(&here))), ASKED, "the node's own machine is not held back");
     drop(held);
     // A client that waits is served again.
     let deadline = std::time::Instant::now() + DEADLINE;
-    while lan.on(2, || Response::read(&mut BufReader::new(status(&api)))).is_none_or(|answer| answer.status != 200) {
+    while lan.on(2, || HttpResponse::read(&mut BufReader::new(status(&api)))).is_none_or(|answer| answer.status != 200)
+    {
         assert!(std::time::Instant::now() < deadline, "it stays out for ever");
     }
     assert_eq!(text(&node.run("status"), "tip"), node.tip());
 }
 
-fn status(api: &Client) -> TcpStream {
+fn status(api: &HttpClient) -> TcpStream {
     let mut stream = api.dial();
     let _ = write!(stream, "GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", api.address);
     stream

@@ -5,13 +5,13 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use super::client::{Client, Response};
+use super::client::{HttpClient, HttpResponse};
 use crate::harness::{DEADLINE, Node, NodeOptions};
 
 /// Requests by other web pages, in every way that a browser would reveal, mine nothing.
 pub(crate) fn foreign_pages_are_refused() {
     let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
-    let api = Client::of(&node);
+    let api = HttpClient::of(&node);
     let ours = format!("http://{}", api.address);
     let cases = [
         ("host", "evil.example", "foreign_host"),
@@ -39,7 +39,7 @@ pub(crate) fn foreign_pages_are_refused() {
 /// Long headers, many headers, long bodies, requests that stop half-way: refused, and others are served meanwhile.
 pub(crate) fn long_and_slow_requests_are_refused() {
     let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
-    let api = Client::of(&node);
+    let api = HttpClient::of(&node);
     let long = "x".repeat(64 * 1024);
     assert_eq!(api.send("GET", "/api/v1/status", &[("x-long", &long)], b"").status, 431);
     let many: Vec<(String, String)> = (0..100).map(|at| (format!("x-{at}"), "x".to_owned())).collect();
@@ -67,7 +67,7 @@ pub(crate) fn long_and_slow_requests_are_refused() {
 /// Paths that try to leave the served ones, and bytes that are not HTTP.
 pub(crate) fn odd_paths_lead_nowhere() {
     let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
-    let api = Client::of(&node);
+    let api = HttpClient::of(&node);
     let paths = [
         "/../http-token",
         "/page/../../identity.key",
@@ -89,7 +89,7 @@ pub(crate) fn odd_paths_lead_nowhere() {
     for bytes in garbage {
         let mut stream = api.dial();
         stream.write_all(bytes).expect("the node reads");
-        if let Some(answer) = Response::read(&mut BufReader::new(stream)) {
+        if let Some(answer) = HttpResponse::read(&mut BufReader::new(stream)) {
             assert!(answer.status >= 400, "{bytes:?}");
         }
     }

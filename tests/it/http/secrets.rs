@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::client::Client;
+use super::client::HttpClient;
 use crate::harness::{Node, NodeOptions, quipu, text};
 
 /// The password of a wallet, too long to occur by chance.
@@ -27,7 +27,7 @@ pub(crate) fn passwords_and_keys_stay_inside() {
     let arguments = ["--log", "trace", "--wallet", "team", "--password-file", &file.display().to_string()];
     let arguments = arguments.map(str::to_owned).to_vec();
     let node = Node::start_in(&data, NodeOptions { http: true, arguments, ..NodeOptions::default() });
-    let api = Client::of(&node);
+    let api = HttpClient::of(&node);
 
     let mut said = vec![api.get("/mine"), api.get("/save"), api.get("/chain"), api.get("/metrics")];
     let send = json!({"sender": "team", "recipient": node.address(), "amount": 0.25});

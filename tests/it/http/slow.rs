@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::client::Response;
+use super::client::HttpResponse;
 use crate::harness::DEADLINE;
 
 /// Time between two trickled bytes.
@@ -15,7 +15,7 @@ const TRICKLE: Duration = Duration::from_millis(200);
 const CHAINS_MAX: usize = 8;
 
 /// Sends a byte now and then until the other side has had enough; returns its answer.
-fn trickle(mut stream: TcpStream, bytes: impl IntoIterator<Item = u8>) -> Option<Response> {
+fn trickle(mut stream: TcpStream, bytes: impl IntoIterator<Item = u8>) -> Option<HttpResponse> {
     stream.set_read_timeout(Some(TRICKLE)).expect("not zero");
     let mut said = Vec::new();
     for byte in bytes {
@@ -29,7 +29,7 @@ fn trickle(mut stream: TcpStream, bytes: impl IntoIterator<Item = u8>) -> Option
             Err(_) => break,
         }
     }
-    Response::read(&mut BufReader::new(said.as_slice()))
+    HttpResponse::read(&mut BufReader::new(said.as_slice()))
 }
 
 /// Headers and bodies that trickle are given up, however steadily they come; others are served meanwhile.
@@ -96,7 +96,7 @@ pub(crate) fn slow_readers_of_the_chain_are_evicted() {
             assert_eq!(answer.body.len(), length);
             break;
         }
-        assert!(Instant::now() < deadline, "those who do not read keep their places for ever");
+        assert!(Instant::now() < deadline, "clients that do not read keep their places for ever");
         std::thread::sleep(TRICKLE);
     }
     // They did not get a whole chain.

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use super::client::Client;
+use super::client::HttpClient;
 use super::node;
 use super::openmetrics::Exposition;
 use crate::harness::{Node, NodeOptions, agree};
@@ -14,7 +14,7 @@ use crate::harness::{Node, NodeOptions, agree};
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/grafana.json");
 
 /// A node's metrics, all of them well formed.
-pub(super) fn metrics(api: &Client) -> Exposition {
+pub(super) fn metrics(api: &HttpClient) -> Exposition {
     let answer = api.get("/metrics");
     let wanted = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!((answer.status, answer.header("content-type")), (200, Some(wanted)));
@@ -36,7 +36,7 @@ pub(crate) fn metrics_count_events() {
     assert_eq!(api.get("/no/such/path").status, 404);
     let _stream = api.events(None);
 
-    let loser = metrics(&Client::of(&other));
+    let loser = metrics(&HttpClient::of(&other));
     let seen = |name: &str| loser.value(name, "");
     assert_eq!([seen("quipu_reorganisations_total"), seen("quipu_reorganised_blocks_total")], [1.0, 2.0]);
     assert_eq!([seen("quipu_blocks_total"), seen("quipu_best_height")], [8.0, 6.0]);
@@ -66,7 +66,7 @@ pub(crate) fn metrics_count_events() {
 /// Every metric of the dashboard exists.
 pub(crate) fn the_dashboard_matches_the_metrics() {
     let [(node, api), (other, _)] = [node(), node()];
-    // Events that never happened have no lines, so each drawn one happens once.
+    // EventStream that never happened have no lines, so each drawn one happens once.
     node.connect(&other);
     node.run("mine 1");
     agree(&[&node, &other]);
@@ -104,7 +104,7 @@ pub(crate) fn health_is_reported() {
     let without = NodeOptions { http: true, arguments: vec!["--no-index".to_owned()], ..NodeOptions::default() };
     for options in [NodeOptions { http: true, ..NodeOptions::default() }, without] {
         let node = Node::start(options);
-        let api = Client::of(&node);
+        let api = HttpClient::of(&node);
         node.run("mine 3");
         for path in ["/healthz", "/readyz"] {
             let answer = api.get(path);

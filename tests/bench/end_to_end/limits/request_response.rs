@@ -65,13 +65,13 @@ impl request_response::Codec for Pieces {
 }
 
 /// A process that serves pieces, and a connection to it.
-pub(crate) struct Server {
+pub(crate) struct PieceServer {
     runtime: tokio::runtime::Runtime,
     swarm: Swarm<request_response::Behaviour<Pieces>>,
     _process: Process,
 }
 
-impl Server {
+impl PieceServer {
     /// Starts the process and connects.
     pub(crate) fn start() -> Self {
         let process = Process::start(LimitRole::Serve.command(&[]));

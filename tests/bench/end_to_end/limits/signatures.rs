@@ -35,7 +35,8 @@ impl Signatures {
     /// The time that all cores together take for all of them.
     pub(crate) fn verify(&self) -> Duration {
         let batches: Vec<_> = self.0.chunks(BATCH_SIGNATURES).collect();
-        let (next, start) = (AtomicUsize::new(0), Instant::now());
+        let next = AtomicUsize::new(0);
+        let start = Instant::now();
         let cores = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             for _ in 0..cores {

@@ -12,7 +12,7 @@ use crate::chain::{StoredChain, key, on_all_cores, transfer};
 use crate::figure::{FigureRow, PlotLine};
 use crate::network::{Arrivals, gossips, nodes_in};
 use crate::plot::Frame;
-use crate::process::{Node, NodeOptions, folder};
+use crate::process::{NodeProcess, NodeProcessOptions, folder};
 use crate::statistics::{quantile_ms, spread};
 use crate::submit::submit;
 use crate::traffic::{LinkTraffic, between, so_far};
@@ -110,7 +110,7 @@ fn plot(context: &mut Context, world: &mut FundedNodes, empty: &Arrivals) -> Res
 
 /// Nodes on a chain in which 5,000 accounts have coins.
 pub(super) struct FundedNodes {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<NodeProcess>,
     /// The same chain, except for the accounts that get the rewards.
     chain: StoredChain,
     height: u64,
@@ -138,7 +138,7 @@ impl FundedNodes {
             |number: usize| transfer(&rich, number as u64, key(number).public_key().address(), funds, &chain.network);
         let gifts = on_all_cores(ACCOUNTS, fund);
         chain.add(rich.public_key().address(), gifts);
-        let options = NodeOptions { http: true, ..NodeOptions::default() };
+        let options = NodeProcessOptions { http: true, ..NodeProcessOptions::default() };
         let nodes = nodes_in(NODES, &options, folder, |folder| chain.store(folder))?;
         Ok(Self { nodes, chain, height: 2, nonces: vec![0; ACCOUNTS] })
     }
@@ -205,9 +205,10 @@ impl FundedNodes {
 
     /// Waits until hardly anything crosses the links.
     fn wait_quiet(&self) -> Result<LinkTraffic> {
-        let port = |node: &Node| node.listen().split('/').nth(4).and_then(|port| port.parse().ok());
+        let port = |node: &NodeProcess| node.listen().split('/').nth(4).and_then(|port| port.parse().ok());
         let ports: Vec<u16> = self.nodes.iter().map(|node| port(node).expect("/ip4/…/tcp/PORT/…")).collect();
-        let (start, mut before) = (Instant::now(), so_far(&ports)?);
+        let start = Instant::now();
+        let mut before = so_far(&ports)?;
         while start.elapsed() < PATIENCE {
             thread::sleep(QUIET_SPAN);
             let after = so_far(&ports)?;

@@ -12,7 +12,7 @@ use crate::Context;
 use crate::figure::FigureRow;
 use crate::fixture::Fixture;
 use crate::network::Arrivals;
-use crate::process::{Node, NodeOptions};
+use crate::process::{NodeProcess, NodeProcessOptions};
 use crate::statistics::quantile_ms;
 
 pub(super) const NAME: &str = "latency";
@@ -21,13 +21,13 @@ const P99_MILLIS_MAX: f64 = 20.0;
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let time = Duration::from_secs(context.size(10, 1) as u64);
-    let rest = for_a_while(&Node::start(&NodeOptions::default()), time);
-    let mines = NodeOptions {
+    let rest = for_a_while(&NodeProcess::start(&NodeProcessOptions::default()), time);
+    let mines = NodeProcessOptions {
         network: "lan".to_owned(),
         arguments: vec!["--mine".into(), "on".into()],
-        ..NodeOptions::default()
+        ..NodeProcessOptions::default()
     };
-    let mining = for_a_while(&Node::start(&mines), time);
+    let mining = for_a_while(&NodeProcess::start(&mines), time);
     let empty = while_synchronising(&Fixture::empty(context.size(1_000_000, 10_000))?)?;
     let full = while_synchronising(&Fixture::full(context.size(200, 10), context.size(5_000, 2_000))?)?;
     let taking_in = while_taking_in(context.size(5_000, 500), context.size(10, 1))?;
@@ -46,7 +46,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     ])
 }
 
-fn for_a_while(node: &Node, time: Duration) -> Vec<Duration> {
+fn for_a_while(node: &NodeProcess, time: Duration) -> Vec<Duration> {
     let start = Instant::now();
     watch(node, |_| start.elapsed() >= time)
 }
@@ -73,7 +73,7 @@ fn while_taking_in(accounts: usize, rounds: usize) -> Result<Vec<Duration>> {
 fn while_propagating(blocks: usize) -> Result<Vec<Duration>> {
     let mut world = known::FundedNodes::start()?;
     let peers = vec![world.nodes[0].listen().to_owned()];
-    let node = Node::start(&NodeOptions { peers, ..NodeOptions::default() });
+    let node = NodeProcess::start(&NodeProcessOptions { peers, ..NodeProcessOptions::default() });
     let mut times = Vec::new();
     for _ in 0..blocks {
         let transactions = world.fill(known::ACCOUNTS)?;
@@ -87,8 +87,10 @@ fn while_propagating(blocks: usize) -> Result<Vec<Duration>> {
 }
 
 /// The latency of each answer, until a status shows the end.
-fn watch(node: &Node, is_over: impl Fn(&Value) -> bool) -> Vec<Duration> {
-    let (mut asked, mut times, mut due) = (Vec::new(), Vec::new(), Instant::now());
+fn watch(node: &NodeProcess, is_over: impl Fn(&Value) -> bool) -> Vec<Duration> {
+    let mut asked = Vec::new();
+    let mut times = Vec::new();
+    let mut due = Instant::now();
     let mut status = Value::Null;
     while !is_over(&status) {
         thread::sleep(due.saturating_duration_since(Instant::now()));

@@ -7,7 +7,7 @@ use quipu::protocol::{Action, Address, Amount, Network, Parameters, SecretKey, S
 use crate::Context;
 use crate::figure::FigureRow;
 use crate::limits::append::append;
-use crate::limits::request_response::Server;
+use crate::limits::request_response::PieceServer;
 use crate::limits::signatures::Signatures;
 use crate::process::folder;
 
@@ -19,7 +19,7 @@ const RECORD_BYTES: usize = 200;
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let pieces = context.size(500, 20) as u64;
-    let mut server = Server::start();
+    let mut server = PieceServer::start();
     server.fetch(pieces / 10, PIECE_BYTES);
     let fetched = (pieces * PIECE_BYTES) as f64 / server.fetch(pieces, PIECE_BYTES).as_secs_f64() / 1e6;
 

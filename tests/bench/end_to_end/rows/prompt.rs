@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::Context;
 use crate::figure::FigureRow;
 use crate::limits::append::append;
-use crate::process::{Node, NodeOptions, folder};
+use crate::process::{NodeProcess, NodeProcessOptions, folder};
 use crate::statistics::spread;
 
 pub(super) const NAME: &str = "prompt";
@@ -34,7 +34,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
 
 /// The seconds until all are answered.
 fn send(lines: usize) -> f64 {
-    let node = Node::start(&NodeOptions::default());
+    let node = NodeProcess::start(&NodeProcessOptions::default());
     node.ask("mine 1");
     let line = "tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 0.00000001";
     let script = vec![line; lines].join("\n");

@@ -1,9 +1,9 @@
-//! A block without transactions, mined at one of 8 nodes: how long it takes until the last one tells it as its tip, on disk
-//! and checked. Beside it gossipsub alone, with as many bytes over the same links, in turns.
+//! A block without transactions, mined at one of 8 nodes: the time until the last one reports it as its tip. Beside it
+//! stands gossipsub alone, with as many bytes over the same links, in turns.
 //!
 //! Both are timed from the command on, so a node's time has all of it: making the block, finding its nonce, checking,
-//! connecting, syncing to disk at the first and at the last node. How long the disk takes for such a block is told too, and
-//! how soon the block is everywhere when nobody waits for that disk, which all nodes share here: their data is in memory.
+//! connecting, syncing to disk at the first and at the last node. The disk's time for such a block is reported too, and
+//! so is the propagation with the nodes' data in memory, without that disk, which all nodes share here.
 
 use std::thread;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::figure::{FigureRow, PlotLine};
 use crate::limits::append::AppendFile;
 use crate::network::{Arrivals, gossips, nodes_in};
 use crate::plot::Frame;
-use crate::process::{NodeOptions, folder, memory_folder};
+use crate::process::{NodeProcessOptions, folder, memory_folder};
 use crate::statistics::quantile_ms;
 
 pub(super) const NAME: &str = "propagation";
@@ -91,7 +91,8 @@ struct Measured {
 }
 
 fn measure(count: usize, blocks: usize, folder: impl Fn() -> TempDir) -> Result<Measured> {
-    let (nodes, gossips) = (nodes_in(count, &NodeOptions::default(), &folder, |_| Ok(()))?, gossips(count)?);
+    let nodes = nodes_in(count, &NodeProcessOptions::default(), &folder, |_| Ok(()))?;
+    let gossips = gossips(count)?;
     let journal_folder = folder();
     let mut journal = AppendFile::create(journal_folder.path());
     // Every near-empty block is as long as the genesis block.

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::Context;
 use crate::figure::FigureRow;
-use crate::process::{Node, NodeOptions};
+use crate::process::{NodeProcess, NodeProcessOptions};
 
 pub(super) const NAME: &str = "rest";
 const PEERS: usize = 8;
@@ -18,14 +18,15 @@ const MEMORY_MIB_MAX: f64 = 25.0;
 const PROCESSOR_PERCENT_MAX: f64 = 0.3;
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
-    let node = Node::start(&NodeOptions::default());
-    let options = NodeOptions { peers: vec![node.listen().to_owned()], ..NodeOptions::default() };
-    let peers: Vec<Node> = (0..PEERS).map(|_| Node::start(&options)).collect();
+    let node = NodeProcess::start(&NodeProcessOptions::default());
+    let options = NodeProcessOptions { peers: vec![node.listen().to_owned()], ..NodeProcessOptions::default() };
+    let peers: Vec<NodeProcess> = (0..PEERS).map(|_| NodeProcess::start(&options)).collect();
     for _ in &peers {
         node.event(|event| event["event"] == "peer_connected");
     }
     thread::sleep(SETTLE_SPAN);
-    let (before, start) = (node.run_time(), Instant::now());
+    let before = node.run_time();
+    let start = Instant::now();
     thread::sleep(Duration::from_secs(context.size(60, 5) as u64));
     let share = (node.run_time() - before).as_secs_f64() / start.elapsed().as_secs_f64();
     let memory = node.memory_bytes() as f64 / f64::from(1 << 20);

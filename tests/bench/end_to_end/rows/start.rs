@@ -13,7 +13,7 @@ use crate::Context;
 use crate::figure::{FigureRow, PlotLine};
 use crate::fixture::Fixture;
 use crate::plot::Frame;
-use crate::process::{Node, NodeOptions};
+use crate::process::{NodeProcess, NodeProcessOptions};
 use crate::statistics::spread;
 
 pub(super) const NAME: &str = "start";
@@ -35,14 +35,14 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let (long, half) = (Fixture::empty(blocks)?.copy()?, Fixture::empty(blocks / 2)?.copy()?);
     let (mut times, mut empty, mut memory, mut half_memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..context.size(5, 1) {
-        let node = Node::start(&NodeOptions::default());
+        let node = NodeProcess::start(&NodeProcessOptions::default());
         empty.push(node.start_time().as_secs_f64());
         node.stop();
-        let node = Node::start_in(long.path(), &NodeOptions::default());
+        let node = NodeProcess::start_in(long.path(), &NodeProcessOptions::default());
         times.push(node.start_time().as_secs_f64());
         memory.push(settled(&node));
         node.stop();
-        let node = Node::start_in(half.path(), &NodeOptions::default());
+        let node = NodeProcess::start_in(half.path(), &NodeProcessOptions::default());
         half_memory.push(settled(&node));
         node.stop();
     }
@@ -50,7 +50,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     context.point(PLOTS[0].file, PlotLine::Ours, 0.0, empty);
     context.point(PLOTS[0].file, PlotLine::Ours, blocks as f64, time);
     for blocks in if context.quick { vec![1_000] } else { vec![10_000, 30_000, 100_000, 300_000] } {
-        let node = Node::start_owning(Fixture::empty(blocks)?.copy()?, &NodeOptions::default());
+        let node = NodeProcess::start_owning(Fixture::empty(blocks)?.copy()?, &NodeProcessOptions::default());
         context.point(PLOTS[0].file, PlotLine::Ours, blocks as f64, node.start_time().as_secs_f64());
     }
     let slope = (memory - half_memory) / (blocks - blocks / 2) as f64;
@@ -62,7 +62,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     ])
 }
 
-fn settled(node: &Node) -> f64 {
+fn settled(node: &NodeProcess) -> f64 {
     thread::sleep(SETTLE_SPAN);
     node.own_memory_bytes() as f64
 }

@@ -15,9 +15,9 @@ use crate::Context;
 use crate::chain::StoredChain;
 use crate::figure::{FigureRow, PlotLine};
 use crate::fixture::Fixture;
-use crate::limits::request_response::Server;
+use crate::limits::request_response::PieceServer;
 use crate::plot::Frame;
-use crate::process::{Node, NodeOptions, folder};
+use crate::process::{NodeProcess, NodeProcessOptions, folder};
 use crate::statistics::spread;
 use crate::traffic::{LinkTraffic, so_far};
 
@@ -87,30 +87,30 @@ fn plot(context: &mut Context, measured: &[(usize, f64)]) -> Result<()> {
 
 /// Nodes that have the chain.
 pub(super) struct SyncPeers {
-    peers: Vec<Node>,
+    peers: Vec<NodeProcess>,
     height: u64,
 }
 
 impl SyncPeers {
     pub(super) fn start(fixture: &Fixture) -> Result<Self> {
-        let start = |_| Ok(Node::start_owning(fixture.copy()?, &NodeOptions::default()));
+        let start = |_| Ok(NodeProcess::start_owning(fixture.copy()?, &NodeProcessOptions::default()));
         let peers = (0..PEERS).map(start).collect::<Result<_>>()?;
         Ok(Self { peers, height: fixture.height })
     }
 
     /// A new node with all of them as its peers.
-    pub(super) fn begin(&self) -> Node {
+    pub(super) fn begin(&self) -> NodeProcess {
         let peers = self.peers.iter().map(|peer| peer.listen().to_owned()).collect();
-        Node::start(&NodeOptions { peers, ..NodeOptions::default() })
+        NodeProcess::start(&NodeProcessOptions { peers, ..NodeProcessOptions::default() })
     }
 
     /// The time from the start of its process until it reports the last block.
-    pub(super) fn end(&self, node: &Node) -> Duration {
+    pub(super) fn end(&self, node: &NodeProcess) -> Duration {
         node.event(|event| event["event"] == "tip" && event["height"] == self.height).at - node.started()
     }
 
     /// Waits for the same, and returns all heights that it reports on the way.
-    pub(super) fn way(&self, node: &Node) -> Vec<(Instant, u64)> {
+    pub(super) fn way(&self, node: &NodeProcess) -> Vec<(Instant, u64)> {
         let mut way = vec![(node.started(), 0)];
         while way.last().is_some_and(|(_, height)| *height < self.height) {
             let tip = node.event(|event| event["event"] == "tip");
@@ -132,7 +132,7 @@ impl SyncPeers {
 
 /// The unavoidable work.
 struct Limit {
-    server: Server,
+    server: PieceServer,
     chain: StoredChain,
     bytes: u64,
 }
@@ -146,12 +146,13 @@ impl Limit {
         for _ in 0..blocks {
             chain.add(Address([9; 20]), Vec::new());
         }
-        Ok(Self { server: Server::start(), chain, bytes })
+        Ok(Self { server: PieceServer::start(), chain, bytes })
     }
 
     fn measure(&mut self) -> Result<Duration> {
         let fetched = self.server.fetch(self.bytes.div_ceil(PIECE_BYTES), PIECE_BYTES);
-        let (folder, start) = (folder(), Instant::now());
+        let folder = folder();
+        let start = Instant::now();
         self.chain.store(folder.path())?;
         Ok(fetched + start.elapsed())
     }

@@ -17,7 +17,7 @@ use crate::figure::{FigureRow, PlotLine};
 use crate::fixture::Fixture;
 use crate::limits::signatures::Signatures;
 use crate::plot::Frame;
-use crate::process::{Node, NodeOptions};
+use crate::process::{NodeProcess, NodeProcessOptions};
 use crate::statistics::spread;
 use crate::traffic::between;
 
@@ -36,8 +36,9 @@ const IN_FLIGHT_MIB_MAX: f64 = 64.0;
 const LOOK_INTERVAL: Duration = Duration::from_millis(30);
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
-    let (few, many) = ((context.size(50, 5), 1_000, 5), (context.size(200, 10), context.size(5_000, 2_000), 2));
-    let rest = Node::start(&NodeOptions::default()).memory_bytes();
+    let few = (context.size(50, 5), 1_000, 5);
+    let many = (context.size(200, 10), context.size(5_000, 2_000), 2);
+    let rest = NodeProcess::start(&NodeProcessOptions::default()).memory_bytes();
     let mut rows = Vec::new();
     for (blocks, transactions, times) in [few, many] {
         let chain = FullChain::new(blocks, transactions)?;

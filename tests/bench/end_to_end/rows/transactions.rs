@@ -14,7 +14,7 @@ use crate::Context;
 use crate::chain::{StoredChain, key, on_all_cores, transfer};
 use crate::figure::FigureRow;
 use crate::limits::signatures::Signatures;
-use crate::process::{Node, NodeOptions, folder};
+use crate::process::{NodeProcess, NodeProcessOptions, folder};
 use crate::sender::Sender;
 use crate::statistics::spread;
 
@@ -56,7 +56,7 @@ pub(super) struct SenderAccounts {
 
 /// A node, and peers that are connected to it and ready to send.
 pub(super) struct Round {
-    pub(super) node: Node,
+    pub(super) node: NodeProcess,
     peers: Vec<(Sender, Vec<Bundle>)>,
 }
 
@@ -73,7 +73,8 @@ impl SenderAccounts {
         chain.add(Address([9; 20]), gifts);
         let to = rich.public_key().address();
         let one = |at: usize| {
-            let (nonce, account) = ((at / accounts) as u64, at % accounts);
+            let nonce = (at / accounts) as u64;
+            let account = at % accounts;
             transfer(&key(account), nonce, to, Amount::from_units(1), &chain.network)
         };
         let mut shares = vec![Vec::new(); PEERS];
@@ -90,7 +91,7 @@ impl SenderAccounts {
     pub(super) fn begin(&self) -> Result<Round> {
         let folder = folder();
         self.chain.store(folder.path())?;
-        let node = Node::start_owning(folder, &NodeOptions::default());
+        let node = NodeProcess::start_owning(folder, &NodeProcessOptions::default());
         let address = node.listen().parse()?;
         let peer = |share: &Vec<SignedTransaction>| {
             (Sender::connect(&self.chain.network, &address), Bundle::pack(share.iter().cloned()))

@@ -55,7 +55,7 @@ enum LinkMode {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
+enum LinkDirection {
     /// From the end that dialled.
     Out,
     In,
@@ -172,13 +172,13 @@ impl SharedLink {
         state.next += 1;
         state.open.insert(id, kept);
         drop(state);
-        self.pump(id, Direction::Out, dialler.try_clone()?, listener.try_clone()?);
-        self.pump(id, Direction::In, listener, dialler);
+        self.pump(id, LinkDirection::Out, dialler.try_clone()?, listener.try_clone()?);
+        self.pump(id, LinkDirection::In, listener, dialler);
         Ok(())
     }
 
     /// Forwards data until either end closes.
-    fn pump(self: &Arc<Self>, id: u64, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
+    fn pump(self: &Arc<Self>, id: u64, direction: LinkDirection, mut from: TcpStream, mut to: TcpStream) {
         let shared = Arc::clone(self);
         std::thread::spawn(move || {
             let mut piece = vec![0; PIECE_BYTES];
@@ -196,7 +196,7 @@ impl SharedLink {
     }
 
     /// Waits as long as the link's fault demands. Returns false if the connection is closed meanwhile.
-    fn may_pass(&self, id: u64, direction: Direction) -> bool {
+    fn may_pass(&self, id: u64, direction: LinkDirection) -> bool {
         let came = Instant::now();
         let mut state = self.lock();
         loop {
@@ -205,8 +205,8 @@ impl SharedLink {
             }
             let pause = match (state.fault, direction) {
                 (Some(LinkMode::Held), _)
-                | (Some(LinkMode::HeldOut), Direction::Out)
-                | (Some(LinkMode::HeldIn), Direction::In) => None,
+                | (Some(LinkMode::HeldOut), LinkDirection::Out)
+                | (Some(LinkMode::HeldIn), LinkDirection::In) => None,
                 (Some(LinkMode::Slow(time)), _) => Some(time.saturating_sub(came.elapsed())),
                 _ => Some(Duration::ZERO),
             };
