@@ -10,9 +10,12 @@ use hashbrown::HashSet;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
+use self::peer::{BACKOFF_MAX, Backoff, DialState, FixedPeer, GONE_FAILURES, KnownPeer};
 use super::address::{Subnets, reachable, split};
 use super::remembered::{REMEMBERED_PEERS_MAX, Remembered};
 use crate::random::Random;
+
+mod peer;
 
 /// We dial peers of our own accord until this many are connected. `--peer` comes on top.
 pub(super) const PEERS_TARGET: usize = 32;
@@ -27,17 +30,6 @@ const FOREIGN_PEERS_MAX: usize = 1024;
 /// How long such a node is not dialled. It may be restarted with our network.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(300);
 
-/// The pause after the first failure; it doubles with each further one.
-const BACKOFF_MIN: Duration = Duration::from_millis(250);
-/// The longest pause for a peer that was connected a moment ago: its link may be back any second.
-const BACKOFF_MAX_LOST: Duration = Duration::from_secs(1);
-/// The longest pause for `--peer`, and for others at first.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
-/// The longest pause for a peer that has not answered [`GONE_FAILURES`] times.
-const BACKOFF_MAX_GONE: Duration = Duration::from_secs(300);
-const GONE_FAILURES: u32 = 30;
-/// How long a lost peer counts as just lost.
-const JUST_LOST: Duration = Duration::from_secs(300);
 /// A session that ends sooner counts as a failure, so that a peer that hangs up on us is not dialled every second.
 const SESSION_MIN: Duration = Duration::from_secs(10);
 /// After this many failures with the known addresses of the peer behind a `--peer` address, that address is tried too.
@@ -67,65 +59,6 @@ enum DialTarget {
     Peer(PeerId),
     /// An index of [`DialBook::fixed`].
     Fixed(usize),
-}
-
-/// When to try again.
-#[derive(Debug, Clone, Copy)]
-struct Backoff {
-    failures: u32,
-    next: Instant,
-}
-
-impl Backoff {
-    fn new(now: Instant) -> Self {
-        Self { failures: 0, next: now }
-    }
-
-    fn failed(&mut self, now: Instant, longest: Duration, chance: u64) {
-        let pause = BACKOFF_MIN.saturating_mul(1 << self.failures.min(16)).min(longest);
-        self.failures = self.failures.saturating_add(1);
-        // Three to five quarters of it, so that two nodes don't keep meeting or missing each other.
-        self.next = now + pause.mul_f64(0.75 + (chance % 512) as f64 / 1024.0);
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DialState {
-    Idle,
-    Dialling,
-    Connected,
-}
-
-#[derive(Debug)]
-struct KnownPeer {
-    /// Best first.
-    addresses: Vec<Multiaddr>,
-    state: DialState,
-    backoff: Backoff,
-    /// It was a ready peer of ours, now or in an earlier run.
-    proven: bool,
-    /// When it was discovered, connected or lost last.
-    heard: Instant,
-    /// When its last session became ready.
-    ready: Option<Instant>,
-    /// When its last session that had been ready ended.
-    lost: Option<Instant>,
-    /// How many sessions in a row were too short.
-    short_sessions: u32,
-}
-
-/// A `--peer` address.
-#[derive(Debug)]
-struct FixedPeer {
-    address: Multiaddr,
-    /// The peer in the address, or the one that answered there.
-    peer: Option<PeerId>,
-    /// The address itself demands that peer.
-    pinned: bool,
-    /// It is our own, and never dialled.
-    ours: bool,
-    dialling: bool,
-    backoff: Backoff,
 }
 
 /// All that is known about reaching peers.
@@ -183,7 +116,9 @@ impl DialBook {
     /// Somebody on the LAN said that the peer is at this address.
     pub(super) fn discovered(&mut self, peer: PeerId, address: &Multiaddr, now: Instant) {
         let (address, _) = split(address.clone());
-        if !reachable(&address) || self.is_avoided(peer, now) {
+        let avoidance = self.avoidance(&peer, now).or(Some("address out of reach").filter(|_| !reachable(&address)));
+        if let Some(why) = avoidance {
+            tracing::debug!(%peer, %address, why, "candidate dropped");
             return;
         }
         let Some(known) = self.known_entry(peer, now) else { return };
@@ -367,10 +302,7 @@ impl DialBook {
         let mut candidates = self
             .known
             .iter()
-            .filter(|(peer, known)| {
-                known.state == DialState::Idle && known.backoff.next <= now && !taken.contains(*peer)
-            })
-            .filter(|(peer, known)| !known.addresses.is_empty() && !self.is_avoided(**peer, now))
+            .filter(|(peer, known)| !taken.contains(*peer) && self.obstacle(peer, known, now).is_none())
             .map(|(peer, known)| (!self.is_fixed(*peer), !known.proven, known.backoff.failures, *peer))
             .collect::<Vec<_>>();
         candidates.sort_unstable();
@@ -386,7 +318,27 @@ impl DialBook {
             let addresses = self.known[&peer].addresses.clone();
             dials.push(Dial { peer: Some(peer), addresses, target: DialTarget::Peer(peer) });
         }
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            self.trace_obstacles(&dials, now);
+        }
         dials
+    }
+
+    /// Says of each known peer why it is not dialled, once for each reason.
+    fn trace_obstacles(&mut self, dials: &[Dial], now: Instant) {
+        let chosen: HashSet<_> = dials.iter().filter_map(Dial::of_our_own).collect();
+        let mut known = std::mem::take(&mut self.known);
+        known.iter_mut().for_each(|(peer, known)| {
+            let is_chosen = chosen.contains(peer);
+            let left_over = Some("enough peers or attempts").filter(|_| !is_chosen);
+            known.trace(peer, self.obstacle(peer, known, now).or(left_over), now);
+        });
+        self.known = known;
+    }
+
+    /// Why a peer can't be dialled now, in one phrase.
+    fn obstacle(&self, peer: &PeerId, known: &KnownPeer, now: Instant) -> Option<&'static str> {
+        self.avoidance(peer, now).or_else(|| known.obstacle(now))
     }
 
     fn due_fixed(&self, now: Instant) -> Vec<Dial> {
@@ -435,18 +387,10 @@ impl DialBook {
         if !self.known.contains_key(&peer) && self.known.len() >= KNOWN_PEERS_MAX {
             let idle = self.known.iter().filter(|(_, known)| known.state == DialState::Idle);
             let victim = idle.min_by_key(|(peer, known)| (known.proven, known.heard, **peer)).map(|(peer, _)| *peer)?;
+            tracing::debug!(peer = %victim, why = "too many known peers", "candidate dropped");
             self.known.remove(&victim);
         }
-        Some(self.known.entry(peer).or_insert_with(|| KnownPeer {
-            addresses: Vec::new(),
-            state: DialState::Idle,
-            backoff: Backoff::new(now),
-            proven: false,
-            heard: now,
-            ready: None,
-            lost: None,
-            short_sessions: 0,
-        }))
+        Some(self.known.entry(peer).or_insert_with(|| KnownPeer::new(now)))
     }
 
     fn finish_attempt(&mut self, connection: ConnectionId) -> Option<DialTarget> {
@@ -468,22 +412,19 @@ impl DialBook {
     }
 
     fn is_avoided(&self, peer: PeerId, now: Instant) -> bool {
-        let until = |map: &HashMap<PeerId, Instant>| map.get(&peer).is_some_and(|until| *until > now);
-        peer == self.local || until(&self.foreign) || until(&self.banned)
+        self.avoidance(&peer, now).is_some()
     }
-}
 
-impl KnownPeer {
-    fn failed(&mut self, now: Instant, is_fixed: bool, chance: u64) {
-        let just_lost = self.lost.is_some_and(|lost| now.duration_since(lost) < JUST_LOST);
-        let longest = if just_lost {
-            BACKOFF_MAX_LOST.saturating_mul(1 << self.short_sessions.min(8)).min(BACKOFF_MAX)
-        } else if is_fixed || self.backoff.failures < GONE_FAILURES {
-            BACKOFF_MAX
+    /// Why nothing is dialled that leads to this peer, in one phrase.
+    fn avoidance(&self, peer: &PeerId, now: Instant) -> Option<&'static str> {
+        let holds = |map: &HashMap<PeerId, Instant>| map.get(peer).is_some_and(|until| *until > now);
+        if *peer == self.local {
+            Some("this node itself")
+        } else if holds(&self.banned) {
+            Some("banned")
         } else {
-            BACKOFF_MAX_GONE
-        };
-        self.backoff.failed(now, longest, chance);
+            Some("of another network or program").filter(|_| holds(&self.foreign))
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use super::peer::{BACKOFF_MAX_LOST, BACKOFF_MIN};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
