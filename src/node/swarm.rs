@@ -15,7 +15,6 @@
 //! | `remembered` | peers of earlier runs |
 //! | `translate` | bytes and the engine's words |
 //! | `codec` | requests and responses on a stream |
-//! | `pulse` | pings |
 //! | `admission` | limits on connections from one address |
 //! | `address`, `failure` | what addresses say, what failed dials are called |
 
@@ -46,7 +45,6 @@ mod connect;
 mod dial;
 mod failure;
 mod listen;
-mod pulse;
 mod remembered;
 mod serving;
 mod sessions;

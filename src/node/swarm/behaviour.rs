@@ -16,8 +16,8 @@ use libp2p::request_response::ProtocolSupport;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    StreamProtocol, Swarm, Transport, allow_block_list, connection_limits, dns, gossipsub, identify, mdns, noise, quic,
-    request_response, tcp, yamux,
+    StreamProtocol, Swarm, Transport, allow_block_list, connection_limits, dns, gossipsub, identify, mdns, noise, ping,
+    quic, request_response, tcp, yamux,
 };
 use sha2::{Digest, Sha256};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -25,7 +25,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::SwarmConfig;
 use super::admission::Admission;
 use super::codec::SyncCodec;
-use super::pulse::Pulse;
 use crate::protocol::Network;
 use crate::protocol::message::{PROTOCOL_VERSION, gossip_bytes_max, topic};
 
@@ -43,8 +42,14 @@ const CONNECTIONS_PER_HOST_MAX: usize = 24;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are closed by us for a reason, never because they are quiet.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
-/// A connection on which nothing has come back for this long is dead.
-pub(super) const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
+/// A connection on which sent data stays unanswered for this long is dead.
+const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
+/// How often a peer is pinged, which also measures the round trip.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// A connection on which the peer has been silent for this long is dead: it has missed a ping. Systems that time out TCP
+/// connections themselves, and QUIC, notice a broken link sooner, because the engine asks each peer something every few
+/// seconds.
+pub(super) const SILENCE_TIMEOUT: Duration = PING_INTERVAL.saturating_add(DEAD_CONNECTION_TIMEOUT);
 /// A request without a response by then has failed. Longer than any timeout of the engine.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 /// Requests at once on one connection, both directions together. More are refused.
@@ -73,7 +78,7 @@ pub(super) struct Behaviour {
     pub(super) gossipsub: Gossipsub,
     pub(super) sync: request_response::Behaviour<SyncCodec>,
     identify: identify::Behaviour,
-    pub(super) pulse: Pulse,
+    ping: ping::Behaviour,
     mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
@@ -136,7 +141,9 @@ pub(super) fn build(
                 .with_push_listen_addr_updates(true)
                 .with_cache_size(0), // the dial book remembers addresses
         ),
-        pulse: Pulse::default(),
+        ping: ping::Behaviour::new(
+            ping::Config::new().with_interval(PING_INTERVAL).with_timeout(DEAD_CONNECTION_TIMEOUT),
+        ),
         mdns: mdns.into(),
     };
     let swarm_config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);

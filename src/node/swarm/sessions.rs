@@ -11,7 +11,7 @@ use libp2p::gossipsub::{MessageId, TopicHash};
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
-use super::behaviour::DEAD_CONNECTION_TIMEOUT;
+use super::behaviour::SILENCE_TIMEOUT;
 use super::serving::Asker;
 use crate::engine::event::PeerKey;
 use crate::node::event::PeerRow;
@@ -21,12 +21,6 @@ use crate::protocol::Request;
 const GREETING_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a foreign node stays connected, so that it learns that we are foreign to it, too, and does not dial again.
 const FOREIGN_TIMEOUT: Duration = Duration::from_millis(500);
-/// Silence after which a peer is asked whether it is there. Who was dialled waits longer, so that it is asked instead
-/// of asking at the same time.
-const ASK_SILENCE: Duration = Duration::from_millis(2_500);
-const ASK_SILENCE_DIALLED: Duration = Duration::from_millis(3_500);
-/// A round trip is measured anew after this time, should the other end have asked all the while.
-const MEASURE_INTERVAL: Duration = Duration::from_secs(30);
 /// Messages of a peer that is not ready are kept up to these limits; more are refused. The bytes are those of gossip.
 const EARLY_MAX: usize = 64;
 const EARLY_BYTES_MAX: usize = 4 << 20;
@@ -42,30 +36,16 @@ pub(super) struct Connection {
     pub(super) address: Multiaddr,
     /// When something came back on it last.
     pub(super) alive: Instant,
-    /// When it was asked last whether the peer is there.
-    asked: Instant,
-    /// Whether nothing has come back since.
-    is_awaited: bool,
 }
 
 impl Connection {
-    /// One that has just opened. It is asked at once.
+    /// One that has just opened.
     pub(super) fn new(id: ConnectionId, outbound: bool, address: Multiaddr, now: Instant) -> Self {
-        Self { id, outbound, address, alive: now, asked: now, is_awaited: true }
-    }
-
-    /// When it is to be asked, or has been silent for too long.
-    fn due(&self) -> Instant {
-        if self.is_awaited {
-            return self.alive + DEAD_CONNECTION_TIMEOUT;
-        }
-        let silence = if self.outbound { ASK_SILENCE } else { ASK_SILENCE_DIALLED };
-        (self.alive + silence).min(self.asked + MEASURE_INTERVAL)
+        Self { id, outbound, address, alive: now }
     }
 
     fn heard(&mut self, now: Instant) {
         self.alive = now;
-        self.is_awaited = false;
     }
 }
 
@@ -281,33 +261,13 @@ impl Sessions {
 
     /// Sessions whose time for greeting is over, and those with a connection that was silent for too long.
     pub(super) fn overdue(&self, now: Instant) -> Vec<PeerId> {
-        let is_dead =
-            |connection: &Connection| now.saturating_duration_since(connection.alive) > DEAD_CONNECTION_TIMEOUT;
+        let is_dead = |connection: &Connection| now.saturating_duration_since(connection.alive) > SILENCE_TIMEOUT;
         let overdue = self.by_key.values().filter(|peer| {
             self.get(peer).is_some_and(|session| {
                 session.phase != Phase::Closing && (session.is_overdue(now) || session.connections.iter().any(is_dead))
             })
         });
         overdue.copied().collect()
-    }
-
-    /// The connections on which it is time to ask whether the peer is there, which counts as done.
-    pub(super) fn ask_silent(&mut self, now: Instant) -> Vec<(PeerId, ConnectionId)> {
-        let connections = self
-            .by_peer
-            .iter_mut()
-            .flat_map(|(peer, session)| session.connections.iter_mut().map(move |connection| (*peer, connection)));
-        let due = connections.filter(|(_, connection)| !connection.is_awaited && connection.due() <= now);
-        let ask = |(peer, connection): (PeerId, &mut Connection)| {
-            (connection.asked, connection.is_awaited) = (now, true);
-            (peer, connection.id)
-        };
-        due.map(ask).collect()
-    }
-
-    /// When the first connection is to be asked, or to be given up.
-    pub(super) fn first_due(&self) -> Option<Instant> {
-        self.by_peer.values().flat_map(|session| &session.connections).map(Connection::due).min()
     }
 
     /// Our own process was stopped for a while: silence proves nothing about any connection.
@@ -376,46 +336,17 @@ mod tests {
     #[test]
     fn silence_and_slow_greetings_are_noticed() {
         let (now, peer) = (Instant::now(), PeerId::random());
-        let silence = DEAD_CONNECTION_TIMEOUT;
+        let silence = SILENCE_TIMEOUT;
         let mut sessions = Sessions::default();
         sessions.established(peer, connection(1, now), now);
         assert!(sessions.overdue(now).is_empty());
         assert_eq!(sessions.overdue(now + GREETING_TIMEOUT), [peer]);
         sessions.get_mut(&peer).expect("there").phase = Phase::Ready;
         assert!(sessions.overdue(now + silence).is_empty());
-        assert_eq!(sessions.first_due(), Some(now + silence));
         let late = now + silence + Duration::from_millis(1);
         assert_eq!(sessions.overdue(late), [peer]);
         sessions.forgive_silence(late);
         assert!(sessions.overdue(late + silence).is_empty());
-    }
-
-    #[test]
-    fn who_is_silent_is_asked_once_and_who_was_dialled_asks_later() {
-        let start = Instant::now();
-        let after = |millis| start + Duration::from_millis(millis);
-        for (outbound, silence_millis) in [(true, 2_500), (false, 3_500)] {
-            let (peer, mut sessions) = (PeerId::random(), Sessions::default());
-            sessions.established(peer, Connection { outbound, ..connection(1, start) }, start);
-            assert!(sessions.ask_silent(after(7_999)).is_empty(), "its first ping is on its way");
-            let heard = |sessions: &mut Sessions, millis| {
-                sessions.get_mut(&peer).expect("there").alive(id(1), after(millis), None);
-            };
-            heard(&mut sessions, 0);
-            assert_eq!(sessions.first_due(), Some(after(silence_millis)));
-            assert!(sessions.ask_silent(after(silence_millis - 1)).is_empty());
-            assert_eq!(sessions.ask_silent(after(silence_millis)), [(peer, id(1))]);
-            assert!(sessions.ask_silent(after(7_999)).is_empty(), "it is being asked");
-            assert_eq!(sessions.first_due(), Some(start + DEAD_CONNECTION_TIMEOUT));
-            // Who always comes first is asked all the same, for the round trip.
-            let asked = silence_millis + MEASURE_INTERVAL.as_millis() as u64;
-            (silence_millis..asked).step_by(1_000).for_each(|millis| {
-                heard(&mut sessions, millis);
-                assert!(sessions.ask_silent(after(millis)).is_empty(), "{millis}");
-            });
-            heard(&mut sessions, asked - 1);
-            assert_eq!(sessions.ask_silent(after(asked)), [(peer, id(1))]);
-        }
     }
 
     #[test]

@@ -90,8 +90,6 @@ pub(super) struct Task {
     last_tick: Instant,
     /// When something happened last that sets deadlines.
     unrest: Instant,
-    /// When the first connection will have been silent for long, as seen at the last tick.
-    silence_due: Instant,
     next_save: Instant,
     saving: Option<JoinHandle<()>>,
     /// The remembered peers have changed since they were written.
@@ -139,7 +137,6 @@ impl Task {
             listens: Vec::new(),
             last_tick: now,
             unrest: now,
-            silence_due: now,
             next_save: now,
             saving: None,
             unsaved: false,
@@ -174,7 +171,7 @@ impl Task {
                     let _ = listening.send(());
                 }
             }
-            let due = tokio::time::Instant::from_std(next_tick(self.last_tick, self.unrest, self.silence_due));
+            let due = tokio::time::Instant::from_std(next_tick(self.last_tick, self.unrest));
             if tick.deadline() != due {
                 tick.as_mut().reset(due);
             }
@@ -363,10 +360,6 @@ impl Task {
             tracing::debug!(%peer, "not ready in time, or silent: closed");
             self.hang_up(peer);
         }
-        for (peer, connection) in self.sessions.ask_silent(now) {
-            self.swarm.behaviour_mut().pulse.ask(peer, connection);
-        }
-        self.silence_due = self.sessions.first_due().unwrap_or(now + TICK_AT_REST);
         while let Some(((until, peer), ())) = self.bans.first_key_value().map(|(key, ())| (*key, ()))
             && until <= now
         {
@@ -466,11 +459,11 @@ impl Task {
 }
 
 /// When deadlines are looked at next.
-fn next_tick(last: Instant, unrest: Instant, silence_due: Instant) -> Instant {
+fn next_tick(last: Instant, unrest: Instant) -> Instant {
     if last.saturating_duration_since(unrest) < UNREST_TIME {
         return last + TICK;
     }
-    silence_due.clamp(last + TICK, last + TICK_AT_REST)
+    last + TICK_AT_REST
 }
 
 fn save(folder: &std::path::Path, peers: &[remembered::Remembered]) {
@@ -484,20 +477,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deadlines_are_looked_at_seldom_at_rest_and_silence_in_time() {
+    fn deadlines_are_looked_at_seldom_at_rest() {
         let start = Instant::now();
         let last = start + UNREST_TIME;
         let cases = [
-            ("something has just happened", last, 8_000, TICK),
-            ("since the last tick", last + TICK, 8_000, TICK),
-            ("a while ago", start + TICK, 8_000, TICK),
-            ("long ago", start, 8_000, TICK_AT_REST),
-            ("a connection is almost silent for too long", start, 700, Duration::from_millis(700)),
-            ("it has been for longer", start, 0, TICK),
+            ("something has just happened", last, TICK),
+            ("since the last tick", last + TICK, TICK),
+            ("a while ago", start + TICK, TICK),
+            ("long ago", start, TICK_AT_REST),
         ];
-        for (what, unrest, silence_millis, wait) in cases {
-            let silence_due = last + Duration::from_millis(silence_millis);
-            assert_eq!(next_tick(last, unrest, silence_due), last + wait, "{what}");
+        for (what, unrest, wait) in cases {
+            assert_eq!(next_tick(last, unrest), last + wait, "{what}");
         }
     }
 }

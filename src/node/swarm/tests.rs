@@ -13,7 +13,7 @@ use crate::protocol::encode::encode;
 use crate::protocol::{Action, Address, Amount, Block, Millis, Parameters, Request, SecretKey, Transaction};
 
 /// Nothing here takes nearly as long; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 fn network(name: &str) -> Arc<Network> {
     Arc::new(Network::new(Parameters { name: name.to_owned(), ..Parameters::dev() }).expect("a valid name"))

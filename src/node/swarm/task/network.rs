@@ -17,7 +17,6 @@ use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
 use crate::node::swarm::admission::KNOWN_AFTER;
 use crate::node::swarm::behaviour::BehaviourEvent;
 use crate::node::swarm::codec::WireRequest;
-use crate::node::swarm::pulse::Beat;
 use crate::node::swarm::serving::Asker;
 use crate::node::swarm::sessions::{Closed, Connection, EarlyMessage, PeerSession, Phase};
 use crate::node::swarm::translate::{decode_gossip, request_failure};
@@ -74,9 +73,7 @@ impl Task {
         metrics.record(event);
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => metrics.record(event),
-            SwarmEvent::Behaviour(BehaviourEvent::Pulse(Beat { peer, connection, round_trip: Some(time) })) => {
-                metrics.record(&ping::Event { peer: *peer, connection: *connection, result: Ok(*time) });
-            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => metrics.record(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.record_identify(metrics, event),
             _ => {}
         }
@@ -108,10 +105,10 @@ impl Task {
             BehaviourEvent::Gossipsub(_) => {}
             BehaviourEvent::Sync(event) => self.sync_event(event),
             BehaviourEvent::Identify(event) => self.identify_event(event),
-            BehaviourEvent::Pulse(Beat { peer, connection, round_trip }) => {
-                let Some(session) = self.sessions.get_mut(&peer) else { return };
-                session.alive(connection, Instant::now(), round_trip);
-                if round_trip.is_some() && session.phase == Phase::Ready {
+            BehaviourEvent::Ping(ping::Event { peer, connection, result }) => {
+                let (Ok(round_trip), Some(session)) = (result, self.sessions.get_mut(&peer)) else { return };
+                session.alive(connection, Instant::now(), Some(round_trip));
+                if session.phase == Phase::Ready {
                     let row = session.row(peer);
                     self.board.write_peers(|rows| drop(rows.insert(row.peer, row)));
                 }
