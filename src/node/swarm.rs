@@ -7,16 +7,16 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `behaviour` | transports, behaviours and all their limits |
-//! | `listen` | which addresses to listen on |
-//! | `task` | the loop: what the network says, what the node wants |
-//! | `connect` | people who wait for a connection |
+//! | `listen` | the addresses to listen on |
+//! | `task` | the loop: events of the network, commands of the node |
+//! | `connect` | users who wait for a connection |
 //! | `sessions` | the connected peers |
-//! | `dial` | whom to dial and when |
+//! | `dial` | the choice of peers to dial, and of the moment |
 //! | `remembered` | peers of earlier runs |
-//! | `translate` | bytes and the engine's words |
+//! | `translate` | bytes and the engine's types |
 //! | `codec` | requests and responses on a stream |
 //! | `admission` | limits on connections from one address |
-//! | `address`, `failure` | what addresses say, what failed dials are called |
+//! | `address`, `failure` | judging addresses, describing failed dials |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,21 +58,21 @@ mod tests;
 
 /// Commands that may wait for the swarm.
 const COMMANDS_MAX: usize = 1024;
-/// How long a start waits for the system to name the addresses that we listen on.
-const LISTEN_TIME: Duration = Duration::from_secs(2);
+/// How long startup waits for the system to name the addresses that we listen on.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a shutdown waits for the goodbyes.
-const SHUT_DOWN_TIME: Duration = Duration::from_secs(3);
+const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What the swarm needs to know.
+/// The configuration of a swarm.
 #[derive(Debug, Clone)]
 pub struct SwarmConfig {
-    /// Who we are to peers.
+    /// Our identity towards peers.
     pub keypair: libp2p::identity::Keypair,
-    /// The network that we speak.
+    /// Our network.
     pub network: Arc<Network>,
     /// Where to listen. Empty: TCP on all interfaces, IPv4 and IPv6, port 7787 or any free one if it is taken.
     pub listen: Vec<Multiaddr>,
-    /// Listen nowhere instead: for a short visit, after which nobody is to call back.
+    /// Listen nowhere instead: for a short visit, after which no peer is to dial back.
     pub is_visit: bool,
     /// Peers to stay connected to.
     pub peers: Vec<Multiaddr>,
@@ -82,7 +82,7 @@ pub struct SwarmConfig {
     pub folder: PathBuf,
 }
 
-/// What the swarm is told to do.
+/// A command to the swarm.
 #[derive(Debug)]
 pub enum SwarmCommand {
     /// By the engine.
@@ -105,7 +105,7 @@ pub enum SwarmCommand {
     ShutDown,
 }
 
-/// What goes back to a peer: a response, or blocks that the store holds in encoded form.
+/// A reply to a peer: a response, or blocks that the store holds in encoded form.
 #[derive(Debug)]
 pub enum Reply {
     /// Any response.
@@ -123,7 +123,7 @@ pub struct SwarmHandle {
     ended: Receiver<()>,
 }
 
-/// What the task shows to readers. It only ever replaces whole values.
+/// The state that the task shows to readers.
 #[derive(Debug, Default)]
 struct Board {
     peers: RwLock<BTreeMap<PeerKey, PeerRow>>,
@@ -167,20 +167,20 @@ pub fn start(
     let board = Arc::new(Board::default());
     let local = *swarm.local_peer_id();
     let metrics = metrics.map(Metrics::new);
-    let task = task::Task::new(config, swarm, engine, metrics, Box::new(tell_user), board.clone());
+    let task = task::SwarmTask::new(config, swarm, engine, metrics, Box::new(tell_user), board.clone());
     runtime.spawn(async move {
         task.run(command_receiver, listens_sender).await;
         drop(ended_sender);
     });
     if !is_visit {
         // Silence until then means a machine without any address yet; it listens all the same.
-        let _ = listens.recv_timeout(LISTEN_TIME);
+        let _ = listens.recv_timeout(LISTEN_TIMEOUT);
     }
     Ok(SwarmHandle { local, commands, board, ended })
 }
 
 impl SwarmHandle {
-    /// Of no swarm: it does nothing, and shows what it is told to show.
+    /// A handle without a swarm: it ignores commands, and shows what it is given.
     pub(super) fn absent(local: PeerId, listen: Multiaddr) -> Self {
         let board = Arc::new(Board::default());
         board.set_listen(vec![listen]);
@@ -201,12 +201,12 @@ impl SwarmHandle {
         row
     }
 
-    /// Hands over a command; blocks while the queue is full (the swarm never waits for anybody, so not for long). Not
+    /// Hands over a command; blocks while the queue is full (not for long, because the swarm never waits). Not
     /// for async code.
     pub fn command(&self, command: SwarmCommand) {
         // A swarm that has ended does nothing more; what waits for an answer sees its sender dropped.
         if let Err(SendError(SwarmCommand::Connect { done, .. })) = self.commands.blocking_send(command) {
-            // Whoever asked may have left.
+            // The caller may have stopped waiting.
             let _ = done.send(Err(ConnectError("this node has no network to dial through (any more)".to_owned())));
         }
     }
@@ -230,6 +230,6 @@ impl SwarmHandle {
     /// Says goodbye to all peers and waits until that is done, at most a few seconds.
     pub fn shut_down(&self) {
         self.command(SwarmCommand::ShutDown);
-        let _ = self.ended.recv_timeout(SHUT_DOWN_TIME);
+        let _ = self.ended.recv_timeout(SHUT_DOWN_TIMEOUT);
     }
 }

@@ -124,6 +124,9 @@ impl DialBook {
         let Some(known) = self.known_entry(peer, now) else { return };
         known.heard = now;
         let is_new = !known.addresses.contains(&address);
+        if is_new {
+            tracing::debug!(%peer, %address, "candidate");
+        }
         if is_new || known.backoff.failures >= GONE_FAILURES {
             known.backoff = Backoff::new(now);
         }

@@ -60,7 +60,8 @@ pub(super) fn io_cause(error: &io::Error) -> Option<io::Error> {
     })
 }
 
-fn innermost(error: &(dyn Error + 'static)) -> String {
+/// The text of the error behind all others, on one line.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     visit(error, &mut |error| text = error.to_string());
     text.lines().next().unwrap_or_default().to_owned()

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use libp2p::gossipsub::{MessageId, TopicHash};
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
+use tracing::Span;
 
 use super::behaviour::SILENCE_TIMEOUT;
 use super::serving::Asker;
@@ -71,6 +72,8 @@ pub(super) enum EarlyMessage {
 #[derive(Debug)]
 pub(super) struct PeerSession {
     pub(super) key: PeerKey,
+    /// For events about the peer.
+    pub(super) span: Span,
     pub(super) phase: Phase,
     /// Oldest first; never empty. Bounded by the limit on connections per peer.
     pub(super) connections: Vec<Connection>,
@@ -86,9 +89,10 @@ pub(super) struct PeerSession {
 }
 
 impl PeerSession {
-    fn new(key: PeerKey, first: Connection, now: Instant) -> Self {
+    fn new(peer: PeerId, key: PeerKey, first: Connection, now: Instant) -> Self {
         Self {
             key,
+            span: tracing::debug_span!(parent: None, "session", session = key.0, %peer),
             phase: Phase::Greeting(now + GREETING_TIMEOUT),
             connections: vec![first],
             agent: None,
@@ -167,11 +171,14 @@ impl PeerSession {
         }
     }
 
-    /// Whether the session is due to be hung up on, apart from dead connections.
-    fn is_overdue(&self, now: Instant) -> bool {
+    /// Why the session is to be hung up on now, if it is.
+    fn overdue(&self, now: Instant) -> Option<&'static str> {
+        let is_dead = |connection: &Connection| now.saturating_duration_since(connection.alive) > SILENCE_TIMEOUT;
         match self.phase {
-            Phase::Greeting(until) | Phase::Foreign(until) => now >= until,
-            Phase::Ready | Phase::Closing => false,
+            Phase::Closing => None,
+            Phase::Greeting(until) if now >= until => Some("not ready in time"),
+            Phase::Foreign(until) if now >= until => Some("of another network or program"),
+            _ => Some("silent").filter(|_| self.connections.iter().any(is_dead)),
         }
     }
 }
@@ -205,7 +212,7 @@ impl Sessions {
         }
         self.last_key += 1;
         let key = PeerKey(self.last_key);
-        self.by_peer.insert(peer, PeerSession::new(key, connection, now));
+        self.by_peer.insert(peer, PeerSession::new(peer, key, connection, now));
         self.by_key.insert(key, peer);
     }
 
@@ -259,15 +266,10 @@ impl Sessions {
             .copied()
     }
 
-    /// Sessions whose time for greeting is over, and those with a connection that was silent for too long.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<PeerId> {
-        let is_dead = |connection: &Connection| now.saturating_duration_since(connection.alive) > SILENCE_TIMEOUT;
-        let overdue = self.by_key.values().filter(|peer| {
-            self.get(peer).is_some_and(|session| {
-                session.phase != Phase::Closing && (session.is_overdue(now) || session.connections.iter().any(is_dead))
-            })
-        });
-        overdue.copied().collect()
+    /// Sessions that were not ready in time, or that have been silent for too long, with the reason.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<(PeerId, &'static str)> {
+        let sessions = self.by_key.values().filter_map(|peer| Some((*peer, self.get(peer)?)));
+        sessions.filter_map(|(peer, session)| Some((peer, session.overdue(now)?))).collect()
     }
 
     /// Our own process was stopped for a while: silence proves nothing about any connection.
@@ -340,11 +342,11 @@ mod tests {
         let mut sessions = Sessions::default();
         sessions.established(peer, connection(1, now), now);
         assert!(sessions.overdue(now).is_empty());
-        assert_eq!(sessions.overdue(now + GREETING_TIMEOUT), [peer]);
+        assert_eq!(sessions.overdue(now + GREETING_TIMEOUT), [(peer, "not ready in time")]);
         sessions.get_mut(&peer).expect("there").phase = Phase::Ready;
         assert!(sessions.overdue(now + silence).is_empty());
         let late = now + silence + Duration::from_millis(1);
-        assert_eq!(sessions.overdue(late), [peer]);
+        assert_eq!(sessions.overdue(late), [(peer, "silent")]);
         sessions.forgive_silence(late);
         assert!(sessions.overdue(late + silence).is_empty());
     }

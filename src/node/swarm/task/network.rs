@@ -1,4 +1,4 @@
-//! What the network says: connections that come and go, and messages on them.
+//! Events of the network: connections that come and go, and messages on them.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use libp2p::request_response::{self, Message};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
 
-use super::{Heard, Task};
+use super::{HeldMessage, SwarmTask};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::event::UserEvent;
@@ -23,13 +23,13 @@ use crate::node::swarm::translate::{decode_gossip, request_failure};
 use crate::node::swarm::{Reply, failure};
 use crate::protocol::Request;
 
-impl Task {
+impl SwarmTask {
     pub(super) fn network_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         if let Some(metrics) = &self.metrics {
             self.record(metrics, &event);
         }
         if !matches!(event, SwarmEvent::Behaviour(_)) {
-            self.unrest = Instant::now();
+            self.last_activity = Instant::now();
         }
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
@@ -37,15 +37,21 @@ impl Task {
                 self.established(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                let span = self.span(&peer_id);
+                match &cause {
+                    Some(cause) => tracing::debug!(parent: span, why = failure::innermost(cause), "connection closed"),
+                    None => tracing::debug!(parent: span, why = "goodbye", "connection closed"),
+                }
                 self.closed(peer_id, connection_id, cause.is_some());
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
-                tracing::debug!(peer = ?peer_id, %error, "not reached");
+                let peer = peer_id.map(tracing::field::display);
+                tracing::debug!(peer, why = failure::innermost(&error), "not reached");
                 self.waiters.fail(connection_id, |address| failure::describe(address, &error));
                 self.dial_failed(connection_id, peer_id, &error, Instant::now());
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
-                tracing::debug!(address = %send_back_addr, %error, "refused, or not greeted properly");
+                tracing::debug!(address = %send_back_addr, why = failure::innermost(&error), "connection refused");
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
                 self.listens.push((listener_id, address));
@@ -63,7 +69,7 @@ impl Task {
                     (self.tell_user)(UserEvent::Warning(format!("no longer listening for peers: {error}")));
                 }
             }
-            SwarmEvent::ListenerError { error, .. } => tracing::debug!(%error, "a connection could not be taken"),
+            SwarmEvent::ListenerError { error, .. } => tracing::debug!(why = %error, "connection not accepted"),
             _ => {}
         }
     }
@@ -129,9 +135,9 @@ impl Task {
     fn established(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let now = Instant::now();
         let (address, _) = split(endpoint.get_remote_address().clone());
-        tracing::debug!(%peer, %address, outbound = endpoint.is_dialer(), "connection opened");
-        let opened = Connection::new(connection, endpoint.is_dialer(), address, now);
+        let opened = Connection::new(connection, endpoint.is_dialer(), address.clone(), now);
         self.sessions.established(peer, opened, now);
+        tracing::debug!(parent: self.span(&peer), %address, outbound = endpoint.is_dialer(), "connection opened");
         self.book.connected(peer, connection, now);
         if self.waiters.connected(connection, peer) {
             self.probation().proved(peer);
@@ -150,19 +156,22 @@ impl Task {
     fn closed(&mut self, peer: PeerId, connection: ConnectionId, broke: bool) {
         match self.sessions.closed(peer, connection, broke) {
             Closed::Remaining => {}
-            Closed::Stale => self.hang_up(peer),
+            Closed::Stale => {
+                tracing::debug!(parent: self.span(&peer), why = "its first connection broke", "hung up");
+                self.hang_up(peer);
+            }
             Closed::Session(session) => self.session_ended(peer, *session),
         }
     }
 
     fn session_ended(&mut self, peer: PeerId, session: PeerSession) {
-        let key = session.key;
-        tracing::debug!(%peer, "connection closed");
-        for early in session.early {
+        let PeerSession { key, span, early, .. } = session;
+        for early in early {
             self.refuse(peer, early);
         }
         self.waiters.disconnected(peer);
         let lasted = self.book.disconnected(peer, Instant::now());
+        tracing::debug!(parent: &span, ready_millis = lasted.as_millis(), "session ended");
         if lasted >= KNOWN_AFTER && !self.bans.keys().any(|(_, banned)| *banned == peer) {
             self.probation().proved(peer);
         }
@@ -205,7 +214,7 @@ impl Task {
         let now = Instant::now();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.become_foreign(now);
-        tracing::debug!(%peer, "not of our network");
+        tracing::debug!(parent: &session.span, "of another network or program");
         self.book.foreign(peer, now);
         self.waiters.foreign(peer);
     }
@@ -224,7 +233,7 @@ impl Task {
             self.probation().proved(peer);
         }
         self.unsaved = true;
-        tracing::debug!(%peer, address = %row.address, agent = row.agent, "ready");
+        tracing::debug!(parent: self.span(&peer), address = %row.address, agent = row.agent, "ready");
         self.board.write_peers(|rows| drop(rows.insert(key, row.clone())));
         self.engine.offer_session(Event::PeerConnected { peer: key });
         self.waiters.ready(&row);
@@ -253,7 +262,7 @@ impl Task {
 
     fn refuse(&mut self, peer: PeerId, early: EarlyMessage) {
         match early {
-            EarlyMessage::Gossip { message, .. } => self.judge(&message, &peer, MessageAcceptance::Ignore),
+            EarlyMessage::Gossip { message, .. } => self.ignore(&message, &peer, "the session is not ready"),
             EarlyMessage::Request { asker, .. } => drop(asker),
         }
     }
@@ -262,25 +271,36 @@ impl Task {
         let gossip = match decode_gossip(&self.names, &self.config.network, topic, data) {
             Ok(gossip) => gossip,
             Err(error) => {
-                tracing::debug!(%peer, %error, "malformed gossip");
+                tracing::debug!(parent: self.span(&peer), why = %error, "gossip rejected");
                 self.judge(&message, &peer, MessageAcceptance::Reject);
                 return self.misbehaved(key);
             }
         };
         if let Gossip::Compact(compact) = &gossip {
             let (block, transactions) = (compact.header().id(), compact.count());
-            tracing::debug!(%peer, %block, transactions, bytes = data.len(), "a block is announced by its short ids");
+            let height = compact.header().height.0;
+            tracing::debug!(parent: self.span(&peer), %block, height, transactions, bytes = data.len(), "block announced");
         }
         let is_block = matches!(gossip, Gossip::Block(_) | Gossip::Compact(_));
-        let (ticket, evicted) = self.gossip.add(Heard { message, source: peer, is_block });
-        let refused = self.engine.offer(Event::Gossip { peer: key, ticket, gossip }).err();
-        let refused = refused.and_then(|_| self.gossip.take(ticket));
-        for Heard { message, source, .. } in evicted.into_iter().chain(refused) {
-            self.judge(&message, &source, MessageAcceptance::Ignore);
+        let (ticket, evicted) = self.gossip.add(HeldMessage { message, source: peer, is_block });
+        tracing::trace!(parent: self.span(&peer), %topic, bytes = data.len(), "gossip");
+        if let Some(HeldMessage { message, source, .. }) = evicted {
+            self.ignore(&message, &source, "too many messages wait for the engine");
+        }
+        if self.engine.offer(Event::Gossip { peer: key, ticket, gossip }).is_err()
+            && let Some(HeldMessage { message, source, .. }) = self.gossip.take(ticket)
+        {
+            self.ignore(&message, &source, "the engine is busy");
         }
     }
 
-    /// An engine that is too busy to hear of it hears of the next one.
+    /// Has gossipsub drop a message, without blame.
+    fn ignore(&mut self, message: &MessageId, source: &PeerId, why: &'static str) {
+        tracing::debug!(parent: self.span(source), why, "gossip ignored");
+        self.judge(message, source, MessageAcceptance::Ignore);
+    }
+
+    /// If the engine is too busy to take it, it will hear of the next fault.
     fn misbehaved(&self, peer: PeerKey) {
         let _ = self.engine.offer(Event::Misbehaved { peer, fault: Fault::Malformed });
     }
@@ -296,7 +316,7 @@ impl Task {
                         self.request_arrived(request, Asker { peer, request: request_id, channel });
                     }
                     Message::Request { request: WireRequest::Malformed, .. } => {
-                        tracing::debug!(%peer, "malformed request");
+                        tracing::debug!(parent: self.span(&peer), why = "malformed", "request refused");
                         if let Some(key) = self.sessions.ready_key(&peer) {
                             self.misbehaved(key);
                         }
@@ -312,7 +332,7 @@ impl Task {
                 }
             }
             request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
-                tracing::debug!(%peer, %error, "no response");
+                tracing::debug!(parent: self.span(&peer), why = %error, "no response");
                 if let Some((key_of_peer, key)) = self.asked.remove(&request_id) {
                     let result = Err(request_failure(&error));
                     self.engine.deliver(Event::Response { peer: key_of_peer, key, result });
@@ -329,14 +349,23 @@ impl Task {
         }
         // Dropped, and so refused, if it is not kept.
         if let Some(session) = self.sessions.get_mut(&asker.peer) {
-            let _ = session.keep(EarlyMessage::Request { request, asker: Box::new(asker) });
+            let kept = session.keep(EarlyMessage::Request { request, asker: Box::new(asker) });
+            if kept.is_err() {
+                tracing::debug!(parent: &session.span, why = "the session is not ready", "request refused");
+            }
         }
     }
 
     fn offer_request(&mut self, key: PeerKey, request: Request, asker: Asker) {
+        let peer = asker.peer;
+        tracing::trace!(parent: self.span(&peer), "request");
         // Dropping a channel refuses its request.
-        let (ticket, _evicted) = self.requests.add(asker);
+        let (ticket, evicted) = self.requests.add(asker);
+        if let Some(Asker { peer, .. }) = evicted {
+            tracing::debug!(parent: self.span(&peer), why = "too many requests wait for the engine", "request refused");
+        }
         if self.engine.offer(Event::Request { peer: key, ticket, request }).is_err() {
+            tracing::debug!(parent: self.span(&peer), why = "the engine is busy", "request refused");
             self.requests.take(ticket);
         }
     }
