@@ -6,25 +6,33 @@ use std::io;
 use libp2p::swarm::DialError;
 use libp2p::{Multiaddr, TransportError};
 
+/// An address that none of our transports can dial.
+const NOT_DIALABLE: &str = "not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1";
+
 /// Describes why an address was not reached.
 pub(super) fn describe(address: &Multiaddr, error: &DialError) -> String {
+    format!("{address}: {}", reason(error))
+}
+
+/// Describes why a dial failed, without its address.
+pub(super) fn reason(error: &DialError) -> String {
     match error {
-        DialError::LocalPeerId { .. } => format!("{address}: that is this node itself"),
-        DialError::WrongPeerId { obtained, .. } => format!("{address}: another node answers there: {obtained}"),
+        DialError::LocalPeerId { .. } => "that is this node itself".to_owned(),
+        DialError::WrongPeerId { obtained, .. } => format!("another node answers there: {obtained}"),
         DialError::Transport(attempts) => match attempts.first() {
-            Some((_, TransportError::Other(error))) => format!("{address}: {}", describe_io(error)),
-            Some((_, TransportError::MultiaddrNotSupported(_))) => not_dialable(address),
-            None => format!("{address}: unreachable"),
+            Some((_, TransportError::Other(error))) => describe_io(error),
+            Some((_, TransportError::MultiaddrNotSupported(_))) => NOT_DIALABLE.to_owned(),
+            None => "unreachable".to_owned(),
         },
-        DialError::Denied { cause } => format!("{address}: not dialled: {}", innermost(cause)),
-        DialError::NoAddresses => not_dialable(address),
-        DialError::Aborted | DialError::DialPeerConditionFalse(_) => format!("{address}: the attempt was given up"),
+        DialError::Denied { cause } => format!("not dialled: {}", innermost(cause)),
+        DialError::NoAddresses => NOT_DIALABLE.to_owned(),
+        DialError::Aborted | DialError::DialPeerConditionFalse(_) => "the attempt was given up".to_owned(),
     }
 }
 
 /// Describes an address that none of our transports can dial.
 pub(super) fn not_dialable(address: &Multiaddr) -> String {
-    format!("{address}: not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1")
+    format!("{address}: {NOT_DIALABLE}")
 }
 
 fn describe_io(error: &io::Error) -> String {

@@ -46,7 +46,7 @@ impl SwarmTask {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 let peer = peer_id.map(tracing::field::display);
-                tracing::debug!(peer, why = failure::innermost(&error), "not reached");
+                tracing::debug!(peer, why = failure::reason(&error), "not reached");
                 self.waiters.fail(connection_id, |address| failure::describe(address, &error));
                 self.dial_failed(connection_id, peer_id, &error, Instant::now());
             }
@@ -332,7 +332,7 @@ impl SwarmTask {
                 }
             }
             request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
-                tracing::debug!(parent: self.span(&peer), why = %error, "no response");
+                tracing::debug!(%peer, why = %error, "no response");
                 if let Some((key_of_peer, key)) = self.asked.remove(&request_id) {
                     let result = Err(request_failure(&error));
                     self.engine.deliver(Event::Response { peer: key_of_peer, key, result });
