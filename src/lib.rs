@@ -1,6 +1,6 @@
 //! quipu is a peer-to-peer ledger node: several on a network find each other and agree on one tamper-evident chain of
-//! signed transactions. This page is the map of its code; `docs/architecture.md` has a picture, the way of a block and of
-//! a transaction hop by hop, and a table of where things are.
+//! signed transactions. This page is the map of its code; `docs/architecture.md` has a picture, the way of a block and
+//! of a transaction hop by hop, and a table of where things are.
 //!
 //! # The parts, and who may import whom
 //!
@@ -14,15 +14,15 @@
 //!
 //! - [`protocol`] (a crate of its own, `protocol/`) is the agreement between peers: types, their bytes, the rules of
 //!   blocks and transactions, wire messages. Pure functions. Its README is the specification.
-//! - [`engine`] is the node's brain. One function, [`Engine::handle`](engine::Engine::handle), takes an event (a message
-//!   came, a check is done, time has passed) and returns effects (ask a peer, write a batch, answer the user). It alone
-//!   decides which chain is best, which transactions wait to be mined, what to fetch from which peer, and which peer to
-//!   cut off.
+//! - [`engine`] is the node's brain. One function, [`Engine::handle`](engine::Engine::handle), takes an event (a
+//!   message came, a check is done, time has passed) and returns effects (ask a peer, write a batch, answer the user).
+//!   It alone decides which chain is best, which transactions wait to be mined, what to fetch from which peer, and
+//!   which peer to cut off.
 //! - [`sim`] surrounds many engines with virtual links, disks and clocks, from one seed.
 //! - [`node`] surrounds one engine with the real world. Its parts are thin: they carry out effects and report events.
 //! - [`simulate`] is `quipu simulate`: scenario files, a summary, a report with charts.
-//! - [`cli`] holds the programs of the command line: arguments, `quipu`, `quipu wallet`, `quipu verify`. It starts nodes
-//!   and simulations; `main` calls it.
+//! - [`cli`] holds the programs of the command line: arguments, `quipu`, `quipu wallet`, `quipu verify`. It starts
+//!   nodes and simulations; `main` calls it.
 //! - [`rehearsal`] puts the prompt, the store and the wallets of `node` in front of engines in a world of `sim`. Only
 //!   tests import it.
 //! - [`text`] and [`random`] are leaves that any of these may use.
@@ -51,10 +51,10 @@
 //!
 //! # What always holds
 //!
-//! - **Acknowledged changes are durable.** Answers to the node's user, and messages that show peers a transaction of that
-//!   user, wait for the disk in one place, `src/engine/release.rs`. Nothing else waits: a shown block may be gone after a
-//!   power cut, and comes back from peers. `src/sim/storage.rs` crashes virtual disks, `src/node/store/faults.rs`
-//!   cuts the power of real files.
+//! - **Acknowledged changes are durable.** Answers to the node's user, and messages that show peers a transaction of
+//!   that user, wait for the disk in one place, `src/engine/release.rs`. Nothing else waits: a shown block may be gone
+//!   after a power cut, and comes back from peers. `src/sim/storage.rs` crashes virtual disks,
+//!   `src/node/store/faults.rs` cuts the power of real files.
 //! - **A tip is only replaced by one with more work**, and a reorganisation is seen, and written, as one step.
 //! - **Checked values have types that only the checks make**
 //!   ([`CheckedBlock`](protocol::CheckedBlock), [`CheckedTransaction`](protocol::CheckedTransaction)).

@@ -1,5 +1,5 @@
-//! Documents that rot are worse than none: links lead somewhere, files and names that are spoken of exist, and the README
-//! stays a page. What `Cargo.toml` promises of Rust's version holds for dependencies too.
+//! Documents that rot are worse than none: links lead somewhere, files and names that are spoken of exist, and the
+//! README stays a page. What `Cargo.toml` promises of Rust's version holds for dependencies too.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The one rule of dependencies: `protocol <- engine <- {sim, node}`, and only `node` touches the world. (`simulate` is the
-//! one part above `sim`, `rehearsal` the one above `sim` and `node`.)
+//! The one rule of dependencies: `protocol <- engine <- {sim, node}`, and only `node` touches the world. (`simulate` is
+//! the one part above `sim`, `rehearsal` the one above `sim` and `node`.)
 //!
 //! A build without the feature `node` proves the half of it that is about libraries. This proves the rest: nothing
 //! below `node` names a clock, a thread, a file, a socket or a source of randomness, and no module looks up or aside.

@@ -31,7 +31,8 @@ pub const JSON_DEPTH_MAX: usize = 64;
 /// The version in every envelope.
 const VERSION: u8 = 1;
 
-/// A short word to find records by: 1 to [`TAG_BYTES_MAX`] bytes of UTF-8 without blanks, control characters and commas.
+/// A short word to find records by: 1 to [`TAG_BYTES_MAX`] bytes of UTF-8 without blanks, control characters and
+/// commas.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Tag(String);

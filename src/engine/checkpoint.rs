@@ -61,7 +61,8 @@ impl Engine {
         Ok(Answer::Checkpoint(checkpoint))
     }
 
-    /// Records that a peer's headers leave out the checkpoint: the claimed tip counts no more, and its blocks are forgotten.
+    /// Records that a peer's headers leave out the checkpoint: the claimed tip counts no more, and its blocks are
+    /// forgotten.
     pub(super) fn bar(&mut self, peer: PeerKey, tip: BlockId, now: Now) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.candidate = Candidate::default();

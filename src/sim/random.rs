@@ -74,7 +74,8 @@ impl Spread {
     /// Draws one value.
     ///
     /// # Panics
-    /// If a table is empty, or a range ends before it begins; [`Setup::check`](super::setup::Setup::check) refuses both.
+    /// If a table is empty, or a range ends before it begins; [`Setup::check`](super::setup::Setup::check) refuses
+    /// both.
     pub fn draw(&self, random: &mut Random) -> u64 {
         match self {
             Self::Constant(value) => *value,

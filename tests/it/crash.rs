@@ -1,7 +1,7 @@
 //! Kills at any moment: while the node mines and sends, synchronises, or reorganises, and while a wallet is written.
 //!
-//! After each kill the node restarts by itself, everything that it answered is there, the chain is whole from genesis to
-//! tip, the index answers, and the wallet opens. (The store checks at each startup that the accounts add up.)
+//! After each kill the node restarts by itself, everything that it answered is there, the chain is whole from genesis
+//! to tip, the index answers, and the wallet opens. (The store checks at each startup that the accounts add up.)
 //!
 //! Results of `scripts/soak`, optimised, on two cores that other builds kept busy:
 //!

@@ -13,9 +13,9 @@
 //!
 //! - Above the runner nothing knows how a step is carried out: [`language`] turns a text into data, [`outcome`] formats
 //!   a failure.
-//! - The [`runner`] is one `match` on [`ScriptStep`](script::ScriptStep), whose documentation is the contract: a step is over when
-//!   its condition is true. Answers of commands are JSON as `src/node/prompt/json.rs` documents it; [`ask`] maps
-//!   questions to commands.
+//! - The [`runner`] is one `match` on [`ScriptStep`](script::ScriptStep), whose documentation is the contract: a step
+//!   is over when its condition is true. Answers of commands are JSON as `src/node/prompt/json.rs` documents it;
+//!   [`ask`] maps questions to commands.
 //! - A [`Stage`](runner::Stage) is the nodes and the links between them. It refuses a step that it cannot carry out,
 //!   with a [`Trouble`](outcome::Trouble), and never skips one.
 

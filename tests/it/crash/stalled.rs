@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use super::assert_whole;
 use crate::harness::{Node, NodeOptions, agree, ids, number, text, transactions_of};
 
-/// Blocks of the companion that are shown while the disk stands still: more than enough time for a transaction to get out.
+/// Blocks of the companion that are shown while the disk stands still: more than enough time for a transaction to get
+/// out.
 const BLOCKS: u64 = 10;
 
 const HOLD_UP: &str = r#"

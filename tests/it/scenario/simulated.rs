@@ -1,8 +1,8 @@
 //! The simulator as a stage: a [`Rehearsal`] with the same prompts, and links in its world that behave like those on
 //! loopback.
 //!
-//! Links follow the script: nodes that can see each other are connected, separated ones know it, and only a [`LinkFault`]
-//! leaves that to the nodes.
+//! Links follow the script: nodes that can see each other are connected, separated ones know it, and only a
+//! [`LinkFault`] leaves that to the nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
