@@ -64,6 +64,8 @@ fn main() -> ExitCode {
         bad_input::truncated_files_end_the_start_and_stay_as_they_are,
         bad_input::wrong_arguments_end_the_start,
         http::the_api_says_what_the_prompt_says,
+        http::both_faces_give_the_same_answers,
+        http::both_faces_tell_the_same_events,
         http::a_transaction_signed_elsewhere_is_accepted,
         http::a_wallet_signs_a_prepared_transaction,
         http::wrong_arguments_are_explained,
