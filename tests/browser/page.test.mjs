@@ -82,7 +82,7 @@ test('a reorganisation is drawn as what it is', OPTIONS, async () => {
   assert.equal(await page.locator('.block.beside').count(), 2);
   await picture(page, 'reorganisation');
   await beside.locator('a').press('Enter');
-  await says(page, '.badge', 'beside the best chain');
+  await says(page, '.badge', 'on a side branch');
   assert.deepEqual(faults, []);
 });
 
@@ -155,12 +155,12 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
   await page.goto(`${node.url}/#/verify`);
   await page.locator('#main input[type=file]').setInputFiles(receipt);
   await says(page, '.good-news', 'The receipt holds');
-  await page.getByLabel('Published id').fill('0'.repeat(64));
+  await page.getByLabel('Witness (optional)').fill('0'.repeat(64));
   await page.locator('#main input[type=file]').first().setInputFiles(receipt);
-  await says(page, '.problem', 'The published block is not in it');
-  await page.getByLabel('Published id').fill((await node.run('status')).tip);
+  await says(page, '.problem', 'The published block is not in the receipt');
+  await page.getByLabel('Witness (optional)').fill((await node.run('status')).tip);
   await page.locator('#main input[type=file]').first().setInputFiles(receipt);
-  await says(page, '.good-news', 'The published block is in it');
+  await says(page, '.good-news', 'The published block is in the receipt');
   await says(page, '.badge', 'on the best chain');
   await page.locator('#main .drop input').last().setInputFiles(recorded);
   await says(page, '.good-news', 'is what was recorded');
@@ -226,7 +226,7 @@ test('coins are sent, and too many are refused in the node’s words', OPTIONS, 
   await says(page, 'section', 'This will be signed');
   const address = await page.locator('#main dd a.id').first().getAttribute('title');
   await page.getByRole('button', { name: 'Sign and send' }).click();
-  await says(page, '.problem', 'insufficient balance');
+  await says(page, '.problem', 'not enough coins');
   // The browser itself tells of each refused request.
   assert.equal(faults.filter((fault) => !fault.includes('422')).length, 0, faults.join('\n'));
   await node.run(`tx ${address} 0.5`);
@@ -330,7 +330,7 @@ test('the search box finds whatever has a name', OPTIONS, async () => {
   await page.waitForFunction(() => document.activeElement.type === 'search');
   await page.getByRole('searchbox').fill('nobody-knows');
   await page.keyboard.press('Enter');
-  await says(page, '#search-answer', 'Nothing is called so');
+  await says(page, '#search-answer', 'Nothing found for');
   // What is not there is an answer, but the browser tells of it.
   assert.deepEqual(
     faults.filter((fault) => !fault.includes('404')),
@@ -349,17 +349,17 @@ test('a block is broken in the sandbox until another rule complains', OPTIONS, a
   await press('Make the root fit the body');
   await press('Mine it here');
   await says(page, '#verdict', 'R17 complains');
-  await press('Begin anew');
+  await press('Start over');
   await says(page, '#verdict', 'No rule complains');
   const rules = [
     ['Invent a version', 'R4'],
     ['Choose another target', 'R5|R13'],
-    ['Count its height twice', 'R11'],
-    ['Date it a day ahead', 'R14'],
-    ['Date it an hour back', 'R12'],
+    ['Skip a height', 'R11'],
+    ['Postdate it by a day', 'R14'],
+    ['Backdate it by an hour', 'R12'],
   ];
   for (const [name, rule] of rules) {
-    await press('Begin anew');
+    await press('Start over');
     await press(name);
     await press('Mine it here');
     await says(page, '#verdict', new RegExp(`(${rule}) complains`));

@@ -141,7 +141,17 @@ impl From<CommandError> for Failure {
             CommandError::NoSuchHeight { .. } => Code::NoSuchHeight,
             CommandError::Closing => Code::Closing,
         };
-        Self::new(code, error.to_string())
+        let message = match error {
+            CommandError::InsufficientBalance { balance, spendable, needed } if balance == spendable => {
+                format!("not enough coins: this takes {needed} with the fee, you have {balance} (`mine` makes some)")
+            }
+            CommandError::InsufficientBalance { balance, spendable, needed } => format!(
+                "not enough coins: this takes {needed} with the fee, you have {balance}, of which pending transactions \
+                 leave {spendable} (`mine` makes some)"
+            ),
+            error => error.to_string(),
+        };
+        Self::new(code, message)
     }
 }
 

@@ -36,8 +36,15 @@ pub(in crate::node) fn address(word: &str) -> Result<Address, Failure> {
 }
 
 pub(in crate::node) fn amount(word: &str, what: &str) -> Result<Amount, Failure> {
-    let result = word.parse::<Amount>();
-    result.map_err(|error| bad(Code::BadAmount, word, &format!("not a valid {what}: {error}")))
+    word.parse::<Amount>().map_err(|error| {
+        let with_point = word.replacen(',', ".", 1);
+        // Many write a decimal comma; a group of three may be meant as thousands.
+        let problem = match with_point.parse::<Amount>() {
+            Ok(_) if word.contains(',') => format!("write it with a point, as in {with_point}"),
+            _ => format!("not a valid {what}: {error}"),
+        };
+        bad(Code::BadAmount, word, &problem)
+    })
 }
 
 pub(in crate::node) fn height(word: &str) -> Result<Height, Failure> {

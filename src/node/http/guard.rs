@@ -67,7 +67,7 @@ impl Guard {
         };
         let is_plain = target.is_none_or(|target| target.as_str() == host) && !host.contains('@');
         if !is_plain || !host.parse().is_ok_and(|host: Authority| self.is_ours(host.host())) {
-            return refuse("foreign_host", "that name is not this node's: use its IP address, or localhost");
+            return refuse("foreign_host", "this node has no such name: open this page by IP address or as localhost");
         }
         if headers.contains_key(header::ORIGIN) {
             let origin = one(headers, &header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"));

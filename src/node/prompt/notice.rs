@@ -144,7 +144,7 @@ impl Digest {
             return self.new_blocks(tip, false);
         }
         if let Some(held) = self.peers.take_held(now) {
-            return Some(Line::new(Tone::Quiet, format!("peers came or left {} more", counted(held, "time"))));
+            return Some(Line::new(Tone::Quiet, format!("{} joined or left", counted(held, "more peer"))));
         }
         if let Some(held) = self.lives.take_held(now) {
             let text = format!("{} of followed transactions (see `watch`)", counted(held, "more change"));
@@ -172,12 +172,15 @@ impl Digest {
         let place = format!("{} ({})", grouped(tip.height.0), tip.id.short());
         if reorg_depth > 0 {
             let left = counted(reorg_depth, "block");
+            let verb = if reorg_depth == 1 { "is" } else { "are" };
             let fate = match returned {
-                0 => "none of their transactions is pending again".to_owned(),
-                1 => "1 of their transactions is pending again".to_owned(),
-                many => format!("{} of their transactions are pending again", grouped(many)),
+                0 => "nothing has to be mined again".to_owned(),
+                1 => "1 transaction waits to be mined again".to_owned(),
+                many => format!("{} transactions wait to be mined again", grouped(many)),
             };
-            let text = format!("chain replaced: {left} of ours left the best chain; {fate}; now at block {place}");
+            let text = format!(
+                "a chain with more work took over: {left} of the old one {verb} out, {fate}; now at block {place}"
+            );
             self.told = Some(tip.height);
             return Some(Line::new(Tone::Warning, text));
         }
@@ -296,12 +299,12 @@ mod tests {
         assert_eq!(
             told(&events, shown),
             [
-                "chain replaced: 3 blocks of ours left the best chain; 2 of their transactions are pending again; now at \
-                 block 7 (abababab)",
-                "chain replaced: 1 block of ours left the best chain; 1 of their transactions is pending again; now at \
-                 block 8 (abababab)",
-                "chain replaced: 1 block of ours left the best chain; none of their transactions is pending again; now \
-                 at block 9 (abababab)",
+                "a chain with more work took over: 3 blocks of the old one are out, 2 transactions wait to be mined \
+                 again; now at block 7 (abababab)",
+                "a chain with more work took over: 1 block of the old one is out, 1 transaction waits to be mined again; \
+                 now at block 8 (abababab)",
+                "a chain with more work took over: 1 block of the old one is out, nothing has to be mined again; now at \
+                 block 9 (abababab)",
             ]
         );
     }

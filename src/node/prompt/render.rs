@@ -98,7 +98,7 @@ impl Renderer<'_> {
             Outcome::History(HistoryPage { address, entries, next }) => self.history(address, entries, next.as_deref()),
             Outcome::Watched(row) => self.line(&life(row)),
             Outcome::Watching(lives) => self.watching(lives),
-            Outcome::Unwatched { id } => format!("{} is followed no more", id.short()),
+            Outcome::Unwatched { id } => format!("{} is not watched any longer", id.short()),
             Outcome::Receipt { file, height, confirmations, bytes, .. } => {
                 self.receipt(file, *height, *confirmations, *bytes)
             }
@@ -106,13 +106,13 @@ impl Renderer<'_> {
             Outcome::Checkpoint { checkpoint } => self.checkpoint(checkpoint.as_ref()),
             Outcome::Aliases(rows) => self.aliases(rows),
             Outcome::AliasSet(row) => format!("{} is {}", row.name, row.address),
-            Outcome::AliasRemoved(row) => format!("{} is called {} no more", row.address, row.name),
+            Outcome::AliasRemoved(row) => format!("{} is not called {} any longer", row.address, row.name),
             Outcome::Wallets(rows) => self.wallets(rows),
             Outcome::Wallet { wallet, change } => self.wallet(wallet, *change),
             Outcome::WalletMade(made) => self.wallet_made(made),
             Outcome::Chain(page) => self.chain(page.length, &page.blocks),
             Outcome::Block(found) => self.block(&found.block, found.best_chain),
-            Outcome::Pending(rows) if rows.is_empty() => "no transactions wait".to_owned(),
+            Outcome::Pending(rows) if rows.is_empty() => "no transactions are waiting".to_owned(),
             Outcome::Pending(rows) => {
                 format!(
                     "{}\n{}",

@@ -1,7 +1,7 @@
 //! Errors of wallets. Each text says what is wrong and what to do; none of them has changed a file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, WALLETS_MAX};
 use crate::node::store::StoreError;
@@ -12,7 +12,7 @@ use crate::protocol::Address;
 #[non_exhaustive]
 pub enum WalletError {
     /// The file of a key, ours or given, can't be opened.
-    #[error("{}: {problem} (the file was not touched)", .file.display())]
+    #[error("{}", unusable_file(.file, .problem))]
     File {
         /// The file.
         file: PathBuf,
@@ -143,6 +143,14 @@ pub enum WalletError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers, and no key can be made without: {0}")]
     NoRandomness(getrandom::Error),
+}
+
+/// A password is typed again; what is wrong with a file needs its name.
+fn unusable_file(file: &Path, problem: &FileProblem) -> String {
+    match problem {
+        FileProblem::WrongPassword => problem.to_string(),
+        _ => format!("{}: {problem} (the file was not touched)", file.display()),
+    }
 }
 
 /// Why the file of a key can't be opened.

@@ -33,7 +33,7 @@ impl Renderer<'_> {
             let what = says(self.style, &row.record, RECORD_CHARACTERS_MAX);
             writeln!(text, "{height:>9}  {:<8}  {time}  {by:<13}  {what}", row.id.short()).expect("a string");
         }
-        text + &more("records", next)
+        text + &more(next)
     }
 
     pub(super) fn history(&self, address: &Address, rows: &[HistoryRow], next: Option<&str>) -> String {
@@ -48,7 +48,7 @@ impl Renderer<'_> {
             let what = self.deed(row);
             writeln!(text, "{height:>9}  {:<8}  {time}  {what}", row.transaction.id.short()).expect("a string");
         }
-        text + &more("history", next)
+        text + &more(next)
     }
 
     fn deed(&self, row: &HistoryRow) -> String {
@@ -71,7 +71,7 @@ impl Renderer<'_> {
 
     pub(super) fn watching(&self, lives: &[LifeRow]) -> String {
         if lives.is_empty() {
-            return "no transactions are followed: `watch TXID` does".to_owned();
+            return "no transactions are watched: `watch TXID` adds one".to_owned();
         }
         lives.iter().map(|life| self.line(&super::life(life)) + "\n").collect()
     }
@@ -96,7 +96,7 @@ impl Renderer<'_> {
     pub(super) fn checkpoint(&self, checkpoint: Option<&PlaceRow>) -> String {
         match checkpoint {
             Some(place) => format!(
-                "this node never leaves block {} ({}); `checkpoint off` lets it again",
+                "this node never leaves block {} ({}); `checkpoint off` allows it again",
                 grouped(place.height.0),
                 place.id.short()
             ),
@@ -136,8 +136,10 @@ pub fn life(life: &LifeRow) -> Line {
             let reason = life.reason.as_deref().unwrap_or("it can't be mined any more");
             (Tone::Error, format!("{id} was rolled back with block {} and is lost: {reason}", block()))
         }
-        ("gone", _) => (Tone::Warning, format!("{id} waits no more: it was replaced, or crowded out of the pool")),
-        _ => (Tone::Plain, format!("{id} is not known here yet; it is followed if it comes")),
+        ("gone", _) => {
+            (Tone::Warning, format!("{id} does not wait any longer: it was replaced, or crowded out of the pool"))
+        }
+        _ => (Tone::Plain, format!("{id} is not known here yet; it is watched once it comes")),
     };
     Line::new(tone, text)
 }
@@ -154,8 +156,6 @@ pub(super) fn says(style: Style, record: &Record, characters_max: usize) -> Stri
     format!("{}{content}", if tags.is_empty() { tags } else { style.paint(Tone::Quiet, &tags) })
 }
 
-fn more(command: &str, next: Option<&str>) -> String {
-    next.map_or_else(String::new, |next| {
-        format!("There is more: the same with --before {next} goes on (`help {command}`).")
-    })
+fn more(next: Option<&str>) -> String {
+    next.map_or_else(String::new, |next| format!("More: the same command with `--before {next}`"))
 }

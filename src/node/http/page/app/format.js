@@ -5,8 +5,18 @@ import { el } from './dom.js';
 const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 const NUMBER = new Intl.NumberFormat('en');
 const DIGITS = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+const WORDS = new Intl.NumberFormat('en', {
+  notation: 'compact',
+  compactDisplay: 'long',
+  maximumSignificantDigits: 3,
+});
 /** Steps of a thousand: hashes, and bytes by the SI. */
 const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+
+/** A large number in words: `17.8 million`. */
+export function roughly(number) {
+  return WORDS.format(number);
+}
 
 /** A moment, in Unix milliseconds. */
 function dateTime(millis) {

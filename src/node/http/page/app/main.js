@@ -25,8 +25,8 @@ route(part('main'), part('navigation'));
 function showConnection() {
   live.on('connection', ({ isConnected, wantsToken }) => {
     document.body.classList.toggle('lost', !isConnected);
-    const gone = 'The node does not answer. Its last words are shown; this page tries again by itself.';
-    const text = wantsToken ? 'The node answers only to whoever has its token.' : gone;
+    const gone = 'The node does not answer. The last known state is shown; this page tries again by itself.';
+    const text = wantsToken ? 'The node answers only with its token.' : gone;
     const retry = () => {
       askAgain();
       live.retry();

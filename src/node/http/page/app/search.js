@@ -8,11 +8,11 @@ import { button } from './parts.js';
 
 /** Wires the form, and files that are dropped on it. */
 export function wireSearch({ form, input, file, answer }) {
-  const look = async (work) => {
+  const look = async (name, work) => {
     fill(answer, 'Looking …');
     try {
       const place = await work();
-      fill(answer, place ? '' : 'Nothing is called so here.');
+      fill(answer, place ? '' : `Nothing found for “${name}”.`);
       if (place) location.hash = place;
     } catch (error) {
       fill(answer, error.message);
@@ -26,12 +26,12 @@ export function wireSearch({ form, input, file, answer }) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const text = input.value.trim();
-    if (text) look(() => placeOf(text));
+    if (text) look(text, () => placeOf(text));
   });
   file.addEventListener('change', () => {
     const chosen = file.files[0];
     file.value = '';
-    if (chosen) look(() => placeOfFile(chosen, (part) => fill(answer, `Hashing ${chosen.name}: ${part} %`)));
+    if (chosen) look(chosen.name, () => placeOfFile(chosen, (part) => fill(answer, `Hashing ${chosen.name}: ${part} %`)));
   });
   addEventListener('keydown', (event) => {
     const isTyping = /^(input|textarea|select)$/i.test(event.target.tagName);

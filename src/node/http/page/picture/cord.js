@@ -55,7 +55,7 @@ export class Cord {
     const last = places.filter((place) => place.lane === 0).at(-1);
     const heap = { x: last ? spots.get(last.header.id).x + COLUMN : COLUMN, y: base };
     const note = hidden
-      ? [svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} beside`)]
+      ? [svg('text', { x: 8, y: 16, class: 'faint' }, `${counted(hidden, 'more block')} on side branches`)]
       : [];
     this.#ground.replaceChildren(cordLine(base, heap.x), drawHeap(pending, heap, rows), ...note);
     this.#place(places, spots, kinds, heap);
@@ -126,7 +126,7 @@ function cordLine(base, to) {
 
 /** A block: a link with its bead, its string, and the branch to its parent, if it is not on the cord. */
 function bead(header, from, kinds) {
-  const beside = header.best_chain ? '' : header.condemned ? ', refused' : ', beside the best chain';
+  const beside = header.best_chain ? '' : header.condemned ? ', refused' : ', on a side branch';
   const known = kinds ? ` with ${counted(kinds.length, 'transaction')}` : '';
   const digits = short(header.id).slice(0, ID_DIGITS);
   const state = header.best_chain ? 'best' : header.condemned ? 'condemned' : 'beside';

@@ -82,7 +82,7 @@ function historyTable(entries) {
   ]);
   return table(
     'What this account did and what happened to it, the newest first',
-    ['Block', 'Part', 'What', 'Id', 'Time'],
+    ['Block', 'Role', 'What', 'Id', 'Time'],
     cells,
   );
 }

@@ -18,7 +18,7 @@ export async function block([name]) {
   // The JSON rounds a nonce above 2^53; the bytes do not.
   const encoded = await getBytes(`/blocks/${found.id}/encoded`);
   const header = decodeHeader(encoded.slice(0, HEADER_BYTES));
-  const place = found.best_chain ? counted(found.confirmations, 'confirmation') : 'beside the best chain';
+  const place = found.best_chain ? counted(found.confirmations, 'confirmation') : 'on a side branch';
   const element = el(
     'div',
     {},
@@ -53,7 +53,7 @@ function headerFacts(found, header, encoded) {
         'span',
         {},
         el('code', {}, found.target),
-        mined ? `, ${counted(work(header.target), 'hash', 'hashes')} on average` : ', free of work',
+        mined ? `, ${counted(work(header.target), 'hash', 'hashes')} on average` : ', no work needed',
       ),
     ],
     ['Nonce', count(BigInt(header.nonce))],

@@ -65,7 +65,7 @@ function overview() {
     'div',
     {},
     el('h1', {}, 'Lessons'),
-    el('p', {}, 'Four short ones, on this node’s own chain. Whatever you break here stays here.'),
+    el('p', {}, 'Four short ones, on this node’s own chain. Nothing you break here leaves this page.'),
     cards,
   );
 }

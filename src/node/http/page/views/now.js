@@ -96,7 +96,7 @@ function makeParts() {
 function legend() {
   const items = [
     ['best', 'best chain'],
-    ['beside', 'beside it'],
+    ['beside', 'side branch'],
     ['transfer', 'transfer'],
     ['record', 'record'],
   ];
@@ -141,10 +141,10 @@ function drawFigures(element, { peers, pending, headers }) {
   const newest = headers.filter((header) => header.best_chain).at(-1);
   const age = newest ? span(Date.now() - newest.timestamp) : '—';
   const rows = [
-    ['Height', count(status.height), newest ? `${age} ago` : ''],
+    ['Height', count(status.height), newest ? `· newest block ${age} ago` : ''],
     ['Waiting', count(pending.length), pending.length === 1 ? 'transaction' : 'transactions'],
-    ['Peers', count(peers.length), status.syncing ? 'fetching a better chain' : 'in step'],
-    ['Mining here', status.mining.mode, status.mining.hash_rate ? scaled(status.mining.hash_rate, 'H/s') : 'resting'],
+    ['Peers', count(peers.length), status.syncing ? 'fetching a better chain' : peers.length ? 'in sync' : '· nobody yet'],
+    ['Mining here', status.mining.mode, status.mining.hash_rate ? scaled(status.mining.hash_rate, 'H/s') : ''],
   ];
   const one = ([name, value, note]) =>
     el(

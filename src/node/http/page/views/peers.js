@@ -23,9 +23,9 @@ export async function peers(_, { signal }) {
     'div',
     {},
     el('h1', {}, 'Peers'),
-    el('div', { class: 'two' }, section('Connected', rows), section('Picture', graph, graphLegend())),
+    el('div', { class: 'two' }, section('Connected', rows), section('Map', graph, graphLegend())),
     section('Connect', connectForm()),
-    section('Ask all', resolveForm()),
+    section('Sync now', resolveForm()),
   );
   return { title: 'Peers', element };
 }
@@ -41,11 +41,11 @@ function peersTable(list) {
     el('code', { title: peer.peer_id }, shortPeer(peer.peer_id)),
     peer.height === null ? '—' : count(peer.height),
     peer.ping_ms === null ? '—' : `${peer.ping_ms} ms`,
-    peer.direction === 'inbound' ? 'it called' : 'we called',
+    peer.direction === 'inbound' ? 'in' : 'out',
     el('code', {}, peer.address),
     peer.agent,
   ]);
-  return table('Connected peers', ['Name', 'Id', 'Height', 'Ping', 'Who called', 'Address', 'Software'], cells);
+  return table('Connected peers', ['Name', 'Id', 'Height', 'Ping', 'Direction', 'Address', 'Software'], cells);
 }
 
 function connectForm() {

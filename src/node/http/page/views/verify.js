@@ -57,9 +57,9 @@ export async function verify() {
     el(
       'p',
       {},
-      'A receipt proves who signed what and under how much work it lies. It is verified here, in this page; nobody has to be believed for it.',
+      'A receipt proves who signed what and under how much work it lies. It is checked on this page; you need not trust anybody.',
     ),
-    field('Published id', witness, 'If somebody has published the id of a block: is it in the receipt? May be empty'),
+    field('Witness (optional)', witness, 'A block id that somebody published: the receipt must contain it'),
     drop,
     outcome,
   );
@@ -112,8 +112,8 @@ async function provenCards({ proven, isWitnessed }) {
 /** Whether what was published is in the receipt; nothing if nothing was said. */
 function witnessed(isWitnessed) {
   if (isWitnessed === null) return null;
-  if (!isWitnessed) return problem(new Error('The published block is not in it: it witnesses nothing.'));
-  return el('p', { class: 'good-news' }, 'The published block is in it: whoever published it is a witness.');
+  if (!isWitnessed) return problem(new Error('The published block is not in the receipt: it witnesses nothing.'));
+  return el('p', { class: 'good-news' }, 'The published block is in the receipt: its publisher is a witness.');
 }
 
 function transferred({ to, amount }) {
@@ -136,7 +136,7 @@ function provenFacts(proven) {
         ? el('span', {}, time(Number(proven.latest)), ', if the next miner’s clock was right')
         : 'no later block is in the receipt',
     ],
-    ['Tip to be witnessed', el('code', {}, proven.tip)],
+    ['Newest block in the receipt', el('code', {}, proven.tip)],
     ['Genesis', el('code', {}, proven.genesis)],
   ]);
 }

@@ -12,12 +12,12 @@ import { loadBlock, loadNetwork, mine } from './sandbox.js';
 /** Ways to break a block; each changes it in place. Those on transactions need one. */
 const BREAKS = [
   ['Pay the miner a coin more', ({ block }) => add(block.reward, 'amount', 100_000_000n)],
-  ['Date it an hour back', ({ block }) => add(block.header, 'timestamp', -3_600_000n)],
-  ['Date it a day ahead', ({ block }) => add(block.header, 'timestamp', 86_400_000n)],
-  ['Count its height twice', ({ block }) => add(block.header, 'height', 1n)],
+  ['Backdate it by an hour', ({ block }) => add(block.header, 'timestamp', -3_600_000n)],
+  ['Postdate it by a day', ({ block }) => add(block.header, 'timestamp', 86_400_000n)],
+  ['Skip a height', ({ block }) => add(block.header, 'height', 1n)],
   ['Choose another target', ({ block }) => set(block.header, 'target', otherTarget(block.header.target))],
   ['Invent a version', ({ block }) => set(block.header, 'version', 2)],
-  ['Count the nonce by one', ({ block }) => add(block.header, 'nonce', 1n)],
+  ['Add 1 to the nonce', ({ block }) => add(block.header, 'nonce', 1n)],
   ['Raise a transaction’s fee', ({ block }) => add(block.transactions[0], 'fee', 1n), true],
   ['Leave a transaction out', ({ block }) => block.transactions.shift(), true],
 ];
@@ -159,7 +159,7 @@ function repairs(state, judge, act, original, signal) {
         act(({ block }) => set(block.header, 'body_root', bodyRoot(block))),
       ),
       button('Mine it here', again),
-      button('Begin anew', reset, { kind: 'main' }),
+      button('Start over', reset, { kind: 'main' }),
     ),
     progress,
   ];

@@ -2,7 +2,7 @@
 
 import { get } from '../../app/api.js';
 import { el, fill } from '../../app/dom.js';
-import { count, scaled, short, span } from '../../app/format.js';
+import { count, roughly, short, span } from '../../app/format.js';
 import { button, section } from '../../app/parts.js';
 import { blockId } from '../../protocol/rules.js';
 import { work } from '../../protocol/target.js';
@@ -39,7 +39,7 @@ export async function chainLesson({ signal }) {
     el(
       'p',
       {},
-      'Each block holds the id of its parent, and its own id is the hash of all it holds. So the newest id is a fingerprint of everything below: change one digit of the past, and the blocks above name a parent that is no more.',
+      'Each block holds the id of its parent, and its own id is the hash of all it holds. So the newest id is a fingerprint of everything below: change one digit of the past, and the next block names a parent that no longer exists.',
     ),
     cards,
     news,
@@ -48,7 +48,7 @@ export async function chainLesson({ signal }) {
       { class: 'buttons' },
       button('Change a digit in the past', change, { kind: 'main' }),
       button('Cover it up', () => coverUp(state, draw, news, AbortSignal.any([signal, state.stop.signal]))),
-      button('Begin anew', reset),
+      button('Start over', reset),
     ),
   );
 }
@@ -67,7 +67,7 @@ function drawAll(cards, news, { headers }, originals) {
   const fits = links(headers);
   const rows = headers.map((header, at) => {
     const good = fits[at] && isMined(header, originals[at]);
-    const why = good ? 'fits' : !fits[at] ? 'names a parent that is not there' : 'has no work any more';
+    const why = good ? 'fits' : !fits[at] ? 'its parent no longer exists' : 'no longer meets the target';
     return el(
       'li',
       { class: `link-card ${good ? '' : 'broken'}` },
@@ -82,7 +82,7 @@ function drawAll(cards, news, { headers }, originals) {
   if (broken.length)
     fill(
       news,
-      `To cover it up you have to do the work of every block from there on again, about ${scaled(hashes, 'hashes')} here alone, faster than all others add to theirs.`,
+      `To cover it up you have to redo the work of every block from there on, about ${roughly(hashes)} hashes for these alone, faster than all others add to theirs.`,
     );
   else if (headers.every((header, at) => blockId(header) === blockId(originals[at]))) fill(news, 'Every link fits.');
   else

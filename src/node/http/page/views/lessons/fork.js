@@ -93,7 +93,7 @@ function step(world, name) {
   world.made.push(block);
   world.tips[name] = block;
   const before = world.best;
-  if (block.height <= before.height) return `${name}’s chain has no more work than the best one: it stands beside it.`;
+  if (block.height <= before.height) return `${name}’s chain has no more work than the best one: it is a side branch.`;
   world.best = block;
   if (before.id === parent.id) return `${name}’s block goes on the best chain.`;
   const left = ancestors(world, before).filter((one) => !ancestors(world, block).includes(one)).length;
@@ -124,7 +124,7 @@ function real(headers) {
     return el(
       'p',
       {},
-      `In the last ${counted(headers.length, 'block')} this node has seen no fork: every block found everybody in time.`,
+      `In the last ${counted(headers.length, 'block')} this node has seen no fork: every block reached every node in time.`,
     );
   }
   const rows = beside
@@ -132,11 +132,11 @@ function real(headers) {
     .map((header) => [
       count(header.height),
       blockLink(header.id, short(header.id)),
-      header.condemned ? 'refused' : 'beside the best chain',
+      header.condemned ? 'refused' : 'on a side branch',
       time(header.timestamp),
     ]);
   return [
-    el('p', {}, `This node has ${counted(beside.length, 'block')} beside its best chain:`),
-    table('Blocks beside the best chain', ['Height', 'Id', 'Why', 'Made'], rows),
+    el('p', {}, `This node has ${counted(beside.length, 'block')} on side branches:`),
+    table('Blocks on side branches', ['Height', 'Id', 'Why', 'Made'], rows),
   ];
 }

@@ -31,7 +31,7 @@ function typing() {
     const changed = drawBits(bits, digest, before);
     fill(
       news,
-      before ? `${changed} of 256 bits are others than before.` : 'Each square is a bit that changes. Type something.',
+      before ? `${changed} of 256 bits changed.` : 'Each square is a bit that changes. Type something.',
     );
     before = digest;
   };
@@ -104,8 +104,8 @@ function realHeader(header, tip) {
     el(
       'p',
       { class: 'buttons' },
-      button('Count the nonce by one', () => tryMany(1), { kind: 'main' }),
-      button('A thousand times', () => tryMany(1000)),
+      button('Add 1 to the nonce', () => tryMany(1), { kind: 'main' }),
+      button('Try a thousand nonces', () => tryMany(1000)),
     ),
   );
 }
