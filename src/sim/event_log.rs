@@ -58,7 +58,7 @@ impl KeptEntries {
 }
 
 impl EventLog {
-    /// Begins to keep entries.
+    /// Starts to keep entries.
     pub(crate) fn begin(&mut self) {
         self.0.get_or_insert_default();
     }
@@ -67,31 +67,30 @@ impl EventLog {
         self.0.is_some()
     }
 
-    /// Adds what `entry` makes at once, if anybody wants to know.
+    /// Adds an entry at once, if anybody wants to know.
     pub(crate) fn note(&mut self, entry: impl FnOnce() -> LogEntry) {
         if let Some(kept) = &mut self.0 {
             kept.entries.push(entry());
         }
     }
 
-    /// A batch was given to the disk.
+    /// Records that a batch was given to the disk.
     pub(crate) fn note_given(&mut self, sequence: u64) {
         if let Some(kept) = &mut self.0 {
             kept.given = sequence;
         }
     }
 
-    /// A batch was written.
+    /// Records that a batch was written.
     pub(crate) fn note_written(&mut self, batch: Batch) {
         let Some(kept) = &mut self.0 else { return };
         kept.written = batch.sequence;
         kept.entries.push(LogEntry::Written(batch));
-        while let Some((_, entry)) = kept.held.pop_front_if(|(after, _)| *after <= kept.written) {
-            kept.entries.push(entry);
-        }
+        let free = kept.held.partition_point(|(after, _)| *after <= kept.written);
+        kept.entries.extend(kept.held.drain(..free).map(|(_, entry)| entry));
     }
 
-    /// The node has crashed: what was not written never will be, and the next batches are numbered anew.
+    /// Records a crash: unwritten entries never will be, and the next batches are numbered anew.
     pub(crate) fn crash(&mut self) {
         if let Some(kept) = &mut self.0 {
             kept.held.clear();
@@ -99,14 +98,14 @@ impl EventLog {
         }
     }
 
-    /// Adds what the user was told.
+    /// Adds a notice to the user.
     pub(crate) fn tell(&mut self, notice: &Notice) {
         if let Some(kept) = &mut self.0 {
             kept.add(LogEntry::Told(notice.clone()));
         }
     }
 
-    /// Adds a state. Of several in a row, the last one is all that anybody sees.
+    /// Adds a state. Of several in a row, only the last one is kept.
     pub(crate) fn show(&mut self, view: Arc<View>) {
         let Some(kept) = &mut self.0 else { return };
         let given = kept.given;

@@ -37,7 +37,10 @@ impl Storage {
 
     /// The next task that is done by now. To be called until there is none.
     pub(crate) fn take_done(&mut self, now: Millis) -> Option<DiskTask> {
-        self.tasks.pop_front_if(|(due, _)| *due <= now).map(|(_, task)| task)
+        if self.due()? > now {
+            return None;
+        }
+        self.tasks.pop_front().map(|(_, task)| task)
     }
 
     /// The time at which the next task is done.

@@ -34,7 +34,7 @@ impl Bench {
 
     fn record_something(&mut self) {
         let action = Action::Record { data: vec![].into() };
-        self.give(Command::Send { key: Arc::new(key(0)), action, fee: Amount::ZERO })
+        self.give(Command::Send { key: Arc::new(key(0)), action, fee: Amount::ZERO });
     }
 
     fn shown_transactions(&self) -> usize {

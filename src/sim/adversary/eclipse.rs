@@ -28,7 +28,7 @@ impl Eclipse {
         for effect in effects {
             match effect {
                 Effect::Peer(PeerEffect::Verdict { verdict, .. }) if *verdict == Verdict::Accept => {
-                    *verdict = Verdict::Ignore
+                    *verdict = Verdict::Ignore;
                 }
                 Effect::Peer(PeerEffect::Reply { response: Some(Response::Headers(headers)), .. }) => {
                     let old: Vec<Header> = headers.iter().filter(|one| one.height <= shown.height).copied().collect();

@@ -102,7 +102,7 @@ impl Simulated {
         match self.links.get_mut(pair).and_then(Option::take) {
             None => {}
             Some(LinkTrouble::Held(ways)) => {
-                ways.iter().for_each(|(from, to)| self.rehearsal.world().mend(&[*from], &[*to]))
+                ways.iter().for_each(|(from, to)| self.rehearsal.world().mend(&[*from], &[*to]));
             }
             Some(LinkTrouble::Slow) => self.rehearsal.world().set_quality(a, b, WELL),
         }

@@ -160,7 +160,7 @@ impl<'a> FuzzShell<'a> {
                 self.asked.push((peer, key, request));
             }
             Effect::Peer(PeerEffect::Reply { ticket, .. }) => {
-                assert!(self.requested.remove(&ticket), "a request gets one reply")
+                assert!(self.requested.remove(&ticket), "a request gets one reply");
             }
             Effect::Load(LoadEffect::Serve { ticket, places }) => {
                 assert!(self.requested.remove(&ticket), "a request gets one reply");
