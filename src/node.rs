@@ -58,7 +58,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 use libp2p::identity::Keypair;
 use libp2p::metrics::Registry;
 use tokio::runtime::Runtime;
@@ -72,11 +72,12 @@ use event::UserEvent;
 use handle::{Clock, Handle, Profile, Users};
 use http::HttpError;
 use inbox::EngineSender;
-use index::Index;
+use index::ChainIndex;
 use miner::Miner;
 use store::writer::{self, Writer};
 use store::{FolderLock, Reader, Store, StoreError};
 use swarm::{SwarmConfig, SwarmHandle};
+use thread::Stoppable;
 use wallet::Wallets;
 
 use crate::engine::event::{Batch, LoadEffect};
@@ -86,7 +87,7 @@ use crate::protocol::Network;
 /// Threads of the network's runtime: one for the swarm's task, one for the connections.
 const RUNTIME_THREADS: usize = 2;
 /// How long the end waits for what the network's runtime still does.
-const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
+const RUNTIME_END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why a node did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -130,13 +131,12 @@ pub struct Node {
 }
 
 struct Running {
-    stop: Sender<()>,
-    driver: JoinHandle<()>,
+    driver: Stoppable,
     swarm: Arc<SwarmHandle>,
     writer: JoinHandle<()>,
     loader: JoinHandle<()>,
-    index: Option<(Index, JoinHandle<()>)>,
-    watch: (Sender<()>, JoinHandle<()>),
+    index: Option<(ChainIndex, JoinHandle<()>)>,
+    watch: Stoppable,
     http: Option<http::Server>,
     runtime: Runtime,
 }
@@ -202,19 +202,18 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let checker = Checker::start(cores, &network, sender.clone(), failed.clone())?;
     let miner = Miner::start(threads, sender, failed.clone())?;
-    let (stop, stopped) = bounded(0);
-    let inputs = Inputs { queues, stop: stopped };
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
-    let driver = Driver::new(engine, view, inputs, shells);
     let watch = watch::start(handle.clone(), failed.clone())?;
-    let driver = thread::spawn("engine", failed.clone(), move || driver.run())?;
+    let driver = Stoppable::spawn("engine", failed.clone(), move |stop| {
+        Driver::new(engine, view, Inputs { queues, stop }, shells).run();
+    })?;
 
     notes.listens(swarm.listen())?;
     let me = Identity::of(&handle, name, finds_peers);
     let http = bound.map(|bound| http::Server::start(bound, handle.clone(), me, failed)).transpose()?;
     users.ready(swarm.listen(), handle.http());
     let (writer, loader) = (writer_thread, loader_thread);
-    let running = Running { stop, driver, swarm, writer, loader, index, watch, http, runtime };
+    let running = Running { driver, swarm, writer, loader, index, watch, http, runtime };
     Ok(Node { handle, ended, running: Some(running) })
 }
 
@@ -245,9 +244,9 @@ fn start_index(
     reader: &Reader,
     network: &Arc<Network>,
     users: &Arc<Users>,
-) -> io::Result<(Index, JoinHandle<()>)> {
+) -> io::Result<(ChainIndex, JoinHandle<()>)> {
     let users = Arc::clone(users);
-    Index::start(folder, reader.clone(), network, move |tip| users.tell(UserEvent::Indexed(tip)))
+    ChainIndex::start(folder, reader.clone(), network, move |tip| users.tell(UserEvent::Indexed(tip)))
 }
 
 fn spawn_writer(
@@ -258,7 +257,7 @@ fn spawn_writer(
     failed: impl Fn(String) + Clone + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     let index = handle.index().cloned();
-    let committed = move || index.iter().for_each(Index::nudge);
+    let committed = move || index.iter().for_each(ChainIndex::nudge);
     thread::spawn("store", failed.clone(), move || {
         if let Err(error) = writer::run(store, &batches, &engine, committed) {
             failed(error.to_string());
@@ -283,7 +282,7 @@ fn spawn_loader(
 }
 
 impl Node {
-    /// What the user may do with it.
+    /// The user's handle.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
@@ -297,33 +296,32 @@ impl Node {
         end.into_iter().chain(self.ended.try_iter().flatten()).next().map_or(Ok(()), Err)
     }
 
-    /// From those who ask to those who answer, so that nobody waits for somebody who has ended.
+    /// Ends the parts that ask before the parts that answer, so that no part waits for one that has ended.
     fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };
-        let Running { stop, driver, swarm, writer, loader, index, watch: (watching, watch), http, runtime } = running;
+        let Running { driver, swarm, writer, loader, index, watch, http, runtime } = running;
         self.handle.refuse_commands();
-        drop(watching);
+        let watch = watch.signal();
         // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has told.
-        drop(stop);
-        let _ = driver.join();
-        // What the engine sent last goes out before the goodbyes.
+        driver.stop();
+        // The last messages of the engine go out before the goodbyes.
         swarm.shut_down();
-        // What the index does not reach any more it finds at the next start.
+        // Blocks that the index does not reach any more are indexed at the next startup.
         let index = index.map(|(index, thread)| {
             index.stop();
             thread
         });
-        // What is queued is written and answered, then the database is closed and the folder unlocked.
+        // The queue is written and answered, then the database is closed and the folder unlocked.
         let _ = writer.join();
         let _ = loader.join();
         let _ = index.map(JoinHandle::join);
-        // Whoever still waits for an answer hears that there will be none.
+        // Commands that are still open are refused.
         self.handle.close();
         let _ = watch.join();
         if let Some(http) = http {
             http.stop();
         }
-        runtime.shutdown_timeout(RUNTIME_END_TIME);
+        runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::node::wallet::name::WalletName;
 use crate::node::wallet::password::{Password, Sources};
 use crate::node::wallet::pem::{FILE_BYTES_MAX, ITERATIONS, PRIVATE_LABEL, WalletFile};
 use crate::node::wallet::session::{create, list, take_in_old_key};
-use crate::node::wallet::words::{Seed, Words};
+use crate::node::wallet::words::{RecoveryPhrase, Seed};
 
 /// More than a recovery phrase is not read, in bytes: 24 words of at most 8 letters, and room for blanks.
 const WORDS_BYTES_MAX: u64 = 4096;
@@ -326,14 +326,14 @@ fn open(
 }
 
 /// The recovery phrase: in a terminal one line that is typed without echo, as a password is, else all of the input.
-fn read_words() -> Result<Words, WalletError> {
+fn read_words() -> Result<RecoveryPhrase, WalletError> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         let typed = rpassword::prompt_password("The words of the recovery phrase, on one line (they are not shown): ");
-        return Ok(Words::parse(&Zeroizing::new(typed.map_err(WalletError::WordsUnreadable)?))?);
+        return Ok(RecoveryPhrase::parse(&Zeroizing::new(typed.map_err(WalletError::WordsUnreadable)?))?);
     }
     // Room from the start: a buffer that grows leaves copies of the secret behind.
     let mut text = Zeroizing::new(String::with_capacity(WORDS_BYTES_MAX as usize + 1));
     stdin.lock().take(WORDS_BYTES_MAX).read_to_string(&mut text).map_err(WalletError::WordsUnreadable)?;
-    Ok(Words::parse(&text)?)
+    Ok(RecoveryPhrase::parse(&text)?)
 }

@@ -41,7 +41,6 @@ pub enum AliasError {
     /// The file is no list of names.
     #[error("{}: {problem}; mend it, or move it away to start without names", file.display())]
     Malformed {
-        /// The file.
         file: PathBuf,
         /// What is wrong, and where.
         problem: String,
@@ -51,15 +50,12 @@ pub enum AliasError {
     File {
         /// `read` or `write`.
         verb: &'static str,
-        /// The file.
         file: PathBuf,
-        /// The system's message.
         source: io::Error,
     },
     /// The name stands for something else.
     #[error("{name} is {address} already: `unalias {name}` frees it")]
     Taken {
-        /// The name.
         name: String,
         /// Whose it is.
         address: Address,

@@ -68,8 +68,8 @@ impl Checker {
         }
     }
 
-    /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take less
-    /// time than to wake a thread up, and a new block is awaited by the whole network.
+    /// Checks blocks; the engine gets one [`Event::BlocksChecked`]. One without transactions is two hashes, which take
+    /// less time than to wake a thread up, and a new block is awaited by the whole network.
     pub fn check_blocks(&self, key: Key, blocks: Vec<Block>) {
         if let [block] = &blocks[..]
             && block.body.transactions.is_empty()

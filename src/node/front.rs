@@ -23,7 +23,7 @@ use super::aliases::Aliases;
 use super::event::{PeerRow, UserEvent};
 use super::handle::{Clock, Handle, Profile, Users};
 use super::inbox::{EngineSender, Queues};
-use super::index::Index;
+use super::index::ChainIndex;
 use super::store::{FolderLock, Store, StoreError};
 use super::swarm::SwarmHandle;
 use super::wallet::Wallets;
@@ -40,14 +40,13 @@ pub struct DetachedNode {
     clock: Arc<AtomicU64>,
     /// `None` when it ends.
     store: Option<Store>,
-    index: Option<(Index, JoinHandle<()>)>,
+    index: Option<(ChainIndex, JoinHandle<()>)>,
 }
 
 /// The options of a [`DetachedNode`].
 pub struct FrontOptions<'a> {
     /// Its data folder.
     pub folder: &'a Path,
-    /// Its name.
     pub name: &'a str,
     /// Its number, unique among those that are shown to each other as peers: its address is `/memory/NUMBER`.
     pub number: u64,
@@ -55,7 +54,6 @@ pub struct FrontOptions<'a> {
     pub network: &'a Arc<Network>,
     /// Its identity towards peers.
     pub identity: &'a Keypair,
-    /// Its wallets.
     pub wallets: Wallets,
     /// The first view that its user sees.
     pub view: Arc<View>,

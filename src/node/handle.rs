@@ -16,7 +16,7 @@ use super::aliases::Aliases;
 use super::clock::unix_now;
 use super::event::{ConnectError, PeerRow, UserEvent};
 use super::inbox::EngineSender;
-use super::index::Index;
+use super::index::ChainIndex;
 use super::store::Reader;
 use super::swarm::{SwarmCommand, SwarmHandle};
 use super::wallet::{WalletError, Wallets};
@@ -36,7 +36,7 @@ struct Inner {
     profile: Profile,
     engine: EngineSender,
     reader: Reader,
-    index: Option<Index>,
+    index: Option<ChainIndex>,
     watched: Watched,
     swarm: Arc<SwarmHandle>,
     view: ArcSwap<View>,
@@ -78,7 +78,7 @@ impl Handle {
         profile: Profile,
         engine: EngineSender,
         reader: Reader,
-        index: Option<Index>,
+        index: Option<ChainIndex>,
         swarm: Arc<SwarmHandle>,
         view: Arc<View>,
         users: Arc<Users>,
@@ -112,7 +112,7 @@ impl Handle {
     }
 
     /// Where things are; `None` if the node keeps no index.
-    pub fn index(&self) -> Option<&Index> {
+    pub fn index(&self) -> Option<&ChainIndex> {
         self.0.index.as_ref()
     }
 

@@ -53,7 +53,7 @@ use axum::middleware;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, watch};
 
-use self::feed::{Feed, Following};
+use self::feed::Feed;
 use self::guard::Guard;
 use self::limits::Limits;
 use self::metrics::Metrics;
@@ -61,7 +61,7 @@ use self::problem::Problem;
 use super::api::rows::Identity;
 use super::config::HttpConfig;
 use super::handle::Handle;
-use super::thread;
+use super::thread::{self, Stoppable};
 
 /// Threads that read the store and wait for the engine at once, for all requests together.
 const BLOCKING_THREADS_MAX: usize = 16;
@@ -108,7 +108,7 @@ impl HttpError {
 pub(super) struct Server {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
-    feed: Following,
+    feed: Stoppable,
 }
 
 /// A socket that is bound, so that others can be told where before anything is answered.
@@ -188,9 +188,7 @@ impl Server {
         // The server may have ended by itself.
         let _ = self.stop.send(true);
         let _ = self.thread.join();
-        let (stop, feed) = self.feed;
-        drop(stop);
-        let _ = feed.join();
+        self.feed.stop();
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where things are on the best chain: transactions by id, accounts' histories, records by tag, sender, time and
 //! content. Derived data, in a file of its own, `index.redb`.
 //!
-//! Always true: no block waits for the index, which follows the store on its own thread ([`Index::nudge`] only leaves a
-//! note); the answers of a [`View`] hold for one durable tip of the best chain, at least as new as the tip that was
-//! durable when the view was requested; a file that is missing, damaged, of another network or of another form is
-//! rebuilt from the store without asking the user.
+//! Always true: no block waits for the index, which follows the store on its own thread ([`ChainIndex::nudge`] only
+//! leaves a note); the answers of a [`IndexView`] hold for one durable tip of the best chain, at least as new as the
+//! tip that was durable when the view was requested; a file that is missing, damaged, of another network or of another
+//! form is rebuilt from the store without asking the user.
 //!
 //! The newest rows are in memory only. They are written to the file in batches of about a million, or when the chain is
 //! quiet: rows are spread over the whole file, so a few of them would rewrite as many pages. Rows that a crash loses
@@ -34,8 +34,8 @@ use super::thread;
 use crate::engine::event::Place;
 use crate::protocol::{Height, Network};
 
-pub use entry::{Cursor, CursorError, Entry, Item, Location, Page, Query, RecordEntry, Roles};
-pub use view::{PAGE_ENTRIES_MAX, SCAN_STEPS_MAX, View};
+pub use entry::{Cursor, CursorError, HistoryEntry, Item, Location, Page, RecordEntry, RecordQuery, Roles};
+pub use view::{IndexView, PAGE_ENTRIES_MAX, SCAN_STEPS_MAX};
 
 /// How long a view waits for the index to reach the durable tip.
 const VIEW_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,21 +60,13 @@ pub enum IndexError {
     BadPrefix,
     /// The file was not written like this.
     #[error("the index is damaged ({detail}) and is being rebuilt: try again in a moment")]
-    Damaged {
-        /// The damage that was found.
-        detail: String,
-    },
+    Damaged { detail: String },
     /// The system does not let us keep one.
     #[error(
         "the index cannot be kept in {} ({detail}): make room or give permission and start again, the chain is not \
          affected", file.display()
     )]
-    Unusable {
-        /// The file.
-        file: PathBuf,
-        /// The system's message.
-        detail: String,
-    },
+    Unusable { file: PathBuf, detail: String },
     /// The store that the index tells of can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,27 +94,27 @@ impl IndexError {
     }
 }
 
-/// The index of a running node. Cheap to clone. It follows the store until [`Index::stop`], or until the last clone is
-/// gone.
+/// The index of a running node. Cheap to clone. It follows the store until [`ChainIndex::stop`], or until the last
+/// clone is gone.
 #[derive(Debug, Clone)]
-pub struct Index {
-    shared: Arc<Shared>,
+pub struct ChainIndex {
+    shared: Arc<SharedIndex>,
     /// Holds one note at most: the thread looks for itself what there is to do.
     notes: Sender<()>,
 }
 
-/// State shared by the thread and the readers.
+/// IndexState shared by the thread and the readers.
 #[derive(Debug)]
-struct Shared {
+struct SharedIndex {
     reader: Reader,
     network: Arc<Network>,
     file: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<IndexState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct IndexState {
     /// Used under the lock only, so that the thread knows when no reader uses it.
     database: Option<Arc<Database>>,
     /// The last block that the file knows.
@@ -142,7 +134,7 @@ struct State {
     is_ending: bool,
 }
 
-impl Index {
+impl ChainIndex {
     /// Opens the index in the data folder, or builds it, on a thread that follows `reader`. `told` gets each tip of the
     /// best chain that the index has reached; it must not block.
     pub fn start(
@@ -153,11 +145,11 @@ impl Index {
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (notes, noted) = bounded(1);
         let genesis = Place { height: Height::GENESIS, id: network.genesis_id() };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedIndex {
             reader,
             network: Arc::clone(network),
             file: folder.join(file::FILE),
-            state: Mutex::new(State {
+            state: Mutex::new(IndexState {
                 database: None,
                 written: genesis,
                 fresh: Arc::default(),
@@ -198,13 +190,13 @@ impl Index {
 
     /// A view of a tip at least as new as the best block that is durable now. Waits for the index up to two seconds,
     /// then fails with [`IndexError::Behind`].
-    pub fn view(&self) -> Result<View, IndexError> {
+    pub fn view(&self) -> Result<IndexView, IndexError> {
         let wanted = self.shared.reader.snapshot()?.tip();
         let deadline = Instant::now() + VIEW_TIMEOUT;
         let _waiting = WaitingView::new(self);
         loop {
             let seen = self.shared.state().changes;
-            if let Some(view) = View::open(self, wanted)? {
+            if let Some(view) = IndexView::open(self, wanted)? {
                 return Ok(view);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -242,12 +234,12 @@ impl Index {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SharedIndex {
+    fn state(&self) -> MutexGuard<'_, IndexState> {
         self.state.lock()
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut IndexState) -> T) -> T {
         let mut state = self.state();
         state.changes += 1;
         let result = change(&mut state);
@@ -263,10 +255,10 @@ impl Shared {
 }
 
 /// Counts a view as waiting until it is dropped.
-struct WaitingView<'a>(&'a Index);
+struct WaitingView<'a>(&'a ChainIndex);
 
 impl<'a> WaitingView<'a> {
-    fn new(index: &'a Index) -> Self {
+    fn new(index: &'a ChainIndex) -> Self {
         index.shared.state().waiting += 1;
         index.nudge();
         Self(index)

@@ -33,26 +33,18 @@ pub enum KeyError {
         "cannot use the data folder {}: {source}; make it writable, or choose another with --data-dir",
         .folder.display()
     )]
-    Folder {
-        /// Which.
-        folder: PathBuf,
-        /// The system's message.
-        source: io::Error,
-    },
+    Folder { folder: PathBuf, source: io::Error },
     /// A key file can't be read or written.
     #[error("cannot {verb} the key {}: {source}; check who owns it and its permissions", .file.display())]
     File {
         /// `read` or `write`.
         verb: &'static str,
-        /// Which.
         file: PathBuf,
-        /// The system's message.
         source: io::Error,
     },
     /// The file is not an Ed25519 key.
     #[error("{}: {problem}, or move it away to begin with a new identity (the file was not touched)", .file.display())]
     Damaged {
-        /// Which.
         file: PathBuf,
         /// What is wrong with it.
         problem: FileProblem,

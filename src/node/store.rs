@@ -41,7 +41,7 @@ use tables::{META, META_JOURNAL, META_SCHEMA, META_SETTLED, SCHEMA};
 
 pub use error::StoreError;
 pub use lock::{FolderLock, LockNotes};
-pub use read::{Reader, Snapshot, StoredHeader};
+pub use read::{Reader, Snapshot, SnapshotHeader};
 
 /// The store, for the one thread that writes it. Closed when it is dropped; what reads it fails from then on.
 #[derive(Debug)]

@@ -68,7 +68,6 @@ const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct SwarmConfig {
     /// Our identity towards peers.
     pub keypair: libp2p::identity::Keypair,
-    /// Our network.
     pub network: Arc<Network>,
     /// Where to listen. Empty: TCP on all interfaces, IPv4 and IPv6, port 7787 or any free one if it is taken.
     pub listen: Vec<Multiaddr>,
@@ -108,7 +107,6 @@ pub enum SwarmCommand {
 /// A reply to a peer: a response, or blocks that the store holds in encoded form.
 #[derive(Debug)]
 pub enum Reply {
-    /// Any response.
     Response(Response),
     /// A [`Response::Blocks`] of these encoded blocks.
     Blocks(Vec<Vec<u8>>),

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 use std::thread::{Builder, JoinHandle};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+
 /// Starts a thread. Should it panic, `failed` gets one line that says so.
 ///
 /// A thread that died alone would leave the others waiting for it for ever.
@@ -21,6 +23,38 @@ pub fn spawn(
             failed(format!("a fault in quipu itself stopped its {name} thread ({text}): please report it"));
         }
     })
+}
+
+/// A thread that runs until it is told to end.
+#[derive(Debug)]
+pub struct Stoppable {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Stoppable {
+    /// Starts a thread as [`spawn`] does. `body` returns soon after its receiver is disconnected.
+    pub fn spawn(
+        name: &'static str,
+        failed: impl FnOnce(String) + Send + 'static,
+        body: impl FnOnce(Receiver<()>) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (stop, stopped) = bounded(0);
+        let thread = spawn(name, failed, move || body(stopped))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Tells the thread to end, and leaves waiting for it to the caller.
+    pub fn signal(self) -> JoinHandle<()> {
+        drop(self.stop);
+        self.thread
+    }
+
+    /// Tells the thread to end, and waits until it has.
+    pub fn stop(self) {
+        // A panic was reported where it happened.
+        let _ = self.signal().join();
+    }
 }
 
 /// Competing threads get about ten times as much of the processor. With 19 it would be seventy times, and a machine
@@ -80,12 +114,25 @@ mod tests {
 
     #[test]
     fn a_panic_is_told() {
-        let (tell, told) = crossbeam_channel::bounded(1);
+        let (tell, told) = bounded(1);
         let failed = move |line| tell.send(line).expect("the test waits");
         let thread = spawn("test", failed, || panic!("seven\nlines")).expect("a thread");
         thread.join().expect("the panic was caught");
         let line = told.recv().expect("told");
         assert!(line.contains("test thread (seven)") && line.lines().count() == 1, "{line}");
+    }
+
+    #[test]
+    fn a_thread_ends_when_it_is_told_to() {
+        let (tell, told) = bounded(1);
+        let body = move |stopped: Receiver<()>| {
+            let end = stopped.recv();
+            tell.send(end.is_err()).expect("the test waits");
+        };
+        let thread = Stoppable::spawn("test", |line| panic!("{line}"), body).expect("a thread");
+        assert!(told.is_empty(), "it runs on");
+        thread.stop();
+        assert_eq!(told.try_recv(), Ok(true));
     }
 
     #[cfg(target_os = "linux")]

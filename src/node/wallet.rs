@@ -29,7 +29,7 @@ pub use error::{FileProblem, WalletError, WordsError};
 pub use name::WalletName;
 pub use password::Password;
 pub use session::{Current, Listed, Wallets};
-pub use words::Words;
+pub use words::RecoveryPhrase;
 
 #[cfg(test)]
 mod tests;

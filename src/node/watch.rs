@@ -7,14 +7,13 @@
 //! A thread of its own, because it waits for the index and the engine; nothing waits for it.
 
 use std::io;
-use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, select};
 
 use super::event::{Life, UserEvent};
 use super::handle::Handle;
-use super::index::{Index, IndexError};
-use super::thread;
+use super::index::{ChainIndex, IndexError};
+use super::thread::Stoppable;
 use super::watched::{Followed, WATCHED_MAX};
 use crate::engine::event::{Fate, Notice, RolledBack};
 use crate::protocol::TransactionId;
@@ -48,17 +47,12 @@ pub fn follow(handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
     Ok(life)
 }
 
-/// Starts the thread that follows. It ends when the sender is dropped.
-pub(super) fn start(
-    handle: Handle,
-    failed: impl FnOnce(String) + Send + 'static,
-) -> io::Result<(Sender<()>, JoinHandle<()>)> {
-    let (stop, stopped) = bounded(0);
+/// Starts the thread that follows.
+pub(super) fn start(handle: Handle, failed: impl FnOnce(String) + Send + 'static) -> io::Result<Stoppable> {
     let hears =
         |event: &UserEvent| matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. }));
     let events = handle.subscribe_internal_only(hears);
-    let thread = thread::spawn("watch", failed, move || run(&handle, &events, &stopped))?;
-    Ok((stop, thread))
+    Stoppable::spawn("watch", failed, move |stopped| run(&handle, &events, &stopped))
 }
 
 fn run(handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {
@@ -155,7 +149,7 @@ fn life_of(handle: &Handle, id: &TransactionId, before: Option<&Life>) -> Result
     })
 }
 
-fn in_block(index: &Index, id: &TransactionId) -> Result<Option<Life>, IndexError> {
+fn in_block(index: &ChainIndex, id: &TransactionId) -> Result<Option<Life>, IndexError> {
     let view = index.view()?;
     let found = view.find(id)?;
     Ok(found.map(|location| {

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::node::api::rows::{Data, Kind, TransactionRow};
 use crate::node::wallet::name::WalletName;
 use crate::node::wallet::session::Listed;
-use crate::node::wallet::words::{PATH_TEXT, Words, numbered};
+use crate::node::wallet::words::{PATH_TEXT, RecoveryPhrase, numbered};
 use crate::protocol::{Address, BlockId, PublicKey};
 use crate::text::harmless;
 
@@ -38,7 +38,7 @@ pub enum Done {
         /// Whether it has a password.
         encrypted: bool,
         /// Here and nowhere else.
-        words: Words,
+        words: RecoveryPhrase,
     },
     /// `wallet list`.
     List {
@@ -225,7 +225,7 @@ impl Done {
     }
 }
 
-fn made(name: &WalletName, address: &Address, encrypted: bool, words: &Words) -> Zeroizing<String> {
+fn made(name: &WalletName, address: &Address, encrypted: bool, words: &RecoveryPhrase) -> Zeroizing<String> {
     // Room from the start: a buffer that grows leaves copies of the secret behind.
     let mut text = Zeroizing::new(String::with_capacity(2048));
     let written = write!(
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_phrase_is_numbered_and_in_order() {
-        let words = Words::random().expect("random");
+        let words = RecoveryPhrase::random().expect("random");
         let all: Vec<String> = words.phrase().split(' ').map(str::to_owned).collect();
         let done = Done::Made { name: name(), address: Address([1; 20]), encrypted: true, words };
         let text = done.to_text();
@@ -329,7 +329,7 @@ mod tests {
         let cases = [
             (Done::List { wallets: vec![] }, "{wallets}"),
             (
-                Done::Made { name: name(), address, encrypted: true, words: Words::random().expect("random") },
+                Done::Made { name: name(), address, encrypted: true, words: RecoveryPhrase::random().expect("random") },
                 "{name, address, encrypted, words, path}",
             ),
             (

@@ -3,7 +3,7 @@
 use super::error::{Code, Failure};
 use super::query::{BlockName, TransactionName, Who};
 use crate::node::handle::Handle;
-use crate::node::index::{Index, IndexError};
+use crate::node::index::{ChainIndex, IndexError};
 use crate::node::store::Snapshot;
 use crate::protocol::{Address, Block, Height, TransactionId};
 use crate::text::{distance, grouped};
@@ -12,7 +12,7 @@ use crate::text::{distance, grouped};
 const SHORT_ID_ZEROS_MAX: usize = 4;
 
 /// The index, if the node keeps one.
-pub(in crate::node) fn index(handle: &Handle) -> Result<&Index, Failure> {
+pub(in crate::node) fn index(handle: &Handle) -> Result<&ChainIndex, Failure> {
     Ok(handle.index().ok_or(IndexError::Off)?)
 }
 

@@ -12,7 +12,7 @@ use super::rows::{
 use crate::node::event::PeerRow;
 use crate::node::handle::Handle;
 use crate::node::handle::ask::AccountState;
-use crate::node::index::Query;
+use crate::node::index::RecordQuery;
 use crate::node::swarm;
 use crate::protocol::encode::encode;
 use crate::protocol::{Address, Height};
@@ -66,7 +66,7 @@ pub(in crate::node) fn wallets(handle: &Handle) -> Result<Vec<WalletRow>, Failur
 }
 
 /// Records that fit a query.
-pub(in crate::node) fn records(handle: &Handle, query: &Query, range: &Range) -> Result<RecordPage, Failure> {
+pub(in crate::node) fn records(handle: &Handle, query: &RecordQuery, range: &Range) -> Result<RecordPage, Failure> {
     Ok(lookup::index(handle)?.view()?.records(query, range.before, range.rows())?.into())
 }
 

@@ -9,14 +9,13 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, LazyLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use crossbeam_channel::{Sender, bounded, select};
+use crossbeam_channel::select;
 use futures::{Stream, StreamExt};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
@@ -27,7 +26,7 @@ use crate::node::api::event::{self, Roster};
 use crate::node::api::rows::Identity;
 use crate::node::event::UserEvent;
 use crate::node::handle::Handle;
-use crate::node::thread;
+use crate::node::thread::Stoppable;
 
 /// Events that can be asked for again; at a thousand a second those of four seconds, on a quiet network those of hours.
 const KEPT_EVENTS_MAX: usize = 4096;
@@ -35,9 +34,6 @@ const KEPT_EVENTS_MAX: usize = 4096;
 const EVENTS_AT_ONCE_MAX: usize = 64;
 /// A line that says nothing, so that both sides notice when the other is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// The thread that follows the node's events. Dropping the sender ends it.
-pub(super) type Following = (Sender<()>, JoinHandle<()>);
 
 /// The newest events. Cheap to clone.
 #[derive(Clone)]
@@ -94,20 +90,19 @@ enum Next {
 }
 
 impl Feed {
-    /// Follows the node's events; `observe` sees each of them too. Ends when the sender is dropped.
+    /// Follows the node's events; `observe` sees each of them too.
     pub(super) fn start(
         handle: &Handle,
         identity: &Identity,
         mut observe: impl FnMut(&UserEvent) + Send + 'static,
         failed: impl FnOnce(String) + Send + 'static,
-    ) -> io::Result<(Self, Following)> {
+    ) -> io::Result<(Self, Stoppable)> {
         let (sender, newest) = watch::channel(0);
         let run = getrandom::u32().map_err(io::Error::from)?;
         let feed = Self { kept: Arc::new(Mutex::new(Kept { events: VecDeque::new(), first: 1 })), newest, run };
-        let (stop, stopped) = bounded(0);
         let (kept, events, identity) =
             (Arc::clone(&feed.kept), handle.subscribe_internal(), Arc::new(identity.clone()));
-        let thread = thread::spawn("feed", failed, move || {
+        let thread = Stoppable::spawn("feed", failed, move |stopped| {
             let mut roster = Roster::default();
             loop {
                 let event = select! {
@@ -126,7 +121,7 @@ impl Feed {
                 roster.forget(&event);
             }
         })?;
-        Ok((feed, (stop, thread)))
+        Ok((feed, thread))
     }
 
     /// What comes after this number.

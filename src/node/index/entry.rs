@@ -11,7 +11,6 @@ use crate::protocol::{Address, Reward, SignedTransaction, TransactionId, UnixMil
 /// Where a transaction is on the best chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
-    /// Its block.
     pub place: Place,
     /// The number of transactions before it in the block; `None` if it is the reward.
     pub position: Option<u32>,
@@ -71,7 +70,6 @@ pub struct Roles {
 pub enum Item {
     /// The block's reward.
     Reward(Reward),
-    /// A transaction.
     Transaction {
         /// The number of transactions before it in the block.
         position: u32,
@@ -82,8 +80,7 @@ pub enum Item {
 
 /// A row of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The block.
+pub struct HistoryEntry {
     pub place: Place,
     /// The block's timestamp.
     pub timestamp: UnixMillis,
@@ -98,13 +95,11 @@ pub struct Entry {
 /// A record on the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordEntry {
-    /// The block.
     pub place: Place,
     /// The block's timestamp.
     pub timestamp: UnixMillis,
     /// The number of transactions before it in the block.
     pub position: u32,
-    /// The id of the transaction.
     pub id: TransactionId,
     /// The address of the key that signed it.
     pub sender: Address,
@@ -116,10 +111,8 @@ pub struct RecordEntry {
 
 /// A filter for records. All conditions must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query {
-    /// The tag.
+pub struct RecordQuery {
     pub tag: Option<Tag>,
-    /// The account that signed it.
     pub from: Option<Address>,
     /// The earliest timestamp of its block.
     pub since: Option<UnixMillis>,
@@ -127,7 +120,7 @@ pub struct Query {
     pub find: Option<[u8; 32]>,
 }
 
-impl Query {
+impl RecordQuery {
     /// Whether all of it applies to a record.
     pub fn wants(&self, entry: &RecordEntry) -> bool {
         self.tag.as_ref().is_none_or(|tag| entry.record.tags.contains(tag))

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use redb::Database;
 
 use super::file::{self, IndexChange};
-use super::{IndexError, Shared, row};
+use super::{IndexError, SharedIndex, row};
 use crate::engine::event::Place;
 use crate::node::store::{Snapshot, StoreError};
 use crate::protocol::{Block, Height};
@@ -31,7 +31,7 @@ const REBUILDS_MAX: u32 = 3;
 
 /// Follows the store.
 pub(super) struct Follower {
-    shared: Arc<Shared>,
+    shared: Arc<SharedIndex>,
     notes: Receiver<()>,
     told: Box<dyn Fn(Place) + Send>,
 }
@@ -49,7 +49,7 @@ struct OpenIndex {
 }
 
 impl Follower {
-    pub(super) fn new(shared: Arc<Shared>, notes: Receiver<()>, told: Box<dyn Fn(Place) + Send>) -> Self {
+    pub(super) fn new(shared: Arc<SharedIndex>, notes: Receiver<()>, told: Box<dyn Fn(Place) + Send>) -> Self {
         Self { shared, notes, told }
     }
 

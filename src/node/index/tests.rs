@@ -26,7 +26,7 @@ struct World {
 
 /// An index that is stopped when this is dropped.
 struct Running {
-    index: Index,
+    index: ChainIndex,
     told: Receiver<Place>,
     thread: Option<JoinHandle<()>>,
 }
@@ -51,7 +51,7 @@ impl World {
     fn index_in(&self, folder: &Path) -> Running {
         let (tell, told) = unbounded();
         let tell = move |place| tell.send(place).expect("the test waits");
-        let (index, thread) = Index::start(folder, self.store.reader(), &self.network, tell).expect("a thread");
+        let (index, thread) = ChainIndex::start(folder, self.store.reader(), &self.network, tell).expect("a thread");
         Running { index, told, thread: Some(thread) }
     }
 
@@ -61,7 +61,7 @@ impl World {
 }
 
 impl Running {
-    fn view(&self) -> View {
+    fn view(&self) -> IndexView {
         self.index.view().expect("in time")
     }
 
@@ -207,7 +207,7 @@ fn a_history_says_what_an_account_did() {
     let roles = |address: &Address| -> Vec<(u64, Option<u32>, String)> {
         let page = view.history(address, None, 100).expect("readable");
         assert_eq!(page.next, None);
-        let describe = |entry: Entry| {
+        let describe = |entry: HistoryEntry| {
             let Roles { sent, received, mined, recorded } = entry.roles;
             let words = [(sent, "sent"), (received, "received"), (mined, "mined"), (recorded, "recorded")];
             let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
@@ -248,7 +248,7 @@ fn records_are_what_a_scan_of_the_chain_finds() {
             for from in [None, Some(address(1)), Some(address(3)), Some(Address([7; 20]))] {
                 for since in [None, Some(0), Some(start), Some(start + 30_000), Some(start + 1_000_000)] {
                     for find in [None, Some(Record::read(b"text 3").content_hash())] {
-                        let query = Query { tag: tag.clone(), from, since: since.map(UnixMillis), find };
+                        let query = RecordQuery { tag: tag.clone(), from, since: since.map(UnixMillis), find };
                         let wanted = all.iter().filter(|Row { block, record, .. }| {
                             record.as_ref().is_some_and(|(sender, record)| {
                                 query.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))

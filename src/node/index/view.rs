@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase};
 
-use super::entry::{Cursor, Entry, Item, Location, Page, Query, RecordEntry, Roles};
+use super::entry::{Cursor, HistoryEntry, Item, Location, Page, RecordEntry, RecordQuery, Roles};
 use super::list::{Found, Intersection, RowSet};
 use super::row::{RowList, Spot};
-use super::{Index, IndexError, file};
+use super::{ChainIndex, IndexError, file};
 use crate::engine::event::Place;
 use crate::node::store::Snapshot;
 use crate::protocol::record::Record;
@@ -24,16 +24,16 @@ const PREFIX_IDS_MAX: usize = 2;
 
 /// The index and the store at one tip. Later blocks do not change it. Keep it no longer than an answer takes, because
 /// the files can't reuse old pages meanwhile.
-pub struct View {
-    index: Index,
+pub struct IndexView {
+    index: ChainIndex,
     snapshot: Snapshot,
     rows: RowSet,
     tip: Place,
 }
 
-impl View {
+impl IndexView {
     /// `None` if the index has not reached `wanted` yet, or is on a branch that the store has left.
-    pub(super) fn open(index: &Index, wanted: Place) -> Result<Option<Self>, IndexError> {
+    pub(super) fn open(index: &ChainIndex, wanted: Place) -> Result<Option<Self>, IndexError> {
         let Some(Begun { transaction, written, fresh, tip }) = begin(index)? else { return Ok(None) };
         let read = || Ok((file::tip(&transaction)?, transaction.open_table(file::ROWS)?));
         let (in_file, rows) = file::guarded(&index.shared.file, read).map_err(|error| report(index, error))?;
@@ -54,7 +54,7 @@ impl View {
         self.tip
     }
 
-    /// The store at a moment when [`View::tip`] was on the best chain, perhaps with more blocks above it.
+    /// The store at a moment when [`IndexView::tip`] was on the best chain, perhaps with more blocks above it.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
@@ -115,19 +115,24 @@ impl View {
     }
 
     /// Everything that an account sent, received, mined and recorded, newest first, from the row before `before` on.
-    pub fn history(&self, address: &Address, before: Option<Cursor>, limit: usize) -> Result<Page<Entry>, IndexError> {
+    pub fn history(
+        &self,
+        address: &Address,
+        before: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<HistoryEntry>, IndexError> {
         let mut blocks = BlockCache::new(self);
         self.page(vec![RowList::account(address)], Spot::FIRST, before, limit, |spot| {
             let Some(FoundItem { place, timestamp, id, item }) = blocks.item(spot)? else { return Ok(None) };
             let roles = roles(address, &item);
-            Ok((roles != Roles::default()).then_some(Entry { place, timestamp, id, item, roles }))
+            Ok((roles != Roles::default()).then_some(HistoryEntry { place, timestamp, id, item, roles }))
         })
     }
 
     /// The records that match `query`, newest first, from the row before `before` on.
     pub fn records(
         &self,
-        query: &Query,
+        query: &RecordQuery,
         before: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<RecordEntry>, IndexError> {
@@ -210,7 +215,7 @@ struct Begun {
 }
 
 /// `None`: the file is being opened.
-fn begin(index: &Index) -> Result<Option<Begun>, IndexError> {
+fn begin(index: &ChainIndex) -> Result<Option<Begun>, IndexError> {
     let file = &index.shared.file;
     let result = {
         let state = index.shared.state();
@@ -230,7 +235,7 @@ fn begin(index: &Index) -> Result<Option<Begun>, IndexError> {
 }
 
 /// Has a damaged file rebuilt.
-fn report(index: &Index, error: IndexError) -> IndexError {
+fn report(index: &ChainIndex, error: IndexError) -> IndexError {
     if let IndexError::Damaged { detail } = &error {
         index.report_damage(detail);
     }
@@ -247,12 +252,12 @@ struct FoundItem {
 
 /// Reads blocks, and keeps the last one: rows that follow each other are often of the same block.
 struct BlockCache<'a> {
-    view: &'a View,
+    view: &'a IndexView,
     last: Option<(Place, Block)>,
 }
 
 impl<'a> BlockCache<'a> {
-    fn new(view: &'a View) -> Self {
+    fn new(view: &'a IndexView) -> Self {
         Self { view, last: None }
     }
 

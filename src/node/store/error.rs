@@ -14,7 +14,6 @@ pub enum StoreError {
         "{} is in use by {holder}: stop that node, or give this one another --name or --data-dir", folder.display()
     )]
     Locked {
-        /// The data folder.
         folder: PathBuf,
         /// The other process, as far as its lock file tells.
         holder: String,
@@ -25,7 +24,6 @@ pub enum StoreError {
          one another --name or --data-dir", folder.display()
     )]
     OtherNetwork {
-        /// The data folder.
         folder: PathBuf,
         /// Name and tag of the network in it.
         stored: String,
@@ -35,9 +33,7 @@ pub enum StoreError {
     /// A newer version wrote it, in a form that this one does not know.
     #[error("{} was written by a newer quipu (format {found}, known here: {known}): update this one", file.display())]
     TooNew {
-        /// The database.
         file: PathBuf,
-        /// Its format.
         found: u32,
         /// The format of this version.
         known: u32,
@@ -47,35 +43,19 @@ pub enum StoreError {
         "{} is damaged ({detail}): move it away and start again, the chain comes back from the peers (keys are in \
          other files)", file.display()
     )]
-    Damaged {
-        /// The database.
-        file: PathBuf,
-        /// The damage that was found.
-        detail: String,
-    },
+    Damaged { file: PathBuf, detail: String },
     /// No room.
     #[error("the disk of {} is full: make room and start again, nothing that was confirmed is lost", path.display())]
-    Full {
-        /// The file that could not be written.
-        path: PathBuf,
-    },
+    Full { path: PathBuf },
     /// Not ours to use.
     #[error(
         "no permission to use {}: make it readable and writable for this user, or choose another --data-dir",
         path.display()
     )]
-    Permission {
-        /// The file or folder.
-        path: PathBuf,
-    },
+    Permission { path: PathBuf },
     /// Any other failure of the system.
     #[error("cannot use {}: {detail}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's message.
-        detail: String,
-    },
+    Io { path: PathBuf, detail: String },
     /// The store has been closed, because the node shuts down.
     #[error("the node is shutting down")]
     Closed,

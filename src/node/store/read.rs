@@ -87,8 +87,8 @@ impl Reader {
         Ok(std::fs::metadata(&self.path)?.len() + std::fs::metadata(journal)?.len())
     }
 
-    /// One consistent moment of the whole chain, which later writes do not change: not older than what users have seen. Waits
-    /// for the disk if need be.
+    /// One consistent moment of the whole chain, which later writes do not change: not older than what users have seen.
+    /// Waits for the disk if need be.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         self.progress.wait();
         self.written()
@@ -146,8 +146,7 @@ impl BlockTables {
 
 /// A header that is in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredHeader {
-    /// The header.
+pub struct SnapshotHeader {
     pub header: Header,
     /// Whether its block is on the best chain.
     pub is_best: bool,
@@ -220,8 +219,8 @@ impl Snapshot {
 
     /// All stored headers of these heights, on the best chain or not, the lowest first; at most `max` of them. Genesis
     /// is among them.
-    pub fn headers(&self, heights: RangeInclusive<u64>, max: usize) -> Result<Vec<StoredHeader>, StoreError> {
-        let genesis = StoredHeader { header: self.network.genesis().header, is_best: true, is_condemned: false };
+    pub fn headers(&self, heights: RangeInclusive<u64>, max: usize) -> Result<Vec<SnapshotHeader>, StoreError> {
+        let genesis = SnapshotHeader { header: self.network.genesis().header, is_best: true, is_condemned: false };
         let mut found = Vec::from_iter(Some(genesis).filter(|_| heights.contains(&0) && max > 0));
         let (first, last) = (BlockId([0; 32]), BlockId([0xff; 32]));
         let first = place_key(&Place { height: Height(*heights.start()), id: first });
@@ -233,7 +232,7 @@ impl Snapshot {
                 let (header, is_condemned) = parse_header_row(&place, row.value())?;
                 let best = self.best.get(place.height.0)?;
                 let is_best = best.is_some_and(|best| best.value() == place.id.as_bytes());
-                found.push(StoredHeader { header, is_best, is_condemned });
+                found.push(SnapshotHeader { header, is_best, is_condemned });
             }
             Ok(())
         })?;

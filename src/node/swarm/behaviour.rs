@@ -46,9 +46,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 const DEAD_CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 /// How often a peer is pinged, which also measures the round trip.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
-/// A connection on which the peer has been silent for this long is dead: it has missed a ping. Systems that time out TCP
-/// connections themselves, and QUIC, notice a broken link sooner, because the engine asks each peer something every few
-/// seconds.
+/// A connection on which the peer has been silent for this long is dead: it has missed a ping. Systems that time out
+/// TCP connections themselves, and QUIC, notice a broken link sooner, because the engine asks each peer something every
+/// few seconds.
 pub(super) const SILENCE_TIMEOUT: Duration = PING_INTERVAL.saturating_add(DEAD_CONNECTION_TIMEOUT);
 /// A request without a response by then has failed. Longer than any timeout of the engine.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);

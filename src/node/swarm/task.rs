@@ -204,7 +204,8 @@ impl SwarmTask {
                     }
                     tracing::trace!(parent: self.span(&source), ?verdict, is_block, "verdict");
                     if verdict == Verdict::Reject {
-                        tracing::debug!(parent: self.span(&source), is_block, why = "it breaks the rules", "gossip rejected");
+                        let why = "it breaks the rules";
+                        tracing::debug!(parent: self.span(&source), is_block, why, "gossip rejected");
                     }
                     self.judge(&message, &source, acceptance(verdict));
                 }
@@ -309,8 +310,8 @@ impl SwarmTask {
             if is_new && !is_told {
                 self.probation_told = Some(now);
                 (self.tell_user)(UserEvent::Warning(format!(
-                    "a peer at {ip} broke the rules and was cut off; newcomers from there now have to wait, longer each \
-                     time it happens, and peers that have proved themselves come and go as before"
+                    "a peer at {ip} broke the rules and was cut off; newcomers from there now have to wait, longer \
+                     each time it happens, and peers that have proved themselves come and go as before"
                 )));
             }
         }

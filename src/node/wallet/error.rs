@@ -14,7 +14,6 @@ pub enum WalletError {
     /// The file of a key, ours or given, can't be opened.
     #[error("{}", unusable_file(.file, .problem))]
     File {
-        /// The file.
         file: PathBuf,
         /// The problem with it.
         problem: FileProblem,
@@ -24,52 +23,30 @@ pub enum WalletError {
     Unusable {
         /// `read`, `write` or `remove`.
         verb: &'static str,
-        /// The file.
         file: PathBuf,
-        /// The system's message.
         source: io::Error,
     },
     /// The key is needed, but the wallet is locked.
     #[error("the wallet {name} is locked: `wallet unlock` asks for its password")]
-    Locked {
-        /// The wallet's name.
-        name: String,
-    },
+    Locked { name: String },
     /// It has no password to lock or unlock it with.
     #[error("the wallet {name} has no password, so it is never locked; `quipu wallet passwd {name}` sets one")]
-    NotProtected {
-        /// The wallet's name.
-        name: String,
-    },
+    NotProtected { name: String },
     /// The file to be signed holds no prepared transaction.
     #[error("{} holds no prepared transaction, and nothing else is signed: prepare it again", .file.display())]
-    NotATransaction {
-        /// The file.
-        file: PathBuf,
-    },
+    NotATransaction { file: PathBuf },
     /// The transaction to be signed belongs to another account.
     #[error("that transaction is of {sender}, not of the wallet {name}: use the wallet with that address")]
-    OtherSender {
-        /// The wallet's name.
-        name: String,
-        /// The transaction's sender.
-        sender: Address,
-    },
+    OtherSender { name: String, sender: Address },
     /// Not a name for a wallet.
     #[error(
         "{name:?} is no name for a wallet: use 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ - and begin with none of . and \
          -"
     )]
-    BadName {
-        /// The text.
-        name: String,
-    },
+    BadName { name: String },
     /// There is no wallet of that name.
     #[error("there is no wallet {name}; `wallet list` shows those there are, `wallet new` makes one")]
-    NotFound {
-        /// The wallet's name.
-        name: String,
-    },
+    NotFound { name: String },
     /// There are several, and none is marked as the one to use.
     #[error("there are several wallets: say which with --wallet NAME, or choose one for good with `wallet use NAME`")]
     WhichOne,
@@ -84,7 +61,6 @@ pub enum WalletError {
     Duplicate {
         /// The one that is there.
         name: String,
-        /// Its address.
         address: Address,
     },
     /// No more wallets fit in a data folder.
@@ -92,10 +68,7 @@ pub enum WalletError {
     TooMany,
     /// A file to be written is there already.
     #[error("{} is there already, and is never overwritten: choose another file", .file.display())]
-    FileExists {
-        /// The file.
-        file: PathBuf,
-    },
+    FileExists { file: PathBuf },
     /// A running node may use this wallet.
     #[error("a wallet can only be removed while no node uses its folder: {0}")]
     InUse(StoreError),
@@ -114,12 +87,7 @@ pub enum WalletError {
     },
     /// The file with a password can't be used.
     #[error("cannot read the password file {}: {source}; its first line must be the password", .file.display())]
-    PasswordFile {
-        /// The file.
-        file: PathBuf,
-        /// The system's message.
-        source: io::Error,
-    },
+    PasswordFile { file: PathBuf, source: io::Error },
     /// An empty password protects nothing.
     #[error("the password is empty; choose one, or say --no-password for a wallet without one")]
     EmptyPassword,
@@ -192,12 +160,7 @@ pub enum WordsError {
     Count(usize),
     /// Not in the list of BIP-39.
     #[error("word {position} of the recovery phrase, {word:?}, is not in the English list: check its spelling")]
-    Unknown {
-        /// Its number, from 1.
-        position: usize,
-        /// The word.
-        word: String,
-    },
+    Unknown { position: usize, word: String },
     /// All words are in the list, but together they are not a phrase.
     #[error("the recovery phrase has a wrong checksum: a word is wrong, or two changed places; check it word by word")]
     Checksum,

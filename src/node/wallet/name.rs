@@ -16,7 +16,6 @@ impl WalletName {
         Self("default".to_owned())
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

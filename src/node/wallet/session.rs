@@ -14,7 +14,7 @@ use super::foreign::KeyFile;
 use super::name::WalletName;
 use super::password::Password;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
-use super::words::{Seed, Words, random};
+use super::words::{RecoveryPhrase, Seed, random};
 use crate::files::make_folder;
 use crate::node::private_file;
 use crate::protocol::{Address, SecretKey};
@@ -50,7 +50,6 @@ struct Active {
 /// How the wallet in use is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Current {
-    /// Its name.
     pub name: String,
     /// Its address; known while it is locked too.
     pub address: Address,
@@ -65,7 +64,6 @@ pub struct Current {
 /// One of the wallets of a folder.
 #[derive(Debug)]
 pub struct Listed {
-    /// Its name.
     pub name: String,
     /// Its address and whether it has a password, or why its file can't be read.
     pub state: Result<(Address, bool), WalletError>,
@@ -118,7 +116,6 @@ impl Wallets {
         }
     }
 
-    /// Its address.
     pub fn address(&self) -> Address {
         self.active().address
     }
@@ -193,7 +190,7 @@ impl Wallets {
     }
 
     /// Makes a new wallet, without switching to it. The words are shown to its owner once, and stored nowhere.
-    pub fn create(&self, name: &str, password: Option<&Password>) -> Result<(Address, Words), WalletError> {
+    pub fn create(&self, name: &str, password: Option<&Password>) -> Result<(Address, RecoveryPhrase), WalletError> {
         create(&self.0.folder, &name.parse()?, password)
     }
 
@@ -244,8 +241,8 @@ pub(crate) fn create(
     folder: &Folder,
     name: &WalletName,
     password: Option<&Password>,
-) -> Result<(Address, Words), WalletError> {
-    let words = Words::random()?;
+) -> Result<(Address, RecoveryPhrase), WalletError> {
+    let words = RecoveryPhrase::random()?;
     let wallet = WalletFile::seal(&words.key_seed(), password, ITERATIONS)?;
     folder.add(name, &wallet)?;
     Ok((wallet.address(), words))

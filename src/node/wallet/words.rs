@@ -27,15 +27,15 @@ const HARDENED: u32 = 1 << 31;
 const WORDS_A_LINE: usize = 4;
 
 /// A recovery phrase. Cleared when it is dropped, and not shown by `Debug`.
-pub struct Words(Mnemonic<English>);
+pub struct RecoveryPhrase(Mnemonic<English>);
 
-impl fmt::Debug for Words {
+impl fmt::Debug for RecoveryPhrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Words(…)")
+        f.write_str("RecoveryPhrase(…)")
     }
 }
 
-impl Words {
+impl RecoveryPhrase {
     /// 24 words from 256 bits of the system's randomness.
     pub fn random() -> Result<Self, WalletError> {
         let entropy = random::<32>()?;
@@ -149,9 +149,9 @@ mod tests {
                 "dd48c104698c30cfe2b6142103248622fb7bb0ff692eebb00089b32d22484e1613912f0a5b694407be899ffd31ed3992c456cdf60f5d4564b8ba3f05a69890ad",
             ),
         ] {
-            let made = Words(Mnemonic::from_entropy(hex::decode(&entropy).expect("hex")).expect("256 bits"));
+            let made = RecoveryPhrase(Mnemonic::from_entropy(hex::decode(&entropy).expect("hex")).expect("256 bits"));
             assert_eq!(made.phrase(), words);
-            let read = Words::parse(&words).expect("valid");
+            let read = RecoveryPhrase::parse(&words).expect("valid");
             assert_eq!(hex::encode(read.0.entropy()), entropy);
             assert_eq!(hex::encode(read.0.to_seed("TREZOR")), seed);
         }
@@ -216,12 +216,12 @@ mod tests {
 
     #[test]
     fn random_words_are_24_and_restore_the_key() {
-        let words = Words::random().expect("random");
+        let words = RecoveryPhrase::random().expect("random");
         assert_eq!(words.phrase().split(' ').count(), 24);
         let typed = format!("\n  {}\t\n", words.phrase().to_uppercase().replace(' ', "\r\n "));
-        assert_eq!(Words::parse(&typed).expect("valid").key_seed(), words.key_seed());
-        assert_ne!(Words::random().expect("random").phrase(), words.phrase());
-        assert_eq!(format!("{words:?}"), "Words(…)");
+        assert_eq!(RecoveryPhrase::parse(&typed).expect("valid").key_seed(), words.key_seed());
+        assert_ne!(RecoveryPhrase::random().expect("random").phrase(), words.phrase());
+        assert_eq!(format!("{words:?}"), "RecoveryPhrase(…)");
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
             ("zoö ".repeat(24), "word 1 "),
         ];
         for (text, want) in cases {
-            let error = Words::parse(&text).expect_err(want).to_string();
+            let error = RecoveryPhrase::parse(&text).expect_err(want).to_string();
             assert!(error.contains(want) && !error.contains('\n'), "{error}");
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use crossbeam_channel::unbounded;
-use quipu::node::index::Index;
+use quipu::node::index::ChainIndex;
 use quipu::node::store::{FolderLock, Store};
 use quipu::protocol::encode::encode;
 use quipu::protocol::hash::sha256;
@@ -155,7 +155,7 @@ fn index(folder: &Path, store: &Store, network: &Arc<Network>) -> Result<()> {
         // Only the last block is awaited.
         let _ = tell.send(tip);
     };
-    let (index, thread) = Index::start(folder, store.reader(), network, hear)?;
+    let (index, thread) = ChainIndex::start(folder, store.reader(), network, hear)?;
     while told.recv().context("no index can be kept")? != tip {}
     index.stop();
     thread.join().expect("no panic");

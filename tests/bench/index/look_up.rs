@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
-use quipu::node::index::{Index, Query, View};
+use quipu::node::index::{ChainIndex, IndexView, RecordQuery};
 use quipu::node::store::Store;
 use quipu::protocol::hash::sha256;
 use rustix::fs::{Advice, fadvise};
@@ -23,7 +23,7 @@ const COLD: u64 = 10;
 const WARM: u64 = 2000;
 
 /// A look-up about one record, which must be found.
-type LookUp = fn(&View, &RecordChain, u64) -> usize;
+type LookUp = fn(&IndexView, &RecordChain, u64) -> usize;
 
 const KINDS: [(&str, LookUp); 8] = [
     ("find by id", |view, chain, record| {
@@ -36,24 +36,24 @@ const KINDS: [(&str, LookUp); 8] = [
     }),
     ("records by content", |view, _, record| {
         let find = Some(sha256(&[text(record).as_bytes()]));
-        records(view, &Query { find, ..Query::default() })
+        records(view, &RecordQuery { find, ..RecordQuery::default() })
     }),
     ("records by tag", |view, _, record| {
         let tag = Some(tag(record).parse().expect("a tag"));
-        records(view, &Query { tag, ..Query::default() })
+        records(view, &RecordQuery { tag, ..RecordQuery::default() })
     }),
     ("records from", |view, chain, record| {
         let from = Some(chain.address(random(record, 0)));
-        records(view, &Query { from, ..Query::default() })
+        records(view, &RecordQuery { from, ..RecordQuery::default() })
     }),
     ("records since", |view, chain, record| {
         let since = Some(chain.time_of(record));
-        records(view, &Query { since, ..Query::default() })
+        records(view, &RecordQuery { since, ..RecordQuery::default() })
     }),
     ("records by tag from", |view, chain, record| {
         let from = Some(chain.address(random(record, 0)));
         let tag = Some(tag(random(record, 2)).parse().expect("a tag"));
-        records(view, &Query { tag, from, ..Query::default() })
+        records(view, &RecordQuery { tag, from, ..RecordQuery::default() })
     }),
     ("history", |view, chain, record| {
         view.history(&chain.address(record), None, PAGE).expect("readable").entries.len()
@@ -79,7 +79,7 @@ pub(crate) fn all(folder: &Path, chain: &RecordChain) -> bool {
     is_good
 }
 
-fn time(index: &Index, chain: &RecordChain, look_up: LookUp, round: u64) -> Duration {
+fn time(index: &ChainIndex, chain: &RecordChain, look_up: LookUp, round: u64) -> Duration {
     let record = random(round, 3) % chain.records();
     let start = Instant::now();
     let view = index.view().expect("in time");
@@ -95,7 +95,7 @@ fn report(name: &str, mut times: Vec<Duration>) -> bool {
     most < TIME_MAX.as_secs_f64() * 1e3
 }
 
-fn with_index<T>(folder: &Path, chain: &RecordChain, cold: bool, body: impl FnOnce(&Index) -> T) -> T {
+fn with_index<T>(folder: &Path, chain: &RecordChain, cold: bool, body: impl FnOnce(&ChainIndex) -> T) -> T {
     let (store, _): (Store, _) = open(folder, &chain.network);
     let (tell, _told) = unbounded();
     let (index, thread) = start_index(folder, store.reader(), &chain.network, tell);
@@ -114,6 +114,6 @@ fn with_index<T>(folder: &Path, chain: &RecordChain, cold: bool, body: impl FnOn
     result
 }
 
-fn records(view: &View, query: &Query) -> usize {
+fn records(view: &IndexView, query: &RecordQuery) -> usize {
     view.records(query, None, PAGE).expect("readable").entries.len()
 }

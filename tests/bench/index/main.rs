@@ -25,7 +25,7 @@ use crossbeam_channel::{Receiver, bounded, unbounded};
 use quipu::engine::Event;
 use quipu::engine::event::{Batch, Place, Write};
 use quipu::node::inbox::{EngineSender, Queues};
-use quipu::node::index::Index;
+use quipu::node::index::ChainIndex;
 use quipu::node::store::writer;
 use quipu::node::store::{FolderLock, Reader, Store};
 use quipu::protocol::check::check_block_bytes;
@@ -108,7 +108,7 @@ fn run(folder: &Path, chain: &RecordChain, way: Storing, with_index: bool) -> Ru
     let (start, processor) = (Instant::now(), processor_time());
     let committed = index.as_ref().map(|(index, _)| index.clone());
     let writer = thread::spawn(move || {
-        writer::run(store, &jobs, &engine, || committed.iter().for_each(Index::nudge)).expect("written");
+        writer::run(store, &jobs, &engine, || committed.iter().for_each(ChainIndex::nudge)).expect("written");
     });
     let mut last = 0;
     thread::scope(|scope| {
@@ -185,10 +185,10 @@ fn start_index(
     reader: Reader,
     network: &Arc<Network>,
     tell: crossbeam_channel::Sender<Place>,
-) -> (Index, thread::JoinHandle<()>) {
+) -> (ChainIndex, thread::JoinHandle<()>) {
     let told = move |tip| {
         // Look-ups do not wait for it.
         let _ = tell.send(tip);
     };
-    Index::start(folder, reader, network, told).expect("a thread")
+    ChainIndex::start(folder, reader, network, told).expect("a thread")
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::TransactionRow;
 use crate::engine::event::Fate;
 use crate::node::event::Life;
-use crate::node::index::{Entry, Item, Page, RecordEntry};
+use crate::node::index::{HistoryEntry, Item, Page, RecordEntry};
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
 
@@ -118,7 +118,7 @@ pub struct HistoryPage {
 
 impl HistoryPage {
     /// A part of the history of an account.
-    pub fn new(address: Address, page: &Page<Entry>) -> Self {
+    pub fn new(address: Address, page: &Page<HistoryEntry>) -> Self {
         let entries = page.entries.iter().map(HistoryRow::from).collect();
         Self { address, entries, next: page.next.map(|next| next.to_string()) }
     }
@@ -173,8 +173,8 @@ pub struct HistoryRow {
     pub transaction: TransactionRow,
 }
 
-impl From<&Entry> for HistoryRow {
-    fn from(entry: &Entry) -> Self {
+impl From<&HistoryEntry> for HistoryRow {
+    fn from(entry: &HistoryEntry) -> Self {
         let transaction = match &entry.item {
             Item::Transaction { signed, .. } => {
                 TransactionRow::new(signed, entry.id, signed.transaction.sender.address())

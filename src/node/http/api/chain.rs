@@ -15,7 +15,7 @@ use crate::node::api::{parse, queries};
 use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
-use crate::node::store::StoredHeader;
+use crate::node::store::SnapshotHeader;
 use crate::protocol::BlockId;
 
 /// A page of blocks ends early at so many bytes of encoded blocks; their JSON is several times as long.
@@ -135,8 +135,8 @@ pub(super) struct HeaderRow {
     condemned: bool,
 }
 
-impl From<&StoredHeader> for HeaderRow {
-    fn from(stored: &StoredHeader) -> Self {
+impl From<&SnapshotHeader> for HeaderRow {
+    fn from(stored: &SnapshotHeader) -> Self {
         let header = &stored.header;
         Self {
             height: header.height.0,

@@ -42,11 +42,11 @@ pub(super) struct RecordsQuery {
 
 impl RecordsQuery {
     /// The filter, with a span back from `now`.
-    fn filter(&self, now: UnixMillis) -> Result<index::Query, Problem> {
+    fn filter(&self, now: UnixMillis) -> Result<index::RecordQuery, Problem> {
         let since = parsed(self.since.as_deref(), parse::since)?.map(|since| since.moment(now));
         let find = parsed(self.sha256.as_deref(), |text| parse::sha256(text, Code::BadId))?;
         let tag = parsed(self.tag.as_deref(), parse::tag)?;
-        Ok(index::Query { tag, from: extract::address(self.from.as_deref())?, since, find })
+        Ok(index::RecordQuery { tag, from: extract::address(self.from.as_deref())?, since, find })
     }
 }
 

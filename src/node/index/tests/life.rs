@@ -91,7 +91,7 @@ fn a_view_says_when_the_index_is_behind() {
     };
     world.write(chain.writes_above(0)[..2].to_vec());
     let (index, thread) =
-        Index::start(world.folder.path(), world.store.reader(), &world.network, stuck).expect("a thread");
+        ChainIndex::start(world.folder.path(), world.store.reader(), &world.network, stuck).expect("a thread");
     assert_eq!(index.view().expect("in time").tip().height, Height(1));
     world.write(chain.writes_above(1));
     let error = index.view().err().expect("the thread is held up");
@@ -107,7 +107,7 @@ fn the_thread_ends_with_the_last_who_could_ask() {
     let mut world = World::new(&chain);
     world.write(chain.writes_above(0));
     let (index, thread) =
-        Index::start(world.folder.path(), world.store.reader(), &world.network, |_| {}).expect("a thread");
+        ChainIndex::start(world.folder.path(), world.store.reader(), &world.network, |_| {}).expect("a thread");
     let view = index.view().expect("in time");
     drop((index, view));
     thread.join().expect("in order");

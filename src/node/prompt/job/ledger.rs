@@ -10,7 +10,7 @@ use crate::node::api::error::{Code, Failure};
 use crate::node::api::query::{Range, RecordFilter, TransactionName};
 use crate::node::api::rows::{FileRow, LifeRow, RecordPage};
 use crate::node::api::{lookup, queries, receipt};
-use crate::node::index::Query;
+use crate::node::index::RecordQuery;
 use crate::node::prompt::command::{Recorded, Recording};
 use crate::node::prompt::outcome::Outcome;
 use crate::node::watch;
@@ -48,7 +48,7 @@ impl Job<'_> {
     pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<Outcome, Failure> {
         let since = filter.since.map(|since| since.moment(self.handle.now()));
         let from = self.maybe(filter.from.as_ref())?;
-        let mut query = Query { tag: filter.tag.clone(), from, since, find: None };
+        let mut query = RecordQuery { tag: filter.tag.clone(), from, since, find: None };
         if let Some(what) = &filter.find {
             match self.content_of(what)? {
                 Wanted::Content(hash) => query.find = Some(hash),

@@ -277,9 +277,15 @@ impl SwarmTask {
             }
         };
         if let Gossip::Compact(compact) = &gossip {
-            let (block, transactions) = (compact.header().id(), compact.count());
-            let height = compact.header().height.0;
-            tracing::debug!(parent: self.span(&peer), %block, height, transactions, bytes = data.len(), "block announced");
+            let header = compact.header();
+            tracing::debug!(
+                parent: self.span(&peer),
+                block = %header.id(),
+                height = header.height.0,
+                transactions = compact.count(),
+                bytes = data.len(),
+                "block announced"
+            );
         }
         let is_block = matches!(gossip, Gossip::Block(_) | Gossip::Compact(_));
         let (ticket, evicted) = self.gossip.add(HeldMessage { message, source: peer, is_block });
