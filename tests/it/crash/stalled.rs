@@ -107,7 +107,7 @@ pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
     victim.type_ahead(&format!("tx {} 0.5\n", companion.address()));
     victim.wait_event("transaction", |_| true);
     show_blocks(&companion, &victim);
-    assert_eq!(ids(&companion.run("pending")), [] as [String; 0], "a peer has seen it");
+    assert!(companion.events("transaction").is_empty(), "a peer has seen it");
     assert_eq!(victim.untaken_answers(), 0, "it was answered before it is durable");
     victim.signal(Signal::KILL);
     victim.wait_exit();
