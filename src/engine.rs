@@ -369,6 +369,7 @@ impl Engine {
                 self.mined_here.retain(|mined| *mined != block.id());
             }
             let tip = self.chain.tip_place();
+            tracing::debug!(block = %tip.id, height = tip.height.0, reorg_depth, ours, "new tip");
             self.notify(Notice::Tip { tip, reorg_depth, returned, ours });
         }
     }

@@ -269,7 +269,8 @@ impl Engine {
             Err(Refusal::Known) => TransactionOutcome::Known,
             // Another peer may bring it again.
             Err(Refusal::ShareUsed) => TransactionOutcome::Refused,
-            Err(_) => {
+            Err(refusal) => {
+                tracing::debug!(%peer, transaction = %checked.id(), why = ?refusal, "transaction refused");
                 self.refused.insert(checked.id());
                 TransactionOutcome::Refused
             }
@@ -289,6 +290,8 @@ impl Engine {
 
     fn settle_bundle(&mut self, ticket: Ticket, judged: OpenBundle, effects: &mut Vec<Effect>) {
         let verdict = judged.verdict();
+        let (taken, known, refused, invalid) = (judged.taken.len(), judged.known, judged.refused, judged.invalid);
+        tracing::trace!(peer = %judged.peer, taken, known, refused, invalid, ?verdict, "bundle judged");
         effects.push(Effect::Peer(PeerEffect::Verdict { peer: judged.peer, ticket, verdict }));
         if verdict != Verdict::Accept {
             judged.taken.into_iter().for_each(|transaction| self.outbox.push(transaction));

@@ -68,6 +68,7 @@ impl Engine {
         session.candidate = Candidate::default();
         (session.exhausted_tip, session.doubtful) = (Some(tip), true);
         session.barred_until = Some(now.elapsed + BARRED_PAUSE);
+        tracing::debug!(%peer, %tip, why = "its chain leaves out our checkpoint", "candidate dropped");
         let height = session.status.as_ref().map(|status| status.height);
         self.orphans.forget_peer(peer);
         if let Some(height) = height {

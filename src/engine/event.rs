@@ -2,6 +2,7 @@
 
 mod user;
 
+use std::fmt;
 use std::sync::Arc;
 
 use quipu_protocol::{
@@ -34,6 +35,13 @@ pub enum Wake {
 /// One session with one peer. Never reused, so that a late event cannot hit another session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerKey(pub u64);
+
+/// As the log names a session, which the shell has told with the peer's name.
+impl fmt::Display for PeerKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "#{}", self.0)
+    }
+}
 
 /// A number that the shell chooses for something that waits for an effect: a gossip message for its verdict, a peer's
 /// request for its reply, a command for its answer.

@@ -90,6 +90,7 @@ impl Engine {
     ) {
         let allowed = self.peers.may_gossip(peer, &gossip, now);
         if !allowed {
+            tracing::debug!(%peer, why = "more gossip than its share", "limited");
             effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict: Verdict::Ignore }));
             return;
         }
@@ -113,7 +114,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let header = *announced.header();
-        let verdict = match self.chain.insert_header(&header, now.unix) {
+        let (verdict, why) = match self.chain.insert_header(&header, now.unix) {
             Insertion::Known(found) => {
                 self.note_peer_has(peer, found);
                 let is_new = !self.chain.tree().has_body(found) && !self.is_checking(found);
@@ -125,7 +126,7 @@ impl Engine {
                         }
                     };
                 }
-                Verdict::Ignore
+                (Verdict::Ignore, if is_new { "too many blocks are being checked" } else { "known" })
             }
             Insertion::Orphan => {
                 // A peer that announces a block knows its ancestors: ask at once for its status.
@@ -133,27 +134,29 @@ impl Engine {
                     session.status_at = None;
                 }
                 self.orphans.insert(peer, announced, WaitsFor::Parent(header.parent));
-                Verdict::Ignore
+                (Verdict::Ignore, "its parent is not known")
             }
             Insertion::Early(_) => {
                 let time = quipu_protocol::UnixMillis(
                     header.timestamp.0.saturating_sub(self.network.parameters().future_time_max.0),
                 );
                 self.orphans.insert(peer, announced, WaitsFor::Time(time));
-                Verdict::Ignore
+                (Verdict::Ignore, "its time is ahead of our clock")
             }
             Insertion::Barred(work) => {
                 if work > self.chain.tree().work(self.chain.tip()) {
                     self.report_refused_tip(peer, header.id(), header.height, now);
                 }
-                Verdict::Ignore
+                (Verdict::Ignore, "its chain leaves out our checkpoint")
             }
-            Insertion::Condemned | Insertion::Weak => Verdict::Ignore,
+            Insertion::Condemned => (Verdict::Ignore, "it, or a block below it, breaks a rule"),
+            Insertion::Weak => (Verdict::Ignore, "its branch is far behind ours"),
             Insertion::Invalid(violation) => {
                 self.peers.punish(peer, Fault::Invalid(violation), effects);
-                Verdict::Reject
+                (Verdict::Reject, "its header breaks a rule")
             }
         };
+        tracing::debug!(%peer, block = %header.id(), height = header.height.0, ?verdict, why, "block announced");
         if let Some(ticket) = ticket {
             effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict }));
         }
@@ -241,6 +244,7 @@ impl Engine {
             } else {
                 Verdict::Ignore
             };
+            tracing::debug!(%peer, block = %self.chain.tree().id(block), ?verdict, "block judged");
             effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict }));
         }
     }

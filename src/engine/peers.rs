@@ -77,6 +77,19 @@ pub(crate) enum PeerQuestion {
     Transactions(Vec<TransactionId>),
 }
 
+impl Question {
+    /// As the log calls it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Headers { .. } => "headers",
+            Self::Blocks(_) => "blocks",
+            Self::Pending => "pending",
+            Self::Transactions(_) => "transactions",
+        }
+    }
+}
+
 /// A question under way, and its deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Flight {
@@ -147,6 +160,8 @@ pub(crate) struct PeerState {
     gossip_bytes: Bucket,
     gossip_blocks: Bucket,
     points: u32,
+    /// Why it was not asked last time, as the log has told.
+    pub(crate) idle_reason: Option<&'static str>,
 }
 
 impl PeerState {
@@ -176,6 +191,7 @@ impl PeerState {
             gossip_bytes: Bucket::new(TRANSACTION_BYTES, now),
             gossip_blocks: Bucket::new(BLOCKS, now),
             points: 0,
+            idle_reason: None,
         }
     }
 
@@ -319,7 +335,9 @@ impl Peers {
         self.changed = true;
         let before = session.points;
         session.points = before.saturating_add(points);
+        tracing::debug!(%peer, why = ?fault, points = session.points, "fault");
         if before < POINTS_MAX && session.points >= POINTS_MAX {
+            tracing::debug!(%peer, why = ?fault, ban_millis = ban.0, "cut off");
             effects.push(Effect::Peer(PeerEffect::Close { peer, fault, ban }));
         }
     }

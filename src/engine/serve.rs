@@ -37,6 +37,8 @@ impl Engine {
         };
         let within_budget = self.peers.get_quietly(peer).is_some_and(|session| session.requests.take(cost, now));
         if !within_budget || is_request_malformed(&request) {
+            let why = if within_budget { "malformed" } else { "more requests than its share" };
+            tracing::debug!(%peer, why, "request refused");
             let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
             self.peers.punish(peer, fault, effects);
             return effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: None }));

@@ -11,6 +11,7 @@
 
 mod answers;
 mod headers;
+mod idle;
 
 use std::collections::{HashSet, VecDeque};
 
@@ -171,9 +172,13 @@ impl Engine {
             }
             let Some((request, question)) = self.next_request(peer, &mut missing, now) else { continue };
             let flight = self.fly(peer, question, now);
+            let timeout_millis = flight.deadline.saturating_sub(now.elapsed).0;
+            tracing::debug!(%peer, question = flight.question.name(), timeout_millis, "asked");
             effects.push(Effect::Peer(PeerEffect::Ask { peer, key: flight.key, request }));
-            self.peers.get_mut(peer).expect("the list was just made").flight = Some(flight);
+            let session = self.peers.get_mut(peer).expect("the list was just made");
+            (session.flight, session.idle_reason) = (Some(flight), None);
         }
+        self.log_idle_peers(now);
     }
 
     /// A question to a peer, with its deadline.

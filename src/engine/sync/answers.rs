@@ -86,6 +86,7 @@ impl Engine {
         self.note_undelivered(peer, &flight.question, now);
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts += 1;
+        tracing::debug!(%peer, question = flight.question.name(), timeouts = session.timeouts, "no answer in time");
         let is_status = matches!(flight.question, PeerQuestion::Status);
         if is_status {
             session.pace.note_timeout();
@@ -125,6 +126,7 @@ impl Engine {
     fn on_failure(&mut self, peer: PeerKey, failure: RequestFailure, effects: &mut Vec<Effect>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts += 1;
+        tracing::debug!(%peer, why = ?failure, timeouts = session.timeouts, "no answer");
         let is_silent = session.timeouts >= FAILURES_MAX;
         if failure == RequestFailure::Malformed {
             self.peers.punish(peer, Fault::Malformed, effects);

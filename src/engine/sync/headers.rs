@@ -108,6 +108,7 @@ impl Engine {
             session.best = best.or(session.best);
             session.exhausted_tip = complete.then_some(tip);
             session.doubtful = false;
+            tracing::debug!(%peer, headers = candidate.headers.len(), "headers of a chain with more work");
             return;
         }
         let ours =
@@ -115,6 +116,12 @@ impl Engine {
         let too_long = candidate.headers.len() > candidate_headers_max(ours);
         let Some(session) = self.peers.get_mut(peer) else { return };
         if complete || too_long {
+            let why = if complete {
+                "all its headers show no more work than ours"
+            } else {
+                "too many headers for their work"
+            };
+            tracing::debug!(%peer, %tip, headers = candidate.headers.len(), why, "candidate dropped");
             (session.exhausted_tip, session.doubtful) = (Some(tip), true);
         } else {
             session.candidate = candidate;
