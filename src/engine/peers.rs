@@ -77,7 +77,7 @@ pub(crate) enum PeerQuestion {
     Transactions(Vec<TransactionId>),
 }
 
-impl Question {
+impl PeerQuestion {
     /// As the log calls it.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -31,9 +31,7 @@ use std::sync::Arc;
 use super::id::NodeId;
 use super::random::Random;
 use super::world::World;
-use crate::engine::event::{
-    Answer, Effect, Event, Gossip, Now, PeerEffect, PeerKey, StoreEffect, Ticket, UserEffect, Wake, Write,
-};
+use crate::engine::event::{Effect, Event, Gossip, Now, PeerEffect, PeerKey, StoreEffect, Wake, Write};
 use crate::engine::{Engine, View};
 use crate::protocol::{
     Address, Block, CheckedBlock, Header, Millis, Network, Request, Response, SecretKey, SignedTransaction, Status,
@@ -190,21 +188,14 @@ fn new_blocks(effects: &[Effect]) -> Vec<Arc<CheckedBlock>> {
     writes(effects).filter_map(block).collect()
 }
 
-/// The transaction that a command of the adversary's own sent, taken out of the answer, which the shell must not see.
-/// Its announcement may come later, together with others.
-fn take_sent(ticket: Ticket, effects: &mut Vec<Effect>) -> Option<SignedTransaction> {
-    let mut sent = None;
-    effects.retain(|effect| match effect {
-        Effect::User(UserEffect::Answer { ticket: of, answer }) if *of == ticket => {
-            sent = if let Ok(Answer::Sent(id)) = answer { Some(*id) } else { None };
-            false
-        }
-        _ => true,
-    });
-    writes(effects).find_map(|write| match write {
-        Write::PutPending(checked) if Some(checked.id()) == sent => Some(checked.signed().clone()),
+/// The transaction that a command of the adversary's own sent. Its announcement and the answer come later, when it is
+/// durable.
+fn sent(effects: &[Effect]) -> Option<SignedTransaction> {
+    let put = writes(effects).filter_map(|write| match write {
+        Write::PutPending(checked) => Some(checked.signed().clone()),
         _ => None,
-    })
+    });
+    put.last()
 }
 
 /// Commits a changed block's header to its body, and finds a nonce for it.

@@ -4,7 +4,7 @@ use tracing::Level;
 
 use super::super::Engine;
 use super::super::event::{Now, PeerKey};
-use super::super::peers::PeerSession;
+use super::super::peers::PeerState;
 use super::{
     BLOCKS_AHEAD_BYTES_MAX, FORK_STEPS_MAX, HEADERS_AHEAD_MAX, PATH_LOW_WATER, UNPERSISTED_BATCHES_MAX,
     UNPERSISTED_BYTES_MAX,
@@ -27,7 +27,7 @@ impl Engine {
         }
     }
 
-    fn idle_reason(&self, peer: PeerKey, session: &PeerSession, now: Now) -> &'static str {
+    fn idle_reason(&self, peer: PeerKey, session: &PeerState, now: Now) -> &'static str {
         if self.peers.is_cut_off(peer) {
             "it was cut off"
         } else if session.flight.is_some() {
@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// `None` if its chain is known to us.
-    fn reason_for_no_headers(&self, session: &PeerSession) -> Option<&'static str> {
+    fn reason_for_no_headers(&self, session: &PeerState) -> Option<&'static str> {
         let Some(status) = &session.status else { return Some("it has not told its status") };
         let tree = self.chain.tree();
         if status.work <= tree.work(self.chain.tip()) {
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// `None` if it has no block that we lack.
-    fn reason_for_no_blocks(&self, peer: PeerKey, session: &PeerSession) -> Option<&'static str> {
+    fn reason_for_no_blocks(&self, peer: PeerKey, session: &PeerState) -> Option<&'static str> {
         let Some(best) = session.best else { return Some("no header of its chain is known to us") };
         if !self.chain.path_lacks_bodies() {
             return None;

@@ -6,7 +6,7 @@
 //! when the others' chain is longer, and tries again later.
 
 use super::withheld::Withheld;
-use super::{Hands, take_sent};
+use super::{Hands, sent};
 use crate::engine::event::{Command, Effect, Event, Gossip, PeerEffect, Ticket, Wake};
 use crate::protocol::{Action, Address, Amount, Bundle, Height, Millis, SignedTransaction, Transaction};
 
@@ -71,7 +71,7 @@ impl DoubleSpend {
         let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1_000) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
-        let kept = take_sent(TICKET, &mut own);
+        let kept = sent(&own);
         effects.append(&mut own);
         let Some(kept) = kept else { return };
         self.kept = Some(kept.clone());

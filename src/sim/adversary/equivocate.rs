@@ -5,7 +5,7 @@
 //! session decides to which half a peer belongs. Two halves on blocks of equal work are an ordinary fork, which the
 //! next block ends.
 
-use super::{Hands, announced, new_blocks, seal, statuses, take_sent};
+use super::{Hands, announced, new_blocks, seal, sent, statuses};
 use crate::engine::event::{Command, Effect, Event, Gossip, PeerEffect, PeerKey, Ticket, Wake};
 use crate::protocol::{
     Action, Address, Amount, Block, BlockId, Bundle, Header, Millis, Request, Response, SignedTransaction,
@@ -113,7 +113,7 @@ impl Equivocator {
         let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
-        if let Some(signed) = take_sent(TICKET, &mut own) {
+        if let Some(signed) = sent(&own) {
             let action = Action::Record { data: vec![2].into() };
             let mut other = signed.transaction.clone();
             other.action = action;

@@ -15,7 +15,7 @@ const INTERVAL_SECONDS: u64 = 5;
 /// Runs of each case, with different seeds: their differences estimate the error of the mean.
 const RUNS: u64 = 8;
 /// Mean number of blocks in one run, unless `QUIPU_TEST_BLOCKS` is set.
-const BLOCKS_DEFAULT: u64 = 400;
+const BLOCKS_DEFAULT: u64 = 500;
 /// A mean fails if it is off by more standard errors than this. With 7 degrees of freedom, one in 200 fails by chance;
 /// the seeds are fixed.
 const ERRORS_MAX: f64 = 4.0;
