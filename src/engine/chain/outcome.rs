@@ -27,7 +27,7 @@ pub(crate) enum Insertion {
     Barred(Work),
 }
 
-/// The result of [`Chain::advance`].
+/// The result of [`Chain::advance`](super::Chain::advance).
 #[derive(Debug, Default)]
 pub(crate) struct ChainAdvance {
     /// The connected blocks, oldest first.
