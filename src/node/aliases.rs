@@ -42,7 +42,7 @@ pub enum AliasError {
     #[error("{}: {problem}; mend it, or move it away to start without names", file.display())]
     Malformed {
         file: PathBuf,
-        /// What is wrong, and where.
+        /// The mistake and its line.
         problem: String,
     },
     /// The file can't be read or written.

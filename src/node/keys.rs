@@ -44,11 +44,7 @@ pub enum KeyError {
     },
     /// The file is not an Ed25519 key.
     #[error("{}: {problem}, or move it away to begin with a new identity (the file was not touched)", .file.display())]
-    Damaged {
-        file: PathBuf,
-        /// What is wrong with it.
-        problem: FileProblem,
-    },
+    Damaged { file: PathBuf, problem: FileProblem },
 }
 
 impl KeyError {

@@ -1,6 +1,6 @@
 //! Disks that lose power, fail and fill up, under the real store.
 //!
-//! What is shown here, for every point at which a recorded run can be cut: the store opens without help; it holds
+//! Shown for every point at which a recorded run can be cut: the store opens without help; it holds
 //! exactly what was there after some commit, and that is the last one that was acknowledged or the one under way; what
 //! was not acknowledged was shown to nobody; and it can be written again.
 
@@ -15,11 +15,11 @@ use super::error::guarded;
 use super::writer;
 use super::*;
 use crate::node::inbox::EngineSender;
-use disk::{DATABASE, Disk, JOURNAL};
+use disk::{DATABASE, FakeDisk, JOURNAL};
 use script::{Picture, Script};
 
 /// Opens the store on a disk in memory, as [`Store::open`] does on a file.
-fn open_on(disk: &Disk, folder: &Path, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
+fn open_on(disk: &FakeDisk, folder: &Path, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
     let (path, lock) = (folder.join(open::FILE), FolderLock::acquire(folder, "test")?);
     let database = guarded(&path, || Ok(open::builder().create_with_backend(disk.open(DATABASE))?))?;
     let journal = Box::new(disk.open(JOURNAL));
@@ -27,12 +27,12 @@ fn open_on(disk: &Disk, folder: &Path, network: &Arc<Network>) -> Result<(Store,
 }
 
 /// A new store on a disk, closed again.
-fn create_on(disk: &Disk, network: &Network) -> Result<(), StoreError> {
+fn create_on(disk: &FakeDisk, network: &Network) -> Result<(), StoreError> {
     let path = Path::new(open::FILE);
     guarded(path, || open::fill(&open::builder().create_with_backend(disk.open(DATABASE))?, network))
 }
 
-fn picture(disk: &Disk, folder: &Path, network: &Arc<Network>) -> Result<Picture, StoreError> {
+fn picture(disk: &FakeDisk, folder: &Path, network: &Arc<Network>) -> Result<Picture, StoreError> {
     let (store, stored) = open_on(disk, folder, network)?;
     Picture::of(&store, &stored, network)
 }
@@ -46,7 +46,7 @@ struct Run {
 
 impl Run {
     /// Makes a store on a disk and has the real writer write the script to it.
-    fn record(disk: &Disk, folder: &Path, script: &Script) -> Self {
+    fn record(disk: &FakeDisk, folder: &Path, script: &Script) -> Self {
         let mut run = Self { acknowledged: Vec::new(), result: Ok(()) };
         let opened = create_on(disk, &script.network).and_then(|()| {
             run.acknowledged.push(disk.step_count());
@@ -57,7 +57,7 @@ impl Run {
     }
 
     /// Each commit is put into the queue when the one before is done, so that there are as many as in the script.
-    fn write(&mut self, disk: &Disk, store: Store, script: &Script) -> Result<(), StoreError> {
+    fn write(&mut self, disk: &FakeDisk, store: Store, script: &Script) -> Result<(), StoreError> {
         let (engine, _queues) = EngineSender::new();
         let (queue, batches) = crossbeam_channel::unbounded();
         let (tell, told) = crossbeam_channel::unbounded();

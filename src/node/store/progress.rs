@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 /// How long a reader waits for what was shown. A disk that takes longer is read as it is.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Shared by the writer, its readers, and whoever shows what the writer was given.
+/// Shared by the writer, its readers, and the parts that show batches before they are written.
 #[derive(Debug)]
 pub(super) struct Progress {
     state: Mutex<State>,
@@ -69,7 +69,7 @@ impl Progress {
         let _ = self.hurry.try_send(());
     }
 
-    /// Waits until somebody is in a hurry, at most for so long.
+    /// Waits until a caller is in a hurry, or until the timeout.
     pub(super) fn await_hurry(&self, timeout: Duration) {
         match self.hurried.recv_timeout(timeout) {
             Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}

@@ -1,5 +1,5 @@
-//! Who may connect: at most a number of connections from one host, and no strangers from a host on probation before
-//! their turn.
+//! Admission of connections: at most a number of connections from one host, and no strangers from a host on probation
+//! before their turn.
 //!
 //! Not here: limits on connections in all (libp2p's `connection_limits`) and bans of identities (`allow_block_list`).
 

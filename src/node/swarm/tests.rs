@@ -12,7 +12,7 @@ use crate::node::inbox::{OFFERED_EVENTS_MAX, Queues};
 use crate::protocol::encode::encode;
 use crate::protocol::{Action, Address, Amount, Block, Millis, Parameters, Request, SecretKey, Transaction};
 
-/// Nothing here takes nearly as long; a test that waits so long has failed.
+/// A test that waits this long has failed: nothing here takes nearly as long.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 fn network(name: &str) -> Arc<Network> {

@@ -95,12 +95,12 @@ pub(super) struct DiskFailure {
 
 /// A disk. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<Inside>>);
+pub(super) struct FakeDisk(Arc<Mutex<Inside>>);
 
 /// A file on a disk.
 #[derive(Debug)]
 struct OpenFile {
-    disk: Disk,
+    disk: FakeDisk,
     file: usize,
 }
 
@@ -115,7 +115,7 @@ struct Inside {
     room_bytes: Option<u64>,
 }
 
-impl Disk {
+impl FakeDisk {
     /// A disk with these files, all of it synced.
     pub(super) fn with(files: DiskImage) -> Self {
         Self(Arc::new(Mutex::new(Inside { files, ..Inside::default() })))

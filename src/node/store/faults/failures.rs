@@ -31,16 +31,16 @@ impl Endings {
 
 /// The files after a run: everything that was written, as after the end of the process, and only synced data, as after
 /// a power cut.
-fn remains(disk: &Disk) -> [disk::DiskImage; 2] {
+fn remains(disk: &FakeDisk) -> [disk::DiskImage; 2] {
     let mut last_synced = disk::DiskImage::default();
     disk::replay(disk::DiskImage::default(), &disk.steps(), |_, synced, _| last_synced.clone_from(synced));
     [disk.files(), last_synced]
 }
 
 /// The store can be opened, holds the last acknowledged commit or the one under way, and can be written to.
-fn assert_recovers(disk: &Disk, folder: &Path, script: &Script, least: usize) {
+fn assert_recovers(disk: &FakeDisk, folder: &Path, script: &Script, least: usize) {
     for files in remains(disk) {
-        let disk = Disk::with(files);
+        let disk = FakeDisk::with(files);
         let (mut store, stored) = open_on(&disk, folder, &script.network).expect("a store");
         let found = Picture::of(&store, &stored, &script.network).expect("readable");
         let commit = commit_of(&found, script, least).unwrap_or_else(|| panic!("after commit {least}: {found:#?}"));
@@ -54,12 +54,12 @@ fn assert_recovers(disk: &Disk, folder: &Path, script: &Script, least: usize) {
 #[test]
 fn a_disk_that_fails_at_any_call_stops_the_writer_and_loses_nothing() {
     let (script, folder) = (Script::short(), tempfile::tempdir().expect("a temporary folder"));
-    let whole = Disk::default();
+    let whole = FakeDisk::default();
     Run::record(&whole, folder.path(), &script).result.expect("written");
     for (lasts, what) in [(false, "one call fails"), (true, "all calls fail from some call on")] {
         let mut endings = Endings::default();
         for call in 0..whole.calls() {
-            let disk = Disk::failing(DiskFailure { call, kind: ErrorKind::Other, lasts });
+            let disk = FakeDisk::failing(DiskFailure { call, kind: ErrorKind::Other, lasts });
             let run = Run::record(&disk, folder.path(), &script);
             endings.note(&run);
             match &run.result {
@@ -82,12 +82,12 @@ fn a_disk_that_fails_at_any_call_stops_the_writer_and_loses_nothing() {
 #[test]
 fn a_disk_that_fills_up_at_any_byte_says_so_and_loses_nothing() {
     let (script, folder) = (Script::full(), tempfile::tempdir().expect("a temporary folder"));
-    let whole = Disk::default();
+    let whole = FakeDisk::default();
     Run::record(&whole, folder.path(), &script).result.expect("written");
     let mut endings = Endings::default();
     let rooms = (0..whole.taken_bytes()).step_by(usize::try_from(ROOM_STEP_BYTES).expect("small"));
     for room in rooms {
-        let disk = Disk::of_size(room);
+        let disk = FakeDisk::of_size(room);
         let run = Run::record(&disk, folder.path(), &script);
         endings.note(&run);
         if let Err(error) = &run.result {
@@ -108,11 +108,11 @@ fn a_disk_that_fills_up_at_any_byte_says_so_and_loses_nothing() {
 #[test]
 fn after_a_failure_readers_see_the_last_commit_or_nothing_and_no_write_succeeds() {
     let (script, folder) = (Script::full(), tempfile::tempdir().expect("a temporary folder"));
-    let new = Disk::default();
+    let new = FakeDisk::default();
     create_on(&new, &script.network).expect("a new store");
     let mut failed = 0;
     for call in 0.. {
-        let disk = Disk::with(new.files());
+        let disk = FakeDisk::with(new.files());
         let (mut store, _) = open_on(&disk, folder.path(), &script.network).expect("a store");
         disk.fail(DiskFailure { call: disk.calls() + call, kind: ErrorKind::Other, lasts: false });
         let result = script

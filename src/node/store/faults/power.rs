@@ -85,7 +85,7 @@ impl<'a> Cutter<'a> {
     /// Opens an image and compares it with the script.
     fn open(&mut self, kind: &'static str, image: DiskImage, least: usize) {
         self.images += 1;
-        let disk = Disk::with(image.clone());
+        let disk = FakeDisk::with(image.clone());
         let network = &self.script.network;
         let found = picture(&disk, self.folder.path(), network)
             .unwrap_or_else(|error| panic!("image {}, {kind} after commit {least}: {error}", self.images));
@@ -123,7 +123,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// A recovered store is as good as any: the rest of the script can be written.
-    fn go_on(&mut self, disk: &Disk, commit: usize) {
+    fn go_on(&mut self, disk: &FakeDisk, commit: usize) {
         let (network, folder) = (&self.script.network, self.folder.path());
         let (mut store, _) = open_on(disk, folder, network).expect("it was opened before");
         self.script.commits[commit..].iter().for_each(|batches| store.write(batches).expect("writable"));
@@ -134,7 +134,7 @@ impl<'a> Cutter<'a> {
 
     /// Power is lost again while the image is opened, and closed.
     fn cut_again(&mut self, image: DiskImage, commit: usize) {
-        let disk = Disk::with(image.clone());
+        let disk = FakeDisk::with(image.clone());
         let _ = picture(&disk, self.folder.path(), &self.script.network).expect("it was opened before");
         replay(image, &disk.steps(), |_, synced, unsynced| self.open_again(synced, unsynced, commit));
     }
@@ -152,7 +152,7 @@ impl<'a> Cutter<'a> {
 #[test]
 fn whatever_a_power_cut_leaves_is_some_commit_and_no_acknowledged_one_is_lost() {
     let script = Script::full();
-    let (disk, folder) = (Disk::default(), tempfile::tempdir().expect("a temporary folder"));
+    let (disk, folder) = (FakeDisk::default(), tempfile::tempdir().expect("a temporary folder"));
     let run = Run::record(&disk, folder.path(), &script);
     run.result.as_ref().expect("written");
     assert_eq!(run.commits(), Some(script.commits.len()));

@@ -1,4 +1,4 @@
-//! What is known about reaching one peer: its addresses, and when to try again.
+//! One peer of the dial book: its addresses, and the moment of the next attempt.
 
 use std::time::{Duration, Instant};
 

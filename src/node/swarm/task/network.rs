@@ -85,8 +85,8 @@ impl SwarmTask {
         }
     }
 
-    /// libp2p keeps what a peer says of itself until its last connection ends, and makes labels of it. What comes after
-    /// that end would stay for ever, and addresses of forms that nobody dials would make as many labels.
+    /// libp2p keeps a peer's description until its last connection ends, and turns it into labels. A description that
+    /// comes later would stay for ever, and addresses of forms that are never dialled would each add a label.
     fn record_identify(&self, metrics: &Metrics, event: &identify::Event) {
         let identify::Event::Received { connection_id, peer_id, info } = event else { return metrics.record(event) };
         if self.swarm.is_connected(peer_id) && carrier(&info.observed_addr).is_some() {

@@ -1,4 +1,4 @@
-//! Connections on which nobody has anything to say.
+//! Silent connections.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ struct Cable {
 }
 
 impl Cable {
-    /// To whoever listens at an address, for one connection.
+    /// A cable to a listening address, for one connection.
     fn to(address: &Multiaddr) -> Self {
         let port = address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
         let port = port.expect("it listens on TCP");
