@@ -285,11 +285,11 @@ test('a node that is not on this machine asks for its token once', OPTIONS, asyn
   await node.run('mine 1');
   const token = readFileSync(join(node.data, 'http-token'), 'utf8').trim();
   const { page } = await open(browser, node);
-  await page.getByLabel('Token').fill('wrong');
+  await page.getByRole('textbox', { name: 'Token' }).fill('wrong');
   await page.getByRole('button', { name: 'Go on' }).click();
   await says(page, '#token-complaint', 'not this node’s');
   await picture(page, 'token');
-  await page.getByLabel('Token').fill(token);
+  await page.getByRole('textbox', { name: 'Token' }).fill(token);
   await page.getByRole('button', { name: 'Go on' }).click();
   await tipIs(page, 1);
   await node.run('mine 1');

@@ -1,8 +1,8 @@
 //! What happens, as server-sent events: `GET /api/v1/events`.
 //!
 //! A thread turns the node's events into lines once, for all clients, and keeps the newest. Each client has a place in
-//! that list and nothing else, so five hundred of them cost five hundred numbers. Whoever is too slow, or comes back
-//! too late, hears `reset` and asks for the state anew. A transaction becomes a line when it is sent for the first time:
+//! that list and nothing else, so five hundred of them cost five hundred numbers. A client that is too slow, or comes back
+//! too late, gets `reset` and asks for the state again. A transaction becomes a line when it is sent for the first time:
 //! there may be tens of thousands in a second, and mostly nobody listens.
 
 use std::collections::VecDeque;

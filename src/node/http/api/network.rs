@@ -1,4 +1,4 @@
-//! The node itself: how it is, what it mines, with which wallets.
+//! The node itself: status, mining, wallets.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::node::http::extract::{self, Json};
 use crate::node::http::problem::Problem;
 use crate::protocol::{Address, Parameters};
 
-/// How the node is.
+/// The node's status.
 #[utoipa::path(get, path = "/status", tag = "node", responses(
     (status = 200, body = Status), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -20,7 +20,7 @@ pub(super) async fn status(State(app): State<App>) -> axum::Json<Status> {
     axum::Json(queries::status(app.handle(), app.identity()))
 }
 
-/// Who the node is.
+/// The node's identity and addresses.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Node {
     /// What its owner calls it.
@@ -35,7 +35,7 @@ pub(super) struct Node {
     version: &'static str,
 }
 
-/// Who the node is, and where other nodes reach it. Needs no token.
+/// The node's name, its identity towards peers, and where they reach it. Needs no token.
 #[utoipa::path(get, path = "/node", tag = "node", responses(
     (status = 200, body = Node), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -77,7 +77,7 @@ pub(super) async fn wallets(State(app): State<App>) -> Result<axum::Json<Vec<Wal
     Ok(axum::Json(app.wait(|app| Ok(queries::wallets(app.handle())?)).await?))
 }
 
-/// What the miner is at.
+/// The miner's mode and hash rate.
 #[utoipa::path(get, path = "/mining", tag = "node", responses(
     (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -85,7 +85,7 @@ pub(super) async fn mining(State(app): State<App>) -> axum::Json<Mining> {
     axum::Json(app.handle().view().mining.into())
 }
 
-/// When to mine.
+/// The miner's new mode.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SetMining {
@@ -97,7 +97,7 @@ pub(super) struct SetMining {
     to: Option<String>,
 }
 
-/// Mine by itself, or no more.
+/// Set when the node mines.
 #[utoipa::path(put, path = "/mining", tag = "node", request_body = SetMining, responses(
     (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -135,7 +135,7 @@ pub(super) async fn mine(State(app): State<App>, Json(wanted): Json<Mine>) -> Re
     Ok(axum::Json(app.mine(wanted.count, to).await?.into()))
 }
 
-/// Stop mining the blocks that somebody asked for. Whoever asked gets those that there are.
+/// Stop mining a requested number of blocks. The request is answered with those that were found.
 #[utoipa::path(delete, path = "/mining/blocks", tag = "node", responses(
     (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]

@@ -1,4 +1,4 @@
-//! Who is connected.
+//! Peers.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ pub(super) async fn list(State(app): State<App>) -> axum::Json<Vec<Peer>> {
     axum::Json(queries::peers(app.handle()))
 }
 
-/// Whom to connect to.
+/// A peer to connect to.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Connect {

@@ -1,4 +1,4 @@
-//! What was put on the chain.
+//! Records.
 
 use axum::extract::State;
 use axum::http::HeaderMap;

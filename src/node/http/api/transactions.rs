@@ -84,7 +84,7 @@ fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Pro
     Ok(Some(OneTransaction { transaction, state, height, block, timestamp: Some(timestamp), confirmations }))
 }
 
-/// What waits to be mined, in the order in which it would be mined now.
+/// The pending transactions, in the order in which they would be mined now.
 #[utoipa::path(get, path = "/transactions", tag = "transactions", operation_id = "pending", responses(
     (status = 200, body = [TransactionRow]),
     (status = "default", body = Problem, content_type = "application/problem+json")
