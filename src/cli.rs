@@ -1,14 +1,14 @@
-//! The programs of the command line, and what their arguments mean.
+//! The programs of the command line, and the meaning of their arguments.
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`invocation`] | what the arguments and the environment ask for, in values that are usable |
-//! | `arguments`, `network_file` | as they are written |
+//! | `invocation` | the arguments and the environment, in usable values |
+//! | `arguments`, `network_file` | the same as they are written |
 //! | `node` | `quipu` |
 //! | [`wallet`] | `quipu wallet …` |
 //! | [`verify`] | `quipu verify` |
 //!
-//! `quipu simulate` is a part of its own, [`simulate`](crate::simulate). Nobody imports this but `main`.
+//! `quipu simulate` is a module of its own, [`simulate`](crate::simulate). Only `main` imports this one.
 
 mod arguments;
 pub mod invocation;
@@ -30,10 +30,10 @@ use crate::node::prompt::signal::Signals;
 use crate::node::telemetry;
 use crate::simulate;
 
-/// As `clap` and most tools have it: the arguments make no sense.
+/// The exit status for wrong arguments, as `clap` and most tools have it.
 const EXIT_USAGE: u8 = 2;
 
-/// Does what was asked for, or says why not.
+/// Carries out the command line, or says why not.
 pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
     match invocation {
         Ok(Invocation::Node { config, wallet, passwords }) => node::run(config, wallet.as_deref(), &passwords),
@@ -84,7 +84,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         say(&(json::start_failure("usage", line) + "\n"));
     }
-    // Nobody is left to be told that stderr is closed.
+    // A closed stderr leaves no place for a message.
     let _ = error.print();
     ExitCode::from(EXIT_USAGE)
 }
@@ -97,7 +97,7 @@ fn fail(command: &str, code: &str, message: &str, json: bool) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// To stdout; nobody is left to be told that it is closed.
+/// Writes to stdout; a closed one leaves no place for a message.
 fn say(text: &str) {
     let mut stdout = io::stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

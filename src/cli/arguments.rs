@@ -14,7 +14,7 @@ use crate::node::api::parse;
 use crate::protocol::message::NICKNAME_BYTES_MAX;
 use crate::simulate;
 
-/// More threads than any machine of a user has.
+/// More threads than any user's machine has.
 const THREADS_MAX: u64 = 1024;
 
 /// A ledger that the machines of a network keep together.
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", env = "QUIPU_DATA_DIR", global = true)]
     pub(super) data_dir: Option<PathBuf>,
 
-    /// What other nodes call this one, and which of several nodes on this machine it is [default: the host's name]
+    /// The node's name, for other nodes and to tell several nodes on this machine apart [default: the host's name]
     #[arg(long, value_name = "NAME", env = "QUIPU_NAME", value_parser = parse_name, global = true)]
     pub(super) name: Option<String>,
 
@@ -71,11 +71,11 @@ pub(super) struct Arguments {
         conflicts_with_all = ["http", "http_read_only"])]
     pub(super) no_http: bool,
 
-    /// Let nobody change anything over HTTP; then no token is needed
+    /// Make HTTP read-only; then no token is needed
     #[arg(long, env = "QUIPU_HTTP_READ_ONLY", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub(super) http_read_only: bool,
 
-    /// Mine by itself: `on` always, `pending` only while transactions wait
+    /// When to mine: `on` always, `pending` only while transactions wait
     #[arg(long, value_name = "off|on|pending", env = "QUIPU_MINE", default_value = "off", value_parser = parse::mode)]
     pub(super) mine: MiningMode,
 
@@ -111,7 +111,7 @@ pub(super) enum Program {
     Wallet(wallet::Command),
     /// Say what a receipt proves, without a node and without a network
     Verify(verify::Arguments),
-    /// Run a virtual network of many nodes in virtual time, and tell what came of it
+    /// Run a virtual network of many nodes in virtual time, and report the result
     Simulate(simulate::SimulateArguments),
 }
 
@@ -141,7 +141,7 @@ fn parse_socket(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn parse_name(text: &str) -> Result<String, String> {
-    // It names a folder too, so nothing that leads out of it or that a file system refuses.
+    // It names a folder too, so nothing is allowed that leads out of it or that a file system refuses.
     let forbidden = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
     if text.is_empty() || text.len() > NICKNAME_BYTES_MAX {
         Err(format!("a name has 1 to {NICKNAME_BYTES_MAX} bytes"))

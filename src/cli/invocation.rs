@@ -1,7 +1,7 @@
-//! What the arguments and the environment say.
+//! The meaning of the arguments and the environment.
 //!
-//! [`Invocation::load`] either says what to do, with a configuration in which every value is usable, or gives one line
-//! that says what is wrong and what would be right. It reads a network file; it makes no folder and opens no socket.
+//! [`Invocation::load`] returns either a command whose values are all usable, or one line that says what is wrong and
+//! what would be right. It reads a network file; it makes no folder and opens no socket.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ const DEFAULT_FOLDER: &str = "default";
 /// The network of a node that names none.
 const DEFAULT_NETWORK: &str = "lan";
 
-/// Why the command line gives no configuration.
+/// The reason why a command line gives no configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -34,9 +34,8 @@ pub enum ConfigError {
     /// The network file can't be used.
     #[error("network file {file}: {problem}")]
     NetworkFile {
-        /// Which.
         file: String,
-        /// What is wrong with it, and what would be right.
+        /// The mistake and its remedy.
         problem: String,
     },
     /// The platform has no place for a program's data.
@@ -55,56 +54,48 @@ impl ConfigError {
     }
 }
 
-/// What a command line asks for.
+/// A command line, understood.
 #[derive(Debug)]
 pub enum Invocation {
     /// `quipu`: run a node.
     Node {
-        /// How.
         config: Config,
-        /// With which wallet, if it was said.
+        /// The chosen wallet, if there is one.
         wallet: Option<String>,
-        /// Where the wallet's password may be.
+        /// The sources of the wallet's password.
         passwords: Sources,
     },
     /// `quipu wallet …`.
     Wallet {
-        /// What to do, and where.
         request: Request,
-        /// Answers as JSON.
         json: bool,
-        /// tracing filter.
         log: String,
     },
     /// `quipu verify …`.
     Verify {
-        /// What to verify.
         arguments: verify::Arguments,
-        /// Of the node to ask.
+        /// The folder of the node to ask.
         data_dir: Option<PathBuf>,
-        /// What that node is called.
+        /// The name of that node.
         name: Option<String>,
         /// The network that it must be, if one was named.
         network: Option<Arc<Network>>,
-        /// Answers as JSON.
         json: bool,
     },
     /// `quipu simulate …`.
     Simulate {
-        /// What to simulate.
         arguments: simulate::SimulateArguments,
-        /// The summary as JSON.
         json: bool,
     },
 }
 
 impl Invocation {
-    /// From the process's arguments and environment.
+    /// Reads the process's arguments and environment.
     pub fn load() -> Result<Self, ConfigError> {
         Self::from_arguments(std::env::args_os())
     }
 
-    /// From these arguments, the program's name first, and the process's environment.
+    /// Reads these arguments, the program's name first, and the process's environment.
     pub fn from_arguments<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
@@ -160,7 +151,7 @@ fn config(arguments: Arguments, data_dir: PathBuf, network: Arc<Network>, log: S
     }
 }
 
-/// Whether errors must be told in JSON too: asked before, and whether or not, the arguments make sense.
+/// Whether errors must be in JSON too. Asked before the arguments are parsed, and whether or not they make sense.
 pub fn wants_json() -> bool {
     let env = std::env::var("QUIPU_JSON").unwrap_or_default().to_lowercase();
     ["1", "true", "t", "yes", "y", "on"].contains(&env.as_str()) || std::env::args_os().any(|arg| arg == "--json")

@@ -1,4 +1,4 @@
-//! Networks by name or from a TOML file, with one line for whatever is wrong in it.
+//! Networks by name or from a TOML file, with one line for each mistake in it.
 
 use std::fs;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn read_network_file(text: &str) -> Result<String, String> {
     fs::read_to_string(file).map_err(explain)
 }
 
-/// One line for what can be wrong: the parser's own errors are drawn over several, and leave the field's name to the
+/// An error in one line: the parser's own errors are drawings of several lines, and leave the field's name to the
 /// drawing.
 fn parse_parameters(text: &str) -> Result<Parameters, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
@@ -113,7 +113,7 @@ block_bytes_max = 1048576
             ("\"2.5\"", "2.5", &["line 8: subsidy:", "string"]),
             ("\"2.5\"", "\"-1\"", &["subsidy: an amount cannot be negative"]),
             ("\"2.5\"", "\"0.123456789\"", &["subsidy: an amount has at most 8 decimals"]),
-            // Found by fuzzing, from seed 101106: the line is quoted, with whatever is in it.
+            // Found by fuzzing, from seed 101106: the line is quoted, whatever is in it.
             ("future_time_max", "future_time\rmax", &["line 7: future_time\\rmax"]),
             ("fee_min", "feemin", &["line 9:", "unknown field `feemin`", "`fee_min`"]),
             ("10000\n", "-1\n", &["line 4: target_spacing:"]),

@@ -11,13 +11,13 @@ use crate::node::wallet::Wallets;
 use crate::node::wallet::password::Sources;
 use crate::node::{self, telemetry};
 
-/// Runs it until the user leaves, or until it fails.
+/// Runs the node until the user leaves, or until it fails.
 pub(super) fn run(config: Config, wallet: Option<&str>, passwords: &Sources) -> ExitCode {
     let json = config.json;
     match serve(config, wallet, passwords) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::ToStart { code, message }) => fail("start", code, &message, json),
-        // The event `fatal` has told scripts already.
+        // Scripts have got the event `fatal` already.
         Err(Failed::Later(message)) => fail("start", "fatal", &message, false),
     }
 }

@@ -1,10 +1,10 @@
-//! `quipu verify`: says what a receipt proves, or why it proves nothing. Needs no node and no network, unless it is told
-//! to ask one.
+//! `quipu verify`: says what a receipt proves, or why it proves nothing. Needs no node and no network, unless the user
+//! wants a node's answer as well.
 //!
 //! | exit status | |
 //! | --- | --- |
 //! | 0 | proven, with everything that was asked for |
-//! | 1 | refuted: the receipt says what is not so, or the file, the witness or the chain says otherwise |
+//! | 1 | refuted: the receipt is wrong, or the file, the witness or the chain contradicts it |
 //! | 2 | unreadable: the receipt or the file can't be read, or the node can't be asked |
 //!
 //! # JSON
@@ -60,7 +60,7 @@ const PROVEN: u8 = 0;
 const REFUTED: u8 = 1;
 const UNREADABLE: u8 = 2;
 
-/// What to verify, and against what.
+/// The receipt, and everything to compare it with.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The receipt, as the command `receipt` wrote it
@@ -71,7 +71,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// The id of a block that somebody published: the receipt must have it, the block itself or one on top of it
+    /// A published block id: the receipt must contain it, as the block itself or one on top of it
     #[arg(long, value_name = "ID")]
     pub witness: Option<BlockId>,
 
@@ -80,18 +80,18 @@ pub struct Arguments {
     pub node: Option<Option<Multiaddr>>,
 }
 
-/// Where the command is run.
+/// The surroundings of the command.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// Of the node to ask; `None`: the folder of a node of the receipt's network.
+    /// The folder of the node to ask; `None`: that of a node of the receipt's network.
     pub data_dir: Option<&'a Path>,
-    /// What that node is called, if it is named.
+    /// The name of that node, if it has one.
     pub name: Option<&'a str>,
-    /// If one was named, the receipt must be of this one.
+    /// The network that the receipt must be of, if one was named.
     pub network: Option<&'a Arc<Network>>,
 }
 
-/// Why it is not proven. Each is one line.
+/// The reason why it is not proven, in one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -104,23 +104,20 @@ pub enum VerifyError {
     /// A file can't be read.
     #[error("{} cannot be read: {error}", path.display())]
     Io {
-        /// Which.
         path: PathBuf,
-        /// Why.
         error: io::Error,
     },
     /// A network with the name of a built-in one.
     #[error("the receipt is of a network that calls itself {name}, but is not the built-in one")]
     NotBuiltIn {
-        /// The name.
         name: String,
     },
     /// Another network than was named.
     #[error("the receipt is of network {found}, not of {wanted}")]
     OtherNetwork {
-        /// Name and tag of the receipt's.
+        /// Name and tag of the receipt's network.
         found: String,
-        /// Name and tag of the one asked for.
+        /// Name and tag of the requested network.
         wanted: String,
     },
     /// A file was given for a transfer.
@@ -129,11 +126,10 @@ pub enum VerifyError {
     /// The file is another one.
     #[error("{} is not what was recorded: its SHA-256 is {found}, the recorded one {recorded}", file.display())]
     OtherFile {
-        /// Which.
         file: PathBuf,
-        /// Of the file.
+        /// The hash of the file.
         found: String,
-        /// Of the record.
+        /// The hash in the record.
         recorded: String,
     },
     /// A witnessed block is not in the receipt.
@@ -142,12 +138,12 @@ pub enum VerifyError {
         /// The published id.
         id: BlockId,
     },
-    /// The chain that was asked has other blocks.
+    /// The asked chain has other blocks.
     #[error("{}", not_best(*height, *tip))]
     NotBest {
-        /// The block's.
+        /// The height of the block.
         height: Height,
-        /// The chain's.
+        /// The height of the chain.
         tip: Height,
     },
     /// The chain could not be asked.
@@ -177,7 +173,7 @@ impl VerifyError {
         }
     }
 
-    /// Whether nothing is shown to be wrong.
+    /// Whether nothing has been refuted.
     pub fn is_unreadable(&self) -> bool {
         match self {
             Self::Receipt(error) => error.is_unreadable(),
@@ -187,7 +183,8 @@ impl VerifyError {
     }
 }
 
-/// Verifies, says the result on stdout (what can't be read on stderr, unless in JSON), and gives the exit status.
+/// Verifies, writes the result to stdout (an unreadable receipt to stderr, unless in JSON), and returns the exit
+/// status.
 pub fn run(arguments: &Arguments, place: Place<'_>, json: bool) -> u8 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (text, status) = match verify(arguments, place) {
@@ -207,26 +204,26 @@ pub fn run(arguments: &Arguments, place: Place<'_>, json: bool) -> u8 {
             (text, status)
         }
     };
-    // Nobody is left to be told that it is closed.
+    // A closed stdout leaves no place for a message.
     let _ =
         if status == UNREADABLE && !json { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
     status
 }
 
-/// Verifies as [`run`] does, and says nothing.
+/// Verifies as [`run`] does, and writes nothing.
 pub fn judge(arguments: &Arguments, place: Place<'_>) -> Result<(), VerifyError> {
     verify(arguments, place).map(drop)
 }
 
-/// What holds, everything that was asked for included.
+/// A receipt that holds, with everything that was asked for.
 #[derive(Debug)]
 struct Verified {
     proof: Proof,
     is_built_in: bool,
-    /// The file that was compared.
+    /// The compared file.
     file: Option<PathBuf>,
     witnessed: Option<BlockPlace>,
-    /// Height of the chain that was asked.
+    /// Height of the asked chain.
     node: Option<Height>,
 }
 
@@ -257,7 +254,7 @@ fn verify(arguments: &Arguments, place: Place<'_>) -> Result<Verified, VerifyErr
     Ok(Verified { proof, is_built_in, file: arguments.file.clone(), witnessed, node })
 }
 
-/// The receipt's bytes, as long as a receipt may be and one more.
+/// The receipt's bytes, at most one more than a receipt may have.
 fn read(path: &Path) -> Result<Vec<u8>, VerifyError> {
     let failed = |error| VerifyError::Io { path: path.to_owned(), error };
     let mut bytes = Vec::new();
@@ -266,7 +263,7 @@ fn read(path: &Path) -> Result<Vec<u8>, VerifyError> {
     Ok(bytes)
 }
 
-/// Whether the network is a built-in one, which no other may call itself.
+/// Whether the network is a built-in one, whose name no other may have.
 fn check_network(network: &Network, wanted: Option<&Arc<Network>>) -> Result<bool, VerifyError> {
     let name = &network.parameters().name;
     let preset = Parameters::preset(name);

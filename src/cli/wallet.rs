@@ -1,7 +1,7 @@
-//! `quipu wallet …`: what it takes and what it does. No node runs for it; one may run in the same folder meanwhile.
+//! `quipu wallet …`. It needs no running node; one may run in the same folder meanwhile.
 //!
-//! What must be known is asked for before anything is written, and a name that is taken is told before a password is
-//! asked for. How answers look is in [`outcome`].
+//! All questions come before anything is written, and a name that is taken is refused before the question for a
+//! password. The form of answers is in [`outcome`].
 
 pub mod outcome;
 pub mod sign;
@@ -24,31 +24,32 @@ use crate::node::wallet::pem::{FILE_BYTES_MAX, ITERATIONS, PRIVATE_LABEL, Wallet
 use crate::node::wallet::session::{create, list, take_in_old_key};
 use crate::node::wallet::words::{RecoveryPhrase, Seed};
 
-/// More than a recovery phrase is not read, in bytes: 24 words of at most 8 letters, and room for blanks.
+/// The longest input for a recovery phrase, in bytes: 24 words of at most 8 letters, and room for blanks.
 const WORDS_BYTES_MAX: u64 = 4096;
-/// More than a name is not read, in bytes.
+/// The longest input for a name, in bytes.
 const CONFIRMATION_BYTES_MAX: u64 = 100;
-/// What a wallet from a phrase is called if nobody says.
+/// The default name of a wallet from a phrase.
 const RESTORED_NAME: &str = "restored";
 
-/// What to do. No field of its parts may be called as an option of the whole program: `clap` would take them for one.
+/// A subcommand. No field of its parts may have the name of an option of the whole program: `clap` would take them for
+/// one.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a wallet; its recovery phrase is shown once
     New(New),
-    /// All wallets of the data folder
+    /// List the wallets of the data folder
     List,
-    /// One wallet: its address, its public key, its file
+    /// Show one wallet: its address, its public key, its file
     Show(Show),
     /// Write the key file (with its password), or with --public the public half, to stdout or to FILE
     Export(Export),
-    /// Take in a key file of this or another program, or a recovery phrase
+    /// Import a key file of this or another program, or a recovery phrase
     Import(Import),
-    /// Sign a prepared transaction; what it does is told with the signature
+    /// Sign a prepared transaction, and show what it does
     Sign(sign::Sign),
-    /// Set, change or take off the password
+    /// Set, change or remove the password
     Passwd(Passwd),
-    /// Remove a wallet. What its key controls is lost, unless there is a copy or a recovery phrase
+    /// Remove a wallet. The coins of its key are lost, unless there is a copy or a recovery phrase
     Remove(Remove),
 }
 
@@ -65,7 +66,7 @@ pub struct New {
 /// `wallet show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Which
+    /// The wallet's name
     #[arg(value_name = "WALLET")]
     which: String,
 }
@@ -73,10 +74,10 @@ pub struct Show {
 /// `wallet export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Which
+    /// The wallet's name
     #[arg(value_name = "WALLET")]
     which: String,
-    /// Where to; never overwritten
+    /// The file to write; an existing one is never overwritten
     file: Option<PathBuf>,
     /// Only the public key, as an X.509 SubjectPublicKeyInfo
     #[arg(long, conflicts_with = "no_password")]
@@ -91,7 +92,7 @@ pub struct Import {
     /// The key file: PKCS#8 in PEM form, Ed25519; it is left alone. With --words, the new wallet's name instead
     #[arg(value_name = "FILE", required_unless_present = "words")]
     source: Option<PathBuf>,
-    /// What to call the wallet [default: as the file]
+    /// The wallet's name here [default: as the file]
     #[arg(value_name = "WALLET", conflicts_with = "words")]
     called: Option<String>,
     /// Restore from the recovery phrase, which is read from the terminal or from stdin
@@ -106,7 +107,7 @@ pub struct Import {
 /// `wallet passwd`.
 #[derive(Debug, Args)]
 pub struct Passwd {
-    /// Which
+    /// The wallet's name
     #[arg(value_name = "WALLET")]
     which: String,
     #[command(flatten)]
@@ -118,15 +119,15 @@ pub struct Passwd {
 /// `wallet remove`.
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// Which
+    /// The wallet's name
     #[arg(value_name = "WALLET")]
     which: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
 
-/// Where a new password comes from, where there is an old one too.
+/// The source of a new password, if there is an old one too.
 #[derive(Debug, Args)]
 struct NewPassword {
     /// File whose first line is the new password; or put the password itself in QUIPU_WALLET_NEW_PASSWORD
@@ -134,22 +135,21 @@ struct NewPassword {
     new_password_file: Option<PathBuf>,
 }
 
-/// Whether a file is written with a password.
+/// The choice to write a file without a password.
 #[derive(Debug, Args)]
 struct Protection {
-    /// Write the key without a password: whoever can read the file has it
+    /// Write the key without a password: anyone who can read the file has the key
     #[arg(long)]
     no_password: bool,
 }
 
-/// A command and what it is about.
+/// A command and its subject.
 #[derive(Debug)]
 pub struct Request {
-    /// What to do.
     pub command: Command,
-    /// Where.
+    /// The data folder.
     pub data_dir: PathBuf,
-    /// Where passwords may be.
+    /// The sources of passwords.
     pub passwords: Sources,
 }
 
@@ -168,7 +168,7 @@ impl Request {
         }
     }
 
-    /// Does it. Asks in the terminal for what is needed and was not given.
+    /// Carries it out. Asks in the terminal for the values that are missing.
     pub fn run(self) -> Result<Done, WalletError> {
         let Self { command, data_dir, mut passwords } = self;
         let folder = Folder::new(&data_dir);
@@ -176,7 +176,7 @@ impl Request {
         match command {
             Command::New(new) => run_new(&folder, &new, &passwords),
             Command::List => {
-                // Where it is not clear which is the next, none is marked.
+                // If the next start's wallet is not certain, none is marked.
                 let next = folder.choose().ok().flatten();
                 Ok(Done::List { wallets: list(&folder, next.as_ref())?.into_iter().map(Row::from).collect() })
             }
@@ -284,7 +284,7 @@ fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<D
     let (seed, has_old) = open(folder, &name, &file, passwords)?;
     let password = passwd.protection.password(passwords, has_old, &name)?;
     let sealed = WalletFile::seal(&seed, password.as_ref(), ITERATIONS)?;
-    // The only copy of a key is not replaced by one that nobody has seen opening.
+    // The only copy of a key is not replaced by one that was never opened.
     let reread =
         WalletFile::parse(sealed.to_text().as_bytes(), ITERATIONS).and_then(|file| file.open(password.as_ref()));
     assert_eq!(reread.as_ref().ok(), Some(&seed), "a wallet that was just made must open");
@@ -299,19 +299,19 @@ fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Done,
     if !remove.yes {
         eprint!("Removing the wallet {name} loses its key, unless you have a copy or its words.\nType its name: ");
         let mut typed = String::new();
-        // Whatever can't be read is not the name.
+        // Unreadable input is not the name.
         let _ = io::stdin().lock().take(CONFIRMATION_BYTES_MAX).read_line(&mut typed);
         if typed.trim() != name.as_str() {
             return Err(WalletError::NotConfirmed);
         }
     }
-    // One that can't be read may go too.
+    // An unreadable wallet may be removed too.
     let address = folder.read(&name).ok().map(|file| file.address());
     folder.remove(&name)?;
     Ok(Done::Removed { name, address })
 }
 
-/// The secret half of a wallet, and whether a password was needed for it.
+/// The secret half of a wallet, and whether it took a password.
 fn open(
     folder: &Folder,
     name: &WalletName,

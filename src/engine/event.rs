@@ -36,7 +36,7 @@ pub enum Wake {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerKey(pub u64);
 
-/// As the log names a session, which the shell has told with the peer's name.
+/// The log's name for a session; the shell has logged it with the peer's name.
 impl fmt::Display for PeerKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "#{}", self.0)
@@ -255,10 +255,10 @@ pub enum PeerEffect {
 /// A task for the writer of the store.
 #[derive(Debug)]
 pub enum StoreEffect {
-    /// Write this batch, whole or not at all. Gets one [`Event::Persisted`], perhaps together with later ones. Nobody
-    /// waits for it unless [`StoreEffect::Sync`] follows, so it may be gathered with others for a moment.
+    /// Write this batch, whole or not at all. Gets one [`Event::Persisted`], perhaps together with later ones. It may
+    /// be gathered with others for a moment, unless [`StoreEffect::Sync`] follows.
     Persist(Batch),
-    /// Write everything now: somebody waits for it.
+    /// Write everything now: a held effect waits for it.
     Sync,
 }
 
@@ -351,7 +351,7 @@ into_effect!(
 pub enum Verdict {
     /// Forward it.
     Accept,
-    /// Drop it; nobody is to blame.
+    /// Drop it without blame.
     Ignore,
     /// Drop it and blame the sender.
     Reject,

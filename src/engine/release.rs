@@ -10,7 +10,7 @@
 //! that was mined here: a crash loses only data that the network gives back.
 //!
 //! The engine emits no effect before its time, so the shell carries out each at once: the simulator and the node run
-//! the same gate. The store may gather batches for which nobody waits; [`StoreEffect::Sync`] says that somebody does.
+//! the same gate. The store may gather batches; [`StoreEffect::Sync`] says that a held effect waits for them.
 
 use std::collections::{BTreeMap, VecDeque};
 

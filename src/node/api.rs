@@ -1,21 +1,21 @@
-//! What a user of a node may ask and what they are told, as plain data.
+//! The questions of a node's user and their answers, as plain data.
 //!
-//! The prompt and HTTP are two faces over this room: they read arguments and show answers, and never import each other.
-//! What two of them need is here, so an answer has one shape, whoever asks.
+//! The prompt and HTTP are two faces over this module: they read arguments and show answers, and never import each
+//! other. Code that both need is here, so an answer has the same shape in both.
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`parse`] | what a value means, or what to write instead |
-//! | [`query`] | what a user names: an account, a block, a transaction, a part of a list |
-//! | `lookup` | finds what is named |
+//! | [`parse`] | the meaning of a value, or what to write instead |
+//! | [`query`] | users' names for an account, a block, a transaction, a part of a list |
+//! | `lookup` | the things behind those names |
 //! | `queries` | answers that need no engine: peers, status, records |
 //! | [`rows`] | the answers |
-//! | [`event`] | what happens |
-//! | [`error`] | why something is refused: a stable code and a line for people |
-//! | [`names`] | what accounts are called |
+//! | [`event`] | events |
+//! | [`error`] | refusals: a stable code and a line for people |
+//! | [`names`] | names of accounts |
 //! | `export`, [`receipt`] | the chain, and the proof of a transaction, in files |
 //!
-//! Not here: how an answer looks, and which front end may ask what.
+//! Not here: the look of an answer, and the questions that each front end allows.
 
 pub mod error;
 pub mod event;

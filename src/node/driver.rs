@@ -1,8 +1,8 @@
 //! The engine's thread: events in, effects out to the other shells.
 //!
-//! The blocking order has no cycles: the driver waits for the swarm's and the writer's queues when they are full; the writer
-//! waits for the disk, the swarm for nobody. Nothing waits for the driver: what peers send is refused when its queue is full,
-//! and results of effects are at most what the engine has in flight.
+//! The blocking order has no cycles: the driver waits for the swarm's and the writer's queues when they are full; the
+//! writer waits for the disk, the swarm for none of them. Nothing waits for the driver: events of peers are refused
+//! when its queue is full, and results of effects are bounded by the engine's work in flight.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,14 +21,14 @@ use crate::engine::event::{LoadEffect, UserEffect};
 use crate::engine::{Effect, Engine, Event, Now, View, Wake};
 use crate::protocol::Millis;
 
-/// A tick that is due waits for no more events than this.
+/// A due tick waits for no more events than this.
 const EVENTS_BEFORE_TICK: u32 = 64;
-/// How long the end waits for the disk.
+/// Time for the disk at the end.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How stale the published view may get on a busy node.
 const VIEW_AGE_MAX: Duration = Duration::from_millis(20);
 
-/// The engine, and all that it hears and tells.
+/// The engine with its inputs and shells.
 pub struct Driver {
     engine: Engine,
     inputs: Inputs,
@@ -37,31 +37,25 @@ pub struct Driver {
     /// Events since the last tick.
     events: u32,
     view: Arc<View>,
-    /// When something was handled that the view does not show.
+    /// The time of the first event that the view does not show yet.
     view_stale_since: Option<Instant>,
 }
 
-/// Where events come from.
+/// The sources of events.
 pub struct Inputs {
-    /// From [`EngineSender::new`](super::inbox::EngineSender::new).
+    /// See [`EngineSender::new`](super::inbox::EngineSender::new).
     pub queues: Queues,
     /// The driver ends when the sender is gone.
     pub stop: Receiver<()>,
 }
 
-/// Who carries out effects.
+/// The shells that carry out effects.
 pub struct Shells {
-    /// Sends and receives.
     pub swarm: Arc<SwarmHandle>,
-    /// Writes.
     pub writer: Writer,
-    /// Reads.
     pub loader: Sender<LoadEffect>,
-    /// Checks.
     pub checker: Checker,
-    /// Mines.
     pub miner: Miner,
-    /// Tells the user.
     pub user: Handle,
 }
 
@@ -85,7 +79,7 @@ impl Driver {
         }
     }
 
-    /// What was acknowledged in the last moment is written, and its answer given, if the disk allows.
+    /// Commands of the last moment are made durable and answered, if the disk allows.
     fn finish(&mut self) {
         let deadline = Instant::now() + FINISH_TIMEOUT;
         while self.engine.awaits_disk()
@@ -113,7 +107,7 @@ impl Driver {
         match effect {
             Effect::Peer(effect) => shells.swarm.carry_out(effect),
             Effect::Store(effect) => shells.writer.carry_out(effect),
-            // A loader that has failed has told so.
+            // A loader that has failed has reported it.
             Effect::Load(effect) => drop(shells.loader.send(effect)),
             Effect::Check(effect) => shells.checker.carry_out(effect),
             Effect::Mine(effect) => shells.miner.carry_out(effect),
@@ -121,7 +115,7 @@ impl Driver {
         }
     }
 
-    /// Whoever is told something sees a state that has it.
+    /// A user who gets an answer or a notice sees a state that includes it.
     fn tell_user(&mut self, effect: UserEffect) {
         self.show();
         match effect {
@@ -130,7 +124,7 @@ impl Driver {
         }
     }
 
-    /// Shows the state to readers, if it has changed since the last time.
+    /// Publishes the state, if it has changed since the last time.
     fn show(&mut self) {
         if self.view_stale_since.take().is_none() {
             return;
@@ -142,7 +136,7 @@ impl Driver {
         }
     }
 
-    /// What to handle next, waiting for it if need be; `None` when the driver is stopped.
+    /// The next event or tick, after a wait if necessary; `None` when the driver is stopped.
     fn next_event(&mut self, wake: Wake) -> Option<Event> {
         let due = match wake {
             Wake::Now => Instant::now(),

@@ -1,4 +1,4 @@
-//! What the shells tell the node's user, as plain data.
+//! Events of the shells for the node's user, as plain data.
 
 use std::net::SocketAddr;
 
@@ -7,14 +7,14 @@ use libp2p::{Multiaddr, PeerId};
 use crate::engine::event::{Fate, Notice, PeerKey, Place};
 use crate::protocol::TransactionId;
 
-/// Something to show, in the order in which it happened.
+/// An event, in the order of their occurrence.
 #[derive(Debug, Clone)]
 pub enum UserEvent {
     /// The node listens, and has read its store.
     Ready {
-        /// Where it listens, with `/p2p/<peer id>` at the end.
+        /// The addresses for peers, with `/p2p/<peer id>` at the end.
         listen: Vec<Multiaddr>,
-        /// Where it serves HTTP.
+        /// The address for HTTP.
         http: Option<SocketAddr>,
     },
     /// A peer of our network is connected, and a transaction sent now reaches it.
@@ -25,20 +25,19 @@ pub enum UserEvent {
     Notice(Notice),
     /// The index has reached this block of the best chain.
     Indexed(Place),
-    /// A transaction that is followed has come to another point of its life.
+    /// A watched transaction has come to another point of its life.
     Life {
-        /// Which.
         id: TransactionId,
-        /// Where it is now.
+        /// The new point.
         life: Life,
     },
-    /// Something that the user should read, in one line (mDNS does not start, a full disk, …).
+    /// A line that the user should read (mDNS does not start, a full disk, …).
     Warning(String),
     /// The node cannot go on; this line says why and what to do. It shuts down by itself.
     Fatal(String),
 }
 
-/// Why an address was not reached.
+/// The reason why an address was not reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConnectError(pub String);
@@ -48,11 +47,10 @@ pub struct ConnectError(pub String);
 pub struct PeerRow {
     /// The session.
     pub peer: PeerKey,
-    /// Who it is.
     pub peer_id: PeerId,
     /// Its address, without `/p2p/…`.
     pub address: Multiaddr,
-    /// Its software.
+    /// The name and version of its software.
     pub agent: String,
     /// Whether we dialled it.
     pub outbound: bool,
@@ -60,16 +58,15 @@ pub struct PeerRow {
     pub ping_millis: Option<u64>,
 }
 
-/// Where a transaction is in its life.
+/// The state of a transaction's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Life {
-    /// This node has not heard of it.
+    /// This node does not know it.
     Unknown,
     /// It waits to be mined.
     Pending,
     /// It is in a block of the best chain.
     InBlock {
-        /// Which.
         place: Place,
         /// Blocks from that one on, itself counted.
         confirmations: u64,
@@ -78,9 +75,9 @@ pub enum Life {
     RolledBack {
         /// The block.
         from: Place,
-        /// What became of it.
+        /// Its fate.
         fate: Fate,
     },
-    /// It waited, and does not any more: replaced, or crowded out.
+    /// It waits no longer: it was replaced, or evicted from the full pool.
     Gone,
 }

@@ -1,4 +1,4 @@
-//! What the prompt, and anything else that serves the node's own user, may do with a running node.
+//! The running node, as its user's front ends see it.
 
 pub mod ask;
 
@@ -25,7 +25,7 @@ use crate::engine::View;
 use crate::engine::event::{Answer, Command, CommandError, Ticket};
 use crate::protocol::{Address, Network, SecretKey, UnixMillis};
 
-/// Events that wait for a subscriber that does not read. It loses what comes then.
+/// Events that wait for a slow subscriber; any more are lost to it.
 const SUBSCRIBER_EVENTS_MAX: usize = 16_384;
 
 /// A running node, shared by everything that talks to its user. Cheap to clone.
@@ -44,7 +44,6 @@ struct Inner {
     users: Arc<Users>,
 }
 
-/// Who a node is.
 pub(super) struct Profile {
     pub(super) network: Arc<Network>,
     pub(super) peer_id: PeerId,
@@ -54,11 +53,10 @@ pub(super) struct Profile {
     pub(super) clock: Clock,
 }
 
-/// What the user takes for the time of day.
+/// The user's time of day.
 pub(super) enum Clock {
-    /// The machine's.
     Machine,
-    /// One that somebody else sets, in Unix milliseconds.
+    /// A clock that the owner of the node sets, in Unix milliseconds.
     Set(Arc<AtomicU64>),
 }
 
@@ -70,7 +68,7 @@ struct Commands {
     is_closed: bool,
 }
 
-/// What is done with the answer to a command. Must not block.
+/// The receiver of a command's answer. Must not block.
 type Waiting = Box<dyn FnOnce(Result<Answer, CommandError>) + Send>;
 
 impl Handle {
@@ -111,12 +109,12 @@ impl Handle {
         &self.0.reader
     }
 
-    /// Where things are; `None` if the node keeps no index.
+    /// The index; `None` if the node keeps none.
     pub fn index(&self) -> Option<&ChainIndex> {
         self.0.index.as_ref()
     }
 
-    /// The transactions that are followed.
+    /// The watched transactions.
     pub fn watched(&self) -> &Watched {
         &self.0.watched
     }
@@ -138,27 +136,25 @@ impl Handle {
         result.recv().unwrap_or_else(|_| Err(ConnectError(CommandError::Closing.to_string())))
     }
 
-    /// Where the node listens.
+    /// The addresses on which the node listens.
     pub fn listen(&self) -> Vec<Multiaddr> {
         self.0.swarm.listen()
     }
 
-    /// Where the node serves HTTP.
+    /// The address on which the node serves HTTP.
     pub fn http(&self) -> Option<SocketAddr> {
         self.0.profile.http
     }
 
-    /// The network.
     pub fn network(&self) -> &Network {
         &self.0.profile.network
     }
 
-    /// Who we are to peers.
+    /// The node's id among peers.
     pub fn peer_id(&self) -> PeerId {
         self.0.profile.peer_id
     }
 
-    /// The time of day.
     pub fn now(&self) -> UnixMillis {
         match &self.0.profile.clock {
             Clock::Machine => unix_now(),
@@ -181,8 +177,9 @@ impl Handle {
         self.wallets().key()
     }
 
-    /// What happens from now on; the first subscriber gets all from [`UserEvent::Ready`] on. Bounded: a subscriber
-    /// that does not read loses events, never the node its time.
+    /// Subscribes to events from now on; the first subscriber gets all from [`UserEvent::Ready`] on. Bounded: a slow
+    /// subscriber
+    /// loses events, and never delays the node.
     pub fn subscribe(&self) -> Receiver<UserEvent> {
         self.0.users.subscribe()
     }
@@ -193,17 +190,17 @@ impl Handle {
         self.0.users.end(None);
     }
 
-    /// What happens from now on, for a part of the node itself: the first subscriber is somebody else.
+    /// Subscribes a part of the node itself, which does not count as the first subscriber.
     pub(super) fn subscribe_internal(&self) -> Receiver<UserEvent> {
         self.0.users.add(concerns_users)
     }
 
-    /// Only some of what happens, the index's progress too if it is chosen.
+    /// Subscribes to some events, the index's progress too if it is chosen.
     pub(super) fn subscribe_internal_only(&self, hears: fn(&UserEvent) -> bool) -> Receiver<UserEvent> {
         self.0.users.add(hears)
     }
 
-    /// Replaces the snapshot. Whoever reads the store from now on waits until it holds what the snapshot shows.
+    /// Replaces the snapshot. Readers of the store wait from now on until it holds everything that the snapshot shows.
     pub(super) fn show(&self, view: Arc<View>) {
         self.0.reader.note_shown(view.batch);
         self.0.view.store(view);
@@ -217,23 +214,23 @@ impl Handle {
         }
     }
 
-    /// Tells all subscribers.
+    /// Sends an event to all subscribers.
     pub(super) fn tell(&self, event: UserEvent) {
         self.0.users.tell(event);
     }
 
-    /// The node cannot go on. Nobody waits any longer for an answer that will not come.
+    /// The node cannot go on. All open commands end, because no answer will come.
     pub(super) fn fail(&self, line: String) {
         self.0.users.fail(line);
         self.close();
     }
 
-    /// Refuses the commands to come.
+    /// Refuses all future commands.
     pub(super) fn refuse_commands(&self) {
         self.commands().is_closed = true;
     }
 
-    /// Refuses all commands, open ones and those to come.
+    /// Refuses all commands, open and future ones.
     pub(super) fn close(&self) {
         let mut commands = self.commands();
         commands.is_closed = true;
@@ -249,7 +246,7 @@ impl Handle {
     }
 }
 
-/// Everybody who is told what happens.
+/// All subscribers to events.
 pub(super) struct Users {
     state: Mutex<Subscribers>,
     end: Sender<Option<String>>,
@@ -257,9 +254,9 @@ pub(super) struct Users {
 
 struct Subscribers {
     all: Vec<Subscriber>,
-    /// For the first subscriber, who may come after the first events.
+    /// The queue of the first subscriber, who may come after the first events.
     first: Option<Receiver<UserEvent>>,
-    /// What happened before the node was ready; it is told after that.
+    /// Events before the node was ready; they are sent after `Ready`.
     early: Option<Vec<UserEvent>>,
 }
 
@@ -268,16 +265,16 @@ struct Subscriber {
     hears: Hears,
 }
 
-/// Which events a subscriber is told.
+/// A subscriber's choice of events.
 type Hears = fn(&UserEvent) -> bool;
 
-/// All but where the index is: each event wakes those who hear it, and that is nobody's business but the watch's.
+/// All events but the index's progress, which only the watch needs: each event wakes its subscribers.
 fn concerns_users(event: &UserEvent) -> bool {
     !matches!(event, UserEvent::Indexed(_))
 }
 
 impl Users {
-    /// Nobody yet. The receiver gets the end of the node: `None` if it was asked for, else why.
+    /// No subscribers yet. The receiver gets the end of the node: `None` if it was asked for, else the reason.
     pub(super) fn new() -> (Self, Receiver<Option<String>>) {
         let (sender, first) = unbounded();
         let (end, ended) = unbounded();
@@ -286,7 +283,7 @@ impl Users {
         (Self { state: Mutex::new(state), end }, ended)
     }
 
-    /// Tells all subscribers, once the node is ready.
+    /// Sends an event to all subscribers, once the node is ready.
     pub(super) fn tell(&self, event: UserEvent) {
         let mut state = self.state();
         match &mut state.early {
@@ -296,7 +293,7 @@ impl Users {
         }
     }
 
-    /// The node is ready: the first thing that anybody is told.
+    /// The node is ready: the first event of all.
     pub(super) fn ready(&self, listen: Vec<Multiaddr>, http: Option<SocketAddr>) {
         let mut state = self.state();
         state.send(&UserEvent::Ready { listen, http });
@@ -305,14 +302,13 @@ impl Users {
         }
     }
 
-    /// The node cannot go on.
     pub(super) fn fail(&self, line: String) {
         self.tell(UserEvent::Fatal(line.clone()));
         self.end(Some(line));
     }
 
     fn end(&self, why: Option<String>) {
-        // Whoever waited for the end has seen it.
+        // A closed channel means that the end has been seen.
         let _ = self.end.send(why);
     }
 
@@ -334,7 +330,7 @@ impl Users {
 
 impl Subscribers {
     fn send(&mut self, event: &UserEvent) {
-        // The last words are for everybody.
+        // The last event is for all subscribers.
         let is_urgent = matches!(event, UserEvent::Fatal(_));
         self.all.retain(|Subscriber { sender, hears }| {
             let has_room = sender.len() < SUBSCRIBER_EVENTS_MAX || is_urgent;

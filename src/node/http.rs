@@ -1,25 +1,25 @@
 //! The node's face for programs and browsers on its own machine: a REST API, a stream of events, a page, metrics.
 //!
-//! Nodes speak with each other over libp2p alone; this is for whoever sits in front of one. What it answers has the same
-//! names, amounts and error codes as the prompt's JSON ([`json`](super::prompt::json)).
+//! Nodes speak with each other over libp2p alone; this server is for the person or program in front of one. Its answers
+//! have the same names, amounts and error codes as the prompt's JSON ([`json`](super::prompt::json)).
 //!
 //! | module | what it does |
 //! | --- | --- |
 //! | `listen` | which address, and the next free port |
 //! | `serve` | connections: how many, how slow they may be, their end |
 //! | `limits` | how much one client may ask |
-//! | `guard` | who may ask: foreign pages, rebound names, strangers without the token |
+//! | `guard` | access: foreign pages, rebound names, strangers without the token |
 //! | `token` | the bearer token's file |
 //! | `problem`, `extract` | errors as problem documents (RFC 9457), arguments that become them |
-//! | `fresh` | entity tags: what is the same as last time is not sent again |
+//! | `fresh` | entity tags: an answer that has not changed is not sent again |
 //! | `api` | `/api/v1`, and its description `/api/openapi.json` |
 //! | `feed` | server-sent events |
 //! | `classic` | the routes that tutorials teach |
-//! | `page` | `/` and `/page`: what a browser shows of the node |
-//! | `metrics`, `health` | for whoever watches many nodes |
+//! | `page` | `/` and `/page`: the node in a browser |
+//! | `metrics`, `health` | for monitoring |
 //!
-//! Always true: no request holds up the node. The server has a runtime of its own; what it reads is a snapshot, what it
-//! asks is a command like any other, and an event stream that is not read loses events, never the node its time.
+//! Always true: no request holds up the node. The server has a runtime of its own; it reads snapshots, and asks with
+//! commands like any other. An event stream that is not read loses events, never the node its time.
 //!
 //! Not here: TLS (a reverse proxy's business), users and sessions.
 
@@ -65,30 +65,27 @@ use super::thread::{self, Stoppable};
 
 /// Threads that read the store and wait for the engine at once, for all requests together.
 const BLOCKING_THREADS_MAX: usize = 16;
-/// How long the end waits for what is being read.
+/// The time for which the end waits for reading threads.
 const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
 
-/// Why nothing is served. Each says what to do.
+/// The reason why nothing is served. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The address that was asked for can't be had.
+    /// The requested address is not available.
     #[error("cannot serve HTTP on {address}: {error}; choose another address with --http, or --no-http")]
     Address {
-        /// Which.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// The token's file can't be read or written.
     #[error("cannot keep the token for HTTP in {}: {error}; give permission, or use --http-read-only", file.display())]
     Token {
-        /// Where.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// The system gives no threads.
+    /// The system has no more threads.
     #[error("the system gives no thread for HTTP: {0}")]
     System(#[from] io::Error),
 }
@@ -111,7 +108,7 @@ pub(super) struct Server {
     feed: Stoppable,
 }
 
-/// A socket that is bound, so that others can be told where before anything is answered.
+/// A bound socket, so that its address is known before the first answer.
 pub(super) struct Bound {
     listener: std::net::TcpListener,
     address: SocketAddr,
@@ -121,7 +118,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// Takes the address. `folder` is where the token is kept.
+    /// Takes the address. `folder` keeps the token.
     pub(super) fn new(config: &HttpConfig, folder: &Path) -> Result<Self, HttpError> {
         let listener = listen::bind(config.address)?;
         let address = listener.local_addr()?;
@@ -131,12 +128,11 @@ impl Bound {
         Ok(Self { listener, address, guard, registry: Registry::default(), folder: folder.to_owned() })
     }
 
-    /// Where.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where other parts of the node put their metrics.
+    /// The registry for the metrics of other parts of the node.
     pub(super) fn registry(&mut self) -> &mut Registry {
         &mut self.registry
     }
@@ -183,7 +179,7 @@ impl Server {
         Ok(Self { stop, thread, feed: feed_thread })
     }
 
-    /// Ends: requests that are being answered get a moment, streams are closed.
+    /// Stops serving: requests in progress get a moment, streams are closed.
     pub(super) fn stop(self) {
         // The server may have ended by itself.
         let _ = self.stop.send(true);
@@ -192,7 +188,7 @@ impl Server {
     }
 }
 
-/// What all requests share. Cheap to clone.
+/// The state that all requests share. Cheap to clone.
 #[derive(Clone)]
 struct App(Arc<Shared>);
 
@@ -203,7 +199,7 @@ struct Shared {
     limits: Arc<Limits>,
     feed: Feed,
     metrics: Metrics,
-    /// For whole chains.
+    /// Places for sending whole chains.
     streams: Arc<Semaphore>,
     /// The data folder.
     folder: PathBuf,
@@ -219,7 +215,7 @@ impl App {
         &self.0.identity
     }
 
-    /// Does what takes its time (the store, the engine) where it holds up nobody.
+    /// Runs blocking work (the store, the engine) on a thread that may block.
     async fn wait<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,

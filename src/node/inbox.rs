@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::engine::Event;
 use crate::engine::event::{Command, Ticket};
 
-/// How many events from peers may wait for the engine. More are refused: gossip is ignored, requests fail.
+/// Events from peers that may wait for the engine. More are refused: gossip is ignored, requests fail.
 pub const OFFERED_EVENTS_MAX: usize = 1024;
 /// At least one event in this many comes from a peer, if one waits.
 const RESULTS_PER_OFFERED: u32 = 4;
@@ -18,19 +18,19 @@ pub struct EngineSender {
     offered: Sender<Event>,
 }
 
-/// The other end: what waits for the engine.
+/// The engine's end of the queues.
 #[derive(Debug)]
 pub struct Queues {
-    /// From the user; bounded by the users, who wait for their answers.
+    /// From the user; bounded because users wait for their answers.
     pub commands: Receiver<Event>,
-    /// What answers the engine's own effects; bounded by what the engine has in flight.
+    /// Results of the engine's own effects; bounded by the engine's work in flight.
     pub results: Receiver<Event>,
     /// From peers; bounded by [`OFFERED_EVENTS_MAX`] and the number of sessions.
     pub offered: Receiver<Event>,
 }
 
 impl EngineSender {
-    /// Both ends.
+    /// Both ends of the queues.
     pub fn new() -> (Self, Queues) {
         let (commands, commands_receiver) = crossbeam_channel::unbounded();
         let (results, results_receiver) = crossbeam_channel::unbounded();
@@ -41,11 +41,11 @@ impl EngineSender {
 
     /// For the node's own user. Never refused, and next in turn.
     pub fn command(&self, ticket: Ticket, command: Command) {
-        // An engine that is gone answers nobody; whoever waits is told so.
+        // An engine that is gone answers no command; the handle then refuses the waiting ones.
         let _ = self.commands.send(Event::Command { ticket, command });
     }
 
-    /// For what a peer sends of its own accord (gossip, requests). Gives it back if the engine is too busy.
+    /// For unsolicited events of a peer (gossip, requests). Returns the event if the engine is too busy.
     pub fn offer(&self, event: Event) -> Result<(), Event> {
         if self.offered.len() >= OFFERED_EVENTS_MAX {
             return Err(event);
@@ -53,14 +53,14 @@ impl EngineSender {
         self.offered.send(event).map_err(|refused| refused.0)
     }
 
-    /// For sessions that begin and end: never refused, and in one order with what their peers send, which would
+    /// For sessions that begin and end: never refused, and in one order with the events of their peers, which would
     /// otherwise come from a peer that the engine does not know.
     pub fn offer_session(&self, event: Event) {
         // An engine that is gone knows no peers.
         let _ = self.offered.send(event);
     }
 
-    /// For what must not be lost: results of effects. Never blocks.
+    /// For events that must not be lost: results of effects. Never blocks.
     pub fn deliver(&self, event: Event) {
         // An engine that is gone needs no results.
         let _ = self.results.send(event);
@@ -68,9 +68,9 @@ impl EngineSender {
 }
 
 impl Queues {
-    /// An event that waits, `handled` others after the last tick. The user's commands overtake everything: somebody waits
-    /// for the answer. The node's own results go before peers, so that peers don't hold up what was begun; but a miner on
-    /// an easy network always has a result, so peers have their turn too.
+    /// The next waiting event, `handled` others after the last tick. The user's commands overtake everything, because
+    /// the user waits for the answer. The node's own results go before peers, so that peers don't hold up work in
+    /// progress; but a miner on an easy network always has a result, so peers get their turn too.
     pub(super) fn waiting(&self, handled: u32) -> Option<Event> {
         let peers_turn = handled.is_multiple_of(RESULTS_PER_OFFERED);
         let (first, second) = if peers_turn { (&self.offered, &self.results) } else { (&self.results, &self.offered) };
@@ -96,7 +96,7 @@ mod tests {
         assert!(matches!(events.first(), Some(Event::PeerConnected { .. })));
         assert!(matches!(events.last(), Some(Event::PeerDisconnected { .. })));
     }
-    /// The next so many events, by who sent them.
+    /// The sources of the next `count` events.
     fn next(queues: &Queues, from: u32, count: u32) -> String {
         let turn = |handled| match queues.waiting(handled) {
             Some(Event::Command { .. }) => 'c',

@@ -43,9 +43,9 @@ use crossbeam_channel::Receiver;
 /// How to speak with the user.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What the owner calls the node.
+    /// The owner's name for the node.
     pub name: String,
-    /// Where the history of typed lines is kept.
+    /// The file that keeps the history of typed lines.
     pub folder: PathBuf,
     /// JSON lines on stdout.
     pub json: bool,
@@ -53,12 +53,12 @@ pub struct Options {
     pub reads_commands: bool,
     /// Whether the node looks for others on the LAN.
     pub finds_peers: bool,
-    /// Where the passwords of wallets come from, if not from the terminal.
+    /// The source of wallets' passwords, if it is not the terminal.
     pub passwords: Sources,
 }
 
 impl Options {
-    /// As the command line has it.
+    /// The options that the command line gives.
     pub fn new(config: &Config, passwords: &Sources) -> Self {
         Self {
             name: config.name.clone(),

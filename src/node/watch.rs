@@ -2,7 +2,7 @@
 //!
 //! A transaction that the user watches stays watched until they unwatch it or the node stops. A transaction of the
 //! node's own account that a reorganisation takes out of its block is watched automatically until it is safe again, so
-//! that a lost record is noticed in time. Everything that is reported was durable before.
+//! that a lost record is noticed in time. Every reported state was durable before.
 //!
 //! A thread of its own, because it waits for the index and the engine; nothing waits for it.
 
@@ -21,14 +21,13 @@ use crate::protocol::TransactionId;
 /// Confirmations that are reported one by one. Beyond them only a rollback is reported.
 pub const CONFIRMATIONS_TOLD_MAX: u64 = 6;
 
-/// Why a transaction can't be followed.
+/// The reason why a transaction can't be watched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// The index does not tell.
+    /// The index gives no answer.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// There are too many.
     #[error("{WATCHED_MAX} transactions are followed already: `unwatch` some")]
     Full,
     /// The node is shutting down.
@@ -36,7 +35,7 @@ pub enum WatchError {
     Closing,
 }
 
-/// Follows a transaction from now on. Its life so far.
+/// Watches a transaction from now on. Returns its life so far.
 pub fn follow(handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
     let life = life_of(handle, &id, None)?;
     let mut watched = handle.watched().lock();
@@ -47,7 +46,6 @@ pub fn follow(handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
     Ok(life)
 }
 
-/// Starts the thread that follows.
 pub(super) fn start(handle: Handle, failed: impl FnOnce(String) + Send + 'static) -> io::Result<Stoppable> {
     let hears =
         |event: &UserEvent| matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. }));
@@ -99,7 +97,7 @@ fn on_rolled_back(handle: &Handle, transactions: Vec<RolledBack>) {
     }
 }
 
-/// Tells of everything that has changed.
+/// Reports every change.
 fn tell_changes(handle: &Handle) {
     for (id, before) in handle.watched().list() {
         // An index that is behind will report a later block; a closed one, none.
@@ -128,7 +126,7 @@ fn is_same_block(one: &Life, other: &Life) -> bool {
     }
 }
 
-/// Where a transaction is now, seen from where it was `before`.
+/// The current state of a transaction, as seen from the state `before`.
 fn life_of(handle: &Handle, id: &TransactionId, before: Option<&Life>) -> Result<Life, WatchError> {
     let index = handle.index().ok_or(IndexError::Off)?;
     if let Some(life) = in_block(index, id)? {
@@ -137,7 +135,7 @@ fn life_of(handle: &Handle, id: &TransactionId, before: Option<&Life>) -> Result
     if handle.pending_transaction(*id).wait().map_err(|_| WatchError::Closing)?.is_some() {
         return Ok(Life::Pending);
     }
-    // It may have got into a block between both questions.
+    // It may have got into a block between the two questions.
     if let Some(life) = in_block(index, id)? {
         return Ok(life);
     }

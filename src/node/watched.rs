@@ -1,4 +1,4 @@
-//! The transactions that [`watch`](super::watch) follows, as the user was told of them last.
+//! The transactions that [`watch`](super::watch) follows, with their last reported lives.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,29 +8,29 @@ use parking_lot::{Mutex, MutexGuard};
 use super::event::Life;
 use crate::protocol::TransactionId;
 
-/// Transactions that are followed at once. More are refused, or not followed without being asked for.
+/// Watched transactions at once. Requests beyond are refused; own transactions beyond are not watched.
 pub const WATCHED_MAX: usize = 1000;
 
-/// What is followed. Cheap to clone.
+/// The watched transactions. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Watched(Arc<Mutex<BTreeMap<TransactionId, Followed>>>);
 
-/// A transaction that is followed.
+/// A watched transaction.
 #[derive(Debug, Clone)]
 pub(super) struct Followed {
-    /// As it was told last.
+    /// The last reported life.
     pub(super) life: Life,
-    /// By the user. Else it is followed only until it is safe.
+    /// Watched by the user. Otherwise it is watched only until it is safe.
     pub(super) asked_for: bool,
 }
 
 impl Watched {
-    /// Follows a transaction no more. Returns whether it was followed.
+    /// Unwatches a transaction. Returns whether it was watched.
     pub fn remove(&self, id: &TransactionId) -> bool {
         self.lock().remove(id).is_some()
     }
 
-    /// All that are followed, as they were told last.
+    /// All watched transactions with their last reported lives.
     pub fn list(&self) -> Vec<(TransactionId, Life)> {
         self.lock().iter().map(|(id, followed)| (*id, followed.life.clone())).collect()
     }

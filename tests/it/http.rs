@@ -1,4 +1,4 @@
-//! The API over HTTP, used like a stranger's program would.
+//! The API over HTTP, used as by a stranger's program.
 
 mod classic;
 mod client;
@@ -247,7 +247,7 @@ pub(crate) fn the_page_is_served() {
     assert_eq!(api.get("/api/v1/aliases").json(), node.run("alias"));
 }
 
-/// EventStream arrive as they happen; a client that comes back gets the ones it missed; two nodes report each other.
+/// Events arrive as they happen; a client that comes back gets the ones it missed; two nodes report each other.
 pub(crate) fn events_come_as_they_happen() {
     let (node, api) = node();
     let mut stream = api.events(None);

@@ -1,8 +1,8 @@
 //! Asks a chain whether a block is on it: the store in a data folder, or a running node over the sync protocol.
 //!
-//! A store that is locked belongs to a running node, which notes in the lock file where it listens. What asks it is a
-//! peer like any other, with a new identity and no chain: it makes one connection, refuses what it is asked itself, and
-//! leaves. Takes no longer than [`ASK_TIME`] and the goodbyes.
+//! A locked store belongs to a running node, which notes in the lock file where it listens. The asking program is a
+//! peer like any other, with a new identity and no chain: it makes one connection, refuses all requests, and leaves.
+//! Takes no longer than [`ASK_TIME`] and the goodbyes.
 //!
 //! Not here: proof. A node's answer is its word.
 
@@ -24,32 +24,30 @@ use crate::node::store::{FolderLock, Store, StoreError};
 use crate::node::swarm::{self, SwarmCommand, SwarmConfig, SwarmHandle};
 use crate::protocol::{Height, Network, Request, Response, Status, Work};
 
-/// How long a node may take to be reached and to answer.
+/// Time for reaching a node and for its answer.
 const ASK_TIME: Duration = Duration::from_secs(7);
-/// How often a node is asked again whose chain grew between two of its answers.
+/// Repeated questions to a node whose chain grew between two of its answers.
 const ATTEMPTS_MAX: u64 = 4;
-/// What asks is called so in the folder's lock and in lists of peers.
+/// The asking program's name in the folder's lock and in lists of peers.
 const NAME: &str = "verify";
 
-/// Whom to ask.
+/// The chain to ask.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Whom<'a> {
-    /// The chain in this data folder.
     Folder(&'a Path),
-    /// The node at this address.
     Node(&'a Multiaddr),
 }
 
-/// What a chain says about a block.
+/// A chain's answer about a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {
-    /// Whether the block is on the best chain.
+    /// The block is on the best chain.
     pub(super) is_best: bool,
     /// The height of the best chain.
     pub(super) height: Height,
 }
 
-/// Why there was no answer.
+/// The reason why there was no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
@@ -68,7 +66,6 @@ pub enum AskError {
     /// The node did not answer.
     #[error("the node at {address} did not answer within {} s: try again, or ask another", ASK_TIME.as_secs())]
     Silent {
-        /// Where it was asked.
         address: Multiaddr,
     },
     /// The system gives no threads, no random numbers or no folder for temporary files.
@@ -76,7 +73,7 @@ pub enum AskError {
     System(#[from] io::Error),
 }
 
-/// Whether a block is on the best chain of whom we ask.
+/// Whether a block is on the best chain of the asked node or folder.
 pub(super) fn ask(whom: Whom<'_>, network: &Arc<Network>, block: Place) -> Result<Standing, AskError> {
     match whom {
         Whom::Folder(folder) if !Store::is_in(folder) => Err(AskError::NoChain(folder.to_owned())),
@@ -178,14 +175,14 @@ impl Caller {
                 Some(first) => return Ok(Standing { is_best: first.parent == block.id, height }),
                 None if status.tip == block.id => return Ok(Standing { is_best: true, height }),
                 None if height == Height::GENESIS => return Ok(Standing { is_best: false, height }),
-                // The block became the tip after the status was told.
+                // The block became the tip after the status was sent.
                 None => {}
             }
         }
         Err(AskError::Silent { address: address.clone() })
     }
 
-    /// That of a node without a chain, which is what we are.
+    /// The status of a node without a chain, as this program is one.
     fn status(&self) -> Status {
         Status {
             tip: self.network.genesis_id(),
@@ -228,7 +225,7 @@ impl Caller {
     }
 }
 
-/// For the peers that the swarm remembers, which nobody wants to keep. Removed when it is dropped.
+/// A folder for the peers that the swarm remembers, which are of no use here. Removed when it is dropped.
 struct TemporaryFolder(PathBuf);
 
 impl TemporaryFolder {
@@ -236,7 +233,7 @@ impl TemporaryFolder {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::from)?;
         let folder = std::env::temp_dir().join(format!("quipu-verify-{}", hex::encode(random)));
-        // Fails if there is one: then it is another's.
+        // Fails if the folder exists: then it belongs to another process.
         std::fs::create_dir(&folder)?;
         Ok(Self(folder))
     }
@@ -244,7 +241,7 @@ impl TemporaryFolder {
 
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        // What can't be removed is some bytes in a folder that the system empties.
+        // A leftover is a few bytes in a folder that the system empties.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

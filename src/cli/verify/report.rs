@@ -1,6 +1,6 @@
-//! What a proven receipt says: in plain words, and in JSON.
+//! The report on a proven receipt: in plain words, and in JSON.
 //!
-//! All text from the receipt is made harmless: whoever made it may be anybody.
+//! All text from the receipt is made harmless: its author is unknown.
 
 use serde_json::{Value, json};
 
@@ -11,13 +11,12 @@ use crate::protocol::transaction::RECORD_BYTES_MAX;
 use crate::protocol::{Action, Transaction};
 use crate::text::{counted, date_time, grouped, harmless, hash_rate, span};
 
-/// Where what is said begins.
+/// The column where values begin.
 const COLUMN: usize = 15;
 
-/// A proof, and how fast this machine is.
+/// A proof, and the speed of this machine.
 pub(super) struct Report {
     pub(super) verified: Verified,
-    /// In hashes per second.
     pub(super) hash_rate: u64,
 }
 
@@ -85,7 +84,7 @@ impl Report {
         }
     }
 
-    /// What the work means here.
+    /// The meaning of the work on this machine.
     fn work(&self) -> String {
         let rate = hash_rate(self.hash_rate);
         let time = match self.seconds() {

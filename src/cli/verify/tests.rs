@@ -18,7 +18,7 @@ use crate::protocol::{Action, Amount, Transaction, UnixMillis};
 
 const TEXT: &str = "shipment 17 \u{1b}[2J arrived";
 
-/// What a folder is asked for in these tests: a receipt for a file's fingerprint, one for a text and one for a transfer,
+/// A folder with the files of these tests: a receipt for a file's fingerprint, one for a text and one for a transfer,
 /// all in block 2 of a chain of four blocks.
 struct World {
     folder: tempfile::TempDir,

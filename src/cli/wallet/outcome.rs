@@ -1,9 +1,10 @@
-//! What `quipu wallet …` answers: plain lines for people, one JSON object for scripts.
+//! The answers of `quipu wallet …`: plain lines for people, one JSON object for scripts.
 //!
 //! | command | JSON result |
 //! | --- | --- |
-//! | `wallet new` | `{name, address, encrypted, words, path}`; the words are here and nowhere else |
-//! | `wallet list` | `{wallets: [{name, address, encrypted, current, problem}]}`; of one that can't be read all but name, current and problem are null |
+//! | `wallet new` | `{name, address, encrypted, words, path}`; the words are shown nowhere else |
+//! | `wallet list` | `{wallets: [{name, address, encrypted, current, problem}]}`; if a file can't be read, all but
+//! name, current and problem are null |
 //! | `wallet show` | `{name, address, public_key, encrypted, current, file}`; `public_key` is 64 hex digits |
 //! | `wallet export` | `{name, address, pem}`, or `{name, address, file, encrypted}` |
 //! | `wallet import`, `passwd` | `{name, address, encrypted}` |
@@ -23,21 +24,18 @@ use crate::node::wallet::words::{PATH_TEXT, RecoveryPhrase, numbered};
 use crate::protocol::{Address, BlockId, PublicKey};
 use crate::text::harmless;
 
-/// So much of a record is shown before it is signed.
+/// Characters of a record that are shown before it is signed.
 const RECORD_CHARACTERS_MAX: usize = 200;
 
-/// What was done.
+/// The result of a command.
 #[derive(Debug)]
 pub enum Done {
     /// `wallet new`.
     Made {
-        /// Its name.
         name: WalletName,
-        /// Its address.
         address: Address,
-        /// Whether it has a password.
         encrypted: bool,
-        /// Here and nowhere else.
+        /// The recovery phrase, shown nowhere else.
         words: RecoveryPhrase,
     },
     /// `wallet list`.
@@ -47,73 +45,54 @@ pub enum Done {
     },
     /// `wallet show`.
     Shown {
-        /// Its name.
         name: WalletName,
-        /// Its address.
         address: Address,
-        /// Its public key.
         public_key: PublicKey,
-        /// Whether it has a password.
         encrypted: bool,
-        /// Whether the next start takes it.
+        /// The next start takes it.
         current: bool,
-        /// Where it is.
         file: PathBuf,
     },
     /// `wallet export` to stdout.
     Exported {
-        /// Its name.
         name: WalletName,
-        /// Its address.
         address: Address,
-        /// The block.
+        /// The PEM block.
         pem: Zeroizing<String>,
     },
     /// `wallet export` to a file.
     ExportedTo {
-        /// Its name.
         name: WalletName,
-        /// Its address.
         address: Address,
-        /// Where to.
         file: PathBuf,
-        /// Whether there is a password on the file.
         encrypted: bool,
     },
     /// `wallet import`.
     Imported {
-        /// Its new name.
         name: WalletName,
-        /// Its address.
         address: Address,
-        /// Whether it has a password.
         encrypted: bool,
     },
     /// `wallet passwd`.
     PasswordSet {
-        /// Its name.
         name: WalletName,
-        /// Its address.
         address: Address,
         /// Whether it has a password now.
         encrypted: bool,
     },
     /// `wallet sign`.
     Signed {
-        /// Whose key.
         name: WalletName,
-        /// Of the network for which it is.
+        /// The genesis block of the transaction's network.
         genesis: BlockId,
-        /// What was signed.
         summary: Box<TransactionRow>,
-        /// In hex.
+        /// 128 hex digits.
         signature: String,
     },
     /// `wallet remove`.
     Removed {
-        /// Its name.
         name: WalletName,
-        /// Its address, if its file was readable.
+        /// `None`: its file was not readable.
         address: Option<Address>,
     },
 }
@@ -139,7 +118,7 @@ impl From<Listed> for Row {
     }
 }
 
-/// The same with the names and types of the JSON form.
+/// The JSON form of [`Done`], with its names and types.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Json<'a> {
@@ -189,7 +168,7 @@ impl Serialize for Done {
 }
 
 impl Done {
-    /// For people: lines with their ends. May hold secrets.
+    /// Lines for people. May hold secrets.
     pub fn to_text(&self) -> Zeroizing<String> {
         let text = match self {
             Self::Made { name, address, encrypted, words } => {

@@ -1,6 +1,6 @@
 //! `quipu wallet sign`: signs a prepared transaction where the wallet is, for a node or a page that has no key.
 //!
-//! Nothing but a transaction is ever signed, and what it does is told with the signature.
+//! It signs nothing but transactions, and describes the transaction together with the signature.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,16 +16,16 @@ use crate::node::wallet::folder::{Folder, unusable};
 use crate::node::wallet::password::Sources;
 use crate::protocol::{SecretKey, Signature, SignedTransaction, Transaction};
 
-/// No prepared transaction is longer, in bytes.
+/// The longest prepared transaction, in bytes.
 const BYTES_MAX: u64 = 8 * 1024;
 
 /// `wallet sign`.
 #[derive(Debug, Args)]
 pub struct Sign {
-    /// Whose key
+    /// The wallet that signs
     #[arg(value_name = "WALLET")]
     which: String,
-    /// The bytes to sign, as the page saves them or `POST /api/v1/transactions/prepare` gives them (that in hex)
+    /// The bytes to sign, as the page saves them or `POST /api/v1/transactions/prepare` gives them (there in hex)
     #[arg(value_name = "FILE")]
     prepared: PathBuf,
 }

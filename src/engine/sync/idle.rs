@@ -1,4 +1,4 @@
-//! Why a peer is not asked for anything: for the log alone, and found out only where somebody reads it.
+//! Reasons why a peer is not asked for anything: for the log alone, and computed only if the log shows them.
 
 use tracing::Level;
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 impl Engine {
-    /// Logs for each peer why it is not asked for headers, blocks or transactions, once for each reason.
+    /// Logs for each peer the reason why it is not asked for headers, blocks or transactions, once for each reason.
     pub(super) fn log_idle_peers(&mut self, now: Now) {
         if !tracing::enabled!(Level::DEBUG) {
             return;

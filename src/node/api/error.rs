@@ -1,4 +1,4 @@
-//! Why a command fails: a stable word for scripts and a line for people. All words are in [`Code`].
+//! Errors of commands: a stable code for scripts and a line for people. All codes are in [`Code`].
 
 use super::receipt::MakeError;
 use crate::engine::event::CommandError;
@@ -9,7 +9,7 @@ use crate::node::wallet::WalletError;
 use crate::node::watch::WatchError;
 use crate::protocol::record::RecordError;
 
-/// What scripts may rely on. A word never changes its meaning; new ones may be added.
+/// The codes that scripts may rely on. A code never changes its meaning; new ones may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// There is no command of that name.
@@ -44,7 +44,7 @@ pub enum Code {
     FileExists,
     /// The name stands for something else.
     NameTaken,
-    /// A word of another part of the node: [`WalletError::code`], [`IndexError::code`], [`AliasError::code`].
+    /// A code of another part of the node: [`WalletError::code`], [`IndexError::code`], [`AliasError::code`].
     Of(&'static str),
     /// A file can't be read.
     FileUnreadable,
@@ -52,15 +52,15 @@ pub enum Code {
     WriteFailed,
     /// The node can't read its own store.
     StoreUnreadable,
-    /// The account has less than is needed.
+    /// The account has less than the transaction needs.
     InsufficientBalance,
     /// The wallet in use is locked, and its key is needed.
     WalletLocked,
     /// A rule of the network forbids the transaction.
     InvalidTransaction,
-    /// A transaction that was signed elsewhere has not its account's next nonce.
+    /// A transaction that was signed elsewhere does not have its account's next nonce.
     WrongNonce,
-    /// A block that was found elsewhere can't be taken in.
+    /// A block that was found elsewhere can't be accepted.
     BlockRefused,
     /// The memory pool has no room.
     PoolFull,
@@ -75,7 +75,6 @@ pub enum Code {
 }
 
 impl Code {
-    /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnknownCommand => "unknown_command",
@@ -112,18 +111,16 @@ impl Code {
     }
 }
 
-/// A command that was refused or did not work.
+/// A command that was refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// For scripts.
     pub code: Code,
-    /// For people: what is wrong and what to do, in one line.
+    /// The mistake and its remedy, in one line for people.
     pub message: String,
 }
 
 impl Failure {
-    /// With this line.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }

@@ -1,5 +1,5 @@
-//! What happens, as scripts and HTTP clients are told it ([`prompt::json`](crate::node::prompt::json) documents the
-//! fields), and the sentences that people are told too.
+//! Events for scripts and HTTP clients ([`prompt::json`](crate::node::prompt::json) documents the fields), and the
+//! sentences about them for people.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// As `event` says it.
+    /// The data of `event`.
     fn name(&self) -> &'static str {
         match self {
             Self::Ready { .. } => "ready",
@@ -94,12 +94,12 @@ impl From<&RolledBack> for RolledBackRow {
     }
 }
 
-/// The line for an event, if it is one for scripts.
+/// The line for an event, if scripts get it.
 pub fn event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<String> {
     Some(line(&fields(event, identity, roster)?))
 }
 
-/// The name of an event and the object for it, which has the name too.
+/// The name of an event and its object, which has the name too.
 pub fn named_event(event: &UserEvent, identity: &Identity, roster: &Roster) -> Option<(&'static str, String)> {
     let event = fields(event, identity, roster)?;
     Some((event.name(), line(&event)))
@@ -140,7 +140,7 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
         UserEvent::Life { id, life } => Event::Watch(LifeRow::new(*id, life)),
         UserEvent::Warning(message) => Event::Warning { code: "node", message: message.into() },
         UserEvent::Fatal(message) => Event::Fatal { message },
-        // Nobody watches the index at work.
+        // The progress of the index is internal.
         UserEvent::Indexed(_) => return None,
     })
 }
@@ -149,36 +149,35 @@ fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings, numbers and lists always serialise")
 }
 
-/// Who the connected sessions are.
+/// The peers behind the sessions.
 #[derive(Debug, Default)]
 pub struct Roster(BTreeMap<PeerKey, String>);
 
 impl Roster {
-    /// Keeps up with who comes. Who leaves is kept until [`Roster::forget`], to be named in the line that says so.
+    /// Records the sessions that begin. One that ends is kept until [`Roster::forget`], to be named in the line about
+    /// its end.
     pub fn learn(&mut self, event: &UserEvent) {
         if let UserEvent::PeerConnected(row) = event {
             self.0.insert(row.peer, short_peer(&row.peer_id));
         }
     }
 
-    /// Keeps up with who leaves.
+    /// Records the sessions that end.
     pub fn forget(&mut self, event: &UserEvent) {
         if let UserEvent::PeerDisconnected(row) = event {
             self.0.remove(&row.peer);
         }
     }
 
-    /// What to call a session.
+    /// The name of a session's peer.
     pub fn name(&self, peer: PeerKey) -> String {
         self.0.get(&peer).cloned().unwrap_or_else(|| "that has left".to_owned())
     }
 
-    /// How many are connected.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,8 +1,8 @@
 //! `save`: the whole chain as one JSON document, block by block, in constant memory.
 //!
-//! The document is `{"network", "genesis", "length", "blocks": [...]}` with blocks as in [`super::rows`], each on a line.
-//! It is written beside its place and moved there when it is complete and on disk, so there is never half of one. A file
-//! that is no saved chain is never replaced.
+//! The document is `{"network", "genesis", "length", "blocks": [...]}` with blocks as in [`super::rows`], each on a
+//! line. A temporary file is written and then moved to its place when it is complete and on disk, so there is never
+//! half of one. Only a saved chain is ever replaced, no other file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -16,7 +16,7 @@ use crate::files::Temporary;
 use crate::node::handle::Handle;
 use crate::protocol::{Block, Height, Network};
 
-/// How every saved chain begins.
+/// The beginning of every saved chain.
 const BEGINNING: &[u8] = b"{\"network\":";
 
 /// Writes the chain of a node to a file.
@@ -42,7 +42,7 @@ pub(in crate::node) fn save(
     let temporary = Temporary::beside(file).map_err(failed)?;
     let opened = temporary.create(false).map_err(failed)?;
     let bytes = write_chain(opened, network, tip, cancel, block_at, failed)?;
-    // Again, for what may have appeared there meanwhile.
+    // Again, in case a file has appeared there meanwhile.
     refuse_to_replace(file)?;
     temporary.replace(file).map_err(failed)?;
     Ok(Saved { file: file.display().to_string(), blocks: tip.0 + 1, bytes })
@@ -90,7 +90,7 @@ fn write_chain(
     Ok(bytes)
 }
 
-/// Counts what goes through.
+/// Counts the bytes that go through.
 struct Counted<W> {
     inner: W,
     bytes: u64,

@@ -1,4 +1,4 @@
-//! Finds what a user names: blocks and transactions, by all that is shown of them.
+//! Finds what a user names: blocks and transactions, by any form in which they are shown.
 
 use super::error::{Code, Failure};
 use super::query::{BlockName, TransactionName, Who};
@@ -8,7 +8,7 @@ use crate::node::store::Snapshot;
 use crate::protocol::{Address, Block, Height, TransactionId};
 use crate::text::{distance, grouped};
 
-/// An id is shown without its leading zeros; more of them than this nobody has seen.
+/// An id is shown without its leading zeros; no id with more of them than this has ever been found.
 const SHORT_ID_ZEROS_MAX: usize = 4;
 
 /// The index, if the node keeps one.
@@ -63,7 +63,7 @@ pub(in crate::node) fn block_at(snapshot: &Snapshot, height: Height) -> Result<B
     snapshot.block_at(height)?.ok_or_else(gap)
 }
 
-/// Whose account is meant.
+/// The account that is meant.
 pub(in crate::node) fn address(handle: &Handle, who: &Who) -> Result<Address, Failure> {
     let name = match who {
         Who::Address(address) => return Ok(*address),
@@ -82,7 +82,7 @@ pub(in crate::node) fn address(handle: &Handle, who: &Who) -> Result<Address, Fa
     })
 }
 
-/// A transaction that waits, or is on the best chain, by what is shown of its id.
+/// A transaction that is pending or on the best chain, by the shown part of its id.
 pub(in crate::node) fn transaction(handle: &Handle, name: &TransactionName) -> Result<TransactionId, Failure> {
     let digits = match name {
         TransactionName::Id(id) => return Ok(*id),

@@ -1,4 +1,4 @@
-//! Who is who for this user: the node's own account, its other wallets, and the names given to addresses.
+//! Names for accounts, as this user sees them: the node's own account, its other wallets, and aliases.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::text::short_address;
 /// A name in a column of its own is cut here, in characters.
 const NAME_CHARACTERS_MAX: usize = 13;
 
-/// What to call addresses. A snapshot: made again when a name or a wallet changes.
+/// Names for addresses. A snapshot: made again when a name or a wallet changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// The node's own account.
     pub me: Address,
-    /// What others are called. Of several names of one address, the first in their order.
+    /// The names of other accounts. Of several names of one address, the first in their order.
     pub known: BTreeMap<Address, String>,
 }
 
 impl Names {
-    /// As the node has them now.
+    /// The current names of the node.
     pub fn of(handle: &Handle) -> Self {
         let mut known = BTreeMap::new();
         for (name, address) in handle.aliases().list() {
@@ -33,7 +33,7 @@ impl Names {
         Self { me: handle.address(), known }
     }
 
-    /// Nobody but the owner of this account.
+    /// Knows only the owner of this account.
     pub fn only(me: Address) -> Self {
         Self { me, known: BTreeMap::new() }
     }

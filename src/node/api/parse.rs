@@ -1,4 +1,4 @@
-//! What a value can mean, whatever front end it comes from: each function gives it, or an error that says what to write.
+//! Parsing of values for every front end: each function returns the value, or an error that says what to write.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::text::{date_time_of, excerpt, grouped};
 
 /// How many digits of an id are shown.
 const SHORT_ID_DIGITS: usize = 8;
-/// Rows that a list shows at most.
+/// Most rows of a list.
 const LIMIT_MAX: u64 = 1000;
 
 pub(in crate::node) fn bad(code: Code, word: &str, problem: &str) -> Failure {
@@ -63,13 +63,13 @@ pub(in crate::node) fn limit(word: &str) -> Result<usize, Failure> {
     limit.map(|limit| limit as usize).ok_or_else(|| bad(Code::BadNumber, word, &problem))
 }
 
-/// Where a list ended.
+/// The end of an earlier part of a list.
 pub(in crate::node) fn cursor(word: &str) -> Result<Cursor, Failure> {
     let problem = "a place in a list is what its last line names, such as 120.3";
     word.parse().map_err(|_| bad(Code::BadNumber, word, problem))
 }
 
-/// A whole number, also as answers show it: `20,000`.
+/// A whole number, also in the form of answers: `20,000`.
 fn whole(word: &str) -> Option<u64> {
     let number = word.replace(',', "").parse::<u64>().ok()?;
     (!word.contains(',') || word == grouped(number)).then_some(number)
@@ -110,19 +110,18 @@ pub(in crate::node) fn since(word: &str) -> Result<Since, Failure> {
     date_time_of(word).map(Since::At).or_else(span).ok_or_else(|| bad(Code::BadNumber, word, problem))
 }
 
-/// A word to be found by.
+/// A tag.
 pub(in crate::node) fn tag(word: &str) -> Result<Tag, Failure> {
     word.parse().map_err(|error: TagError| bad(Code::BadTag, word, &error.to_string()))
 }
 
-/// The hash of a file's content.
 pub(in crate::node) fn sha256(text: &str, code: Code) -> Result<[u8; 32], Failure> {
     let mut hash = [0; 32];
     let problem = "a SHA-256 is 64 hex digits, as `sha256sum` prints them";
     hex::decode_to_slice(text, &mut hash).map(|()| hash).map_err(|_| bad(code, text, problem))
 }
 
-/// A name that an address can be given.
+/// A name for an address.
 pub(in crate::node) fn alias(name: &str) -> Result<String, Failure> {
     aliases::check_name(name).map(|()| name.to_owned()).map_err(|problem| bad(Code::BadName, name, &problem))
 }

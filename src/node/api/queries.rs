@@ -1,4 +1,4 @@
-//! Answers that several front ends give: made once, of what the node, its store and its index say.
+//! Answers that several front ends give: made once, from the node, its store and its index.
 
 use libp2p::Multiaddr;
 
@@ -17,12 +17,11 @@ use crate::node::swarm;
 use crate::protocol::encode::encode;
 use crate::protocol::{Address, Height};
 
-/// The connected peers.
 pub(in crate::node) fn peers(handle: &Handle) -> Vec<Peer> {
     handle.peers().iter().map(|row| peer(handle, row)).collect()
 }
 
-/// A connection, with what the peer has told.
+/// A connection, with the peer's own figures.
 pub(in crate::node) fn peer(handle: &Handle, row: &PeerRow) -> Peer {
     let view = handle.view();
     Peer::new(row, view.peers.iter().find(|told| told.peer == row.peer))
@@ -34,7 +33,6 @@ pub(in crate::node) fn connect(handle: &Handle, address: &Multiaddr) -> Result<P
     Ok(peer(handle, &row.map_err(|error| Failure::new(Code::ConnectFailed, error.to_string()))?))
 }
 
-/// How the node is now.
 pub(in crate::node) fn status(handle: &Handle, identity: &Identity) -> Status {
     let (wallet, listen) = (handle.wallets().current(), (swarm::for_others(&handle.listen()), handle.http()));
     Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, handle.now())
@@ -85,7 +83,7 @@ pub(in crate::node) fn block(handle: &Handle, name: BlockName) -> Result<Standin
     Ok(StandingBlock { block: BlockRow::new(&block, handle.network()), best_chain, confirmations, size })
 }
 
-/// Which blocks of the best chain.
+/// A part of the best chain.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::node) struct BlockRange {
     /// The first one; `None`: the best block, or genesis if heights rise.
@@ -98,7 +96,7 @@ pub(in crate::node) struct BlockRange {
     pub(in crate::node) bytes_max: usize,
 }
 
-/// Blocks of the best chain. Asks before each block whether somebody still waits for it.
+/// Blocks of the best chain. Checks before each block whether the caller still waits for it.
 pub(in crate::node) fn blocks(
     handle: &Handle,
     range: BlockRange,

@@ -1,4 +1,4 @@
-//! What a user names, as they name it. [`super::parse`] makes these of words, [`super::lookup`] finds what they mean.
+//! A user's names for things, as typed. [`super::parse`] reads them, `super::lookup` finds what they mean.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -7,16 +7,15 @@ use crate::node::index::Cursor;
 use crate::protocol::record::Tag;
 use crate::protocol::{Address, BlockId, Height, Millis, TransactionId, UnixMillis};
 
-/// Whose account.
+/// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
-    /// This one.
     Address(Address),
     /// That of an alias, or of one of the node's wallets.
     Name(String),
 }
 
-/// How a block is asked for.
+/// The name of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockName {
     /// On the best chain.
@@ -27,7 +26,7 @@ pub enum BlockName {
     Short(u32),
 }
 
-/// How a transaction is asked for.
+/// The name of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransactionName {
     /// By its id.
@@ -36,16 +35,16 @@ pub enum TransactionName {
     Short(String),
 }
 
-/// Which part of a list, the newest first.
+/// A part of a list, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Range {
-    /// Where an earlier part ended.
+    /// The end of an earlier part.
     pub before: Option<Cursor>,
-    /// How many rows; `None` leaves the choice to whoever answers.
+    /// `None` leaves the number to the one that answers.
     pub limit: Option<usize>,
 }
 
-/// Which records.
+/// A filter for records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordFilter {
     /// With this tag.
@@ -61,14 +60,13 @@ pub struct RecordFilter {
 /// A moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// This one.
     At(UnixMillis),
-    /// So long ago.
+    /// A time before now.
     Ago(Millis),
 }
 
 impl Since {
-    /// The moment, seen from `now`.
+    /// The moment, as seen at `now`.
     pub fn moment(self, now: UnixMillis) -> UnixMillis {
         match self {
             Self::At(at) => at,
@@ -77,23 +75,21 @@ impl Since {
     }
 }
 
-/// Rows of a list whose length nobody asked for.
+/// The default number of rows in a list.
 pub const LIST_ROWS: usize = 20;
 
 impl Range {
-    /// How many rows to show.
+    /// The number of rows to show.
     pub fn rows(&self) -> usize {
         self.limit.unwrap_or(LIST_ROWS)
     }
 }
 
-/// Whether the heights of a list of blocks fall or rise.
+/// The order of heights in a list of blocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// They fall.
     #[default]
     Newest,
-    /// They rise.
     Oldest,
 }

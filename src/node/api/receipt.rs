@@ -1,7 +1,7 @@
 //! Makes receipts from the store: a transaction of the best chain, its path, and the headers on top of it.
 //!
-//! Reads one block, and of all that follow the headers alone. A receipt is made from one snapshot, so a reorganisation
-//! meanwhile can't put two chains into it. What a receipt is, and what it proves, is in [`crate::protocol::receipt`].
+//! Reads one block, and only the headers of those above. A receipt is made from one snapshot, so a reorganisation
+//! meanwhile can't put two chains into it. The meaning of a receipt is in [`crate::protocol::receipt`].
 
 use super::error::{Code, Failure};
 use super::lookup;
@@ -12,47 +12,40 @@ use crate::node::store::{Snapshot, StoreError};
 use crate::protocol::receipt::{RECEIPT_HEADERS_MAX, Receipt};
 use crate::protocol::{Height, Network, SignedTransaction, TransactionId, merkle};
 
-/// Why there is no receipt.
+/// The reason why there is no receipt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MakeError {
     /// The best chain is not that high.
     #[error("there is no block {height} on the best chain, whose height is {tip}: wait until it is mined")]
     NoBlock {
-        /// Asked for.
         height: Height,
-        /// The tip's.
+        /// The height of the tip.
         tip: Height,
     },
     /// The block has fewer transactions.
     #[error("block {height} has no transaction {position}: it has {count}, counted from 0")]
     NoTransaction {
-        /// The block's.
         height: Height,
-        /// Asked for.
+        /// The requested position.
         position: usize,
-        /// How many there are.
+        /// The number of its transactions.
         count: usize,
     },
     /// More confirmations were asked for than there are.
     #[error("block {height} has {found} of {wanted} confirmations: wait for more blocks, or ask for fewer")]
     TooFewConfirmations {
-        /// The block's.
         height: Height,
         /// The block and those on top of it.
         found: u64,
-        /// Asked for.
         wanted: u64,
     },
-    /// More headers than a receipt holds.
     #[error("a receipt holds at most {max} confirmations, not {wanted}: ask for fewer")]
     TooManyConfirmations {
-        /// Asked for.
         wanted: u64,
-        /// In one receipt.
         max: u64,
     },
-    /// No block has no confirmation.
+    /// A receipt needs at least one confirmation: the block itself.
     #[error("a receipt has at least 1 confirmation, which is the block itself: ask for 1 or more")]
     NoConfirmations,
     /// The store can't be read.
@@ -60,8 +53,8 @@ pub enum MakeError {
     Store(#[from] StoreError),
 }
 
-/// A receipt for the transaction at `position` (counted from 0, the reward left out) of the block at `height` of the
-/// best chain. It holds so many confirmations, of which the block is the first, or all there are.
+/// A receipt for the transaction at `position` (counted from 0, without the reward) of the block at `height` of the
+/// best chain. It holds this many confirmations, of which the block is the first, or all there are.
 pub fn make(
     snapshot: &Snapshot,
     network: &Network,
@@ -91,7 +84,7 @@ pub fn make(
     Ok(Receipt::new(network, transaction, path, headers))
 }
 
-/// A receipt for a transaction that a user names, and its id.
+/// A receipt for a transaction that a user names, and the transaction's id.
 pub(in crate::node) fn of(
     handle: &Handle,
     name: &TransactionName,

@@ -1,7 +1,7 @@
-//! What a user is told, as plain data with the names and the order of the JSON fields.
+//! Answers as plain data, with the names and the order of the JSON fields.
 //!
-//! Nothing here needs a running node, so what the front ends make of it is tested without one. Fields that are only for
-//! people are skipped in JSON.
+//! Nothing here needs a running node, so front ends are tested without one. Fields that are only for people are skipped
+//! in JSON.
 
 mod ledger;
 mod node;
@@ -25,14 +25,14 @@ pub(in crate::node) use self::node::url;
 pub use self::node::{Direction, Mined, Mining, Peer, Resolved, Saved, Status};
 pub use self::wallet::{AliasRow, WalletMade, WalletRow};
 
-/// Who this node is. Only the names change while it runs.
+/// The names and ids of this node. Only the names change while it runs.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// What its owner calls it.
+    /// The owner's name for the node.
     pub name: String,
-    /// Who it is to peers.
+    /// The node's id among peers.
     pub peer_id: PeerId,
-    /// Its own account, and what others are called.
+    /// Its own account, and the names of others.
     pub names: Names,
     /// The network's name.
     pub network: String,
@@ -43,7 +43,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a running node.
     pub fn of(handle: &Handle, name: String, finds_peers: bool) -> Self {
         Self {
             name,
@@ -88,13 +87,13 @@ pub struct BlockRow {
     /// When it was made, in Unix milliseconds.
     #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
-    /// The bound of the id, compact.
+    /// The compact upper bound of the id.
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String)]
     pub target: Target,
     /// 64 bits; the miner of this program stays far below 2^53.
     pub nonce: u64,
-    /// Who got the reward.
+    /// The recipient of the reward.
     #[schema(value_type = String)]
     pub miner: Address,
     /// The reward first.
@@ -102,7 +101,7 @@ pub struct BlockRow {
 }
 
 impl BlockRow {
-    /// How users see a block.
+    /// Converts a block for users.
     pub fn new(block: &Block, network: &Network) -> Self {
         let (header, reward) = (&block.header, &block.body.reward);
         let others = block.body.transactions.iter().map(|signed| {
@@ -127,7 +126,7 @@ impl BlockRow {
     }
 }
 
-/// A block, and where it stands.
+/// A block, and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StandingBlock {
     /// The block.
@@ -137,18 +136,18 @@ pub struct StandingBlock {
     pub best_chain: bool,
     /// The block and those on top of it; zero if it is not on the best chain.
     pub confirmations: u64,
-    /// In bytes, as peers send it.
+    /// The size in bytes, as peers send it.
     pub size: usize,
 }
 
 /// Blocks of the best chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BlockPage {
-    /// How many blocks the chain has, genesis counted.
+    /// The length of the chain, genesis included.
     pub length: u64,
-    /// Over HTTP fewer than asked for, if they are long.
+    /// Over HTTP, long blocks may be fewer than requested.
     pub blocks: Vec<BlockRow>,
-    /// The height at which the list goes on; null if there is no more.
+    /// The `from` of the next page; null on the last page.
     pub next: Option<u64>,
 }
 
@@ -161,26 +160,26 @@ pub struct TransactionRow {
     /// What it does.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// Who signed it; `None` (`"0"` in JSON): a reward, which nobody sends.
+    /// The signer; `None` (`"0"` in JSON): a reward, which nobody signs.
     #[serde(serialize_with = "sender")]
     #[schema(value_type = String)]
     pub sender: Option<Address>,
-    /// How many transactions the sender had made before; a reward has none.
+    /// The number of transactions that the sender had made before; null in a reward.
     pub nonce: Option<u64>,
-    /// For the miner.
+    /// The fee for the miner.
     #[schema(value_type = String)]
     pub fee: Amount,
-    /// Who gets the coins.
+    /// The receiver of the coins.
     #[schema(value_type = Option<String>)]
     pub to: Option<Address>,
-    /// How many.
+    /// The amount of coins.
     #[schema(value_type = Option<String>)]
     pub amount: Option<Amount>,
-    /// What a record says.
+    /// The data of a record.
     pub data: Option<Data>,
 }
 
-/// What a transaction does.
+/// The type of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -196,17 +195,17 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Data {
-    /// They are UTF-8.
+    /// Valid UTF-8.
     Text(String),
-    /// They are not.
+    /// Other bytes.
     Bytes {
-        /// In hex.
+        /// The bytes in hex.
         hex: String,
     },
 }
 
 impl TransactionRow {
-    /// How users see a transaction.
+    /// Converts a transaction for users.
     pub fn new(signed: &SignedTransaction, id: TransactionId, sender: Address) -> Self {
         let content = &signed.transaction;
         let base = Self {
@@ -233,7 +232,7 @@ impl TransactionRow {
         }
     }
 
-    /// How users see a reward.
+    /// Converts a reward for users.
     pub fn reward(reward: &Reward, id: TransactionId) -> Self {
         Self {
             id,

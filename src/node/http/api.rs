@@ -1,6 +1,6 @@
-//! `/api/v1`, and what describes it.
+//! `/api/v1` and its description.
 //!
-//! The description is made from the handlers themselves, so it can't tell of what is not there. Amounts are decimal
+//! The description is made from the handlers themselves, so it can't describe anything else. Amounts are decimal
 //! strings of coins, ids 64 hex digits, addresses `0x…` with a checksum, times Unix milliseconds.
 
 mod accounts;
@@ -22,7 +22,7 @@ use super::{App, feed};
 
 /// Where the API is.
 const PREFIX: &str = "/api/v1";
-/// Who a node is and where it listens: what other nodes ask.
+/// The route that other nodes ask: the node's identity and addresses.
 pub(super) const NODE_PATH: &str = "/api/v1/node";
 
 #[derive(OpenApi)]

@@ -1,4 +1,4 @@
-//! The routes that tutorials of small blockchains teach, at the root, with the JSON that they show.
+//! The routes of tutorials about small blockchains, at the root, with the JSON that they show.
 //!
 //! | route | answer |
 //! | --- | --- |
@@ -7,14 +7,14 @@
 //! | `POST /transactions/new` | `{sender, recipient, amount}` is signed by one of the node's unlocked wallets: `{message, id}` |
 //! | `GET /pending_tx` | `[transaction]` |
 //! | `POST /nodes/register`, `/miner/register` | `{nodes: [multiaddr or http://host:port]}`: `{message, total_nodes}` |
-//! | `POST /register_with` | `{node_address}`: the same for one node, then its chain is asked for |
+//! | `POST /register_with` | `{node_address}`: the same for one node, then its chain is requested |
 //! | `GET`, `POST /nodes/resolve`, `/miner/nodes/resolve` | `{message, new_chain or chain}` |
 //! | `POST /add_block` | a block as `/chain` shows it: `{message}` |
 //! | `GET /save` | `{message, file, blocks, bytes}`: the chain is written to `chain.json` in the data folder |
 //!
-//! Blocks and transactions have all the fields that the tutorials show, and those that are needed to make the block again:
-//! see [`block`]. What differs: the chain's first block has the index 0, amounts may have eight decimals, and nobody can
-//! send for an account without its key. Errors are problem documents like everywhere.
+//! Blocks and transactions have all the fields that the tutorials show, and those that are needed to make the block
+//! again: see [`block`]. The differences: the chain's first block has the index 0, amounts may have eight decimals, and
+//! sending from an account takes its key. Errors are problem documents like everywhere.
 
 mod block;
 mod chain;
@@ -45,7 +45,7 @@ use crate::protocol::{Action, Address};
 
 /// A block in JSON is several times as long as encoded, in bytes.
 const BLOCK_JSON_BYTES_MAX: usize = 8 << 20;
-/// Where `/save` writes to, in the data folder.
+/// The file that `/save` writes, in the data folder.
 const SAVE_FILE: &str = "chain.json";
 
 /// The routes.
@@ -133,7 +133,7 @@ async fn pending(State(app): State<App>) -> Result<Json<Vec<block::TransactionJs
     Ok(Json(waiting.iter().map(|one| block::TransactionJson::new(one.signed(), network)).collect()))
 }
 
-/// Takes in a block as `/chain` shows it, and says what became of it.
+/// Accepts a block as `/chain` shows it, and answers with the result.
 async fn add_block(
     State(app): State<App>,
     extract::Json(given): extract::Json<BlockJson>,

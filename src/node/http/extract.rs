@@ -15,13 +15,13 @@ use super::problem::Problem;
 use crate::node::api::parse;
 use crate::protocol::Address;
 
-/// What a body may have where nothing else is said, in bytes: the largest record in hex, with room.
+/// The default limit of a body, in bytes: the largest record in hex, with room.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// How long all of a body may take, however steadily it trickles.
+/// Time for the whole body, however steadily it trickles.
 const BODY_TIME: Duration = Duration::from_secs(15);
 
-/// What follows the question mark. Names that the route does not know are refused.
+/// The arguments after the question mark. Names that the route does not know are refused.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
@@ -64,7 +64,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
-/// All of a body, up to what the route allows.
+/// The whole body, up to the route's limit.
 pub(super) async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
     let Ok(body) = timeout(BODY_TIME, Bytes::from_request(request, app)).await else {
         let detail = "the body did not come in time: send it faster, or on a better link";

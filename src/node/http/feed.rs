@@ -1,9 +1,9 @@
-//! What happens, as server-sent events: `GET /api/v1/events`.
+//! Events as server-sent events: `GET /api/v1/events`.
 //!
 //! A thread turns the node's events into lines once, for all clients, and keeps the newest. Each client has a place in
 //! that list and nothing else, so five hundred of them cost five hundred numbers. A client that is too slow, or comes back
 //! too late, gets `reset` and asks for the state again. A transaction becomes a line when it is sent for the first time:
-//! there may be tens of thousands in a second, and mostly nobody listens.
+//! there may be tens of thousands in a second, and mostly without a listener.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -28,27 +28,27 @@ use crate::node::event::UserEvent;
 use crate::node::handle::Handle;
 use crate::node::thread::Stoppable;
 
-/// Events that can be asked for again; at a thousand a second those of four seconds, on a quiet network those of hours.
+/// Events that a client can catch up on: four seconds at a thousand a second, hours on a quiet network.
 const KEPT_EVENTS_MAX: usize = 4096;
-/// Events that one piece of a stream has at most.
+/// Most events in one piece of a stream.
 const EVENTS_AT_ONCE_MAX: usize = 64;
-/// A line that says nothing, so that both sides notice when the other is gone.
+/// A comment line, so that both sides notice when the other is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The newest events. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Feed {
     kept: Arc<Mutex<Kept>>,
-    /// The number of the newest event; closed when there will be no more.
+    /// The number of the newest event; closed when no more will come.
     newest: watch::Receiver<u64>,
-    /// Tells this run of the node from others.
+    /// Distinguishes this run of the node from others.
     run: u32,
 }
 
 #[derive(Default)]
 struct Kept {
     events: VecDeque<Arc<Line>>,
-    /// The number of the first one that is kept.
+    /// The number of the oldest event that is kept.
     first: u64,
 }
 
@@ -58,14 +58,14 @@ struct Line {
     told: LazyLock<Told, Box<dyn FnOnce() -> Told + Send>>,
 }
 
-/// The kind and the data of what is told; the same as scripts get.
+/// The kind and the data of an event; the same as scripts get.
 type Told = (&'static str, String);
 
 impl Line {
-    /// `None` for what clients are not told.
+    /// `None` for events that clients do not get.
     fn of(number: u64, event: UserEvent, identity: &Arc<Identity>, roster: &Roster) -> Option<Self> {
         match event {
-            // Who listens here knows where the node is.
+            // A client knows already where the node is.
             UserEvent::Ready { .. } => None,
             UserEvent::Notice(Notice::Transaction(_)) => {
                 let identity = Arc::clone(identity);
@@ -82,10 +82,10 @@ impl Line {
     }
 }
 
-/// What a client gets next.
+/// The next part of a client's stream.
 enum Next {
     Lines(Vec<Arc<Line>>),
-    /// Some are lost: go on at this number.
+    /// Some events are lost: go on at this number.
     Reset(u64),
 }
 
@@ -115,7 +115,7 @@ impl Feed {
                 let number = *sender.borrow() + 1;
                 if let Some(line) = Line::of(number, event.clone(), &identity, &roster) {
                     lock(&kept).push(line);
-                    // Nobody may be listening.
+                    // There may be no listener.
                     let _ = sender.send(number);
                 }
                 roster.forget(&event);
@@ -124,7 +124,7 @@ impl Feed {
         Ok((feed, thread))
     }
 
-    /// What comes after this number.
+    /// The events after this number.
     fn after(&self, number: u64) -> Next {
         let kept = lock(&self.kept);
         if number + 1 < kept.first {
@@ -139,7 +139,7 @@ impl Feed {
         format!("{:08x}-{number}", self.run)
     }
 
-    /// The number in an id, if it is one of this run.
+    /// The number in an id, if the id is of this run.
     fn number(&self, id: &str) -> Option<u64> {
         let (run, number) = id.split_once('-')?;
         let number = number.parse().ok().filter(|number| *number <= *self.newest.borrow())?;

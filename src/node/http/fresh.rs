@@ -1,6 +1,7 @@
-//! Entity tags (RFC 9110, section 8.8.3): whoever has what we would send gets 304 and nothing else.
+//! Entity tags (RFC 9110, section 8.8.3): a client that has the current answer gets 304 and nothing else.
 //!
-//! What is on the chain is the same as long as the best block is, so its id is the tag of all that is read off it.
+//! The chain's content is the same as long as the best block is, so its id is the tag of every answer read from the
+//! chain.
 
 use std::fmt::Display;
 
@@ -11,13 +12,13 @@ use super::App;
 use super::problem::Problem;
 use crate::protocol::BlockId;
 
-/// What never changes may be kept for a year, the longest that caches honour.
+/// An answer that never changes may be kept for a year, the longest time that caches honour.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// May be kept, and must be asked for each time.
+/// May be kept, and must be revalidated each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// Something that the best chain says: the same as long as its best block is. The tag is taken before anything is made:
-/// what is made may be newer than its tag, never older.
+/// An answer from the best chain: the same as long as its best block is. The tag is taken before the answer is made:
+/// the answer may be newer than its tag, never older.
 pub(super) async fn of_tip<R: IntoResponse>(
     app: &App,
     request: &HeaderMap,
@@ -30,7 +31,7 @@ pub(super) async fn of_tip<R: IntoResponse>(
     Ok(marked(make.await?, tag, REVALIDATE))
 }
 
-/// Something that is named by its own hash.
+/// An answer that is named by its own hash.
 pub(super) fn immutable(id: &BlockId, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
     let tag = tag(id, "");
     if is_known(request, &tag) {
@@ -40,7 +41,7 @@ pub(super) fn immutable(id: &BlockId, request: &HeaderMap, make: impl FnOnce() -
     }
 }
 
-/// Something that may change, whose tag is a hash of it in hex.
+/// An answer that may change, whose tag is a hash of it in hex.
 pub(super) fn tagged(hash: &str, request: &HeaderMap, make: impl FnOnce() -> Response) -> Response {
     let tag = tag(&hash, "");
     if is_known(request, &tag) {

@@ -1,8 +1,8 @@
-//! Who may ask.
+//! Access control.
 //!
-//! A browser on this machine sends requests here for any page that it shows, so three things are looked at before a route
-//! is: the name in `Host` (a name that somebody else can point at this machine would make their page one of ours: DNS
-//! rebinding), `Origin`, and what the browser says in `Sec-Fetch-Site`. Whoever is not on this machine needs the token,
+//! A browser on this machine sends requests here for any page that it shows, so three headers are checked before the
+//! route: the name in `Host` (with a foreign name that resolves to this machine, a foreign page would count as ours:
+//! DNS rebinding), `Origin`, and the browser's word in `Sec-Fetch-Site`. A client on another machine needs the token,
 //! unless nothing can be changed.
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,11 +20,11 @@ use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
 
-/// Paths that everybody may read: they hold nothing that the node does not tell its peers.
+/// Paths that are open to everybody: they hold nothing that the node does not send to its peers.
 const OPEN_PATHS: [&str; 4] = ["/", "/healthz", "/readyz", NODE_PATH];
-/// Likewise, whatever is in that folder.
+/// Everything in this folder is open as well.
 const OPEN_FOLDER: &str = "/page/";
-/// The classic routes that change something although they are asked for with GET.
+/// The classic routes that change something in spite of GET.
 const CHANGING_GETS: [&str; 4] = ["/mine", "/save", "/nodes/resolve", "/miner/nodes/resolve"];
 
 /// Scripts, styles and pictures come from this server alone, and no page may put this one into a frame.
@@ -40,7 +40,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// What this server lets in.
+/// The admission rules of this server.
 #[derive(Debug)]
 pub(super) struct Guard {
     address: SocketAddr,
@@ -103,8 +103,8 @@ impl Guard {
         }
     }
 
-    /// Whether a name can only mean this machine. A foreign page is never at an address: it would have to be served by
-    /// us.
+    /// Whether a name can only mean this machine. An IP address is safe: a foreign page at it would have to be served
+    /// by this node.
     fn is_ours(&self, host: &str) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         match host.parse::<IpAddr>() {
@@ -126,7 +126,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Refuses what must not be answered, and marks every answer.
+/// Refuses forbidden requests, and marks every answer.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let (uri, method) = (request.uri(), request.method());
     let client = request.extensions().get::<Client>().copied().unwrap_or(Client::Local);
@@ -140,7 +140,7 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     for (name, value) in HEADERS {
         headers.insert(name, value);
     }
-    // What nobody has marked is a moment's truth.
+    // An answer without a mark is the truth of a moment.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
@@ -148,7 +148,7 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 fn refused(problem: Problem) -> Response {
     let mut response = problem.into_response();
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        // Nothing else is refused for its method here (RFC 9110, section 15.5.6, wants the list).
+        // No other request is refused for its method here (RFC 9110, section 15.5.6, wants the list).
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     }
     response
@@ -170,7 +170,7 @@ mod tests {
         guard.judge(&method, path, None, &headers).map_or_else(|problem| problem.code(), |()| "let in")
     }
 
-    /// What a page elsewhere can make a browser send.
+    /// Requests that a foreign page can make a browser send.
     #[test]
     fn foreign_pages_are_refused() {
         let guard = guard("127.0.0.1:7788", None, false);

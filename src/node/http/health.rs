@@ -1,6 +1,7 @@
-//! `/healthz` and `/readyz`: for whatever restarts a node that is dead, and asks elsewhere while one is behind.
+//! `/healthz` and `/readyz`: for a supervisor that restarts a dead node, or a load balancer that avoids one that is
+//! behind.
 //!
-//! Open to everybody: they tell no more than peers see.
+//! Open to everybody: they reveal no more than peers see.
 
 use axum::Router;
 use axum::extract::State;
@@ -11,7 +12,7 @@ use super::App;
 use super::problem::Problem;
 use crate::engine::view::SyncView;
 
-/// A node that lacks more blocks of a better chain than this is not ready: its answers would be of another day.
+/// A node that lacks more blocks of a better chain than this is not ready: its answers would be stale.
 const BLOCKS_BEHIND_MAX: u64 = 6;
 
 /// The routes.
@@ -24,13 +25,13 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The chain is near its end, the store and the index can be read.
+/// The node is synchronised, and its store and index can be read.
 async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
     up_to_date(app.handle().view().syncing)?;
     app.wait(|app| {
         let handle = app.handle();
         handle.reader().snapshot().map_err(|error| not_ready(error.code(), error.to_string()))?;
-        // A node that was told to keep no index is ready without one.
+        // A node without an index is ready too, if the user wants none.
         let Some(index) = handle.index() else { return Ok(()) };
         index.check(BLOCKS_BEHIND_MAX).map_err(|error| not_ready(error.code(), error.to_string()))
     })

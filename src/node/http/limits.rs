@@ -1,12 +1,12 @@
-//! How much one client may ask, so that no other on the network takes the node from its owner.
+//! Limits for one client, so that no other on the network takes the node from its owner.
 //!
-//! Who asks from this machine is not counted: a program that can do that can do worse. Of a client elsewhere, at most
-//! [`CLIENT_CONNECTIONS_MAX`] connections are open at once, and its requests take from a bucket that fills again with time;
-//! an empty one is 429. All clients elsewhere together leave [`LOCAL_CONNECTIONS_KEPT`] connections to this machine.
+//! Clients on this machine are not limited: a program that runs here can do worse. A remote client has at most
+//! [`CLIENT_CONNECTIONS_MAX`] open connections, and its requests take from a bucket that fills again with time; an
+//! empty one is 429. All remote clients together leave [`LOCAL_CONNECTIONS_KEPT`] connections to this machine.
 //!
 //! An IPv6 client is its /64, because a host has as many addresses there as it likes.
 //!
-//! Not here: how slow a connection may be (`serve`), how long a body may be (`extract`).
+//! Not here: the minimum speed of a connection (`serve`), the size of a body (`extract`).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -18,22 +18,22 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::problem::Problem;
 
-/// Connections at once. More are closed at once: a browser needs six, a class of streams five hundred.
+/// Connections at once. Any more are closed: a browser needs six, a class of streams five hundred.
 const CONNECTIONS_MAX: usize = 1024;
-/// Of these, so many are for this machine alone.
+/// The part of them that is kept for this machine alone.
 const LOCAL_CONNECTIONS_KEPT: usize = 128;
-/// Connections of one client elsewhere. More are closed at once; a few browsers behind one address need fewer.
+/// Connections of one remote client. Any more are closed; a few browsers behind one address need fewer.
 const CLIENT_CONNECTIONS_MAX: usize = 64;
-/// Requests of one client elsewhere that are answered at once, after it was quiet: a page with all that is on it.
+/// Requests of one remote client that are answered at once, after it was quiet: a page with all that is on it.
 const BURST_REQUESTS_MAX: u32 = 200;
-/// How often such a client may ask in the long run.
+/// The interval of such a client's requests in the long run.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(20);
-/// Clients elsewhere that are remembered. Whoever has asked least makes way.
+/// Remote clients that are remembered. The least active client is evicted.
 const CLIENTS_MAX: usize = 4096;
 /// Open files that the node would like to have: connections of HTTP and of peers, and its own.
 const FILES_WANTED: u64 = 4096;
 
-/// Who is connected, and who has asked how often.
+/// All connections, and the request rates of remote clients.
 #[derive(Debug)]
 pub(super) struct Limits {
     connections_max: usize,
@@ -43,25 +43,23 @@ pub(super) struct Limits {
 #[derive(Debug, Default)]
 struct State {
     connections: usize,
-    /// Those of clients elsewhere.
+    /// The connections of remote clients.
     foreign: usize,
     clients: BTreeMap<IpAddr, Asked>,
 }
 
-/// What a client elsewhere has had. (The "virtual scheduling" form of a leaky bucket: ITU-T I.371, annex A.)
+/// The use by a remote client. (The "virtual scheduling" form of a leaky bucket: ITU-T I.371, annex A.)
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     connections: usize,
-    /// When its bucket is full again.
+    /// The time when its bucket is full again.
     full_at: Instant,
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
-    /// This machine.
     Local,
-    /// Another one.
     Foreign(IpAddr),
 }
 
@@ -75,7 +73,7 @@ impl From<IpAddr> for Client {
     }
 }
 
-/// A connection that was let in, until it is dropped.
+/// An admitted connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     limits: Arc<Limits>,
@@ -83,7 +81,7 @@ pub(super) struct Place {
 }
 
 impl Limits {
-    /// Of a server that may have so many connections.
+    /// For a server with this many connections.
     pub(super) fn new(connections_max: usize) -> Arc<Self> {
         Arc::new(Self { connections_max, state: Mutex::default() })
     }
@@ -109,7 +107,7 @@ impl Limits {
         Some(Place { limits: Arc::clone(self), client })
     }
 
-    /// Whether a request may be answered now.
+    /// Whether a request is within the limit.
     pub(super) fn ask(&self, client: Client, now: Instant) -> Result<(), Problem> {
         let Client::Foreign(ip) = client else { return Ok(()) };
         let mut state = self.state();
@@ -135,7 +133,7 @@ impl Limits {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way.
+        // No code that holds the lock panics half-way.
         self.state.lock()
     }
 }
@@ -143,7 +141,7 @@ impl Limits {
 impl State {
     fn asked(&mut self, ip: IpAddr, now: Instant) -> &mut Asked {
         if self.clients.len() >= CLIENTS_MAX && !self.clients.contains_key(&ip) {
-            // Those with a connection are fewer than there are places, so somebody can always make way.
+            // Clients with a connection are fewer than the places here, so one can always be evicted.
             self.clients.retain(|_, asked| asked.connections > 0 || asked.full_at > now);
             let idle = self.clients.iter().filter(|(_, asked)| asked.connections == 0);
             let first = idle.min_by_key(|(_, asked)| asked.full_at).map(|(ip, _)| *ip);

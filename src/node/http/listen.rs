@@ -1,16 +1,16 @@
-//! Which address to serve on.
+//! The choice of the address to serve on.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use super::HttpError;
 
-/// Where a node serves that was not told where; one above the port for peers.
+/// The default port; one above the port for peers.
 pub(super) const DEFAULT_PORT: u16 = 7788;
-/// So many ports after the first one are tried; more nodes on one machine get any free one.
+/// Ports after the first one that are tried; more nodes on one machine get any free one.
 const PORTS_TRIED: u16 = 32;
 
-/// The address that was asked for, or the default port of the loopback interface, or the next free one.
+/// The requested address, or the default port of the loopback interface, or the next free one.
 pub(super) fn bind(wanted: Option<SocketAddr>) -> Result<TcpListener, HttpError> {
     let listener = match wanted {
         Some(address) => TcpListener::bind(address).map_err(|error| HttpError::Address { address, error })?,

@@ -1,12 +1,12 @@
-//! What a monitoring system reads: `GET /metrics`, in the text format of OpenMetrics 1.0.
+//! The metrics for a monitoring system: `GET /metrics`, in the text format of OpenMetrics 1.0.
 //!
-//! Names follow the conventions of Prometheus: base units, `_total` for what only grows. `quipu_…` is the node,
-//! `process_…` what the system says of it, `libp2p_…` what libp2p counts. `scripts/grafana.json` is a dashboard of them.
+//! Names follow the conventions of Prometheus: base units, `_total` for counters. `quipu_…` is the node,
+//! `process_…` the system's view of it, `libp2p_…` libp2p's counters. `scripts/grafana.json` is a dashboard of them.
 //!
-//! Always true: labels take few values, all of our own making, so nobody outside can make the answer grow; what can be
-//! read when it is asked for is not counted along.
+//! Always true: labels take few values, all of our own making, so no client can make the answer grow; values that
+//! can be read on request are not counted along.
 //!
-//! Not here: what libp2p counts, see `swarm::behaviour` and `swarm::task`.
+//! Not here: libp2p's counters, see `swarm::behaviour` and `swarm::task`.
 
 mod now;
 mod process;
@@ -37,12 +37,12 @@ use crate::node::handle::Handle;
 
 /// The media type of the answer.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The route of requests that no route takes.
+/// The route label of unknown paths.
 const NO_ROUTE: &str = "none";
-/// How long requests take, in seconds: from what a snapshot answers to what waits for a block.
+/// Buckets of the duration of requests, in seconds: from a snapshot's answer to one that waits for a block.
 const REQUEST_SECONDS: [f64; 11] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 
-/// Everything that is counted, and who reads the rest.
+/// All counters, and the readers of the other values.
 pub(super) struct Metrics {
     registry: Registry,
     chain: Chain,
@@ -53,7 +53,7 @@ pub(super) struct Metrics {
     pub(super) connections: Connections,
 }
 
-/// What has happened to the best chain.
+/// Events of the best chain.
 #[derive(Clone, Default)]
 struct Chain {
     blocks: Counter,
@@ -65,9 +65,8 @@ struct Chain {
 /// Connections of clients.
 #[derive(Clone, Default)]
 pub(super) struct Connections {
-    /// Those that are open.
     pub(super) open: Gauge,
-    /// Those that were closed at once because there were too many.
+    /// Connections that were closed at once because there were too many.
     pub(super) refused: Counter,
 }
 
@@ -83,7 +82,7 @@ struct Asked {
 }
 
 impl Metrics {
-    /// Of this node; the registry has what other parts of it count.
+    /// For this node; other parts of it register their own metrics.
     pub(super) fn new(mut registry: Registry, handle: &Handle) -> Self {
         let chain = Chain::default();
         let (requests, streams, connections) = (Family::default(), Gauge::default(), Connections::default());
@@ -123,7 +122,7 @@ impl Metrics {
         let (chain, mut height) = (self.chain.clone(), handle.view().tip.height.0);
         move |event| match event {
             UserEvent::Notice(Notice::Tip { tip, reorg_depth, .. }) => {
-                // A synchronisation tells of many blocks at once. One that was told of may be in the first snapshot.
+                // A synchronisation reports many blocks at once. One of them may be in the first snapshot already.
                 let added = tip.height.0.saturating_sub(height.saturating_sub(*reorg_depth));
                 height = tip.height.0;
                 chain.blocks.inc_by(added);
@@ -170,7 +169,7 @@ pub(super) fn router() -> Router<App> {
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
-    // It looks at files.
+    // It reads files.
     let text = app.wait(|app| app.0.metrics.text().map_err(|_| Problem::fault())).await?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
 }

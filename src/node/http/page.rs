@@ -1,16 +1,17 @@
 //! The page: plain HTML, CSS and JavaScript modules, carried in the binary as they are in `page/`.
 //!
-//! Always true: what is served is a name of the table below, never a path of a file system; and each file is asked for
-//! again with its entity tag, so that a page and its scripts are always of one version, and cost nothing twice.
+//! Always true: only names of the table below are served, never a path of a file system; and each file is revalidated
+//! by its entity tag, so that a page and its scripts are always of one version, and an unchanged file is not sent
+//! again.
 //!
 //! | folder | what is in it |
 //! | --- | --- |
 //! | `app` | the frame: requests, events, which view is shown, elements from values |
-//! | `views` | what is shown at each address |
+//! | `views` | one view for each address |
 //! | `picture` | the chain as a cord, charts, the graph of peers |
 //! | `protocol` | the specification in JavaScript: encoding, hashes, signatures, records, receipts, wallets' files |
 //!
-//! Not here: what the page shows, which it asks the [API](super::api) for like everybody else.
+//! Not here: the content of the page, for which it asks the [API](super::api) like any other client.
 
 use std::sync::LazyLock;
 
@@ -25,7 +26,7 @@ use super::{App, fresh, problem};
 
 /// A file of the page.
 struct Asset {
-    /// What follows `/page/`.
+    /// The part of its address after `/page/`.
     name: &'static str,
     content: &'static [u8],
 }
@@ -100,7 +101,7 @@ const ASSETS: &[Asset] = assets![
 static TAGS: LazyLock<Vec<String>> =
     LazyLock::new(|| ASSETS.iter().map(|asset| hex::encode(Sha256::digest(asset.content))).collect());
 
-/// `/` and what it needs.
+/// `/` and the files that it needs.
 pub(super) fn router() -> Router<App> {
     let index = |headers: HeaderMap| async move { serve(INDEX, &headers).expect("the index is in the table") };
     Router::new().route("/", get(index)).route("/page/{*name}", get(asset))
@@ -113,7 +114,7 @@ async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Respon
     }
 }
 
-/// The file of that name, or 304 if the other side has it.
+/// The file of that name, or 304 if the client has it.
 fn serve(name: &str, headers: &HeaderMap) -> Option<Response> {
     let at = ASSETS.iter().position(|asset| asset.name == name)?;
     let media = [(header::CONTENT_TYPE, media_type(name))];
@@ -174,7 +175,7 @@ mod tests {
         }
     }
 
-    /// A page that asks elsewhere would not work on a network of its own, and would tell who reads what.
+    /// A page that asks elsewhere would fail on an isolated network, and would reveal who reads what.
     #[test]
     fn nothing_is_asked_of_other_servers() {
         for asset in ASSETS {

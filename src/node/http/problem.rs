@@ -17,23 +17,23 @@ use crate::text::excerpt;
 
 /// The media type of a problem document.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
-/// After what time a node that is busy may be asked again, in seconds.
+/// The time after which a busy node may be asked again, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// Why a request was refused or did not work (RFC 9457).
+/// The reason why a request was refused or failed (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// `urn:quipu:` and the code.
     #[serde(rename = "type")]
     #[schema(example = "urn:quipu:not_found")]
     kind: String,
-    /// What the status means, in words.
+    /// The status in words.
     #[schema(example = "Not Found")]
     title: &'static str,
     /// The status of the response.
     #[schema(example = 404)]
     status: u16,
-    /// What is wrong and what to do, in one line for people. May change.
+    /// The mistake and its remedy, in one line for people. May change.
     detail: String,
     /// A stable word for programs.
     #[schema(example = "not_found")]
@@ -47,23 +47,21 @@ impl Problem {
         Self { kind: format!("urn:quipu:{code}"), title, status: status.as_u16(), detail: detail.into(), code }
     }
 
-    /// Something that must not happen, and has been told in the log.
+    /// An error that must not happen, and that is in the log.
     pub(super) fn fault() -> Self {
         let detail = "a fault in quipu itself: please report it with the node's last lines on stderr";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", detail)
     }
 
-    /// An argument that is wrong.
+    /// A wrong argument.
     pub(super) fn bad(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// The line for people.
     pub(super) fn into_detail(self) -> String {
         self.detail
     }
 
-    /// The code.
     #[cfg(test)]
     pub(super) fn code(&self) -> &'static str {
         self.code
@@ -110,7 +108,7 @@ impl From<Failure> for Problem {
     }
 }
 
-/// For words of other parts of the node.
+/// For codes of other parts of the node.
 fn status_of(word: &str) -> StatusCode {
     match word {
         "index_off" | "index_behind" | "index_damaged" | "index_unusable" => StatusCode::SERVICE_UNAVAILABLE,
@@ -134,7 +132,7 @@ macro_rules! by_failure {
 
 by_failure!(CommandError, IndexError, MakeError, StoreError, WalletError, WatchError, RecordError);
 
-/// For paths that lead nowhere.
+/// For unknown paths.
 pub(super) async fn no_such_route(uri: Uri) -> Problem {
     let detail = format!("nothing is at {}: /api/openapi.json lists what there is", excerpt(uri.path()));
     Problem::new(StatusCode::NOT_FOUND, "no_such_route", detail)

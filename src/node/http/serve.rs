@@ -25,19 +25,18 @@ use tower::ServiceExt;
 use super::limits::{Client, Limits};
 use super::metrics::{Connections, Counted};
 
-/// How long a request's headers may take, and how long a connection may rest between two requests.
-const HEADER_TIME: Duration = Duration::from_secs(10);
-/// Headers of a request.
+/// Time for a request's headers, and for the rest between two requests of a connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADERS_MAX: usize = 64;
-/// Their bytes, and the most that is read ahead.
+/// The size of the headers, and the most that is read ahead.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// In that time a client must have read all that waits for it, or ...
-const PATIENCE: Duration = Duration::from_secs(20);
-/// ... so much of it, in bytes.
-const PATIENCE_BYTES: usize = 64 * 1024;
-/// How long an end waits for requests that are being answered.
-const END_TIME: Duration = Duration::from_secs(2);
-/// After an error of the system (no more file descriptors) nothing is accepted for a moment.
+/// Within this time a client must read all waiting bytes, or at least [`PACE_BYTES_MIN`] of them.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// See [`PACE_TIMEOUT`].
+const READ_BYTES_MIN: usize = 64 * 1024;
+/// Time for requests in progress at the end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause in accepting after an error of the system (no more file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stopped` says so.
@@ -72,7 +71,7 @@ pub(super) async fn run(
         let open = Counted::new(&counts.open);
         let connection = graceful.watch(connection(stream, client, router.clone()));
         tokio::spawn(async move {
-            // What goes wrong on a connection concerns nobody else.
+            // An error on a connection concerns that connection alone.
             if let Err(error) = connection.await {
                 tracing::trace!(%peer, %error, "a connection has ended");
             }
@@ -80,8 +79,8 @@ pub(super) async fn run(
         });
     }
     drop(listener);
-    // Who takes longer is cut off with the runtime.
-    let _ = timeout(END_TIME, graceful.shutdown()).await;
+    // A connection that takes longer is cut off with the runtime.
+    let _ = timeout(SHUTDOWN_TIMEOUT, graceful.shutdown()).await;
     Ok(())
 }
 
@@ -98,22 +97,22 @@ fn connection(
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
+        .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(Patient::new(stream)), TowerToHyperService::new(service))
 }
 
-/// A stream whose other side may read only so slowly: a write that waits longer is an error.
+/// A stream whose other side may read only this slowly: a write that waits longer is an error.
 struct Patient {
     stream: TcpStream,
     writing: Option<Writing>,
 }
 
-/// What the other side has not read yet.
+/// The part that the client has not read yet.
 struct Writing {
     deadline: Pin<Box<Sleep>>,
-    /// Until then, in bytes.
+    /// The bytes that must be read until then.
     wanted: usize,
 }
 
@@ -122,10 +121,10 @@ impl Patient {
         Self { stream, writing: None }
     }
 
-    /// What a write came to, or an error if too little was read for too long.
+    /// The result of a write, or an error if too little was read for too long.
     fn judge(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let Poll::Ready(done) = written else {
-            let start = || Writing { deadline: Box::pin(sleep(PATIENCE)), wanted: PATIENCE_BYTES };
+            let start = || Writing { deadline: Box::pin(sleep(READ_TIMEOUT)), wanted: READ_BYTES_MIN };
             let writing = self.writing.get_or_insert_with(start);
             return writing.deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
         };

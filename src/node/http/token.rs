@@ -1,4 +1,4 @@
-//! The bearer token: whoever has it may do from elsewhere what the node's user may.
+//! The bearer token: a remote client that has it may do what the node's user may.
 
 use std::io;
 use std::path::Path;
@@ -10,15 +10,15 @@ use crate::node::private_file;
 
 /// In the data folder, for its owner alone.
 const FILE: &str = "http-token";
-/// Of the token, before it is written in hex.
+/// The length of the token, before it is written in hex.
 const TOKEN_BYTES: usize = 32;
-/// More is no token of ours.
+/// A longer file is no token of ours.
 const FILE_BYTES_MAX: usize = 4096;
 
 /// A secret that is only ever compared.
 #[derive(Debug)]
 pub(super) struct Token {
-    /// Of the token's text, so that comparing takes the same time whatever is offered.
+    /// The hash of the token's text, so that comparing takes the same time for each candidate.
     hash: [u8; 32],
 }
 
@@ -27,13 +27,13 @@ impl Token {
         Self { hash: Sha256::digest(text).into() }
     }
 
-    /// Whether this is it.
+    /// Compares a candidate.
     pub(super) fn is(&self, offered: &str) -> bool {
         Sha256::digest(offered)[..] == self.hash
     }
 }
 
-/// The token of this data folder; made at the first call.
+/// The token of this data folder; the first call makes it.
 pub(super) fn load_or_create(folder: &Path) -> Result<Token, HttpError> {
     let file = folder.join(FILE);
     let failed = |error| HttpError::Token { file: file.clone(), error };

@@ -23,141 +23,127 @@ use crate::protocol::{Address, Amount, Height};
 pub use self::record::{Recorded, Recording};
 pub use self::table::{COMMANDS, Entry, find};
 
-/// What the user asks for.
+/// A command of the prompt, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Mine some blocks now.
+    /// Mines some blocks now.
     Mine {
-        /// How many, at least one.
+        /// At least one.
         count: u64,
-        /// Who gets the rewards; `None`: the node's own account.
+        /// The recipient of the rewards; `None`: the node's own account.
         to: Option<Who>,
     },
-    /// Mine by itself, or no more.
+    /// Sets when the node mines.
     SetMining {
-        /// When.
         mode: MiningMode,
-        /// Who gets the rewards; `None`: the node's own account.
+        /// The recipient of the rewards; `None`: the node's own account.
         to: Option<Who>,
     },
-    /// Send coins.
+    /// Sends coins.
     Tx {
-        /// To whom.
         to: Who,
-        /// How many.
         amount: Amount,
-        /// For the miner; `None`: the network's least.
+        /// For the miner; `None`: the network's minimum.
         fee: Option<Amount>,
     },
-    /// Put something on the chain.
+    /// Puts something on the chain.
     Record(Recording),
-    /// Find records.
+    /// Finds records.
     Records {
-        /// Which.
         filter: RecordFilter,
-        /// Which part of the list.
         range: Range,
     },
-    /// What an account did; `None`: the node's own.
+    /// The history of an account; `None`: the node's own.
     History {
-        /// Whose.
         of: Option<Who>,
-        /// Which part of the list.
         range: Range,
     },
-    /// Follow a transaction.
+    /// Watches a transaction.
     Watch(TransactionName),
-    /// Which transactions are followed.
+    /// Lists the watched transactions.
     Watching,
-    /// Follow a transaction no more.
+    /// Watches a transaction no longer.
     Unwatch(TransactionName),
-    /// Write a proof of a transaction to a file.
+    /// Writes a proof of a transaction to a file.
     Receipt {
-        /// Of which.
         of: TransactionName,
         /// Blocks from its own on; `None`: up to the best one.
         confirmations: Option<u64>,
-        /// Where to.
         file: PathBuf,
     },
-    /// The best block, to be published.
+    /// Shows the best block, to be published.
     ReceiptTip,
-    /// Where the chain is fixed.
+    /// Shows the checkpoint.
     Checkpoint,
-    /// Fix the chain up to a height; `None`: nowhere.
+    /// Fixes the chain up to a height; `None` removes the checkpoint.
     SetCheckpoint(Option<Height>),
-    /// Blocks of the best chain.
+    /// Lists blocks of the best chain.
     Chain {
-        /// The first one; `None` leaves the choice to whoever answers.
+        /// The first one; `None` leaves the choice to the one that answers.
         from: Option<Height>,
-        /// How many; `None`: up to the best block.
+        /// `None`: up to the best block.
         count: Option<u64>,
     },
-    /// One block.
+    /// Shows one block.
     Block(BlockName),
-    /// What waits to be mined.
+    /// Lists the pending transactions.
     Pending,
-    /// An account; `None`: the node's own.
+    /// Shows an account; `None`: the node's own.
     Balance(Option<Who>),
-    /// The node's own account.
+    /// Shows the node's own account.
     Address,
-    /// All names, or one.
+    /// Lists all names, or one.
     Aliases(Option<String>),
-    /// Give an address a name.
+    /// Gives an address a name.
     SetAlias {
-        /// The name.
         name: String,
-        /// Whose it is.
         address: Address,
     },
-    /// Forget a name.
+    /// Forgets a name.
     RemoveAlias(String),
-    /// The wallets.
     Wallet(WalletCommand),
-    /// Who is connected.
+    /// Lists the connected peers.
     Peers,
-    /// Connect to a peer.
+    /// Connects to a peer.
     Connect(Multiaddr),
-    /// Ask every peer for its chain now.
+    /// Asks every peer for its chain now.
     Resolve,
-    /// Write the whole chain to a file.
+    /// Writes the whole chain to a file.
     Save(PathBuf),
-    /// How the node is.
+    /// Shows the state of the node.
     Status,
-    /// All commands, or one.
+    /// Explains all commands, or one.
     Help(Option<&'static Entry>),
-    /// Leave.
+    /// Stops the node.
     Quit,
 }
 
-/// What is wanted of the wallets.
+/// A subcommand of `wallet`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WalletCommand {
-    /// Show them.
     List,
-    /// Make one.
     New(String),
-    /// Make one the node's own.
+    /// Makes one the node's own.
     Use(String),
-    /// Allow signing.
+    /// Allows signing.
     Unlock {
-        /// For so long; `None`: until it is locked, or the node stops.
+        /// `None`: until it is locked, or the node stops.
         minutes: Option<u64>,
     },
-    /// Allow it no more.
+    /// Forbids signing.
     Lock,
 }
 
-/// A line that was a command, or wanted to be one.
+/// A line that has a command, right or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
     /// The first word, as it was typed.
     pub name: String,
-    /// What it means.
+    /// The command, or why it makes no sense.
     pub command: Result<Command, Failure>,
 }
 
-/// Understands a line. `None`: nothing to do.
+/// Parses a line. `None`: nothing to do.
 pub fn parse(line: &str) -> Option<Parsed> {
     let line = line.trim_end_matches(['\r', '\n']).trim_start();
     if line.is_empty() || line.starts_with('#') {

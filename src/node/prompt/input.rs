@@ -1,6 +1,6 @@
-//! Where command lines come from, one at a time and only when asked for.
+//! The source of command lines: reads one at a time, and only when asked.
 //!
-//! Reading blocks, so it happens on a thread of its own that nobody waits for when the node stops.
+//! Reading blocks, so it happens on a thread of its own, which the node does not wait for when it stops.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -11,27 +11,25 @@ use crate::node::api::error::{Code, Failure};
 /// The longest command line, in bytes: a record of 4 KiB with much room.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 
-/// What was read.
+/// The result of reading.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed {
-    /// A line.
     Line(String),
-    /// A line that cannot be a command.
+    /// The line cannot be a command.
     Unreadable(Failure),
     /// Ctrl-C at the prompt.
     Interrupted {
-        /// Whether nothing had been typed.
+        /// The line was empty.
         empty: bool,
     },
-    /// There will be no more lines.
+    /// No more lines will come.
     End,
 }
 
-/// A reader of lines.
 #[derive(Debug)]
 pub(super) struct Input {
     ask: Sender<()>,
-    /// One for each [`Input::ask`].
+    /// One message for each [`Input::ask`].
     pub(super) typed: Receiver<Typed>,
 }
 
@@ -52,7 +50,7 @@ impl Input {
         Self::start(move || read_line(&mut stdin))
     }
 
-    /// Wants the next line.
+    /// Asks for the next line.
     pub(super) fn ask(&self) {
         // Never full: the next line is asked for when the last one has come.
         let _ = self.ask.try_send(());

@@ -18,31 +18,30 @@ use crate::node::handle::ask::Asked;
 use crate::node::wallet::password::Sources;
 use crate::protocol::{Action, Address, Amount, Height, TransactionId};
 
-/// How many blocks `chain` shows to people who do not say which.
+/// Blocks that `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
 /// `chain` fails if the encoded blocks are longer than this; their JSON is several times as long.
 const CHAIN_BYTES_MAX: usize = 32 << 20;
 
-/// What a command needs beside itself.
+/// The surroundings in which commands are carried out.
 pub(super) struct Job<'a> {
-    /// The node.
     pub(super) handle: &'a Handle,
-    /// Who it is; its names may have changed since.
+    /// Its names may have changed since.
     pub(super) identity: &'a Identity,
-    /// Where passwords come from.
+    /// The source of passwords.
     pub(super) passwords: &'a Sources,
-    /// Where the names of files begin that are not absolute; empty: where the process works.
+    /// The base of file names that are not absolute; empty: the working directory of the process.
     pub(super) folder: &'a Path,
-    /// Whether `chain` alone means all of it.
+    /// `chain` alone lists all of it.
     pub(super) whole_chain: bool,
-    /// Set when the user wants no answer any more.
+    /// Set when the user has cancelled the command.
     pub(super) cancel: &'a AtomicBool,
 }
 
-/// A transaction on its way to the disk, or why there is none.
+/// A transaction on its way to the disk, or the reason why there is none.
 pub(super) struct Sending {
     answer: Result<Asked<TransactionId>, Failure>,
-    /// What is recorded, if it is a file.
+    /// The recorded file, if it is one.
     file: Option<FileRow>,
 }
 
@@ -61,7 +60,7 @@ impl From<Failure> for Sending {
 }
 
 impl Job<'_> {
-    /// Does it.
+    /// Carries out a command.
     pub(super) fn run(&self, command: &Command) -> Result<Outcome, Failure> {
         let handle = self.handle;
         Ok(match command {
@@ -129,7 +128,7 @@ impl Job<'_> {
         Ok(Outcome::Saved(saved))
     }
 
-    /// Begins a command that sends a transaction and needs to look nothing up before. It does not block.
+    /// Begins a command that sends a transaction and has nothing to look up first. Does not block.
     pub(super) fn begin_sending(&self, command: &Command) -> Option<Sending> {
         match command {
             Command::Tx { to: Who::Address(to), amount, fee } => {
@@ -140,7 +139,7 @@ impl Job<'_> {
         }
     }
 
-    /// Has a transaction signed and written.
+    /// Signs a transaction, and has it written.
     fn send(&self, action: Action, fee: Option<Amount>, file: Option<FileRow>) -> Sending {
         let fee = fee.unwrap_or(self.handle.network().parameters().fee_min);
         let key = self.handle.key().map_err(Failure::from);

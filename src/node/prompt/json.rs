@@ -3,7 +3,7 @@
 //! # Answers
 //!
 //! Each line of stdin gets exactly one answer, in order; a blank line and one that begins with `#` get none. The next
-//! line is read when the answer is written, so a command that takes its time (`mine 5`, `resolve`, `connect`, `save`)
+//! line is read when the answer is written, so a slow command (`mine 5`, `resolve`, `connect`, `save`)
 //! holds up those after it. At the end of the input the node stops, with exit status 0.
 //!
 //! ```json
@@ -17,30 +17,33 @@
 //!
 //! | command | result |
 //! | --- | --- |
-//! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than asked for if it was stopped |
+//! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than N if it was stopped |
 //! | `mine on`, `off`, `pending` | `{mode, hash_rate}` |
 //! | `tx` | `{id}` |
 //! | `record` | `{id}`; of a file also `file: {sha256, name, size}` |
-//! | `records` | `{records: [record], next}`, the newest first; `next` is null or what `--before` takes to go on |
+//! | `records` | `{records: [record], next}`, the newest first; `next` is null or the `--before` of the next page |
 //! | `history` | `{address, entries: [{height, block, timestamp, roles, transaction}], next}`; roles are `sent`, `received`, `mined`, `recorded` |
 //! | `watch ID` | a life; without ID: `[life]` of those that are followed |
 //! | `unwatch` | `{id}` |
 //! | `receipt` | `{file, id, height, confirmations, bytes}` |
 //! | `receipt --tip` | `{height, id, timestamp}` of the best block |
 //! | `checkpoint` | `{checkpoint}`: null or `{height, id}` |
-//! | `chain` | `{length, blocks: [block], next}`; `length` counts genesis, `next` is null or the FROM with which the list goes on. Without FROM: all blocks |
+//! | `chain` | `{length, blocks: [block], next}`; `length` counts genesis, `next` is null or the FROM of the next page.
+//! Without FROM: all blocks |
 //! | `block` | a block, with `best_chain`: whether it is on the best chain, `confirmations` (it and the blocks on top of it, else 0), `size` in bytes |
 //! | `pending` | `[transaction]`, in the order in which they would be mined now |
-//! | `balance` | `{address, balance, spendable, nonce, pending, alias}`; `nonce` counts the account's transactions on the chain, `pending` those that wait: the next one's nonce is their sum; `alias` is null or its name here |
+//! | `balance` | `{address, balance, spendable, nonce, pending, alias}`; `nonce` counts the account's transactions on
+//! the chain, `pending` those that wait: the next nonce is their sum; `alias` is null or its name here |
 //! | `address` | `{address}` |
 //! | `alias` | `[{name, address}]`; with a name and an address: `{name, address}` |
 //! | `unalias` | `{name, address}` |
 //! | `wallet` | `[{name, address, current, encrypted, locked, problem}]`; if a file can't be read, `problem` says why and `address` is null |
 //! | `wallet use`, `unlock`, `lock` | the same of the wallet in use |
-//! | `wallet new` | `{name, address, words}`; the 24 words are told nowhere else |
+//! | `wallet new` | `{name, address, words}`; the 24 words are shown nowhere else |
 //! | `peers` | `[{peer_id, address, name, agent, height, direction, ping_ms}]` |
 //! | `connect` | the peer, as in `peers` |
-//! | `resolve` | `{replaced, answered, asked, tip: {height, id}}`: whether another chain took the place of ours, how many peers answered and were asked, the best block now |
+//! | `resolve` | `{replaced, answered, asked, tip: {height, id}}`: whether another chain replaced ours, how many peers
+//! answered and were asked, the best block now |
 //! | `save` | `{file, blocks, bytes}` |
 //! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
@@ -55,16 +58,17 @@
 //! | `transfer` | address | number | address, coins | null |
 //! | `record` | address | number | null | text, or `{"hex": "…"}` if it is no UTF-8 |
 //!
-//! A record is `{id, height, block, timestamp, sender, fee, tags, text, file, json, hex}`: one of the last four says what was
-//! recorded, the others are null. A life is `{id, state, height, block, confirmations, fate, reason}`:
+//! A record is `{id, height, block, timestamp, sender, fee, tags, text, file, json, hex}`: one of the last four is the
+//! content, the others are null. A life is `{id, state, height, block, confirmations, fate, reason}`:
 //!
 //! | state | meaning |
 //! | --- | --- |
 //! | `unknown` | this node has not heard of it |
 //! | `pending` | it waits to be mined |
 //! | `in_block` | it is in that block of the best chain; `confirmations` counts that block and those above |
-//! | `rolled_back` | that block left the best chain; `fate` is `pending` (it waits again), `mined` (also in the new chain) or `gone` (never again, `reason` says why) |
-//! | `gone` | it waited and does no more: replaced by another one, or crowded out of the pool |
+//! | `rolled_back` | that block left the best chain; `fate` is `pending` (it waits again), `mined` (also in the new
+//! chain) or `gone` (never again, `reason` says why) |
+//! | `gone` | it no longer waits: another one replaced it, or it was evicted from the full pool |
 //!
 //! Amounts are decimal strings of coins (`"2.5"`), and `work` is a decimal string too: it may exceed 2^53, which many
 //! readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses `0x…` with a checksum.
@@ -72,9 +76,9 @@
 //! 53 for the first years); times are Unix milliseconds.
 //! `direction` is `inbound` or `outbound`; `height` and `ping_ms` of a peer are null until known, and `name` is empty.
 //!
-//! HTTP gives the same answers to the same questions. What differs: only the prompt reads and writes files, so `file` of
-//! `record`, `receipt` and `save` are its own (over HTTP a receipt is the answer itself), and a page of blocks has a
-//! limit there.
+//! HTTP gives the same answers to the same questions, with two differences: only the prompt reads and writes files, so
+//! `file` of `record`, `receipt` and `save` are its own (over HTTP a receipt is the answer itself), and a page of
+//! blocks has a limit there.
 //!
 //! # Events
 //!
@@ -88,13 +92,13 @@
 //! | `tip` | `height`, `id`, `reorg_depth`: how many blocks left the best chain |
 //! | `transaction` | the fields of a transaction that entered the memory pool |
 //! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
-//! | `watch` | a life that has changed, of a transaction that is followed, or of your own that was rolled back |
+//! | `watch` | a life that has changed, of a watched transaction, or of your own that was rolled back |
 //! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `peer_clock`, `own_clock`, `node`), `message` |
 //! | `fatal` | `message`; the node stops, with exit status 1 |
 //!
 //! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,
 //! `fate` is `mined` (in a block of the new chain too), `pending` or `gone`, and `reason` says in words why it is gone, else
-//! null. `untold` counts those that are too many to be listed.
+//! null. `untold` counts those beyond the length of the list.
 //!
 //! An answer overtakes a flood of `transaction` events, and so do the events that come before the answer. A script that
 //! does not read for long loses events, never answers.
@@ -120,7 +124,7 @@ struct ErrorFields<'a> {
     message: &'a str,
 }
 
-/// The line for a command that worked or did not.
+/// The line for a command's success or failure.
 pub fn answer(command: &str, result: &Result<Outcome, Failure>) -> String {
     match result {
         Ok(outcome) => line(&Answer { ok: true, command, result: Some(outcome), error: None }),
@@ -128,7 +132,7 @@ pub fn answer(command: &str, result: &Result<Outcome, Failure>) -> String {
     }
 }
 
-/// The line for a subcommand of the command line that worked.
+/// The line for a successful subcommand of the command line.
 pub fn success(command: &str, result: &impl Serialize) -> String {
     line(&Answer { ok: true, command, result: Some(result), error: None })
 }
@@ -138,7 +142,7 @@ pub fn start_failure(code: &str, message: &str) -> String {
     error("start", code, message)
 }
 
-/// The line for a command that did not work.
+/// The line for a failed command.
 pub fn error(command: &str, code: &str, message: &str) -> String {
     line(&Answer::<()> { ok: false, command, result: None, error: Some(ErrorFields { code, message }) })
 }

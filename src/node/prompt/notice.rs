@@ -1,7 +1,7 @@
-//! What happens, told to people in single calm lines.
+//! Events, written for people in single calm lines.
 //!
-//! [`Digest`] decides what is worth a line: few lines for each kind of event in a while, the rest summed up. It has no
-//! clock; the time is an argument. Scripts get every event instead, see [`super::json`].
+//! [`Digest`] decides what is worth a line: a few lines for each kind of event in a while, the rest summed up. It has
+//! no clock; the time is an argument. Scripts get every event instead, see [`super::json`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,26 +16,23 @@ use crate::node::event::UserEvent;
 use crate::protocol::{Action, CheckedTransaction, Height};
 use crate::text::{Tone, counted, grouped, harmless, short_peer};
 
-/// So many lines of one kind are shown at once…
+/// Lines of one kind that are shown in one [`WINDOW`]; the rest is summed up at its end.
 const LINES_MAX: u32 = 4;
-/// …in this time; the rest is summed up at its end.
+/// The time over which lines of one kind are counted.
 const WINDOW: Duration = Duration::from_secs(10);
-/// The same warning is not repeated before.
+/// The same warning is not repeated within this time.
 const WARNING_AGAIN: Duration = Duration::from_secs(600);
-/// So many warnings are remembered; then all are forgotten.
+/// Warnings that are remembered; beyond this number all are forgotten.
 const WARNINGS_MAX: usize = 256;
 
-/// A line for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// How it is meant.
     pub tone: Tone,
-    /// Without a line feed.
+    /// Has no line feed.
     pub text: String,
 }
 
 impl Line {
-    /// With this text.
     pub fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
     }
@@ -62,7 +59,7 @@ impl Limiter {
         false
     }
 
-    /// How many were held back, once their window is over.
+    /// The number that was held back, once their window is over.
     fn take_held(&mut self, now: Duration) -> Option<u64> {
         if self.held == 0 || now < self.window_start + WINDOW {
             return None;
@@ -73,7 +70,7 @@ impl Limiter {
     }
 }
 
-/// What the user sees anyway at the moment, so that no line need say it.
+/// Events that the user sees anyway at the moment, so that no line is needed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shown {
     /// A progress line shows the height grow: blocks need no lines.
@@ -88,7 +85,7 @@ pub struct Digest {
     payments: Limiter,
     lives: Limiter,
     last_tip: Option<Place>,
-    /// The best block that a line, or what is shown anyway, has told of.
+    /// The best block that is known from a line, or from what is shown anyway.
     told: Option<Height>,
     warned: BTreeMap<String, Duration>,
 }
@@ -114,7 +111,7 @@ impl Digest {
                 self.warning(block_refused(*place, violation), now)
             }
             UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => {
-                // The engine has told it at most once in a while, and heights differ.
+                // The engine reports it once in a while at most, and heights differ.
                 let text = reorganisation_refused(*checkpoint, &roster.name(*peer), *height);
                 self.warn_once(format!("checkpoint {}", checkpoint.id), text, now)
             }
@@ -129,8 +126,8 @@ impl Digest {
             }
             UserEvent::Warning(text) => self.warning(text.clone(), now),
             UserEvent::Life { id, life } => self.lives.allows(now).then(|| render::life(&LifeRow::new(*id, life))),
-            // The lives of its transactions tell what a reorganisation did to them; the banner and the last line of the
-            // process tell the others.
+            // The lives of its transactions show the effect of a reorganisation; the banner and the last line of the
+            // process report the others.
             UserEvent::Notice(Notice::RolledBack { .. })
             | UserEvent::Indexed(_)
             | UserEvent::Ready { .. }
@@ -138,7 +135,7 @@ impl Digest {
         }
     }
 
-    /// Sums up what was held back, now and then.
+    /// Sums up the held back lines, now and then.
     pub fn tick(&mut self, now: Duration) -> Option<Line> {
         if let (Some(_), Some(tip)) = (self.blocks.take_held(now), self.last_tip) {
             return self.new_blocks(tip, false);
@@ -191,12 +188,12 @@ impl Digest {
         if self.blocks.allows(now) { self.new_blocks(tip, ours) } else { None }
     }
 
-    /// All that no line has told of yet.
+    /// Sums up everything that no line has reported yet.
     fn new_blocks(&mut self, tip: Place, ours: bool) -> Option<Line> {
         let first = self.told.replace(tip.height).map_or(tip.height.0, |told| told.0 + 1);
         let last = format!("{} ({})", grouped(tip.height.0), tip.id.short());
         match first {
-            // What was held back has been told with something else.
+            // These events have been reported together with others.
             _ if first > tip.height.0 => None,
             _ if first < tip.height.0 => {
                 Some(Line::new(Tone::Quiet, format!("new blocks {} to {last}", grouped(first))))
@@ -259,7 +256,7 @@ mod tests {
         if joined { UserEvent::PeerConnected(row) } else { UserEvent::PeerDisconnected(row) }
     }
 
-    /// Lines for events that come one after the other, each with its time in seconds.
+    /// Lines for events in succession, each with its time in seconds.
     fn told(events: &[(u64, UserEvent)], shown: Shown) -> Vec<String> {
         let (mut digest, mut roster) = (Digest::default(), Roster::default());
         let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! What commands give back: the rows of [`api`](crate::node::api), and what only a prompt tells.
+//! The results of commands: the rows of [`api`](crate::node::api), and those that only a prompt has.
 //!
 //! Nothing here needs a running node, so [`super::render`] and [`super::json`] are tested without one. Fields that
 //! are only for people are skipped in JSON.
@@ -76,8 +76,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether somebody may be called otherwise after it: names and wallets change by these commands, and a list of the
-    /// wallets shows what other programs have changed.
+    /// Whether names may differ after it: these commands change names and wallets, and a list of the wallets shows what
+    /// other programs have changed.
     pub fn changes_names(&self) -> bool {
         matches!(
             self,
@@ -86,30 +86,24 @@ impl Outcome {
     }
 }
 
-/// What was done to the wallet in use.
+/// The change of the wallet in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalletChange {
-    /// It became the one in use.
     Used,
-    /// Its key can be used.
     Unlocked {
-        /// For so long; `None`: until it is locked.
+        /// `None`: until it is locked.
         minutes: Option<u64>,
     },
-    /// Its key can't be used any more.
     Locked,
 }
 
 /// A command, as help shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HelpRow {
-    /// The first word.
     pub name: &'static str,
-    /// The name and what may follow it.
+    /// The name and the arguments.
     pub usage: String,
-    /// One line.
     pub summary: &'static str,
-    /// More, if there is more to say.
     pub details: &'static str,
 }
 

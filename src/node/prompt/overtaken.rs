@@ -1,19 +1,20 @@
-//! Which events an answer overtakes.
+//! Events that an answer overtakes.
 //!
-//! What happened before an answer is told before it, but not a flood of peers' transactions: whoever asked would wait until
-//! all of it is written and read. Those are told after the answer, in their order, before anything newer.
+//! Events that happened before an answer are written before it, but not a flood of peers' transactions: the answer
+//! would be late by the time that it takes to write and read them all. Those are written after the answer, in their
+//! order, before anything newer.
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::engine::event::Notice;
 use crate::node::event::UserEvent;
 
-/// Transactions that are told before an answer that they came before: enough for those of the command itself.
+/// Transactions that are written before an answer if they came before it: enough for those of the command itself.
 const TRANSACTIONS_BEFORE_ANSWER_MAX: usize = 8;
-/// Transactions that wait. More of them are never told.
+/// Overtaken transactions that are kept. Any more are dropped.
 const OVERTAKEN_EVENTS_MAX: usize = 8192;
 
-/// What answers have overtaken.
+/// The transactions that answers have overtaken.
 #[derive(Debug)]
 pub(super) struct Overtaken {
     sender: Sender<UserEvent>,
@@ -21,18 +22,17 @@ pub(super) struct Overtaken {
 }
 
 impl Overtaken {
-    /// Nothing yet.
     pub(super) fn new() -> Self {
         let (sender, waiting) = unbounded();
         Self { sender, waiting }
     }
 
-    /// Where the next event is: `events`, or what came before those.
+    /// The source of the next event: `events`, or what came before those.
     pub(super) fn or<'a>(&'a self, events: &'a Receiver<UserEvent>) -> &'a Receiver<UserEvent> {
         if self.waiting.is_empty() { events } else { &self.waiting }
     }
 
-    /// What is to be told before an answer, of all that has come so far.
+    /// Everything that must be written before an answer, of all that has come so far.
     pub(super) fn before_answer(&self, events: &Receiver<UserEvent>) -> Vec<UserEvent> {
         let (older, newer) = (self.waiting.len(), events.len());
         let mut transactions = 0;

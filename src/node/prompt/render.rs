@@ -1,6 +1,6 @@
 //! The form for people: answers in words and columns.
 //!
-//! Works on plain data alone. Whatever another node may have written goes through [`harmless`].
+//! Works on plain data alone. All text that another node may have written goes through [`harmless`].
 
 mod ledger;
 mod wallet;
@@ -27,23 +27,18 @@ const RECORD_CHARACTERS_MAX: usize = 60;
 /// Mined blocks beyond this many are counted, not listed.
 const MINED_LISTED_MAX: usize = 5;
 
-/// Where commands come from.
+/// The source of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandsFrom {
-    /// A person types them.
     Terminal,
-    /// A file or a program.
     Input,
-    /// There are none.
     Nowhere,
 }
 
-/// Renders for one user.
 #[derive(Debug, Clone, Copy)]
 pub struct Renderer<'a> {
-    /// Whether to colour.
     pub style: Style,
-    /// Whose node it is.
+    /// The node's names and addresses.
     pub identity: &'a Identity,
 }
 
@@ -57,7 +52,7 @@ impl Renderer<'_> {
         text.trim_end().to_owned()
     }
 
-    /// What a person sees first.
+    /// The first lines that a person sees.
     pub fn banner(&self, status: &Status, commands: CommandsFrom) -> String {
         let id = self.identity;
         let strong = |text: &str| self.style.paint(Tone::Strong, text);
@@ -193,7 +188,7 @@ impl Renderer<'_> {
         for block in blocks {
             let (height, time) = (grouped(block.height.0), date_time(block.timestamp));
             let miner = if block.height.0 == 0 { "genesis".to_owned() } else { self.who(Some(&block.miner)) };
-            // The reward is not one that anybody sent.
+            // Nobody has sent the reward.
             let sent = block.transactions.len() - 1;
             writeln!(text, "{height:>9}  {}  {time}  {miner:<13}  {sent}", block.id.short()).expect("a string");
         }
@@ -234,7 +229,7 @@ impl Renderer<'_> {
         text
     }
 
-    /// What the data of a record says.
+    /// The data of a record, in words.
     fn data(&self, data: Option<&Data>, characters_max: usize) -> String {
         match data {
             Some(Data::Text(text)) => ledger::says(self.style, &Record::read(text.as_bytes()), characters_max),
@@ -317,7 +312,7 @@ impl Renderer<'_> {
         }
         let mut text = String::new();
         for command in commands {
-            // Its own help has the options of a long one.
+            // The help of a long command has its options already.
             let usage = if command.usage.len() > 24 { command.usage.split(" [--").next() } else { None };
             let usage = usage.unwrap_or(&command.usage);
             let usage = self.style.paint(Tone::Strong, &format!("{usage:<24}"));

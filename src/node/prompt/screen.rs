@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use rustyline::ExternalPrinter;
 
-/// How many lines wait for the line editor before more are counted and dropped.
+/// Lines that wait for the line editor; any more are counted and dropped.
 const ABOVE_WAITING_MAX: usize = 512;
-/// So many bytes of plain lines are written in any case.
+/// Bytes of plain lines beyond which they are written in any case.
 const HELD_BYTES_MAX: usize = 64 << 10;
-/// The width of a terminal that does not tell its own.
+/// The width of a terminal that does not report its own.
 const COLUMNS: u16 = 80;
-/// Within this time the line editor may not yet have drawn what it was given.
+/// The line editor may need this time to draw what it was given.
 const DRAWING: Duration = Duration::from_millis(100);
 const CLEAR_LINE: &str = "\r\x1b[2K";
 const UP: &str = "\x1b[1A";
 
-/// Where lines go.
+/// The destination of lines.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     terminal: Option<Terminal>,
@@ -45,7 +45,6 @@ struct Terminal {
 }
 
 impl Screen {
-    /// Writes plain lines.
     pub(super) fn plain() -> Self {
         Self::default()
     }
@@ -83,7 +82,7 @@ impl Screen {
         }
     }
 
-    /// Writes what was held back.
+    /// Writes the lines that were held back.
     pub(super) fn release(&mut self) -> io::Result<()> {
         match self.held.take() {
             Some(lines) if !lines.is_empty() => write_out(&lines),
@@ -126,7 +125,7 @@ impl Screen {
             return Ok(());
         }
         if terminal.reading {
-            // One that is over stays until the next line takes its place: the editor always adds a line feed.
+            // A finished line stays until the next text takes its place: the editor always adds a line feed.
             if let Some(text) = &text {
                 let up = terminal.erase_progress();
                 terminal.print_above(format!("{up}{text}\n"));
@@ -161,7 +160,7 @@ impl Screen {
     pub(super) fn end_reading(&mut self) {
         if let Some(terminal) = &mut self.terminal {
             terminal.reading = false;
-            // What was printed above the editor is history now.
+            // Text above the editor can't be changed any more.
             terminal.progress = None;
             terminal.drawing_late = terminal.redrawn_at.take().is_some_and(|at| at.elapsed() < DRAWING);
         }
@@ -184,7 +183,7 @@ impl Screen {
 }
 
 impl Terminal {
-    /// What to print first, above the editor, so that the next text takes the place of the progress line.
+    /// The text to print first, above the editor, so that the next text takes the place of the progress line.
     fn erase_progress(&mut self) -> String {
         if !self.progress_above {
             return String::new();

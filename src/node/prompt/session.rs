@@ -37,27 +37,24 @@ use crate::text::{Style, Tone, grouped};
 
 /// How often the progress line is redrawn, and summaries are looked for.
 const TICK: Duration = Duration::from_millis(250);
-/// The same where nobody looks: only the time of an unlocked wallet runs out.
+/// The same where nobody looks on: only the time of an unlocked wallet runs out.
 const TICK_OF_SCRIPTS: Duration = Duration::from_secs(1);
-/// Events that are told of in one piece: few enough that a command does not wait for them.
+/// Events that are written in one piece: few enough that a command does not wait for them.
 const EVENTS_TOGETHER_MAX: usize = 64;
-/// How long a command that was stopped may take to answer before the node leaves without it.
+/// The time that a cancelled command has to answer before the node leaves without it.
 const LAST_ANSWER_WAIT: Duration = Duration::from_secs(3);
-/// Being so few blocks behind is not worth a progress line.
+/// A lag of this few blocks is not worth a progress line.
 const SYNC_SHOWN_BLOCKS: u64 = 20;
 
-/// What the user sees.
+/// The user's interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// A line editor.
     Terminal,
-    /// Lines of text.
     Plain,
-    /// JSON lines.
     Json,
 }
 
-/// Why the loop ends: the user wants it, or nobody reads what is written.
+/// The end of the loop: the user wants it, or stdout is closed.
 struct Leave;
 
 impl From<io::Error> for Leave {
@@ -68,22 +65,20 @@ impl From<io::Error> for Leave {
 
 type Step = Result<(), Leave>;
 
-/// A command that runs.
 struct Running {
     name: String,
     mines: bool,
     since: Instant,
-    /// Whether the next one may begin before its answer.
+    /// The next one may begin before its answer.
     lets_begin: bool,
 }
 
-/// One user of one node.
 pub(super) struct Session<'a> {
     handle: &'a Handle,
     identity: Identity,
     desk: Desk,
     mode: Mode,
-    /// Whether somebody sits at a terminal, with a line editor or without.
+    /// Somebody sits at a terminal, with a line editor or without.
     is_person: bool,
     style: Style,
     screen: Screen,
@@ -96,17 +91,16 @@ pub(super) struct Session<'a> {
     overtaken: Overtaken,
     /// A line was asked for and has not come.
     is_reading: bool,
-    /// There will be no more lines.
+    /// No more lines will come.
     has_ended: bool,
     /// Ctrl-C was pressed at an empty prompt, and nothing since.
     asked_to_confirm: bool,
-    /// Tenths of the way when a synchronisation was last told of, and where it leads.
+    /// Tenths of the way in the last report of a synchronisation, and the height where it leads.
     sync_told: Option<(u64, Height)>,
     leaving: bool,
 }
 
 impl<'a> Session<'a> {
-    /// Nothing is written yet.
     pub(super) fn new(
         handle: &'a Handle,
         identity: Identity,
@@ -146,7 +140,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Until the user leaves.
+    /// Serves until the user leaves.
     pub(super) fn run(
         mut self,
         input: Option<Input>,
@@ -187,7 +181,7 @@ impl<'a> Session<'a> {
         self.screen.close();
     }
 
-    /// Tells of an event, and of those that have come behind it, in one piece: whoever reads is woken up once.
+    /// Writes an event, and those that have come behind it, in one piece, so that a reader wakes up once.
     fn on_events(&mut self, first: UserEvent, more: &Receiver<UserEvent>, input: Option<&Input>) -> Step {
         self.screen.hold();
         let mut events = std::iter::once(first).chain(more.try_iter().take(EVENTS_TOGETHER_MAX - 1));
@@ -272,7 +266,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Who says no more leaves with the last answer.
+    /// Once the input has ended, the node leaves with the last answer.
     fn leave_if_done(&self) -> Step {
         if self.has_ended && self.running.is_empty() { Err(Leave) } else { Ok(()) }
     }
@@ -364,13 +358,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A synchronisation that is worth a progress line; to its end, once it was.
+    /// The progress of a synchronisation that is worth a line; to its end, once it was.
     fn far_behind(&self, view: &View) -> Option<SyncView> {
         view.syncing
             .filter(|sync| self.sync_told.is_some() || sync.target.saturating_since(sync.height) > SYNC_SHOWN_BLOCKS)
     }
 
-    /// Where no progress line is redrawn, a line for each tenth of the way; everywhere the end of it.
+    /// Without a redrawn progress line: a line for each tenth of the way. Always: a line for the end of it.
     fn tell_sync(&mut self, sync: Option<&SyncView>, height: Height) -> Step {
         let Some(sync) = sync else {
             return match self.sync_told.take() {
@@ -393,7 +387,7 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + LAST_ANSWER_WAIT;
         while let Some(running) = self.running.front() {
             let name = running.name.clone();
-            // Nobody is left to be told that stdout is closed.
+            // A closed stdout leaves no place for a message.
             if self.leaving
                 && let Ok(result) = worker.results.recv_deadline(deadline)
             {
@@ -440,7 +434,7 @@ impl<'a> Session<'a> {
     }
 
     fn learn_addresses(&self, event: &UserEvent) {
-        // Nothing is completed elsewhere.
+        // Completion is for the line editor alone.
         if let (Mode::Terminal, UserEvent::Notice(Notice::Transaction(transaction))) = (self.mode, event) {
             self.known.learn(&transaction.sender());
             if let Action::Transfer { to, .. } = &transaction.signed().transaction.action {

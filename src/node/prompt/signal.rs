@@ -6,28 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
-/// What the system says of a process that was interrupted.
+/// The system's word for a process that was interrupted.
 const EXIT_INTERRUPTED: i32 = 130;
 
 /// A request to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Ctrl-C: what runs now, or else the node.
+    /// Ctrl-C: stop the running command, or else the node.
     Interrupt,
-    /// The node.
+    /// Stop the node.
     Terminate,
 }
 
-/// The signals of this process.
 #[derive(Debug)]
 pub struct Signals {
-    /// They come in here.
     pub receiver: Receiver<Signal>,
     leaving: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Takes the signals over, on a thread of their own.
+    /// Takes over the signals, on a thread of their own.
     pub fn take_over() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let leaving = Arc::new(AtomicBool::new(false));
@@ -53,7 +51,7 @@ fn deliver(signal: Signal, sender: &Sender<Signal>, leaving: &AtomicBool) {
         eprintln!("quipu: leaving at once");
         std::process::exit(EXIT_INTERRUPTED);
     }
-    // Whoever does not read sixteen of them will not read the next one.
+    // A reader that leaves sixteen of them unread will not read the next one.
     let _ = sender.try_send(signal);
 }
 

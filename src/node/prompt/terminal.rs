@@ -25,10 +25,10 @@ use crate::text::{Style, Tone};
 const PROMPT: &str = "quipu> ";
 const HISTORY_FILE: &str = "history";
 const HISTORY_LINES_MAX: usize = 1000;
-/// How many addresses are offered for completion; later ones are not learnt.
+/// Addresses that completion offers; later ones are not learnt.
 const KNOWN_ADDRESSES_MAX: usize = 500;
 
-/// Addresses that were seen, for completion. Cheap to clone.
+/// Known addresses, for completion. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KnownAddresses(Arc<Mutex<Known>>);
 
@@ -39,7 +39,6 @@ struct Known {
 }
 
 impl KnownAddresses {
-    /// Offers this one from now on.
     pub(super) fn learn(&self, address: &Address) {
         let known = &mut self.known().addresses;
         if known.len() < KNOWN_ADDRESSES_MAX {
@@ -47,7 +46,7 @@ impl KnownAddresses {
         }
     }
 
-    /// Offers these names, instead of those before.
+    /// Replaces the offered names.
     pub(super) fn learn_names(&self, names: &Names) {
         self.known().names = names.known.values().cloned().collect();
     }
@@ -93,7 +92,7 @@ struct LineReader {
     editor: Editor<PromptHelper, FileHistory>,
     history: PathBuf,
     style: Style,
-    /// Lines that were pasted together with the one that was read last.
+    /// Lines that were pasted together with the last one.
     pasted: VecDeque<String>,
 }
 
@@ -172,11 +171,11 @@ impl Hinter for PromptHelper {
     }
 }
 
-/// What may follow, shown behind the cursor.
+/// The arguments that may follow, shown behind the cursor.
 #[derive(Debug, PartialEq, Eq)]
 struct Usage {
     shown: String,
-    /// How much of it the right arrow key types.
+    /// The length of the part that the right arrow key types.
     typed: usize,
 }
 
@@ -208,7 +207,7 @@ fn usage_hint(line: &str) -> Option<Usage> {
     }
 }
 
-/// Where the word that is being typed begins, and what it could become.
+/// The start of the word at the cursor, and its possible completions.
 fn completions(line: &str, known: &KnownAddresses) -> (usize, Vec<String>) {
     let start = line.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let (before, word) = line.split_at(start);

@@ -1,7 +1,8 @@
-//! A user without a terminal: types a line and gets the line of its answer, and what happened, when it asks.
+//! A user without a terminal: a program types a line and gets the line of its answer; it asks for the events.
 //!
-//! The same parser, jobs and JSON as at a prompt with `--json`. One line at a time, no thread, nothing written: whoever has
-//! a typist decides when it reads. Not here: Ctrl-C, and leaving (`quit` is answered, and the caller ends the node).
+//! Parser, commands and JSON are those of a prompt with `--json`. One line at a time, no thread, nothing written: the
+//! owner of a typist decides when it reads. Not here: Ctrl-C, and leaving (`quit` is answered, and the caller ends the
+//! node).
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +18,6 @@ use crate::node::event::UserEvent;
 use crate::node::handle::Handle;
 use crate::node::wallet::password::Sources;
 
-/// One user of one node.
 pub struct Typist {
     handle: Handle,
     identity: Identity,
@@ -28,7 +28,8 @@ pub struct Typist {
 }
 
 impl Typist {
-    /// The first one of a node gets all its events. Files that commands name are in `folder`, unless they say otherwise.
+    /// The first typist of a node gets all its events. Files that commands name are in `folder`, unless they say
+    /// otherwise.
     pub fn new(handle: &Handle, name: &str, folder: PathBuf, passwords: Sources) -> Self {
         Self {
             handle: handle.clone(),
@@ -40,7 +41,7 @@ impl Typist {
         }
     }
 
-    /// Carries out a line, and blocks until it is done. `None`: there is nothing in it.
+    /// Carries out a line, and blocks until it is done. `None`: the line is empty or a comment.
     pub fn answer(&self, line: &str) -> Option<String> {
         let Parsed { name, command } = command::parse(line)?;
         let job = Job {
@@ -54,7 +55,7 @@ impl Typist {
         Some(json::answer(&name, &command.and_then(|command| job.run(&command))))
     }
 
-    /// What has happened since the last time, a line for each. The node keeps only so much for one who never asks.
+    /// The events since the last call, a line for each. The node keeps a bounded number for a typist that never asks.
     pub fn events(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for happened in self.events.try_iter() {

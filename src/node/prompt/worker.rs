@@ -1,7 +1,7 @@
 //! The thread that carries commands out, one after the other, and gives their results in that order.
 //!
-//! Transactions wait for the disk, which writes as fast for a thousand as for one. So while one waits the next may be
-//! begun, up to [`OPEN_MAX`]; all other commands have the node to themselves.
+//! Transactions wait for the disk, which writes a thousand as fast as one. So the next one may begin while one waits,
+//! up to [`OPEN_MAX`]; all other commands have the node to themselves.
 
 use std::io;
 use std::path::Path;
@@ -18,13 +18,13 @@ use crate::node::api::rows::Identity;
 use crate::node::handle::Handle;
 use crate::node::wallet::password::Sources;
 
-/// Commands that were read and not answered yet. More lines are not read before.
+/// Commands that were read and are not answered yet. At this number reading pauses.
 pub(super) const OPEN_MAX: usize = 1024;
 
 /// The running thread. It ends when this is dropped.
 pub(super) struct Worker {
     tasks: Sender<Task>,
-    /// One for each command, in order.
+    /// One result for each command, in order.
     pub(super) results: Receiver<Result<Outcome, Failure>>,
 }
 
@@ -34,15 +34,15 @@ enum Task {
     Refuse(Failure),
 }
 
-/// What commands need of the prompt.
+/// The prompt's side of commands.
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) handle: Handle,
     pub(super) identity: Identity,
     pub(super) passwords: Sources,
-    /// Whether `chain` alone means all of it.
+    /// `chain` alone lists all of it.
     pub(super) whole_chain: bool,
-    /// Set when the user wants no answer any more.
+    /// Set when the user has cancelled the command.
     pub(super) cancel: Arc<AtomicBool>,
 }
 
@@ -60,7 +60,6 @@ impl Desk {
 }
 
 impl Worker {
-    /// Starts it.
     pub(super) fn start(desk: Desk) -> io::Result<Self> {
         let (tasks, todo) = crossbeam_channel::bounded(OPEN_MAX);
         let (done, results) = crossbeam_channel::bounded(1);
@@ -79,7 +78,7 @@ impl Worker {
         Ok(Self { tasks, results })
     }
 
-    /// Carries a command out, or says in its turn why not. Whether others may be begun before the result is there.
+    /// Carries a command out, or says in its turn why not. Returns whether others may begin before the result is there.
     pub(super) fn begin(&self, command: Result<Command, Failure>, desk: &Desk) -> bool {
         let (task, lets_begin) = match command {
             Err(failure) => (Task::Refuse(failure), true),
@@ -88,7 +87,7 @@ impl Worker {
                 None => (Task::Run(command), false),
             },
         };
-        // Never full: there are at most so many open commands. A thread that is gone answers by its closed channel.
+        // Never full: the number of open commands is bounded. A thread that is gone answers by its closed channel.
         let _ = self.tasks.try_send(task);
         lets_begin
     }

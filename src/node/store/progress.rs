@@ -1,11 +1,11 @@
-//! How far the writer is: readers wait here for what was shown, and hurry the writer.
+//! The writer's progress: readers wait here for batches that are shown already, and hurry the writer.
 
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// How long a reader waits for what was shown. A disk that takes longer is read as it is.
+/// The time that a reader waits for a shown batch. If the disk takes longer, the store is read as it is.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Shared by the writer, its readers, and the parts that show batches before they are written.
@@ -19,9 +19,9 @@ pub(super) struct Progress {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Number of the newest batch that users have seen.
+    /// The newest batch that users have seen.
     shown: u64,
-    /// Number of the newest batch that is written.
+    /// The newest batch that is written.
     written: u64,
     /// Nothing more will be written.
     is_closed: bool,
@@ -35,12 +35,12 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Users see what this batch holds from now on.
+    /// Users see this batch from now on.
     pub(super) fn note_shown(&self, batch: u64) {
         self.state().shown = batch;
     }
 
-    /// The store holds what this batch holds.
+    /// The store holds this batch.
     pub(super) fn note_written(&self, batch: u64) {
         self.state().written = batch;
         self.changed.notify_all();
@@ -52,20 +52,20 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// Waits until the store holds what users have seen, if it ever will.
+    /// Waits until the store holds all batches that users have seen, if it ever will.
     pub(super) fn wait(&self) {
         let is_behind = |state: &mut State| state.written < state.shown && !state.is_closed;
         let mut state = self.state();
         if is_behind(&mut state) {
             self.hurry();
-            // A store that is behind all the same is read as it is.
+            // A store that is still behind is read as it is.
             let _ = self.changed.wait_while_for(&mut state, is_behind, READ_TIMEOUT);
         }
     }
 
-    /// Somebody waits for what the writer was given. Never blocks.
+    /// Asks the writer to write now, because a caller waits. Never blocks.
     pub(super) fn hurry(&self) {
-        // A word that is there already says the same.
+        // A request that is there already says the same.
         let _ = self.hurry.try_send(());
     }
 

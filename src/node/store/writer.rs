@@ -1,7 +1,7 @@
-//! The thread that owns the store: all that is queued becomes one durable commit (group commit).
+//! The thread that owns the store: all queued batches become one durable commit (group commit).
 //!
-//! A batch that nobody waits for is gathered with those that come soon after it: a new block is on its way to other nodes
-//! meanwhile, and writing it would compete with that.
+//! A batch without a waiting caller is gathered with those that come soon after it: a new block is on its way to other
+//! nodes meanwhile, and writing it would compete with that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +14,16 @@ use crate::engine::Event;
 use crate::engine::event::{Batch, StoreEffect};
 use crate::node::inbox::EngineSender;
 
-/// Batches that may wait. A driver that is further ahead waits for the disk, which waits for nobody.
+/// Queued batches. A driver that is further ahead waits for the disk.
 const BATCHES_MAX: usize = 4096;
 /// A commit takes in no more batches once it has this many writes, so that none takes long.
 const COMMIT_WRITES_MAX: usize = 32_768;
-/// How long batches gather that nobody waits for. A crash takes them back, and peers give them again.
+/// The time for which batches without a waiting caller are gathered. A crash loses them, and peers give them again.
 const GATHER_TIME: Duration = Duration::from_millis(20);
-/// With nothing to write for this long, it is time for a checkpoint of the journal: what comes with a new block is over, here and
-/// at the nodes that share the machine.
+/// After this long without a write, the journal is checkpointed: the work that a new block causes is over, here and at
+/// the nodes that share the machine.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 
-/// The way to the writer.
 #[derive(Debug, Clone)]
 pub struct Writer {
     batches: Sender<Batch>,
@@ -32,16 +31,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// For a store, with what [`run`] reads.
+    /// The writer for a store, and the receivers for [`run`].
     pub fn new(store: &Store) -> (Self, Receiver<Batch>) {
         let (batches, receiver) = bounded(BATCHES_MAX);
         (Self { batches, progress: Arc::clone(&store.progress) }, receiver)
     }
 
-    /// Does what the engine asks for. Blocks while too much waits.
+    /// Carries out an effect of the engine. Blocks while the queue is full.
     pub fn carry_out(&self, effect: StoreEffect) {
         match effect {
-            // A writer that has failed has told so, and the node shuts down.
+            // A writer that has failed has reported it, and the node shuts down.
             StoreEffect::Persist(batch) => drop(self.batches.send(batch)),
             StoreEffect::Sync => self.progress.hurry(),
         }
@@ -78,7 +77,7 @@ pub fn run(
     Ok(())
 }
 
-/// The next batch, `None` when there will be none. Checkpoints the journal when none has come for a while.
+/// The next batch, `None` when no more will come. Checkpoints the journal after a while without one.
 fn next_batch(store: &mut Store, queue: &Receiver<Batch>) -> Result<Option<Batch>, StoreError> {
     if store.should_checkpoint() {
         match queue.recv_timeout(QUIET_TIME) {

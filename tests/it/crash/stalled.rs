@@ -91,7 +91,7 @@ fn nodes(disk: &StallableDisk) -> (Node, Node) {
     (victim, companion)
 }
 
-/// What peers bring is shown and built upon, whatever the disk does.
+/// Blocks of peers are shown and built upon, whatever the disk does.
 fn show_blocks(companion: &Node, victim: &Node) {
     for _ in 0..BLOCKS {
         let mined = number(&companion.run("mine 1")["blocks"][0], "height");
@@ -99,7 +99,7 @@ fn show_blocks(companion: &Node, victim: &Node) {
     }
 }
 
-/// Else a node that is killed could sign another transaction with a nonce that its peers have seen.
+/// Otherwise a killed node could sign another transaction with a nonce that its peers have seen.
 pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
     let disk = StallableDisk::new();
     let (mut victim, mut companion) = nodes(&disk);
@@ -119,7 +119,7 @@ pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
     assert_eq!(ids(&victim.run("pending")), [] as [String; 0]);
     assert!(victim.height() <= 4, "the shown blocks were durable, so this test tested nothing");
     assert_whole(&victim, 0);
-    // They come back from peers without a word.
+    // They come back from peers automatically.
     companion.restart();
     victim.run(&format!("connect {}", companion.listen()));
     agree(&[&victim, &companion]);
@@ -128,7 +128,7 @@ pub(crate) fn an_own_transaction_reaches_no_peer_before_it_is_durable() {
     companion.wait_event("transaction", |event| text(event, "id") == id);
 }
 
-/// An own block is announced at once. Its answer waits, as that of each command that changes something.
+/// An own block is announced at once. Its answer waits, like that of each command that changes something.
 pub(crate) fn answered_commands_are_durable() {
     let disk = StallableDisk::new();
     let (mut victim, mut companion) = nodes(&disk);
@@ -145,7 +145,7 @@ pub(crate) fn answered_commands_are_durable() {
     });
     victim.signal(Signal::KILL);
     victim.wait_exit();
-    // So that it does not get back from its peer what it has lost.
+    // So that its peer does not give back the lost blocks.
     companion.stop();
 
     victim.restart_with(NodeOptions::default());

@@ -1,14 +1,14 @@
 //! One shape for each answer: what the prompt says with `--json` is what HTTP says.
 //!
-//! Whole answers are compared as values. What may differ is named here: figures that are measured at the moment of the
-//! question, and heights and ids where asking changes the chain.
+//! Whole answers are compared as values. The permitted differences are named here: figures that are measured at the
+//! moment of the question, and heights and ids where the question changes the chain.
 
 use serde_json::{Value, json};
 
 use super::{HELLO, HttpClient};
 use crate::harness::{Node, NodeOptions, number, text};
 
-/// Fields that are measured when they are asked for.
+/// Fields that are measured for each answer.
 const MEASURED: [&str; 2] = ["hash_rate", "ping_ms"];
 
 /// All questions that both faces answer.
@@ -65,7 +65,7 @@ pub(crate) fn both_faces_give_the_same_answers() {
     refusals(&node, &api);
 }
 
-/// What asking changes: the same twice, but for the blocks that are new.
+/// Questions that change the chain: the answers are the same, except for the new blocks.
 fn actions(node: &Node, api: &HttpClient, other: &Node) {
     let connect = json!({"address": other.listen()});
     same("connect", &node.run(&format!("connect {}", other.listen())), &api.post("/api/v1/peers", &connect).json());
@@ -136,7 +136,7 @@ pub(crate) fn both_faces_tell_the_same_events() {
     let sent = text(&node.run("record hello"), "id");
     node.run(&format!("watch {sent}"));
     node.run("mine 1");
-    // The index may be behind: what it tells must come before the peer leaves.
+    // The index may be behind: its events must come before the peer leaves.
     node.wait_event("watch", |event| event["id"] == sent.as_str() && event["state"] == "in_block");
     drop(other);
     for kind in ["peer_connected", "tip", "transaction", "tip", "watch", "peer_disconnected"] {

@@ -10,7 +10,7 @@ use crate::harness::{Node, NodeOptions, quipu, text};
 /// The password of a wallet, too long to occur by chance.
 const PASSWORD: &str = "correct-horse-battery-staple";
 
-/// Whatever is asked and logged: no password, no key, no word of a phrase leaves the node.
+/// All answers and the whole log: no password, no key, no word of a phrase leaves the node.
 pub(crate) fn passwords_and_keys_stay_inside() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (data, file) = (folder.path().join("data"), folder.path().join("password"));

@@ -66,7 +66,7 @@ pub(crate) fn metrics_count_events() {
 /// Every metric of the dashboard exists.
 pub(crate) fn the_dashboard_matches_the_metrics() {
     let [(node, api), (other, _)] = [node(), node()];
-    // EventStream that never happened have no lines, so each drawn one happens once.
+    // Events that never happened have no lines, so each drawn one happens once.
     node.connect(&other);
     node.run("mine 1");
     agree(&[&node, &other]);

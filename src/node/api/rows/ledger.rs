@@ -1,4 +1,4 @@
-//! What the index gives back: records, histories, and the lives of transactions.
+//! Answers from the index: records, histories, and the lives of transactions.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ pub struct RecordRow {
     /// The transaction's id.
     #[schema(value_type = String)]
     pub id: TransactionId,
-    /// Of its block.
+    /// The height of its block.
     #[schema(value_type = u64)]
     pub height: Height,
     /// Its block.
@@ -25,24 +25,24 @@ pub struct RecordRow {
     /// When the block was made.
     #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
-    /// Who signed it.
+    /// The signer.
     #[schema(value_type = String)]
     pub sender: Address,
     /// For the miner.
     #[schema(value_type = String)]
     pub fee: Amount,
-    /// By which it can be found.
+    /// Tags by which it can be found.
     pub tags: Vec<String>,
-    /// What it says, if that is a text.
+    /// The content, if that is a text.
     pub text: Option<String>,
-    /// What it says, if that is a file's fingerprint.
+    /// The content, if that is a file's fingerprint.
     pub file: Option<FileRow>,
-    /// What it says, if that is JSON.
+    /// The content, if that is JSON.
     #[schema(value_type = Option<Object>)]
     pub json: Option<serde_json::Value>,
-    /// What it says, if that is nothing of these: its bytes.
+    /// The content in any other case: its bytes.
     pub hex: Option<String>,
-    /// All of it.
+    /// The whole content.
     #[serde(skip)]
     pub record: Record,
 }
@@ -50,9 +50,9 @@ pub struct RecordRow {
 /// A file's fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FileRow {
-    /// Of its content, in hex.
+    /// The SHA-256 of its content, in hex.
     pub sha256: String,
-    /// What it was called, without its folder.
+    /// Its name, without its folder.
     pub name: String,
     /// In bytes.
     pub size: u64,
@@ -91,9 +91,8 @@ impl From<&RecordEntry> for RecordRow {
 /// Records, the newest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RecordPage {
-    /// The rows.
     pub records: Vec<RecordRow>,
-    /// Where the list goes on: for `before`; null if there is no more.
+    /// The `before` of the next page; null on the last page.
     pub next: Option<String>,
 }
 
@@ -104,15 +103,13 @@ impl From<Page<RecordEntry>> for RecordPage {
     }
 }
 
-/// What an account did, and what happened to it, the newest first.
+/// The history of an account, the newest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryPage {
-    /// The account.
     #[schema(value_type = String)]
     pub address: Address,
-    /// The rows.
     pub entries: Vec<HistoryRow>,
-    /// Where the list goes on: for `before`; null if there is no more.
+    /// The `before` of the next page; null on the last page.
     pub next: Option<String>,
 }
 
@@ -136,9 +133,9 @@ pub struct AccountRow {
     /// Its coins if everything pending were mined, what it receives from others left out.
     #[schema(value_type = String)]
     pub spendable: Amount,
-    /// How many of its transactions are on the chain.
+    /// The number of its transactions on the chain.
     pub nonce: u64,
-    /// How many of its transactions wait. The next one has the nonce `nonce + pending`.
+    /// The number of its pending transactions. The next one has the nonce `nonce + pending`.
     pub pending: u64,
     /// Its name at this node, if it has one.
     pub alias: Option<String>,
@@ -150,15 +147,15 @@ pub struct Sent {
     /// Its id.
     #[schema(value_type = String)]
     pub id: TransactionId,
-    /// What was recorded of a file. Only at the prompt, which reads files; else the field is left out.
+    /// The recorded file. Only at the prompt, which reads files; else the field is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<FileRow>,
 }
 
-/// Something that an account did, or that happened to it.
+/// An entry of an account's history.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryRow {
-    /// Of its block.
+    /// The height of its block.
     #[schema(value_type = u64)]
     pub height: Height,
     /// Its block.
@@ -167,7 +164,7 @@ pub struct HistoryRow {
     /// When the block was made.
     #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
-    /// What the account had to do with it: `sent`, `received`, `mined`, `recorded`.
+    /// The account's parts in it: `sent`, `received`, `mined`, `recorded`.
     pub roles: Vec<&'static str>,
     /// The transaction.
     pub transaction: TransactionRow,
@@ -194,25 +191,25 @@ impl From<&HistoryEntry> for HistoryRow {
     }
 }
 
-/// Where a transaction is in its life.
+/// The state of a transaction's life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LifeRow {
-    /// Which.
+    /// The transaction's id.
     #[schema(value_type = String)]
     pub id: TransactionId,
     /// `unknown`, `pending`, `in_block`, `rolled_back`, `gone`.
     pub state: &'static str,
-    /// Of its block, or of the one that was taken off.
+    /// The height of its block, or of the block that was rolled back.
     #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
-    /// That block.
+    /// The id of that block.
     #[schema(value_type = Option<String>)]
     pub block: Option<BlockId>,
     /// Blocks from its own on; zero if it is in none.
     pub confirmations: u64,
-    /// What became of it when it was rolled back: `pending`, `mined`, `gone`.
+    /// Its fate after a rollback: `pending`, `mined`, `gone`.
     pub fate: Option<&'static str>,
-    /// Why it is gone.
+    /// The reason why it is gone.
     pub reason: Option<String>,
 }
 
@@ -240,7 +237,7 @@ impl LifeRow {
     }
 }
 
-/// The word for a fate, and why, if it is one that needs a reason.
+/// The word for a fate, and the reason, if it needs one.
 pub(in crate::node::api) fn fate_in_words(fate: Fate) -> (&'static str, Option<String>) {
     match fate {
         Fate::Mined => ("mined", None),

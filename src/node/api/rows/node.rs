@@ -1,4 +1,4 @@
-//! The node itself: how it is, and who is connected.
+//! The node itself: its state and its peers.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,6 @@ use crate::protocol::{Address, Amount, BlockId, Height, UnixMillis};
 pub enum Direction {
     /// The peer.
     Inbound,
-    /// We.
     Outbound,
 }
 
@@ -34,29 +33,29 @@ impl From<&PeerRow> for Direction {
 /// A connected peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Peer {
-    /// Who it is.
+    /// Its id.
     pub peer_id: String,
-    /// Where it is.
+    /// Its address.
     #[schema(value_type = String)]
     pub address: Multiaddr,
-    /// What its owner calls it; empty if it has not told.
+    /// The owner's name for it; empty if unknown.
     pub name: String,
     /// Its software.
     pub agent: String,
-    /// Its height, once it told.
+    /// Its height; null until it is known.
     #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
     /// Which side dialled.
     pub direction: Direction,
-    /// Last round trip, once measured.
+    /// The last round trip; null until it is measured.
     pub ping_ms: Option<u64>,
-    /// Its clock less ours, once it told.
+    /// The peer's clock minus ours; null until it is known.
     #[serde(skip)]
     pub clock_offset_millis: Option<i64>,
 }
 
 impl Peer {
-    /// What the connection shows, with what the peer has told.
+    /// Combines the connection with the peer's own figures.
     pub fn new(row: &PeerRow, told: Option<&PeerView>) -> Self {
         Self {
             peer_id: row.peer_id.to_string(),
@@ -71,66 +70,66 @@ impl Peer {
     }
 }
 
-/// How the node is.
+/// The state of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Status {
-    /// What its owner calls it.
+    /// The owner's name for the node.
     pub name: String,
     /// The network's name.
     pub network: String,
     /// The network's genesis block.
     #[schema(value_type = String)]
     pub genesis: BlockId,
-    /// Of the best block.
+    /// The height of the best block.
     #[schema(value_type = u64)]
     pub height: Height,
     /// The best block.
     #[schema(value_type = String)]
     pub tip: BlockId,
-    /// Of the best chain, in expected hashes; 128 bits, so as text.
+    /// The work of the best chain, in expected hashes; 128 bits, so as text.
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String)]
     pub work: u128,
-    /// How many are connected.
+    /// The number of connected peers.
     pub peers: usize,
-    /// How many transactions wait.
+    /// The number of pending transactions.
     pub pending: usize,
-    /// Of the node's own account.
+    /// The balance of the node's own account.
     #[schema(value_type = String)]
     pub balance: Amount,
     /// The node's own account.
     #[schema(value_type = String)]
     pub address: Address,
-    /// The wallet with its key.
+    /// The wallet that holds its key.
     pub wallet: String,
-    /// Whether that key can't be used now.
+    /// Whether that key is unavailable until it is unlocked.
     pub locked: bool,
-    /// The block that is never left.
+    /// The checkpoint; null if there is none.
     pub checkpoint: Option<PlaceRow>,
-    /// What the miner is at.
+    /// The miner's mode and hash rate.
     pub mining: Mining,
     /// Whether a better chain is being fetched.
     pub syncing: bool,
-    /// Where its page and its API are.
+    /// The address of its page and its API.
     pub http: Option<String>,
-    /// Who it is to peers.
+    /// The node's id among peers.
     #[serde(skip)]
     pub peer_id: PeerId,
-    /// How far a synchronisation is.
+    /// The progress of a synchronisation.
     #[serde(skip)]
     pub sync: Option<SyncView>,
-    /// Where others may reach it.
+    /// The addresses at which others may reach it.
     #[serde(skip)]
     pub listen: Vec<Multiaddr>,
-    /// How old the best block is.
+    /// The age of the best block.
     #[serde(skip)]
     pub tip_age_millis: u64,
 }
 
-/// What the miner is at.
+/// The miner's mode and hash rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mining {
-    /// When the node mines by itself.
+    /// The mode: when the node mines.
     #[schema(value_type = String)]
     pub mode: MiningMode,
     /// Hashes per second, zero when the miner rests.
@@ -144,7 +143,6 @@ impl From<MiningView> for Mining {
 }
 
 impl Status {
-    /// From one view.
     pub fn new(
         identity: &Identity,
         view: &View,
@@ -178,7 +176,7 @@ impl Status {
     }
 }
 
-/// The address of a server.
+/// The URL of a server.
 pub(in crate::node) fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
@@ -196,14 +194,14 @@ impl From<Vec<Place>> for Mined {
     }
 }
 
-/// What came of asking all peers.
+/// The result of asking all peers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Resolved {
-    /// Whether another chain took the place of ours.
+    /// Whether another chain replaced ours.
     pub replaced: bool,
-    /// How many peers answered.
+    /// The number of peers that answered.
     pub answered: usize,
-    /// How many were asked.
+    /// The number of peers that were asked.
     pub asked: usize,
     /// The best block now.
     pub tip: PlaceRow,
@@ -216,13 +214,11 @@ impl From<Resolution> for Resolved {
     }
 }
 
-/// A chain in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Saved {
-    /// The file.
     pub file: String,
-    /// How many blocks it holds, genesis counted.
+    /// The number of its blocks, genesis included.
     pub blocks: u64,
-    /// How long it is.
+    /// Its length.
     pub bytes: u64,
 }

@@ -11,7 +11,7 @@ use crate::protocol::Address;
 pub struct AliasRow {
     /// The name.
     pub name: String,
-    /// Whose it is.
+    /// The address.
     #[schema(value_type = String)]
     pub address: Address,
 }
@@ -19,7 +19,7 @@ pub struct AliasRow {
 /// A wallet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WalletRow {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// The account of its key; null if its file can't be read.
     #[schema(value_type = Option<String>)]
@@ -28,14 +28,14 @@ pub struct WalletRow {
     pub current: bool,
     /// Whether it has a password.
     pub encrypted: bool,
-    /// Whether its key can't be used now.
+    /// Whether its key is unavailable until it is unlocked.
     pub locked: bool,
-    /// Why its file can't be read.
+    /// The reason why its file can't be read.
     pub problem: Option<String>,
 }
 
 impl WalletRow {
-    /// A wallet of the folder, beside the one in use.
+    /// A wallet of the folder that is not the one in use.
     pub fn new(listed: &Listed, current: &Current) -> Self {
         if listed.is_current {
             return current.into();
@@ -64,10 +64,10 @@ impl From<&Current> for WalletRow {
 /// A new wallet.
 #[derive(Debug, Clone, Serialize)]
 pub struct WalletMade {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// The account of its key.
     pub address: Address,
-    /// What brings the key back. Shown once.
+    /// The recovery phrase. Shown once.
     pub words: String,
 }

@@ -14,7 +14,7 @@ use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 
-/// An account. One that nothing has happened to has no coins.
+/// An account. An unknown one has no coins.
 #[utoipa::path(get, path = "/accounts/{address}", tag = "accounts", params(
     ("address" = String, Path, pattern = "^0x[0-9a-fA-F]{40}$", description = "`0x` and 40 hex digits")
 ), responses(
@@ -29,7 +29,7 @@ pub(super) async fn account(
     Ok(axum::Json(queries::account(app.handle(), address, &state)))
 }
 
-/// The names that this node knows accounts by.
+/// The node's names for accounts.
 #[utoipa::path(get, path = "/aliases", tag = "accounts", responses(
     (status = 200, body = [AliasRow]), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -37,12 +37,12 @@ pub(super) async fn aliases(State(app): State<App>) -> axum::Json<Vec<AliasRow>>
     axum::Json(queries::aliases(app.handle()))
 }
 
-/// Which part of a history.
+/// A part of a history.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
-    /// What the page before has as `next`.
+    /// The `next` of the page before.
     #[param(pattern = "^[0-9]{1,12}[.][0-9]{1,6}$")]
     before: Option<String>,
     /// Rows, at most 1000.

@@ -18,17 +18,17 @@ use crate::node::http::problem::Problem;
 use crate::node::store::SnapshotHeader;
 use crate::protocol::BlockId;
 
-/// A page of blocks ends early at so many bytes of encoded blocks; their JSON is several times as long.
+/// A page of blocks ends early at this many bytes of encoded blocks; their JSON is several times as long.
 const PAGE_BYTES_MAX: usize = 2 << 20;
-/// Headers on a page, those beside the best chain counted too.
+/// Most headers on a page, those on side branches included.
 const HEADERS_MAX: usize = 2000;
 
-/// Which blocks.
+/// A part of the best chain.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct BlocksQuery {
-    /// The height of the first one; the best block, or genesis if `order` is `oldest`, if nothing is said.
+    /// The height of the first one; by default the best block, or genesis if `order` is `oldest`.
     #[param(value_type = Option<u64>)]
     from: Option<String>,
     /// Blocks, at most 1000.
@@ -62,7 +62,7 @@ pub(super) async fn blocks(
     .await
 }
 
-/// A block by its height, its id, or the eight digits of it that are shown.
+/// A block by its height, its id, or the shown eight digits of the id.
 #[utoipa::path(get, path = "/blocks/{block}", tag = "chain", params(
     ("block" = String, Path, pattern = "^([0-9]{1,12}|[0-9a-f]{8}|[0-9a-f]{64})$", description = "a height, 64 hex digits, or the 8 that are shown")
 ), responses(
@@ -101,12 +101,12 @@ pub(super) async fn encoded_block(
     Ok(fresh::immutable(&id, &headers, || (media, bytes).into_response()))
 }
 
-/// Which headers.
+/// A range of heights.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HeadersQuery {
-    /// The lowest height; if nothing is said, so that the best block is the last one.
+    /// The lowest height; by default the one for which the best block is the last on the page.
     #[param(value_type = Option<u64>, format = "uint64")]
     from: Option<String>,
     /// Heights, at most 1000.
@@ -114,7 +114,7 @@ pub(super) struct HeadersQuery {
     limit: Option<String>,
 }
 
-/// A header, on the best chain or beside it.
+/// A header, on the best chain or on a side branch.
 #[derive(Serialize, ToSchema)]
 pub(super) struct HeaderRow {
     /// Genesis has 0.
@@ -125,13 +125,13 @@ pub(super) struct HeaderRow {
     parent: String,
     /// When it was made, in Unix milliseconds.
     timestamp: u64,
-    /// The bound of the id, compact.
+    /// The compact upper bound of the id.
     target: String,
-    /// How many hashes it takes on average to find such a block; 128 bits, so as text.
+    /// The expected number of hashes to find such a block; 128 bits, so as text.
     work: String,
     /// Whether it is on the best chain.
     best_chain: bool,
-    /// Whether its block breaks a rule, or one below it does.
+    /// Whether its block, or one below it, breaks a rule.
     condemned: bool,
 }
 
@@ -151,7 +151,7 @@ impl From<&SnapshotHeader> for HeaderRow {
     }
 }
 
-/// Headers of all stored blocks of some heights, those beside the best chain too, the lowest first.
+/// Headers of all stored blocks of some heights, side branches included, the lowest first.
 #[utoipa::path(get, path = "/headers", tag = "chain", params(HeadersQuery), responses(
     (status = 200, body = [HeaderRow]), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -161,7 +161,7 @@ pub(super) async fn headers(
 ) -> Result<axum::Json<Vec<HeaderRow>>, Problem> {
     let from = parsed(query.from.as_deref(), parse::height)?;
     let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS) as u64;
-    // A block beside the best chain may come without a new tip, so this has no tag.
+    // A block on a side branch may come without a new tip, so this has no tag.
     let rows = app.wait(move |app| {
         let snapshot = app.handle().reader().snapshot()?;
         let first = from.map_or((snapshot.tip().height.0 + 1).saturating_sub(limit), |from| from.0);

@@ -23,13 +23,13 @@ pub(super) async fn status(State(app): State<App>) -> axum::Json<Status> {
 /// The node's identity and addresses.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Node {
-    /// What its owner calls it.
+    /// The owner's name for the node.
     name: String,
-    /// Who it is to peers.
+    /// The node's id among peers.
     peer_id: String,
     /// The network's genesis block.
     genesis: String,
-    /// Where it listens to peers: multiaddresses.
+    /// The multiaddresses on which it listens to peers.
     listen: Vec<String>,
     /// Its software.
     version: &'static str,
@@ -50,7 +50,7 @@ pub(super) async fn node(State(app): State<App>) -> axum::Json<Node> {
     })
 }
 
-/// What all nodes of the network have in common.
+/// The parameters that all nodes of the network share.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Network {
     /// The first block, which names the network.
@@ -60,7 +60,7 @@ pub(super) struct Network {
     parameters: Parameters,
 }
 
-/// The network's parameters: what all its nodes have in common.
+/// The network's parameters, which all its nodes share.
 #[utoipa::path(get, path = "/network", tag = "node", responses(
     (status = 200, body = Network), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -69,7 +69,7 @@ pub(super) async fn parameters(State(app): State<App>) -> axum::Json<Network> {
     axum::Json(Network { genesis: network.genesis_id().to_string(), parameters: network.parameters().clone() })
 }
 
-/// The node's wallets. Their keys and passwords are never told.
+/// The node's wallets. Their keys and passwords are never revealed.
 #[utoipa::path(get, path = "/wallets", tag = "node", responses(
     (status = 200, body = [WalletRow]), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -92,7 +92,7 @@ pub(super) struct SetMining {
     /// `off`, `on`, or `pending`: while transactions wait.
     #[schema(value_type = String, example = "pending")]
     mode: MiningMode,
-    /// Who gets the rewards; the node's own account if nobody is named.
+    /// The recipient of the rewards; by default the node's own account.
     #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
     to: Option<String>,
 }
@@ -111,14 +111,14 @@ pub(super) async fn set_mining(
     Ok(axum::Json(Mining { mode: wanted.mode, hash_rate }))
 }
 
-/// How many blocks to mine now.
+/// A number of blocks to mine now.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Mine {
     /// From 1 to 1,000,000.
     #[schema(minimum = 1, maximum = 1_000_000, example = 1)]
     count: u64,
-    /// Who gets the rewards; the node's own account if nobody is named.
+    /// The recipient of the rewards; by default the node's own account.
     #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
     to: Option<String>,
 }
@@ -135,7 +135,7 @@ pub(super) async fn mine(State(app): State<App>, Json(wanted): Json<Mine>) -> Re
     Ok(axum::Json(app.mine(wanted.count, to).await?.into()))
 }
 
-/// Stop mining a requested number of blocks. The request is answered with those that were found.
+/// Stop mining a requested number of blocks. That request is answered with the blocks found so far.
 #[utoipa::path(delete, path = "/mining/blocks", tag = "node", responses(
     (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
 ))]
@@ -145,7 +145,7 @@ pub(super) async fn stop_mining(State(app): State<App>) -> Result<axum::Json<Min
 }
 
 impl App {
-    /// Mines blocks; whoever drops this before it is done stops it.
+    /// Mines blocks; dropping this before it is done stops it.
     pub(in crate::node::http) async fn mine(&self, count: u64, to: Option<Address>) -> Result<Vec<Place>, Problem> {
         let mut stop = StopMining { app: self, is_over: false };
         let places = self.handle().mine(count, to).await;
@@ -154,7 +154,7 @@ impl App {
     }
 }
 
-/// Stops what nobody waits for any more.
+/// Stops mining when its request is dropped.
 struct StopMining<'a> {
     app: &'a App,
     is_over: bool,

@@ -17,7 +17,7 @@ use crate::node::http::problem::Problem;
 use crate::node::index;
 use crate::protocol::UnixMillis;
 
-/// Which records, and which part of the list.
+/// A filter for records, and a part of the list.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -29,10 +29,10 @@ pub(super) struct RecordsQuery {
     from: Option<String>,
     /// In blocks of this time or later: a date (`2026-11-21`, UTC), or a span back from now (`30m`, `12h`, `7d`).
     since: Option<String>,
-    /// Whose content, or the file it is about, has this SHA-256 (64 hex digits).
+    /// Content, or the file it is about, with this SHA-256 (64 hex digits).
     #[param(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
-    /// What the page before has as `next`.
+    /// The `next` of the page before.
     #[param(pattern = "^[0-9]{1,12}[.][0-9]{1,6}$")]
     before: Option<String>,
     /// Rows, at most 1000.
@@ -65,7 +65,7 @@ pub(super) async fn list(
         limit: parsed(query.limit.as_deref(), parse::limit)?,
     };
     if query.since.is_some() {
-        // What is young enough changes with the clock, too.
+        // A span back from now moves with the clock.
         headers.clear();
     }
     fresh::of_tip(&app, &headers, async {

@@ -23,17 +23,17 @@ use crate::protocol::{
     Action, Amount, PublicKey, Signature, SignedTransaction, Transaction, TransactionId, UnixMillis,
 };
 
-/// No transaction is longer, in bytes.
+/// The longest transaction, in bytes.
 const TRANSACTION_BYTES_MAX: usize = 8 * 1024;
 
-/// A transaction, or a reward, and where it is.
+/// A transaction, or a reward, and its place.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OneTransaction {
     #[serde(flatten)]
     transaction: TransactionRow,
     /// `pending` or `in_block`.
     state: &'static str,
-    /// Of its block.
+    /// The height of its block.
     height: Option<u64>,
     /// Its block.
     block: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct OneTransaction {
     confirmations: u64,
 }
 
-/// A transaction that waits or is on the best chain, by its id or the beginning of it.
+/// A transaction that is pending or on the best chain, by its id or the beginning of it.
 #[utoipa::path(get, path = "/transactions/{id}", tag = "transactions", params(
     ("id" = String, Path, pattern = "^[0-9a-f]{8,64}$", description = "64 hex digits, or at least the 8 that are shown")
 ), responses(
@@ -61,7 +61,7 @@ pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
         let found = OneTransaction { transaction, state: "pending", height, block, timestamp, confirmations: 0 };
         return Ok(axum::Json(found));
     }
-    // It may have got into a block between both questions.
+    // It may have got into a block between the two questions.
     let found = app.wait(move |app| in_block(app, &id)).await?;
     let none = || Failure::new(Code::NotFound, format!("this node knows no transaction {id}"));
     Ok(axum::Json(found.ok_or_else(none)?))
@@ -93,17 +93,17 @@ pub(super) async fn pending(State(app): State<App>) -> Result<axum::Json<Vec<Tra
     Ok(axum::Json(app.handle().pending().await?.iter().map(TransactionRow::from).collect()))
 }
 
-/// What is to be signed.
+/// A transaction to be signed.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Prepare {
     /// The sender's Ed25519 public key, 64 hex digits.
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     public_key: String,
-    /// How many transactions the sender has made before; the next one if nothing is said.
+    /// The number of transactions that the sender has made before; by default the next nonce.
     #[schema(format = "uint64")]
     nonce: Option<u64>,
-    /// For the miner, in coins; the network's least if nothing is said.
+    /// For the miner, in coins; by default the network's minimum.
     fee: Option<String>,
     /// Either this…
     transfer: Option<PrepareTransfer>,
@@ -111,14 +111,13 @@ pub(super) struct Prepare {
     record: Option<PrepareRecord>,
 }
 
-/// Coins for somebody.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PrepareTransfer {
-    /// Their address.
+    /// The receiver's address.
     #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
     to: String,
-    /// How many.
+    /// The amount, in coins.
     #[schema(example = "2.5")]
     amount: String,
 }
@@ -127,7 +126,7 @@ pub(super) struct PrepareTransfer {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PrepareRecord {
-    /// By which it can be found.
+    /// Tags by which it can be found.
     #[serde(default)]
     tags: Vec<String>,
     /// A text.
@@ -142,25 +141,25 @@ pub(super) struct PrepareRecord {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PrepareFile {
-    /// Of its content, 64 hex digits.
+    /// The SHA-256 of its content, 64 hex digits.
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: String,
-    /// What it is called, without its folder.
+    /// Its name, without its folder.
     name: String,
     /// In bytes.
     size: u64,
 }
 
-/// What to sign, and what it means.
+/// The bytes to sign, and their meaning.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Prepared {
-    /// What the transaction will be called.
+    /// The id that the transaction will have.
     id: String,
     /// The bytes to sign with Ed25519, in hex. They begin with a domain and the network's genesis block.
     signing_bytes: String,
     /// The encoded transaction without its signature, in hex.
     transaction: String,
-    /// The transaction as it will be shown.
+    /// The transaction as answers will show it.
     summary: TransactionRow,
 }
 
@@ -222,14 +221,14 @@ impl PrepareRecord {
     }
 }
 
-/// A signed transaction: all of it in one piece, or what was prepared and its signature.
+/// A signed transaction: complete, or the prepared one and its signature.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Submit {
-    /// An encoded transaction in hex; with its signature, unless that is given apart.
+    /// An encoded transaction in hex, with its signature unless `signature` is given.
     #[schema(pattern = "^([0-9a-fA-F]{2})+$")]
     transaction: String,
-    /// The Ed25519 signature of the bytes that were prepared, 128 hex digits.
+    /// The Ed25519 signature of the prepared bytes, 128 hex digits.
     #[schema(pattern = "^[0-9a-fA-F]{128}$")]
     signature: Option<String>,
 }
@@ -264,17 +263,17 @@ impl Submit {
     }
 }
 
-/// How much a receipt proves.
+/// The extent of the proof.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ReceiptQuery {
-    /// Blocks from its own on; up to the best one if nothing is said.
+    /// Blocks from its own on; by default up to the best one.
     #[param(value_type = Option<u64>, minimum = 1)]
     confirmations: Option<String>,
 }
 
-/// The receipt of a transaction: a file that proves, without a node, who signed it and under how much work it lies.
+/// The receipt of a transaction: a file that proves, without a node, who signed it and how much work confirms it.
 #[utoipa::path(get, path = "/transactions/{id}/receipt", tag = "transactions", params(
     ("id" = String, Path, pattern = "^[0-9a-f]{8,64}$", description = "64 hex digits, or at least the 8 that are shown"), ReceiptQuery
 ), responses(

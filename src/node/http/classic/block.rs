@@ -1,9 +1,10 @@
-//! Blocks as tutorials show them, with all that is needed to make them again.
+//! Blocks as tutorials show them, with everything that is needed to make them again.
 //!
 //! A block is `{index, timestamp, transactions, proof, previous_hash}`: its height, when it was made (in Unix seconds),
 //! the reward and the transactions, the nonce, the id of the block below; and `hash` (its id), `version`, `target`. A
-//! transaction is `{sender, recipient, amount}`, and `id`, `fee`, `nonce`, `public_key`, `signature`, `data` (the bytes of a
-//! record, in hex; null in a transfer). The reward comes first, its sender is `"0"`, and it has none of these but `id`.
+//! transaction is `{sender, recipient, amount}`, and `id`, `fee`, `nonce`, `public_key`, `signature`, `data` (the bytes
+//! of a
+//! record, in hex; null in a transfer). The reward comes first, its sender is `"0"`, and of these it has only `id`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
@@ -16,7 +17,6 @@ use crate::protocol::{
 /// The sender of a reward.
 const NOBODY: &str = "0";
 
-/// A block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct BlockJson {
     index: u64,
@@ -56,14 +56,14 @@ fn first_version() -> u32 {
 }
 
 impl BlockJson {
-    /// As it is shown.
+    /// Converts it to the shown form.
     pub(super) fn new(block: &Block, network: &Network) -> Self {
         let Block { header, body } = block;
         let others = body.transactions.iter().map(|signed| TransactionJson::new(signed, network));
         let reward = TransactionJson::reward(&body.reward, header);
         Self {
             index: header.height.0,
-            // Milliseconds have an exact form in seconds for longer than anybody will look at this.
+            // Milliseconds have an exact form in seconds for all times that occur.
             timestamp: header.timestamp.0 as f64 / 1000.0,
             transactions: std::iter::once(reward).chain(others).collect(),
             proof: header.nonce,
@@ -74,7 +74,7 @@ impl BlockJson {
         }
     }
 
-    /// The block that is shown, or why there is none. Its rules are not checked.
+    /// Converts it back, or says why it is no block. Its rules are not checked.
     pub(super) fn understood(&self) -> Result<Block, String> {
         let Some((reward, others)) = self.transactions.split_first() else {
             return Err("its first transaction is the reward, and it has none".to_owned());
@@ -109,7 +109,7 @@ fn signed(transactions: &[TransactionJson]) -> Result<Vec<SignedTransaction>, St
 }
 
 impl TransactionJson {
-    /// As it is shown.
+    /// Converts it to the shown form.
     pub(super) fn new(signed: &SignedTransaction, network: &Network) -> Self {
         let SignedTransaction { transaction, signature } = signed;
         let (recipient, amount, data) = match &transaction.action {
@@ -172,7 +172,7 @@ impl TransactionJson {
     }
 }
 
-/// Coins as a number. Its shortest form has all decimals of less than 90 million coins.
+/// Coins as a number. Its shortest form has all decimals below 90 million coins.
 fn number(amount: Amount) -> Number {
     let text = amount.to_string();
     let whole = text.parse::<u64>().ok().map(Number::from);
@@ -180,7 +180,7 @@ fn number(amount: Amount) -> Number {
     whole.or_else(decimal).unwrap_or_else(|| Number::from(0))
 }
 
-/// A number without an exponent, which JSON may have and amounts have not.
+/// A number without an exponent: JSON allows one, amounts do not.
 pub(super) fn decimal(number: &Number) -> String {
     let is_whole = number.is_u64() || number.is_i64();
     number.as_f64().filter(|_| !is_whole).map_or_else(|| number.to_string(), |number| number.to_string())

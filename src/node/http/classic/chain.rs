@@ -1,7 +1,7 @@
 //! The whole chain as one JSON document, in constant memory.
 //!
-//! Pieces are made as the client reads them, each on a thread that may wait for the disk, so a client that reads slowly
-//! holds up nobody. All are of one snapshot: a reorganisation meanwhile does not put two chains into one answer.
+//! Pieces are made as the client reads them, each on a thread that may block, so a slow client holds up nobody. All are
+//! of one snapshot: a reorganisation meanwhile does not put two chains into one answer.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ use crate::node::http::problem::Problem;
 use crate::node::store::Snapshot;
 use crate::protocol::Height;
 
-/// Whole chains that are sent at once. Each keeps the store from using its old pages again.
+/// Whole chains that are sent at once. Each keeps the store from reusing its old pages.
 pub(in crate::node::http) const STREAMS_MAX: usize = 8;
-/// A piece is sent when it is so long, in bytes.
+/// The size at which a piece is sent, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// `GET /chain`.
@@ -42,7 +42,7 @@ pub(super) async fn document(app: &App, beginning: String) -> Result<Response, P
     let pieces = stream::try_unfold(Some(writer), |writer| async move {
         let Some(writer) = writer else { return Ok(None) };
         let piece = tokio::task::spawn_blocking(move || writer.piece()).await;
-        // An answer that breaks off is all that can be said once it has begun.
+        // Once an answer has begun, breaking it off is the only sign of an error.
         piece
             .map_err(|_| Problem::fault())
             .flatten()
@@ -62,7 +62,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// The next piece, and itself if there are more.
+    /// The next piece, and the writer if there are more.
     fn piece(mut self) -> Result<(Bytes, Option<Self>), Problem> {
         let tip = self.snapshot.tip().height.0;
         while self.next <= tip && self.text.len() < PIECE_BYTES {

@@ -28,9 +28,9 @@ use crate::text::excerpt;
 
 /// Nodes that one request may name.
 const NODES_MAX: usize = 64;
-/// What another node says of itself is no longer, in bytes.
+/// The longest status of another node, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// How long another node may take to say it.
+/// Time for another node to send it.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Addresses of another node that are tried.
 const ADDRESSES_TRIED: usize = 8;
@@ -60,7 +60,7 @@ pub(super) struct NodeAddress {
     node_address: Option<String>,
 }
 
-/// `POST /register_with`: connects to one node, and takes over its chain if that has more work.
+/// `POST /register_with`: connects to one node, and adopts its chain if that has more work.
 pub(super) async fn register_with(
     State(app): State<App>,
     extract::Json(given): extract::Json<NodeAddress>,
@@ -73,7 +73,7 @@ pub(super) async fn register_with(
     Ok(Json(json!({"message": "Registration successful", "total_nodes": app.nodes()})))
 }
 
-/// `/nodes/resolve`: asks all peers, and says which chain it is now.
+/// `/nodes/resolve`: asks all peers, and returns the chain that results.
 pub(super) async fn resolve(State(app): State<App>) -> Result<Response, Problem> {
     let resolution = app.handle().resolve().await?;
     let (message, list) = if resolution.replaced {
@@ -85,12 +85,12 @@ pub(super) async fn resolve(State(app): State<App>) -> Result<Response, Problem>
 }
 
 impl App {
-    /// The addresses of all that are connected.
+    /// The addresses of all connected peers.
     fn nodes(&self) -> Vec<String> {
         queries::peers(self.handle()).into_iter().map(|peer| format!("{}/p2p/{}", peer.address, peer.peer_id)).collect()
     }
 
-    /// Connects to a node that is named by a multiaddress, or by where it serves HTTP.
+    /// Connects to a node by its multiaddress or by the address of its HTTP server.
     async fn meet(&self, node: &str) -> Result<(), Problem> {
         let addresses = match node.parse::<Uri>() {
             Ok(uri) if uri.scheme_str() == Some("http") => ask_for_addresses(node, &uri).await?,
@@ -109,7 +109,7 @@ impl App {
     }
 }
 
-/// Where a node listens that serves HTTP there: those of the same machine as its address first.
+/// The multiaddresses of the node behind an HTTP address: those on the machine of that address first.
 async fn ask_for_addresses(node: &str, uri: &Uri) -> Result<Vec<Multiaddr>, Problem> {
     let failed = |problem: String| {
         let detail = format!("{}: {problem}; name it by its multiaddress instead", excerpt(node));

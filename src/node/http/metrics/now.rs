@@ -1,4 +1,4 @@
-//! What is read off the node when somebody asks: its newest snapshot, its peers, its files.
+//! Metrics that are read from the node when somebody asks: its newest snapshot, its peers, its files.
 
 use std::fmt;
 
@@ -11,7 +11,6 @@ use prometheus_client::registry::Unit;
 
 use crate::node::handle::Handle;
 
-/// Reads the node.
 pub(super) struct Now {
     handle: Handle,
     build: Info<[(&'static str, String); 3]>,

@@ -1,4 +1,4 @@
-//! What the system says of this process, by the names that Prometheus's own libraries use (`process_…`).
+//! The system's figures about this process, by the names of Prometheus's own libraries (`process_…`).
 //!
 //! Read from proc(5), so on Linux alone: elsewhere these metrics are missing.
 
@@ -7,7 +7,6 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-/// Reads the system.
 #[derive(Debug)]
 pub(super) struct Process;
 
@@ -34,7 +33,6 @@ mod linux {
     use rustix::param::{clock_ticks_per_second, page_size};
     use rustix::process::{Resource, getrlimit};
 
-    /// What a process uses.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub(super) struct Usage {
         cpu_seconds: f64,
@@ -58,7 +56,7 @@ mod linux {
         /// From the line of `/proc/self/stat` and the time of the boot in Unix seconds.
         #[allow(clippy::cast_precision_loss, reason = "hundredths of a second over centuries fit")]
         fn parse(stat: &str, boot: f64, open_files: u64) -> Option<Self> {
-            // The name before it may hold anything, blanks and parentheses included. What follows begins with field 3.
+            // The name before it may hold anything, blanks and parentheses included. The rest begins with field 3.
             let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
             let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
             let seconds = |ticks: u64| ticks as f64 / clock_ticks_per_second() as f64;
@@ -87,7 +85,7 @@ mod linux {
             for (name, help, value) in sizes {
                 ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, bytes, gauge)?)?;
             }
-            // No limit is left out, as elsewhere.
+            // "Unlimited" is left out, as other exporters do.
             let files_max = getrlimit(Resource::Nofile).current;
             let counts = [
                 ("process_threads", "Threads", Some(self.threads)),

@@ -9,29 +9,24 @@ use crate::node::api::parse::{self, bad};
 use crate::protocol::Amount;
 use crate::protocol::record::{TAGS_MAX, Tag};
 
-/// What to put on the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
-    /// What it says.
     pub what: Recorded,
-    /// By which it can be found, each once.
+    /// The tags by which it can be found, each once.
     pub tags: Vec<Tag>,
-    /// For the miner; `None`: the network's least.
+    /// For the miner; `None`: the network's minimum.
     pub fee: Option<Amount>,
 }
 
-/// What a record is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
-    /// This text.
     Text(String),
     /// The fingerprint of this file.
     File(PathBuf),
-    /// This JSON.
     Json(String),
 }
 
-/// Understands what follows `record` and one blank.
+/// Parses everything after `record` and one blank.
 pub(super) fn parse(entry: &'static Entry, rest: &str) -> Result<Recording, Failure> {
     let mut options = Options::default();
     let content = options.take(entry, rest)?;
@@ -56,12 +51,12 @@ struct Options {
     tags: Vec<Tag>,
     fee: Option<Amount>,
     json: bool,
-    /// All that follows `--` is text.
+    /// Everything after `--` is text.
     literal: bool,
 }
 
 impl Options {
-    /// Takes the options off both ends; the rest is what is recorded.
+    /// Takes the options off both ends; the rest is the content.
     fn take<'a>(&mut self, entry: &'static Entry, rest: &'a str) -> Result<&'a str, Failure> {
         let mut content = rest;
         loop {
@@ -111,7 +106,7 @@ impl Options {
         for (option, value) in found.into_iter().rev() {
             self.set(entry, option, value)?;
         }
-        // Blanks before an option are not meant; at the end of a text alone they are kept.
+        // Blanks before an option are not part of a text; at the end of a text alone they are kept.
         Ok(if any { content.trim_end() } else { content })
     }
 

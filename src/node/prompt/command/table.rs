@@ -4,21 +4,19 @@ use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse::bad;
 use crate::text::distance;
 
-/// What is told about a command.
+/// The help about a command.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The first word.
     pub name: &'static str,
-    /// What may follow it.
+    /// The arguments.
     pub arguments: &'static str,
-    /// One line.
     pub summary: &'static str,
-    /// The rest of what a user may want to know; may be empty.
+    /// Further explanation; may be empty.
     pub details: &'static str,
 }
 
 impl Entry {
-    /// The name and what may follow it.
+    /// The name and the arguments.
     pub fn usage(&self) -> String {
         format!("{} {}", self.name, self.arguments).trim_end().to_owned()
     }
@@ -28,7 +26,7 @@ const fn entry(name: &'static str, arguments: &'static str, summary: &'static st
     Entry { name, arguments, summary, details }
 }
 
-/// All commands, in the order in which help shows them.
+/// All commands, in the order of the help.
 pub const COMMANDS: &[Entry] = &[
     entry(
         "mine",
@@ -166,16 +164,15 @@ pub const COMMANDS: &[Entry] = &[
     entry("quit", "", "stop the node and leave (also `exit`)", ""),
 ];
 
-/// The entry of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {
     let name = if name == "exit" { "quit" } else { name };
     COMMANDS.iter().find(|entry| entry.name == name)
 }
 
-/// What the program does without a prompt, and somebody looks for here.
+/// Abilities of the program that the prompt does not have, and that users look for here.
 const IN_A_SHELL: [&str; 2] = ["simulate", "verify"];
 
-/// Nothing is called so.
+/// The error for an unknown name.
 pub(super) fn unknown(name: &str) -> Failure {
     let message = match nearest(name) {
         _ if IN_A_SHELL.contains(&name) => format!("that is for a shell, without a node: `quipu {name} --help`"),
@@ -185,7 +182,7 @@ pub(super) fn unknown(name: &str) -> Failure {
     bad(Code::UnknownCommand, name, &message)
 }
 
-/// What was probably meant: the command with that beginning, or one that differs in a letter or two.
+/// The command that was probably meant: one with that beginning, or one that differs in a letter or two.
 fn nearest(name: &str) -> Option<&'static Entry> {
     let name = name.to_lowercase();
     let by_prefix = COMMANDS.iter().find(|entry| name.len() >= 2 && entry.name.starts_with(&name));

@@ -10,7 +10,7 @@ use crate::text::grouped;
 #[derive(Debug)]
 pub(super) struct Words<'a> {
     entry: &'static Entry,
-    /// What is no option.
+    /// The words that are no option.
     pub(super) plain: Vec<&'a str>,
     options: Vec<(&'static str, &'a str)>,
 }
@@ -36,7 +36,7 @@ impl<'a> Words<'a> {
         Ok(found)
     }
 
-    /// An option's value, understood.
+    /// An option's parsed value.
     pub(super) fn option<T>(
         &self,
         name: &str,

@@ -18,7 +18,7 @@ use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, TransactionId};
 
 impl Job<'_> {
-    /// Has a record written. Blocks only while a file is read.
+    /// Begins to write a record. Blocks only while a file is read.
     pub(super) fn record(&self, recording: &Recording) -> Sending {
         let (content, file) = match &recording.what {
             Recorded::Text(text) => (Content::Text(text.clone()), None),
@@ -116,7 +116,7 @@ impl Job<'_> {
     }
 }
 
-/// What a word after `--find` stands for.
+/// The meaning of a word after `--find`.
 enum Wanted {
     /// The hash of a file.
     Content([u8; 32]),
@@ -124,7 +124,7 @@ enum Wanted {
     Either(TransactionId),
 }
 
-/// Writes a file that is there whole or not at all, and replaces none.
+/// Writes a file, complete or not at all, and replaces none.
 fn write_new(file: &Path, content: &[u8]) -> Result<(), Failure> {
     let result = files::write_new(file, content);
     result.map_err(|error| match error.kind() {

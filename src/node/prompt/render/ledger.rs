@@ -144,7 +144,7 @@ pub fn life(life: &LifeRow) -> Line {
     Line::new(tone, text)
 }
 
-/// What a record says, its tags first, on one line.
+/// The content of a record, its tags first, on one line.
 pub(super) fn says(style: Style, record: &Record, characters_max: usize) -> String {
     let tags: String = record.tags.iter().map(|tag| format!("#{} ", harmless(tag.as_str(), 32))).collect();
     let content = match &record.content {
