@@ -1,4 +1,4 @@
-// Asks the node. Errors are its own problem documents (RFC 9457), so what is shown is what the prompt would say.
+// Requests to the node. Errors are its own problem documents (RFC 9457), so the page shows the prompt's words.
 //
 // Beyond loopback the node wants a bearer token. It is asked for once and kept for this tab alone.
 
@@ -14,13 +14,13 @@ export class Problem extends Error {
   }
 }
 
-/** How the token is asked for; set by the page. Gives the text that was typed. */
+/** Asks for the token; set by the page. Gives the typed text. */
 let askForToken = async () => '';
 let asking = null;
-/** Whoever has said that they have none is not asked again and again. */
+/** A user without a token is not asked again and again. */
 let hasNone = false;
 
-/** Says how to ask for the token. */
+/** Sets the way to ask for the token. */
 export function onTokenWanted(ask) {
   askForToken = ask;
 }
@@ -64,7 +64,7 @@ async function problemOf(response) {
   return new Problem(response.status, said.code ?? 'unknown', said.detail ?? `the node answered ${response.status}`);
 }
 
-/** One question at a time, whoever asks; a token that another request has got meanwhile is tried first. */
+/** One dialog at a time; a token that another request has got meanwhile is tried first. */
 async function renewToken(tried, problem) {
   if (sessionStorage.getItem(TOKEN_KEY) !== tried) return;
   if (hasNone) throw problem;
@@ -102,7 +102,7 @@ export async function find(path) {
   }
 }
 
-/** A path's question mark and what follows it; values that are empty are left out. */
+/** A path's question mark and arguments; empty values are left out. */
 export function query(values) {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== '');
   return given.length ? `?${new URLSearchParams(given)}` : '';

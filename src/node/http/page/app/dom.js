@@ -19,10 +19,10 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** What was made of what, by element. */
+/** The values that each element was made of. */
 const shown = new WeakMap();
 
-/** The same, but only if what it is made of has changed: so nobody who reads or stands in it is thrown out. */
+/** The same, but only if the values have changed: a reader's selection and focus stay. */
 export function refill(element, state, make) {
   const key = JSON.stringify(state);
   if (shown.get(element) === key) return;

@@ -19,7 +19,7 @@ export class EventParser {
   #data = [];
   #id = '';
 
-  /** The events that are whole now. */
+  /** The events that are complete now. */
   push(text) {
     // A carriage return at the end may be half of a line's end.
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?=.)/s);
@@ -66,7 +66,7 @@ export function follow({ heard, connected }) {
         });
         why = null;
       } catch (error) {
-        // Whatever broke the stream: it is opened again.
+        // The stream is opened again after any error.
         why = error;
       }
       connected(false, why);

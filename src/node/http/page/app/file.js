@@ -7,7 +7,8 @@ const PIECE_BYTES = 1 << 20;
 
 /** The SHA-256 of a file in hex. `progress` hears of each percent. */
 export async function hashFile(file, progress = () => {}) {
-  // For what fits into memory the browser's own is several times as fast; it is missing on pages that are not secure.
+  // For files that fit into memory the browser's own is several times as fast; it is missing on pages that are not
+  // secure.
   if (globalThis.crypto?.subtle && file.size <= 64 * PIECE_BYTES) {
     return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer())));
   }

@@ -1,4 +1,4 @@
-// What the page knows of the node right now. Views listen; nobody else asks for the same thing twice.
+// The page's knowledge of the node. Views listen; nothing is requested twice.
 //
 // Events come in bursts (a thousand blocks in a second on a test network), so each of them only marks something as old,
 // and what is old is fetched at most a few times a second.
@@ -8,10 +8,10 @@ import { follow } from './events.js';
 
 /** Between two fetches of the same thing. */
 const PAUSE_MILLIS = 300;
-/** Blocks beside the best chain, hash rates and pings change without an event. */
+/** Blocks on side branches, hash rates and pings change without an event. */
 const POLL_MILLIS = 4_000;
 
-/** Talks about: `status`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `warning`. */
+/** Its events: `status`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `warning`. */
 class Live extends EventTarget {
   /** The answer of `/status`, once there is one. */
   status = null;
@@ -21,7 +21,7 @@ class Live extends EventTarget {
   isConnected = null;
   #due = new Map();
 
-  /** Begins to follow the node. Done when it is known how the node is and what it calls accounts, or that it is gone. */
+  /** Begins to follow the node. Done when its status and its names for accounts are known, or when it is gone. */
   async start() {
     this.retry = follow({
       heard: (kind, data) => this.#heard(kind, data),
@@ -60,7 +60,7 @@ class Live extends EventTarget {
     this.#later('status', () => this.#fetchStatus());
   }
 
-  /** Asks what the node calls accounts. Its user may change that at any time, and no event tells of it. */
+  /** Asks for the node's names for accounts. Its user may change them at any time, and there is no event for that. */
   async learnNames() {
     const rows = await get('/aliases');
     this.aliases = new Map(rows.map(({ name, address }) => [address, name]));
@@ -87,7 +87,7 @@ function soon(due, name, work) {
   }
   state.running = true;
   state.again = false;
-  // A node that does not answer is told of by the stream of events.
+  // The stream of events reports a node that does not answer.
   Promise.resolve()
     .then(work)
     .catch(() => {})
@@ -99,11 +99,11 @@ function soon(due, name, work) {
     });
 }
 
-/** A function that does `work` at most every so often, however often it is called. */
+/** A function that does `work` at most once in a period, however often it is called. */
 export function calmly(work) {
   const due = new Map();
   return () => soon(due, 'it', work);
 }
 
-/** The one and only. */
+/** The only instance. */
 export const live = new Live();

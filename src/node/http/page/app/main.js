@@ -48,7 +48,7 @@ function showConnection() {
   );
 }
 
-/** Asks for the bearer token in a dialog. Gives what was typed, or nothing. */
+/** Asks for the bearer token in a dialog. Gives the typed text, or nothing. */
 function askForToken(complaint) {
   const dialog = part('token');
   const input = part('token-text');

@@ -4,7 +4,7 @@ import { live } from './live.js';
 import { el } from './dom.js';
 import { short, shortAddress } from './format.js';
 
-/** The address of blocks that nobody mined for: genesis. */
+/** The miner's address in genesis, which nobody mined. */
 const NOBODY = `0x${'0'.repeat(40)}`;
 
 /** A link to a block, with its whole id for who hovers. */
@@ -26,7 +26,7 @@ export function accountLink(address, whole = false) {
   return el('a', { href: `#/account/${address}`, class: name ? 'name' : 'id', title: address }, text);
 }
 
-/** What this node calls an account, if anything. */
+/** This node's name for an account, if it has one. */
 export function nameOf(address) {
   if (live.status?.address === address) return 'this node';
   return live.aliases.get(address) ?? null;
@@ -37,7 +37,7 @@ export function coins(amount) {
   return el('span', { class: 'amount' }, amount, el('span', { class: 'unit' }, amount === '1' ? ' coin' : ' coins'));
 }
 
-/** Names and what they stand for; rows without a value are left out. */
+/** Names and their values; rows without a value are left out. */
 export function facts(rows) {
   const shown = rows.filter(([, value]) => value !== null && value !== undefined);
   return el(
@@ -65,7 +65,7 @@ export function table(caption, headings, rows) {
   return el('div', { class: 'scrolls', tabindex: '0', role: 'region', 'aria-label': caption }, content);
 }
 
-/** What went wrong, in the node's words. */
+/** An error, in the node's words. */
 export function problem(error) {
   return el('p', { class: 'problem', role: 'alert' }, error.message);
 }
@@ -82,7 +82,7 @@ export function button(text, act, { kind = '', ...more } = {}) {
 
 let fields = 0;
 
-/** A labelled field. `hint` says what belongs there. */
+/** A labelled field. `hint` describes its value. */
 export function field(label, input, hint) {
   fields += 1;
   const id = `field-${fields}`;

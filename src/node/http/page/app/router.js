@@ -1,4 +1,4 @@
-// Which view stands where. Addresses are `#/name/argument?key=value`; each visit gets a signal that ends with it.
+// The choice of the view. Addresses are `#/name/argument?key=value`; each visit gets a signal that ends with it.
 
 import { el, fill } from './dom.js';
 import { live } from './live.js';
@@ -20,7 +20,7 @@ const VIEWS = { '': now, account, api, block, lessons, peers, put, records, send
 
 let visit = new AbortController();
 
-/** Shows what the address says, now and whenever it changes. */
+/** Shows the view of the address, now and whenever it changes. */
 export function route(main, navigation) {
   const go = () => show(main, navigation);
   addEventListener('hashchange', go);
@@ -42,7 +42,7 @@ async function show(main, navigation) {
     page = await view(args, { query, signal });
   } catch (error) {
     page = { title: 'Not found', element: el('div', {}, el('h1', {}, 'Not found'), problem(error)) };
-    // What is not there yet may come with the next block.
+    // A missing object may come with the next block.
     live.on('tip', () => signal.aborted || show(main, navigation), signal);
   }
   if (signal.aborted) return;
@@ -51,11 +51,11 @@ async function show(main, navigation) {
   main.removeAttribute('aria-busy');
   main.dataset.place = shown;
   scrollTo(0, 0);
-  // Whoever listens instead of looking hears where they are; nobody is moved at the first view, nor while typing.
+  // A screen reader announces the new view; the focus does not move at the first view, nor while typing.
   if (document.activeElement !== document.body && !isBusy()) main.focus({ preventScroll: true });
 }
 
-/** Tells whether a key was pressed since. */
+/** Returns whether a key was pressed since. */
 function busyPerson(signal) {
   let pressed = false;
   addEventListener('keydown', () => (pressed = true), { signal, once: true });

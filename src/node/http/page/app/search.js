@@ -41,7 +41,7 @@ export function wireSearch({ form, input, file, answer }) {
   });
 }
 
-/** Where a text leads, or null. */
+/** The address that a text leads to, or null. */
 async function placeOf(text) {
   const height = text.replace(/,/g, '');
   if (/^\d{1,15}$/.test(height) && (Number(height) <= (live.status?.height ?? 0) || height.length < 8)) {
@@ -67,7 +67,7 @@ async function placeOfDigits(digits) {
   return records?.records.length ? `#/records${query({ sha256: digits })}` : null;
 }
 
-/** A file leads to what was recorded of it, or to the news that nothing was. */
+/** A file leads to its record, or to the message that there is none. */
 async function placeOfFile(file, progress) {
   const sha256 = await hashFile(file, progress);
   return `#/records${query({ sha256, name: file.name })}`;

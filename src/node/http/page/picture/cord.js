@@ -1,6 +1,7 @@
 // The chain as a quipu: a cord, a bead for each block, and from each block a string with a knot for each transaction.
 //
-// The best chain is the straight cord; branches stand above it. Whatever changes its place moves there, so that a block
+// The best chain is the straight cord; branches stand above it. A shape that changes its place moves there, so that a
+// block
 // is seen to arrive, and a reorganisation to happen.
 
 import { svg } from '../app/dom.js';
@@ -23,11 +24,11 @@ const MOVE_MILLIS = 450;
 /** Blocks at once that the eye can follow. */
 const JUMP_MAX = 3;
 
-/** A picture that is updated in place: what stays the same is not touched, so that what moves is not cut short. */
+/** A picture that is updated in place: unchanged parts are not touched, so that a motion is not cut short. */
 export class Cord {
-  /** Where each block was. */
+  /** The last place of each block. */
   #spots = new Map();
-  /** What stands for each block, and what it was made of. */
+  /** The elements of each block, and the values that they were made of. */
   #beads = new Map();
   #top = null;
   #ground = svg('g');
@@ -61,7 +62,7 @@ export class Cord {
     this.#place(places, spots, kinds, heap);
   }
 
-  /** Puts every bead where it belongs. What was somewhere else moves there; what is new drops in, its knots from the heap. */
+  /** Puts every bead in its place. A known bead moves there; a new one drops in, its knots from the heap. */
   #place(places, spots, kinds, heap) {
     const top = places.at(-1)?.header.height ?? 0;
     // After a long jump there is nothing to follow with the eye.
@@ -167,7 +168,7 @@ function strings(kinds) {
   );
 }
 
-/** What waits to be mined. */
+/** The pending transactions. */
 function drawHeap(pending, { x, y }, rows) {
   const knots = pending.slice(0, HEAP_KNOTS_MAX);
   const text = pending.length ? `${pending.length} waiting` : 'none waiting';

@@ -9,12 +9,12 @@ const HEIGHT = 230;
 const PEERS_MAX = 12;
 const NAME_CHARS_MAX = 14;
 
-/** What a peer is called: by its owner, else by the end of its id. Both are text from elsewhere. */
+/** A peer's name: its owner's, or the end of its id. Both are text from elsewhere. */
 export function peerName(peer) {
   return peer.name || shortPeer(peer.peer_id);
 }
 
-/** What the colours mean. */
+/** The meaning of the colours. */
 export function graphLegend() {
   const items = [
     ['level', 'has our height, or more'],

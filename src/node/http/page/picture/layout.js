@@ -1,9 +1,9 @@
-// Where each block of a tree stands: a column for each height, the best chain on lane 0, branches on lanes beside it.
+// The places of the blocks of a tree: a column for each height, the best chain on lane 0, branches on lanes beside it.
 //
 // Pure: headers in, places out. A block that loses its place on the best chain keeps its column and changes its lane, so
 // a reorganisation is seen as what it is.
 
-/** Lanes that are drawn beside the best chain; what needs more is counted, not drawn. */
+/** Lanes that are drawn beside the best chain; blocks on further lanes are counted, not drawn. */
 const LANES_MAX = 4;
 
 /**

@@ -46,6 +46,6 @@ export function parseAmount(text) {
   if (!found || !(found[1] || found[2])) throw new Error('an amount is a number of coins, such as 2.5');
   if (fraction.length > 8) throw new Error('an amount has at most 8 decimals');
   const units = BigInt(whole + fraction.padEnd(8, '0'));
-  if (units >= LIMIT) throw new Error('there are not so many coins');
+  if (units >= LIMIT) throw new Error('there are fewer coins than that');
   return units;
 }

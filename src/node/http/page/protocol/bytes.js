@@ -39,7 +39,7 @@ export function bigEndian(bytes) {
   return bytes.length ? BigInt(`0x${hex(bytes)}`) : 0n;
 }
 
-/** A number in so many bytes, least significant first. Throws if it does not fit. */
+/** A number in this many bytes, least significant first. Throws if it does not fit. */
 export function toLittleEndian(number, width) {
   const value = BigInt(number);
   if (value < 0n || value >> BigInt(8 * width)) throw new Error(`${value} does not fit ${width} bytes`);

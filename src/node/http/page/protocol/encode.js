@@ -41,7 +41,7 @@ export const HEADER = struct(
   ['target', 'u32'],
   ['nonce', 'u64'],
 );
-/** What the miner gets. */
+/** The miner's reward. */
 export const REWARD = struct(['to', ADDRESS], ['amount', 'u64']);
 /** A header and its body. */
 export const BLOCK = struct(['header', HEADER], ['reward', REWARD], ['transactions', list(SIGNED_TRANSACTION, 132)]);

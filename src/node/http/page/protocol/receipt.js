@@ -28,7 +28,7 @@ export class Refuted extends Error {
   }
 }
 
-/** What a receipt proves. Throws `Refuted`. */
+/** The proof in a receipt. Throws `Refuted`. */
 export function verifyReceipt(text) {
   const receipt = read(text);
   const network = networkOf(receipt);

@@ -1,4 +1,4 @@
-// What the data of a record says: section 16 of the specification.
+// The meaning of a record's data: section 16 of the specification.
 
 import { hex, utf8 } from './bytes.js';
 import { sha256 } from './sha256.js';
@@ -14,7 +14,7 @@ const SIZE_LIMIT = 1n << 64n;
 const NOT_IN_TAG = /[\p{White_Space}\p{Cc},]/u;
 const NOT_IN_NAME = /[/\\\p{Cc}]/u;
 
-/** Why data can't be recorded. `code` is stable. */
+/** The reason why data can't be recorded. `code` is stable. */
 export class RecordError extends Error {
   constructor(code, message) {
     super(message);
@@ -22,7 +22,7 @@ export class RecordError extends Error {
   }
 }
 
-/** What data says: `{ tags, content, content_hash }`. Reading never fails. */
+/** The meaning of data: `{ tags, content, content_hash }`. Reading never fails. */
 export function readRecord(data) {
   let text;
   try {

@@ -1,6 +1,6 @@
 // The rules of blocks: section 11 of the specification. For lessons: which rule complains of this block, and why?
 //
-// What a node checks, in its order, on one block and what is below it. Values are those of `encode.js`.
+// The checks of a node, in its order, on one block and its parent. Values are those of `encode.js`.
 
 import { addressText } from './address.js';
 import { bigEndian, hex, unhex } from './bytes.js';
@@ -13,7 +13,7 @@ const LIMIT = 1n << 64n;
 /** No encoded block is longer, in bytes. */
 const BLOCK_BYTES_MAX = 4_194_304;
 
-/** What each rule says, in a line. */
+/** Each rule in a line. */
 export const RULES = {
   R1: 'Encoding: the bytes are the one encoding of a block',
   R2: 'Length: a block is not longer than the network allows',

@@ -9,17 +9,17 @@ import { sha256 } from './sha256.js';
 
 const DOMAIN = 'quipu transaction 1\n';
 
-/** What is signed: the domain, the network, the transaction without its signature. `genesis` is an id in hex. */
+/** The bytes to sign: the domain, the network, the transaction without its signature. `genesis` is an id in hex. */
 export function signingBytes(genesis, transaction) {
   return concat(utf8(DOMAIN), unhex(genesis), encode(TRANSACTION, transaction));
 }
 
-/** What it is called, in hex. */
+/** The id, in hex. */
 export function transactionId(genesis, transaction) {
   return hex(sha256(signingBytes(genesis, transaction)));
 }
 
-/** Who pays. */
+/** The sender. */
 export function senderOf(transaction) {
   return addressOf(transaction.sender.ed25519);
 }

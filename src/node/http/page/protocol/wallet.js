@@ -1,13 +1,13 @@
 // Opens a wallet's file: an Ed25519 key in PKCS#8 PEM form, plain or encrypted by PBES2, as quipu and OpenSSL write it.
 //
 // All of it happens here, with WebCrypto: PBKDF2, AES-CBC, Ed25519 (RFC 8018, 5958, 8410). The key that signs can't be
-// read out again, and what was decrypted is overwritten. What a file claims about its cost is bounded before anything is
+// read out again, and decrypted bytes are overwritten. The cost that a file claims is bounded before anything is
 // computed.
 
 import { hex } from './bytes.js';
 
 const FILE_CHARS_MAX = 64 << 10;
-/** As in the node: more would be an attack on whoever opens the file. */
+/** As in the node: more would be an attack on the reader of the file. */
 const ITERATIONS_MAX = 10_000_000;
 const ED25519 = '1.3.101.112';
 const PBES2 = '1.2.840.113549.1.5.13';
@@ -24,14 +24,14 @@ const CIPHERS = new Map([
   ['2.16.840.1.101.3.4.1.2', 128],
   ['2.16.840.1.101.3.4.1.42', 256],
 ]);
-/** What is before the 32 bytes of a key in PKCS#8, version 1. */
+/** The bytes before the 32 bytes of a key in PKCS#8, version 1. */
 const PRIVATE_PREFIX = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 const TAGS = { integer: 2, octets: 4, oid: 6, sequence: 0x30 };
 
-/** Why a wallet's file does not open. The message says what to do. */
+/** The reason why a wallet's file does not open. The message says what to do. */
 export class WalletError extends Error {}
 
-/** Why this browser can't sign, or null if it can. */
+/** The reason why this browser can't sign, or null if it can. */
 export async function signingProblem() {
   if (!globalThis.crypto?.subtle) {
     return 'Browsers sign only on pages that they call secure: on the node’s own machine, open http://127.0.0.1 or localhost. This page came from another address.';
@@ -122,7 +122,7 @@ function readEncrypted(der) {
   const [algorithm, encrypted] = elements(part(info, TAGS.sequence));
   const [scheme, parameters] = elements(part(algorithm, TAGS.sequence));
   const old =
-    'it is encrypted in an old way: write it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256`';
+    'its encryption is outdated: rewrite it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256`';
   if (oid(scheme) !== PBES2) throw new WalletError(old);
   const [kdf, cipher] = elements(part(parameters, TAGS.sequence));
   const [kdfName, kdfParameters] = elements(part(kdf, TAGS.sequence));

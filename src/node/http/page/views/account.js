@@ -1,4 +1,4 @@
-// One account: what it has, and everything it did.
+// One account: its coins, and its whole history.
 
 import { get, query } from '../app/api.js';
 import { el, fill, refill } from '../app/dom.js';
@@ -46,7 +46,7 @@ function balanceFacts(row) {
   ]);
 }
 
-/** A history that grows at its end when asked, and is read anew from its beginning when something happens. */
+/** A history that grows at its end when asked, and is read again from its beginning when something happens. */
 function makeHistory(path) {
   const rows = el('div');
   const more = el('p', { class: 'buttons' });
@@ -66,7 +66,7 @@ function makeHistory(path) {
     }
   };
   const refresh = async () => {
-    // Whoever reads old rows is not thrown back to the newest.
+    // A reader of old rows is not thrown back to the newest.
     if (entries.length <= PAGE_ROWS) await extend('');
   };
   return { element: el('div', {}, rows, more), refresh };

@@ -52,7 +52,7 @@ function card(operation, description) {
     el('code', {}, operation.path),
   ];
   details.append(el('summary', {}, head, ' ', el('span', { class: 'faint' }, operation.summary)));
-  // Forms are made when they are wanted: there are many.
+  // Forms are made on demand: there are many.
   details.addEventListener('toggle', () => details.append(tryForm(operation, description)), { once: true });
   return details;
 }
@@ -104,7 +104,7 @@ function curlLine(method, path, body) {
   return el('pre', { class: 'says' }, `curl${how} ${quoted(location.origin + path)}${data}`);
 }
 
-/** What came of it. */
+/** The response. */
 async function tried(method, path, body) {
   try {
     const options = { method: method.toUpperCase(), body: body === undefined ? undefined : JSON.parse(body) };
@@ -127,7 +127,7 @@ function shown(text) {
   return pretty.length > SHOWN_CHARS_MAX ? `${pretty.slice(0, SHOWN_CHARS_MAX)}\n…` : pretty;
 }
 
-/** A value that a schema would take, with what must be there. */
+/** A value that fits a schema, with the required fields. */
 function example(schema, description, depth = 0) {
   if (!schema || depth > DEPTH_MAX) return null;
   if (schema.example !== undefined) return schema.example;

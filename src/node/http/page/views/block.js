@@ -1,4 +1,4 @@
-// One block: what its header says, what it holds, and where it stands.
+// One block: its header, its transactions, and its place.
 
 import { get, getBytes } from '../app/api.js';
 import { el } from '../app/dom.js';
@@ -12,7 +12,7 @@ import { rowSummary } from './transaction.js';
 /** Rows of a table; a block can have thousands. */
 const ROWS_MAX = 500;
 
-/** The view of the block that `name` names: a height, an id, or eight digits of it. */
+/** The view of a block by its name: a height, an id, or eight digits of the id. */
 export async function block([name]) {
   const found = await get(`/blocks/${encodeURIComponent(name)}`);
   // The JSON rounds a nonce above 2^53; the bytes do not.

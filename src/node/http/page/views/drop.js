@@ -3,7 +3,7 @@
 import { el, fill } from '../app/dom.js';
 import { problem } from '../app/parts.js';
 
-/** `take(file, say)` gets a file that was chosen; what it says is shown, and what it throws. */
+/** `take(file, say)` gets the chosen file; its messages are shown, and its errors. */
 export function fileDrop(text, take, { accept } = {}) {
   const answer = el('p', { class: 'hint', role: 'status' });
   const input = el('input', { type: 'file', class: 'hidden', accept });

@@ -34,7 +34,7 @@ const LESSONS = [
   },
 ];
 
-/** The view: all lessons, or the one that is named. */
+/** The view: all lessons, or the chosen one. */
 export async function lessons([name], context) {
   const lesson = LESSONS.find((one) => one.name === name);
   if (!lesson) return { title: 'Lessons', element: overview() };

@@ -1,4 +1,4 @@
-// What happens now: the newest blocks as a tree, what waits, who is connected, and how the network does.
+// The node now: the newest blocks as a tree, pending transactions, peers, and the state of the network.
 
 import { get } from '../app/api.js';
 import { el, fill, refill } from '../app/dom.js';

@@ -1,4 +1,4 @@
-// Who is connected, and how to reach more.
+// The connected peers, and a way to reach more.
 
 import { get, post, request } from '../app/api.js';
 import { el, fill, refill } from '../app/dom.js';
@@ -90,7 +90,7 @@ function resolveForm() {
     }
   };
   return [
-    el('p', {}, 'Nodes tell each other of new blocks by themselves. This asks every peer for its chain now.'),
+    el('p', {}, 'Nodes announce new blocks to each other automatically. This button asks every peer for its chain now.'),
     el('p', { class: 'buttons' }, button('Ask every peer', act)),
     answer,
   ];

@@ -61,7 +61,7 @@ function tagsOf(text) {
     .filter(Boolean);
 }
 
-/** A choice of three, and the field of the one that was chosen. */
+/** A choice of three, and the field of the chosen one. */
 function whatFields() {
   let file = null;
   const text = el('textarea', { rows: '4', spellcheck: 'true' });

@@ -1,4 +1,4 @@
-// What a record says, as people read it. All of it is text from strangers.
+// The content of a record, as people read it. All of it is text from strangers.
 
 import { el } from '../app/dom.js';
 import { bytes } from '../app/format.js';

@@ -1,4 +1,4 @@
-// What was put on the chain: by tag, sender, time, or by a file's fingerprint.
+// Records on the chain: by tag, sender, time, or by a file's fingerprint.
 
 import { get, query as queryText } from '../app/api.js';
 import { el, fill, refill } from '../app/dom.js';

@@ -1,6 +1,6 @@
-// From what somebody wants to a transaction on the chain: whose wallet, what will be signed, sign, send.
+// The way of a transaction from a wish to the chain: choose a wallet, review, sign, send.
 //
-// Keys and passwords stay on this page. What is sent is the encoded transaction and its signature, nothing else. Where
+// Keys and passwords stay on this page. It sends the encoded transaction and its signature, nothing else. Where
 // the browser can't sign, the bytes are handed out, and the signature is taken in.
 
 import { get, post } from '../app/api.js';
@@ -96,7 +96,7 @@ function outsideKey(trouble) {
   return { element, open };
 }
 
-/** The transaction, its bytes and its id; the node says which nonce is next. */
+/** The transaction, its bytes and its id; the node gives the next nonce. */
 async function prepare(publicKey, feeText, action) {
   const address = addressOf(publicKey);
   const [account, network] = await Promise.all([get(`/accounts/${address}`), get('/network')]);

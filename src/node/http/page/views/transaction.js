@@ -1,4 +1,4 @@
-// One transaction: who signed what, and where it is.
+// One transaction: its signer, its effect, and its place.
 
 import { get, request } from '../app/api.js';
 import { el, fill, refill } from '../app/dom.js';
@@ -9,7 +9,7 @@ import { utf8 } from '../protocol/bytes.js';
 import { readRecord } from '../protocol/record.js';
 import { recordContent, recordLine } from './record.js';
 
-/** The view of the transaction with this id, or the beginning of one. It follows what becomes of it. */
+/** The view of the transaction with this id, or the beginning of one. It follows the transaction's life. */
 export async function transaction([name], { signal }) {
   const path = `/transactions/${encodeURIComponent(name)}`;
   const first = await get(path);
@@ -95,7 +95,7 @@ function receiptSection({ id }) {
     el(
       'p',
       {},
-      'A file that proves, to somebody without a node, who signed this and under how much work it lies. ',
+      'A file that proves, to somebody without a node, who signed this and how much work confirms it. ',
       el('a', { href: '#/verify' }, 'Verify one'),
     ),
     el('p', { class: 'buttons' }, button('Download the receipt', download, { kind: 'main' })),
@@ -103,7 +103,7 @@ function receiptSection({ id }) {
   );
 }
 
-/** What the data of a record's row says. */
+/** The data of a record's row, in words. */
 function recordOf(row) {
   const data = row.data ?? '';
   const bytes =
@@ -111,7 +111,7 @@ function recordOf(row) {
   return readRecord(bytes);
 }
 
-/** What a transaction does, in a line of a table. */
+/** The effect of a transaction, in a line of a table. */
 export function rowSummary(row) {
   if (row.type === 'record') return el('span', { class: 'says' }, recordLine(recordOf(row)));
   return el('span', {}, coins(row.amount), ' to ', accountLink(row.to));

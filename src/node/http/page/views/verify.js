@@ -1,4 +1,4 @@
-// What a receipt proves: verified on this page, without the node; only at the end the node is asked whether it agrees.
+// The proof of a receipt: verified on this page, without the node; only at the end the node is asked whether it agrees.
 
 import { find } from '../app/api.js';
 import { el, fill } from '../app/dom.js';
@@ -16,7 +16,7 @@ import { recordContent } from './record.js';
 const REASONS = {
   too_long: 'It is too long for a receipt.',
   version: 'It is a receipt of another version: a newer quipu may read it.',
-  not_canonical: 'It was written anew by another program: use the file as the node gave it.',
+  not_canonical: 'Another program has rewritten it: use the file as the node gave it.',
   form: 'It is not a receipt.',
   parameters: 'Its parameters make no network.',
   genesis: 'Its network is not the one that it names.',
@@ -57,7 +57,7 @@ export async function verify() {
     el(
       'p',
       {},
-      'A receipt proves who signed what and under how much work it lies. It is checked on this page; you need not trust anybody.',
+      'A receipt proves who signed what, and how much work confirms it. It is checked on this page; you need not trust anybody.',
     ),
     field('Witness (optional)', witness, 'A block id that somebody published: the receipt must contain it'),
     drop,
@@ -109,7 +109,7 @@ async function provenCards({ proven, isWitnessed }) {
   ];
 }
 
-/** Whether what was published is in the receipt; nothing if nothing was said. */
+/** Whether a published id is in the receipt; nothing if none was given. */
 function witnessed(isWitnessed) {
   if (isWitnessed === null) return null;
   if (!isWitnessed) return problem(new Error('The published block is not in the receipt: it witnesses nothing.'));
@@ -141,7 +141,7 @@ function provenFacts(proven) {
   ]);
 }
 
-/** The receipt proves nothing about which chain is the best; a node can say what it thinks. */
+/** The receipt proves nothing about which chain is the best; a node can give its opinion. */
 async function nodesWord({ genesis, block, height }) {
   if (live.status && live.status.genesis !== genesis) {
     return el('p', { class: 'badge warn' }, `This is another network than this node’s (${live.status.network}).`);
@@ -149,7 +149,7 @@ async function nodesWord({ genesis, block, height }) {
   const found = await find(`/blocks/${block}`);
   if (!found) return el('p', { class: 'badge warn' }, 'This node does not know that block.');
   if (!found.best_chain)
-    return el('p', { class: 'badge bad' }, `Block ${count(height)} is not on the best chain any more.`);
+    return el('p', { class: 'badge bad' }, `Block ${count(height)} has left the best chain.`);
   return el(
     'p',
     { class: 'badge good' },

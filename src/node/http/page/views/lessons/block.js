@@ -122,7 +122,7 @@ function drawVerdict(verdict, broken) {
     );
 }
 
-/** Commit to the changed body; do the work again; or begin anew. */
+/** Commit to the changed body; do the work again; or start over. */
 function repairs(state, judge, act, original, signal) {
   const progress = el('p', { class: 'hint', role: 'status' });
   let stop = null;
@@ -189,7 +189,7 @@ function add(object, name, change) {
   object[name] = (sum < 0n ? 0n : sum).toString();
 }
 
-/** A target beside the one that is due, half as hard where that still is a target. */
+/** A target other than the due one, half as hard where that still is a target. */
 function otherTarget(target) {
   const [exponent, mantissa] = [target >>> 24, target & 0x7fffff];
   if (mantissa * 2 <= 0x7fffff && exponent < 0x21) return exponent * 2 ** 24 + mantissa * 2;

@@ -53,13 +53,13 @@ export async function chainLesson({ signal }) {
   );
 }
 
-/** Which headers name the one before them. */
+/** For each header, whether it names the one before it. */
 function links(headers) {
   return headers.map((header, at) => at === 0 || header.parent === blockId(headers[at - 1]));
 }
 
 function isMined(header, original) {
-  // The original's work is real; whatever was changed has to be mined again.
+  // The original's work is real; every changed block has to be mined again.
   return blockId(header) === blockId(original) || header.mined === blockId(header);
 }
 

@@ -1,4 +1,4 @@
-// What is a fork? Two pretended miners on top of the real chain, and what the rule of the most work makes of them.
+// What is a fork? Two pretended miners on top of the real chain, and the choice by the rule of the most work.
 
 import { get } from '../../app/api.js';
 import { el, fill } from '../../app/dom.js';
@@ -12,7 +12,7 @@ const REAL = 4;
 /** Headers among which real forks are looked for. */
 const HEADERS = 1000;
 const ROWS_MAX = 20;
-/** Of the picture, in pixels: no wider than what is played with. */
+/** The width of the picture in pixels: no more than the sandbox needs. */
 const WIDTH_MIN = 260;
 const WIDTH_MAX = 720;
 
@@ -27,7 +27,7 @@ export async function forkLesson({ signal }) {
   );
 }
 
-/** Two miners that do not hear of each other until they are told. */
+/** Two miners that do not hear of each other until they are connected. */
 function pretend(base, signal) {
   const cord = new Cord();
   const box = el('div', { class: 'cord-box' }, cord.element);
@@ -73,7 +73,7 @@ function pretend(base, signal) {
   ];
 }
 
-/** One more block for somebody. Gives what happened, in words. */
+/** Adds a block of one miner. Gives a sentence about it. */
 function step(world, name) {
   const parent = world.tips[name];
   const id = pretendId(`${name} ${parent.id} ${world.made.length}`);
@@ -112,7 +112,7 @@ function markBest(world) {
   for (const block of world.made) block.best_chain = best.includes(block.id);
 }
 
-/** What is in no block of the best chain. */
+/** The blocks on side branches. */
 function stillWaiting(world) {
   const isMined = ancestors(world, world.best).some((id) => world.kinds.get(id).length);
   return isMined ? [] : world.waiting;

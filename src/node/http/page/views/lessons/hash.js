@@ -8,7 +8,7 @@ import { hex, utf8 } from '../../protocol/bytes.js';
 import { HEADER_BYTES } from '../../protocol/encode.js';
 import { sha256 } from '../../protocol/sha256.js';
 
-/** Where the nonce is in a header. */
+/** The place of the nonce in a header. */
 const NONCE_AT = 88;
 
 /** The lesson. */
@@ -70,7 +70,7 @@ function drawBits(element, digest, before) {
   return changed;
 }
 
-/** Counting a real header's nonce: what a miner does all day. */
+/** Counting a real header's nonce: the whole work of a miner. */
 function realHeader(header, tip) {
   const tried = header.slice();
   const wanted = zeros(hex(sha256(header)));

@@ -1,4 +1,4 @@
-// What the lessons share: real blocks to play with, and a miner in the page.
+// The common parts of the lessons: real blocks to play with, and a miner in the page.
 
 import { get, getBytes } from '../../app/api.js';
 import { hex, unhex, utf8 } from '../../protocol/bytes.js';
@@ -58,7 +58,7 @@ function isAtMost(one, other) {
   return true;
 }
 
-/** An id for something that is only played with. */
+/** An id for a value of the sandbox. */
 export function pretendId(text) {
   return hex(sha256(utf8(text)));
 }
