@@ -8,7 +8,7 @@
 //! | [`wallet`] | `quipu wallet …` |
 //! | [`verify`] | `quipu verify` |
 //!
-//! `quipu simulate` is a module of its own, [`simulate`](crate::simulate). Only `main` imports this one.
+//! `quipu simulate` is a module of its own, `simulate`. Only `main` imports this one.
 
 mod arguments;
 pub mod invocation;
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use self::invocation::wants_json;
 pub use self::invocation::{ConfigError, Invocation};
-use self::wallet::Request;
+use self::wallet::WalletRequest;
 use crate::node::prompt::json;
 use crate::node::prompt::signal::Signals;
 use crate::node::telemetry;
@@ -39,8 +39,11 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
         Ok(Invocation::Node { config, wallet, passwords }) => node::run(config, wallet.as_deref(), &passwords),
         Ok(Invocation::Wallet { request, json, log }) => run_wallet(request, json, &log),
         Ok(Invocation::Verify { arguments, data_dir, name, network, json }) => {
-            let place =
-                verify::Place { data_dir: data_dir.as_deref(), name: name.as_deref(), network: network.as_ref() };
+            let place = verify::VerifyContext {
+                data_dir: data_dir.as_deref(),
+                name: name.as_deref(),
+                network: network.as_ref(),
+            };
             ExitCode::from(verify::run(&arguments, place, json))
         }
         Ok(Invocation::Simulate { arguments, json }) => run_simulation(&arguments, json),
@@ -49,7 +52,7 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
     }
 }
 
-fn run_wallet(request: Request, json: bool, log: &str) -> ExitCode {
+fn run_wallet(request: WalletRequest, json: bool, log: &str) -> ExitCode {
     let _log = telemetry::start(log);
     let name = request.name();
     match request.run() {
@@ -62,7 +65,7 @@ fn run_wallet(request: Request, json: bool, log: &str) -> ExitCode {
 }
 
 fn run_simulation(arguments: &simulate::SimulateArguments, json: bool) -> ExitCode {
-    // Where signals can't be taken over, they end the process as usual.
+    // If signals can't be taken over, they end the process as usual.
     let signals = Signals::take_over().ok();
     let interrupted = || signals.as_ref().is_some_and(|signals| !signals.receiver.is_empty());
     match simulate::run(arguments, json, interrupted) {

@@ -39,7 +39,7 @@ impl Temporary {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, if private { 0o600 } else { 0o666 });
         #[cfg(not(unix))]
         let _ = private;
-        step(Step::Create)?;
+        step(WriteStep::Create)?;
         let opened = options.open(&self.path)?;
         // As long as it is locked, it does not count as left behind.
         let _ = opened.try_lock();
@@ -54,22 +54,22 @@ impl Temporary {
     /// Writes all of it.
     pub(super) fn write(&self, content: &[u8], private: bool) -> io::Result<()> {
         let mut opened = self.create(private)?;
-        step(Step::Write)?;
+        step(WriteStep::Write)?;
         opened.write_all(content)?;
-        step(Step::Sync)?;
+        step(WriteStep::Sync)?;
         opened.sync_all()
     }
 
     /// Moves it to its place, in place of what is there. It must be synced.
     pub(super) fn replace(self, file: &Path) -> io::Result<()> {
-        step(Step::Move)?;
+        step(WriteStep::Move)?;
         fs::rename(&self.path, file)?;
         sync_folder(&self.folder)
     }
 
     /// Moves it to its place, unless something is there ([`io::ErrorKind::AlreadyExists`]). It must be synced.
     pub(super) fn move_if_absent(self, file: &Path) -> io::Result<()> {
-        step(Step::Move)?;
+        step(WriteStep::Move)?;
         // `link` fails where `rename` would replace a file that another process has just made.
         match fs::hard_link(&self.path, file) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !file.exists() => {
@@ -126,7 +126,7 @@ pub(super) fn fingerprint(file: &Path, cancelled: impl Fn() -> bool) -> io::Resu
 
 /// Makes what was created or renamed in a folder survive a power cut. Windows has no such call and needs none.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    step(Step::SyncFolder)?;
+    step(WriteStep::SyncFolder)?;
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
@@ -174,7 +174,7 @@ pub(super) fn remove_left_behind(file: &Path) {
 
 /// An operation on the disk. The process may end before each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum WriteStep {
     Create,
     Write,
     Sync,
@@ -185,7 +185,7 @@ enum Step {
 /// Where tests stop the process.
 #[cfg(not(test))]
 #[expect(clippy::unnecessary_wraps, reason = "in tests it fails")]
-fn step(_: Step) -> io::Result<()> {
+fn step(_: WriteStep) -> io::Result<()> {
     Ok(())
 }
 

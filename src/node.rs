@@ -235,7 +235,7 @@ fn start_swarm(
         mdns: config.mdns,
         folder: config.data_dir,
     };
-    let swarm = swarm::start(config, runtime.handle(), engine.clone(), metrics, move |event| users.tell(event));
+    let swarm = swarm::start(config, runtime.handle(), engine.clone(), metrics, move |event| users.publish(event));
     swarm.map(Arc::new).map_err(StartError::Swarm)
 }
 
@@ -246,7 +246,7 @@ fn start_index(
     users: &Arc<Users>,
 ) -> io::Result<(ChainIndex, JoinHandle<()>)> {
     let users = Arc::clone(users);
-    ChainIndex::start(folder, reader.clone(), network, move |tip| users.tell(UserEvent::Indexed(tip)))
+    ChainIndex::start(folder, reader.clone(), network, move |tip| users.publish(UserEvent::Indexed(tip)))
 }
 
 fn spawn_writer(

@@ -68,7 +68,7 @@ pub enum Violation {
         least: Amount,
     },
     /// R9: a transfer moves more than nothing.
-    #[error("a transfer of nothing")]
+    #[error("a transfer must move more than 0 coins")]
     EmptyTransfer,
     /// R10: the signature is valid for the sender's key, the network and the transaction.
     #[error("transaction {id} is not signed by its sender")]

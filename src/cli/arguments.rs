@@ -108,9 +108,9 @@ pub(super) struct Arguments {
 pub(super) enum Program {
     /// Make, keep and move the keys that sign
     #[command(subcommand)]
-    Wallet(wallet::Command),
+    Wallet(wallet::WalletSubcommand),
     /// Say what a receipt proves, without a node and without a network
-    Verify(verify::Arguments),
+    Verify(verify::VerifyArguments),
     /// Run a virtual network of many nodes in virtual time, and report the result
     Simulate(simulate::SimulateArguments),
 }

@@ -12,7 +12,7 @@ use clap::Parser;
 use super::arguments::{Arguments, Program, parse_name};
 use super::network_file::load_network;
 use super::verify;
-use super::wallet::Request;
+use super::wallet::WalletRequest;
 use crate::node::config::{Config, HttpConfig};
 use crate::node::wallet::password::Sources;
 use crate::protocol::Network;
@@ -66,14 +66,10 @@ pub enum Invocation {
         passwords: Sources,
     },
     /// `quipu wallet …`.
-    Wallet {
-        request: Request,
-        json: bool,
-        log: String,
-    },
+    Wallet { request: WalletRequest, json: bool, log: String },
     /// `quipu verify …`.
     Verify {
-        arguments: verify::Arguments,
+        arguments: verify::VerifyArguments,
         /// The folder of the node to ask.
         data_dir: Option<PathBuf>,
         /// The name of that node.
@@ -83,10 +79,7 @@ pub enum Invocation {
         json: bool,
     },
     /// `quipu simulate …`.
-    Simulate {
-        arguments: simulate::SimulateArguments,
-        json: bool,
-    },
+    Simulate { arguments: simulate::SimulateArguments, json: bool },
 }
 
 impl Invocation {
@@ -123,7 +116,7 @@ impl Invocation {
                 Ok(Self::Node { config: config(arguments, data_dir, network, log), wallet, passwords })
             }
             Some(Program::Wallet(command)) => {
-                let request = Request { command, data_dir, passwords };
+                let request = WalletRequest { command, data_dir, passwords };
                 Ok(Self::Wallet { request, json: arguments.json, log })
             }
             Some(Program::Verify(_) | Program::Simulate(_)) => unreachable!("they were taken before"),

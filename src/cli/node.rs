@@ -6,7 +6,7 @@ use super::fail;
 use crate::node::config::Config;
 use crate::node::keys::load_or_create_identity;
 use crate::node::prompt::signal::Signals;
-use crate::node::prompt::{self, Options};
+use crate::node::prompt::{self, PromptOptions};
 use crate::node::wallet::Wallets;
 use crate::node::wallet::password::Sources;
 use crate::node::{self, telemetry};
@@ -29,7 +29,7 @@ enum Failed {
 
 fn serve(config: Config, wallet: Option<&str>, passwords: &Sources) -> Result<(), Failed> {
     let log = telemetry::start(&config.log);
-    let options = Options::new(&config, passwords);
+    let options = PromptOptions::new(&config, passwords);
     let failed = |code, message| Failed::ToStart { code, message };
     let signals = Signals::take_over().map_err(|error| failed("signals", error.to_string()))?;
     let identity =

@@ -62,7 +62,7 @@ const UNREADABLE: u8 = 2;
 
 /// The receipt, and everything to compare it with.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub struct VerifyArguments {
     /// The receipt, as the command `receipt` wrote it
     #[arg(value_name = "RECEIPT")]
     pub receipt: PathBuf,
@@ -82,7 +82,7 @@ pub struct Arguments {
 
 /// The surroundings of the command.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct VerifyContext<'a> {
     /// The folder of the node to ask; `None`: that of a node of the receipt's network.
     pub data_dir: Option<&'a Path>,
     /// The name of that node, if it has one.
@@ -103,15 +103,10 @@ pub enum VerifyError {
     Config(#[from] ConfigError),
     /// A file can't be read.
     #[error("{} cannot be read: {error}", path.display())]
-    Io {
-        path: PathBuf,
-        error: io::Error,
-    },
+    Io { path: PathBuf, error: io::Error },
     /// A network with the name of a built-in one.
     #[error("the receipt is of a network that calls itself {name}, but is not the built-in one")]
-    NotBuiltIn {
-        name: String,
-    },
+    NotBuiltIn { name: String },
     /// Another network than was named.
     #[error("the receipt is of network {found}, not of {wanted}")]
     OtherNetwork {
@@ -185,7 +180,7 @@ impl VerifyError {
 
 /// Verifies, writes the result to stdout (an unreadable receipt to stderr, unless in JSON), and returns the exit
 /// status.
-pub fn run(arguments: &Arguments, place: Place<'_>, json: bool) -> u8 {
+pub fn run(arguments: &VerifyArguments, place: VerifyContext<'_>, json: bool) -> u8 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (text, status) = match verify(arguments, place) {
         Ok(verified) => {
@@ -211,7 +206,7 @@ pub fn run(arguments: &Arguments, place: Place<'_>, json: bool) -> u8 {
 }
 
 /// Verifies as [`run`] does, and writes nothing.
-pub fn judge(arguments: &Arguments, place: Place<'_>) -> Result<(), VerifyError> {
+pub fn judge(arguments: &VerifyArguments, place: VerifyContext<'_>) -> Result<(), VerifyError> {
     verify(arguments, place).map(drop)
 }
 
@@ -227,7 +222,7 @@ struct Verified {
     node: Option<Height>,
 }
 
-fn verify(arguments: &Arguments, place: Place<'_>) -> Result<Verified, VerifyError> {
+fn verify(arguments: &VerifyArguments, place: VerifyContext<'_>) -> Result<Verified, VerifyError> {
     let receipt = Receipt::read(&read(&arguments.receipt)?)?;
     let proof = receipt.verify()?;
     let is_built_in = check_network(proof.network(), place.network)?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
-use self::outcome::{Done, Row};
+use self::outcome::{ListedRow, WalletOutcome};
 use crate::node::private_file;
 use crate::node::store::FolderLock;
 use crate::node::wallet::error::WalletError;
@@ -34,7 +34,7 @@ const RESTORED_NAME: &str = "restored";
 /// A subcommand. No field of its parts may have the name of an option of the whole program: `clap` would take them for
 /// one.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum WalletSubcommand {
     /// Make a wallet; its recovery phrase is shown once
     New(New),
     /// List the wallets of the data folder
@@ -145,53 +145,55 @@ struct Protection {
 
 /// A command and its subject.
 #[derive(Debug)]
-pub struct Request {
-    pub command: Command,
+pub struct WalletRequest {
+    pub command: WalletSubcommand,
     /// The data folder.
     pub data_dir: PathBuf,
     /// The sources of passwords.
     pub passwords: Sources,
 }
 
-impl Request {
+impl WalletRequest {
     /// The command's name in answers.
     pub fn name(&self) -> &'static str {
         match self.command {
-            Command::New(_) => "wallet new",
-            Command::List => "wallet list",
-            Command::Show(_) => "wallet show",
-            Command::Export(_) => "wallet export",
-            Command::Import(_) => "wallet import",
-            Command::Sign(_) => "wallet sign",
-            Command::Passwd(_) => "wallet passwd",
-            Command::Remove(_) => "wallet remove",
+            WalletSubcommand::New(_) => "wallet new",
+            WalletSubcommand::List => "wallet list",
+            WalletSubcommand::Show(_) => "wallet show",
+            WalletSubcommand::Export(_) => "wallet export",
+            WalletSubcommand::Import(_) => "wallet import",
+            WalletSubcommand::Sign(_) => "wallet sign",
+            WalletSubcommand::Passwd(_) => "wallet passwd",
+            WalletSubcommand::Remove(_) => "wallet remove",
         }
     }
 
     /// Carries it out. Asks in the terminal for the values that are missing.
-    pub fn run(self) -> Result<Done, WalletError> {
+    pub fn run(self) -> Result<WalletOutcome, WalletError> {
         let Self { command, data_dir, mut passwords } = self;
         let folder = Folder::new(&data_dir);
         take_in_old_key(&folder, &data_dir)?;
         match command {
-            Command::New(new) => run_new(&folder, &new, &passwords),
-            Command::List => {
+            WalletSubcommand::New(new) => run_new(&folder, &new, &passwords),
+            WalletSubcommand::List => {
                 // If the next start's wallet is not certain, none is marked.
                 let next = folder.choose().ok().flatten();
-                Ok(Done::List { wallets: list(&folder, next.as_ref())?.into_iter().map(Row::from).collect() })
+                Ok(WalletOutcome::List {
+                    wallets: list(&folder, next.as_ref())?.into_iter().map(ListedRow::from).collect(),
+                })
             }
-            Command::Show(show) => run_show(&folder, &show),
-            Command::Export(export) => run_export(&folder, &export, &passwords),
-            Command::Import(import) => {
+            WalletSubcommand::Show(show) => run_show(&folder, &show),
+            WalletSubcommand::Export(export) => run_export(&folder, &export, &passwords),
+            WalletSubcommand::Import(import) => {
                 passwords.new_file.clone_from(&import.new_password.new_password_file);
                 run_import(&folder, &import, &passwords)
             }
-            Command::Passwd(passwd) => {
+            WalletSubcommand::Passwd(passwd) => {
                 passwords.new_file.clone_from(&passwd.new_password.new_password_file);
                 run_passwd(&folder, &passwd, &passwords)
             }
-            Command::Sign(sign) => sign::run(&folder, &sign, &passwords),
-            Command::Remove(remove) => run_remove(&data_dir, &folder, &remove),
+            WalletSubcommand::Sign(sign) => sign::run(&folder, &sign, &passwords),
+            WalletSubcommand::Remove(remove) => run_remove(&data_dir, &folder, &remove),
         }
     }
 }
@@ -205,18 +207,18 @@ impl Protection {
     }
 }
 
-fn run_new(folder: &Folder, new: &New, passwords: &Sources) -> Result<Done, WalletError> {
+fn run_new(folder: &Folder, new: &New, passwords: &Sources) -> Result<WalletOutcome, WalletError> {
     let name = new.which.parse()?;
     folder.check_free(&name)?;
     let password = new.protection.password(passwords, false, &name)?;
     let (address, words) = create(folder, &name, password.as_ref())?;
-    Ok(Done::Made { name, address, words, encrypted: password.is_some() })
+    Ok(WalletOutcome::Made { name, address, words, encrypted: password.is_some() })
 }
 
-fn run_show(folder: &Folder, show: &Show) -> Result<Done, WalletError> {
+fn run_show(folder: &Folder, show: &Show) -> Result<WalletOutcome, WalletError> {
     let name = folder.find(&show.which.parse()?)?;
     let file = folder.read(&name)?;
-    Ok(Done::Shown {
+    Ok(WalletOutcome::Shown {
         address: file.address(),
         public_key: file.public_key(),
         encrypted: file.is_encrypted(),
@@ -226,7 +228,7 @@ fn run_show(folder: &Folder, show: &Show) -> Result<Done, WalletError> {
     })
 }
 
-fn run_export(folder: &Folder, export: &Export, passwords: &Sources) -> Result<Done, WalletError> {
+fn run_export(folder: &Folder, export: &Export, passwords: &Sources) -> Result<WalletOutcome, WalletError> {
     let name = folder.find(&export.which.parse()?)?;
     let file = folder.read(&name)?;
     let pem = if export.public {
@@ -240,15 +242,22 @@ fn run_export(folder: &Folder, export: &Export, passwords: &Sources) -> Result<D
         return Err(WalletError::ExportUnprotected);
     };
     let is_secret = !export.public && pem.contains(&format!("BEGIN {PRIVATE_LABEL}"));
-    let Some(target) = export.file.clone() else { return Ok(Done::Exported { name, address: file.address(), pem }) };
+    let Some(target) = export.file.clone() else {
+        return Ok(WalletOutcome::Exported { name, address: file.address(), pem });
+    };
     private_file::write_new(&target, pem.as_bytes()).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => WalletError::FileExists { file: target.clone() },
         _ => unusable("write", &target, source),
     })?;
-    Ok(Done::ExportedTo { name, address: file.address(), file: target, encrypted: !export.public && !is_secret })
+    Ok(WalletOutcome::ExportedTo {
+        name,
+        address: file.address(),
+        file: target,
+        encrypted: !export.public && !is_secret,
+    })
 }
 
-fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<Done, WalletError> {
+fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<WalletOutcome, WalletError> {
     let source = import.source.as_deref();
     let name: WalletName = match (import.words, source, &import.called) {
         (true, Some(name), _) => name.to_string_lossy().parse()?,
@@ -275,10 +284,10 @@ fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<D
     }
     let password = import.protection.password(passwords, has_old, &name)?;
     folder.add(&name, &WalletFile::seal(&seed, password.as_ref(), ITERATIONS)?)?;
-    Ok(Done::Imported { name, address, encrypted: password.is_some() })
+    Ok(WalletOutcome::Imported { name, address, encrypted: password.is_some() })
 }
 
-fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<Done, WalletError> {
+fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<WalletOutcome, WalletError> {
     let name = folder.find(&passwd.which.parse()?)?;
     let file = folder.read(&name)?;
     let (seed, has_old) = open(folder, &name, &file, passwords)?;
@@ -289,12 +298,12 @@ fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<D
         WalletFile::parse(sealed.to_text().as_bytes(), ITERATIONS).and_then(|file| file.open(password.as_ref()));
     assert_eq!(reread.as_ref().ok(), Some(&seed), "a wallet that was just made must open");
     folder.replace(&name, &sealed)?;
-    Ok(Done::PasswordSet { name, address: file.address(), encrypted: password.is_some() })
+    Ok(WalletOutcome::PasswordSet { name, address: file.address(), encrypted: password.is_some() })
 }
 
-fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Done, WalletError> {
+fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<WalletOutcome, WalletError> {
     let name = folder.find(&remove.which.parse()?)?;
-    // From here on no node starts with it, and none that runs can have it: which one it uses can't be seen from outside.
+    // No later node starts with it, and no running one can have it: the wallet in use can't be seen from outside.
     let _lock = FolderLock::acquire(data_dir, "wallet remove").map_err(WalletError::InUse)?;
     if !remove.yes {
         eprint!("Removing the wallet {name} loses its key, unless you have a copy or its words.\nType its name: ");
@@ -308,7 +317,7 @@ fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Done,
     // An unreadable wallet may be removed too.
     let address = folder.read(&name).ok().map(|file| file.address());
     folder.remove(&name)?;
-    Ok(Done::Removed { name, address })
+    Ok(WalletOutcome::Removed { name, address })
 }
 
 /// The secret half of a wallet, and whether it took a password.

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use quipu_protocol::message::{RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX};
+use quipu_protocol::message::{
+    REQUEST_IDS_MAX, REQUEST_PLACES_MAX, RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX,
+};
 use quipu_protocol::{BlockId, Request, Response, SignedTransaction, TransactionId};
 
 use super::Engine;
 use super::event::{Effect, Event, Fault, LoadEffect, Now, PeerEffect, PeerKey, Place, Ticket};
-use super::sync::is_request_malformed;
 
 /// Cost of a list of pending transactions, in requests of a peer's budget: it is the longest answer to the shortest
 /// question.
@@ -136,4 +137,18 @@ impl Engine {
         });
         fitting.map(|transaction| transaction.signed().clone()).collect()
     }
+}
+
+/// Whether a request names more than the protocol allows, or positions that are not in order.
+fn is_request_malformed(request: &Request) -> bool {
+    let ids = match request {
+        Request::Status(_) | Request::Pending => 0,
+        Request::Headers { locator } => locator.len(),
+        Request::Blocks { ids } => ids.len(),
+        Request::Transactions { ids } => ids.len(),
+        Request::BlockTransactions { places, .. } => {
+            return places.len() > REQUEST_PLACES_MAX || places.windows(2).any(|pair| pair[0] >= pair[1]);
+        }
+    };
+    ids > REQUEST_IDS_MAX
 }

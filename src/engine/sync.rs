@@ -17,7 +17,7 @@ use std::collections::{HashSet, VecDeque};
 
 use quipu_protocol::block::HEADER_BYTES;
 use quipu_protocol::message::{
-    NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, REQUEST_PLACES_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request, Status,
+    NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request, Status,
 };
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
@@ -488,18 +488,4 @@ impl Engine {
             self.sync.share(&mut flight);
         }
     }
-}
-
-/// Whether a request names more than the protocol allows, or positions that are not in order.
-pub(super) fn is_request_malformed(request: &Request) -> bool {
-    let ids = match request {
-        Request::Status(_) | Request::Pending => 0,
-        Request::Headers { locator } => locator.len(),
-        Request::Blocks { ids } => ids.len(),
-        Request::Transactions { ids } => ids.len(),
-        Request::BlockTransactions { places, .. } => {
-            return places.len() > REQUEST_PLACES_MAX || places.windows(2).any(|pair| pair[0] >= pair[1]);
-        }
-    };
-    ids > REQUEST_IDS_MAX
 }

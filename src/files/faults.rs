@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::Step;
+use super::WriteStep;
 
 thread_local! {
     static PLAN: RefCell<Plan> = const { RefCell::new(Plan { left: None, done: Vec::new(), crashed: false }) };
@@ -16,12 +16,12 @@ thread_local! {
 struct Plan {
     /// How many more steps are done before the process ends.
     left: Option<usize>,
-    done: Vec<Step>,
+    done: Vec<WriteStep>,
     crashed: bool,
 }
 
 /// Counts a step. The one that the process ends before, and all after it, are not done.
-pub(super) fn step(step: Step) -> io::Result<()> {
+pub(super) fn step(step: WriteStep) -> io::Result<()> {
     PLAN.with_borrow_mut(|plan| match &mut plan.left {
         Some(0) => {
             plan.crashed = true;
@@ -41,7 +41,7 @@ pub(super) fn has_crashed() -> bool {
 }
 
 /// Runs `body`, which ends after this number of steps, and returns the steps that it took.
-fn run_until<T>(steps: Option<usize>, body: impl FnOnce() -> T) -> (T, Vec<Step>) {
+fn run_until<T>(steps: Option<usize>, body: impl FnOnce() -> T) -> (T, Vec<WriteStep>) {
     PLAN.set(Plan { left: steps, done: Vec::new(), crashed: false });
     let result = body();
     let plan = PLAN.replace(Plan { left: None, done: Vec::new(), crashed: false });
@@ -75,7 +75,7 @@ pub(crate) fn cut_everywhere<E: std::fmt::Debug>(
             let (result, done) = run_until(Some(cut), || change(folder.path()));
             result.expect_err("the process has ended");
             assert_eq!(done, steps[..cut]);
-            let is_synced = done.contains(&Step::Sync);
+            let is_synced = done.contains(&WriteStep::Sync);
             for (file, length) in left_behind(folder.path()) {
                 if !is_synced {
                     let file = fs::OpenOptions::new().write(true).open(&file).expect("left behind");
@@ -86,7 +86,7 @@ pub(crate) fn cut_everywhere<E: std::fmt::Debug>(
                 let middle = name.trim_end_matches(".tmp").rsplit_once('.').expect("it has a number").0.to_owned();
                 fs::rename(&file, file.with_file_name(format!("{middle}.1-1.tmp"))).expect("renamed");
             }
-            look(folder.path(), done.contains(&Step::Move));
+            look(folder.path(), done.contains(&WriteStep::Move));
             change(folder.path()).expect("it works the next time");
             look(folder.path(), true);
             assert_eq!(left_behind(folder.path()), BTreeMap::new(), "cut before step {cut} of {steps:?}");
@@ -95,19 +95,19 @@ pub(crate) fn cut_everywhere<E: std::fmt::Debug>(
 }
 
 /// Nothing is moved before it is synced, and each move is synced in the end.
-fn assert_ordered(steps: &[Step]) {
+fn assert_ordered(steps: &[WriteStep]) {
     let mut unsynced = 0;
     for step in steps {
         match step {
-            Step::Create => {}
-            Step::Write => unsynced += 1,
-            Step::Sync => unsynced -= 1,
-            Step::Move => assert_eq!(unsynced, 0, "{steps:?}"),
-            Step::SyncFolder => {}
+            WriteStep::Create => {}
+            WriteStep::Write => unsynced += 1,
+            WriteStep::Sync => unsynced -= 1,
+            WriteStep::Move => assert_eq!(unsynced, 0, "{steps:?}"),
+            WriteStep::SyncFolder => {}
         }
     }
-    let last_move = steps.iter().rposition(|step| *step == Step::Move).expect("something is moved");
-    assert!(steps[last_move..].contains(&Step::SyncFolder), "{steps:?}");
+    let last_move = steps.iter().rposition(|step| *step == WriteStep::Move).expect("something is moved");
+    assert!(steps[last_move..].contains(&WriteStep::SyncFolder), "{steps:?}");
 }
 
 /// The files in a folder and those below that were being made, with their lengths.
@@ -163,6 +163,6 @@ fn each_new_folder_is_synced_into_the_one_above() {
     let make = || super::make_folder(&inner, true);
     let (result, steps) = run_until(None, make);
     result.expect("made");
-    assert_eq!(steps, [Step::SyncFolder; 3]);
+    assert_eq!(steps, [WriteStep::SyncFolder; 3]);
     assert_eq!(run_until(None, make).1, [], "it was there");
 }

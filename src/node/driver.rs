@@ -120,7 +120,7 @@ impl Driver {
         self.show();
         match effect {
             UserEffect::Answer { ticket, answer } => self.shells.user.answer(ticket, answer),
-            UserEffect::Notify(notice) => self.shells.user.tell(UserEvent::Notice(notice)),
+            UserEffect::Notify(notice) => self.shells.user.publish(UserEvent::Notice(notice)),
         }
     }
 

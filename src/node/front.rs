@@ -118,7 +118,7 @@ impl DetachedNode {
 
     /// Tells the user something.
     pub fn tell(&self, event: UserEvent) {
-        self.handle.tell(event);
+        self.handle.publish(event);
     }
 
     /// Shows the user this state.

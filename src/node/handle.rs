@@ -30,9 +30,9 @@ const SUBSCRIBER_EVENTS_MAX: usize = 16_384;
 
 /// A running node, shared by everything that talks to its user. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle(Arc<Inner>);
+pub struct Handle(Arc<HandleInner>);
 
-struct Inner {
+struct HandleInner {
     profile: Profile,
     engine: EngineSender,
     reader: Reader,
@@ -82,7 +82,7 @@ impl Handle {
         users: Arc<Users>,
     ) -> Self {
         let (view, commands, watched) = (ArcSwap::new(view), Mutex::default(), Watched::default());
-        Self(Arc::new(Inner { profile, engine, reader, index, watched, swarm, view, commands, users }))
+        Self(Arc::new(HandleInner { profile, engine, reader, index, watched, swarm, view, commands, users }))
     }
 
     /// The newest snapshot. Never blocks.
@@ -215,8 +215,8 @@ impl Handle {
     }
 
     /// Sends an event to all subscribers.
-    pub(super) fn tell(&self, event: UserEvent) {
-        self.0.users.tell(event);
+    pub(super) fn publish(&self, event: UserEvent) {
+        self.0.users.publish(event);
     }
 
     /// The node cannot go on. All open commands end, because no answer will come.
@@ -284,7 +284,7 @@ impl Users {
     }
 
     /// Sends an event to all subscribers, once the node is ready.
-    pub(super) fn tell(&self, event: UserEvent) {
+    pub(super) fn publish(&self, event: UserEvent) {
         let mut state = self.state();
         match &mut state.early {
             Some(early) if early.len() < SUBSCRIBER_EVENTS_MAX => early.push(event),
@@ -303,7 +303,7 @@ impl Users {
     }
 
     pub(super) fn fail(&self, line: String) {
-        self.tell(UserEvent::Fatal(line.clone()));
+        self.publish(UserEvent::Fatal(line.clone()));
         self.end(Some(line));
     }
 
@@ -358,7 +358,7 @@ mod tests {
     }
 
     fn warn(users: &Users, line: &str) {
-        users.tell(UserEvent::Warning(line.to_owned()));
+        users.publish(UserEvent::Warning(line.to_owned()));
     }
 
     #[test]
@@ -405,8 +405,8 @@ mod tests {
         users.ready(vec![], None);
         let chain = Chain::new(1);
         let (user, watch) = (users.subscribe(), users.add(|event| matches!(event, UserEvent::Indexed(_))));
-        users.tell(UserEvent::Notice(Notice::Transaction(chain.transfer(0))));
-        users.tell(UserEvent::Indexed(chain.tip()));
+        users.publish(UserEvent::Notice(Notice::Transaction(chain.transfer(0))));
+        users.publish(UserEvent::Indexed(chain.tip()));
         users.fail("the end".to_owned());
         let count = |events: &Receiver<UserEvent>| events.try_iter().count();
         assert_eq!(count(&user), ["ready", "transaction", "the end"].len());

@@ -66,7 +66,7 @@ use super::thread::{self, Stoppable};
 /// Threads that read the store and wait for the engine at once, for all requests together.
 const BLOCKING_THREADS_MAX: usize = 16;
 /// The time for which the end waits for reading threads.
-const RUNTIME_END_TIME: Duration = Duration::from_millis(500);
+const RUNTIME_END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The reason why nothing is served. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -157,7 +157,7 @@ impl Server {
             .enable_all()
             .build()?;
         let (limits, counts) = (Limits::new(limits::connections_max()), metrics.connections.clone());
-        let shared = Shared {
+        let shared = ServerState {
             handle,
             identity,
             guard,
@@ -174,7 +174,7 @@ impl Server {
             if let Err(error) = runtime.block_on(serve::run(listener, router, limits, counts, stopped)) {
                 tracing::warn!(%error, "HTTP is no longer served, the node goes on without it");
             }
-            runtime.shutdown_timeout(RUNTIME_END_TIME);
+            runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
         })?;
         Ok(Self { stop, thread, feed: feed_thread })
     }
@@ -190,9 +190,9 @@ impl Server {
 
 /// The state that all requests share. Cheap to clone.
 #[derive(Clone)]
-struct App(Arc<Shared>);
+struct App(Arc<ServerState>);
 
-struct Shared {
+struct ServerState {
     handle: Handle,
     identity: Identity,
     guard: Guard,

@@ -43,7 +43,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The file is not an Ed25519 key.
-    #[error("{}: {problem}, or move it away to begin with a new identity (the file was not touched)", .file.display())]
+    #[error("{}: {problem}, or move it away to begin with a new identity", .file.display())]
     Damaged { file: PathBuf, problem: FileProblem },
 }
 
@@ -70,13 +70,13 @@ pub fn identity_of(mut seed: [u8; 32]) -> Keypair {
     Keypair::ed25519_from_bytes(&mut seed).expect("any 32 bytes are an Ed25519 key")
 }
 
-type Seed = Zeroizing<[u8; 32]>;
+type SecretSeed = Zeroizing<[u8; 32]>;
 
-fn load_or_create_seed(file: &Path) -> Result<Seed, KeyError> {
+fn load_or_create_seed(file: &Path) -> Result<SecretSeed, KeyError> {
     let failed = |verb| move |source| KeyError::File { verb, file: file.to_owned(), source };
     match fs::symlink_metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut seed = Seed::default();
+            let mut seed = SecretSeed::default();
             getrandom::fill(&mut *seed).map_err(|error| failed("write")(io::Error::other(error.to_string())))?;
             match private_file::write_new(file, to_pem(&seed).as_bytes()) {
                 Ok(()) => return Ok(seed),
@@ -93,7 +93,7 @@ fn load_or_create_seed(file: &Path) -> Result<Seed, KeyError> {
     opened.map_err(|problem| KeyError::Damaged { file: file.to_owned(), problem })
 }
 
-fn to_pem(seed: &Seed) -> Zeroizing<String> {
+fn to_pem(seed: &SecretSeed) -> Zeroizing<String> {
     // Without the public key this is version 1 of PKCS#8, the only one that OpenSSL before 3.2 reads.
     let bytes = KeypairBytes { secret_key: **seed, public_key: None };
     bytes.to_pkcs8_pem(LineEnding::LF).expect("32 bytes always encode")
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_bad_file_is_refused_and_left_alone() {
-        let good = to_pem(&Seed::new([7; 32])).to_string();
+        let good = to_pem(&SecretSeed::new([7; 32])).to_string();
         let cases: [(&str, String); 7] = [
             ("cut off", String::new()),
             ("cut off", good[..60].to_owned()),

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 use self::input::Input;
 use self::screen::Screen;
-use self::session::{Mode, Session};
+use self::session::{Mode, PromptSession};
 use self::signal::Signals;
 use self::terminal::KnownAddresses;
 pub use self::typist::Typist;
@@ -42,7 +42,7 @@ use crossbeam_channel::Receiver;
 
 /// How to speak with the user.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct PromptOptions {
     /// The owner's name for the node.
     pub name: String,
     /// The file that keeps the history of typed lines.
@@ -57,7 +57,7 @@ pub struct Options {
     pub passwords: Sources,
 }
 
-impl Options {
+impl PromptOptions {
     /// The options that the command line gives.
     pub fn new(config: &Config, passwords: &Sources) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Options {
 
 /// Serves the user until they leave, the input ends, a signal comes, or the node has stopped by itself. `events` is the
 /// first subscription to the node. The caller shuts the node down.
-pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log: &LogSink, signals: &Signals) {
+pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &PromptOptions, log: &LogSink, signals: &Signals) {
     let identity = Identity::of(handle, options.name.clone(), options.finds_peers);
     let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
     let known = KnownAddresses::default();
@@ -85,12 +85,12 @@ pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &Options, log:
     } else {
         crossbeam_channel::never()
     };
-    Session::new(handle, identity, options.passwords.clone(), mode, style, screen, known)
+    PromptSession::new(handle, identity, options.passwords.clone(), mode, style, screen, known)
         .run(input, &events, &logs, signals, log);
 }
 
 /// A terminal gets the line editor, unless it can't have one; then its lines are read like those of a file.
-fn open(options: &Options, style: Style, known: &KnownAddresses) -> (Mode, Screen, Option<Input>) {
+fn open(options: &PromptOptions, style: Style, known: &KnownAddresses) -> (Mode, Screen, Option<Input>) {
     let plain = if options.json { Mode::Json } else { Mode::Plain };
     if !options.reads_commands {
         return (plain, Screen::plain(), None);

@@ -17,10 +17,10 @@ const LINES_WAITING_MAX: usize = 256;
 
 /// Where log lines go. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct LogSink(Arc<Inner>);
+pub struct LogSink(Arc<TelemetryInner>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct TelemetryInner {
     prompt: Mutex<Option<Sender<String>>>,
     dropped: AtomicU64,
 }

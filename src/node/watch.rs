@@ -28,7 +28,7 @@ pub enum WatchError {
     /// The index gives no answer.
     #[error(transparent)]
     Index(#[from] IndexError),
-    #[error("{WATCHED_MAX} transactions are followed already: `unwatch` some")]
+    #[error("{WATCHED_MAX} transactions are watched already: `unwatch` some")]
     Full,
     /// The node is shutting down.
     #[error("the node is shutting down")]
@@ -72,7 +72,7 @@ fn run(handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {
             }
         }
         if indexed {
-            tell_changes(handle);
+            report_changes(handle);
         }
     }
 }
@@ -93,12 +93,12 @@ fn on_rolled_back(handle: &Handle, transactions: Vec<RolledBack>) {
             None => continue,
         }
         drop(watched);
-        handle.tell(UserEvent::Life { id, life });
+        handle.publish(UserEvent::Life { id, life });
     }
 }
 
 /// Reports every change.
-fn tell_changes(handle: &Handle) {
+fn report_changes(handle: &Handle) {
     for (id, before) in handle.watched().list() {
         // An index that is behind will report a later block; a closed one, none.
         let Ok(life) = life_of(handle, &id, Some(&before)) else { return };
@@ -114,7 +114,7 @@ fn tell_changes(handle: &Handle) {
         }
         drop(watched);
         if is_news {
-            handle.tell(UserEvent::Life { id, life });
+            handle.publish(UserEvent::Life { id, life });
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A locked store belongs to a running node, which notes in the lock file where it listens. The asking program is a
 //! peer like any other, with a new identity and no chain: it makes one connection, refuses all requests, and leaves.
-//! Takes no longer than [`ASK_TIME`] and the goodbyes.
+//! Takes no longer than [`ASK_TIMEOUT`] and the goodbyes.
 //!
 //! Not here: proof. A node's answer is its word.
 
@@ -25,7 +25,7 @@ use crate::node::swarm::{self, SwarmCommand, SwarmConfig, SwarmHandle};
 use crate::protocol::{Height, Network, Request, Response, Status, Work};
 
 /// Time for reaching a node and for its answer.
-const ASK_TIME: Duration = Duration::from_secs(7);
+const ASK_TIMEOUT: Duration = Duration::from_secs(7);
 /// Repeated questions to a node whose chain grew between two of its answers.
 const ATTEMPTS_MAX: u64 = 4;
 /// The asking program's name in the folder's lock and in lists of peers.
@@ -64,10 +64,8 @@ pub enum AskError {
     #[error("the node can't be asked: {0}")]
     Unreachable(String),
     /// The node did not answer.
-    #[error("the node at {address} did not answer within {} s: try again, or ask another", ASK_TIME.as_secs())]
-    Silent {
-        address: Multiaddr,
-    },
+    #[error("the node at {address} did not answer within {} s: try again, or ask another", ASK_TIMEOUT.as_secs())]
+    Silent { address: Multiaddr },
     /// The system gives no threads, no random numbers or no folder for temporary files.
     #[error("the system refuses what asking a node needs: {0}")]
     System(#[from] io::Error),
@@ -144,7 +142,7 @@ impl Caller {
         };
         let swarm = swarm::start(config, runtime.handle(), engine, None, |_| {})
             .map_err(|error| AskError::Unreachable(format!("{error:#}")))?;
-        let until = Instant::now() + ASK_TIME;
+        let until = Instant::now() + ASK_TIMEOUT;
         Ok(Self { swarm, offered, results, network: Arc::clone(network), until, runtime })
     }
 

@@ -65,16 +65,16 @@ impl World {
         self.folder.path().join(name)
     }
 
-    fn arguments(&self, receipt: &str) -> Arguments {
-        Arguments { receipt: self.path(receipt), file: None, witness: None, node: None }
+    fn arguments(&self, receipt: &str) -> VerifyArguments {
+        VerifyArguments { receipt: self.path(receipt), file: None, witness: None, node: None }
     }
 
-    fn verify(&self, arguments: &Arguments) -> Result<Verified, VerifyError> {
-        verify(arguments, Place { data_dir: Some(&self.data_dir()), name: None, network: None })
+    fn verify(&self, arguments: &VerifyArguments) -> Result<Verified, VerifyError> {
+        verify(arguments, VerifyContext { data_dir: Some(&self.data_dir()), name: None, network: None })
     }
 
     /// The code of the error.
-    fn refused(&self, arguments: &Arguments, is_unreadable: bool) -> &'static str {
+    fn refused(&self, arguments: &VerifyArguments, is_unreadable: bool) -> &'static str {
         let error = self.verify(arguments).expect_err("not proven");
         assert_eq!(error.is_unreadable(), is_unreadable, "{error}");
         error.code()
@@ -86,7 +86,8 @@ fn what_is_proven_is_said_in_words_and_in_json() {
     let world = World::new();
     let id = |height: usize| world.chain.blocks[height - 1].0.id();
     let with = |receipt, file: Option<&str>, witness: Option<BlockId>| {
-        let arguments = Arguments { file: file.map(|file| world.path(file)), witness, ..world.arguments(receipt) };
+        let arguments =
+            VerifyArguments { file: file.map(|file| world.path(file)), witness, ..world.arguments(receipt) };
         Report { verified: world.verify(&arguments).expect("proven"), hash_rate: 4_000_000 }
     };
     let sender = world.chain.address().to_string();
@@ -127,8 +128,8 @@ fn what_is_proven_is_said_in_words_and_in_json() {
 #[test]
 fn what_is_asked_for_must_hold() {
     let world = World::new();
-    let given = |receipt, file: &str| Arguments { file: Some(world.path(file)), ..world.arguments(receipt) };
-    let witnessed = |id| Arguments { witness: Some(id), ..world.arguments("file.receipt") };
+    let given = |receipt, file: &str| VerifyArguments { file: Some(world.path(file)), ..world.arguments(receipt) };
+    let witnessed = |id| VerifyArguments { witness: Some(id), ..world.arguments("file.receipt") };
     let id = |height: usize| world.chain.blocks[height - 1].0.id();
     let cases = [
         (given("file.receipt", "text"), false, "other_file"),
@@ -144,7 +145,7 @@ fn what_is_asked_for_must_hold() {
     for (arguments, is_unreadable, code) in cases {
         assert_eq!(world.refused(&arguments, is_unreadable), code, "{arguments:?}");
     }
-    let place = Place { data_dir: Some(&world.data_dir()), name: None, network: None };
+    let place = VerifyContext { data_dir: Some(&world.data_dir()), name: None, network: None };
     let statuses = ["file.receipt", "none"].map(|receipt| run(&world.arguments(receipt), place, true));
     assert_eq!((statuses, run(&given("file.receipt", "text"), place, false)), ([PROVEN, UNREADABLE], REFUTED));
 }
@@ -154,8 +155,9 @@ fn a_network_is_the_one_that_it_seems() {
     let world = World::new();
     let lan = Arc::new(Network::new(Parameters::lan()).expect("a preset is valid"));
     let arguments = world.arguments("file.receipt");
-    let verify_in =
-        |network| verify(&arguments, Place { data_dir: Some(&world.data_dir()), name: None, network: Some(network) });
+    let verify_in = |network| {
+        verify(&arguments, VerifyContext { data_dir: Some(&world.data_dir()), name: None, network: Some(network) })
+    };
     assert!(verify_in(&world.chain.network).expect("proven").is_built_in);
     let error = verify_in(&lan).expect_err("another network");
     assert_eq!(error.to_string(), "the receipt is of network dev (97c38b625a1a1b20), not of lan (df22676f2fa91af0)");
@@ -184,7 +186,7 @@ fn each_change_of_the_file_is_refused_and_leaves_it_alone() {
 #[test]
 fn a_folder_that_no_node_uses_is_read() {
     let world = World::new();
-    let asked = Arguments { node: Some(None), ..world.arguments("file.receipt") };
+    let asked = VerifyArguments { node: Some(None), ..world.arguments("file.receipt") };
     let verified = world.verify(&asked).expect("it is on the best chain");
     assert_eq!(verified.node, Some(Height(4)));
     // A longer branch takes the place of all blocks from the second on.
@@ -227,8 +229,8 @@ fn a_running_node_is_asked() {
     let first = node(one.path());
     let receipt = recorded(&first, work.path());
     let ask_for = |node: Option<Multiaddr>| {
-        let arguments = Arguments { receipt: receipt.clone(), file: None, witness: None, node: Some(node) };
-        verify(&arguments, Place { data_dir: Some(one.path()), name: None, network: None })
+        let arguments = VerifyArguments { receipt: receipt.clone(), file: None, witness: None, node: Some(node) };
+        verify(&arguments, VerifyContext { data_dir: Some(one.path()), name: None, network: None })
     };
     // The block is the tip, then it is not; over the lock file and by address.
     assert_eq!(ask_for(None).expect("it is the tip").node, Some(Height(1)));
@@ -260,8 +262,8 @@ fn a_node_that_is_not_there_is_no_refutation() {
     let first = node(one.path());
     let receipt = recorded(&first, work.path());
     let address = first.handle().listen()[0].clone();
-    let arguments = Arguments { receipt, file: None, witness: None, node: Some(Some(address)) };
-    let place = Place { data_dir: Some(one.path()), name: None, network: None };
+    let arguments = VerifyArguments { receipt, file: None, witness: None, node: Some(Some(address)) };
+    let place = VerifyContext { data_dir: Some(one.path()), name: None, network: None };
     assert!(verify(&arguments, place).is_ok());
     assert_eq!(end(first), Ok(()));
     let peers = fs::read_to_string(one.path().join("peers.json")).unwrap_or_default();
@@ -276,7 +278,7 @@ fn the_command_line() {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
-        arguments: Arguments,
+        arguments: VerifyArguments,
     }
     let parse = |words: &[&str]| {
         let words = ["verify", "r"].iter().chain(words);

@@ -29,7 +29,7 @@ const RECORD_CHARACTERS_MAX: usize = 200;
 
 /// The result of a command.
 #[derive(Debug)]
-pub enum Done {
+pub enum WalletOutcome {
     /// `wallet new`.
     Made {
         name: WalletName,
@@ -41,7 +41,7 @@ pub enum Done {
     /// `wallet list`.
     List {
         /// Sorted by name.
-        wallets: Vec<Row>,
+        wallets: Vec<ListedRow>,
     },
     /// `wallet show`.
     Shown {
@@ -61,18 +61,9 @@ pub enum Done {
         pem: Zeroizing<String>,
     },
     /// `wallet export` to a file.
-    ExportedTo {
-        name: WalletName,
-        address: Address,
-        file: PathBuf,
-        encrypted: bool,
-    },
+    ExportedTo { name: WalletName, address: Address, file: PathBuf, encrypted: bool },
     /// `wallet import`.
-    Imported {
-        name: WalletName,
-        address: Address,
-        encrypted: bool,
-    },
+    Imported { name: WalletName, address: Address, encrypted: bool },
     /// `wallet passwd`.
     PasswordSet {
         name: WalletName,
@@ -99,7 +90,7 @@ pub enum Done {
 
 /// A wallet in a list.
 #[derive(Debug, Serialize)]
-pub struct Row {
+pub struct ListedRow {
     name: String,
     address: Option<Address>,
     encrypted: Option<bool>,
@@ -107,7 +98,7 @@ pub struct Row {
     problem: Option<String>,
 }
 
-impl From<Listed> for Row {
+impl From<Listed> for ListedRow {
     fn from(listed: Listed) -> Self {
         let Listed { name, state, is_current: current } = listed;
         let (address, encrypted, problem) = match state {
@@ -118,11 +109,11 @@ impl From<Listed> for Row {
     }
 }
 
-/// The JSON form of [`Done`], with its names and types.
+/// The JSON form of [`WalletOutcome`], with its names and types.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Json<'a> {
-    List { wallets: &'a [Row] },
+enum JsonForm<'a> {
+    List { wallets: &'a [ListedRow] },
     Made { name: &'a str, address: Address, encrypted: bool, words: &'a str, path: &'a str },
     Shown { name: &'a str, address: Address, public_key: String, encrypted: bool, current: bool, file: &'a Path },
     Exported { name: &'a str, address: Address, pem: &'a str },
@@ -132,18 +123,18 @@ enum Json<'a> {
     Removed { name: &'a str, address: Option<Address> },
 }
 
-impl Serialize for Done {
+impl Serialize for WalletOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let json = match self {
-            Self::List { wallets } => Json::List { wallets },
-            Self::Made { name, address, encrypted, words } => Json::Made {
+            Self::List { wallets } => JsonForm::List { wallets },
+            Self::Made { name, address, encrypted, words } => JsonForm::Made {
                 name: name.as_str(),
                 address: *address,
                 encrypted: *encrypted,
                 words: words.phrase(),
                 path: PATH_TEXT,
             },
-            Self::Shown { name, address, public_key, encrypted, current, file } => Json::Shown {
+            Self::Shown { name, address, public_key, encrypted, current, file } => JsonForm::Shown {
                 name: name.as_str(),
                 address: *address,
                 public_key: digits(public_key),
@@ -151,23 +142,23 @@ impl Serialize for Done {
                 current: *current,
                 file,
             },
-            Self::Exported { name, address, pem } => Json::Exported { name: name.as_str(), address: *address, pem },
+            Self::Exported { name, address, pem } => JsonForm::Exported { name: name.as_str(), address: *address, pem },
             Self::ExportedTo { name, address, file, encrypted } => {
-                Json::ExportedTo { name: name.as_str(), address: *address, file, encrypted: *encrypted }
+                JsonForm::ExportedTo { name: name.as_str(), address: *address, file, encrypted: *encrypted }
             }
             Self::Imported { name, address, encrypted } | Self::PasswordSet { name, address, encrypted } => {
-                Json::Kept { name: name.as_str(), address: *address, encrypted: *encrypted }
+                JsonForm::Kept { name: name.as_str(), address: *address, encrypted: *encrypted }
             }
             Self::Signed { name, genesis, summary, signature } => {
-                Json::Signed { name: name.as_str(), genesis: *genesis, signature, transaction: summary }
+                JsonForm::Signed { name: name.as_str(), genesis: *genesis, signature, transaction: summary }
             }
-            Self::Removed { name, address } => Json::Removed { name: name.as_str(), address: *address },
+            Self::Removed { name, address } => JsonForm::Removed { name: name.as_str(), address: *address },
         };
         json.serialize(serializer)
     }
 }
 
-impl Done {
+impl WalletOutcome {
     /// Lines for people. May hold secrets.
     pub fn to_text(&self) -> Zeroizing<String> {
         let text = match self {
@@ -193,7 +184,7 @@ impl Done {
             Self::PasswordSet { name, encrypted: true, .. } => {
                 format!("{name} has a new password; copies of its file have the old one\n")
             }
-            Self::PasswordSet { name, .. } => format!("{name} has no password any more\n"),
+            Self::PasswordSet { name, .. } => format!("{name} no longer has a password\n"),
             Self::Signed { name, genesis, summary, signature } => {
                 format!("{name} signs: {}\nnetwork    {genesis}\nsignature  {signature}\n", in_words(summary))
             }
@@ -210,7 +201,7 @@ fn made(name: &WalletName, address: &Address, encrypted: bool, words: &RecoveryP
     let written = write!(
         text,
         "made {name}: {address}\n\nIts recovery phrase restores the key when the file or its password is lost, and gives it to\n\
-         whoever reads it. Write it down on paper; it is shown only now:\n\n"
+         anyone who reads it. Write it down on paper; it is shown only now:\n\n"
     );
     written.expect("a string takes everything");
     text.push_str(&numbered(words.phrase()));
@@ -219,13 +210,13 @@ fn made(name: &WalletName, address: &Address, encrypted: bool, words: &RecoveryP
     text
 }
 
-fn list(rows: &[Row]) -> String {
+fn list(rows: &[ListedRow]) -> String {
     if rows.is_empty() {
         return "no wallets yet; `quipu wallet new NAME` makes one, and so does the first start of a node\n".to_owned();
     }
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for Row { name, address, encrypted, current, problem } in rows {
+    for ListedRow { name, address, encrypted, current, problem } in rows {
         let mark = if *current { '*' } else { ' ' };
         let rest = match (address, problem) {
             (Some(address), _) if *encrypted == Some(true) => address.to_string(),
@@ -268,7 +259,7 @@ mod tests {
     fn a_phrase_is_numbered_and_in_order() {
         let words = RecoveryPhrase::random().expect("random");
         let all: Vec<String> = words.phrase().split(' ').map(str::to_owned).collect();
-        let done = Done::Made { name: name(), address: Address([1; 20]), encrypted: true, words };
+        let done = WalletOutcome::Made { name: name(), address: Address([1; 20]), encrypted: true, words };
         let text = done.to_text();
         let shown: Vec<&str> = text
             .lines()
@@ -284,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_list_marks_the_current_one_and_shows_what_cannot_be_read() {
-        let row = |name: &str, address, current, problem: Option<&str>| Row {
+        let row = |name: &str, address, current, problem: Option<&str>| ListedRow {
             name: name.to_owned(),
             address,
             encrypted: address.map(|_| current),
@@ -297,7 +288,7 @@ mod tests {
             row("long", Some(address), false, None),
             row("z", None, false, Some("z.pem: cut off")),
         ];
-        let text = Done::List { wallets: rows }.to_text();
+        let text = WalletOutcome::List { wallets: rows }.to_text();
         let want = format!("* a     {address}\n  long  {address} (no password)\n  z     z.pem: cut off\n");
         assert_eq!(*text, want);
     }
@@ -306,13 +297,18 @@ mod tests {
     fn results_have_the_documented_fields() {
         let address = Address([1; 20]);
         let cases = [
-            (Done::List { wallets: vec![] }, "{wallets}"),
+            (WalletOutcome::List { wallets: vec![] }, "{wallets}"),
             (
-                Done::Made { name: name(), address, encrypted: true, words: RecoveryPhrase::random().expect("random") },
+                WalletOutcome::Made {
+                    name: name(),
+                    address,
+                    encrypted: true,
+                    words: RecoveryPhrase::random().expect("random"),
+                },
                 "{name, address, encrypted, words, path}",
             ),
             (
-                Done::Shown {
+                WalletOutcome::Shown {
                     name: name(),
                     address,
                     public_key: PublicKey::Ed25519([1; 32]),
@@ -322,14 +318,17 @@ mod tests {
                 },
                 "{name, address, public_key, encrypted, current, file}",
             ),
-            (Done::Exported { name: name(), address, pem: Zeroizing::new("p".to_owned()) }, "{name, address, pem}"),
             (
-                Done::ExportedTo { name: name(), address, file: "f".into(), encrypted: true },
+                WalletOutcome::Exported { name: name(), address, pem: Zeroizing::new("p".to_owned()) },
+                "{name, address, pem}",
+            ),
+            (
+                WalletOutcome::ExportedTo { name: name(), address, file: "f".into(), encrypted: true },
                 "{name, address, file, encrypted}",
             ),
-            (Done::Imported { name: name(), address, encrypted: true }, "{name, address, encrypted}"),
-            (Done::PasswordSet { name: name(), address, encrypted: true }, "{name, address, encrypted}"),
-            (Done::Removed { name: name(), address: Some(address) }, "{name, address}"),
+            (WalletOutcome::Imported { name: name(), address, encrypted: true }, "{name, address, encrypted}"),
+            (WalletOutcome::PasswordSet { name: name(), address, encrypted: true }, "{name, address, encrypted}"),
+            (WalletOutcome::Removed { name: name(), address: Some(address) }, "{name, address}"),
         ];
         for (done, want) in cases {
             let json = serde_json::to_value(&done).expect("JSON");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::open;
-use super::outcome::Done;
+use super::outcome::WalletOutcome;
 use crate::node::api::rows::TransactionRow;
 use crate::node::wallet::WalletError;
 use crate::node::wallet::folder::{Folder, unusable};
@@ -30,7 +30,7 @@ pub struct Sign {
     prepared: PathBuf,
 }
 
-pub(super) fn run(folder: &Folder, sign: &Sign, passwords: &Sources) -> Result<Done, WalletError> {
+pub(super) fn run(folder: &Folder, sign: &Sign, passwords: &Sources) -> Result<WalletOutcome, WalletError> {
     let name = folder.find(&sign.which.parse()?)?;
     let wallet = folder.read(&name)?;
     let mut content = Vec::new();
@@ -49,5 +49,5 @@ pub(super) fn run(folder: &Folder, sign: &Sign, passwords: &Sources) -> Result<D
     let signed = SignedTransaction { transaction, signature };
     let summary = TransactionRow::new(&signed, id, wallet.address());
     let Signature::Ed25519(signature) = signed.signature;
-    Ok(Done::Signed { name, genesis, summary: Box::new(summary), signature: hex::encode(signature) })
+    Ok(WalletOutcome::Signed { name, genesis, summary: Box::new(summary), signature: hex::encode(signature) })
 }

@@ -141,7 +141,7 @@ pub enum Answer {
 #[non_exhaustive]
 pub enum CommandError {
     /// The account cannot pay the amount and the fee.
-    #[error("insufficient balance: {needed} needed with the fee, {spendable} can be spent of {balance}")]
+    #[error("insufficient balance: amount and fee are {needed}, {spendable} of {balance} can be spent")]
     InsufficientBalance {
         /// The balance at the tip.
         balance: Amount,

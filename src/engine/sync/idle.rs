@@ -49,7 +49,7 @@ impl Engine {
 
     /// `None` if its chain is known to us.
     fn reason_for_no_headers(&self, session: &PeerState) -> Option<&'static str> {
-        let Some(status) = &session.status else { return Some("it has not told its status") };
+        let Some(status) = &session.status else { return Some("its status is not known yet") };
         let tree = self.chain.tree();
         if status.work <= tree.work(self.chain.tip()) {
             return Some("its chain has no more work than ours");
@@ -151,7 +151,7 @@ mod tests {
             world.run_for(Millis::from_secs(10));
         });
         let seen = reasons.0.lock().expect("no thread panicked").clone();
-        for why in ["it has not told its status", "its chain has no more work than ours"] {
+        for why in ["its status is not known yet", "its chain has no more work than ours"] {
             assert!(seen.iter().any(|seen| seen == why), "{why}: {seen:?}");
         }
     }

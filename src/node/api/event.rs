@@ -16,7 +16,7 @@ use crate::text::{grouped, short_peer, span};
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Event<'a> {
+enum EventFields<'a> {
     Ready {
         peer_id: String,
         address: Address,
@@ -47,7 +47,7 @@ enum Event<'a> {
     },
 }
 
-impl Event<'_> {
+impl EventFields<'_> {
     /// The data of `event`.
     fn name(&self) -> &'static str {
         match self {
@@ -105,9 +105,9 @@ pub fn named_event(event: &UserEvent, identity: &Identity, roster: &Roster) -> O
     Some((event.name(), line(&event)))
 }
 
-fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> Option<Event<'a>> {
+fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> Option<EventFields<'a>> {
     Some(match event {
-        UserEvent::Ready { listen, http } => Event::Ready {
+        UserEvent::Ready { listen, http } => EventFields::Ready {
             peer_id: identity.peer_id.to_string(),
             address: identity.names.me,
             listen,
@@ -115,31 +115,31 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
             network: &identity.network,
             genesis: identity.genesis,
         },
-        UserEvent::PeerConnected(row) => Event::PeerConnected(row.into()),
-        UserEvent::PeerDisconnected(row) => Event::PeerDisconnected(row.into()),
+        UserEvent::PeerConnected(row) => EventFields::PeerConnected(row.into()),
+        UserEvent::PeerDisconnected(row) => EventFields::PeerDisconnected(row.into()),
         UserEvent::Notice(Notice::Tip { tip, reorg_depth, .. }) => {
-            Event::Tip { tip: (*tip).into(), reorg_depth: *reorg_depth }
+            EventFields::Tip { tip: (*tip).into(), reorg_depth: *reorg_depth }
         }
-        UserEvent::Notice(Notice::Transaction(checked)) => Event::Transaction(checked.into()),
+        UserEvent::Notice(Notice::Transaction(checked)) => EventFields::Transaction(checked.into()),
         UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
-            Event::Warning { code: "block_refused", message: block_refused(*place, violation).into() }
+            EventFields::Warning { code: "block_refused", message: block_refused(*place, violation).into() }
         }
         UserEvent::Notice(Notice::RolledBack { transactions, untold }) => {
-            Event::RolledBack { transactions: transactions.iter().map(Into::into).collect(), untold: *untold }
+            EventFields::RolledBack { transactions: transactions.iter().map(Into::into).collect(), untold: *untold }
         }
-        UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => Event::Warning {
+        UserEvent::Notice(Notice::ReorganisationRefused { checkpoint, peer, height }) => EventFields::Warning {
             code: "reorganisation_refused",
             message: reorganisation_refused(*checkpoint, &roster.name(*peer), *height).into(),
         },
         UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
-            Event::Warning { code: "peer_clock", message: peer_clock(&roster.name(*peer), *offset_millis).into() }
+            EventFields::Warning { code: "peer_clock", message: peer_clock(&roster.name(*peer), *offset_millis).into() }
         }
         UserEvent::Notice(Notice::OurClockDiffers { offset_millis }) => {
-            Event::Warning { code: "own_clock", message: own_clock(*offset_millis).into() }
+            EventFields::Warning { code: "own_clock", message: own_clock(*offset_millis).into() }
         }
-        UserEvent::Life { id, life } => Event::Watch(LifeRow::new(*id, life)),
-        UserEvent::Warning(message) => Event::Warning { code: "node", message: message.into() },
-        UserEvent::Fatal(message) => Event::Fatal { message },
+        UserEvent::Life { id, life } => EventFields::Watch(LifeRow::new(*id, life)),
+        UserEvent::Warning(message) => EventFields::Warning { code: "node", message: message.into() },
+        UserEvent::Fatal(message) => EventFields::Fatal { message },
         // The progress of the index is internal.
         UserEvent::Indexed(_) => return None,
     })

@@ -70,7 +70,7 @@ fn write_chain(
     mut block_at: impl FnMut(Height) -> Result<Block, Failure>,
     failed: impl Fn(io::Error) -> Failure,
 ) -> Result<u64, Failure> {
-    let mut out = Counted { inner: BufWriter::new(opened), bytes: 0 };
+    let mut out = CountingWriter { inner: BufWriter::new(opened), bytes: 0 };
     let (name, genesis) = (&network.parameters().name, network.genesis_id());
     let length = tip.0 + 1;
     write!(out, "{{\"network\":\"{name}\",\"genesis\":\"{genesis}\",\"length\":{length},\"blocks\":[")
@@ -91,12 +91,12 @@ fn write_chain(
 }
 
 /// Counts the bytes that go through.
-struct Counted<W> {
+struct CountingWriter<W> {
     inner: W,
     bytes: u64,
 }
 
-impl<W: Write> Write for Counted<W> {
+impl<W: Write> Write for CountingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.bytes += written as u64;

@@ -6,7 +6,7 @@ use super::error::{Code, Failure};
 use super::lookup;
 use super::query::{BlockName, LIST_ROWS, Order, Range};
 use super::rows::{
-    AccountRow, AliasRow, BlockPage, BlockRow, HistoryPage, Identity, Peer, RecordPage, StandingBlock, Status,
+    AccountRow, AliasRow, BlockPage, BlockRow, HistoryPage, Identity, NodeStatus, Peer, RecordPage, StandingBlock,
     WalletRow,
 };
 use crate::node::event::PeerRow;
@@ -33,9 +33,9 @@ pub(in crate::node) fn connect(handle: &Handle, address: &Multiaddr) -> Result<P
     Ok(peer(handle, &row.map_err(|error| Failure::new(Code::ConnectFailed, error.to_string()))?))
 }
 
-pub(in crate::node) fn status(handle: &Handle, identity: &Identity) -> Status {
+pub(in crate::node) fn status(handle: &Handle, identity: &Identity) -> NodeStatus {
     let (wallet, listen) = (handle.wallets().current(), (swarm::for_others(&handle.listen()), handle.http()));
-    Status::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, handle.now())
+    NodeStatus::new(identity, &handle.view(), &wallet, handle.peers().len(), listen, handle.now())
 }
 
 /// An account, with the name that it has here.
@@ -92,7 +92,8 @@ pub(in crate::node) struct BlockRange {
     pub(in crate::node) limit: Option<u64>,
     /// Whether heights fall or rise.
     pub(in crate::node) order: Order,
-    /// A page ends before it holds more encoded blocks than this; their JSON is several times as long. It has one at least.
+    /// A page ends before it holds more encoded blocks than this, but has at least one; their JSON is several times as
+    /// long.
     pub(in crate::node) bytes_max: usize,
 }
 

@@ -41,10 +41,7 @@ pub enum MakeError {
         wanted: u64,
     },
     #[error("a receipt holds at most {max} confirmations, not {wanted}: ask for fewer")]
-    TooManyConfirmations {
-        wanted: u64,
-        max: u64,
-    },
+    TooManyConfirmations { wanted: u64, max: u64 },
     /// A receipt needs at least one confirmation: the block itself.
     #[error("a receipt has at least 1 confirmation, which is the block itself: ask for 1 or more")]
     NoConfirmations,
@@ -92,7 +89,7 @@ pub(in crate::node) fn of(
 ) -> Result<(TransactionId, Height, Receipt), Failure> {
     let id = lookup::transaction(handle, name)?;
     let location = lookup::index(handle)?.view()?.find(&id)?.ok_or_else(|| {
-        let message = format!("{} is in no block of the best chain yet: `watch {0}` tells when it is", id.short());
+        let message = format!("{} is in no block of the best chain yet: `watch {0}` reports when it is", id.short());
         Failure::new(Code::NotFound, message)
     })?;
     let Location { place, position: Some(position) } = location else {

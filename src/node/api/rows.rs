@@ -22,7 +22,7 @@ use crate::protocol::{
 pub(super) use self::ledger::fate_in_words;
 pub use self::ledger::{AccountRow, FileRow, HistoryPage, HistoryRow, LifeRow, RecordPage, RecordRow, Sent};
 pub(in crate::node) use self::node::url;
-pub use self::node::{Direction, Mined, Mining, Peer, Resolved, Saved, Status};
+pub use self::node::{Direction, Mined, Mining, NodeStatus, Peer, Resolved, Saved};
 pub use self::wallet::{AliasRow, WalletMade, WalletRow};
 
 /// The names and ids of this node. Only the names change while it runs.
@@ -157,7 +157,7 @@ pub struct TransactionRow {
     /// Its id.
     #[schema(value_type = String)]
     pub id: TransactionId,
-    /// What it does.
+    /// The type.
     #[serde(rename = "type")]
     pub kind: Kind,
     /// The signer; `None` (`"0"` in JSON): a reward, which nobody signs.

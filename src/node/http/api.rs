@@ -18,9 +18,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::problem::Problem;
 use super::{App, feed};
 
-/// Where the API is.
+/// The path of the API.
 const PREFIX: &str = "/api/v1";
 /// The route that other nodes ask: the node's identity and addresses.
 pub(super) const NODE_PATH: &str = "/api/v1/node";
@@ -33,6 +34,7 @@ pub(super) const NODE_PATH: &str = "/api/v1/node";
             coins, ids are 64 hex digits, addresses `0x…` with a checksum, times are Unix milliseconds. Errors are problem \
             documents (RFC 9457) with stable codes."
     ),
+    components(schemas(Problem)),
     tags(
         (name = "chain", description = "Blocks of the best chain, and of others that are stored"),
         (name = "transactions", description = "Find, prepare, submit, prove"),

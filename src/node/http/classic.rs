@@ -70,17 +70,17 @@ struct MineQuery {
 }
 
 #[derive(Serialize)]
-struct Mined {
+struct MinedBlock {
     message: &'static str,
     #[serde(flatten)]
     block: BlockJson,
 }
 
-async fn mine(State(app): State<App>, Query(query): Query<MineQuery>) -> Result<Json<Mined>, Problem> {
+async fn mine(State(app): State<App>, Query(query): Query<MineQuery>) -> Result<Json<MinedBlock>, Problem> {
     let to = extract::address(query.miner_address.as_deref())?;
     let mined = app.mine(1, to).await?;
     let Some(place) = mined.first().copied() else {
-        return Err(Failure::new(Code::Cancelled, "somebody has stopped the miner").into());
+        return Err(Failure::new(Code::Cancelled, "the miner was stopped").into());
     };
     let block = app.wait(move |app| {
         let found = app.handle().reader().snapshot()?.block(&place.id)?;
@@ -88,7 +88,7 @@ async fn mine(State(app): State<App>, Query(query): Query<MineQuery>) -> Result<
         Ok(found.ok_or_else(missing)?.0)
     });
     let block = BlockJson::new(&block.await?, app.handle().network());
-    Ok(Json(Mined { message: "New Block Forged", block }))
+    Ok(Json(MinedBlock { message: "New Block Forged", block }))
 }
 
 /// A transaction of one of the node's wallets. A value is a text or a number.

@@ -19,7 +19,7 @@ use crate::protocol::Address;
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Time for the whole body, however steadily it trickles.
-const BODY_TIME: Duration = Duration::from_secs(15);
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The arguments after the question mark. Names that the route does not know are refused.
 pub(super) struct Query<T>(pub(super) T);
@@ -66,7 +66,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
 /// The whole body, up to the route's limit.
 pub(super) async fn body(request: Request, app: &App) -> Result<Bytes, Problem> {
-    let Ok(body) = timeout(BODY_TIME, Bytes::from_request(request, app)).await else {
+    let Ok(body) = timeout(BODY_TIMEOUT, Bytes::from_request(request, app)).await else {
         let detail = "the body did not come in time: send it faster, or on a better link";
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail));
     };

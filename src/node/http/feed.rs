@@ -1,9 +1,9 @@
 //! Events as server-sent events: `GET /api/v1/events`.
 //!
 //! A thread turns the node's events into lines once, for all clients, and keeps the newest. Each client has a place in
-//! that list and nothing else, so five hundred of them cost five hundred numbers. A client that is too slow, or comes back
-//! too late, gets `reset` and asks for the state again. A transaction becomes a line when it is sent for the first time:
-//! there may be tens of thousands in a second, and mostly without a listener.
+//! that list and nothing else, so five hundred of them cost five hundred numbers. A client that is too slow, or comes
+//! back too late, gets `reset` and asks for the state again. A transaction becomes a line when it is sent for the first
+//! time: there may be tens of thousands in a second, and mostly without a listener.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -47,21 +47,21 @@ pub(super) struct Feed {
 
 #[derive(Default)]
 struct Kept {
-    events: VecDeque<Arc<Line>>,
+    events: VecDeque<Arc<FeedLine>>,
     /// The number of the oldest event that is kept.
     first: u64,
 }
 
 /// An event, ready to be sent.
-struct Line {
+struct FeedLine {
     number: u64,
-    told: LazyLock<Told, Box<dyn FnOnce() -> Told + Send>>,
+    event: LazyLock<NamedEvent, Box<dyn FnOnce() -> NamedEvent + Send>>,
 }
 
 /// The kind and the data of an event; the same as scripts get.
-type Told = (&'static str, String);
+type NamedEvent = (&'static str, String);
 
-impl Line {
+impl FeedLine {
     /// `None` for events that clients do not get.
     fn of(number: u64, event: UserEvent, identity: &Arc<Identity>, roster: &Roster) -> Option<Self> {
         match event {
@@ -70,21 +70,21 @@ impl Line {
             UserEvent::Notice(Notice::Transaction(_)) => {
                 let identity = Arc::clone(identity);
                 // It names no peer.
-                let told = move || event::named_event(&event, &identity, &Roster::default());
-                Some(Self::later(number, move || told().expect("scripts are told of each transaction")))
+                let event = move || event::named_event(&event, &identity, &Roster::default());
+                Some(Self::later(number, move || event().expect("scripts get each transaction")))
             }
-            _ => event::named_event(&event, identity, roster).map(|told| Self::later(number, move || told)),
+            _ => event::named_event(&event, identity, roster).map(|event| Self::later(number, move || event)),
         }
     }
 
-    fn later(number: u64, told: impl FnOnce() -> Told + Send + 'static) -> Self {
-        Self { number, told: LazyLock::new(Box::new(told)) }
+    fn later(number: u64, event: impl FnOnce() -> NamedEvent + Send + 'static) -> Self {
+        Self { number, event: LazyLock::new(Box::new(event)) }
     }
 }
 
 /// The next part of a client's stream.
-enum Next {
-    Lines(Vec<Arc<Line>>),
+enum NextEvents {
+    Lines(Vec<Arc<FeedLine>>),
     /// Some events are lost: go on at this number.
     Reset(u64),
 }
@@ -113,7 +113,7 @@ impl Feed {
                 observe(&event);
                 roster.learn(&event);
                 let number = *sender.borrow() + 1;
-                if let Some(line) = Line::of(number, event.clone(), &identity, &roster) {
+                if let Some(line) = FeedLine::of(number, event.clone(), &identity, &roster) {
                     lock(&kept).push(line);
                     // There may be no listener.
                     let _ = sender.send(number);
@@ -125,13 +125,13 @@ impl Feed {
     }
 
     /// The events after this number.
-    fn after(&self, number: u64) -> Next {
+    fn after(&self, number: u64) -> NextEvents {
         let kept = lock(&self.kept);
         if number + 1 < kept.first {
-            return Next::Reset(kept.first + kept.events.len() as u64 - 1);
+            return NextEvents::Reset(kept.first + kept.events.len() as u64 - 1);
         }
         let skip = usize::try_from(number + 1 - kept.first).unwrap_or(usize::MAX);
-        Next::Lines(kept.events.iter().skip(skip).take(EVENTS_AT_ONCE_MAX).cloned().collect())
+        NextEvents::Lines(kept.events.iter().skip(skip).take(EVENTS_AT_ONCE_MAX).cloned().collect())
     }
 
     /// The id of an event on the wire: the run and the number.
@@ -148,7 +148,7 @@ impl Feed {
 }
 
 impl Kept {
-    fn push(&mut self, line: Line) {
+    fn push(&mut self, line: FeedLine) {
         if self.events.len() == KEPT_EVENTS_MAX {
             self.events.pop_front();
             self.first += 1;
@@ -167,7 +167,7 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 ), responses(
     (status = 200, content_type = "text/event-stream", body = String, description = "Events `tip`, `transaction`, \
         `rolled_back`, `peer_connected`, `peer_disconnected`, `watch`, `warning` as the prompt's JSON has them; `hello` \
-        first, and `reset` if some were lost: then ask for the state anew.")
+        first, and `reset` if some were lost: then ask for the state again.")
 ))]
 pub(super) async fn stream(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
     let asked = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
@@ -207,13 +207,13 @@ fn events(
                 _ = stopped.wait_for(|stopped| *stopped) => return None,
             }
             Some(match feed.after(at) {
-                Next::Reset(number) => {
+                NextEvents::Reset(number) => {
                     (vec![Event::default().event("reset").id(feed.id(number)).data("{}")], (number, None))
                 }
-                Next::Lines(lines) => {
+                NextEvents::Lines(lines) => {
                     let last = lines.last().map_or(at, |line| line.number);
-                    let event = |line: &Arc<Line>| {
-                        let (kind, data) = &*line.told;
+                    let event = |line: &Arc<FeedLine>| {
+                        let (kind, data) = &*line.event;
                         Event::default().event(*kind).id(feed.id(line.number)).data(data)
                     };
                     (lines.iter().map(event).collect(), (last, None))
@@ -234,15 +234,15 @@ mod tests {
         drop(sender);
         let mut kept = Kept { events: VecDeque::new(), first: 1 };
         for number in 1..=events {
-            kept.push(Line::later(number, move || ("tip", number.to_string())));
+            kept.push(FeedLine::later(number, move || ("tip", number.to_string())));
         }
         Feed { kept: Arc::new(Mutex::new(kept)), newest, run: 0xabc }
     }
 
-    fn numbers(next: &Next) -> Vec<u64> {
+    fn numbers(next: &NextEvents) -> Vec<u64> {
         match next {
-            Next::Lines(lines) => lines.iter().map(|line| line.number).collect(),
-            Next::Reset(_) => panic!("a reset"),
+            NextEvents::Lines(lines) => lines.iter().map(|line| line.number).collect(),
+            NextEvents::Reset(_) => panic!("a reset"),
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn who_comes_too_late_hears_of_it() {
         let feed = feed(KEPT_EVENTS_MAX as u64 + 5);
-        assert!(matches!(feed.after(4), Next::Reset(number) if number == KEPT_EVENTS_MAX as u64 + 5));
+        assert!(matches!(feed.after(4), NextEvents::Reset(number) if number == KEPT_EVENTS_MAX as u64 + 5));
         assert_eq!(numbers(&feed.after(5))[0], 6);
     }
 

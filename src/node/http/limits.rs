@@ -37,20 +37,20 @@ const FILES_WANTED: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Limits {
     connections_max: usize,
-    state: Mutex<State>,
+    state: Mutex<ClientTable>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ClientTable {
     connections: usize,
     /// The connections of remote clients.
     foreign: usize,
-    clients: BTreeMap<IpAddr, Asked>,
+    clients: BTreeMap<IpAddr, ClientUse>,
 }
 
 /// The use by a remote client. (The "virtual scheduling" form of a leaky bucket: ITU-T I.371, annex A.)
 #[derive(Debug, Clone, Copy)]
-struct Asked {
+struct ClientUse {
     connections: usize,
     /// The time when its bucket is full again.
     full_at: Instant,
@@ -75,7 +75,7 @@ impl From<IpAddr> for Client {
 
 /// An admitted connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     limits: Arc<Limits>,
     client: Client,
 }
@@ -87,7 +87,7 @@ impl Limits {
     }
 
     /// A place for a connection, if there is one.
-    pub(super) fn admit(self: &Arc<Self>, client: Client, now: Instant) -> Option<Place> {
+    pub(super) fn admit(self: &Arc<Self>, client: Client, now: Instant) -> Option<ConnectionPermit> {
         let mut state = self.state();
         if state.connections >= self.connections_max {
             return None;
@@ -96,7 +96,7 @@ impl Limits {
             if state.foreign + LOCAL_CONNECTIONS_KEPT.min(self.connections_max / 2) >= self.connections_max {
                 return None;
             }
-            let asked = state.asked(ip, now);
+            let asked = state.client(ip, now);
             if asked.connections >= CLIENT_CONNECTIONS_MAX {
                 return None;
             }
@@ -104,14 +104,14 @@ impl Limits {
             state.foreign += 1;
         }
         state.connections += 1;
-        Some(Place { limits: Arc::clone(self), client })
+        Some(ConnectionPermit { limits: Arc::clone(self), client })
     }
 
     /// Whether a request is within the limit.
     pub(super) fn ask(&self, client: Client, now: Instant) -> Result<(), Problem> {
         let Client::Foreign(ip) = client else { return Ok(()) };
         let mut state = self.state();
-        let asked = state.asked(ip, now);
+        let asked = state.client(ip, now);
         let full_at = asked.full_at.max(now) + REQUEST_INTERVAL;
         if full_at - now > REQUEST_INTERVAL * BURST_REQUESTS_MAX {
             let detail = "too many requests from your address: wait a second, and ask less often";
@@ -132,14 +132,14 @@ impl Limits {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ClientTable> {
         // No code that holds the lock panics half-way.
         self.state.lock()
     }
 }
 
-impl State {
-    fn asked(&mut self, ip: IpAddr, now: Instant) -> &mut Asked {
+impl ClientTable {
+    fn client(&mut self, ip: IpAddr, now: Instant) -> &mut ClientUse {
         if self.clients.len() >= CLIENTS_MAX && !self.clients.contains_key(&ip) {
             // Clients with a connection are fewer than the places here, so one can always be evicted.
             self.clients.retain(|_, asked| asked.connections > 0 || asked.full_at > now);
@@ -149,11 +149,11 @@ impl State {
                 self.clients.remove(&first);
             }
         }
-        self.clients.entry(ip).or_insert(Asked { connections: 0, full_at: now })
+        self.clients.entry(ip).or_insert(ClientUse { connections: 0, full_at: now })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.limits.leave(self.client);
     }
@@ -222,13 +222,13 @@ mod tests {
     fn connections_of_others_leave_room_for_this_machine() {
         let (limits, now) = (Limits::new(CONNECTIONS_MAX), Instant::now());
         let admit = |ip: IpAddr| limits.admit(ip.into(), now);
-        let mut held: Vec<Place> = Vec::new();
+        let mut held: Vec<ConnectionPermit> = Vec::new();
         for host in 1..=200 {
             held.extend((0..100).map_while(|_| admit([10, 0, 0, host].into())));
             assert!(held.len() <= CLIENT_CONNECTIONS_MAX * usize::from(host), "one client has too many");
         }
         assert_eq!(held.len(), CONNECTIONS_MAX - LOCAL_CONNECTIONS_KEPT);
-        let local: Vec<Place> = (0..1000).map_while(|_| admit([127, 0, 0, 1].into())).collect();
+        let local: Vec<ConnectionPermit> = (0..1000).map_while(|_| admit([127, 0, 0, 1].into())).collect();
         assert_eq!(local.len(), LOCAL_CONNECTIONS_KEPT);
         drop((held, local));
         assert!(admit([10, 0, 0, 1].into()).is_some(), "who leaves makes room");

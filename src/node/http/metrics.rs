@@ -27,7 +27,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use self::now::Now;
+use self::now::NodeCollector;
 use self::process::Process;
 use super::App;
 use super::problem::Problem;
@@ -45,47 +45,47 @@ const REQUEST_SECONDS: [f64; 11] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 
 /// All counters, and the readers of the other values.
 pub(super) struct Metrics {
     registry: Registry,
-    chain: Chain,
-    requests: Family<Answered, Counter>,
-    seconds: Family<Asked, Histogram, fn() -> Histogram>,
+    chain: ChainCounters,
+    requests: Family<ResponseLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     streams: Gauge,
     /// For connections.
-    pub(super) connections: Connections,
+    pub(super) connections: ConnectionMetrics,
 }
 
 /// Events of the best chain.
 #[derive(Clone, Default)]
-struct Chain {
+struct ChainCounters {
     blocks: Counter,
     transactions: Counter,
     reorganisations: Counter,
     reorganised_blocks: Counter,
 }
 
-/// Connections of clients.
+/// ConnectionMetrics of clients.
 #[derive(Clone, Default)]
-pub(super) struct Connections {
+pub(super) struct ConnectionMetrics {
     pub(super) open: Gauge,
-    /// Connections that were closed at once because there were too many.
+    /// ConnectionMetrics that were closed at once because there were too many.
     pub(super) refused: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct ResponseLabels {
     route: String,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct RouteLabels {
     route: String,
 }
 
 impl Metrics {
     /// For this node; other parts of it register their own metrics.
     pub(super) fn new(mut registry: Registry, handle: &Handle) -> Self {
-        let chain = Chain::default();
-        let (requests, streams, connections) = (Family::default(), Gauge::default(), Connections::default());
+        let chain = ChainCounters::default();
+        let (requests, streams, connections) = (Family::default(), Gauge::default(), ConnectionMetrics::default());
         let seconds = Family::new_with_constructor((|| Histogram::new(REQUEST_SECONDS)) as fn() -> Histogram);
         let quipu = registry.sub_registry_with_prefix("quipu");
         quipu.register("blocks", "Blocks that were put on the best chain", chain.blocks.clone());
@@ -109,10 +109,10 @@ impl Metrics {
         );
         quipu.register("http_event_streams", "Clients that follow the stream of events", streams.clone());
         quipu.register("http_connections", "Open connections of HTTP clients", connections.open.clone());
-        quipu.register("http_connections_refused", "Connections closed at once because there were too many", {
+        quipu.register("http_connections_refused", "ConnectionMetrics closed at once because there were too many", {
             connections.refused.clone()
         });
-        quipu.register_collector(Box::new(Now::new(handle.clone())));
+        quipu.register_collector(Box::new(NodeCollector::new(handle.clone())));
         registry.register_collector(Box::new(Process));
         Self { registry, chain, requests, seconds, streams, connections }
     }
@@ -135,8 +135,8 @@ impl Metrics {
     }
 
     /// A client of the stream of events, as long as it lives.
-    pub(super) fn event_stream(&self) -> Counted {
-        Counted::new(&self.streams)
+    pub(super) fn event_stream(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.streams)
     }
 
     fn text(&self) -> Result<String, fmt::Error> {
@@ -147,9 +147,9 @@ impl Metrics {
 }
 
 /// One more of something, as long as it lives.
-pub(super) struct Counted(Gauge);
+pub(super) struct GaugeGuard(Gauge);
 
-impl Counted {
+impl GaugeGuard {
     /// One more.
     pub(super) fn new(gauge: &Gauge) -> Self {
         gauge.inc();
@@ -157,7 +157,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -180,7 +180,7 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
     let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
     let metrics = &app.0.metrics;
-    metrics.requests.get_or_create(&Answered { route: route.clone(), status: response.status().as_u16() }).inc();
-    metrics.seconds.get_or_create(&Asked { route }).observe(began.elapsed().as_secs_f64());
+    metrics.requests.get_or_create(&ResponseLabels { route: route.clone(), status: response.status().as_u16() }).inc();
+    metrics.seconds.get_or_create(&RouteLabels { route }).observe(began.elapsed().as_secs_f64());
     response
 }

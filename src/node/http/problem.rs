@@ -1,9 +1,12 @@
 //! Errors as problem documents (RFC 9457), with the prompt's stable codes.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema, openapi};
 
 use crate::engine::event::CommandError;
 use crate::node::api::error::{Code, Failure};
@@ -38,6 +41,15 @@ pub(super) struct Problem {
     /// A stable word for programs.
     #[schema(example = "not_found")]
     code: &'static str,
+}
+
+/// In descriptions of routes: the answer with any other status.
+impl IntoResponses for Problem {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new().content(PROBLEM_JSON, content).build();
+        BTreeMap::from([("default".to_owned(), RefOr::T(response))])
+    }
 }
 
 impl Problem {

@@ -23,16 +23,16 @@ use tokio::time::{Sleep, sleep, timeout};
 use tower::ServiceExt;
 
 use super::limits::{Client, Limits};
-use super::metrics::{Connections, Counted};
+use super::metrics::{ConnectionMetrics, GaugeGuard};
 
 /// Time for a request's headers, and for the rest between two requests of a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADERS_MAX: usize = 64;
 /// The size of the headers, and the most that is read ahead.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Within this time a client must read all waiting bytes, or at least [`PACE_BYTES_MIN`] of them.
+/// Within this time a client must read all waiting bytes, or at least [`READ_BYTES_MIN`] of them.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// See [`PACE_TIMEOUT`].
+/// See [`READ_TIMEOUT`].
 const READ_BYTES_MIN: usize = 64 * 1024;
 /// Time for requests in progress at the end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -44,7 +44,7 @@ pub(super) async fn run(
     listener: std::net::TcpListener,
     router: Router,
     limits: Arc<Limits>,
-    counts: Connections,
+    counts: ConnectionMetrics,
     mut stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
@@ -68,7 +68,7 @@ pub(super) async fn run(
             counts.refused.inc();
             continue;
         };
-        let open = Counted::new(&counts.open);
+        let open = GaugeGuard::new(&counts.open);
         let connection = graceful.watch(connection(stream, client, router.clone()));
         tokio::spawn(async move {
             // An error on a connection concerns that connection alone.

@@ -21,11 +21,11 @@ use crate::node::api::query::{BlockName, Range, RecordFilter, TransactionName, W
 use crate::protocol::{Address, Amount, Height};
 
 pub use self::record::{Recorded, Recording};
-pub use self::table::{COMMANDS, Entry, find};
+pub use self::table::{COMMANDS, CommandEntry, find};
 
 /// A command of the prompt, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum PromptCommand {
     /// Mines some blocks now.
     Mine {
         /// At least one.
@@ -113,7 +113,7 @@ pub enum Command {
     /// Shows the state of the node.
     Status,
     /// Explains all commands, or one.
-    Help(Option<&'static Entry>),
+    Help(Option<&'static CommandEntry>),
     /// Stops the node.
     Quit,
 }
@@ -140,7 +140,7 @@ pub struct Parsed {
     /// The first word, as it was typed.
     pub name: String,
     /// The command, or why it makes no sense.
-    pub command: Result<Command, Failure>,
+    pub command: Result<PromptCommand, Failure>,
 }
 
 /// Parses a line. `None`: nothing to do.
@@ -157,10 +157,10 @@ pub fn parse(line: &str) -> Option<Parsed> {
     Some(Parsed { name: name.to_owned(), command })
 }
 
-fn parse_arguments(entry: &'static Entry, rest: &str) -> Result<Command, Failure> {
+fn parse_arguments(entry: &'static CommandEntry, rest: &str) -> Result<PromptCommand, Failure> {
     let options: &[&str] = match entry.name {
         // The only command whose argument is not made of words.
-        "record" => return record::parse(entry, rest).map(Command::Record),
+        "record" => return record::parse(entry, rest).map(PromptCommand::Record),
         "mine" => &["--to"],
         "tx" => &["--fee"],
         "records" => &["--tag", "--from", "--since", "--find", "--limit", "--before"],
@@ -170,63 +170,64 @@ fn parse_arguments(entry: &'static Entry, rest: &str) -> Result<Command, Failure
     let words = Words::split(entry, rest, options)?;
     let command = match (entry.name, words.plain.as_slice()) {
         ("mine", _) => parse_mine(entry, &words)?,
-        ("tx", [to, amount]) => Command::Tx {
+        ("tx", [to, amount]) => PromptCommand::Tx {
             to: parse::who(to)?,
             amount: parse::amount(amount, "amount")?,
             fee: words.option("--fee", |fee| parse::amount(fee, "fee"))?,
         },
-        ("records", []) => Command::Records { filter: parse_filter(&words)?, range: parse_range(&words)? },
-        ("history", _) => {
-            Command::History { of: words.at_most_one()?.map(parse::who).transpose()?, range: parse_range(&words)? }
-        }
-        ("watch", []) => Command::Watching,
-        ("watch", [id]) => Command::Watch(parse::transaction_name(id)?),
-        ("unwatch", [id]) => Command::Unwatch(parse::transaction_name(id)?),
-        ("receipt", ["--tip"]) => Command::ReceiptTip,
+        ("records", []) => PromptCommand::Records { filter: parse_filter(&words)?, range: parse_range(&words)? },
+        ("history", _) => PromptCommand::History {
+            of: words.at_most_one()?.map(parse::who).transpose()?,
+            range: parse_range(&words)?,
+        },
+        ("watch", []) => PromptCommand::Watching,
+        ("watch", [id]) => PromptCommand::Watch(parse::transaction_name(id)?),
+        ("unwatch", [id]) => PromptCommand::Unwatch(parse::transaction_name(id)?),
+        ("receipt", ["--tip"]) => PromptCommand::ReceiptTip,
         ("receipt", [_, _, ..]) => parse_receipt(entry, rest)?,
-        ("checkpoint", []) => Command::Checkpoint,
-        ("checkpoint", ["off"]) => Command::SetCheckpoint(None),
-        ("checkpoint", [height]) => Command::SetCheckpoint(Some(parse::height(height)?)),
-        ("chain", []) => Command::Chain { from: None, count: None },
-        ("chain", [from]) => Command::Chain { from: Some(parse::height(from)?), count: None },
+        ("checkpoint", []) => PromptCommand::Checkpoint,
+        ("checkpoint", ["off"]) => PromptCommand::SetCheckpoint(None),
+        ("checkpoint", [height]) => PromptCommand::SetCheckpoint(Some(parse::height(height)?)),
+        ("chain", []) => PromptCommand::Chain { from: None, count: None },
+        ("chain", [from]) => PromptCommand::Chain { from: Some(parse::height(from)?), count: None },
         ("chain", [from, count]) => {
-            Command::Chain { from: Some(parse::height(from)?), count: Some(parse::count(count, "COUNT")?) }
+            PromptCommand::Chain { from: Some(parse::height(from)?), count: Some(parse::count(count, "COUNT")?) }
         }
-        ("block", [name]) => Command::Block(parse::block_name(name)?),
-        ("pending", []) => Command::Pending,
-        ("balance", _) => Command::Balance(words.at_most_one()?.map(parse::who).transpose()?),
-        ("address", []) => Command::Address,
-        ("alias", []) => Command::Aliases(None),
-        ("alias", [name]) => Command::Aliases(Some(parse::alias(name)?)),
+        ("block", [name]) => PromptCommand::Block(parse::block_name(name)?),
+        ("pending", []) => PromptCommand::Pending,
+        ("balance", _) => PromptCommand::Balance(words.at_most_one()?.map(parse::who).transpose()?),
+        ("address", []) => PromptCommand::Address,
+        ("alias", []) => PromptCommand::Aliases(None),
+        ("alias", [name]) => PromptCommand::Aliases(Some(parse::alias(name)?)),
         ("alias", [name, address]) => {
-            Command::SetAlias { name: parse::alias(name)?, address: parse::address(address)? }
+            PromptCommand::SetAlias { name: parse::alias(name)?, address: parse::address(address)? }
         }
-        ("unalias", [name]) => Command::RemoveAlias((*name).to_owned()),
-        ("wallet", words) => Command::Wallet(parse_wallet(entry, words)?),
-        ("unlock", words) => Command::Wallet(parse_unlock(entry, words)?),
-        ("lock", []) => Command::Wallet(WalletCommand::Lock),
-        ("peers", []) => Command::Peers,
-        ("connect", [address]) => Command::Connect(parse::multiaddr(address)?),
-        ("resolve", []) => Command::Resolve,
+        ("unalias", [name]) => PromptCommand::RemoveAlias((*name).to_owned()),
+        ("wallet", words) => PromptCommand::Wallet(parse_wallet(entry, words)?),
+        ("unlock", words) => PromptCommand::Wallet(parse_unlock(entry, words)?),
+        ("lock", []) => PromptCommand::Wallet(WalletCommand::Lock),
+        ("peers", []) => PromptCommand::Peers,
+        ("connect", [address]) => PromptCommand::Connect(parse::multiaddr(address)?),
+        ("resolve", []) => PromptCommand::Resolve,
         // A file's name may contain blanks.
-        ("save", [_, ..]) => Command::Save(PathBuf::from(rest.trim())),
-        ("status", []) => Command::Status,
-        ("help", []) => Command::Help(None),
-        ("help", [name]) => Command::Help(Some(find(name).ok_or_else(|| table::unknown(name))?)),
-        ("quit", []) => Command::Quit,
+        ("save", [_, ..]) => PromptCommand::Save(PathBuf::from(rest.trim())),
+        ("status", []) => PromptCommand::Status,
+        ("help", []) => PromptCommand::Help(None),
+        ("help", [name]) => PromptCommand::Help(Some(find(name).ok_or_else(|| table::unknown(name))?)),
+        ("quit", []) => PromptCommand::Quit,
         _ => return Err(wrong_usage(entry)),
     };
     Ok(command)
 }
 
-fn parse_mine(entry: &Entry, words: &Words<'_>) -> Result<Command, Failure> {
+fn parse_mine(entry: &CommandEntry, words: &Words<'_>) -> Result<PromptCommand, Failure> {
     let to = words.option("--to", parse::who)?;
-    let Some(word) = words.at_most_one()? else { return Ok(Command::Mine { count: 1, to }) };
+    let Some(word) = words.at_most_one()? else { return Ok(PromptCommand::Mine { count: 1, to }) };
     match parse::mode(word) {
         Ok(MiningMode::Off) if to.is_some() => Err(wrong_usage(entry)),
-        Ok(mode) => Ok(Command::SetMining { mode, to }),
+        Ok(mode) => Ok(PromptCommand::SetMining { mode, to }),
         Err(_) if word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
-            Ok(Command::Mine { count: words::mine_count(word)?, to })
+            Ok(PromptCommand::Mine { count: words::mine_count(word)?, to })
         }
         Err(_) => Err(wrong_usage(entry)),
     }
@@ -246,7 +247,7 @@ fn parse_range(words: &Words<'_>) -> Result<Range, Failure> {
 }
 
 /// `TXID FILE`, where the file's name may contain blanks, with the option first or last.
-fn parse_receipt(entry: &Entry, rest: &str) -> Result<Command, Failure> {
+fn parse_receipt(entry: &CommandEntry, rest: &str) -> Result<PromptCommand, Failure> {
     const OPTION: &str = "--confirmations";
     let mut confirmations = None;
     let mut rest = rest.trim().to_owned();
@@ -258,10 +259,10 @@ fn parse_receipt(entry: &Entry, rest: &str) -> Result<Command, Failure> {
     }
     let (of, file) = rest.trim().split_once(char::is_whitespace).ok_or_else(|| wrong_usage(entry))?;
     let (of, file) = (parse::transaction_name(of)?, PathBuf::from(file.trim()));
-    Ok(Command::Receipt { of, confirmations, file })
+    Ok(PromptCommand::Receipt { of, confirmations, file })
 }
 
-fn parse_wallet(entry: &Entry, words: &[&str]) -> Result<WalletCommand, Failure> {
+fn parse_wallet(entry: &CommandEntry, words: &[&str]) -> Result<WalletCommand, Failure> {
     match words {
         [] | ["list"] => Ok(WalletCommand::List),
         ["new", name] => Ok(WalletCommand::New((*name).to_owned())),
@@ -272,7 +273,7 @@ fn parse_wallet(entry: &Entry, words: &[&str]) -> Result<WalletCommand, Failure>
     }
 }
 
-fn parse_unlock(entry: &Entry, words: &[&str]) -> Result<WalletCommand, Failure> {
+fn parse_unlock(entry: &CommandEntry, words: &[&str]) -> Result<WalletCommand, Failure> {
     match words {
         [] => Ok(WalletCommand::Unlock { minutes: None }),
         [minutes] => Ok(WalletCommand::Unlock { minutes: Some(parse::count(minutes, "MINUTES")?) }),

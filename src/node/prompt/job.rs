@@ -6,8 +6,8 @@ mod wallet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::command::{COMMANDS, Command, Recorded};
-use super::outcome::{HelpRow, Outcome};
+use super::command::{COMMANDS, PromptCommand, Recorded};
+use super::outcome::{CommandOutcome, HelpRow};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{Order, Who};
@@ -24,7 +24,7 @@ const CHAIN_SHOWN: u64 = 10;
 const CHAIN_BYTES_MAX: usize = 32 << 20;
 
 /// The surroundings in which commands are carried out.
-pub(super) struct Job<'a> {
+pub(super) struct CommandRunner<'a> {
     pub(super) handle: &'a Handle,
     /// Its names may have changed since.
     pub(super) identity: &'a Identity,
@@ -47,9 +47,9 @@ pub(super) struct Sending {
 
 impl Sending {
     /// Blocks until it is durable.
-    pub(super) fn wait(self) -> Result<Outcome, Failure> {
+    pub(super) fn wait(self) -> Result<CommandOutcome, Failure> {
         let id = self.answer?.wait()?;
-        Ok(Outcome::Sent(Sent { id, file: self.file }))
+        Ok(CommandOutcome::Sent(Sent { id, file: self.file }))
     }
 }
 
@@ -59,61 +59,65 @@ impl From<Failure> for Sending {
     }
 }
 
-impl Job<'_> {
+impl CommandRunner<'_> {
     /// Carries out a command.
-    pub(super) fn run(&self, command: &Command) -> Result<Outcome, Failure> {
+    pub(super) fn run(&self, command: &PromptCommand) -> Result<CommandOutcome, Failure> {
         let handle = self.handle;
         Ok(match command {
-            Command::Mine { count, to } => {
+            PromptCommand::Mine { count, to } => {
                 let places = handle.mine(*count, self.maybe(to.as_ref())?).wait()?;
-                Outcome::Mined { mined: places.into(), wanted: *count }
+                CommandOutcome::Mined { mined: places.into(), wanted: *count }
             }
-            Command::SetMining { mode, to } => {
+            PromptCommand::SetMining { mode, to } => {
                 handle.set_mining(*mode, self.maybe(to.as_ref())?).wait()?;
-                Outcome::MiningSet(Mining { mode: *mode, hash_rate: handle.view().mining.hash_rate })
+                CommandOutcome::MiningSet(Mining { mode: *mode, hash_rate: handle.view().mining.hash_rate })
             }
-            Command::Tx { to, amount, fee } => {
+            PromptCommand::Tx { to, amount, fee } => {
                 let action = Action::Transfer { to: lookup::address(handle, to)?, amount: *amount };
                 self.send(action, *fee, None).wait()?
             }
-            Command::Record(recording) => self.record(recording).wait()?,
-            Command::Records { filter, range } => self.records(filter, range)?,
-            Command::History { of, range } => {
+            PromptCommand::Record(recording) => self.record(recording).wait()?,
+            PromptCommand::Records { filter, range } => self.records(filter, range)?,
+            PromptCommand::History { of, range } => {
                 let address = self.maybe(of.as_ref())?.unwrap_or_else(|| handle.address());
-                Outcome::History(queries::history(handle, address, range)?)
+                CommandOutcome::History(queries::history(handle, address, range)?)
             }
-            Command::Watch(name) => self.watch(name)?,
-            Command::Watching => self.watching(),
-            Command::Unwatch(name) => self.unwatch(name)?,
-            Command::Receipt { of, confirmations, file } => self.receipt(of, *confirmations, file)?,
-            Command::ReceiptTip => self.tip()?,
-            Command::Checkpoint => Outcome::Checkpoint { checkpoint: handle.view().checkpoint.map(Into::into) },
-            Command::SetCheckpoint(height) => {
-                Outcome::Checkpoint { checkpoint: handle.set_checkpoint(*height).wait()?.map(Into::into) }
+            PromptCommand::Watch(name) => self.watch(name)?,
+            PromptCommand::Watching => self.watching(),
+            PromptCommand::Unwatch(name) => self.unwatch(name)?,
+            PromptCommand::Receipt { of, confirmations, file } => self.receipt(of, *confirmations, file)?,
+            PromptCommand::ReceiptTip => self.tip()?,
+            PromptCommand::Checkpoint => {
+                CommandOutcome::Checkpoint { checkpoint: handle.view().checkpoint.map(Into::into) }
             }
-            Command::Aliases(name) => self.aliases(name.as_deref())?,
-            Command::SetAlias { name, address } => self.set_alias(name, *address)?,
-            Command::RemoveAlias(name) => self.remove_alias(name)?,
-            Command::Wallet(command) => self.wallet(command)?,
-            Command::Chain { from, count } => self.chain(*from, *count)?,
-            Command::Block(name) => Outcome::Block(Box::new(queries::block(handle, *name)?)),
-            Command::Pending => Outcome::Pending(handle.pending().wait()?.iter().map(TransactionRow::from).collect()),
-            Command::Balance(address) => {
+            PromptCommand::SetCheckpoint(height) => {
+                CommandOutcome::Checkpoint { checkpoint: handle.set_checkpoint(*height).wait()?.map(Into::into) }
+            }
+            PromptCommand::Aliases(name) => self.aliases(name.as_deref())?,
+            PromptCommand::SetAlias { name, address } => self.set_alias(name, *address)?,
+            PromptCommand::RemoveAlias(name) => self.remove_alias(name)?,
+            PromptCommand::Wallet(command) => self.wallet(command)?,
+            PromptCommand::Chain { from, count } => self.chain(*from, *count)?,
+            PromptCommand::Block(name) => CommandOutcome::Block(Box::new(queries::block(handle, *name)?)),
+            PromptCommand::Pending => {
+                CommandOutcome::Pending(handle.pending().wait()?.iter().map(TransactionRow::from).collect())
+            }
+            PromptCommand::Balance(address) => {
                 let address = self.maybe(address.as_ref())?.unwrap_or_else(|| handle.address());
-                Outcome::Balance(queries::account(handle, address, &handle.account(address).wait()?))
+                CommandOutcome::Balance(queries::account(handle, address, &handle.account(address).wait()?))
             }
-            Command::Address => Outcome::Address { address: handle.address() },
-            Command::Peers => Outcome::Peers(queries::peers(handle)),
-            Command::Connect(address) => Outcome::Connected(queries::connect(handle, address)?),
-            Command::Resolve => Outcome::Resolved(handle.resolve().wait()?.into()),
-            Command::Save(file) => self.save(file)?,
-            Command::Status => Outcome::Status(Box::new(queries::status(handle, self.identity))),
-            Command::Help(entry) => {
+            PromptCommand::Address => CommandOutcome::Address { address: handle.address() },
+            PromptCommand::Peers => CommandOutcome::Peers(queries::peers(handle)),
+            PromptCommand::Connect(address) => CommandOutcome::Connected(queries::connect(handle, address)?),
+            PromptCommand::Resolve => CommandOutcome::Resolved(handle.resolve().wait()?.into()),
+            PromptCommand::Save(file) => self.save(file)?,
+            PromptCommand::Status => CommandOutcome::Status(Box::new(queries::status(handle, self.identity))),
+            PromptCommand::Help(entry) => {
                 let commands =
                     entry.map_or_else(|| COMMANDS.iter().map(HelpRow::from).collect(), |entry| vec![entry.into()]);
-                Outcome::Help { commands }
+                CommandOutcome::Help { commands }
             }
-            Command::Quit => Outcome::Quit {},
+            PromptCommand::Quit => CommandOutcome::Quit {},
         })
     }
 
@@ -121,20 +125,22 @@ impl Job<'_> {
         self.folder.join(name)
     }
 
-    fn save(&self, file: &Path) -> Result<Outcome, Failure> {
+    fn save(&self, file: &Path) -> Result<CommandOutcome, Failure> {
         let (snapshot, network) = (self.handle.reader().snapshot()?, self.handle.network());
         let block_at = |height| lookup::block_at(&snapshot, height);
         let saved = export::save(&self.file(file), network, snapshot.tip().height, self.cancel, block_at)?;
-        Ok(Outcome::Saved(saved))
+        Ok(CommandOutcome::Saved(saved))
     }
 
     /// Begins a command that sends a transaction and has nothing to look up first. Does not block.
-    pub(super) fn begin_sending(&self, command: &Command) -> Option<Sending> {
+    pub(super) fn begin_sending(&self, command: &PromptCommand) -> Option<Sending> {
         match command {
-            Command::Tx { to: Who::Address(to), amount, fee } => {
+            PromptCommand::Tx { to: Who::Address(to), amount, fee } => {
                 Some(self.send(Action::Transfer { to: *to, amount: *amount }, *fee, None))
             }
-            Command::Record(recording) if !matches!(recording.what, Recorded::File(_)) => Some(self.record(recording)),
+            PromptCommand::Record(recording) if !matches!(recording.what, Recorded::File(_)) => {
+                Some(self.record(recording))
+            }
             _ => None,
         }
     }
@@ -151,7 +157,7 @@ impl Job<'_> {
         who.map(|who| lookup::address(self.handle, who)).transpose()
     }
 
-    fn chain(&self, from: Option<Height>, count: Option<u64>) -> Result<Outcome, Failure> {
+    fn chain(&self, from: Option<Height>, count: Option<u64>) -> Result<CommandOutcome, Failure> {
         let length = self.handle.reader().snapshot()?.tip().height.0 + 1;
         let default = if self.whole_chain { 0 } else { length.saturating_sub(CHAIN_SHOWN) };
         let from = from.unwrap_or(Height(default));
@@ -163,6 +169,6 @@ impl Job<'_> {
             let message = format!("too much for one answer: ask for {fits} blocks at a time, or `save` the chain");
             return Err(Failure::new(Code::TooMany, message));
         }
-        Ok(Outcome::Chain(page))
+        Ok(CommandOutcome::Chain(page))
     }
 }

@@ -11,8 +11,8 @@
 //! {"ok":false,"command":"tx","error":{"code":"insufficient_balance","message":"…"}}
 //! ```
 //!
-//! `command` is the first word of the line. Codes are stable words ([`Code`](crate::node::api::error::Code)); messages are for
-//! people and may change. A node that can't start writes one answer to the command `start` and leaves with exit
+//! `command` is the first word of the line. Codes are stable words ([`Code`](crate::node::api::error::Code)); messages
+//! are for people and may change. A node that can't start writes one answer to the command `start` and leaves with exit
 //! status 1, or 2 if the arguments are wrong.
 //!
 //! | command | result |
@@ -23,7 +23,7 @@
 //! | `record` | `{id}`; of a file also `file: {sha256, name, size}` |
 //! | `records` | `{records: [record], next}`, the newest first; `next` is null or the `--before` of the next page |
 //! | `history` | `{address, entries: [{height, block, timestamp, roles, transaction}], next}`; roles are `sent`, `received`, `mined`, `recorded` |
-//! | `watch ID` | a life; without ID: `[life]` of those that are followed |
+//! | `watch ID` | a life; without ID: `[life]` of the watched ones |
 //! | `unwatch` | `{id}` |
 //! | `receipt` | `{file, id, height, confirmations, bytes}` |
 //! | `receipt --tip` | `{height, id, timestamp}` of the best block |
@@ -97,19 +97,19 @@
 //! | `fatal` | `message`; the node stops, with exit status 1 |
 //!
 //! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,
-//! `fate` is `mined` (in a block of the new chain too), `pending` or `gone`, and `reason` says in words why it is gone, else
-//! null. `untold` counts those beyond the length of the list.
+//! `fate` is `mined` (in a block of the new chain too), `pending` or `gone`, and `reason` says in words why it is gone,
+//! else null. `untold` counts those beyond the length of the list.
 //!
 //! An answer overtakes a flood of `transaction` events, and so do the events that come before the answer. A script that
 //! does not read for long loses events, never answers.
 
 use serde::Serialize;
 
-use super::outcome::Outcome;
+use super::outcome::CommandOutcome;
 use crate::node::api::error::Failure;
 
 #[derive(Serialize)]
-struct Answer<'a, R> {
+struct AnswerLine<'a, R> {
     ok: bool,
     command: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,16 +125,16 @@ struct ErrorFields<'a> {
 }
 
 /// The line for a command's success or failure.
-pub fn answer(command: &str, result: &Result<Outcome, Failure>) -> String {
+pub fn answer(command: &str, result: &Result<CommandOutcome, Failure>) -> String {
     match result {
-        Ok(outcome) => line(&Answer { ok: true, command, result: Some(outcome), error: None }),
+        Ok(outcome) => line(&AnswerLine { ok: true, command, result: Some(outcome), error: None }),
         Err(failure) => error(command, failure.code.as_str(), &failure.message),
     }
 }
 
 /// The line for a successful subcommand of the command line.
 pub fn success(command: &str, result: &impl Serialize) -> String {
-    line(&Answer { ok: true, command, result: Some(result), error: None })
+    line(&AnswerLine { ok: true, command, result: Some(result), error: None })
 }
 
 /// The line for a node that can't start.
@@ -144,7 +144,7 @@ pub fn start_failure(code: &str, message: &str) -> String {
 
 /// The line for a failed command.
 pub fn error(command: &str, code: &str, message: &str) -> String {
-    line(&Answer::<()> { ok: false, command, result: None, error: Some(ErrorFields { code, message }) })
+    line(&AnswerLine::<()> { ok: false, command, result: None, error: Some(ErrorFields { code, message }) })
 }
 
 fn line(value: &impl Serialize) -> String {
@@ -162,14 +162,14 @@ mod tests {
     use crate::node::api::error::Code;
     use crate::node::api::event::{Roster, event};
     use crate::node::api::rows::{
-        AccountRow, BlockPage, BlockRow, Direction, Mined, Mining, Peer, PlaceRow, Resolved, Saved, Sent,
-        StandingBlock, Status,
+        AccountRow, BlockPage, BlockRow, Direction, Mined, Mining, NodeStatus, Peer, PlaceRow, Resolved, Saved, Sent,
+        StandingBlock,
     };
     use crate::node::event::PeerRow;
     use crate::node::event::UserEvent;
     use crate::protocol::{Amount, BlockId, CheckedTransaction, Height, TransactionId, UnixMillis, Violation};
 
-    fn result(outcome: Outcome) -> String {
+    fn result(outcome: CommandOutcome) -> String {
         let line = answer("x", &Ok(outcome));
         let inner = line.strip_prefix(r#"{"ok":true,"command":"x","result":"#).and_then(|rest| rest.strip_suffix('}'));
         inner.unwrap_or_else(|| panic!("not an answer: {line}")).to_owned()
@@ -206,15 +206,15 @@ mod tests {
             clock_offset_millis: Some(1),
         };
         let cases = [
-            (Outcome::Mined { mined: Mined { blocks: vec![place] }, wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
+            (CommandOutcome::Mined { mined: Mined { blocks: vec![place] }, wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
             (
-                Outcome::MiningSet(Mining { mode: MiningMode::Pending, hash_rate: 0 }),
+                CommandOutcome::MiningSet(Mining { mode: MiningMode::Pending, hash_rate: 0 }),
                 r#"{"mode":"pending","hash_rate":0}"#.to_owned(),
             ),
-            (Outcome::Sent(Sent { id: TransactionId([0xab; 32]), file: None }), format!(r#"{{"id":"{ID}"}}"#)),
-            (Outcome::Pending(Vec::new()), "[]".to_owned()),
+            (CommandOutcome::Sent(Sent { id: TransactionId([0xab; 32]), file: None }), format!(r#"{{"id":"{ID}"}}"#)),
+            (CommandOutcome::Pending(Vec::new()), "[]".to_owned()),
             (
-                Outcome::Balance(AccountRow {
+                CommandOutcome::Balance(AccountRow {
                     address,
                     balance: amount,
                     spendable: Amount::ZERO,
@@ -224,31 +224,31 @@ mod tests {
                 }),
                 format!(r#"{{"address":"{ME}","balance":"2.5","spendable":"0","nonce":3,"pending":1,"alias":null}}"#),
             ),
-            (Outcome::Address { address }, format!(r#"{{"address":"{ME}"}}"#)),
+            (CommandOutcome::Address { address }, format!(r#"{{"address":"{ME}"}}"#)),
             (
-                Outcome::Peers(vec![peer.clone()]),
+                CommandOutcome::Peers(vec![peer.clone()]),
                 r#"[{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":7,"direction":"inbound","ping_ms":null}]"#
                     .to_owned(),
             ),
             (
-                Outcome::Connected(Peer { height: None, direction: Direction::Outbound, ..peer }),
+                CommandOutcome::Connected(Peer { height: None, direction: Direction::Outbound, ..peer }),
                 r#"{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":null,"direction":"outbound","ping_ms":null}"#
                     .to_owned(),
             ),
             (
-                Outcome::Resolved(Resolved { replaced: true, answered: 1, asked: 2, tip: place }),
+                CommandOutcome::Resolved(Resolved { replaced: true, answered: 1, asked: 2, tip: place }),
                 format!(r#"{{"replaced":true,"answered":1,"asked":2,"tip":{{"height":7,"id":"{ID}"}}}}"#),
             ),
             (
-                Outcome::Saved(Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 }),
+                CommandOutcome::Saved(Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 }),
                 r#"{"file":"a b.json","blocks":2,"bytes":99}"#.to_owned(),
             ),
             (
-                Outcome::Help { commands: vec![find("quit").expect("there").into()] },
+                CommandOutcome::Help { commands: vec![find("quit").expect("there").into()] },
                 r#"{"commands":[{"name":"quit","usage":"quit","summary":"stop the node and leave (also `exit`)","details":""}]}"#
                     .to_owned(),
             ),
-            (Outcome::Quit {}, "{}".to_owned()),
+            (CommandOutcome::Quit {}, "{}".to_owned()),
         ];
         for (outcome, want) in cases {
             assert_eq!(result(outcome), want);
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn status() {
-        let status = Status::new(
+        let status = NodeStatus::new(
             &fixture::identity(),
             &fixture::view(),
             &fixture::wallet(),
@@ -267,7 +267,7 @@ mod tests {
         );
         let genesis = fixture::identity().genesis;
         assert_eq!(
-            result(Outcome::Status(Box::new(status))),
+            result(CommandOutcome::Status(Box::new(status))),
             format!(
                 r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000}},"syncing":true,"http":null}}"#,
                 work = u128::MAX,
@@ -301,13 +301,13 @@ mod tests {
             b = ids[3],
         );
         assert_eq!(
-            result(Outcome::Chain(BlockPage { length: 2, blocks: vec![row.clone()], next: None })),
+            result(CommandOutcome::Chain(BlockPage { length: 2, blocks: vec![row.clone()], next: None })),
             format!(r#"{{"length":2,"blocks":[{want}],"next":null}}"#)
         );
         let fields = r#""best_chain":false,"confirmations":0,"size":500}"#;
         let with_place = format!("{},{fields}", want.strip_suffix('}').expect("an object"));
         let standing = StandingBlock { block: row, best_chain: false, confirmations: 0, size: 500 };
-        assert_eq!(result(Outcome::Block(Box::new(standing))), with_place);
+        assert_eq!(result(CommandOutcome::Block(Box::new(standing))), with_place);
     }
 
     #[test]
@@ -344,7 +344,7 @@ mod tests {
             ),
             (
                 UserEvent::Notice(Notice::BlockRefused { place, violation: Violation::EmptyTransfer }),
-                r#"{"event":"warning","code":"block_refused","message":"refused block 7 (abababab): a transfer of nothing"}"#
+                r#"{"event":"warning","code":"block_refused","message":"refused block 7 (abababab): a transfer must move more than 0 coins"}"#
                     .to_owned(),
             ),
             (
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn help_has_every_command() {
-        let line = answer("help", &Ok(Outcome::Help { commands: COMMANDS.iter().map(Into::into).collect() }));
+        let line = answer("help", &Ok(CommandOutcome::Help { commands: COMMANDS.iter().map(Into::into).collect() }));
         let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(value["result"]["commands"].as_array().map(Vec::len), Some(COMMANDS.len()));
     }

@@ -26,13 +26,13 @@ const WARNING_AGAIN: Duration = Duration::from_secs(600);
 const WARNINGS_MAX: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct NoticeLine {
     pub tone: Tone,
     /// Has no line feed.
     pub text: String,
 }
 
-impl Line {
+impl NoticeLine {
     pub fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
     }
@@ -86,7 +86,7 @@ pub struct Digest {
     lives: Limiter,
     last_tip: Option<Place>,
     /// The best block that is known from a line, or from what is shown anyway.
-    told: Option<Height>,
+    reported: Option<Height>,
     warned: BTreeMap<String, Duration>,
 }
 
@@ -99,7 +99,7 @@ impl Digest {
         names: &Names,
         shown: Shown,
         now: Duration,
-    ) -> Option<Line> {
+    ) -> Option<NoticeLine> {
         match event {
             UserEvent::PeerConnected(row) => self.peer(row, "joined", roster.len(), now),
             UserEvent::PeerDisconnected(row) => self.peer(row, "left", roster.len().saturating_sub(1), now),
@@ -136,25 +136,25 @@ impl Digest {
     }
 
     /// Sums up the held back lines, now and then.
-    pub fn tick(&mut self, now: Duration) -> Option<Line> {
+    pub fn tick(&mut self, now: Duration) -> Option<NoticeLine> {
         if let (Some(_), Some(tip)) = (self.blocks.take_held(now), self.last_tip) {
             return self.new_blocks(tip, false);
         }
         if let Some(held) = self.peers.take_held(now) {
-            return Some(Line::new(Tone::Quiet, format!("{} joined or left", counted(held, "more peer"))));
+            return Some(NoticeLine::new(Tone::Quiet, format!("{} joined or left", counted(held, "more peer"))));
         }
         if let Some(held) = self.lives.take_held(now) {
-            let text = format!("{} of followed transactions (see `watch`)", counted(held, "more change"));
-            return Some(Line::new(Tone::Warning, text));
+            let text = format!("{} of watched transactions (see `watch`)", counted(held, "more change"));
+            return Some(NoticeLine::new(Tone::Warning, text));
         }
         let held = self.payments.take_held(now)?;
-        Some(Line::new(Tone::Good, format!("{} more to you (see `pending`)", counted(held, "payment"))))
+        Some(NoticeLine::new(Tone::Good, format!("{} more to you (see `pending`)", counted(held, "payment"))))
     }
 
-    fn peer(&mut self, row: &PeerRow, verb: &str, connected: usize, now: Duration) -> Option<Line> {
+    fn peer(&mut self, row: &PeerRow, verb: &str, connected: usize, now: Duration) -> Option<NoticeLine> {
         let at = harmless(&row.address.to_string(), 60);
         let text = format!("peer {} {verb}: {at} ({connected} connected)", short_peer(&row.peer_id));
-        self.peers.allows(now).then(|| Line::new(Tone::Quiet, text))
+        self.peers.allows(now).then(|| NoticeLine::new(Tone::Quiet, text))
     }
 
     fn tip(
@@ -164,7 +164,7 @@ impl Digest {
         ours: bool,
         shown: Shown,
         now: Duration,
-    ) -> Option<Line> {
+    ) -> Option<NoticeLine> {
         self.last_tip = Some(tip);
         let place = format!("{} ({})", grouped(tip.height.0), tip.id.short());
         if reorg_depth > 0 {
@@ -178,46 +178,46 @@ impl Digest {
             let text = format!(
                 "a chain with more work took over: {left} of the old one {verb} out, {fate}; now at block {place}"
             );
-            self.told = Some(tip.height);
-            return Some(Line::new(Tone::Warning, text));
+            self.reported = Some(tip.height);
+            return Some(NoticeLine::new(Tone::Warning, text));
         }
         if shown.progress {
-            self.told = Some(tip.height);
+            self.reported = Some(tip.height);
             return None;
         }
         if self.blocks.allows(now) { self.new_blocks(tip, ours) } else { None }
     }
 
     /// Sums up everything that no line has reported yet.
-    fn new_blocks(&mut self, tip: Place, ours: bool) -> Option<Line> {
-        let first = self.told.replace(tip.height).map_or(tip.height.0, |told| told.0 + 1);
+    fn new_blocks(&mut self, tip: Place, ours: bool) -> Option<NoticeLine> {
+        let first = self.reported.replace(tip.height).map_or(tip.height.0, |reported| reported.0 + 1);
         let last = format!("{} ({})", grouped(tip.height.0), tip.id.short());
         match first {
             // These events have been reported together with others.
             _ if first > tip.height.0 => None,
             _ if first < tip.height.0 => {
-                Some(Line::new(Tone::Quiet, format!("new blocks {} to {last}", grouped(first))))
+                Some(NoticeLine::new(Tone::Quiet, format!("new blocks {} to {last}", grouped(first))))
             }
-            _ if ours => Some(Line::new(Tone::Good, format!("mined block {last}"))),
-            _ => Some(Line::new(Tone::Quiet, format!("new block {last}"))),
+            _ if ours => Some(NoticeLine::new(Tone::Good, format!("mined block {last}"))),
+            _ => Some(NoticeLine::new(Tone::Quiet, format!("new block {last}"))),
         }
     }
 
-    fn payment(&mut self, transaction: &CheckedTransaction, names: &Names, now: Duration) -> Option<Line> {
+    fn payment(&mut self, transaction: &CheckedTransaction, names: &Names, now: Duration) -> Option<NoticeLine> {
         let sender = transaction.sender();
         let Action::Transfer { to, amount } = &transaction.signed().transaction.action else { return None };
         if *to != names.me || sender == names.me || !self.payments.allows(now) {
             return None;
         }
         let text = format!("payment of {amount} from {}: yours when a block has it", names.short(&sender));
-        Some(Line::new(Tone::Good, text))
+        Some(NoticeLine::new(Tone::Good, text))
     }
 
-    fn warning(&mut self, text: String, now: Duration) -> Option<Line> {
+    fn warning(&mut self, text: String, now: Duration) -> Option<NoticeLine> {
         self.warn_once(text.clone(), text, now)
     }
 
-    fn warn_once(&mut self, key: String, text: String, now: Duration) -> Option<Line> {
+    fn warn_once(&mut self, key: String, text: String, now: Duration) -> Option<NoticeLine> {
         if self.warned.get(&key).is_some_and(|before| now < *before + WARNING_AGAIN) {
             return None;
         }
@@ -225,7 +225,7 @@ impl Digest {
             self.warned.clear();
         }
         self.warned.insert(key, now);
-        Some(Line::new(Tone::Warning, harmless(&text, 400)))
+        Some(NoticeLine::new(Tone::Warning, harmless(&text, 400)))
     }
 }
 
@@ -257,7 +257,7 @@ mod tests {
     }
 
     /// Lines for events in succession, each with its time in seconds.
-    fn told(events: &[(u64, UserEvent)], shown: Shown) -> Vec<String> {
+    fn reported(events: &[(u64, UserEvent)], shown: Shown) -> Vec<String> {
         let (mut digest, mut roster) = (Digest::default(), Roster::default());
         let mut lines = Vec::new();
         for (seconds, event) in events {
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn blocks_are_single_lines_until_there_are_many() {
-        let lines = told(
+        let lines = reported(
             &[(0, tip(1_233, 0, 0, false)), (20, tip(1_234, 0, 0, true)), (40, tip(1_236, 0, 0, false))],
             Shown::default(),
         );
@@ -283,7 +283,7 @@ mod tests {
 
         let mut many: Vec<_> = (1..=100).map(|height| (0, tip(height, 0, 0, false))).collect();
         many.push((WINDOW.as_secs(), tip(101, 0, 0, false)));
-        let lines = told(&many, Shown::default());
+        let lines = reported(&many, Shown::default());
         assert_eq!(lines.len(), LINES_MAX as usize + 1, "{lines:?}");
         assert_eq!(lines.last().map(String::as_str), Some("new blocks 5 to 100 (abababab)"));
     }
@@ -294,7 +294,7 @@ mod tests {
         let events =
             [(0, tip(1, 0, 0, true)), (0, tip(7, 3, 2, false)), (0, tip(8, 1, 1, false)), (0, tip(9, 1, 0, false))];
         assert_eq!(
-            told(&events, shown),
+            reported(&events, shown),
             [
                 "a chain with more work took over: 3 blocks of the old one are out, 2 transactions wait to be mined \
                  again; now at block 7 (abababab)",
@@ -308,16 +308,16 @@ mod tests {
 
     #[test]
     fn peers_come_and_go() {
-        let lines = told(&[(0, peer(1, true)), (1, peer(2, true)), (2, peer(1, false))], Shown::default());
+        let lines = reported(&[(0, peer(1, true)), (1, peer(2, true)), (2, peer(1, false))], Shown::default());
         assert_eq!(lines.len(), 3);
         assert!(lines[0].contains("joined: /ip4/10.0.0.2/tcp/7787 (1 connected)"), "{lines:?}");
         assert!(lines[2].contains("left") && lines[2].contains("(1 connected)"), "{lines:?}");
         let flapping: Vec<_> = (0..100).map(|at| (0, peer(1, at % 2 == 0))).collect();
-        assert_eq!(told(&flapping, Shown::default()).len(), LINES_MAX as usize);
+        assert_eq!(reported(&flapping, Shown::default()).len(), LINES_MAX as usize);
     }
 
     #[test]
-    fn only_payments_to_us_are_told() {
+    fn only_payments_to_us_are_reported() {
         let network = Network::new(Parameters::dev()).expect("a preset is valid");
         let key = SecretKey::from_seed([1; 32]);
         let pay = |to: Address| {
@@ -327,13 +327,13 @@ mod tests {
             let checked = check_transaction(signed, &network).expect("well formed");
             (0, UserEvent::Notice(Notice::Transaction(checked)))
         };
-        let lines = told(&[pay(Address([9; 20])), pay(ME)], Shown::default());
+        let lines = reported(&[pay(Address([9; 20])), pay(ME)], Shown::default());
         assert_eq!(lines.len(), 1);
         assert!(lines[0].starts_with("payment of 1 from 0x"), "{lines:?}");
     }
 
     #[test]
-    fn a_chain_refused_at_the_checkpoint_is_told_now_and_then() {
+    fn a_chain_refused_at_the_checkpoint_is_reported_now_and_then() {
         let refused = |peer: u64, height| {
             let checkpoint = Place { height: Height(1_200), id: BlockId([0xab; 32]) };
             let (peer, height) = (PeerKey(peer), Height(height));
@@ -341,7 +341,7 @@ mod tests {
         };
         let again = WARNING_AGAIN.as_secs();
         let events = [(0, refused(1, 1_300)), (60, refused(2, 1_310)), (again, refused(1, 1_400))];
-        let lines = told(&events, Shown::default());
+        let lines = reported(&events, Shown::default());
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[1].starts_with("refused a chain that leaves ours below the checkpoint at height 1,200: "));
         assert!(lines[1].contains("at height 1,400"), "{lines:?}");
@@ -355,6 +355,9 @@ mod tests {
         assert!(own_clock(i64::MIN).contains("ahead of"), "no overflow");
         let wrong = |offset_millis| UserEvent::Notice(Notice::OurClockDiffers { offset_millis });
         let again = WARNING_AGAIN.as_secs();
-        assert_eq!(told(&[(0, wrong(70_000)), (1, wrong(71_000)), (again, wrong(72_000))], Shown::default()).len(), 2);
+        assert_eq!(
+            reported(&[(0, wrong(70_000)), (1, wrong(71_000)), (again, wrong(72_000))], Shown::default()).len(),
+            2
+        );
     }
 }

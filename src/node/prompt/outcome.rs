@@ -5,17 +5,17 @@
 
 use serde::Serialize;
 
-use super::command::Entry;
+use super::command::CommandEntry;
 use crate::node::api::rows::{
-    AccountRow, AliasRow, BlockPage, HistoryPage, LifeRow, Mined, Mining, Peer, PlaceRow, RecordPage, Resolved, Saved,
-    Sent, StandingBlock, Status, TransactionRow, WalletMade, WalletRow,
+    AccountRow, AliasRow, BlockPage, HistoryPage, LifeRow, Mined, Mining, NodeStatus, Peer, PlaceRow, RecordPage,
+    Resolved, Saved, Sent, StandingBlock, TransactionRow, WalletMade, WalletRow,
 };
 use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
 
 /// The answer to a command that worked. [`super::json`] documents each shape.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-pub enum Outcome {
+pub enum CommandOutcome {
     Mined {
         #[serde(flatten)]
         mined: Mined,
@@ -68,14 +68,14 @@ pub enum Outcome {
     Connected(Peer),
     Resolved(Resolved),
     Saved(Saved),
-    Status(Box<Status>),
+    Status(Box<NodeStatus>),
     Help {
         commands: Vec<HelpRow>,
     },
     Quit {},
 }
 
-impl Outcome {
+impl CommandOutcome {
     /// Whether names may differ after it: these commands change names and wallets, and a list of the wallets shows what
     /// other programs have changed.
     pub fn changes_names(&self) -> bool {
@@ -107,8 +107,8 @@ pub struct HelpRow {
     pub details: &'static str,
 }
 
-impl From<&Entry> for HelpRow {
-    fn from(entry: &Entry) -> Self {
+impl From<&CommandEntry> for HelpRow {
+    fn from(entry: &CommandEntry) -> Self {
         Self { name: entry.name, usage: entry.usage(), summary: entry.summary, details: entry.details }
     }
 }

@@ -37,17 +37,17 @@ impl Overtaken {
         let (older, newer) = (self.waiting.len(), events.len());
         let mut transactions = 0;
         let come: Vec<_> = self.waiting.try_iter().take(older).chain(events.try_iter().take(newer)).collect();
-        let mut told = Vec::new();
+        let mut due = Vec::new();
         for event in come {
             let is_transaction = matches!(event, UserEvent::Notice(Notice::Transaction(_)));
             transactions += usize::from(is_transaction);
             if !is_transaction || transactions <= TRANSACTIONS_BEFORE_ANSWER_MAX {
-                told.push(event);
+                due.push(event);
             } else if self.waiting.len() < OVERTAKEN_EVENTS_MAX {
                 self.sender.send(event).expect("its receiver is here");
             }
         }
-        told
+        due
     }
 }
 

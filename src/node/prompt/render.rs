@@ -7,14 +7,14 @@ mod wallet;
 
 use std::fmt::Write;
 
-use super::notice::Line;
-use super::outcome::{HelpRow, Outcome};
+use super::notice::NoticeLine;
+use super::outcome::{CommandOutcome, HelpRow};
 use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, SyncView};
 use crate::node::api::error::Failure;
 use crate::node::api::rows::{
-    AccountRow, BlockRow, Data, Direction, HistoryPage, Identity, Kind, Peer, PlaceRow, RecordPage, Resolved, Saved,
-    Sent, Status, TransactionRow,
+    AccountRow, BlockRow, Data, Direction, HistoryPage, Identity, Kind, NodeStatus, Peer, PlaceRow, RecordPage,
+    Resolved, Saved, Sent, TransactionRow,
 };
 use crate::protocol::record::Record;
 use crate::protocol::{Address, Height};
@@ -44,7 +44,7 @@ pub struct Renderer<'a> {
 
 impl Renderer<'_> {
     /// An answer; one line or several, without the last line feed.
-    pub fn answer(&self, result: &Result<Outcome, Failure>) -> String {
+    pub fn answer(&self, result: &Result<CommandOutcome, Failure>) -> String {
         let text = match result {
             Ok(outcome) => self.outcome(outcome),
             Err(failure) => self.style.paint(Tone::Error, &harmless(&failure.message, 600)),
@@ -53,7 +53,7 @@ impl Renderer<'_> {
     }
 
     /// The first lines that a person sees.
-    pub fn banner(&self, status: &Status, commands: CommandsFrom) -> String {
+    pub fn banner(&self, status: &NodeStatus, commands: CommandsFrom) -> String {
         let id = self.identity;
         let strong = |text: &str| self.style.paint(Tone::Strong, text);
         let title = format!("quipu {}", env!("CARGO_PKG_VERSION"));
@@ -80,58 +80,62 @@ impl Renderer<'_> {
         text + found + next
     }
 
-    fn outcome(&self, outcome: &Outcome) -> String {
+    fn outcome(&self, outcome: &CommandOutcome) -> String {
         match outcome {
-            Outcome::Mined { mined, wanted } => self.mined(&mined.blocks, *wanted),
-            Outcome::MiningSet(mining) => match mining.mode {
+            CommandOutcome::Mined { mined, wanted } => self.mined(&mined.blocks, *wanted),
+            CommandOutcome::MiningSet(mining) => match mining.mode {
                 MiningMode::Off => "mining is off".to_owned(),
                 MiningMode::On => "mining until `mine off`".to_owned(),
                 MiningMode::Pending => "mining whenever transactions wait, until `mine off`".to_owned(),
             },
-            Outcome::Sent(Sent { id, file }) => self.sent(id, file.as_ref()),
-            Outcome::Records(RecordPage { records, next }) => self.records(records, next.as_deref()),
-            Outcome::History(HistoryPage { address, entries, next }) => self.history(address, entries, next.as_deref()),
-            Outcome::Watched(row) => self.line(&life(row)),
-            Outcome::Watching(lives) => self.watching(lives),
-            Outcome::Unwatched { id } => format!("{} is not watched any longer", id.short()),
-            Outcome::Receipt { file, height, confirmations, bytes, .. } => {
+            CommandOutcome::Sent(Sent { id, file }) => self.sent(id, file.as_ref()),
+            CommandOutcome::Records(RecordPage { records, next }) => self.records(records, next.as_deref()),
+            CommandOutcome::History(HistoryPage { address, entries, next }) => {
+                self.history(address, entries, next.as_deref())
+            }
+            CommandOutcome::Watched(row) => self.line(&life(row)),
+            CommandOutcome::Watching(lives) => self.watching(lives),
+            CommandOutcome::Unwatched { id } => format!("{} is not watched any longer", id.short()),
+            CommandOutcome::Receipt { file, height, confirmations, bytes, .. } => {
                 self.receipt(file, *height, *confirmations, *bytes)
             }
-            Outcome::Tip { height, id, timestamp } => self.tip(*height, id, *timestamp),
-            Outcome::Checkpoint { checkpoint } => self.checkpoint(checkpoint.as_ref()),
-            Outcome::Aliases(rows) => self.aliases(rows),
-            Outcome::AliasSet(row) => format!("{} is {}", row.name, row.address),
-            Outcome::AliasRemoved(row) => format!("{} is not called {} any longer", row.address, row.name),
-            Outcome::Wallets(rows) => self.wallets(rows),
-            Outcome::Wallet { wallet, change } => self.wallet(wallet, *change),
-            Outcome::WalletMade(made) => self.wallet_made(made),
-            Outcome::Chain(page) => self.chain(page.length, &page.blocks),
-            Outcome::Block(found) => self.block(&found.block, found.best_chain),
-            Outcome::Pending(rows) if rows.is_empty() => "no transactions are waiting".to_owned(),
-            Outcome::Pending(rows) => {
+            CommandOutcome::Tip { height, id, timestamp } => self.tip(*height, id, *timestamp),
+            CommandOutcome::Checkpoint { checkpoint } => self.checkpoint(checkpoint.as_ref()),
+            CommandOutcome::Aliases(rows) => self.aliases(rows),
+            CommandOutcome::AliasSet(row) => format!("{} is {}", row.name, row.address),
+            CommandOutcome::AliasRemoved(row) => format!("{} is not called {} any longer", row.address, row.name),
+            CommandOutcome::Wallets(rows) => self.wallets(rows),
+            CommandOutcome::Wallet { wallet, change } => self.wallet(wallet, *change),
+            CommandOutcome::WalletMade(made) => self.wallet_made(made),
+            CommandOutcome::Chain(page) => self.chain(page.length, &page.blocks),
+            CommandOutcome::Block(found) => self.block(&found.block, found.best_chain),
+            CommandOutcome::Pending(rows) if rows.is_empty() => "no transactions are waiting".to_owned(),
+            CommandOutcome::Pending(rows) => {
                 format!(
                     "{}\n{}",
                     counted(rows.len() as u64, "transaction"),
                     self.transactions(rows, RECORD_CHARACTERS_MAX)
                 )
             }
-            Outcome::Balance(row) => self.balance(row),
-            Outcome::Address { address } => address.to_string(),
-            Outcome::Peers(peers) if peers.is_empty() && self.identity.finds_peers => {
-                "nobody is connected: nodes on this LAN are found by themselves, `connect`\nreaches others".to_owned()
+            CommandOutcome::Balance(row) => self.balance(row),
+            CommandOutcome::Address { address } => address.to_string(),
+            CommandOutcome::Peers(peers) if peers.is_empty() && self.identity.finds_peers => {
+                "no peer is connected: nodes on this LAN are found automatically, `connect`\nreaches others".to_owned()
             }
-            Outcome::Peers(peers) if peers.is_empty() => "nobody is connected: `connect` reaches others".to_owned(),
-            Outcome::Peers(peers) => self.peers(peers),
-            Outcome::Connected(Peer { peer_id, address, agent, .. }) => {
+            CommandOutcome::Peers(peers) if peers.is_empty() => {
+                "no peer is connected: `connect` reaches others".to_owned()
+            }
+            CommandOutcome::Peers(peers) => self.peers(peers),
+            CommandOutcome::Connected(Peer { peer_id, address, agent, .. }) => {
                 format!("connected to {peer_id} at {address} ({})", harmless(agent, 40))
             }
-            Outcome::Resolved(resolved) => resolved_in_words(resolved),
-            Outcome::Saved(Saved { file, blocks, bytes }) => {
+            CommandOutcome::Resolved(resolved) => resolved_in_words(resolved),
+            CommandOutcome::Saved(Saved { file, blocks, bytes }) => {
                 format!("saved {} to {file} ({} bytes)", counted(*blocks, "block"), grouped(*bytes))
             }
-            Outcome::Status(status) => self.status(status),
-            Outcome::Help { commands } => self.help(commands),
-            Outcome::Quit {} => "stopping the node".to_owned(),
+            CommandOutcome::Status(status) => self.status(status),
+            CommandOutcome::Help { commands } => self.help(commands),
+            CommandOutcome::Quit {} => "stopping the node".to_owned(),
         }
     }
 
@@ -140,7 +144,7 @@ impl Renderer<'_> {
         writeln!(text, "  {name} {value}").expect("a string takes everything");
     }
 
-    fn listens(&self, text: &mut String, status: &Status) {
+    fn listens(&self, text: &mut String, status: &NodeStatus) {
         if status.listen.is_empty() {
             self.field(text, "listens", "nowhere");
         }
@@ -244,7 +248,7 @@ impl Renderer<'_> {
         let mut text = format!("{balance} at {whose}, {} made", counted(row.nonce, "transaction"));
         if row.pending > 0 {
             let waiting = counted(row.pending, "pending transaction");
-            write!(text, "\n{} of it can still be spent, beside {waiting}", row.spendable)
+            write!(text, "\n{} of it can be spent now, with {waiting}", row.spendable)
                 .expect("a string takes everything");
         }
         text
@@ -271,7 +275,7 @@ impl Renderer<'_> {
         text
     }
 
-    fn status(&self, status: &Status) -> String {
+    fn status(&self, status: &NodeStatus) -> String {
         let mut text = String::new();
         self.field(&mut text, "node", &format!("{} ({})", harmless(&status.name, 40), status.peer_id));
         self.field(&mut text, "network", &format!("{} (genesis {})", status.network, status.genesis.short()));
@@ -326,7 +330,7 @@ fn resolved_in_words(resolved: &Resolved) -> String {
     let Resolved { replaced, answered, asked, tip } = resolved;
     let verdict = match (replaced, asked) {
         (true, _) => "our chain was replaced by a better one",
-        (false, 0) => "nobody is connected to ask: our chain stays as it is",
+        (false, 0) => "no peer is connected: our chain stays as it is",
         (false, _) => "our chain is authoritative: no peer has a better one",
     };
     let asked = format!("{answered} of {} answered", counted(*asked as u64, "peer"));
@@ -346,13 +350,13 @@ pub fn sync_line(sync: &SyncView) -> String {
 }
 
 /// The line after the last progress line of a synchronisation.
-pub fn sync_end(height: Height, target: Height) -> Line {
+pub fn sync_end(height: Height, target: Height) -> NoticeLine {
     let reached = grouped(height.0);
     if height >= target {
-        return Line::new(Tone::Good, format!("up to date at height {reached}"));
+        return NoticeLine::new(Tone::Good, format!("up to date at height {reached}"));
     }
-    let text = format!("stopped syncing at height {reached} of {}: nobody connected has the rest", grouped(target.0));
-    Line::new(Tone::Warning, text)
+    let text = format!("stopped syncing at height {reached} of {}: no connected peer has the rest", grouped(target.0));
+    NoticeLine::new(Tone::Warning, text)
 }
 
 /// The progress line of `mine N`, if one runs.

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
 
-use super::command::{self, Command, Parsed};
+use super::command::{self, Parsed, PromptCommand};
 use super::input::{Input, Typed};
 use super::json;
-use super::notice::{Digest, Line, Shown};
-use super::outcome::Outcome;
+use super::notice::{Digest, NoticeLine, Shown};
+use super::outcome::CommandOutcome;
 use super::overtaken::Overtaken;
 use super::render::{self, CommandsFrom, Renderer};
 use super::screen::Screen;
@@ -42,7 +42,7 @@ const TICK_OF_SCRIPTS: Duration = Duration::from_secs(1);
 /// Events that are written in one piece: few enough that a command does not wait for them.
 const EVENTS_TOGETHER_MAX: usize = 64;
 /// The time that a cancelled command has to answer before the node leaves without it.
-const LAST_ANSWER_WAIT: Duration = Duration::from_secs(3);
+const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// A lag of this few blocks is not worth a progress line.
 const SYNC_SHOWN_BLOCKS: u64 = 20;
 
@@ -63,9 +63,9 @@ impl From<io::Error> for Leave {
     }
 }
 
-type Step = Result<(), Leave>;
+type LoopStep = Result<(), Leave>;
 
-struct Running {
+struct RunningCommand {
     name: String,
     mines: bool,
     since: Instant,
@@ -73,7 +73,7 @@ struct Running {
     lets_begin: bool,
 }
 
-pub(super) struct Session<'a> {
+pub(super) struct PromptSession<'a> {
     handle: &'a Handle,
     identity: Identity,
     desk: Desk,
@@ -87,7 +87,7 @@ pub(super) struct Session<'a> {
     digest: Digest,
     started: Instant,
     /// In the order in which they are answered.
-    running: VecDeque<Running>,
+    running: VecDeque<RunningCommand>,
     overtaken: Overtaken,
     /// A line was asked for and has not come.
     is_reading: bool,
@@ -96,11 +96,11 @@ pub(super) struct Session<'a> {
     /// Ctrl-C was pressed at an empty prompt, and nothing since.
     asked_to_confirm: bool,
     /// Tenths of the way in the last report of a synchronisation, and the height where it leads.
-    sync_told: Option<(u64, Height)>,
+    sync_reported: Option<(u64, Height)>,
     leaving: bool,
 }
 
-impl<'a> Session<'a> {
+impl<'a> PromptSession<'a> {
     pub(super) fn new(
         handle: &'a Handle,
         identity: Identity,
@@ -135,7 +135,7 @@ impl<'a> Session<'a> {
             is_reading: false,
             has_ended: false,
             asked_to_confirm: false,
-            sync_told: None,
+            sync_reported: None,
             leaving: false,
         }
     }
@@ -182,7 +182,7 @@ impl<'a> Session<'a> {
     }
 
     /// Writes an event, and those that have come behind it, in one piece, so that a reader wakes up once.
-    fn on_events(&mut self, first: UserEvent, more: &Receiver<UserEvent>, input: Option<&Input>) -> Step {
+    fn on_events(&mut self, first: UserEvent, more: &Receiver<UserEvent>, input: Option<&Input>) -> LoopStep {
         self.screen.hold();
         let mut events = std::iter::once(first).chain(more.try_iter().take(EVENTS_TOGETHER_MAX - 1));
         let step = events.try_for_each(|event| self.on_event(&event, input));
@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
         step
     }
 
-    fn on_event(&mut self, event: &UserEvent, input: Option<&Input>) -> Step {
+    fn on_event(&mut self, event: &UserEvent, input: Option<&Input>) -> LoopStep {
         self.show_event(event, input)?;
         match event {
             UserEvent::Ready { .. } => self.ask(input),
@@ -199,7 +199,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn show_event(&mut self, event: &UserEvent, input: Option<&Input>) -> Step {
+    fn show_event(&mut self, event: &UserEvent, input: Option<&Input>) -> LoopStep {
         self.roster.learn(event);
         self.learn_addresses(event);
         match (self.mode, event) {
@@ -219,13 +219,13 @@ impl<'a> Session<'a> {
                 self.screen.line(&banner)?;
             }
             _ => {
-                if self.sync_told.is_none()
+                if self.sync_reported.is_none()
                     && let Some(sync) = self.far_behind(&self.handle.view())
                 {
-                    self.tell_sync(Some(&sync), sync.height)?;
+                    self.report_sync(Some(&sync), sync.height)?;
                 }
                 let mining = self.running.front().is_some_and(|running| running.mines);
-                let shown = Shown { progress: mining || self.sync_told.is_some() };
+                let shown = Shown { progress: mining || self.sync_reported.is_some() };
                 if let Some(line) =
                     self.digest.take(event, &self.roster, &self.identity.names, shown, self.started.elapsed())
                 {
@@ -237,7 +237,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn on_typed(&mut self, typed: Typed, worker: &Worker, input: Option<&Input>) -> Step {
+    fn on_typed(&mut self, typed: Typed, worker: &Worker, input: Option<&Input>) -> LoopStep {
         self.screen.end_reading();
         let confirmed = std::mem::take(&mut self.asked_to_confirm);
         self.is_reading = false;
@@ -255,7 +255,7 @@ impl<'a> Session<'a> {
             Typed::Interrupted { empty: false } => self.ask(input),
             Typed::Interrupted { empty: true } if confirmed => Err(Leave),
             Typed::Interrupted { empty: true } => {
-                self.say(&Line::new(Tone::Quiet, "Ctrl-C again, Ctrl-D or `quit` stops the node"))?;
+                self.say(&NoticeLine::new(Tone::Quiet, "Ctrl-C again, Ctrl-D or `quit` stops the node"))?;
                 self.asked_to_confirm = true;
                 self.ask(input)
             }
@@ -267,46 +267,47 @@ impl<'a> Session<'a> {
     }
 
     /// Once the input has ended, the node leaves with the last answer.
-    fn leave_if_done(&self) -> Step {
+    fn leave_if_done(&self) -> LoopStep {
         if self.has_ended && self.running.is_empty() { Err(Leave) } else { Ok(()) }
     }
 
-    fn begin(&mut self, name: String, command: Result<Command, Failure>, worker: &Worker) {
-        if let Ok(Command::Tx { to: Who::Address(address), .. } | Command::Balance(Some(Who::Address(address)))) =
-            &command
+    fn begin(&mut self, name: String, command: Result<PromptCommand, Failure>, worker: &Worker) {
+        if let Ok(
+            PromptCommand::Tx { to: Who::Address(address), .. } | PromptCommand::Balance(Some(Who::Address(address))),
+        ) = &command
         {
             self.known.learn(address);
         }
         self.desk.cancel.store(false, Ordering::Relaxed);
-        let mines = matches!(command, Ok(Command::Mine { .. }));
+        let mines = matches!(command, Ok(PromptCommand::Mine { .. }));
         let lets_begin = worker.begin(command, &self.desk);
-        self.running.push_back(Running { name, mines, since: Instant::now(), lets_begin });
+        self.running.push_back(RunningCommand { name, mines, since: Instant::now(), lets_begin });
     }
 
     fn on_result(
         &mut self,
-        result: &Result<Outcome, Failure>,
+        result: &Result<CommandOutcome, Failure>,
         events: &Receiver<UserEvent>,
         input: Option<&Input>,
-    ) -> Step {
+    ) -> LoopStep {
         for event in self.overtaken.before_answer(events) {
             self.show_event(&event, input)?;
             self.leaving |= matches!(event, UserEvent::Fatal(_));
         }
         let Some(running) = self.running.pop_front() else { return Ok(()) };
-        if result.as_ref().is_ok_and(Outcome::changes_names) {
+        if result.as_ref().is_ok_and(CommandOutcome::changes_names) {
             self.learn_names();
         }
         self.screen.progress(None)?;
         self.answer(&running.name, result)?;
-        if self.leaving || matches!(result, Ok(Outcome::Quit {})) {
+        if self.leaving || matches!(result, Ok(CommandOutcome::Quit {})) {
             return Err(Leave);
         }
         self.leave_if_done()?;
         self.ask_if_free(input)
     }
 
-    fn on_signal(&mut self, signal: Signal) -> Step {
+    fn on_signal(&mut self, signal: Signal) -> LoopStep {
         let Some(running) = self.running.front() else { return Err(Leave) };
         if self.desk.cancel.swap(true, Ordering::Relaxed) {
             return Err(Leave);
@@ -329,14 +330,14 @@ impl<'a> Session<'a> {
         self.known.learn_names(&self.identity.names);
     }
 
-    fn on_tick(&mut self, log: &LogSink) -> Step {
+    fn on_tick(&mut self, log: &LogSink) -> LoopStep {
         let locked = self.handle.wallets().lock_if_due(Instant::now());
         if self.mode == Mode::Json {
             return Ok(());
         }
         if locked {
             let name = self.handle.wallets().current().name;
-            self.say(&Line::new(Tone::Quiet, format!("{name} is locked again: its time is over")))?;
+            self.say(&NoticeLine::new(Tone::Quiet, format!("{name} is locked again: its time is over")))?;
         }
         let view = self.handle.view();
         let mining = self.running.front().filter(|running| running.mines);
@@ -348,43 +349,46 @@ impl<'a> Session<'a> {
             (None, Some(sync)) => self.screen.progress(Some(&render::sync_line(sync)))?,
             (None, None) => self.screen.progress(None)?,
         }
-        self.tell_sync(syncing.as_ref(), view.tip.height)?;
+        self.report_sync(syncing.as_ref(), view.tip.height)?;
         if let Some(line) = self.digest.tick(self.started.elapsed()) {
             self.say(&line)?;
         }
         match log.take_dropped() {
             0 => Ok(()),
-            dropped => self.say(&Line::new(Tone::Quiet, format!("{} lines of the log were dropped", grouped(dropped)))),
+            dropped => {
+                self.say(&NoticeLine::new(Tone::Quiet, format!("{} lines of the log were dropped", grouped(dropped))))
+            }
         }
     }
 
     /// The progress of a synchronisation that is worth a line; to its end, once it was.
     fn far_behind(&self, view: &View) -> Option<SyncView> {
-        view.syncing
-            .filter(|sync| self.sync_told.is_some() || sync.target.saturating_since(sync.height) > SYNC_SHOWN_BLOCKS)
+        view.syncing.filter(|sync| {
+            self.sync_reported.is_some() || sync.target.saturating_since(sync.height) > SYNC_SHOWN_BLOCKS
+        })
     }
 
     /// Without a redrawn progress line: a line for each tenth of the way. Always: a line for the end of it.
-    fn tell_sync(&mut self, sync: Option<&SyncView>, height: Height) -> Step {
+    fn report_sync(&mut self, sync: Option<&SyncView>, height: Height) -> LoopStep {
         let Some(sync) = sync else {
-            return match self.sync_told.take() {
+            return match self.sync_reported.take() {
                 None => Ok(()),
                 Some((_, target)) => self.say(&render::sync_end(height, target)),
             };
         };
         let tenth = sync.height.0.saturating_mul(10) / sync.target.0.max(1);
-        let told = self.sync_told.map(|(told, _)| told);
-        let is_new = told.is_none_or(|told| tenth > told);
-        self.sync_told = Some((told.map_or(tenth, |told| told.max(tenth)), sync.target));
+        let reported = self.sync_reported.map(|(reported, _)| reported);
+        let is_new = reported.is_none_or(|reported| tenth > reported);
+        self.sync_reported = Some((reported.map_or(tenth, |reported| reported.max(tenth)), sync.target));
         if is_new && self.mode == Mode::Plain {
-            self.say(&Line::new(Tone::Quiet, render::sync_line(sync)))?;
+            self.say(&NoticeLine::new(Tone::Quiet, render::sync_line(sync)))?;
         }
         Ok(())
     }
 
     /// Every line that was read gets its answer, also when the node leaves.
     fn finish(&mut self, worker: &Worker, events: &Receiver<UserEvent>) {
-        let deadline = Instant::now() + LAST_ANSWER_WAIT;
+        let deadline = Instant::now() + LAST_ANSWER_TIMEOUT;
         while let Some(running) = self.running.front() {
             let name = running.name.clone();
             // A closed stdout leaves no place for a message.
@@ -400,7 +404,7 @@ impl<'a> Session<'a> {
     }
 
     /// Asks for a line if one can be begun: people want the answer to the last one first.
-    fn ask_if_free(&mut self, input: Option<&Input>) -> Step {
+    fn ask_if_free(&mut self, input: Option<&Input>) -> LoopStep {
         let is_free = match self.running.back() {
             None => true,
             Some(last) => !self.is_person && last.lets_begin && self.running.len() < OPEN_MAX,
@@ -408,7 +412,7 @@ impl<'a> Session<'a> {
         if is_free && !self.is_reading && !self.has_ended { self.ask(input) } else { Ok(()) }
     }
 
-    fn ask(&mut self, input: Option<&Input>) -> Step {
+    fn ask(&mut self, input: Option<&Input>) -> LoopStep {
         if let Some(input) = input {
             self.is_reading = true;
             self.screen.begin_reading()?;
@@ -417,7 +421,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn answer(&mut self, name: &str, result: &Result<Outcome, Failure>) -> Step {
+    fn answer(&mut self, name: &str, result: &Result<CommandOutcome, Failure>) -> LoopStep {
         let text = match self.mode {
             Mode::Json => json::answer(name, result),
             Mode::Terminal | Mode::Plain => self.renderer().answer(result),
@@ -425,7 +429,7 @@ impl<'a> Session<'a> {
         Ok(self.screen.line(&text)?)
     }
 
-    fn say(&mut self, line: &Line) -> Step {
+    fn say(&mut self, line: &NoticeLine) -> LoopStep {
         Ok(self.screen.line(&self.style.paint(line.tone, &line.text))?)
     }
 

@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and the end of the terminal, as messages. A signal that comes while the node is already leaving ends the process.
+//! SIGINT, SIGTERM and the end of the terminal, as messages. A signal that comes while the node is already leaving ends
+//! the process.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;

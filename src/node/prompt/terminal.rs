@@ -163,9 +163,9 @@ impl Completer for PromptHelper {
 }
 
 impl Hinter for PromptHelper {
-    type Hint = Usage;
+    type Hint = UsageHint;
 
-    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Usage> {
+    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<UsageHint> {
         self.empty.set(line.is_empty());
         if pos < line.len() { None } else { usage_hint(line) }
     }
@@ -173,13 +173,13 @@ impl Hinter for PromptHelper {
 
 /// The arguments that may follow, shown behind the cursor.
 #[derive(Debug, PartialEq, Eq)]
-struct Usage {
+struct UsageHint {
     shown: String,
     /// The length of the part that the right arrow key types.
     typed: usize,
 }
 
-impl Hint for Usage {
+impl Hint for UsageHint {
     fn display(&self) -> &str {
         &self.shown
     }
@@ -189,10 +189,10 @@ impl Hint for Usage {
     }
 }
 
-fn usage_hint(line: &str) -> Option<Usage> {
+fn usage_hint(line: &str) -> Option<UsageHint> {
     if let Some((name, "")) = line.split_once(' ') {
         let entry = find(name).filter(|entry| !entry.arguments.is_empty())?;
-        return Some(Usage { shown: entry.arguments.to_owned(), typed: 0 });
+        return Some(UsageHint { shown: entry.arguments.to_owned(), typed: 0 });
     }
     if line.is_empty() || line.contains(char::is_whitespace) {
         return None;
@@ -201,7 +201,7 @@ fn usage_hint(line: &str) -> Option<Usage> {
     match (matching.next(), matching.next()) {
         (Some(entry), None) => {
             let shown = entry.usage()[line.len()..].to_owned();
-            (!shown.is_empty()).then(|| Usage { shown, typed: entry.name.len() - line.len() })
+            (!shown.is_empty()).then(|| UsageHint { shown, typed: entry.name.len() - line.len() })
         }
         _ => None,
     }

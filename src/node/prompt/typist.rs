@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use crossbeam_channel::Receiver;
 
 use super::command::{self, Parsed};
-use super::job::Job;
+use super::job::CommandRunner;
 use super::json;
 use crate::node::api::event::{self, Roster};
 use crate::node::api::rows::Identity;
@@ -44,7 +44,7 @@ impl Typist {
     /// Carries out a line, and blocks until it is done. `None`: the line is empty or a comment.
     pub fn answer(&self, line: &str) -> Option<String> {
         let Parsed { name, command } = command::parse(line)?;
-        let job = Job {
+        let job = CommandRunner {
             handle: &self.handle,
             identity: &self.identity,
             passwords: &self.passwords,

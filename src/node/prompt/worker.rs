@@ -10,9 +10,9 @@ use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::command::Command;
-use super::job::{Job, Sending};
-use super::outcome::Outcome;
+use super::command::PromptCommand;
+use super::job::{CommandRunner, Sending};
+use super::outcome::CommandOutcome;
 use crate::node::api::error::Failure;
 use crate::node::api::rows::Identity;
 use crate::node::handle::Handle;
@@ -23,13 +23,13 @@ pub(super) const OPEN_MAX: usize = 1024;
 
 /// The running thread. It ends when this is dropped.
 pub(super) struct Worker {
-    tasks: Sender<Task>,
+    tasks: Sender<WorkerTask>,
     /// One result for each command, in order.
-    pub(super) results: Receiver<Result<Outcome, Failure>>,
+    pub(super) results: Receiver<Result<CommandOutcome, Failure>>,
 }
 
-enum Task {
-    Run(Command),
+enum WorkerTask {
+    Run(PromptCommand),
     Wait(Sending),
     Refuse(Failure),
 }
@@ -47,8 +47,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    fn job(&self) -> Job<'_> {
-        Job {
+    fn runner(&self) -> CommandRunner<'_> {
+        CommandRunner {
             handle: &self.handle,
             identity: &self.identity,
             passwords: &self.passwords,
@@ -66,9 +66,9 @@ impl Worker {
         std::thread::Builder::new().name("commands".to_owned()).spawn(move || {
             for task in todo {
                 let result = match task {
-                    Task::Run(command) => desk.job().run(&command),
-                    Task::Wait(sending) => sending.wait(),
-                    Task::Refuse(failure) => Err(failure),
+                    WorkerTask::Run(command) => desk.runner().run(&command),
+                    WorkerTask::Wait(sending) => sending.wait(),
+                    WorkerTask::Refuse(failure) => Err(failure),
                 };
                 if done.send(result).is_err() {
                     break;
@@ -79,12 +79,12 @@ impl Worker {
     }
 
     /// Carries a command out, or says in its turn why not. Returns whether others may begin before the result is there.
-    pub(super) fn begin(&self, command: Result<Command, Failure>, desk: &Desk) -> bool {
+    pub(super) fn begin(&self, command: Result<PromptCommand, Failure>, desk: &Desk) -> bool {
         let (task, lets_begin) = match command {
-            Err(failure) => (Task::Refuse(failure), true),
-            Ok(command) => match desk.job().begin_sending(&command) {
-                Some(sending) => (Task::Wait(sending), true),
-                None => (Task::Run(command), false),
+            Err(failure) => (WorkerTask::Refuse(failure), true),
+            Ok(command) => match desk.runner().begin_sending(&command) {
+                Some(sending) => (WorkerTask::Wait(sending), true),
+                None => (WorkerTask::Run(command), false),
             },
         };
         // Never full: the number of open commands is bounded. A thread that is gone answers by its closed channel.

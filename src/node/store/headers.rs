@@ -8,7 +8,7 @@ use std::thread::{Builder, scope};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
-use super::tables::{HEADERS, HeaderRow, PlaceKey, parse_header_row, place_of};
+use super::tables::{EncodedHeader, HEADERS, PlaceKey, parse_header_row, place_of};
 use crate::engine::event::StoredHeader;
 
 /// No memory is reserved for more headers than this, whatever the table claims.
@@ -18,7 +18,7 @@ const ROWS_TOGETHER: usize = 4_096;
 /// Batches of them that may wait for the second thread.
 const BATCHES_WAITING_MAX: usize = 4;
 
-type HeaderRows = Vec<(PlaceKey, HeaderRow)>;
+type HeaderRows = Vec<(PlaceKey, EncodedHeader)>;
 
 /// All headers. A block may have been stored before its parent, which never came.
 pub(super) fn read_headers(transaction: &ReadTransaction) -> Result<Vec<StoredHeader>, redb::Error> {

@@ -11,14 +11,14 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shared by the writer, its readers, and the parts that show batches before they are written.
 #[derive(Debug)]
 pub(super) struct Progress {
-    state: Mutex<State>,
+    state: Mutex<BatchNumbers>,
     changed: Condvar,
     hurry: Sender<()>,
     hurried: Receiver<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BatchNumbers {
     /// The newest batch that users have seen.
     shown: u64,
     /// The newest batch that is written.
@@ -54,7 +54,7 @@ impl Progress {
 
     /// Waits until the store holds all batches that users have seen, if it ever will.
     pub(super) fn wait(&self) {
-        let is_behind = |state: &mut State| state.written < state.shown && !state.is_closed;
+        let is_behind = |state: &mut BatchNumbers| state.written < state.shown && !state.is_closed;
         let mut state = self.state();
         if is_behind(&mut state) {
             self.hurry();
@@ -76,7 +76,7 @@ impl Progress {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BatchNumbers> {
         self.state.lock()
     }
 }

@@ -10,7 +10,7 @@ use super::error::guarded;
 use super::open::{JOURNAL_FILE, tip_of};
 use super::progress::Progress;
 use super::tables::{
-    BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeaderRow, HeightKey, PlaceKey, UNDO, damaged, height_key,
+    BEST, BODIES, EncodedHeader, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeightKey, PlaceKey, UNDO, damaged, height_key,
     parse_header_row, place_key, place_of,
 };
 use super::{Files, StoreError};
@@ -116,7 +116,7 @@ impl Reader {
 /// All stored blocks at one moment.
 struct BlockTables {
     transaction: ReadTransaction,
-    headers: ReadOnlyTable<&'static PlaceKey, &'static HeaderRow>,
+    headers: ReadOnlyTable<&'static PlaceKey, &'static EncodedHeader>,
     bodies: ReadOnlyTable<&'static PlaceKey, &'static [u8]>,
 }
 

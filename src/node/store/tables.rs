@@ -33,7 +33,7 @@ pub(super) const META_JOURNAL: &str = "journal";
 pub(super) const META_SETTLED: &str = "settled";
 
 /// All stored headers but genesis.
-pub(super) const HEADERS: TableDefinition<&PlaceKey, &HeaderRow> = TableDefinition::new("headers");
+pub(super) const HEADERS: TableDefinition<&PlaceKey, &EncodedHeader> = TableDefinition::new("headers");
 /// Their encoded bodies.
 pub(super) const BODIES: TableDefinition<&PlaceKey, &[u8]> = TableDefinition::new("bodies");
 /// Encoded deltas of the blocks of the best chain.
@@ -56,7 +56,7 @@ pub(super) type PlaceKey = [u8; 40];
 /// Number of the segment (big endian) and id.
 pub(super) type HeightKey = [u8; 40];
 /// An encoded header and a byte that is 1 if its block is condemned, else 0.
-pub(super) type HeaderRow = [u8; HEADER_BYTES + 1];
+pub(super) type EncodedHeader = [u8; HEADER_BYTES + 1];
 
 /// The key of a place.
 pub(super) fn place_key(place: &Place) -> PlaceKey {
@@ -82,14 +82,14 @@ pub(super) fn place_of(key: &PlaceKey) -> Place {
 }
 
 /// The row of a header.
-pub(super) fn header_row(encoded: &[u8; HEADER_BYTES], condemned: bool) -> HeaderRow {
+pub(super) fn header_row(encoded: &[u8; HEADER_BYTES], condemned: bool) -> EncodedHeader {
     let mut row = [u8::from(condemned); HEADER_BYTES + 1];
     row[..HEADER_BYTES].copy_from_slice(encoded);
     row
 }
 
 /// The content of a header's row, if it is the one that was written for this place.
-pub(super) fn parse_header_row(place: &Place, row: &HeaderRow) -> Result<(Header, bool), redb::Error> {
+pub(super) fn parse_header_row(place: &Place, row: &EncodedHeader) -> Result<(Header, bool), redb::Error> {
     let header: Header = decode(&row[..HEADER_BYTES], HEADER_BYTES).map_err(|error| damaged(place, &error))?;
     // Hashing costs far less than finding out later that a disk has forgotten a bit.
     if header.id() != place.id || header.height != place.height {

@@ -117,7 +117,7 @@ pub enum WalletError {
 fn unusable_file(file: &Path, problem: &FileProblem) -> String {
     match problem {
         FileProblem::WrongPassword => problem.to_string(),
-        _ => format!("{}: {problem} (the file was not touched)", file.display()),
+        _ => format!("{}: {problem}", file.display()),
     }
 }
 

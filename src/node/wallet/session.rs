@@ -28,10 +28,10 @@ const OLD_KEY_NAME: &str = "account";
 ///
 /// Reading files and trying passwords does not delay requests for the address or the key.
 #[derive(Debug, Clone)]
-pub struct Wallets(Arc<Inner>);
+pub struct Wallets(Arc<WalletsInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct WalletsInner {
     folder: Folder,
     active: Mutex<Active>,
 }
@@ -90,7 +90,7 @@ impl Wallets {
             None => folder.choose()?.ok_or_else(|| WalletError::NotFound { name: default.to_string() })?,
         };
         let active = Active::read(&folder, name, password.as_ref())?;
-        Ok(Self(Arc::new(Inner { folder, active: Mutex::new(active) })))
+        Ok(Self(Arc::new(WalletsInner { folder, active: Mutex::new(active) })))
     }
 
     /// The wallets of a folder in which the first one has the key of this seed, and no password; else as

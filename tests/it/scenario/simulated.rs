@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quipu::cli::Invocation;
-use quipu::cli::verify::{Arguments, Place, judge};
+use quipu::cli::verify::{VerifyArguments, VerifyContext, judge};
 use quipu::node::wallet::password::Sources;
 use quipu::protocol::{Millis, Network};
 use quipu::rehearsal::{Rehearsal, RehearsalError};
@@ -282,9 +282,10 @@ impl Stage for Simulated {
             self.rehearsal.copy_chain(self.node(name), scratch.path()).map_err(|error| failed(&error))?;
         }
         let receipt = self.folder.path().join(file);
-        let arguments = Arguments { receipt, file: None, witness: None, node: at.map(|_| None) };
+        let arguments = VerifyArguments { receipt, file: None, witness: None, node: at.map(|_| None) };
         let network = at.map(|_| self.network.clone().into());
-        match judge(&arguments, Place { data_dir: Some(scratch.path()), name: None, network: network.as_ref() }) {
+        match judge(&arguments, VerifyContext { data_dir: Some(scratch.path()), name: None, network: network.as_ref() })
+        {
             Ok(()) => Ok((true, "proven".to_owned())),
             Err(error) if error.is_unreadable() => {
                 Err(Trouble::new("a receipt that can be read", error.to_string(), &involved))

@@ -91,6 +91,7 @@ impl From<&RecordEntry> for RecordRow {
 /// Records, the newest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RecordPage {
+    /// The records.
     pub records: Vec<RecordRow>,
     /// The `before` of the next page; null on the last page.
     pub next: Option<String>,
@@ -106,8 +107,10 @@ impl From<Page<RecordEntry>> for RecordPage {
 /// The history of an account, the newest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryPage {
+    /// The account.
     #[schema(value_type = String)]
     pub address: Address,
+    /// The entries.
     pub entries: Vec<HistoryRow>,
     /// The `before` of the next page; null on the last page.
     pub next: Option<String>,

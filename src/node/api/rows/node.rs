@@ -15,7 +15,7 @@ use crate::node::handle::ask::Resolution;
 use crate::node::wallet::Current;
 use crate::protocol::{Address, Amount, BlockId, Height, UnixMillis};
 
-/// Which side dialled.
+/// The side that dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -45,7 +45,7 @@ pub struct Peer {
     /// Its height; null until it is known.
     #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
-    /// Which side dialled.
+    /// The side that dialled.
     pub direction: Direction,
     /// The last round trip; null until it is measured.
     pub ping_ms: Option<u64>,
@@ -72,7 +72,8 @@ impl Peer {
 
 /// The state of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Status {
+#[schema(as = Status)]
+pub struct NodeStatus {
     /// The owner's name for the node.
     pub name: String,
     /// The network's name.
@@ -142,7 +143,7 @@ impl From<MiningView> for Mining {
     }
 }
 
-impl Status {
+impl NodeStatus {
     pub fn new(
         identity: &Identity,
         view: &View,

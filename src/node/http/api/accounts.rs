@@ -18,7 +18,7 @@ use crate::node::http::problem::Problem;
 #[utoipa::path(get, path = "/accounts/{address}", tag = "accounts", params(
     ("address" = String, Path, pattern = "^0x[0-9a-fA-F]{40}$", description = "`0x` and 40 hex digits")
 ), responses(
-    (status = 200, body = AccountRow), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = AccountRow), Problem
 ))]
 pub(super) async fn account(
     State(app): State<App>,
@@ -31,7 +31,7 @@ pub(super) async fn account(
 
 /// The node's names for accounts.
 #[utoipa::path(get, path = "/aliases", tag = "accounts", responses(
-    (status = 200, body = [AliasRow]), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = [AliasRow]), Problem
 ))]
 pub(super) async fn aliases(State(app): State<App>) -> axum::Json<Vec<AliasRow>> {
     axum::Json(queries::aliases(app.handle()))
@@ -54,7 +54,7 @@ pub(super) struct HistoryQuery {
 #[utoipa::path(get, path = "/accounts/{address}/history", tag = "accounts", params(
     ("address" = String, Path, pattern = "^0x[0-9a-fA-F]{40}$", description = "`0x` and 40 hex digits"), HistoryQuery
 ), responses(
-    (status = 200, body = HistoryPage), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = HistoryPage), Problem
 ))]
 pub(super) async fn history(
     State(app): State<App>,

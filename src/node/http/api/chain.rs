@@ -42,7 +42,7 @@ pub(super) struct BlocksQuery {
 
 /// Blocks of the best chain, the newest first.
 #[utoipa::path(get, path = "/blocks", tag = "chain", params(BlocksQuery), responses(
-    (status = 200, body = BlockPage), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = BlockPage), Problem
 ))]
 pub(super) async fn blocks(
     State(app): State<App>,
@@ -66,7 +66,7 @@ pub(super) async fn blocks(
 #[utoipa::path(get, path = "/blocks/{block}", tag = "chain", params(
     ("block" = String, Path, pattern = "^([0-9]{1,12}|[0-9a-f]{8}|[0-9a-f]{64})$", description = "a height, 64 hex digits, or the 8 that are shown")
 ), responses(
-    (status = 200, body = StandingBlock), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = StandingBlock), Problem
 ))]
 pub(super) async fn block(
     State(app): State<App>,
@@ -86,7 +86,7 @@ pub(super) async fn block(
     ("block" = String, Path, pattern = "^[0-9a-f]{64}$", description = "64 hex digits")
 ), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-    (status = "default", body = Problem, content_type = "application/problem+json")
+    Problem
 ))]
 pub(super) async fn encoded_block(
     State(app): State<App>,
@@ -153,7 +153,7 @@ impl From<&SnapshotHeader> for HeaderRow {
 
 /// Headers of all stored blocks of some heights, side branches included, the lowest first.
 #[utoipa::path(get, path = "/headers", tag = "chain", params(HeadersQuery), responses(
-    (status = 200, body = [HeaderRow]), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = [HeaderRow]), Problem
 ))]
 pub(super) async fn headers(
     State(app): State<App>,

@@ -7,22 +7,23 @@ use utoipa::ToSchema;
 use super::App;
 use crate::engine::event::{MINE_COUNT_MAX, MiningMode, Place};
 use crate::node::api::queries;
-use crate::node::api::rows::{Mined, Mining, Status, WalletRow};
+use crate::node::api::rows::{Mined, Mining, NodeStatus, WalletRow};
 use crate::node::http::extract::{self, Json};
 use crate::node::http::problem::Problem;
 use crate::protocol::{Address, Parameters};
 
 /// The node's status.
 #[utoipa::path(get, path = "/status", tag = "node", responses(
-    (status = 200, body = Status), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = NodeStatus), Problem
 ))]
-pub(super) async fn status(State(app): State<App>) -> axum::Json<Status> {
+pub(super) async fn status(State(app): State<App>) -> axum::Json<NodeStatus> {
     axum::Json(queries::status(app.handle(), app.identity()))
 }
 
 /// The node's identity and addresses.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Node {
+#[schema(as = Node)]
+pub(super) struct NodeInfo {
     /// The owner's name for the node.
     name: String,
     /// The node's id among peers.
@@ -37,11 +38,11 @@ pub(super) struct Node {
 
 /// The node's name, its identity towards peers, and where they reach it. Needs no token.
 #[utoipa::path(get, path = "/node", tag = "node", responses(
-    (status = 200, body = Node), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = NodeInfo), Problem
 ))]
-pub(super) async fn node(State(app): State<App>) -> axum::Json<Node> {
+pub(super) async fn node(State(app): State<App>) -> axum::Json<NodeInfo> {
     let (identity, listen) = (app.identity(), app.handle().listen());
-    axum::Json(Node {
+    axum::Json(NodeInfo {
         name: identity.name.clone(),
         peer_id: identity.peer_id.to_string(),
         genesis: identity.genesis.to_string(),
@@ -52,7 +53,8 @@ pub(super) async fn node(State(app): State<App>) -> axum::Json<Node> {
 
 /// The parameters that all nodes of the network share.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Network {
+#[schema(as = Network)]
+pub(super) struct NetworkInfo {
     /// The first block, which names the network.
     genesis: String,
     #[serde(flatten)]
@@ -62,16 +64,16 @@ pub(super) struct Network {
 
 /// The network's parameters, which all its nodes share.
 #[utoipa::path(get, path = "/network", tag = "node", responses(
-    (status = 200, body = Network), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = NetworkInfo), Problem
 ))]
-pub(super) async fn parameters(State(app): State<App>) -> axum::Json<Network> {
+pub(super) async fn parameters(State(app): State<App>) -> axum::Json<NetworkInfo> {
     let network = app.handle().network();
-    axum::Json(Network { genesis: network.genesis_id().to_string(), parameters: network.parameters().clone() })
+    axum::Json(NetworkInfo { genesis: network.genesis_id().to_string(), parameters: network.parameters().clone() })
 }
 
 /// The node's wallets. Their keys and passwords are never revealed.
 #[utoipa::path(get, path = "/wallets", tag = "node", responses(
-    (status = 200, body = [WalletRow]), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = [WalletRow]), Problem
 ))]
 pub(super) async fn wallets(State(app): State<App>) -> Result<axum::Json<Vec<WalletRow>>, Problem> {
     Ok(axum::Json(app.wait(|app| Ok(queries::wallets(app.handle())?)).await?))
@@ -79,7 +81,7 @@ pub(super) async fn wallets(State(app): State<App>) -> Result<axum::Json<Vec<Wal
 
 /// The miner's mode and hash rate.
 #[utoipa::path(get, path = "/mining", tag = "node", responses(
-    (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Mining), Problem
 ))]
 pub(super) async fn mining(State(app): State<App>) -> axum::Json<Mining> {
     axum::Json(app.handle().view().mining.into())
@@ -99,7 +101,7 @@ pub(super) struct SetMining {
 
 /// Set when the node mines.
 #[utoipa::path(put, path = "/mining", tag = "node", request_body = SetMining, responses(
-    (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Mining), Problem
 ))]
 pub(super) async fn set_mining(
     State(app): State<App>,
@@ -125,7 +127,7 @@ pub(super) struct Mine {
 
 /// Mine some blocks now. Answered when they are durable; a client that leaves before stops it.
 #[utoipa::path(post, path = "/mining/blocks", tag = "node", request_body = Mine, responses(
-    (status = 200, body = Mined), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Mined), Problem
 ))]
 pub(super) async fn mine(State(app): State<App>, Json(wanted): Json<Mine>) -> Result<axum::Json<Mined>, Problem> {
     if !(1..=MINE_COUNT_MAX).contains(&wanted.count) {
@@ -137,7 +139,7 @@ pub(super) async fn mine(State(app): State<App>, Json(wanted): Json<Mine>) -> Re
 
 /// Stop mining a requested number of blocks. That request is answered with the blocks found so far.
 #[utoipa::path(delete, path = "/mining/blocks", tag = "node", responses(
-    (status = 200, body = Mining), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Mining), Problem
 ))]
 pub(super) async fn stop_mining(State(app): State<App>) -> Result<axum::Json<Mining>, Problem> {
     app.handle().cancel_mining().await?;

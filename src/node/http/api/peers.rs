@@ -12,7 +12,7 @@ use crate::node::http::problem::Problem;
 
 /// The connected peers of our network.
 #[utoipa::path(get, path = "/peers", tag = "node", responses(
-    (status = 200, body = [Peer]), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = [Peer]), Problem
 ))]
 pub(super) async fn list(State(app): State<App>) -> axum::Json<Vec<Peer>> {
     axum::Json(queries::peers(app.handle()))
@@ -29,7 +29,7 @@ pub(super) struct Connect {
 
 /// Connect to a peer. Answered when it is one of ours, or when it is clear that it will not be.
 #[utoipa::path(post, path = "/peers", tag = "node", request_body = Connect, responses(
-    (status = 200, body = Peer), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Peer), Problem
 ))]
 pub(super) async fn connect(State(app): State<App>, Json(wanted): Json<Connect>) -> Result<axum::Json<Peer>, Problem> {
     let address = parse::multiaddr(&wanted.address)?;
@@ -39,7 +39,7 @@ pub(super) async fn connect(State(app): State<App>, Json(wanted): Json<Connect>)
 
 /// Ask every peer for its chain now, and adopt the one with the most work.
 #[utoipa::path(post, path = "/resolve", tag = "node", responses(
-    (status = 200, body = Resolved), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Resolved), Problem
 ))]
 pub(super) async fn resolve(State(app): State<App>) -> Result<axum::Json<Resolved>, Problem> {
     Ok(axum::Json(app.handle().resolve().await?.into()))

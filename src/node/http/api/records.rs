@@ -52,7 +52,7 @@ impl RecordsQuery {
 
 /// Records by tag, sender, time and content, the newest first.
 #[utoipa::path(get, path = "/records", tag = "records", params(RecordsQuery), responses(
-    (status = 200, body = RecordPage), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = RecordPage), Problem
 ))]
 pub(super) async fn list(
     State(app): State<App>,

@@ -47,7 +47,7 @@ pub(super) struct OneTransaction {
 #[utoipa::path(get, path = "/transactions/{id}", tag = "transactions", params(
     ("id" = String, Path, pattern = "^[0-9a-f]{8,64}$", description = "64 hex digits, or at least the 8 that are shown")
 ), responses(
-    (status = 200, body = OneTransaction), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = OneTransaction), Problem
 ))]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<OneTransaction>, Problem> {
     let name = parse::transaction_name(&id)?;
@@ -87,7 +87,7 @@ fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Pro
 /// The pending transactions, in the order in which they would be mined now.
 #[utoipa::path(get, path = "/transactions", tag = "transactions", operation_id = "pending", responses(
     (status = 200, body = [TransactionRow]),
-    (status = "default", body = Problem, content_type = "application/problem+json")
+    Problem
 ))]
 pub(super) async fn pending(State(app): State<App>) -> Result<axum::Json<Vec<TransactionRow>>, Problem> {
     Ok(axum::Json(app.handle().pending().await?.iter().map(TransactionRow::from).collect()))
@@ -111,6 +111,7 @@ pub(super) struct Prepare {
     record: Option<PrepareRecord>,
 }
 
+/// A transfer of coins.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PrepareTransfer {
@@ -165,7 +166,7 @@ pub(super) struct Prepared {
 
 /// The bytes to sign for a transaction. Nothing is sent: sign them, then submit both.
 #[utoipa::path(post, path = "/transactions/prepare", tag = "transactions", request_body = Prepare, responses(
-    (status = 200, body = Prepared), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Prepared), Problem
 ))]
 pub(super) async fn prepare(
     State(app): State<App>,
@@ -235,7 +236,7 @@ pub(super) struct Submit {
 
 /// Submit a signed transaction. Answered when it is durable; submitting it twice changes nothing.
 #[utoipa::path(post, path = "/transactions", tag = "transactions", request_body = Submit, responses(
-    (status = 200, body = Sent), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Sent), Problem
 ))]
 pub(super) async fn submit(State(app): State<App>, Json(given): Json<Submit>) -> Result<axum::Json<Sent>, Problem> {
     let signed = given.understood()?;
@@ -277,7 +278,7 @@ pub(super) struct ReceiptQuery {
 #[utoipa::path(get, path = "/transactions/{id}/receipt", tag = "transactions", params(
     ("id" = String, Path, pattern = "^[0-9a-f]{8,64}$", description = "64 hex digits, or at least the 8 that are shown"), ReceiptQuery
 ), responses(
-    (status = 200, body = Object), (status = "default", body = Problem, content_type = "application/problem+json")
+    (status = 200, body = Object), Problem
 ))]
 pub(super) async fn receipt(
     State(app): State<App>,

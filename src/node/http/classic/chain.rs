@@ -38,7 +38,7 @@ pub(super) async fn document(app: &App, beginning: String) -> Result<Response, P
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
     })?;
     let snapshot = app.wait(|app| Ok(app.handle().reader().snapshot()?)).await?;
-    let writer = Writer { app: app.clone(), snapshot, next: 0, text: beginning.into_bytes(), _place: place };
+    let writer = ChainWriter { app: app.clone(), snapshot, next: 0, text: beginning.into_bytes(), _place: place };
     let pieces = stream::try_unfold(Some(writer), |writer| async move {
         let Some(writer) = writer else { return Ok(None) };
         let piece = tokio::task::spawn_blocking(move || writer.piece()).await;
@@ -52,7 +52,7 @@ pub(super) async fn document(app: &App, beginning: String) -> Result<Response, P
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response())
 }
 
-struct Writer {
+struct ChainWriter {
     app: App,
     snapshot: Snapshot,
     /// The next height.
@@ -61,7 +61,7 @@ struct Writer {
     _place: OwnedSemaphorePermit,
 }
 
-impl Writer {
+impl ChainWriter {
     /// The next piece, and the writer if there are more.
     fn piece(mut self) -> Result<(Bytes, Option<Self>), Problem> {
         let tip = self.snapshot.tip().height.0;

@@ -31,7 +31,7 @@ const NODES_MAX: usize = 64;
 /// The longest status of another node, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Time for another node to send it.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Addresses of another node that are tried.
 const ADDRESSES_TRIED: usize = 8;
 
@@ -115,7 +115,7 @@ async fn ask_for_addresses(node: &str, uri: &Uri) -> Result<Vec<Multiaddr>, Prob
         let detail = format!("{}: {problem}; name it by its multiaddress instead", excerpt(node));
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "connect_failed", detail)
     };
-    let asked = timeout(ANSWER_TIME, fetch(uri)).await.map_err(|_| failed("it does not answer".to_owned()))?;
+    let asked = timeout(ANSWER_TIMEOUT, fetch(uri)).await.map_err(|_| failed("it does not answer".to_owned()))?;
     let (address, body) = asked.map_err(failed)?;
     let answer: Value = serde_json::from_slice(&body).map_err(|_| failed("that is no node of this kind".to_owned()))?;
     let listen = answer["listen"].as_array().ok_or_else(|| failed("that is no node of this kind".to_owned()))?;

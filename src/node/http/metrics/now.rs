@@ -11,12 +11,12 @@ use prometheus_client::registry::Unit;
 
 use crate::node::handle::Handle;
 
-pub(super) struct Now {
+pub(super) struct NodeCollector {
     handle: Handle,
     build: Info<[(&'static str, String); 3]>,
 }
 
-impl Now {
+impl NodeCollector {
     pub(super) fn new(handle: Handle) -> Self {
         let network = handle.network();
         let labels = [
@@ -28,13 +28,13 @@ impl Now {
     }
 }
 
-impl fmt::Debug for Now {
+impl fmt::Debug for NodeCollector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Now")
+        formatter.write_str("NodeCollector")
     }
 }
 
-impl Collector for Now {
+impl Collector for NodeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let view = self.handle.view();
         let age_millis = self.handle.now().0.saturating_sub(view.tip_timestamp.0);
@@ -57,7 +57,7 @@ impl Collector for Now {
     }
 }
 
-impl Now {
+impl NodeCollector {
     fn peers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let peers = self.handle.peers();
         let outbound = peers.iter().filter(|peer| peer.outbound).count();

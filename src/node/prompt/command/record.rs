@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Entry;
+use super::CommandEntry;
 use super::words::wrong_usage;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse::{self, bad};
@@ -27,8 +27,8 @@ pub enum Recorded {
 }
 
 /// Parses everything after `record` and one blank.
-pub(super) fn parse(entry: &'static Entry, rest: &str) -> Result<Recording, Failure> {
-    let mut options = Options::default();
+pub(super) fn parse(entry: &'static CommandEntry, rest: &str) -> Result<Recording, Failure> {
+    let mut options = RecordOptions::default();
     let content = options.take(entry, rest)?;
     if content.trim().is_empty() {
         return Err(wrong_usage(entry));
@@ -47,7 +47,7 @@ pub(super) fn parse(entry: &'static Entry, rest: &str) -> Result<Recording, Fail
 }
 
 #[derive(Debug, Default)]
-struct Options {
+struct RecordOptions {
     tags: Vec<Tag>,
     fee: Option<Amount>,
     json: bool,
@@ -55,9 +55,9 @@ struct Options {
     literal: bool,
 }
 
-impl Options {
+impl RecordOptions {
     /// Takes the options off both ends; the rest is the content.
-    fn take<'a>(&mut self, entry: &'static Entry, rest: &'a str) -> Result<&'a str, Failure> {
+    fn take<'a>(&mut self, entry: &'static CommandEntry, rest: &'a str) -> Result<&'a str, Failure> {
         let mut content = rest;
         loop {
             let begin = content.trim_start();
@@ -86,7 +86,7 @@ impl Options {
     }
 
     /// `… --tag WORD --fee F`, from the end.
-    fn take_behind<'a>(&mut self, entry: &'static Entry, mut content: &'a str) -> Result<&'a str, Failure> {
+    fn take_behind<'a>(&mut self, entry: &'static CommandEntry, mut content: &'a str) -> Result<&'a str, Failure> {
         let mut found = Vec::new();
         loop {
             let end = content.trim_end();
@@ -110,7 +110,7 @@ impl Options {
         Ok(if any { content.trim_end() } else { content })
     }
 
-    fn set(&mut self, entry: &'static Entry, option: &str, value: &str) -> Result<(), Failure> {
+    fn set(&mut self, entry: &'static CommandEntry, option: &str, value: &str) -> Result<(), Failure> {
         if option == "--fee" && self.fee.is_none() {
             self.fee = Some(parse::amount(value, "fee")?);
         } else if option == "--tag" {

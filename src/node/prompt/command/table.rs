@@ -6,7 +6,7 @@ use crate::text::distance;
 
 /// The help about a command.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct CommandEntry {
     pub name: &'static str,
     /// The arguments.
     pub arguments: &'static str,
@@ -15,23 +15,28 @@ pub struct Entry {
     pub details: &'static str,
 }
 
-impl Entry {
+impl CommandEntry {
     /// The name and the arguments.
     pub fn usage(&self) -> String {
         format!("{} {}", self.name, self.arguments).trim_end().to_owned()
     }
 }
 
-const fn entry(name: &'static str, arguments: &'static str, summary: &'static str, details: &'static str) -> Entry {
-    Entry { name, arguments, summary, details }
+const fn entry(
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    details: &'static str,
+) -> CommandEntry {
+    CommandEntry { name, arguments, summary, details }
 }
 
 /// All commands, in the order of the help.
-pub const COMMANDS: &[Entry] = &[
+pub const COMMANDS: &[CommandEntry] = &[
     entry(
         "mine",
         "[N|on|off|pending] [--to WHO]",
-        "mine N blocks (1), or set when to mine by itself",
+        "mine N blocks (1), or set when the node mines",
         "`mine` and `mine N` end when the blocks are found and safe on disk;\n\
          Ctrl-C ends them earlier and keeps what was found.\n\
          `mine on` mines until `mine off`, `mine pending` only while transactions wait.\n\
@@ -74,12 +79,12 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         "watch",
         "[TXID]",
-        "follow a transaction, or list those followed",
-        "Tells when it gets into a block, its confirmations up to 6, and when it is rolled\n\
-         back by a reorganisation. The TXID is all 64 hex digits, or the 8 that are shown.\n\
-         Your own transactions that are rolled back are followed without being asked for.",
+        "watch a transaction, or list the watched ones",
+        "Reports when it gets into a block, its confirmations up to 6, and when it is\n\
+         rolled back by a reorganisation. The TXID is all 64 hex digits, or the 8 shown.\n\
+         Your own transactions that are rolled back are watched automatically.",
     ),
-    entry("unwatch", "TXID", "follow a transaction no more", ""),
+    entry("unwatch", "TXID", "stop watching a transaction", ""),
     entry(
         "receipt",
         "TXID FILE|--tip",
@@ -94,8 +99,8 @@ pub const COMMANDS: &[Entry] = &[
         "[HEIGHT|off]",
         "never leave the chain up to HEIGHT; alone: show it",
         "This node then refuses every reorganisation that would take off the block at\n\
-         HEIGHT, however much work it shows, and tells when one is offered. Choose a block\n\
-         that all agree on. It holds for this node alone, until `checkpoint off`.",
+         HEIGHT, however much work it shows, and reports when one is offered. Choose a\n\
+         block that all agree on. It holds for this node alone, until `checkpoint off`.",
     ),
     entry(
         "chain",
@@ -118,7 +123,7 @@ pub const COMMANDS: &[Entry] = &[
         "In the order in which they would be mined now.",
     ),
     entry("balance", "[WHO]", "show your balance, or that of another account", ""),
-    entry("address", "", "show the address of your account", "Whoever wants to send you coins needs it."),
+    entry("address", "", "show the address of your account", "A sender of coins to you needs it."),
     entry(
         "alias",
         "[NAME [ADDRESS]]",
@@ -135,23 +140,23 @@ pub const COMMANDS: &[Entry] = &[
          mostly a password. `wallet new NAME` asks for the password and shows 24 words,\n\
          once: they bring the key back when the file is lost. `wallet use NAME` makes it\n\
          the node's own account. `wallet unlock [MINUTES]` asks for the password and allows\n\
-         signing, for so long or until `wallet lock`. `quipu wallet --help` tells what else\n\
-         can be done with the files.",
+         signing, for that time or until `wallet lock`. `quipu wallet --help` shows what\n\
+         else can be done with the files.",
     ),
     entry("unlock", "[MINUTES]", "allow signing again (`wallet unlock`)", ""),
     entry("lock", "", "forget the wallet's key again (`wallet lock`)", ""),
-    entry("peers", "", "show who is connected", ""),
+    entry("peers", "", "show the connected peers", ""),
     entry(
         "connect",
         "MULTIADDR",
-        "connect to a node that was not found by itself",
+        "connect to a node that was not found automatically",
         "Such as /ip4/192.168.1.5/tcp/7787; `status` at the other node shows its address.",
     ),
     entry(
         "resolve",
         "",
         "ask every peer now, and adopt the best chain",
-        "The node does so by itself all the time; this waits and tells the outcome.",
+        "The node does so automatically all the time; this waits for the result.",
     ),
     entry(
         "save",
@@ -159,12 +164,12 @@ pub const COMMANDS: &[Entry] = &[
         "write the whole chain to a file, as JSON",
         "The file appears when it is complete.\nA chain saved earlier is replaced, any other file is not.",
     ),
-    entry("status", "", "show how the node is", ""),
+    entry("status", "", "show the state of the node", ""),
     entry("help", "[COMMAND]", "show all commands, or more about one", ""),
     entry("quit", "", "stop the node and leave (also `exit`)", ""),
 ];
 
-pub fn find(name: &str) -> Option<&'static Entry> {
+pub fn find(name: &str) -> Option<&'static CommandEntry> {
     let name = if name == "exit" { "quit" } else { name };
     COMMANDS.iter().find(|entry| entry.name == name)
 }
@@ -183,7 +188,7 @@ pub(super) fn unknown(name: &str) -> Failure {
 }
 
 /// The command that was probably meant: one with that beginning, or one that differs in a letter or two.
-fn nearest(name: &str) -> Option<&'static Entry> {
+fn nearest(name: &str) -> Option<&'static CommandEntry> {
     let name = name.to_lowercase();
     let by_prefix = COMMANDS.iter().find(|entry| name.len() >= 2 && entry.name.starts_with(&name));
     let by_distance = || {

@@ -7,18 +7,18 @@ use crate::protocol::{BlockId, Millis, TransactionId, UnixMillis};
 
 const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
-fn command(line: &str) -> Command {
+fn command(line: &str) -> PromptCommand {
     parse(line).expect("a command").command.unwrap_or_else(|failure| panic!("{line}: {failure}"))
 }
 
-fn record(what: Recorded, tags: &[&str], fee: Option<&str>) -> Command {
+fn record(what: Recorded, tags: &[&str], fee: Option<&str>) -> PromptCommand {
     let fee = fee.map(|fee| fee.parse().expect("valid"));
-    Command::Record(Recording { what, tags: tags.iter().map(|word| tag(word)).collect(), fee })
+    PromptCommand::Record(Recording { what, tags: tags.iter().map(|word| tag(word)).collect(), fee })
 }
 
-fn receipt(confirmations: Option<u64>) -> Command {
+fn receipt(confirmations: Option<u64>) -> PromptCommand {
     let (of, file) = (TransactionName::Short("85f9535d".to_owned()), PathBuf::from("a b.json"));
-    Command::Receipt { of, confirmations, file }
+    PromptCommand::Receipt { of, confirmations, file }
 }
 
 fn tag(word: &str) -> Tag {
@@ -43,30 +43,30 @@ fn every_command() {
     let (coins, fee): (Amount, Amount) = ("2.5".parse().expect("valid"), "0.1".parse().expect("valid"));
     let id = BlockId([0xab; 32]);
     let cases = [
-        ("mine", Command::Mine { count: 1, to: None }),
-        (" mine  5 ", Command::Mine { count: 5, to: None }),
-        (&format!("mine --to {ADDRESS} 3"), Command::Mine { count: 3, to: Some(Who::Address(address)) }),
-        (&format!("mine --to={ADDRESS}"), Command::Mine { count: 1, to: Some(Who::Address(address)) }),
-        ("mine on", Command::SetMining { mode: MiningMode::On, to: None }),
-        ("mine off", Command::SetMining { mode: MiningMode::Off, to: None }),
+        ("mine", PromptCommand::Mine { count: 1, to: None }),
+        (" mine  5 ", PromptCommand::Mine { count: 5, to: None }),
+        (&format!("mine --to {ADDRESS} 3"), PromptCommand::Mine { count: 3, to: Some(Who::Address(address)) }),
+        (&format!("mine --to={ADDRESS}"), PromptCommand::Mine { count: 1, to: Some(Who::Address(address)) }),
+        ("mine on", PromptCommand::SetMining { mode: MiningMode::On, to: None }),
+        ("mine off", PromptCommand::SetMining { mode: MiningMode::Off, to: None }),
         (
             &format!("mine pending --to {ADDRESS}"),
-            Command::SetMining { mode: MiningMode::Pending, to: Some(Who::Address(address)) },
+            PromptCommand::SetMining { mode: MiningMode::Pending, to: Some(Who::Address(address)) },
         ),
-        (&format!("tx {ADDRESS} 2.5"), Command::Tx { to: Who::Address(address), amount: coins, fee: None }),
+        (&format!("tx {ADDRESS} 2.5"), PromptCommand::Tx { to: Who::Address(address), amount: coins, fee: None }),
         (
             &format!("tx {ADDRESS} 2.5 --fee 0.1\r\n"),
-            Command::Tx { to: Who::Address(address), amount: coins, fee: Some(fee) },
+            PromptCommand::Tx { to: Who::Address(address), amount: coins, fee: Some(fee) },
         ),
         (
             &format!("tx --fee=0.1 {ADDRESS} 2.5"),
-            Command::Tx { to: Who::Address(address), amount: coins, fee: Some(fee) },
+            PromptCommand::Tx { to: Who::Address(address), amount: coins, fee: Some(fee) },
         ),
         ("record  a  --b # ü ", record(Recorded::Text(" a  --b # ü ".to_owned()), &[], None)),
-        ("records", Command::Records { filter: RecordFilter::default(), range: Range::default() }),
+        ("records", PromptCommand::Records { filter: RecordFilter::default(), range: Range::default() }),
         (
             "records --tag delivery --from warehouse --since 2026-11-21T14:30 --find a.pdf --limit 5 --before 120.3",
-            Command::Records {
+            PromptCommand::Records {
                 filter: RecordFilter {
                     tag: Some(tag("delivery")),
                     from: Some(Who::Name("warehouse".to_owned())),
@@ -76,58 +76,58 @@ fn every_command() {
                 range: Range { before: Some("120.3".parse().expect("a place")), limit: Some(5) },
             },
         ),
-        ("history", Command::History { of: None, range: Range::default() }),
+        ("history", PromptCommand::History { of: None, range: Range::default() }),
         (
             "history warehouse --limit 3",
-            Command::History {
+            PromptCommand::History {
                 of: Some(Who::Name("warehouse".to_owned())),
                 range: Range { before: None, limit: Some(3) },
             },
         ),
-        ("watch", Command::Watching),
-        ("watch 85F9535d", Command::Watch(TransactionName::Short("85f9535d".to_owned()))),
-        (&format!("watch {id}"), Command::Watch(TransactionName::Id(TransactionId([0xab; 32])))),
-        (&format!("unwatch {id}"), Command::Unwatch(TransactionName::Id(TransactionId([0xab; 32])))),
+        ("watch", PromptCommand::Watching),
+        ("watch 85F9535d", PromptCommand::Watch(TransactionName::Short("85f9535d".to_owned()))),
+        (&format!("watch {id}"), PromptCommand::Watch(TransactionName::Id(TransactionId([0xab; 32])))),
+        (&format!("unwatch {id}"), PromptCommand::Unwatch(TransactionName::Id(TransactionId([0xab; 32])))),
         ("receipt 85f9535d a b.json", receipt(None)),
         ("receipt --confirmations 6 85f9535d a b.json", receipt(Some(6))),
         ("receipt 85f9535d a b.json --confirmations=6", receipt(Some(6))),
-        ("receipt --tip", Command::ReceiptTip),
-        ("checkpoint", Command::Checkpoint),
-        ("checkpoint 20,000", Command::SetCheckpoint(Some(Height(20_000)))),
-        ("checkpoint off", Command::SetCheckpoint(None)),
-        ("alias", Command::Aliases(None)),
-        ("alias lab", Command::Aliases(Some("lab".to_owned()))),
-        (&format!("alias lab {ADDRESS}"), Command::SetAlias { name: "lab".to_owned(), address }),
-        ("unalias lab", Command::RemoveAlias("lab".to_owned())),
-        ("tx lab 2.5", Command::Tx { to: Who::Name("lab".to_owned()), amount: coins, fee: None }),
-        ("wallet", Command::Wallet(WalletCommand::List)),
-        ("wallet new lab", Command::Wallet(WalletCommand::New("lab".to_owned()))),
-        ("wallet use lab", Command::Wallet(WalletCommand::Use("lab".to_owned()))),
-        ("wallet unlock", Command::Wallet(WalletCommand::Unlock { minutes: None })),
-        ("wallet unlock 5", Command::Wallet(WalletCommand::Unlock { minutes: Some(5) })),
-        ("unlock 5", Command::Wallet(WalletCommand::Unlock { minutes: Some(5) })),
-        ("wallet lock", Command::Wallet(WalletCommand::Lock)),
-        ("lock", Command::Wallet(WalletCommand::Lock)),
-        ("chain", Command::Chain { from: None, count: None }),
-        ("chain 7", Command::Chain { from: Some(Height(7)), count: None }),
-        ("chain 7 2", Command::Chain { from: Some(Height(7)), count: Some(2) }),
-        ("block 0", Command::Block(BlockName::Height(Height(0)))),
-        ("block 20,000", Command::Block(BlockName::Height(Height(20_000)))),
-        ("block 1024ccb2", Command::Block(BlockName::Short(0x1024_ccb2))),
-        (&format!("block {id}"), Command::Block(BlockName::Id(id))),
-        ("pending", Command::Pending),
-        ("balance", Command::Balance(None)),
-        (&format!("balance {}", ADDRESS.to_lowercase()), Command::Balance(Some(Who::Address(address)))),
-        ("address", Command::Address),
-        ("peers", Command::Peers),
-        ("connect /ip4/1.2.3.4/tcp/5", Command::Connect("/ip4/1.2.3.4/tcp/5".parse().expect("valid"))),
-        ("resolve", Command::Resolve),
-        ("save my chain.json", Command::Save("my chain.json".into())),
-        ("status", Command::Status),
-        ("help", Command::Help(None)),
-        ("help tx", Command::Help(find("tx"))),
-        ("quit", Command::Quit),
-        ("exit", Command::Quit),
+        ("receipt --tip", PromptCommand::ReceiptTip),
+        ("checkpoint", PromptCommand::Checkpoint),
+        ("checkpoint 20,000", PromptCommand::SetCheckpoint(Some(Height(20_000)))),
+        ("checkpoint off", PromptCommand::SetCheckpoint(None)),
+        ("alias", PromptCommand::Aliases(None)),
+        ("alias lab", PromptCommand::Aliases(Some("lab".to_owned()))),
+        (&format!("alias lab {ADDRESS}"), PromptCommand::SetAlias { name: "lab".to_owned(), address }),
+        ("unalias lab", PromptCommand::RemoveAlias("lab".to_owned())),
+        ("tx lab 2.5", PromptCommand::Tx { to: Who::Name("lab".to_owned()), amount: coins, fee: None }),
+        ("wallet", PromptCommand::Wallet(WalletCommand::List)),
+        ("wallet new lab", PromptCommand::Wallet(WalletCommand::New("lab".to_owned()))),
+        ("wallet use lab", PromptCommand::Wallet(WalletCommand::Use("lab".to_owned()))),
+        ("wallet unlock", PromptCommand::Wallet(WalletCommand::Unlock { minutes: None })),
+        ("wallet unlock 5", PromptCommand::Wallet(WalletCommand::Unlock { minutes: Some(5) })),
+        ("unlock 5", PromptCommand::Wallet(WalletCommand::Unlock { minutes: Some(5) })),
+        ("wallet lock", PromptCommand::Wallet(WalletCommand::Lock)),
+        ("lock", PromptCommand::Wallet(WalletCommand::Lock)),
+        ("chain", PromptCommand::Chain { from: None, count: None }),
+        ("chain 7", PromptCommand::Chain { from: Some(Height(7)), count: None }),
+        ("chain 7 2", PromptCommand::Chain { from: Some(Height(7)), count: Some(2) }),
+        ("block 0", PromptCommand::Block(BlockName::Height(Height(0)))),
+        ("block 20,000", PromptCommand::Block(BlockName::Height(Height(20_000)))),
+        ("block 1024ccb2", PromptCommand::Block(BlockName::Short(0x1024_ccb2))),
+        (&format!("block {id}"), PromptCommand::Block(BlockName::Id(id))),
+        ("pending", PromptCommand::Pending),
+        ("balance", PromptCommand::Balance(None)),
+        (&format!("balance {}", ADDRESS.to_lowercase()), PromptCommand::Balance(Some(Who::Address(address)))),
+        ("address", PromptCommand::Address),
+        ("peers", PromptCommand::Peers),
+        ("connect /ip4/1.2.3.4/tcp/5", PromptCommand::Connect("/ip4/1.2.3.4/tcp/5".parse().expect("valid"))),
+        ("resolve", PromptCommand::Resolve),
+        ("save my chain.json", PromptCommand::Save("my chain.json".into())),
+        ("status", PromptCommand::Status),
+        ("help", PromptCommand::Help(None)),
+        ("help tx", PromptCommand::Help(find("tx"))),
+        ("quit", PromptCommand::Quit),
+        ("exit", PromptCommand::Quit),
     ];
     for (line, want) in &cases {
         assert_eq!(&command(line), want, "{line}");
@@ -169,7 +169,7 @@ fn what_is_recorded() {
 #[test]
 fn moments() {
     let moment = |word: &str| match command(&format!("records --since {word}")) {
-        Command::Records { filter: RecordFilter { since: Some(since), .. }, .. } => since,
+        PromptCommand::Records { filter: RecordFilter { since: Some(since), .. }, .. } => since,
         other => panic!("{other:?}"),
     };
     assert_eq!(moment("2026-11-01"), Since::At(UnixMillis(1_793_491_200_000)));

@@ -1,6 +1,6 @@
 //! The words of a command line: options apart from the rest.
 
-use super::Entry;
+use super::CommandEntry;
 use crate::engine::event::MINE_COUNT_MAX;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse::{bad, count};
@@ -9,7 +9,7 @@ use crate::text::grouped;
 /// A line after its first word: options with their values, and the other words.
 #[derive(Debug)]
 pub(super) struct Words<'a> {
-    entry: &'static Entry,
+    entry: &'static CommandEntry,
     /// The words that are no option.
     pub(super) plain: Vec<&'a str>,
     options: Vec<(&'static str, &'a str)>,
@@ -17,7 +17,11 @@ pub(super) struct Words<'a> {
 
 impl<'a> Words<'a> {
     /// Takes the line apart. Options are `--option VALUE` or `--option=VALUE`, each of them once.
-    pub(super) fn split(entry: &'static Entry, rest: &'a str, options: &[&'static str]) -> Result<Self, Failure> {
+    pub(super) fn split(
+        entry: &'static CommandEntry,
+        rest: &'a str,
+        options: &[&'static str],
+    ) -> Result<Self, Failure> {
         let mut found = Self { entry, plain: Vec::new(), options: Vec::new() };
         let mut words = rest.split_whitespace();
         while let Some(word) = words.next() {
@@ -55,7 +59,7 @@ impl<'a> Words<'a> {
     }
 }
 
-pub(super) fn wrong_usage(entry: &Entry) -> Failure {
+pub(super) fn wrong_usage(entry: &CommandEntry) -> Failure {
     Failure::new(Code::Usage, format!("usage: {} (`help {}` says more)", entry.usage(), entry.name))
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::{Job, Sending};
+use super::{CommandRunner, Sending};
 use crate::files;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::query::{Range, RecordFilter, TransactionName};
@@ -12,12 +12,12 @@ use crate::node::api::rows::{FileRow, LifeRow, RecordPage};
 use crate::node::api::{lookup, queries, receipt};
 use crate::node::index::RecordQuery;
 use crate::node::prompt::command::{Recorded, Recording};
-use crate::node::prompt::outcome::Outcome;
+use crate::node::prompt::outcome::CommandOutcome;
 use crate::node::watch;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, TransactionId};
 
-impl Job<'_> {
+impl CommandRunner<'_> {
     /// Begins to write a record. Blocks only while a file is read.
     pub(super) fn record(&self, recording: &Recording) -> Sending {
         let (content, file) = match &recording.what {
@@ -45,7 +45,7 @@ impl Job<'_> {
         found.ok_or_else(|| Failure::new(Code::Cancelled, "stopped; nothing was recorded"))
     }
 
-    pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<Outcome, Failure> {
+    pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<CommandOutcome, Failure> {
         let since = filter.since.map(|since| since.moment(self.handle.now()));
         let from = self.maybe(filter.from.as_ref())?;
         let mut query = RecordQuery { tag: filter.tag.clone(), from, since, find: None };
@@ -55,13 +55,13 @@ impl Job<'_> {
                 Wanted::Either(id) => {
                     let named = lookup::index(self.handle)?.view()?.record(&id)?;
                     if let Some(entry) = named.filter(|entry| query.wants(entry)) {
-                        return Ok(Outcome::Records(RecordPage { records: vec![(&entry).into()], next: None }));
+                        return Ok(CommandOutcome::Records(RecordPage { records: vec![(&entry).into()], next: None }));
                     }
                     query.find = Some(id.0);
                 }
             }
         }
-        Ok(Outcome::Records(queries::records(self.handle, &query, range)?))
+        Ok(CommandOutcome::Records(queries::records(self.handle, &query, range)?))
     }
 
     /// 64 hex digits are a hash, all else is a file.
@@ -72,26 +72,27 @@ impl Job<'_> {
         }
     }
 
-    pub(super) fn watch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
+    pub(super) fn watch(&self, name: &TransactionName) -> Result<CommandOutcome, Failure> {
         let id = lookup::transaction(self.handle, name)?;
         let life = watch::follow(self.handle, id)?;
-        Ok(Outcome::Watched(LifeRow::new(id, &life)))
+        Ok(CommandOutcome::Watched(LifeRow::new(id, &life)))
     }
 
-    pub(super) fn watching(&self) -> Outcome {
+    pub(super) fn watching(&self) -> CommandOutcome {
         let lives = self.handle.watched().list();
-        Outcome::Watching(lives.iter().map(|(id, life)| LifeRow::new(*id, life)).collect())
+        CommandOutcome::Watching(lives.iter().map(|(id, life)| LifeRow::new(*id, life)).collect())
     }
 
-    pub(super) fn unwatch(&self, name: &TransactionName) -> Result<Outcome, Failure> {
+    pub(super) fn unwatch(&self, name: &TransactionName) -> Result<CommandOutcome, Failure> {
         let list = self.handle.watched().list();
         let id = list.iter().map(|(id, _)| *id).find(|id| match name {
             TransactionName::Id(wanted) => id == wanted,
             TransactionName::Short(digits) => id.to_string().trim_start_matches('0').starts_with(digits),
         });
-        let id = id.ok_or_else(|| Failure::new(Code::NotFound, "that is not followed; `watch` shows what is"))?;
+        let id =
+            id.ok_or_else(|| Failure::new(Code::NotFound, "that is not watched; `watch` lists the watched ones"))?;
         self.handle.watched().remove(&id);
-        Ok(Outcome::Unwatched { id })
+        Ok(CommandOutcome::Unwatched { id })
     }
 
     pub(super) fn receipt(
@@ -99,20 +100,24 @@ impl Job<'_> {
         name: &TransactionName,
         confirmations: Option<u64>,
         file: &Path,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<CommandOutcome, Failure> {
         let (id, height, receipt) = receipt::of(self.handle, name, confirmations)?;
         let text = receipt.to_json();
         write_new(&self.file(file), text.as_bytes())?;
         // The first header is that of the parent.
         let confirmations = receipt.headers.len() as u64 - 1;
         let file = file.display().to_string();
-        Ok(Outcome::Receipt { file, id, height, confirmations, bytes: text.len() as u64 })
+        Ok(CommandOutcome::Receipt { file, id, height, confirmations, bytes: text.len() as u64 })
     }
 
-    pub(super) fn tip(&self) -> Result<Outcome, Failure> {
+    pub(super) fn tip(&self) -> Result<CommandOutcome, Failure> {
         let snapshot = self.handle.reader().snapshot()?;
         let block = lookup::block_at(&snapshot, snapshot.tip().height)?;
-        Ok(Outcome::Tip { height: block.header.height, id: block.header.id(), timestamp: block.header.timestamp })
+        Ok(CommandOutcome::Tip {
+            height: block.header.height,
+            id: block.header.id(),
+            timestamp: block.header.timestamp,
+        })
     }
 }
 

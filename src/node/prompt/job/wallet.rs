@@ -2,45 +2,45 @@
 
 use std::time::Duration;
 
-use super::Job;
+use super::CommandRunner;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries;
 use crate::node::api::rows::{AliasRow, WalletMade, WalletRow};
 use crate::node::prompt::command::WalletCommand;
-use crate::node::prompt::outcome::{Outcome, WalletChange};
+use crate::node::prompt::outcome::{CommandOutcome, WalletChange};
 use crate::protocol::Address;
 
 const MINUTE: u64 = 60;
 
-impl Job<'_> {
-    pub(super) fn aliases(&self, name: Option<&str>) -> Result<Outcome, Failure> {
+impl CommandRunner<'_> {
+    pub(super) fn aliases(&self, name: Option<&str>) -> Result<CommandOutcome, Failure> {
         let mut rows = queries::aliases(self.handle);
         rows.retain(|row| name.is_none_or(|name| row.name == name));
         match name {
             Some(name) if rows.is_empty() => {
                 Err(Failure::new(Code::NotFound, format!("there is no name {name}; `alias` shows all")))
             }
-            _ => Ok(Outcome::Aliases(rows)),
+            _ => Ok(CommandOutcome::Aliases(rows)),
         }
     }
 
-    pub(super) fn set_alias(&self, name: &str, address: Address) -> Result<Outcome, Failure> {
+    pub(super) fn set_alias(&self, name: &str, address: Address) -> Result<CommandOutcome, Failure> {
         if self.handle.wallets().list()?.iter().any(|wallet| wallet.name == name) {
             return Err(Failure::new(Code::NameTaken, format!("{name} is one of your wallets: choose another name")));
         }
         self.handle.aliases().set(name, address)?;
-        Ok(Outcome::AliasSet(AliasRow { name: name.to_owned(), address }))
+        Ok(CommandOutcome::AliasSet(AliasRow { name: name.to_owned(), address }))
     }
 
-    pub(super) fn remove_alias(&self, name: &str) -> Result<Outcome, Failure> {
+    pub(super) fn remove_alias(&self, name: &str) -> Result<CommandOutcome, Failure> {
         let address = self.handle.aliases().remove(name)?;
-        Ok(Outcome::AliasRemoved(AliasRow { name: name.to_owned(), address }))
+        Ok(CommandOutcome::AliasRemoved(AliasRow { name: name.to_owned(), address }))
     }
 
-    pub(super) fn wallet(&self, command: &WalletCommand) -> Result<Outcome, Failure> {
+    pub(super) fn wallet(&self, command: &WalletCommand) -> Result<CommandOutcome, Failure> {
         let wallets = self.handle.wallets();
         let change = match command {
-            WalletCommand::List => return Ok(Outcome::Wallets(queries::wallets(self.handle)?)),
+            WalletCommand::List => return Ok(CommandOutcome::Wallets(queries::wallets(self.handle)?)),
             WalletCommand::New(name) => return self.make_wallet(name),
             WalletCommand::Use(name) => {
                 wallets.use_wallet(name, None)?;
@@ -62,10 +62,10 @@ impl Job<'_> {
                 WalletChange::Locked
             }
         };
-        Ok(Outcome::Wallet { wallet: WalletRow::from(&wallets.current()), change })
+        Ok(CommandOutcome::Wallet { wallet: WalletRow::from(&wallets.current()), change })
     }
 
-    fn make_wallet(&self, name: &str) -> Result<Outcome, Failure> {
+    fn make_wallet(&self, name: &str) -> Result<CommandOutcome, Failure> {
         let wallets = self.handle.wallets();
         if self.handle.aliases().find(name).is_some() {
             return Err(Failure::new(Code::NameTaken, format!("{name} is an alias: choose another name")));
@@ -73,6 +73,6 @@ impl Job<'_> {
         let password = self.passwords.new_one(false, &format!("password for the new wallet {name}: "))?;
         let (address, words) = wallets.create(name, Some(&password))?;
         let words = words.phrase().to_owned();
-        Ok(Outcome::WalletMade(WalletMade { name: name.to_owned(), address, words }))
+        Ok(CommandOutcome::WalletMade(WalletMade { name: name.to_owned(), address, words }))
     }
 }

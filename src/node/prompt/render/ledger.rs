@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{RECORD_CHARACTERS_MAX, Renderer};
 use crate::node::api::rows::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow};
-use crate::node::prompt::notice::Line;
+use crate::node::prompt::notice::NoticeLine;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless};
@@ -104,7 +104,7 @@ impl Renderer<'_> {
         }
     }
 
-    pub(super) fn line(&self, line: &Line) -> String {
+    pub(super) fn line(&self, line: &NoticeLine) -> String {
         self.style.paint(line.tone, &line.text)
     }
 
@@ -114,7 +114,7 @@ impl Renderer<'_> {
 }
 
 /// A transaction's life, in a line.
-pub fn life(life: &LifeRow) -> Line {
+pub fn life(life: &LifeRow) -> NoticeLine {
     let id = life.id.short();
     let block = || {
         let height = life.height.map_or_else(String::new, |height| grouped(height.0));
@@ -133,7 +133,7 @@ pub fn life(life: &LifeRow) -> Line {
             (Tone::Warning, format!("{id} was rolled back with block {}, and is in a block of the new chain", block()))
         }
         ("rolled_back", _) => {
-            let reason = life.reason.as_deref().unwrap_or("it can't be mined any more");
+            let reason = life.reason.as_deref().unwrap_or("it can no longer be mined");
             (Tone::Error, format!("{id} was rolled back with block {} and is lost: {reason}", block()))
         }
         ("gone", _) => {
@@ -141,7 +141,7 @@ pub fn life(life: &LifeRow) -> Line {
         }
         _ => (Tone::Plain, format!("{id} is not known here yet; it is watched once it comes")),
     };
-    Line::new(tone, text)
+    NoticeLine::new(tone, text)
 }
 
 /// The content of a record, its tags first, on one line.

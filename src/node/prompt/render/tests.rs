@@ -8,7 +8,7 @@ use crate::node::prompt::fixture;
 use crate::protocol::record::Content;
 use crate::protocol::{Amount, BlockId, UnixMillis};
 
-fn shown(result: &Result<Outcome, Failure>) -> String {
+fn shown(result: &Result<CommandOutcome, Failure>) -> String {
     Renderer { style: Style { colour: false }, identity: &fixture::identity() }.answer(result)
 }
 
@@ -18,7 +18,7 @@ fn places(count: u64) -> Vec<PlaceRow> {
 
 #[test]
 fn mined_blocks_are_listed_summed_up_or_cut_short() {
-    let mined = |blocks, wanted| shown(&Ok(Outcome::Mined { mined: Mined { blocks: places(blocks) }, wanted }));
+    let mined = |blocks, wanted| shown(&Ok(CommandOutcome::Mined { mined: Mined { blocks: places(blocks) }, wanted }));
     assert_eq!(mined(2, 2), "mined block 1 (abababab)\nmined block 2 (abababab)");
     assert_eq!(mined(2_000, 2_000), "mined 2,000 blocks, the last one:\nmined block 2,000 (abababab)");
     assert_eq!(mined(0, 5), "stopped after 0 of 5 blocks");
@@ -29,18 +29,18 @@ fn mined_blocks_are_listed_summed_up_or_cut_short() {
 fn a_resolution_says_whose_chain_it_is() {
     let resolved = |replaced, asked| {
         let tip = PlaceRow { height: Height(7), id: BlockId([1; 32]) };
-        shown(&Ok(Outcome::Resolved(Resolved { replaced, answered: asked, asked, tip })))
+        shown(&Ok(CommandOutcome::Resolved(Resolved { replaced, answered: asked, asked, tip })))
     };
     assert!(resolved(true, 2).starts_with("our chain was replaced"));
     assert!(resolved(false, 2).starts_with("our chain is authoritative"));
-    assert!(resolved(false, 0).starts_with("nobody is connected"));
+    assert!(resolved(false, 0).starts_with("no peer is connected"));
 }
 
 #[test]
 fn blocks_and_chains() {
     let block = BlockRow::new(&fixture::block(), &fixture::network());
     let standing = StandingBlock { block: block.clone(), best_chain: true, confirmations: 1, size: 500 };
-    let text = shown(&Ok(Outcome::Block(Box::new(standing))));
+    let text = shown(&Ok(CommandOutcome::Block(Box::new(standing))));
     for words in [
         "block 1 on the best chain",
         "2026-11-01 00:00:00 UTC",
@@ -53,7 +53,7 @@ fn blocks_and_chains() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    let text = shown(&Ok(Outcome::Chain(BlockPage { length: 20_001, blocks: vec![block], next: Some(2) })));
+    let text = shown(&Ok(CommandOutcome::Chain(BlockPage { length: 20_001, blocks: vec![block], next: Some(2) })));
     assert!(text.starts_with("block 1 of 20,001 (`chain 0` shows all)\n"), "{text}");
     assert_eq!(text.lines().count(), 3);
     assert!(text.lines().last().is_some_and(|line| line.trim_end().ends_with("you            3")), "{text}");
@@ -66,7 +66,7 @@ fn records_are_shown_by_what_they_say() {
     let data = String::from_utf8(record.to_data().expect("short")).expect("JSON");
     let mut block = BlockRow::new(&fixture::block(), &fixture::network());
     block.transactions[2].data = Some(Data::Text(data));
-    let text = shown(&Ok(Outcome::Pending(block.transactions)));
+    let text = shown(&Ok(CommandOutcome::Pending(block.transactions)));
     assert!(text.contains("record    #delivery file bill.pdf (12,345 bytes) by"), "{text}");
 }
 
@@ -74,7 +74,7 @@ fn records_are_shown_by_what_they_say() {
 fn what_others_write_cannot_steer_the_terminal() {
     let mut block = BlockRow::new(&fixture::block(), &fixture::network());
     block.transactions[2].data = Some(Data::Text("\x1b[2J\nmined block".to_owned() + &"x".repeat(4_000)));
-    let text = shown(&Ok(Outcome::Pending(block.transactions)));
+    let text = shown(&Ok(CommandOutcome::Pending(block.transactions)));
     assert!(!text.contains('\x1b') && text.lines().all(|line| line.chars().count() < 200), "{text}");
     let peer = Peer {
         peer_id: "12D3KooWabcdefgh".to_owned(),
@@ -86,7 +86,7 @@ fn what_others_write_cannot_steer_the_terminal() {
         ping_ms: Some(3),
         clock_offset_millis: Some(-90_000),
     };
-    let text = shown(&Ok(Outcome::Peers(vec![peer])));
+    let text = shown(&Ok(CommandOutcome::Peers(vec![peer])));
     assert!(!text.contains('\x1b') && text.contains("…abcdefgh") && text.contains("off by 90 s"), "{text}");
     assert!(!shown(&Err(Failure::new(Code::ConnectFailed, "\x1b[1m"))).contains('\x1b'));
 }
@@ -94,7 +94,7 @@ fn what_others_write_cannot_steer_the_terminal() {
 #[test]
 fn balances_and_status() {
     let balance = |pending| {
-        shown(&Ok(Outcome::Balance(AccountRow {
+        shown(&Ok(CommandOutcome::Balance(AccountRow {
             address: fixture::me(),
             balance: Amount::from_units(250_000_000),
             spendable: Amount::COIN,
@@ -105,10 +105,10 @@ fn balances_and_status() {
     };
     let end = "at 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed (you), 1 transaction made";
     assert_eq!(balance(0), format!("2.5 {end}"));
-    let spent = "1 of it can still be spent, beside";
+    let spent = "1 of it can be spent now, with";
     assert_eq!(balance(1), format!("2.5 {end}\n{spent} 1 pending transaction"));
     assert_eq!(balance(2), format!("2.5 {end}\n{spent} 2 pending transactions"));
-    let status = Status::new(
+    let status = NodeStatus::new(
         &fixture::identity(),
         &fixture::view(),
         &fixture::wallet(),
@@ -116,7 +116,7 @@ fn balances_and_status() {
         (Vec::new(), None),
         UnixMillis(13_000),
     );
-    let text = shown(&Ok(Outcome::Status(Box::new(status))));
+    let text = shown(&Ok(CommandOutcome::Status(Box::new(status))));
     for words in ["lab2", "made 12 s ago", "on, 4.2 MH/s", "12,000 / 20,000 (60 %)", "balance 2.5"] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -138,14 +138,14 @@ fn progress_lines() {
 
 #[test]
 fn help_fits_a_terminal() {
-    let text = shown(&Ok(Outcome::Help { commands: COMMANDS.iter().map(Into::into).collect() }));
+    let text = shown(&Ok(CommandOutcome::Help { commands: COMMANDS.iter().map(Into::into).collect() }));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert_eq!(text.lines().count(), COMMANDS.len() + 1);
     for entry in COMMANDS {
-        let text = shown(&Ok(Outcome::Help { commands: vec![entry.into()] }));
+        let text = shown(&Ok(CommandOutcome::Help { commands: vec![entry.into()] }));
         assert!(text.lines().all(|line| line.chars().count() <= 82), "{text}");
     }
-    let text = shown(&Ok(Outcome::Help { commands: vec![find("mine").expect("there").into()] }));
+    let text = shown(&Ok(CommandOutcome::Help { commands: vec![find("mine").expect("there").into()] }));
     assert!(text.starts_with("mine [N|on|off|pending] [--to WHO]") && text.contains("Ctrl-C"), "{text}");
 }
 
@@ -154,7 +154,7 @@ fn the_banner_says_who_where_and_what_next() {
     let identity = fixture::identity();
     let renderer = Renderer { style: Style { colour: false }, identity: &identity };
     let listen = vec!["/ip4/192.168.100.100/tcp/7787".parse().expect("valid")];
-    let status = Status::new(
+    let status = NodeStatus::new(
         &identity,
         &fixture::view(),
         &fixture::wallet(),

@@ -55,7 +55,7 @@ impl Renderer<'_> {
     pub(super) fn wallet_made(&self, made: &WalletMade) -> String {
         let WalletMade { name, address, words } = made;
         let warning = "These words bring the key back when the file or the password is lost. They are shown this\n\
-                       once: write them on paper. Whoever reads them has the coins.";
+                       once: write them on paper. Anyone who reads them has the coins.";
         format!(
             "made the wallet {name}: {address}\n{}\n{warning}\n`wallet use {name}` makes it the node's own account.",
             self.style.paint(Tone::Strong, numbered(words).trim_end())
