@@ -251,7 +251,7 @@ fn start_index(
 
 fn spawn_writer(
     store: Store,
-    batches: Receiver<Batch>,
+    batches: Receiver<Vec<Batch>>,
     handle: &Handle,
     engine: EngineSender,
     failed: impl Fn(String) + Clone + Send + 'static,

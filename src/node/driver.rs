@@ -81,12 +81,14 @@ impl Driver {
 
     /// Commands of the last moment are made durable and answered, if the disk allows.
     fn finish(&mut self) {
+        self.shells.writer.flush();
         let deadline = Instant::now() + FINISH_TIMEOUT;
         while self.engine.awaits_disk()
             && let Ok(event) = self.inputs.queues.results.recv_deadline(deadline)
         {
             if matches!(event, Event::Persisted { .. }) {
                 self.handle(event);
+                self.shells.writer.flush();
             }
         }
     }
@@ -94,16 +96,32 @@ impl Driver {
     fn handle(&mut self, event: Event) -> Wake {
         let now = Now { elapsed: millis(self.started.elapsed()), unix: unix_now() };
         let mut effects = Vec::new();
+        // What is durable is no part of the view.
+        let changes_view = !matches!(event, Event::Persisted { .. });
         let wake = self.engine.handle(now, event, &mut effects);
-        self.view_stale_since.get_or_insert_with(Instant::now);
+        if changes_view {
+            self.view_stale_since.get_or_insert_with(Instant::now);
+        }
         for effect in effects {
             self.carry_out(effect);
         }
+        // Peers come first, then the disk.
+        self.flush_if_due();
         wake
     }
 
+    fn flush_if_due(&mut self) {
+        let writer = &mut self.shells.writer;
+        if writer.hurried().try_recv().is_ok() {
+            writer.hurry();
+        }
+        if writer.due().is_some_and(|due| due <= Instant::now()) {
+            writer.flush();
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect) {
-        let shells = &self.shells;
+        let shells = &mut self.shells;
         match effect {
             Effect::Peer(effect) => shells.swarm.carry_out(effect),
             Effect::Store(effect) => shells.writer.carry_out(effect),
@@ -150,6 +168,7 @@ impl Driver {
             if self.view_stale_since.is_some_and(|since| since + VIEW_AGE_MAX <= now) {
                 self.show();
             }
+            self.flush_if_due();
             if (now < due || self.events < EVENTS_BEFORE_TICK)
                 && let Some(event) = self.inputs.queues.waiting(self.events)
             {
@@ -161,7 +180,8 @@ impl Driver {
                 return Some(Event::Tick);
             }
             let view_due = self.view_stale_since.map(|since| since + VIEW_AGE_MAX);
-            if let Some(event) = self.wait_until(view_due.map_or(due, |view_due| view_due.min(due))) {
+            let deadline = view_due.into_iter().chain(self.shells.writer.due()).fold(due, Instant::min);
+            if let Some(event) = self.wait_until(deadline) {
                 self.events += 1;
                 return Some(event);
             }
@@ -169,8 +189,12 @@ impl Driver {
     }
 
     /// The first event to come, `None` at the deadline or when the driver is stopped.
-    fn wait_until(&self, deadline: Instant) -> Option<Event> {
+    fn wait_until(&mut self, deadline: Instant) -> Option<Event> {
         select! {
+            recv(self.shells.writer.hurried()) -> _ => {
+                self.shells.writer.hurry();
+                None
+            }
             recv(self.inputs.queues.commands) -> event => event.ok(),
             recv(self.inputs.queues.results) -> event => event.ok(),
             recv(self.inputs.queues.offered) -> event => event.ok(),

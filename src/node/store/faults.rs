@@ -71,7 +71,7 @@ impl Run {
             let _ = may_go.recv();
         };
         // A writer that has ended drops what it is sent.
-        let put = |batches: &[Batch]| batches.iter().cloned().for_each(|batch| drop(queue.send(batch)));
+        let put = |batches: &[Batch]| drop(queue.send(batches.to_vec()));
         let mut rest = script.commits.iter();
         rest.next().into_iter().for_each(|first| put(first));
         let thread = std::thread::spawn(move || writer::run(store, &batches, &engine, committed));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// The time that a reader waits for a shown batch. If the disk takes longer, the store is read as it is.
@@ -63,17 +63,15 @@ impl Progress {
         }
     }
 
-    /// Asks the writer to write now, because a caller waits. Never blocks.
-    pub(super) fn hurry(&self) {
+    /// Asks for what has gathered to be written. Never blocks.
+    fn hurry(&self) {
         // A request that is there already says the same.
         let _ = self.hurry.try_send(());
     }
 
-    /// Waits until a caller is in a hurry, or until the timeout.
-    pub(super) fn await_hurry(&self, timeout: Duration) {
-        match self.hurried.recv_timeout(timeout) {
-            Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
+    /// A message here means that a reader waits.
+    pub(super) fn hurried(&self) -> &Receiver<()> {
+        &self.hurried
     }
 
     fn state(&self) -> MutexGuard<'_, BatchNumbers> {

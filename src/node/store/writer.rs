@@ -1,10 +1,10 @@
 //! The thread that owns the store: all queued batches become one durable commit (group commit).
 //!
-//! A batch without a waiting caller is gathered with those that come soon after it: a new block is on its way to other
-//! nodes meanwhile, and writing it would compete with that.
+//! [`Writer`] is the way to it. It gathers batches that nobody waits for: a new block is on its way to other nodes
+//! meanwhile, and writing it would compete with that, as would waking up the thread.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
@@ -14,36 +14,67 @@ use crate::engine::Event;
 use crate::engine::event::{Batch, StoreEffect};
 use crate::node::inbox::EngineSender;
 
-/// Queued batches. A driver that is further ahead waits for the disk.
-const BATCHES_MAX: usize = 4096;
-/// A commit takes in no more batches once it has this many writes, so that none takes long.
+/// Groups of batches that may wait. A driver that is further ahead waits for the disk, which waits for nobody.
+const GROUPS_MAX: usize = 256;
+/// A commit takes in no more groups once it has this many writes, so that none takes long.
 const COMMIT_WRITES_MAX: usize = 32_768;
 /// The time for which batches without a waiting caller are gathered. A crash loses them, and peers give them again.
 const GATHER_TIME: Duration = Duration::from_millis(20);
-/// After this long without a write, the journal is checkpointed: the work that a new block causes is over, here and at
-/// the nodes that share the machine.
+/// With nothing to write for this long, a checkpoint of the journal is due: the traffic of a new block is over, here and at the
+/// nodes that share the machine.
 const QUIET_TIME: Duration = Duration::from_millis(100);
 
-#[derive(Debug, Clone)]
+/// The way to the thread, for the one who has the batches.
+#[derive(Debug)]
 pub struct Writer {
-    batches: Sender<Batch>,
+    groups: Sender<Vec<Batch>>,
+    gathered: Vec<Batch>,
+    /// When they are sent: `None` if there are none.
+    due: Option<Instant>,
     progress: Arc<Progress>,
 }
 
 impl Writer {
-    /// The writer for a store, and the receivers for [`run`].
-    pub fn new(store: &Store) -> (Self, Receiver<Batch>) {
-        let (batches, receiver) = bounded(BATCHES_MAX);
-        (Self { batches, progress: Arc::clone(&store.progress) }, receiver)
+    /// For a store, with the queue that [`run`] reads.
+    pub fn new(store: &Store) -> (Self, Receiver<Vec<Batch>>) {
+        let (groups, queue) = bounded(GROUPS_MAX);
+        let progress = Arc::clone(&store.progress);
+        (Self { groups, gathered: Vec::new(), due: None, progress }, queue)
     }
 
-    /// Carries out an effect of the engine. Blocks while the queue is full.
-    pub fn carry_out(&self, effect: StoreEffect) {
+    /// Takes in what the engine asks for. It is sent by [`Self::flush`] when it is due.
+    pub fn carry_out(&mut self, effect: StoreEffect) {
         match effect {
-            // A writer that has failed has reported it, and the node shuts down.
-            StoreEffect::Persist(batch) => drop(self.batches.send(batch)),
-            StoreEffect::Sync => self.progress.hurry(),
+            StoreEffect::Persist(batch) => {
+                self.gathered.push(batch);
+                self.due.get_or_insert_with(|| Instant::now() + GATHER_TIME);
+            }
+            StoreEffect::Sync => self.hurry(),
         }
+    }
+
+    /// When [`Self::flush`] is to be called.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Sends what has gathered. Blocks while too much waits.
+    pub fn flush(&mut self) {
+        self.due = None;
+        if !self.gathered.is_empty() {
+            // A writer that has failed has told so, and the node shuts down.
+            let _ = self.groups.send(std::mem::take(&mut self.gathered));
+        }
+    }
+
+    /// A message here means that a reader waits for the gathered batches.
+    pub fn hurried(&self) -> &Receiver<()> {
+        self.progress.hurried()
+    }
+
+    /// Somebody waits: what has gathered is due now.
+    pub fn hurry(&mut self) {
+        self.due = self.due.map(|due| due.min(Instant::now()));
     }
 }
 
@@ -51,37 +82,33 @@ impl Writer {
 /// on return. `committed` is called after each commit; it must not block.
 pub fn run(
     mut store: Store,
-    queue: &Receiver<Batch>,
+    queue: &Receiver<Vec<Batch>>,
     engine: &EngineSender,
     committed: impl Fn(),
 ) -> Result<(), StoreError> {
-    let mut batches = Vec::new();
-    while let Some(first) = next_batch(&mut store, queue)? {
-        if queue.is_empty() {
-            store.progress.await_hurry(GATHER_TIME);
-        }
-        let mut writes = first.writes.len();
-        batches.push(first);
+    while let Some(mut batches) = next_group(&mut store, queue)? {
+        let count = |batches: &[Batch]| batches.iter().map(|batch| batch.writes.len()).sum::<usize>();
+        let mut writes = count(&batches);
         while writes < COMMIT_WRITES_MAX
-            && let Ok(batch) = queue.try_recv()
+            && let Ok(group) = queue.try_recv()
         {
-            writes += batch.writes.len();
-            batches.push(batch);
+            writes += count(&group);
+            batches.extend(group);
         }
         store.write(&batches)?;
         committed();
-        if let Some(Batch { sequence, .. }) = batches.drain(..).next_back() {
-            engine.deliver(Event::Persisted { sequence });
+        if let Some(Batch { sequence, .. }) = batches.last() {
+            engine.deliver(Event::Persisted { sequence: *sequence });
         }
     }
     Ok(())
 }
 
-/// The next batch, `None` when no more will come. Checkpoints the journal after a while without one.
-fn next_batch(store: &mut Store, queue: &Receiver<Batch>) -> Result<Option<Batch>, StoreError> {
+/// The next group, `None` when there will be none. Checkpoints the journal when none has come for a while.
+fn next_group(store: &mut Store, queue: &Receiver<Vec<Batch>>) -> Result<Option<Vec<Batch>>, StoreError> {
     if store.should_checkpoint() {
         match queue.recv_timeout(QUIET_TIME) {
-            Ok(batch) => return Ok(Some(batch)),
+            Ok(group) => return Ok(Some(group)),
             Err(RecvTimeoutError::Timeout) => store.checkpoint_journal()?,
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
@@ -106,7 +133,7 @@ mod tests {
         let (store, _) = Store::open(lock, &chain.network).expect("a store");
         let reader = store.reader();
         let (engine, Queues { results, .. }) = EngineSender::new();
-        let (writer, queue) = Writer::new(&store);
+        let (mut writer, queue) = Writer::new(&store);
         for (number, writes) in (1..).zip(chain.writes_above(0).chunks(2)) {
             writer.carry_out(StoreEffect::Persist(batch(number, writes.to_vec())));
             reader.note_shown(number);
@@ -115,6 +142,8 @@ mod tests {
             let tip = reader.snapshot().expect("readable").tip().height;
             (tip, reader)
         });
+        writer.hurried().recv().expect("the reader waits");
+        writer.flush();
         let thread = std::thread::spawn(move || run(store, &queue, &engine, || {}));
         let (tip, reader) = reading.join().expect("it reads");
         assert_eq!(tip, Height(3), "all that was shown");
@@ -134,10 +163,12 @@ mod tests {
         let (store, _) = Store::open(lock, &chain.network).expect("a store");
         let reader = store.reader();
         let (engine, Queues { results, .. }) = EngineSender::new();
-        let (writer, queue) = Writer::new(&store);
+        let (mut writer, queue) = Writer::new(&store);
         let missing = crate::engine::event::Write::Condemn { place: chain.tip() };
         writer.carry_out(StoreEffect::Persist(batch(1, vec![missing])));
         writer.carry_out(StoreEffect::Sync);
+        assert!(writer.due().is_some_and(|due| due <= Instant::now()), "somebody waits");
+        writer.flush();
         reader.note_shown(1);
         assert_eq!(
             run(store, &queue, &engine, || panic!("nothing was committed")).expect_err("no such block").code(),

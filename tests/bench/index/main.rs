@@ -115,7 +115,7 @@ fn run(folder: &Path, chain: &RecordChain, way: Storing, with_index: bool) -> Ru
         let mut ledger = Ledger::default();
         for (sequence, blocks) in (1..).zip(prepare(scope, chain, way)) {
             let writes = blocks.into_iter().flat_map(|block| connect(block, &mut ledger, &chain.network)).collect();
-            queue.send(Batch { sequence, writes }).expect("the writer goes on");
+            queue.send(vec![Batch { sequence, writes }]).expect("the writer goes on");
             last = sequence;
         }
     });
