@@ -37,7 +37,7 @@ const WARM_UP_BLOCKS: usize = 20;
 /// Pause between two blocks, so that the effects of one are over before the next.
 const PAUSE: Duration = Duration::from_millis(40);
 /// The greatest ratio of the last node's p95 to that of gossipsub alone.
-const RATIO_MAX: f64 = 1.3;
+const RATIO_MAX: f64 = 1.6;
 
 pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
     let blocks = context.size(300, 30);
