@@ -2,25 +2,25 @@
 //!
 //! | module | runs on | what it does |
 //! | --- | --- | --- |
-//! | [`inbox`], [`event`] | | leaves: the way into the engine, what the user is told |
+//! | [`inbox`], [`event`] | | leaves: the way into the engine, events for the user |
 //! | [`driver`] | one thread | owns the engine: events in, effects out |
 //! | [`swarm`] | one tokio task | the network |
-//! | [`store`] | one thread that writes | what survives; group commit |
+//! | [`store`] | one thread that writes | the durable state; group commit |
 //! | [`loader`] | one thread | reads the store for the engine and for peers |
-//! | [`index`] | one thread | where transactions and records are |
+//! | [`index`] | one thread | the places of transactions and records |
 //! | [`checker`] | a thread for each core | the rules that need no state |
-//! | [`miner`] | as many threads as wanted | nonces |
+//! | [`miner`] | the configured number of threads | nonces |
 //! | [`http`] | a runtime of its own | the API, events |
-//! | [`handle`] | any | what the node's user may do |
-//! | [`api`] | any | what users ask and are told, as plain data: what all front ends share |
+//! | [`handle`] | any | the node, as its user's front ends see it |
+//! | [`api`] | any | users' questions and answers as plain data, shared by all front ends |
 //! | [`front`] | any | the same over an engine that lives elsewhere |
 //! | [`watch`], [`watched`] | one thread | follows transactions for the user |
 //! | [`aliases`] | any | names for addresses |
-//! | [`wallet`] | any | keys in files, and the one that is signed with |
-//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | how to start, the identity, logs, the user |
+//! | [`wallet`] | any | keys in files, and the one that signs |
+//! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | configuration, the identity, logs, the user |
 //! | `private_file` | any | files for their owner alone |
 //! | [`clock`] | any | the time of day |
-//! | [`thread`] | | threads that tell when they fail |
+//! | [`thread`] | | threads that report their failure |
 //!
 //! No two of them ever wait for each other; [`driver`] says who may wait for whom. A thread that fails ends the node
 //! with one line.
@@ -86,20 +86,20 @@ use crate::protocol::Network;
 
 /// Threads of the network's runtime: one for the swarm's task, one for the connections.
 const RUNTIME_THREADS: usize = 2;
-/// How long the end waits for what the network's runtime still does.
+/// The time that the network's runtime has to finish at the end.
 const RUNTIME_END_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why a node did not start. Each says what to do.
+/// The reason why a node did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The data folder or what is in it.
+    /// The data folder or its content.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The names that the user has given.
+    /// The user's names for addresses.
     #[error(transparent)]
     Aliases(#[from] AliasError),
-    /// The network: an address that can't be listened on, or one that is none.
+    /// The network: an address that can't be listened on, or that is none.
     #[error("{0:#}")]
     Swarm(anyhow::Error),
     /// The API's address or token.
@@ -292,7 +292,7 @@ impl Node {
     pub fn join(mut self) -> Result<(), String> {
         let end = self.ended.recv().expect("the handle of this node holds a sender");
         self.stop();
-        // Something may have failed while the node was asked to end.
+        // A part may have failed while the node was asked to end.
         end.into_iter().chain(self.ended.try_iter().flatten()).next().map_or(Ok(()), Err)
     }
 
@@ -302,11 +302,12 @@ impl Node {
         let Running { driver, swarm, writer, loader, index, watch, http, runtime } = running;
         self.handle.refuse_commands();
         let watch = watch.signal();
-        // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has told.
+        // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has reported
+        // it.
         driver.stop();
         // The last messages of the engine go out before the goodbyes.
         swarm.shut_down();
-        // Blocks that the index does not reach any more are indexed at the next startup.
+        // Blocks that the index does not reach now are indexed at the next startup.
         let index = index.map(|(index, thread)| {
             index.stop();
             thread

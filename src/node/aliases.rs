@@ -20,21 +20,21 @@ use crate::protocol::message::printable_problem;
 const FILE: &str = "aliases.toml";
 /// The longest name, in bytes.
 const NAME_BYTES_MAX: usize = 32;
-/// Words that answers use themselves.
+/// Words with a meaning of their own in answers.
 const RESERVED: [&str; 4] = ["you", "nobody", "genesis", "off"];
 /// The most names.
 const ALIASES_MAX: usize = 1000;
 /// The longest file, in bytes: more than this many names can take.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
-/// All names. Cheap to clone; all clones see the same.
+/// All names. Cheap to clone; the clones share them.
 #[derive(Debug, Clone)]
 pub struct Aliases {
     file: PathBuf,
     names: Arc<Mutex<BTreeMap<String, Address>>>,
 }
 
-/// Why names can't be read or changed. Nothing is changed then.
+/// The reason why names can't be read or changed. Nothing is changed then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AliasError {
@@ -57,7 +57,7 @@ pub enum AliasError {
     #[error("{name} is {address} already: `unalias {name}` frees it")]
     Taken {
         name: String,
-        /// Whose it is.
+        /// The name's address.
         address: Address,
     },
     /// There is no such name.
@@ -103,7 +103,7 @@ impl Aliases {
         Ok(Self { file, names: Arc::new(Mutex::new(names)) })
     }
 
-    /// The address that a name stands for.
+    /// The address behind a name.
     pub fn find(&self, name: &str) -> Option<Address> {
         self.names().get(name).copied()
     }

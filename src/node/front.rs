@@ -111,12 +111,12 @@ impl DetachedNode {
         self.handle.answer(ticket, answer);
     }
 
-    /// Refuses all commands, open ones and those to come.
+    /// Refuses all commands, open and future ones.
     pub fn close(&self) {
         self.handle.close();
     }
 
-    /// Tells the user something.
+    /// Reports an event to the user.
     pub fn tell(&self, event: UserEvent) {
         self.handle.publish(event);
     }
@@ -131,7 +131,7 @@ impl DetachedNode {
         self.clock.store(now.0, Ordering::Relaxed);
     }
 
-    /// Shows the user a peer, and says so. The lower number has dialled.
+    /// Shows the user a peer, and reports its connection. The lower number has dialled.
     pub fn meet(&self, session: PeerKey, other: &Handle) {
         let (Some(address), Some(own)) = (number_of(other), number_of(&self.handle)) else { return };
         let row = PeerRow {
@@ -146,7 +146,7 @@ impl DetachedNode {
         self.tell(UserEvent::PeerConnected(row));
     }
 
-    /// Shows a peer no more, and says so.
+    /// Removes a peer from the user's view, and reports the end of its connection.
     pub fn part(&self, session: PeerKey) {
         if let Some(row) = self.swarm.hide_peer(session) {
             self.tell(UserEvent::PeerDisconnected(row));

@@ -1,6 +1,6 @@
 //! Questions to the engine: a method for each, with an answer type of its own.
 //!
-//! This is the only place that knows [`Command`] and [`Answer`], which say nothing of what belongs together.
+//! Only this module pairs each [`Command`] with its [`Answer`]; the two types alone do not.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,25 +47,25 @@ fn understand<T>(
     Ok(read(answer).expect("the engine answers each command as the command's documentation says"))
 }
 
-/// An account, and what waits of it.
+/// An account, and its pending transactions.
 #[derive(Debug, Clone)]
 pub struct AccountState {
     /// As of the tip.
     pub account: Account,
     /// The balance if everything pending were mined, what it receives from others left out.
     pub spendable: Amount,
-    /// How many of its transactions wait.
+    /// The number of pending transactions.
     pub pending: u64,
 }
 
-/// What came of asking all peers.
+/// The result of asking all peers.
 #[derive(Debug, Clone)]
 pub struct Resolution {
-    /// Whether another chain took the place of ours.
+    /// Whether another chain replaced ours.
     pub replaced: bool,
-    /// How many peers answered.
+    /// The number of peers that answered.
     pub answered: usize,
-    /// How many were asked.
+    /// The number of peers that were asked.
     pub asked: usize,
     /// The best block now.
     pub tip: Place,
@@ -85,7 +85,7 @@ impl Handle {
         self.ask(Command::CancelMining, done)
     }
 
-    /// Sets when the node mines by itself, and who gets the rewards (`None`: its own account).
+    /// Sets when the node mines, and the recipient of the rewards (`None`: its own account).
     pub fn set_mining(&self, mode: MiningMode, to: Option<Address>) -> Asked<()> {
         self.ask(Command::SetMining { mode, to }, done)
     }
@@ -124,7 +124,7 @@ impl Handle {
         })
     }
 
-    /// An account; one that nothing has happened to has no coins.
+    /// An account; an unknown one has no coins.
     pub fn account(&self, address: Address) -> Asked<AccountState> {
         self.ask(Command::Account { address }, |answer| match answer {
             Answer::Account { account, spendable, pending } => Some(AccountState { account, spendable, pending }),
@@ -132,7 +132,7 @@ impl Handle {
         })
     }
 
-    /// Asks every peer for its chain now; answered when all have answered, or had the time to.
+    /// Asks every peer for its chain now; answered when all have answered or timed out.
     pub fn resolve(&self) -> Asked<Resolution> {
         self.ask(Command::Resolve, |answer| match answer {
             Answer::Resolved { replaced, answered, asked, tip } => Some(Resolution { replaced, answered, asked, tip }),
@@ -145,7 +145,7 @@ impl Handle {
         self.ask(Command::UseAccount { address }, done)
     }
 
-    /// Fixes the chain up to a height, or nowhere (`None`): the checkpoint that holds now, once it is durable.
+    /// Fixes the chain up to a height, or removes the checkpoint (`None`). Returns the present one, once it is durable.
     pub fn set_checkpoint(&self, height: Option<Height>) -> Asked<Option<Place>> {
         self.ask(Command::SetCheckpoint { height }, |answer| match answer {
             Answer::Checkpoint(place) => Some(place),
@@ -156,7 +156,7 @@ impl Handle {
     fn ask<T>(&self, command: Command, read: fn(Answer) -> Option<T>) -> Asked<T> {
         let (done, answer) = oneshot::channel();
         self.command(command, move |result| {
-            // The asker may have left.
+            // The caller may have left.
             let _ = done.send(result);
         });
         Asked { answer, read }
