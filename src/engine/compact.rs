@@ -178,6 +178,7 @@ impl Engine {
         one.pull = Some(Pull { asked_at: now.elapsed, deadline, is_overdue: false });
         let block = self.chain.tree().id(one.block);
         let places = one.missing.clone().into();
+        tracing::debug!(peer = %one.peer, %block, transactions = one.missing.len(), "missing transactions asked for");
         effects.push(Effect::Peer(PeerEffect::Ask {
             peer: one.peer,
             key: one.key,
