@@ -30,7 +30,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::SendError;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::event::{ConnectError, PeerRow, UserEvent};
 use super::inbox::EngineSender;
@@ -203,7 +203,13 @@ impl SwarmHandle {
     /// for async code.
     pub fn command(&self, command: SwarmCommand) {
         // A swarm that has ended does nothing more; what waits for an answer sees its sender dropped.
-        if let Err(SendError(SwarmCommand::Connect { done, .. })) = self.commands.blocking_send(command) {
+        let sent = match self.commands.try_send(command) {
+            // Waiting costs more than sending.
+            Err(TrySendError::Full(command)) => self.commands.blocking_send(command).map_err(|refused| refused.0),
+            Err(TrySendError::Closed(command)) => Err(command),
+            Ok(()) => Ok(()),
+        };
+        if let Err(SwarmCommand::Connect { done, .. }) = sent {
             // The caller may have stopped waiting.
             let _ = done.send(Err(ConnectError("this node has no network to dial through (any more)".to_owned())));
         }
