@@ -26,7 +26,7 @@ fn every_shipped_scenario_runs() {
 #[test]
 fn a_run_gets_time_to_settle() {
     let text = "name = \"far\"\ndescription = \"\"\nnodes = 6\nhours = 0.1\ntopology = { links = [[0, 1], [1, 2], [2, 3], \
-                [3, 4], [4, 5]] }\nlinks.latency_ms = 900\nmining.shares = [1, 0, 0, 1, 0, 1]\nmining.hash_rate = 800\n";
+                [3, 4], [4, 5]] }\nlinks.latency_ms = 900\nmining.shares = [1, 0, 0, 1, 0, 1]\nmining.hash_rate = 2400\n";
     let scenario = scenario::parse(text, std::path::Path::new("."), Overrides::default()).expect("valid");
     let facts = simulate(&scenario, &|| false).expect("possible");
     assert!(facts.summary.agreed && facts.summary.virtual_seconds > 360.0, "{:?}", facts.summary);
