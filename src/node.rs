@@ -84,8 +84,9 @@ use crate::engine::event::{Batch, LoadEffect};
 use crate::engine::{Engine, EngineConfig};
 use crate::protocol::Network;
 
-/// Threads of the network's runtime: one for the swarm's task, one for the connections.
-const RUNTIME_THREADS: usize = 2;
+/// Threads of the network's runtime at most: one for the swarm's task, one for the connections. On two cores, which the engine
+/// and the checks need too, the second one gains less than waking it costs.
+const RUNTIME_THREADS_MAX: usize = 2;
 /// The time that the network's runtime has to finish at the end.
 const RUNTIME_END_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -165,8 +166,9 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let (sender, queues) = EngineSender::new();
     let (users, ended) = Users::new();
     let users = Arc::new(users);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RUNTIME_THREADS)
+        .worker_threads((cores - 1).clamp(1, RUNTIME_THREADS_MAX))
         .thread_name("quipu-network")
         .enable_all()
         .build()?;
@@ -199,7 +201,6 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let writer_thread = spawn_writer(store, batches, &handle, sender.clone(), failed.clone())?;
     let (loader, loads) = unbounded();
     let loader_thread = spawn_loader(reader, loads, sender.clone(), Arc::clone(&swarm), failed.clone())?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let checker = Checker::start(cores, &network, sender.clone(), failed.clone())?;
     let miner = Miner::start(threads, sender, failed.clone())?;
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };

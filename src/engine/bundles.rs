@@ -312,10 +312,13 @@ impl Engine {
         let waiting = std::mem::take(&mut self.outbox).waiting;
         self.outbox.last = Some(now.elapsed);
         // A queued transaction may have been mined or replaced meanwhile.
-        let pending = waiting.iter().filter(|transaction| self.mempool.get(&transaction.id()).is_some());
-        let genesis = self.network.genesis_id();
-        for bundle in Bundle::pack(pending.map(|transaction| transaction.signed().clone())) {
-            let after = self.gate.batch_of_own(bundle.iter().map(|signed| signed.transaction.id(&genesis)));
+        let is_pending = |transaction: &&CheckedTransaction| self.mempool.get(&transaction.id()).is_some();
+        let pending: Vec<&CheckedTransaction> = waiting.iter().filter(is_pending).collect();
+        let bundles = Bundle::pack(pending.iter().map(|transaction| transaction.signed().clone()));
+        // Bundles keep the order, and an id that was computed once need not be computed again.
+        let mut ids = pending.iter().map(|transaction| transaction.id());
+        for bundle in bundles {
+            let after = self.gate.batch_of_own(ids.by_ref().take(bundle.len()).collect::<Vec<_>>());
             self.publish(Gossip::Transactions(bundle), after);
         }
     }

@@ -30,7 +30,9 @@ pub(crate) struct Gate {
     /// The numbers of the last emitted batch and of the last durable one.
     emitted: u64,
     durable: u64,
-    /// The last batch that the store was asked to write without delay.
+    /// The last batch that an effect waits for or has waited for, and the last that the store was asked to write without
+    /// delay.
+    awaited: u64,
     hurried: u64,
     /// Encoded length of the blocks in each batch that is not durable, in bytes, and their sum.
     batches: VecDeque<usize>,
@@ -68,6 +70,7 @@ impl Gate {
         if batch <= self.durable {
             effects.push(effect.into());
         } else {
+            self.awaited = self.awaited.max(batch);
             self.held.push((batch, effect.into()));
         }
     }
@@ -75,9 +78,8 @@ impl Gate {
     /// Asks the store to write without delay if an effect is held, or much has gathered. To be called after the last
     /// batch of a call.
     pub(crate) fn hurry(&mut self, effects: &mut Vec<Effect>) {
-        let awaited = self.held.iter().map(|(batch, _)| *batch).max().unwrap_or_default();
         let has_much = self.batches.len() > GATHERED_BATCHES_MAX || self.bytes > GATHERED_BYTES_MAX;
-        let wanted = if has_much { self.emitted } else { awaited };
+        let wanted = if has_much { self.emitted } else { self.awaited };
         if wanted > self.hurried {
             self.hurried = self.emitted;
             effects.push(Effect::Store(StoreEffect::Sync));
