@@ -423,9 +423,10 @@ impl VirtualNode {
             );
         }
         let Some(is_wanted) = self.commanded.remove(&ticket) else {
-            // Adversaries give commands of their own.
-            assert!(self.adversary.is_some(), "every command gets one answer");
-            return;
+            return assert!(
+                self.adversary.is_some(),
+                "only adversaries give commands of their own: one answer for each"
+            );
         };
         if is_wanted {
             self.answers.insert(ticket, answer);
