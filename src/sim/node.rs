@@ -416,12 +416,8 @@ impl VirtualNode {
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Result<Answer, CommandError>, around: &mut Surroundings<'_>) {
-        if let Ok(answer) = &answer {
-            assert!(
-                self.adversary.is_some() || self.storage.disk.holds_answered(answer),
-                "an acknowledged command is durable: {answer:?}"
-            );
-        }
+        let is_held = answer.as_ref().map_or(true, |answer| self.storage.disk.holds_answered(answer));
+        assert!(is_held || self.adversary.is_some(), "an acknowledged command is durable: {answer:?}");
         let Some(is_wanted) = self.commanded.remove(&ticket) else {
             return assert!(
                 self.adversary.is_some(),
