@@ -83,7 +83,9 @@ impl Driver {
     fn finish(&mut self) {
         self.shells.writer.flush();
         let deadline = Instant::now() + FINISH_TIMEOUT;
+        // A writer that has failed makes nothing durable any more.
         while self.engine.awaits_disk()
+            && !self.shells.writer.is_closed()
             && let Ok(event) = self.inputs.queues.results.recv_deadline(deadline)
         {
             if matches!(event, Event::Persisted { .. }) {
@@ -96,7 +98,7 @@ impl Driver {
     fn handle(&mut self, event: Event) -> Wake {
         let now = Now { elapsed: millis(self.started.elapsed()), unix: unix_now() };
         let mut effects = Vec::new();
-        // What is durable is no part of the view.
+        // The view shows nothing of how far the disk is.
         let changes_view = !matches!(event, Event::Persisted { .. });
         let wake = self.engine.handle(now, event, &mut effects);
         if changes_view {

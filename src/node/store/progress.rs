@@ -52,6 +52,10 @@ impl Progress {
         self.changed.notify_all();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
     /// Waits until the store holds all batches that users have seen, if it ever will.
     pub(super) fn wait(&self) {
         let is_behind = |state: &mut BatchNumbers| state.written < state.shown && !state.is_closed;

@@ -67,6 +67,11 @@ impl Writer {
         }
     }
 
+    /// Whether nothing will be written any more: the commit failed, or the node ends.
+    pub fn is_closed(&self) -> bool {
+        self.progress.is_closed()
+    }
+
     /// A message here means that a reader waits for the gathered batches.
     pub fn hurried(&self) -> &Receiver<()> {
         self.progress.hurried()
@@ -176,5 +181,6 @@ mod tests {
         );
         assert_eq!(results.len(), 0);
         assert!(reader.snapshot().is_err(), "the store is closed");
+        assert!(writer.is_closed(), "whoever ends the node need not wait for it");
     }
 }
