@@ -78,6 +78,8 @@ pub mod cli;
 pub mod engine;
 #[cfg(feature = "node")]
 pub(crate) mod files;
+#[cfg(test)]
+mod logged;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod random;

@@ -96,63 +96,20 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use tracing::field::{Field, Visit};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
-
+    use crate::logged::logged;
     use crate::protocol::{Millis, Network, Parameters};
     use crate::sim::world::World;
 
-    /// Keeps what is logged with a reason.
-    #[derive(Clone, Default)]
-    struct Reasons(Arc<Mutex<Vec<String>>>);
-
-    impl Visit for Reasons {
-        fn record_str(&mut self, field: &Field, value: &str) {
-            if field.name() == "why" {
-                self.0.lock().expect("no thread panicked").push(value.to_owned());
-            }
-        }
-
-        fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
-    }
-
-    impl Subscriber for Reasons {
-        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            metadata.target().starts_with("quipu::engine")
-        }
-
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-        fn event(&self, event: &Event<'_>) {
-            event.record(&mut self.clone());
-        }
-
-        fn enter(&self, _: &Id) {}
-
-        fn exit(&self, _: &Id) {}
-    }
-
     #[test]
     fn the_log_says_why_a_peer_is_not_asked() {
-        let reasons = Reasons::default();
-        tracing::subscriber::with_default(reasons.clone(), || {
+        let lines = logged(|| {
             let mut world = World::new(Network::new(Parameters::dev()).expect("valid"), 7);
             let nodes = [world.add_node(), world.add_node()];
             world.connect(nodes[0], nodes[1]);
             world.run_for(Millis::from_secs(10));
         });
-        let seen = reasons.0.lock().expect("no thread panicked").clone();
         for why in ["its status is not known yet", "its chain has no more work than ours"] {
-            assert!(seen.iter().any(|seen| seen == why), "{why}: {seen:?}");
+            assert!(lines.iter().any(|line| line.contains(&format!("why=\"{why}\""))), "{why}: {lines:?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::peer::{BACKOFF_MAX_LOST, BACKOFF_MIN};
 use super::*;
+use crate::logged::logged;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -285,31 +286,10 @@ fn a_peer_that_is_put_off_is_dialled_later_and_one_that_is_disproved_is_not_reme
     assert_eq!(book.remembered(), []);
 }
 
-/// Collects log lines.
-#[derive(Clone, Default)]
-struct Lines(std::sync::Arc<parking_lot::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn the_log_says_once_for_each_reason_why_a_peer_is_not_dialled() {
-    let (lines, now, peer) = (Lines::default(), Instant::now(), PeerId::random());
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
+    let (now, peer) = (Instant::now(), PeerId::random());
+    let lines = logged(|| {
         let mut book = book(&[], now);
         book.discovered(peer, &address("/ip4/10.0.0.1/tcp/1"), now);
         let attempts = start(&mut book, now, 0);
@@ -319,11 +299,10 @@ fn the_log_says_once_for_each_reason_why_a_peer_is_not_dialled() {
         assert!(book.due(now, 0).is_empty());
         assert!(book.due(now + SECOND, PEERS_TARGET).is_empty());
     });
-    let text = String::from_utf8(lines.0.lock().clone()).expect("text");
-    let reasons: Vec<_> = text
-        .lines()
+    let reasons: Vec<_> = lines
+        .iter()
         .filter(|line| line.contains("not dialled") && line.contains(&peer.to_string()))
         .filter_map(|line| line.split('"').nth(1))
         .collect();
-    assert_eq!(reasons, ["backing off", "banned", "enough peers or attempts"], "{text}");
+    assert_eq!(reasons, ["backing off", "banned", "enough peers or attempts"], "{lines:?}");
 }
