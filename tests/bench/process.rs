@@ -304,8 +304,19 @@ impl std::ops::Deref for NodeProcess {
 
 /// The node's program. `QUIPU_BIN` names another build than the one beside the benchmarks.
 pub(crate) fn program() -> OsString {
-    std::env::var_os("QUIPU_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into())
+    let other = OTHER_PROGRAM.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    other
+        .map(PathBuf::into_os_string)
+        .or_else(|| std::env::var_os("QUIPU_BIN"))
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_quipu").into())
 }
+
+/// Has nodes that start from now on run another build, or the usual one again.
+pub(crate) fn set_program(other: Option<PathBuf>) {
+    *OTHER_PROGRAM.lock().unwrap_or_else(PoisonError::into_inner) = other;
+}
+
+static OTHER_PROGRAM: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// A new folder for data, on the disk of the build. Removed when it is dropped.
 pub(crate) fn folder() -> TempDir {

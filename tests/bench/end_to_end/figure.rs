@@ -14,6 +14,9 @@ pub(crate) struct FigureRow {
     /// The figure's reference, from the same run.
     pub(crate) reference: Option<Reference>,
     pub(crate) target: Option<FigureTarget>,
+    /// The same figure of the earlier build, measured right after, if there is one to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<f64>,
 }
 
 /// The limit that a figure is compared with, in the same unit.
@@ -35,7 +38,7 @@ impl FigureRow {
     /// A figure without reference and target.
     pub(crate) fn new(name: &str, what: &str, value: f64, unit: &str) -> Self {
         let (name, what, unit) = (name.to_owned(), what.to_owned(), unit.to_owned());
-        Self { name, what, value, unit, reference: None, target: None }
+        Self { name, what, value, unit, reference: None, target: None, before: None }
     }
 
     /// Adds a reference, which was measured in the same run and unit.

@@ -70,6 +70,10 @@ struct BenchArguments {
     #[arg(long)]
     build: bool,
 
+    /// Also run each benchmark of whole nodes with this earlier build of `quipu`, in turns
+    #[arg(long, value_name = "PROGRAM")]
+    before: Option<PathBuf>,
+
     /// Print the README's table of these results instead
     #[arg(long, value_name = "results.json")]
     markdown: Option<PathBuf>,
@@ -143,8 +147,18 @@ fn run(arguments: &BenchArguments) -> Result<()> {
         results.runs.push(BenchRun::default());
         for benchmark in &chosen {
             eprintln!("run {number} of {}: {}", arguments.runs, benchmark.name);
+            let measure = |context: &mut Context| (benchmark.run)(context).with_context(|| benchmark.name.to_owned());
             let mut context = Context { quick: arguments.quick, build: arguments.build, points: Vec::new() };
-            let rows = (benchmark.run)(&mut context).with_context(|| benchmark.name.to_owned())?;
+            let mut rows = measure(&mut context)?;
+            if let Some(program) = arguments.before.as_ref().filter(|_| benchmark.runs_nodes) {
+                eprintln!("the same with {}", program.display());
+                process::set_program(Some(program.clone()));
+                let before = measure(&mut Context { points: Vec::new(), ..context });
+                process::set_program(None);
+                for (row, before) in rows.iter_mut().zip(before?) {
+                    row.before = (row.what == before.what).then_some(before.value);
+                }
+            }
             let run = results.runs.last_mut().expect("just pushed");
             run.rows.extend(rows);
             run.points.append(&mut context.points);

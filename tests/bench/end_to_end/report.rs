@@ -76,20 +76,21 @@ impl BenchResults {
 
     /// The table for a terminal.
     pub(crate) fn table(&self) -> String {
-        let head = ["", "figure", "reference", "ratio", "target", ""].map(str::to_owned);
+        let head = ["", "figure", "before", "reference", "ratio", "target", ""].map(str::to_owned);
         let mut lines = vec![head];
         let mut name = "";
         for figure in self.figures() {
             let row = figure.0[0];
             if name != row.name {
-                lines.push([row.name.as_str(), "", "", "", "", ""].map(str::to_owned));
+                lines.push([row.name.as_str(), "", "", "", "", "", ""].map(str::to_owned));
                 name = &row.name;
             }
-            let [what, value, reference, ratio, target, status] = figure.cells();
-            lines.push([format!("  {what}"), value, reference, ratio, target, status]);
+            let [what, cells @ ..] = figure.cells();
+            let [value, before, reference, ratio, target, status] = cells;
+            lines.push([format!("  {what}"), value, before, reference, ratio, target, status]);
         }
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-        let widths: Vec<usize> = (0..6).map(width).collect();
+        let widths: Vec<usize> = (0..7).map(width).collect();
         let mut text = String::new();
         for line in &lines {
             let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
@@ -103,7 +104,8 @@ impl BenchResults {
         let Machine { processor, cores, kernel, rustc } = &self.machine;
         let mut text = format!(
             "{}, {} of `scripts/bench`, commit {}: {processor}, {cores} cores, {kernel}, {rustc}.\n\n\
-             | what | figure | reference, in the same run | ratio | target | |\n| --- | --- | --- | --- | --- | --- |\n",
+             | what | figure | before | reference, in the same run | ratio | target | |\n\
+             | --- | --- | --- | --- | --- | --- | --- |\n",
             self.date,
             if self.runs.len() == 1 { "one run".to_owned() } else { format!("medians of {} runs", self.runs.len()) },
             self.commit,
@@ -121,8 +123,9 @@ impl BenchResults {
 struct FigureSummary<'a>(Vec<&'a FigureRow>);
 
 impl FigureSummary<'_> {
-    /// Quantity, figure, reference, ratio, target, and whether it is met: medians, with the range of the ratio.
-    fn cells(&self) -> [String; 6] {
+    /// Quantity, figure, the earlier build's, reference, ratio, target, and whether it is met:
+    /// medians, with the range of the ratio.
+    fn cells(&self) -> [String; 7] {
         let FigureRow { what, unit, .. } = self.0[0];
         let of =
             |value: fn(&FigureRow) -> Option<f64>| self.0.iter().filter_map(|row| value(row)).collect::<Vec<f64>>();
@@ -149,7 +152,21 @@ impl FigureSummary<'_> {
             }
             None => (String::new(), String::new()),
         };
-        [what.clone(), value, reference, ratio, target, status]
+        [what.clone(), value, self.before(), reference, ratio, target, status]
+    }
+}
+
+impl FigureSummary<'_> {
+    /// The earlier build's figure, and the range of the ratio to it.
+    fn before(&self) -> String {
+        let before: Vec<f64> = self.0.iter().filter_map(|row| row.before).collect();
+        if before.is_empty() {
+            return String::new();
+        }
+        let ratios: Vec<f64> = self.0.iter().filter_map(|row| Some(row.value / row.before?)).collect();
+        let (ratio, least, most) = spread(&ratios);
+        let range = if ratios.len() == 1 { String::new() } else { format!(" ({} to {})", number(least), number(most)) };
+        format!("{}: {}{range} ×", number(spread(&before).0), number(ratio))
     }
 }
 
