@@ -135,6 +135,7 @@ pub struct Engine {
     whole_bytes_max: usize,
     resolving: Vec<command::Resolving>,
     refused_tips: checkpoint::RefusedTips,
+    not_followed: checkpoint::RefusedTips,
     /// The checks under way, by the key of the effect.
     checks: BTreeMap<Key, Check>,
     unchecked: Unchecked,
@@ -198,6 +199,7 @@ impl Engine {
             whole_bytes_max: WHOLE_BYTES_MAX,
             resolving: Vec::new(),
             refused_tips: checkpoint::RefusedTips::default(),
+            not_followed: checkpoint::RefusedTips::default(),
             checks: BTreeMap::new(),
             unchecked: Unchecked::default(),
             judged: BTreeMap::new(),

@@ -15,7 +15,8 @@
 //! | transactions to announce | `BUNDLE_TRANSACTIONS_MAX`, and `BUNDLE_BYTES_MAX` | none: sent at once |
 //! | refused transactions | `REFUSED_MAX` | the oldest |
 //! | sessions | the shell's limit on connections | |
-//! | headers of a session with less work than ours | `CANDIDATE_HEADERS_MIN`, or four times our branch | all |
+//! | ids of a session's branch that is downloaded twice | `MARKS_MAX`, one for each `MARK_SPACING` headers | all |
+//! | headers of its second pass | `MARK_SPACING` | none: added to the tree |
 //! | questions to a session: one status, one other, and late ones | `LATE_PER_PEER_MAX` | the oldest |
 //! | transactions to pull from a session | `RESPONSE_IDS_MAX` | the rest |
 //! | blocks requested or being checked | `BLOCKS_AHEAD_MAX`, and the blocks of the questions above | no request |
@@ -28,12 +29,12 @@
 //! | writes of a reorganisation | one delta for each block that it moves; it is one batch, or none | nothing |
 //! | blocks submitted by the user without an answer | `SUBMITTED_MAX` | the newest |
 //! | blocks mined here | `MINED_HERE_MAX` | the oldest |
-//! | tips refused for the checkpoint | `REFUSED_TIPS_MAX` | the oldest |
+//! | tips refused for the checkpoint, or not followed | `REFUSED_TIPS_MAX` | the oldest |
 //!
 //! All other containers (notices, answers, publications, writes) are empty after every call.
 
 use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
-use quipu_protocol::message::{RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX};
+use quipu_protocol::message::RESPONSE_IDS_MAX;
 
 use super::bundles::{CHECKS_MAX, JUDGED_MAX, UNCHECKED_BYTES_MAX, UNCHECKED_MAX};
 use super::chain::LEFT_BYTES_MAX;
@@ -43,7 +44,7 @@ use super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::peers::LATE_PER_PEER_MAX;
 use super::serve::DEFERRED_PER_PEER_MAX;
 use super::submit::SUBMITTED_MAX;
-use super::sync::{BLOCKS_AHEAD_MAX, BLOCKS_PER_REQUEST_MAX, candidate_headers_max};
+use super::sync::{BLOCKS_AHEAD_MAX, BLOCKS_PER_REQUEST_MAX, MARK_SPACING, MARKS_MAX};
 use super::{Engine, bodies, mempool, mining};
 use crate::engine::event::Event;
 
@@ -66,10 +67,8 @@ impl Engine {
             ("reconstruction_bytes", RECONSTRUCTION_BYTES_MAX),
             ("offered_blocks", OFFERED_MAX),
             ("requested_blocks", asked_blocks + OFFERED_MAX + RECONSTRUCTIONS_MAX),
-            (
-                "candidate_headers",
-                peers * (candidate_headers_max(self.chain.tip_place().height.0) + RESPONSE_HEADERS_MAX),
-            ),
+            ("presync_marks", peers * MARKS_MAX),
+            ("presync_headers", peers * MARK_SPACING),
             ("wanted_transactions", peers * RESPONSE_IDS_MAX),
             ("late_requests", peers * LATE_PER_PEER_MAX),
             ("unchecked_transactions", UNCHECKED_MAX),
@@ -87,6 +86,7 @@ impl Engine {
     /// The present sizes of the engine's containers, by name.
     pub fn occupancy(&self) -> Vec<(&'static str, usize)> {
         let sessions = || self.peers.iter().map(|(_, session)| session);
+        let presyncs = || sessions().filter_map(|session| Some(session.presync.as_ref()?.sizes()));
         let is_request = |event: &&Event| matches!(event, Event::Request { .. });
         vec![
             ("headers", self.chain.tree().len()),
@@ -100,7 +100,8 @@ impl Engine {
             ("offered_blocks", self.offers().count()),
             ("peers", self.peers.len()),
             ("requested_blocks", self.sync.requested()),
-            ("candidate_headers", sessions().map(|session| session.candidate.headers.len()).sum()),
+            ("presync_marks", presyncs().map(|(marks, _)| marks).sum()),
+            ("presync_headers", presyncs().map(|(_, headers)| headers).sum()),
             ("wanted_transactions", sessions().map(|session| session.wanted_transactions.len()).sum()),
             ("late_requests", sessions().map(|session| session.late.len()).sum()),
             ("unchecked_transactions", self.unchecked.len()),

@@ -9,7 +9,6 @@ use quipu_protocol::{BlockId, Height, Millis};
 
 use super::Engine;
 use super::event::{Answer, CommandError, Notice, Now, PeerKey, Write};
-use super::peers::Candidate;
 
 /// Pause before a peer whose headers left out the checkpoint is asked for headers again. Its next tips are usually on
 /// the same branch, and a full answer costs us more than it costs the peer.
@@ -19,7 +18,7 @@ pub(super) const REFUSED_NOTICE_INTERVAL: Millis = Millis(60_000);
 /// Tips that were reported to the user, so that none is reported twice. The oldest are forgotten first.
 const REFUSED_TIPS_MAX: usize = 64;
 
-/// The reported tips of chains that leave out the checkpoint.
+/// The reported tips of chains with more work than ours that are not followed.
 #[derive(Debug, Default)]
 pub(super) struct RefusedTips {
     reported: VecDeque<BlockId>,
@@ -28,7 +27,7 @@ pub(super) struct RefusedTips {
 
 impl RefusedTips {
     /// Whether to report this tip now.
-    fn is_news(&mut self, tip: BlockId, now: Now) -> bool {
+    pub(super) fn is_news(&mut self, tip: BlockId, now: Now) -> bool {
         let due = self.told_at.is_none_or(|at| now.elapsed >= at + REFUSED_NOTICE_INTERVAL);
         if !due || self.reported.contains(&tip) {
             return false;
@@ -65,10 +64,10 @@ impl Engine {
     /// forgotten.
     pub(super) fn bar(&mut self, peer: PeerKey, tip: BlockId, now: Now) {
         let Some(session) = self.peers.get_mut(peer) else { return };
-        session.candidate = Candidate::default();
+        session.presync = None;
         (session.exhausted_tip, session.doubtful) = (Some(tip), true);
         session.barred_until = Some(now.elapsed + BARRED_PAUSE);
-        tracing::debug!(%peer, %tip, why = "its chain leaves out our checkpoint", "candidate dropped");
+        tracing::debug!(%peer, %tip, why = "its chain leaves out our checkpoint", "not followed");
         let height = session.status.as_ref().map(|status| status.height);
         self.orphans.forget_peer(peer);
         if let Some(height) = height {

@@ -10,8 +10,8 @@ use quipu_protocol::{
     Millis, Request, Response, SignedTransaction, TransactionId, UnixMillis, Violation,
 };
 pub use user::{
-    Answer, Command, CommandError, Fate, GoneReason, MINE_COUNT_MAX, MiningMode, Notice, ROLLED_BACK_TOLD_MAX,
-    RolledBack,
+    Answer, Command, CommandError, Fate, GoneReason, MINE_COUNT_MAX, MiningMode, NotFollowed, Notice,
+    ROLLED_BACK_TOLD_MAX, RolledBack,
 };
 
 /// The time, read by the shell just before it calls the engine.

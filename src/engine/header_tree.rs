@@ -41,7 +41,7 @@ const CONDEMNED: u32 = 1 << 30;
 /// The block is on a branch that leaves out the checkpoint.
 const BARRED: u32 = 1 << 29;
 /// The greatest height that fits beside the marks; memory holds fewer headers.
-const HEIGHT_MAX: u32 = BARRED - 1;
+pub(crate) const HEIGHT_MAX: u32 = BARRED - 1;
 
 impl TreeEntry {
     fn has(&self, mark: u32) -> bool {

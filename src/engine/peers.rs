@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use quipu_protocol::{BlockId, Header, Millis, SignedTransaction, Status, TransactionId, UnixMillis, Work};
+use quipu_protocol::{BlockId, Millis, SignedTransaction, Status, TransactionId, UnixMillis, Work};
 
 use super::bundles::UNCHECKED_MAX;
 use super::event::{Effect, Fault, Gossip, Key, Now, PeerEffect, PeerKey};
 use super::header_tree::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX, Pace};
+use super::sync::Presync;
 
 /// The points at which a peer is cut off.
 const POINTS_MAX: u32 = 100;
@@ -110,14 +111,6 @@ impl Flight {
     }
 }
 
-/// Headers of a chain that has not shown more work than ours yet. Kept out of the tree until it has.
-#[derive(Debug, Default)]
-pub(crate) struct Candidate {
-    pub(crate) headers: Vec<Header>,
-    pub(crate) last: Option<BlockId>,
-    pub(crate) work: Work,
-}
-
 /// A session with one peer.
 #[derive(Debug)]
 pub(crate) struct PeerState {
@@ -138,7 +131,8 @@ pub(crate) struct PeerState {
     pub(crate) doubtful: bool,
     /// A tip that it did not deliver, and the end of the pause before it is requested again.
     pub(crate) withheld: Option<(BlockId, Millis)>,
-    pub(crate) candidate: Candidate,
+    /// The long branch whose headers are downloaded in two passes.
+    pub(crate) presync: Option<Box<Presync>>,
     pub(crate) status_flight: Option<Flight>,
     /// The question other than the status: one at a time, since a long answer delays those behind it.
     pub(crate) flight: Option<Flight>,
@@ -176,7 +170,7 @@ impl PeerState {
             early_until: None,
             doubtful: false,
             withheld: None,
-            candidate: Candidate::default(),
+            presync: None,
             status_flight: None,
             flight: None,
             late: VecDeque::new(),

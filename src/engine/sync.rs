@@ -2,7 +2,7 @@
 //!
 //! Level-triggered: after every event, it requests everything that is wanted and not in flight. A lost answer heals by
 //! its deadline, so nothing here waits for ever. Headers come first, and bodies are fetched only for a chain whose
-//! headers show more work than ours; headers with less stay in a bounded buffer of the session.
+//! headers show more work than ours; until then none is kept (see `presync`).
 //!
 //! The timeout of a peer depends on how fast it has been (see `pace`), and being slow gains nobody anything: after the
 //! normal timeout a faster peer may be asked for the same, and a chain that a faster peer has goes first. A peer that
@@ -12,6 +12,7 @@
 mod answers;
 mod headers;
 mod idle;
+mod presync;
 
 use std::collections::{HashSet, VecDeque};
 
@@ -24,10 +25,10 @@ use quipu_protocol::{BlockId, Millis, TransactionId};
 use super::event::{Effect, Fault, Notice, Now, PeerEffect, PeerKey};
 use super::header_tree::BlockRef;
 use super::pace::ANSWER_TIMEOUT;
-use super::peers::{Candidate, Flight, PeerQuestion, PeerState};
+use super::peers::{Flight, PeerQuestion, PeerState};
 use super::view::SyncView;
 use super::{Engine, TICK_INTERVAL};
-pub(crate) use headers::candidate_headers_max;
+pub(crate) use presync::{MARK_SPACING, MARKS_MAX, Presync};
 
 /// Interval of status questions to each peer. Also the time in which lost gossip heals.
 pub const STATUS_INTERVAL: Millis = Millis(5_000);
@@ -242,11 +243,13 @@ impl Engine {
     ) -> Option<(Request, PeerQuestion)> {
         let session = self.peers.get(peer)?;
         let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
-        if self.wants_headers(session) && is_low() {
+        if self.wants_headers(session) && is_low() && self.takes_turn(peer, now) {
+            let session = self.peers.get(peer)?;
             let (tip, claimed) = session.status.as_ref().map(|status| (status.tip, status.work))?;
             let ahead = session.status.as_ref()?.height.saturating_since(self.chain.tip_place().height);
             let count = ahead.clamp(1, RESPONSE_HEADERS_MAX as u64) as usize;
-            let after = session.candidate.last.or(session.best.map(|best| self.chain.tree().id(best)));
+            let best = || session.best.map(|best| self.chain.tree().id(best));
+            let after = session.presync.as_ref().map(|presync| presync.after()).or_else(best);
             let locator = after.into_iter().chain(self.chain.locator()).collect();
             return Some((Request::Headers { locator }, PeerQuestion::Headers { tip, claimed, after, count }));
         }
@@ -284,7 +287,7 @@ impl Engine {
         let tree = self.chain.tree();
         let far_ahead = session.best.is_some_and(|best| {
             tree.height(best).saturating_since(tree.height(self.chain.tip())) > HEADERS_AHEAD_MAX
-                && !self.chain.is_best(best)
+                && tree.work(best) > tree.work(self.chain.tip())
         });
         status.work > tree.work(self.chain.tip())
             && tree.find(&status.tip).is_none()
@@ -438,18 +441,18 @@ impl Engine {
         }
         let ours = self.mempool.len() as u64;
         let Some(session) = self.peers.get_quietly(peer) else { return };
-        let before = (session.best, session.withheld.is_some(), session.candidate.last);
+        let before = (session.best, session.withheld.is_some(), session.presync.is_some());
         let withheld = session.withheld.take_if(|(_, until)| now.elapsed < *until);
         let is_withheld = withheld.is_some_and(|(tip, _)| tip == status.tip);
         session.withheld = withheld.filter(|_| is_withheld);
         if known.is_some() && !is_withheld {
             session.best = known.filter(|_| !barred);
-            session.candidate = Candidate::default();
+            session.presync = None;
         }
         let offset = status.clock.signed_since(now.unix);
         let told_before = session.clock_offset_millis.is_some_and(|old| old.unsigned_abs() > CLOCK_TOLERANCE_MILLIS);
         session.clock_offset_millis = Some(offset);
-        let after = (session.best, session.withheld.is_some(), session.candidate.last);
+        let after = (session.best, session.withheld.is_some(), session.presync.is_some());
         let is_same = |old: &Status| {
             let has_more = status.pending > ours && status.pending != old.pending;
             (old.tip, old.work, old.height) == (status.tip, status.work, status.height) && !has_more

@@ -9,6 +9,7 @@ mod durability;
 mod floods;
 mod made;
 mod pool;
+mod presync;
 mod promises;
 mod rollbacks;
 mod slow;

@@ -4,7 +4,7 @@
 //! block is barred if the chain below it leaves out the checkpoint. No walk is needed to know that: a new block at or
 //! below the checkpoint's height can never be on the best chain.
 
-use quipu_protocol::{Header, Height};
+use quipu_protocol::Height;
 
 use super::super::event::Place;
 use super::super::header_tree::BlockRef;
@@ -33,15 +33,5 @@ impl Chain {
     fn hold_checkpoint(&mut self, block: Option<BlockRef>) {
         self.checkpoint = block;
         self.tree.bar_branches(block.map(|block| self.tree.height(block)), &self.best);
-    }
-
-    /// Whether consecutive headers, from a known parent, are on a branch that leaves out the checkpoint.
-    pub(crate) fn bars(&self, headers: &[Header]) -> bool {
-        let (Some(checkpoint), Some(first)) = (self.checkpoint, headers.first()) else { return false };
-        let limit = self.tree.height(checkpoint);
-        let up_to_limit = headers.partition_point(|header| header.height <= limit);
-        // If the last of these is on the best chain, all below it are.
-        let last = headers[..up_to_limit].last().map_or(first.parent, Header::id);
-        self.tree.find(&last).is_none_or(|block| self.tree.is_barred(block))
     }
 }

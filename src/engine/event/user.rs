@@ -239,6 +239,17 @@ pub enum GoneReason {
     NoRoom,
 }
 
+/// The reason why a chain that was shown to have more work than ours is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotFollowed {
+    /// The second download of its headers brought others than the first.
+    #[error("asked again for its headers, the peer sent others")]
+    Contradicted,
+    /// Its headers did not come a second time.
+    #[error("asked again for its headers, the peer did not send them in time")]
+    Undelivered,
+}
+
 /// An event that the user may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -271,6 +282,15 @@ pub enum Notice {
         peer: PeerKey,
         /// The height of the offered tip, by the peer's own account.
         height: Height,
+    },
+    /// A peer showed a chain with more work than ours, and did not stand by it. It is not followed.
+    NotFollowed {
+        /// The peer that showed it.
+        peer: PeerKey,
+        /// The height of the chain as far as it was shown.
+        height: Height,
+        /// The reason.
+        why: NotFollowed,
     },
     /// A transaction entered the memory pool.
     Transaction(CheckedTransaction),

@@ -62,7 +62,7 @@ impl Engine {
                 self.on_status(peer, status, now, effects);
             }
             (question @ PeerQuestion::Headers { .. }, Ok(Response::Headers(headers))) => {
-                self.on_headers(peer, &question, headers.into_vec(), now, effects);
+                self.on_headers(peer, &question, &headers.into_vec(), now, effects);
             }
             (PeerQuestion::Blocks(asked), Ok(Response::Blocks(blocks))) => {
                 self.on_blocks(peer, &asked, blocks.into_vec(), took, effects);
@@ -109,7 +109,10 @@ impl Engine {
         let Some(session) = self.peers.get_mut(peer) else { return };
         match question {
             PeerQuestion::Status => session.status_at = Some(now.elapsed),
-            PeerQuestion::Headers { .. } => session.doubtful = true,
+            PeerQuestion::Headers { .. } => {
+                session.doubtful = true;
+                self.end_turn(peer, now);
+            }
             PeerQuestion::Blocks(blocks) => {
                 session.pace.note_undelivered(blocks.len() * body_bytes);
                 if blocks.len() == 1 {

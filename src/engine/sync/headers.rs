@@ -1,21 +1,14 @@
-//! Headers from peers: checked one by one, and added to the tree only when they show more work than our chain.
+//! Headers from peers: checked one by one, and added to the tree only when they show more work than our chain. Branches
+//! that take more than one answer to show it are the subject of `presync`.
 
 use quipu_protocol::check::{Parent, check_header, check_header_in_context, check_header_time};
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
 use quipu_protocol::{BlockId, Header, UnixMillis, Work};
 
 use super::super::Engine;
-use super::super::event::{Effect, Fault, Now, PeerKey};
-use super::super::peers::{Candidate, PeerQuestion};
-
-/// The least number of headers of a chain with less work than ours that are kept for a peer. A chain that needs many
-/// more to overtake us is given up until the peer reports another tip.
-const CANDIDATE_HEADERS_MIN: usize = 65_536;
-
-/// The number of headers kept for a peer of a branch that has not overtaken this many of our blocks.
-pub(crate) fn candidate_headers_max(ours: u64) -> usize {
-    CANDIDATE_HEADERS_MIN.max(usize::try_from(4 * ours).unwrap_or(usize::MAX))
-}
+use super::super::event::{Effect, Fault, NotFollowed, Now, PeerKey};
+use super::super::peers::PeerQuestion;
+use super::presync::Presync;
 
 impl Engine {
     /// Processes headers from a peer.
@@ -23,40 +16,43 @@ impl Engine {
         &mut self,
         peer: PeerKey,
         question: &PeerQuestion,
-        headers: Vec<Header>,
+        headers: &[Header],
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let &PeerQuestion::Headers { tip, claimed, after, .. } = question else { unreachable!("these are headers") };
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts = 0;
-        let mut candidate = std::mem::take(&mut session.candidate);
+        let presync = session.presync.take();
         let is_full = headers.len() == RESPONSE_HEADERS_MAX;
         let (Some(first), true) = (headers.first(), headers.len() <= RESPONSE_HEADERS_MAX) else {
             (session.exhausted_tip, session.doubtful) = (Some(tip), true);
+            if let Some(presync) = presync.filter(|presync| presync.is_in_second_pass()) {
+                self.give_up_presync(peer, &presync, tip, NotFollowed::Undelivered, now);
+            }
             return self.peers.punish(peer, Fault::WrongAnswer, effects);
         };
-        let known_parent = self.chain.tree().find(&first.parent);
-        let (parent, base) = match (candidate.headers.last(), known_parent) {
-            (Some(last), _) if candidate.last == Some(first.parent) => (Parent::from(last), candidate.work),
-            (_, Some(known)) if !self.chain.tree().is_condemned(known) => {
-                candidate = Candidate::default();
-                (self.chain.tree().as_parent(known), self.chain.tree().work(known))
+        let presync = match presync.filter(|presync| presync.after() == first.parent) {
+            Some(presync) if presync.is_in_second_pass() => {
+                return self.on_headers_again(peer, presync, headers, tip, now, effects);
             }
-            _ => return self.peers.punish(peer, Fault::WrongAnswer, effects),
+            first_pass => first_pass,
         };
-        let vetted = match self.vet(first.parent, parent, &headers, now) {
+        let (branch, new) = match self.find_branch(presync, headers, now) {
+            Ok(found) => found,
+            Err(fault) => return self.peers.punish(peer, fault, effects),
+        };
+        let (last, parent) = branch.last();
+        let vetted = match self.vet(last, parent, new, now) {
             Ok(vetted) => vetted,
             Err(fault) => return self.peers.punish(peer, fault, effects),
         };
-        candidate.work = base + vetted.work;
-        candidate.headers.extend(&headers[..vetted.good]);
-        candidate.last = candidate.headers.last().map(Header::id);
-        if !is_full && vetted.early_until.is_none() && candidate.work < claimed {
+        if !is_full && vetted.early_until.is_none() && branch.work() + vetted.work < claimed {
             // The peer claimed work that it does not have.
             self.peers.punish(peer, Fault::WrongAnswer, effects);
         }
-        if self.chain.bars(&candidate.headers) {
+        let tree = self.chain.tree();
+        if tree.is_barred(branch.fork()) || (!new.is_empty() && tree.bars_child_of(branch.fork())) {
             return self.bar(peer, tip, now);
         }
         if is_full && after.is_some_and(|after| after != first.parent) {
@@ -65,10 +61,35 @@ impl Engine {
             self.peers.punish(peer, Fault::WrongAnswer, effects);
         }
         let complete = !is_full || vetted.early_until.is_some();
-        self.settle_candidate(peer, candidate, tip, complete);
+        self.settle_headers(peer, branch, (&new[..vetted.good], vetted.work), (tip, complete));
         if let Some(session) = self.peers.get_mut(peer) {
             session.early_until = vetted.early_until;
         }
+    }
+
+    /// The branch that headers continue, and those that are new to us.
+    fn find_branch<'a>(
+        &self,
+        presync: Option<Box<Presync>>,
+        headers: &'a [Header],
+        now: Now,
+    ) -> Result<(Box<Presync>, &'a [Header]), Fault> {
+        let tree = self.chain.tree();
+        let mut below = headers[0].parent;
+        let Some(mut fork) = tree.find(&below) else { return Ok((presync.ok_or(Fault::WrongAnswer)?, headers)) };
+        let mut known = 0;
+        for header in headers {
+            if header.parent != below {
+                return Err(Fault::WrongAnswer);
+            }
+            below = header.id();
+            let Some(found) = tree.find(&below) else { break };
+            (fork, known) = (found, known + 1);
+        }
+        if tree.is_condemned(fork) {
+            return Err(Fault::WrongAnswer);
+        }
+        Ok((Box::new(Presync::above(fork, tree, now)), &headers[known..]))
     }
 
     /// Checks that headers follow each other and keep the rules, up to the first one that is too early.
@@ -92,40 +113,45 @@ impl Engine {
         Ok(vetted)
     }
 
-    /// Adds a peer's headers to the tree once they show more work than our chain, and else keeps or forgets them. If
-    /// they are `complete`, the peer has to report another tip before it is asked for more.
-    fn settle_candidate(&mut self, peer: PeerKey, candidate: Candidate, tip: BlockId, complete: bool) {
-        let has_more = candidate.work > self.chain.tree().work(self.chain.tip());
-        if has_more {
-            let mut best = None;
-            for header in &candidate.headers {
-                best = self.chain.insert_vetted(header);
-                if best.is_none() {
-                    break;
-                }
+    /// Adds a peer's headers to the tree once they show more work than our chain. Otherwise only a branch that goes on is
+    /// remembered. A peer that has no more has to report another tip than this one, before it is asked again.
+    fn settle_headers(
+        &mut self,
+        peer: PeerKey,
+        mut branch: Box<Presync>,
+        (headers, work): (&[Header], Work),
+        (tip, complete): (BlockId, bool),
+    ) {
+        let has_more = branch.work() + work > self.chain.tree().work(self.chain.tip());
+        let mut best = branch.fork();
+        if has_more && branch.is_empty() {
+            for header in headers {
+                let Some(block) = self.chain.insert_vetted(header) else { break };
+                best = block;
             }
-            let Some(session) = self.peers.get_mut(peer) else { return };
-            session.best = best.or(session.best);
-            session.exhausted_tip = complete.then_some(tip);
-            session.doubtful = false;
-            tracing::debug!(%peer, headers = candidate.headers.len(), "headers of a chain with more work");
-            return;
+            tracing::debug!(%peer, headers = headers.len(), "headers of a chain with more work");
         }
-        let ours =
-            candidate.headers.first().map_or(0, |first| self.chain.tip_place().height.saturating_since(first.height));
-        let too_long = candidate.headers.len() > candidate_headers_max(ours);
         let Some(session) = self.peers.get_mut(peer) else { return };
-        if complete || too_long {
-            let why = if complete {
-                "all its headers show no more work than ours"
-            } else {
-                "too many headers for their work"
-            };
-            tracing::debug!(%peer, %tip, headers = candidate.headers.len(), why, "candidate dropped");
-            (session.exhausted_tip, session.doubtful) = (Some(tip), true);
-        } else {
-            session.candidate = candidate;
+        if branch.is_empty() && (has_more || headers.is_empty()) {
+            session.best = Some(best);
         }
+        if has_more {
+            session.doubtful = false;
+            if branch.is_empty() {
+                session.exhausted_tip = complete.then_some(tip);
+                return;
+            }
+        }
+        branch.extend(headers, work);
+        if has_more {
+            branch.begin_second_pass();
+        } else if complete || branch.is_too_long() {
+            (session.exhausted_tip, session.doubtful) = (Some(tip), true);
+            let too_long = "more headers than can be kept show no more work than ours";
+            let why = if complete { "all its headers show no more work than ours" } else { too_long };
+            tracing::debug!(%peer, %tip, why, "not followed");
+        }
+        session.presync = Some(branch).filter(|branch| !branch.is_empty());
     }
 }
 

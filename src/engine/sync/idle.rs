@@ -34,6 +34,8 @@ impl Engine {
             "a question to it is under way"
         } else if session.awaits_late(now) {
             "a long answer may still be on its way"
+        } else if self.wants_headers(session) && !self.may_take_turn(peer, now) {
+            "other peers' long branches are downloaded first"
         } else {
             self.reason_for_no_headers(session).or_else(|| self.reason_for_no_blocks(peer, session)).unwrap_or_else(
                 || {

@@ -8,7 +8,7 @@ use libp2p::Multiaddr;
 use serde::Serialize;
 
 use super::rows::{self, Direction, Identity, LifeRow, PlaceRow, TransactionRow};
-use crate::engine::event::{Notice, PeerKey, Place, RolledBack};
+use crate::engine::event::{NotFollowed, Notice, PeerKey, Place, RolledBack};
 use crate::node::event::PeerRow;
 use crate::node::event::UserEvent;
 use crate::protocol::{Address, BlockId, Height, TransactionId, Violation};
@@ -131,6 +131,10 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
             code: "reorganisation_refused",
             message: reorganisation_refused(*checkpoint, &roster.name(*peer), *height).into(),
         },
+        UserEvent::Notice(Notice::NotFollowed { peer, height, why }) => EventFields::Warning {
+            code: "chain_not_followed",
+            message: chain_not_followed(&roster.name(*peer), *height, *why).into(),
+        },
         UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
             EventFields::Warning { code: "peer_clock", message: peer_clock(&roster.name(*peer), *offset_millis).into() }
         }
@@ -195,6 +199,12 @@ pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> 
         "refused a chain that leaves ours below the checkpoint at height {checkpoint}: peer {peer} has more work, at \
          height {height} (see `help checkpoint`)"
     )
+}
+
+/// A chain with more work than ours that is not followed, in words.
+pub fn chain_not_followed(peer: &str, height: Height, why: NotFollowed) -> String {
+    let height = grouped(height.0);
+    format!("a chain with more work than ours, up to height {height}, is not followed: {why} (peer {peer})")
 }
 
 /// A peer's wrong clock, in words.

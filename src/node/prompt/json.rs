@@ -93,7 +93,7 @@
 //! | `transaction` | the fields of a transaction that entered the memory pool |
 //! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
 //! | `watch` | a life that has changed, of a watched transaction, or of your own that was rolled back |
-//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `peer_clock`, `own_clock`, `node`), `message` |
+//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `peer_clock`, `own_clock`, `node`), `message` |
 //! | `fatal` | `message`; the node stops, with exit status 1 |
 //!
 //! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,

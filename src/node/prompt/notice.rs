@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::render;
 use crate::engine::event::{Notice, Place};
-use crate::node::api::event::{Roster, block_refused, own_clock, peer_clock, reorganisation_refused};
+use crate::node::api::event::{
+    Roster, block_refused, chain_not_followed, own_clock, peer_clock, reorganisation_refused,
+};
 use crate::node::api::names::Names;
 use crate::node::api::rows::LifeRow;
 use crate::node::event::PeerRow;
@@ -114,6 +116,11 @@ impl Digest {
                 // The engine reports it once in a while at most, and heights differ.
                 let text = reorganisation_refused(*checkpoint, &roster.name(*peer), *height);
                 self.warn_once(format!("checkpoint {}", checkpoint.id), text, now)
+            }
+            UserEvent::Notice(Notice::NotFollowed { peer, height, why }) => {
+                let name = roster.name(*peer);
+                let text = chain_not_followed(&name, *height, *why);
+                self.warn_once(format!("not followed {name}"), text, now)
             }
             UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
                 // The exact offset changes each time; the warning is the same.
