@@ -15,6 +15,7 @@
 //! | `chain`, `bodies` | the best chain, and the way to a better one |
 //! | `orphans` | blocks that come too soon |
 //! | [`mempool`] | pending transactions, and the order in which they are mined |
+//! | `lag` | when the pool follows the chain |
 //! | `peers` | budgets and faults of peers |
 //! | [`pace`] | timeouts and request sizes, by the measured speed of a peer |
 //! | `sync` | requests to peers, and their timeouts |
@@ -42,6 +43,7 @@ mod compact;
 pub mod event;
 mod gossip;
 mod header_tree;
+mod lag;
 pub mod mempool;
 mod mining;
 mod orphans;
@@ -159,6 +161,8 @@ pub struct Engine {
     answers: Vec<(Ticket, Result<Answer, CommandError>)>,
     /// Accounts with pending transactions that changed since the pool was last updated.
     changed_accounts: BTreeSet<Address>,
+    /// When the pool follows the blocks that it lags behind, at the latest.
+    pool_due: Option<Millis>,
     /// Commands, and requests for headers, that wait for the end of a reorganisation. The shell bounds the commands.
     deferred: Vec<Event>,
     view: Option<Arc<View>>,
@@ -215,6 +219,7 @@ impl Engine {
             notices: Vec::new(),
             answers: Vec::new(),
             changed_accounts: BTreeSet::new(),
+            pool_due: None,
             deferred: Vec::new(),
             view: None,
             view_is_old: true,
@@ -239,6 +244,7 @@ impl Engine {
             event,
             Event::Command { .. } | Event::Request { request: quipu_protocol::Request::Headers { .. }, .. }
         );
+        self.catch_up_before(&event, now);
         if needs_state && self.chain.is_reorganising() {
             self.defer(event, effects);
         } else {
@@ -251,7 +257,8 @@ impl Engine {
         let unfinished = self.advance(effects);
         // Before deferred events are routed, since their blocks have not had their chance yet.
         self.settle_submitted();
-        if !self.chain.is_reorganising() {
+        if !self.chain.is_reorganising() && !self.deferred.is_empty() {
+            self.catch_up_pool();
             for event in std::mem::take(&mut self.deferred) {
                 self.route(now, event, effects);
             }
@@ -261,6 +268,7 @@ impl Engine {
         self.announce(now);
         self.announce_transactions(now);
         self.settle_resolving(now);
+        self.plan_catch_up(now);
         self.flush(effects);
         self.view_is_old = true;
         if unfinished { Wake::Now } else { Wake::At(self.next_wake()) }
@@ -354,15 +362,15 @@ impl Engine {
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
             self.drop_condemned_peers(violation, effects);
         }
-        // Between two chains there is no state for the pool. Nothing is admitted then, so an account without pending
-        // transactions now has none then.
+        self.note_changes(&progress);
+        // Between two chains there is no state for the pool.
         if self.chain.is_reorganising() {
-            let changed = progress.changed_accounts().filter(|address| self.mempool.has_any_from(address));
-            return self.changed_accounts.extend(changed);
+            return;
         }
-        let changed = std::mem::take(&mut self.changed_accounts).into_iter().chain(progress.changed_accounts());
-        self.mempool.update(changed, self.chain.ledger());
-        self.note_dropped();
+        if !self.changed_accounts.is_empty() {
+            self.mempool.update(std::mem::take(&mut self.changed_accounts), self.chain.ledger());
+            self.note_dropped();
+        }
         let reorganised = progress.reorganised.as_ref();
         let (reorg_depth, returned) = reorganised.map_or((0, 0), |done| (done.depth, self.reinstate(done)));
         if let Some((last, _)) = progress.connected.last() {
@@ -424,7 +432,7 @@ impl Engine {
     fn next_wake(&self) -> Millis {
         let announced = [self.announcer.due(), self.outbox.due()];
         let asked = [self.resolve_deadline(), self.reconstructions.deadline()];
-        let deadlines = [Some(self.plan_due()), self.mining.deadline()];
+        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.pool_due];
         deadlines.into_iter().chain(announced).chain(asked).flatten().min().expect("one of them is always there")
     }
 

@@ -6,6 +6,7 @@
 //! | accounts | none: the state of the chain | nothing |
 //! | cached bodies | `BODY_CACHE_BYTES_MAX` and one block | the oldest |
 //! | memory pool, in all, per sender, per peer | see [`mempool`] | the worst paying |
+//! | changes that the pool has not followed | `LAG_ACCOUNTS_MAX` | none: followed at once |
 //! | orphans, in all and per peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
 //! | blocks being reconstructed, in all, in bytes, per peer | `RECONSTRUCTIONS_MAX` and its neighbours | the newest |
 //! | remembered attempts at reconstruction | `TRIES_MAX` | the oldest |
@@ -40,6 +41,7 @@ use super::bundles::{CHECKS_MAX, JUDGED_MAX, UNCHECKED_BYTES_MAX, UNCHECKED_MAX}
 use super::chain::LEFT_BYTES_MAX;
 use super::compact::{RECONSTRUCTION_BYTES_MAX, RECONSTRUCTIONS_MAX};
 use super::gossip::{OFFERED_MAX, REFUSED_MAX};
+use super::lag::LAG_ACCOUNTS_MAX;
 use super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::peers::LATE_PER_PEER_MAX;
 use super::serve::DEFERRED_PER_PEER_MAX;
@@ -61,6 +63,7 @@ impl Engine {
             ("cached_body_bytes", bodies::BODY_CACHE_BYTES_MAX + block_bytes),
             ("left_block_bytes", LEFT_BYTES_MAX + block_bytes),
             ("mempool_bytes", mempool::POOL_BYTES_MAX),
+            ("mempool_lag", LAG_ACCOUNTS_MAX),
             ("orphans", ORPHANS_PER_PEER_MAX * peers),
             ("orphan_bytes", ORPHAN_BYTES_MAX),
             ("reconstructions", RECONSTRUCTIONS_MAX),
@@ -93,6 +96,7 @@ impl Engine {
             ("cached_body_bytes", self.chain.cached_bytes()),
             ("left_block_bytes", self.chain.left_bytes()),
             ("mempool_bytes", self.mempool.bytes()),
+            ("mempool_lag", self.mempool.lag()),
             ("orphans", self.orphans.len()),
             ("orphan_bytes", self.orphans.bytes()),
             ("reconstructions", self.reconstructions.len()),

@@ -309,6 +309,7 @@ impl Engine {
         if !is_due && !self.outbox.is_full() {
             return;
         }
+        self.catch_up_pool();
         let waiting = std::mem::take(&mut self.outbox).waiting;
         self.outbox.last = Some(now.elapsed);
         // A queued transaction may have been mined or replaced meanwhile.

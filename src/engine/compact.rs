@@ -9,11 +9,13 @@
 //! or that no honest node could give, is a fault. Deliberately absent: a second peer to pull from, since `sync` does
 //! that.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
+use foldhash::fast::RandomState;
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::{
-    CheckedBlock, CheckedTransaction, CompactBlock, Millis, Request, Response, SignedTransaction, Violation,
+    CheckedBlock, CheckedTransaction, CompactBlock, Millis, Request, Response, SignedTransaction, TransactionId,
+    Violation,
 };
 
 use super::event::{
@@ -133,7 +135,10 @@ impl Engine {
         if block.length() <= self.whole_bytes_max {
             return Gossip::Block(Box::new(block.to_block()));
         }
-        let waiting = self.mempool.iter().map(CheckedTransaction::leaf);
+        // The pool may not have followed this block yet.
+        let mined = block.transactions().iter().filter(|_| self.mempool.lag() > 0).map(CheckedTransaction::id);
+        let mined: HashSet<TransactionId, RandomState> = mined.collect();
+        let waiting = self.mempool.iter().filter(|one| !mined.contains(&one.id())).map(CheckedTransaction::leaf);
         Gossip::Compact(Box::new(CompactBlock::of(block, waiting)))
     }
 

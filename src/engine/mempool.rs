@@ -5,6 +5,7 @@
 //! [`Mempool::list`], [`Mempool::iter`], and those that add or remove a good part of it. Deliberately absent: coins
 //! that an account is about to receive; they count once they are mined.
 
+mod lag;
 mod queue;
 mod reinstate;
 
@@ -18,6 +19,7 @@ use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{Account, Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
 
 use super::event::PeerKey;
+use lag::Lag;
 use queue::{PendingTransaction, Queue, Rank, bytes, fee_rate};
 
 /// All transactions together, in bytes of memory. The worst paying are evicted for better paying ones.
@@ -81,6 +83,7 @@ pub struct Mempool {
     bytes: usize,
     arrivals: u64,
     dropped_durable: Vec<TransactionId>,
+    lag: Lag,
 }
 
 impl Mempool {
@@ -175,7 +178,7 @@ impl Mempool {
 
     /// Updates the pool after a block changed these accounts.
     pub fn update(&mut self, changed: impl IntoIterator<Item = Address>, ledger: &Ledger) {
-        if self.is_empty() {
+        if self.by_id.is_empty() {
             return;
         }
         let (mut left, mut unready) = (Vec::new(), Vec::new());
@@ -266,12 +269,12 @@ impl Mempool {
 
     /// The number of pending transactions.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.by_id.len() - self.lag.mined
     }
 
     /// Whether the pool is empty.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.len() == 0
     }
 
     /// The memory that the transactions take, in bytes.

@@ -109,6 +109,9 @@ impl Engine {
 
     /// Keeps the miner threads on the best template.
     pub(super) fn plan_mining(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.mining.job.is_some() || self.mining.mode != MiningMode::Off {
+            self.catch_up_pool();
+        }
         let Some(to) = self.wants_block() else {
             self.mining.template = None;
             if std::mem::take(&mut self.mining.searching) {

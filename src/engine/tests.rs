@@ -7,6 +7,7 @@ mod checkpoints;
 mod compact;
 mod durability;
 mod floods;
+mod lag;
 mod made;
 mod pool;
 mod presync;

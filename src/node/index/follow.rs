@@ -20,8 +20,9 @@ const FRESH_ROWS_MAX: usize = 1_000_000;
 const COLLECT_BLOCKS: u64 = 64;
 /// How long they are waited for, unless a view waits, so that they share a round.
 const COLLECT_PAUSE: Duration = Duration::from_millis(500);
-/// How long a single block waits, unless a view does, so that relaying and announcing it goes first.
-const RELAY_PAUSE: Duration = Duration::from_millis(10);
+/// How long a single block waits, unless a view does, so that relaying and announcing it goes first, here and at nodes
+/// on the same machine.
+const RELAY_PAUSE: Duration = Duration::from_millis(50);
 /// After this long without a block, all rows are written to the file.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Otherwise rows are written this often. A crash costs at most as much work.

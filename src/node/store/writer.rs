@@ -18,8 +18,11 @@ use crate::node::inbox::EngineSender;
 const GROUPS_MAX: usize = 256;
 /// A commit takes in no more groups once it has this many writes, so that none takes long.
 const COMMIT_WRITES_MAX: usize = 32_768;
-/// The time for which batches without a waiting caller are gathered. A crash loses them, and peers give them again.
-const GATHER_TIME: Duration = Duration::from_millis(20);
+/// The time for which batches without a waiting caller are gathered: a full block has reached nodes on the same machine
+/// by then. A crash loses them, and peers give them again.
+const GATHER_TIME: Duration = Duration::from_millis(50);
+/// With this many writes gathered, they are sent at once: a sync is under way, and waits when too much is not written.
+const GATHERED_WRITES_MAX: usize = 128;
 /// With nothing to write for this long, a checkpoint of the journal is due: the traffic of a new block is over, here and at the
 /// nodes that share the machine.
 const QUIET_TIME: Duration = Duration::from_millis(100);
@@ -29,6 +32,8 @@ const QUIET_TIME: Duration = Duration::from_millis(100);
 pub struct Writer {
     groups: Sender<Vec<Batch>>,
     gathered: Vec<Batch>,
+    /// The number of their writes.
+    writes: usize,
     /// When they are sent: `None` if there are none.
     due: Option<Instant>,
     progress: Arc<Progress>,
@@ -39,15 +44,19 @@ impl Writer {
     pub fn new(store: &Store) -> (Self, Receiver<Vec<Batch>>) {
         let (groups, queue) = bounded(GROUPS_MAX);
         let progress = Arc::clone(&store.progress);
-        (Self { groups, gathered: Vec::new(), due: None, progress }, queue)
+        (Self { groups, gathered: Vec::new(), writes: 0, due: None, progress }, queue)
     }
 
     /// Takes in what the engine asks for. It is sent by [`Self::flush`] when it is due.
     pub fn carry_out(&mut self, effect: StoreEffect) {
         match effect {
             StoreEffect::Persist(batch) => {
+                self.writes += batch.writes.len();
                 self.gathered.push(batch);
                 self.due.get_or_insert_with(|| Instant::now() + GATHER_TIME);
+                if self.writes >= GATHERED_WRITES_MAX {
+                    self.hurry();
+                }
             }
             StoreEffect::Sync => self.hurry(),
         }
@@ -61,6 +70,7 @@ impl Writer {
     /// Sends what has gathered. Blocks while too much waits.
     pub fn flush(&mut self) {
         self.due = None;
+        self.writes = 0;
         if !self.gathered.is_empty() {
             // A writer that has failed has told so, and the node shuts down.
             let _ = self.groups.send(std::mem::take(&mut self.gathered));
