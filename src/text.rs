@@ -42,7 +42,7 @@ impl Style {
             Tone::Error => "31",
             Tone::Plain => "",
         };
-        if self.colour && !code.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour && !code.is_empty() { ["\x1b[", code, "m", text, "\x1b[0m"].concat() } else { text.to_owned() }
     }
 }
 

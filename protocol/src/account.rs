@@ -8,6 +8,7 @@ use std::str::FromStr;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha3::{Digest, Keccak256};
+use zeroize::{Zeroize, zeroize_stack};
 
 use crate::encode::{EncodedSize, encode};
 use crate::hash::{ascii, sha256};
@@ -53,23 +54,49 @@ impl PublicKey {
     }
 }
 
-/// A signing key. Its memory is cleared when it is dropped.
-pub struct SecretKey(ed25519_zebra::SigningKey);
+/// The part of the stack that is cleared after a secret was worked on, in bytes: more than such work uses.
+const STACK_WIPED_BYTES: usize = 16 << 10;
+
+/// A signing key. Its memory is cleared when it is dropped, and moving it leaves no copy behind.
+pub struct SecretKey(Box<ed25519_zebra::SigningKey>);
 
 impl SecretKey {
     /// The key of RFC 8032 for a seed of 32 random bytes.
-    pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ed25519_zebra::SigningKey::from(seed))
+    pub fn from_seed(mut seed: [u8; 32]) -> Self {
+        let key = expand(&seed);
+        seed.zeroize();
+        zeroize_stack::<STACK_WIPED_BYTES>();
+        key
     }
 
     /// The key that verifies what this one signs.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey::Ed25519(ed25519_zebra::VerificationKey::from(&self.0).into())
+        PublicKey::Ed25519(ed25519_zebra::VerificationKey::from(&*self.0).into())
     }
 
     /// Signs as RFC 8032 says: the same message always gets the same signature.
     pub fn sign(&self, message: &[u8]) -> Signature {
-        Signature::Ed25519(self.0.sign(message).into())
+        let signature = sign(&self.0, message);
+        zeroize_stack::<STACK_WIPED_BYTES>();
+        signature
+    }
+}
+
+/// Not inlined, so that its copies of the seed are where the stack is cleared afterwards.
+#[inline(never)]
+fn expand(seed: &[u8; 32]) -> SecretKey {
+    SecretKey(Box::new(ed25519_zebra::SigningKey::from(*seed)))
+}
+
+/// Not inlined, for the same reason.
+#[inline(never)]
+fn sign(key: &ed25519_zebra::SigningKey, message: &[u8]) -> Signature {
+    Signature::Ed25519(key.sign(message).into())
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -230,6 +257,24 @@ mod tests {
         for bad in ["", "0x", &good[2..], &good[..41], "0xzz", "warehouse"] {
             assert_eq!(bad.parse::<Address>(), Err(AddressError::Form), "{bad}");
         }
+    }
+
+    /// Reads where the key was through proc(5): what was freed, no reference can show.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_key_is_cleared_when_it_is_dropped() {
+        use std::os::unix::fs::FileExt;
+        let memory = std::fs::File::open("/proc/self/mem").expect("our own memory");
+        let key = SecretKey::from_seed([0x5e; 32]);
+        let place = std::ptr::from_ref(&*key.0) as u64;
+        let now = || {
+            let mut bytes = [0; size_of::<ed25519_zebra::SigningKey>()];
+            memory.read_exact_at(&mut bytes, place).expect("the heap stays mapped");
+            bytes
+        };
+        assert!(now().windows(32).any(|bytes| bytes == [0x5e; 32]), "this test sees a key");
+        drop(key);
+        assert!(!now().windows(12).any(|bytes| bytes == [0x5e; 12]), "the seed is still there");
     }
 
     #[test]

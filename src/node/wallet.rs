@@ -7,6 +7,7 @@
 //! | [`password`] | passwords and their sources |
 //! | [`name`], [`limits`], [`error`] | names of wallets, limits, errors |
 //! | `folder`, `pem`, `foreign` | the files: their places, our format, formats of other programs |
+//! | `wiped` | a stack without copies of secrets |
 //!
 //! Always true: a file is written whole or not at all, for its owner alone, and never in the place of another key; no
 //! error changes a file. Passwords, phrases, seeds and decrypted bytes are cleared from memory, and never printed,
@@ -23,6 +24,7 @@ pub mod name;
 pub mod password;
 pub(crate) mod pem;
 pub mod session;
+pub(crate) mod wiped;
 pub mod words;
 
 pub use error::{FileProblem, WalletError, WordsError};

@@ -13,6 +13,8 @@ mod harness;
 mod hostile;
 mod http;
 mod lan;
+#[cfg(target_os = "linux")]
+mod memory;
 mod partition;
 mod records;
 mod restart;
@@ -147,6 +149,8 @@ fn main() -> ExitCode {
         floods::of_each_gossip,
         floods::of_control_messages,
     ));
+    #[cfg(target_os = "linux")]
+    trials.extend(trials!(plain: memory::a_locked_wallet_leaves_no_secret));
     trials.extend(trials!(privileged:
         bad_input::a_full_disk_loses_nothing,
         http::other_machines_need_the_token,

@@ -45,11 +45,12 @@ pub struct Renderer<'a> {
 impl Renderer<'_> {
     /// An answer; one line or several, without the last line feed.
     pub fn answer(&self, result: &Result<CommandOutcome, Failure>) -> String {
-        let text = match result {
+        let mut text = match result {
             Ok(outcome) => self.outcome(outcome),
             Err(failure) => self.style.paint(Tone::Error, &harmless(&failure.message, 600)),
         };
-        text.trim_end().to_owned()
+        text.truncate(text.trim_end().len());
+        text
     }
 
     /// The first lines that a person sees.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use rustyline::ExternalPrinter;
+use zeroize::Zeroizing;
 
 /// Lines that wait for the line editor; any more are counted and dropped.
 const ABOVE_WAITING_MAX: usize = 512;
@@ -103,13 +104,13 @@ impl Screen {
             }
             Some(terminal) => match &terminal.progress {
                 Some(progress) => write_out(&format!("{CLEAR_LINE}{text}\n{progress}")),
-                None => write_out(&format!("{text}\n")),
+                None => write_line(text),
             },
         }
     }
 
     fn plain_line(&mut self, text: &str) -> io::Result<()> {
-        let Some(held) = &mut self.held else { return write_out(&format!("{text}\n")) };
+        let Some(held) = &mut self.held else { return write_line(text) };
         held.push_str(text);
         held.push('\n');
         if held.len() < HELD_BYTES_MAX { Ok(()) } else { write_out(&std::mem::take(held)) }
@@ -197,6 +198,11 @@ impl Terminal {
             self.missed += 1;
         }
     }
+}
+
+/// In one piece, with which stdout keeps no copy: it may be a recovery phrase.
+fn write_line(text: &str) -> io::Result<()> {
+    write_out(&Zeroizing::new([text, "\n"].concat()))
 }
 
 fn write_out(text: &str) -> io::Result<()> {

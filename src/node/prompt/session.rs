@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
+use zeroize::Zeroizing;
 
 use super::command::{self, Parsed, PromptCommand};
 use super::input::{Input, Typed};
@@ -422,10 +423,11 @@ impl<'a> PromptSession<'a> {
     }
 
     fn answer(&mut self, name: &str, result: &Result<CommandOutcome, Failure>) -> LoopStep {
-        let text = match self.mode {
+        // A phrase may be in it.
+        let text = Zeroizing::new(match self.mode {
             Mode::Json => json::answer(name, result),
             Mode::Terminal | Mode::Plain => self.renderer().answer(result),
-        };
+        });
         Ok(self.screen.line(&text)?)
     }
 

@@ -14,6 +14,7 @@ use super::foreign::KeyFile;
 use super::name::WalletName;
 use super::password::Password;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
+use super::wiped::wiped;
 use super::words::{RecoveryPhrase, Seed, random};
 use crate::files::make_folder;
 use crate::node::private_file;
@@ -83,7 +84,7 @@ impl Wallets {
         let asked = name.map(str::parse::<WalletName>).transpose()?;
         let default = WalletName::default_name();
         if asked.as_ref().is_none_or(|name| name.is_same(&default)) && folder.names()?.is_empty() {
-            make_default(&folder, &random()?)?;
+            wiped(|| make_default(&folder, &random()?))?;
         }
         let name = match asked {
             Some(name) => folder.find(&name)?,
@@ -207,6 +208,10 @@ impl Wallets {
 
 impl Active {
     fn read(folder: &Folder, name: WalletName, password: Option<&Password>) -> Result<Self, WalletError> {
+        wiped(|| Self::read_secrets(folder, name, password))
+    }
+
+    fn read_secrets(folder: &Folder, name: WalletName, password: Option<&Password>) -> Result<Self, WalletError> {
         let file = folder.read(&name)?;
         let is_encrypted = file.is_encrypted();
         let key = if is_encrypted && password.is_none() {
@@ -242,10 +247,12 @@ pub(crate) fn create(
     name: &WalletName,
     password: Option<&Password>,
 ) -> Result<(Address, RecoveryPhrase), WalletError> {
-    let words = RecoveryPhrase::random()?;
-    let wallet = WalletFile::seal(&words.key_seed(), password, ITERATIONS)?;
-    folder.add(name, &wallet)?;
-    Ok((wallet.address(), words))
+    wiped(|| {
+        let words = RecoveryPhrase::random()?;
+        let wallet = WalletFile::seal(&words.key_seed(), password, ITERATIONS)?;
+        folder.add(name, &wallet)?;
+        Ok((wallet.address(), words))
+    })
 }
 
 /// All wallets of a folder.
@@ -267,6 +274,11 @@ pub(crate) fn take_in_old_key(folder: &Folder, data_dir: &Path) -> Result<(), Wa
         Err(source) => return Err(unusable("read", old, source)),
         Ok(_) => {}
     }
+    wiped(|| add_old_key(folder, old))?;
+    private_file::remove(old).map_err(|source| unusable("remove", old, source))
+}
+
+fn add_old_key(folder: &Folder, old: &Path) -> Result<(), WalletError> {
     let content = private_file::read(old, FILE_BYTES_MAX).map_err(|source| unusable("read", old, source))?;
     let seed = KeyFile::parse(&content)
         .and_then(|file| file.open(None))
@@ -280,5 +292,5 @@ pub(crate) fn take_in_old_key(folder: &Folder, data_dir: &Path) -> Result<(), Wa
         };
         folder.add(&name, &wallet)?;
     }
-    private_file::remove(old).map_err(|source| unusable("remove", old, source))
+    Ok(())
 }

@@ -27,6 +27,7 @@ const HARDENED: u32 = 1 << 31;
 const WORDS_A_LINE: usize = 4;
 
 /// A recovery phrase. Cleared when it is dropped, and not shown by `Debug`.
+#[derive(Clone)]
 pub struct RecoveryPhrase(Mnemonic<English>);
 
 impl fmt::Debug for RecoveryPhrase {

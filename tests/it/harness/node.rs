@@ -366,6 +366,11 @@ impl Node {
         kibibytes << 10
     }
 
+    /// Its folder in proc(5).
+    pub(crate) fn process_folder(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.child.id()))
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);

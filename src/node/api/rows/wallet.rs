@@ -1,9 +1,9 @@
 //! Wallets and names.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::node::wallet::{Current, Listed};
+use crate::node::wallet::{Current, Listed, RecoveryPhrase};
 use crate::protocol::Address;
 
 /// A name of an address.
@@ -69,5 +69,10 @@ pub struct WalletMade {
     /// The account of its key.
     pub address: Address,
     /// The recovery phrase. Shown once.
-    pub words: String,
+    #[serde(serialize_with = "words")]
+    pub words: RecoveryPhrase,
+}
+
+fn words<S: Serializer>(words: &RecoveryPhrase, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(words.phrase())
 }

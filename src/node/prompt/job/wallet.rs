@@ -72,7 +72,6 @@ impl CommandRunner<'_> {
         }
         let password = self.passwords.new_one(false, &format!("password for the new wallet {name}: "))?;
         let (address, words) = wallets.create(name, Some(&password))?;
-        let words = words.phrase().to_owned();
         Ok(CommandOutcome::WalletMade(WalletMade { name: name.to_owned(), address, words }))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use zeroize::Zeroizing;
+
 use super::Renderer;
 use crate::node::api::rows::{AliasRow, WalletMade, WalletRow};
 use crate::node::prompt::outcome::WalletChange;
@@ -56,9 +58,10 @@ impl Renderer<'_> {
         let WalletMade { name, address, words } = made;
         let warning = "These words bring the key back when the file or the password is lost. They are shown this\n\
                        once: write them on paper. Anyone who reads them has the coins.";
-        format!(
-            "made the wallet {name}: {address}\n{}\n{warning}\n`wallet use {name}` makes it the node's own account.",
-            self.style.paint(Tone::Strong, numbered(words).trim_end())
-        )
+        let words = Zeroizing::new(self.style.paint(Tone::Strong, numbered(words.phrase()).trim_end()));
+        let made = format!("made the wallet {name}: {address}\n");
+        let then = format!("\n{warning}\n`wallet use {name}` makes it the node's own account.");
+        // In one piece: a buffer that grows leaves copies of the secret behind.
+        [made.as_str(), &words, &then].concat()
     }
 }
