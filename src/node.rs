@@ -41,6 +41,7 @@ pub mod inbox;
 pub mod index;
 pub mod keys;
 pub mod loader;
+mod memory;
 pub mod miner;
 pub(crate) mod private_file;
 pub mod prompt;
@@ -138,6 +139,7 @@ struct Running {
     loader: JoinHandle<()>,
     index: Option<(ChainIndex, JoinHandle<()>)>,
     watch: Stoppable,
+    memory: Option<Stoppable>,
     http: Option<http::Server>,
     runtime: Runtime,
 }
@@ -205,6 +207,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let miner = Miner::start(threads, sender, failed.clone())?;
     let shells = Shells { swarm: Arc::clone(&swarm), writer, loader, checker, miner, user: handle.clone() };
     let watch = watch::start(handle.clone(), failed.clone())?;
+    let memory = memory::start(failed.clone())?;
     let driver = Stoppable::spawn("engine", failed.clone(), move |stop| {
         Driver::new(engine, view, Inputs { queues, stop }, shells).run();
     })?;
@@ -214,7 +217,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let http = bound.map(|bound| http::Server::start(bound, handle.clone(), me, failed)).transpose()?;
     users.ready(swarm.listen(), handle.http());
     let (writer, loader) = (writer_thread, loader_thread);
-    let running = Running { driver, swarm, writer, loader, index, watch, http, runtime };
+    let running = Running { driver, swarm, writer, loader, index, watch, memory, http, runtime };
     Ok(Node { handle, ended, running: Some(running) })
 }
 
@@ -300,9 +303,9 @@ impl Node {
     /// Ends the parts that ask before the parts that answer, so that no part waits for one that has ended.
     fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };
-        let Running { driver, swarm, writer, loader, index, watch, http, runtime } = running;
+        let Running { driver, swarm, writer, loader, index, watch, memory, http, runtime } = running;
         self.handle.refuse_commands();
-        let watch = watch.signal();
+        let (watch, memory) = (watch.signal(), memory.map(Stoppable::signal));
         // The engine's thread ends, and with it those of the miner and the checker. A thread that panicked has reported
         // it.
         driver.stop();
@@ -320,6 +323,7 @@ impl Node {
         // Commands that are still open are refused.
         self.handle.close();
         let _ = watch.join();
+        let _ = memory.map(JoinHandle::join);
         if let Some(http) = http {
             http.stop();
         }

@@ -357,11 +357,21 @@ impl Node {
         assert!(status.success(), "SIGTERM is a normal end, not {status}\n{}", self.log.tail());
     }
 
-    /// The peak of its resident memory, in bytes (`VmHWM` of proc(5)).
+    /// Its resident memory, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The peak of its resident memory, in bytes.
     pub(crate) fn memory_peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// A size of proc(5).
+    fn memory(&self, field: &str) -> u64 {
         let file = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a living process has a size");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a living process has a size");
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kibibytes << 10
     }
