@@ -234,7 +234,7 @@ fn run_export(folder: &Folder, export: &Export, passwords: &Sources) -> Result<W
     let pem = if export.public {
         file.public_pem()
     } else if export.protection.no_password {
-        let seed = open(folder, &name, &file, passwords)?.0;
+        let seed = open(folder, &name, &file, passwords, "")?.0;
         WalletFile::seal(&seed, None, ITERATIONS)?.private_pem()
     } else if file.is_encrypted() {
         file.private_pem()
@@ -290,7 +290,7 @@ fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<W
 fn run_passwd(folder: &Folder, passwd: &Passwd, passwords: &Sources) -> Result<WalletOutcome, WalletError> {
     let name = folder.find(&passwd.which.parse()?)?;
     let file = folder.read(&name)?;
-    let (seed, has_old) = open(folder, &name, &file, passwords)?;
+    let (seed, has_old) = open(folder, &name, &file, passwords, "")?;
     let password = passwd.protection.password(passwords, has_old, &name)?;
     let sealed = WalletFile::seal(&seed, password.as_ref(), ITERATIONS)?;
     // The only copy of a key is not replaced by one that was never opened.
@@ -320,15 +320,16 @@ fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Walle
     Ok(WalletOutcome::Removed { name, address })
 }
 
-/// The secret half of a wallet, and whether it took a password.
+/// The secret half of a wallet, and whether it took a password. A question for it begins with the lines in `before`.
 fn open(
     folder: &Folder,
     name: &WalletName,
     file: &WalletFile,
     passwords: &Sources,
+    before: &str,
 ) -> Result<(Seed, bool), WalletError> {
     let is_encrypted = file.is_encrypted();
-    let ask = || passwords.existing(&format!("Password of the wallet {name}: "));
+    let ask = || passwords.existing(&format!("{before}Password of the wallet {name}: "));
     let password = is_encrypted.then(ask).transpose()?;
     let seed = file.open(password.as_ref()).map_err(|problem| folder.problem(name, problem))?;
     Ok((seed, is_encrypted))

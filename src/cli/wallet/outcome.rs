@@ -8,7 +8,8 @@
 //! | `wallet show` | `{name, address, public_key, encrypted, current, file}`; `public_key` is 64 hex digits |
 //! | `wallet export` | `{name, address, pem}`, or `{name, address, file, encrypted}` |
 //! | `wallet import`, `passwd` | `{name, address, encrypted}` |
-//! | `wallet sign` | `{name, genesis, signature, transaction}`; the transaction as the prompt shows it |
+//! | `wallet sign` | `{name, network, genesis, signature, transaction}`; the transaction as the prompt shows it, `network` is null
+//! if it is no built-in one |
 //! | `wallet remove` | `{name, address}` |
 
 use std::fmt::Write;
@@ -21,7 +22,7 @@ use crate::node::api::rows::{Data, Kind, TransactionRow};
 use crate::node::wallet::name::WalletName;
 use crate::node::wallet::session::Listed;
 use crate::node::wallet::words::{PATH_TEXT, RecoveryPhrase, numbered};
-use crate::protocol::{Address, BlockId, PublicKey};
+use crate::protocol::{Address, BlockId, Network, Parameters, PublicKey};
 use crate::text::harmless;
 
 /// Characters of a record that are shown before it is signed.
@@ -113,14 +114,51 @@ impl From<Listed> for ListedRow {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum JsonForm<'a> {
-    List { wallets: &'a [ListedRow] },
-    Made { name: &'a str, address: Address, encrypted: bool, words: &'a str, path: &'a str },
-    Shown { name: &'a str, address: Address, public_key: String, encrypted: bool, current: bool, file: &'a Path },
-    Exported { name: &'a str, address: Address, pem: &'a str },
-    ExportedTo { name: &'a str, address: Address, file: &'a Path, encrypted: bool },
-    Kept { name: &'a str, address: Address, encrypted: bool },
-    Signed { name: &'a str, genesis: BlockId, signature: &'a str, transaction: &'a TransactionRow },
-    Removed { name: &'a str, address: Option<Address> },
+    List {
+        wallets: &'a [ListedRow],
+    },
+    Made {
+        name: &'a str,
+        address: Address,
+        encrypted: bool,
+        words: &'a str,
+        path: &'a str,
+    },
+    Shown {
+        name: &'a str,
+        address: Address,
+        public_key: String,
+        encrypted: bool,
+        current: bool,
+        file: &'a Path,
+    },
+    Exported {
+        name: &'a str,
+        address: Address,
+        pem: &'a str,
+    },
+    ExportedTo {
+        name: &'a str,
+        address: Address,
+        file: &'a Path,
+        encrypted: bool,
+    },
+    Kept {
+        name: &'a str,
+        address: Address,
+        encrypted: bool,
+    },
+    Signed {
+        name: &'a str,
+        network: Option<String>,
+        genesis: BlockId,
+        signature: &'a str,
+        transaction: &'a TransactionRow,
+    },
+    Removed {
+        name: &'a str,
+        address: Option<Address>,
+    },
 }
 
 impl Serialize for WalletOutcome {
@@ -150,7 +188,8 @@ impl Serialize for WalletOutcome {
                 JsonForm::Kept { name: name.as_str(), address: *address, encrypted: *encrypted }
             }
             Self::Signed { name, genesis, summary, signature } => {
-                JsonForm::Signed { name: name.as_str(), genesis: *genesis, signature, transaction: summary }
+                let network = built_in(genesis);
+                JsonForm::Signed { name: name.as_str(), network, genesis: *genesis, signature, transaction: summary }
             }
             Self::Removed { name, address } => JsonForm::Removed { name: name.as_str(), address: *address },
         };
@@ -186,7 +225,7 @@ impl WalletOutcome {
             }
             Self::PasswordSet { name, .. } => format!("{name} no longer has a password\n"),
             Self::Signed { name, genesis, summary, signature } => {
-                format!("{name} signs: {}\nnetwork    {genesis}\nsignature  {signature}\n", in_words(summary))
+                format!("{}signature  {signature}\n", description(name, genesis, summary))
             }
             Self::Removed { name, address: Some(address) } => format!("removed {name} ({address})\n"),
             Self::Removed { name, address: None } => format!("removed {name}\n"),
@@ -228,6 +267,22 @@ fn list(rows: &[ListedRow]) -> String {
     text
 }
 
+/// What is signed, and for which network, in lines.
+pub(super) fn description(name: &WalletName, genesis: &BlockId, summary: &TransactionRow) -> String {
+    let network = match built_in(genesis) {
+        Some(network) => format!("{network} (genesis {})", genesis.short()),
+        None => format!("none that is built in: genesis {genesis}"),
+    };
+    format!("{name} signs: {}\nnetwork    {network}\n", in_words(summary))
+}
+
+/// The built-in network with this genesis block.
+fn built_in(genesis: &BlockId) -> Option<String> {
+    let networks = [Parameters::lan(), Parameters::dev()].map(|built_in| Network::new(built_in).expect("it is valid"));
+    let found = networks.iter().find(|network| network.genesis_id() == *genesis)?;
+    Some(found.parameters().name.clone())
+}
+
 fn in_words(summary: &TransactionRow) -> String {
     let deed = match (summary.kind, &summary.to, &summary.amount, &summary.data) {
         (Kind::Transfer, Some(to), Some(amount), _) => format!("{amount} to {to}"),
@@ -250,6 +305,7 @@ fn digits(key: &PublicKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Amount, TransactionId};
 
     fn name() -> WalletName {
         "team".parse().expect("a name")
@@ -271,6 +327,31 @@ mod tests {
         assert_eq!(shown, want);
         assert!(text.lines().all(|line| line.len() <= 100 && line == line.trim_end()), "{}", *text);
         assert!(!format!("{done:?}").contains(&all.join(" ")), "Debug shows no secret");
+    }
+
+    #[test]
+    fn a_description_names_what_is_signed_and_the_network() {
+        let summary = TransactionRow {
+            id: TransactionId([7; 32]),
+            kind: Kind::Transfer,
+            sender: Some(Address([1; 20])),
+            nonce: Some(3),
+            fee: Amount::ZERO,
+            to: Some(Address([2; 20])),
+            amount: Some(Amount::COIN),
+            data: None,
+        };
+        let of = |genesis| description(&name(), &genesis, &summary);
+        for (parameters, called) in [(Parameters::lan(), "lan"), (Parameters::dev(), "dev")] {
+            let genesis = Network::new(parameters).expect("valid").genesis_id();
+            let want = format!(
+                "team signs: 1 to {}, fee 0, nonce 3\nnetwork    {called} (genesis {})\n",
+                Address([2; 20]),
+                genesis.short()
+            );
+            assert_eq!(of(genesis), want);
+        }
+        assert!(of(BlockId([9; 32])).contains(&BlockId([9; 32]).to_string()), "an unknown one by its whole genesis");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `quipu wallet sign`: signs a prepared transaction where the wallet is, for a node or a page that has no key.
 //!
-//! It signs nothing but transactions, and describes the transaction together with the signature.
+//! It signs nothing but transactions, and describes the transaction before it asks for a password, and together with the
+//! signature.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::open;
-use super::outcome::WalletOutcome;
+use super::outcome::{WalletOutcome, description};
 use crate::node::api::rows::TransactionRow;
 use crate::node::wallet::WalletError;
 use crate::node::wallet::folder::{Folder, unusable};
@@ -43,11 +44,12 @@ pub(super) fn run(folder: &Folder, sign: &Sign, passwords: &Sources) -> Result<W
         let sender = transaction.sender.address();
         return Err(WalletError::OtherSender { name: name.to_string(), sender });
     }
-    let (seed, _) = open(folder, &name, &wallet, passwords)?;
-    let signature = SecretKey::from_seed(*seed).sign(&bytes);
     let id = transaction.id(&genesis);
-    let signed = SignedTransaction { transaction, signature };
+    let mut signed = SignedTransaction { transaction, signature: Signature::Ed25519([0; 64]) };
     let summary = TransactionRow::new(&signed, id, wallet.address());
+    let said = description(&name, &genesis, &summary);
+    let (seed, _) = open(folder, &name, &wallet, passwords, &said)?;
+    signed.signature = SecretKey::from_seed(*seed).sign(&bytes);
     let Signature::Ed25519(signature) = signed.signature;
     Ok(WalletOutcome::Signed { name, genesis, summary: Box::new(summary), signature: hex::encode(signature) })
 }
