@@ -8,7 +8,9 @@
 //! | `listen` | which address, and the next free port |
 //! | `serve` | connections: how many, how slow they may be, their end |
 //! | `limits` | how much one client may ask |
+//! | `room` | the memory that long answers take until they are read |
 //! | `guard` | access: foreign pages, rebound names, strangers without the token |
+//! | `ask_first` | the page in front of a change that a mere address asks for |
 //! | `token` | the bearer token's file |
 //! | `problem`, `extract` | errors as problem documents (RFC 9457), arguments that become them |
 //! | `fresh` | entity tags: an answer that has not changed is not sent again |
@@ -26,6 +28,7 @@
 // The attributes that describe the API name types by their whole paths.
 #[allow(unused_qualifications, reason = "made by a macro")]
 mod api;
+mod ask_first;
 mod classic;
 mod extract;
 mod feed;
@@ -37,6 +40,7 @@ mod listen;
 mod metrics;
 mod page;
 mod problem;
+mod room;
 mod serve;
 mod token;
 
@@ -51,13 +55,14 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use self::feed::Feed;
 use self::guard::Guard;
 use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Problem;
+use self::room::Room;
 use super::api::rows::Identity;
 use super::config::HttpConfig;
 use super::handle::Handle;
@@ -164,7 +169,7 @@ impl Server {
             limits: Arc::clone(&limits),
             feed,
             metrics,
-            streams: classic::places(),
+            room: Room::default(),
             folder,
             stopped: stopped.clone(),
         };
@@ -199,8 +204,8 @@ struct ServerState {
     limits: Arc<Limits>,
     feed: Feed,
     metrics: Metrics,
-    /// Places for sending whole chains.
-    streams: Arc<Semaphore>,
+    /// The room for long answers.
+    room: Room,
     /// The data folder.
     folder: PathBuf,
     stopped: watch::Receiver<bool>,
@@ -238,6 +243,7 @@ fn router(app: App) -> Router {
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(extract::BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(app.clone(), room::bound))
         .layer(compression)
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
         .layer(middleware::from_fn_with_state(app.clone(), metrics::count))

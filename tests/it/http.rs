@@ -13,7 +13,7 @@ mod watched;
 use serde_json::{Value, json};
 
 use self::client::{HttpClient, HttpResponse};
-use crate::harness::{Node, NodeOptions, agree, number, text};
+use crate::harness::{DEADLINE, Node, NodeOptions, agree, number, text};
 use quipu::protocol::{Network, Parameters, SecretKey};
 
 pub(crate) use self::classic::{
@@ -24,10 +24,14 @@ pub(crate) use self::elsewhere::{
     one_machine_does_not_keep_others_out, other_machines_need_the_token, readers_change_nothing,
 };
 pub(crate) use self::golden::{both_faces_give_the_same_answers, both_faces_tell_the_same_events};
-pub(crate) use self::rude::{foreign_pages_are_refused, long_and_slow_requests_are_refused, odd_paths_lead_nowhere};
+pub(crate) use self::rude::{
+    foreign_pages_are_refused, links_that_change_something_ask_first, long_and_slow_requests_are_refused,
+    odd_paths_lead_nowhere,
+};
 pub(crate) use self::secrets::{passwords_and_keys_stay_inside, unsupported_methods_are_refused};
 pub(crate) use self::slow::{
-    connections_beyond_the_limit_are_closed, requests_that_trickle_are_given_up, slow_readers_of_the_chain_are_evicted,
+    connections_beyond_the_limit_are_closed, long_answers_that_nobody_reads_take_bounded_memory,
+    requests_that_trickle_are_given_up, slow_readers_of_the_chain_are_evicted,
 };
 pub(crate) use self::watched::{health_is_reported, metrics_count_events, the_dashboard_matches_the_metrics};
 
@@ -45,7 +49,9 @@ pub(crate) fn the_api_says_what_the_prompt_says() {
     let (node, api) = node();
     node.run("mine 3");
     let sent = text(&node.run("tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 0.5 --fee 0.1"), "id");
-    assert_eq!(api.get("/api/v1/transactions").json(), node.run("pending"));
+    let waiting = api.get("/api/v1/transactions").json();
+    let next = &waiting["next"];
+    assert_eq!((&waiting["transactions"], &waiting["length"], next), (&node.run("pending"), &json!(1), &Value::Null));
     assert_eq!(text(&api.get(&format!("/api/v1/transactions/{sent}")).json(), "state"), "pending");
     node.run("record --tag t hello");
     node.run("mine 1");
@@ -86,6 +92,34 @@ pub(crate) fn the_api_says_what_the_prompt_says() {
     assert_eq!((text(&wallets[0], "name"), text(&wallets[0], "address")), ("default".to_owned(), me));
     let network = api.get("/api/v1/network").json();
     assert_eq!((text(&network, "name"), &network["genesis"]), ("dev".to_owned(), &node.ready()["genesis"]));
+}
+
+/// Pages of the pending transactions, one after the other, are what the prompt lists.
+pub(crate) fn pending_transactions_come_in_pages() {
+    let (node, api) = node();
+    let lines: Vec<String> = (0..700).map(|n| format!("record {}{n}", "x".repeat(4000))).collect();
+    assert!(node.ask_all(&lines, DEADLINE).iter().all(|answer| answer["ok"] == true));
+    let all = node.run("pending");
+    let (mut pages, mut listed, mut next) = (0, Vec::new(), json!(0));
+    while let Some(from) = next.as_u64() {
+        let page = api.get(&format!("/api/v1/transactions?limit=300&from={from}")).json();
+        assert_eq!(number(&page, "length"), 700);
+        listed.extend_from_slice(page["transactions"].as_array().expect("a list"));
+        next = page["next"].clone();
+        pages += 1;
+    }
+    assert_eq!((pages, &Value::from(listed)), (3, &all));
+    assert_eq!(api.get("/api/v1/transactions").json()["transactions"].as_array().map(Vec::len), Some(20));
+    let past = api.get("/api/v1/transactions?from=700").json();
+    assert_eq!((&past["transactions"], &past["next"]), (&json!([]), &Value::Null));
+    // 2 MiB of encoded ones are fewer than were asked for.
+    let long = api.get("/api/v1/transactions?limit=1000").json();
+    let (shown, next) = (long["transactions"].as_array().map_or(0, Vec::len), number(&long, "next"));
+    assert!(shown as u64 == next && (400..600).contains(&shown), "{shown} and then {next}");
+    assert_eq!(api.get("/pending_tx").json().as_array().map(Vec::len), Some(shown));
+    for path in ["/api/v1/transactions?limit=1001", "/api/v1/transactions?from=-1"] {
+        assert_eq!(api.get(path).problem(400), "bad_number", "{path}");
+    }
 }
 
 /// Prepared by the node, signed elsewhere, submitted, mined, proven.

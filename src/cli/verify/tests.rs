@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::engine::event::Notice;
 use crate::node::Node;
-use crate::node::api::receipt::make;
+use crate::node::api::receipt::{Extent, make};
 use crate::node::event::UserEvent;
 use crate::node::fixture::{Chain, batch};
 use crate::node::store::{FolderLock, Store};
@@ -51,7 +51,7 @@ impl World {
         store.write(&[batch(1, world.chain.writes_above(0))]).expect("written");
         let snapshot = store.reader().snapshot().expect("readable");
         for (position, name) in ["file.receipt", "text.receipt", "transfer.receipt"].iter().enumerate() {
-            let receipt = make(&snapshot, &world.chain.network, Height(2), position, None).expect("it is there");
+            let receipt = make(&snapshot, &world.chain.network, Height(2), position, Extent::All).expect("it is there");
             fs::write(world.path(name), receipt.to_json()).expect("writable");
         }
         world
@@ -217,7 +217,7 @@ fn recorded(node: &Node, folder: &Path) -> PathBuf {
     send(node, Action::Record { data });
     let height = mine(node, 1);
     let snapshot = node.handle().reader().snapshot().expect("readable");
-    let receipt = make(&snapshot, node.handle().network(), height, 0, None).expect("it is there");
+    let receipt = make(&snapshot, node.handle().network(), height, 0, Extent::All).expect("it is there");
     let path = folder.join("x.receipt");
     fs::write(&path, receipt.to_json()).expect("writable");
     path

@@ -17,7 +17,7 @@ use crate::text::{date_time_of, excerpt, grouped};
 /// How many digits of an id are shown.
 const SHORT_ID_DIGITS: usize = 8;
 /// Most rows of a list.
-const LIMIT_MAX: u64 = 1000;
+pub(in crate::node) const LIMIT_MAX: u64 = 1000;
 
 pub(in crate::node) fn bad(code: Code, word: &str, problem: &str) -> Failure {
     Failure::new(code, format!("{}: {problem}", excerpt(word)))
@@ -61,6 +61,11 @@ pub(in crate::node) fn limit(word: &str) -> Result<usize, Failure> {
     let problem = format!("a list shows 1 to {LIMIT_MAX} rows");
     let limit = whole(word).filter(|limit| (1..=LIMIT_MAX).contains(limit));
     limit.map(|limit| limit as usize).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+}
+
+/// A place in a list that is counted from 0.
+pub(in crate::node) fn place(word: &str) -> Result<u64, Failure> {
+    whole(word).ok_or_else(|| bad(Code::BadNumber, word, "a place in a list is a whole number, counted from 0"))
 }
 
 /// The end of an earlier part of a list.

@@ -6,8 +6,8 @@ use super::error::{Code, Failure};
 use super::lookup;
 use super::query::{BlockName, LIST_ROWS, Order, Range};
 use super::rows::{
-    AccountRow, AliasRow, BlockPage, BlockRow, HistoryPage, Identity, NodeStatus, Peer, RecordPage, StandingBlock,
-    WalletRow,
+    AccountRow, AliasRow, BlockPage, BlockRow, HistoryPage, Identity, NodeStatus, Peer, PendingPage, RecordPage,
+    StandingBlock, TransactionRow, WalletRow,
 };
 use crate::node::event::PeerRow;
 use crate::node::handle::Handle;
@@ -15,7 +15,7 @@ use crate::node::handle::ask::AccountState;
 use crate::node::index::RecordQuery;
 use crate::node::swarm;
 use crate::protocol::encode::encode;
-use crate::protocol::{Address, Height};
+use crate::protocol::{Address, CheckedTransaction, Height};
 
 pub(in crate::node) fn peers(handle: &Handle) -> Vec<Peer> {
     handle.peers().iter().map(|row| peer(handle, row)).collect()
@@ -81,6 +81,48 @@ pub(in crate::node) fn block(handle: &Handle, name: BlockName) -> Result<Standin
     let confirmations = if best_chain { snapshot.tip().height.saturating_since(block.header.height) + 1 } else { 0 };
     let size = encode(&block).len();
     Ok(StandingBlock { block: BlockRow::new(&block, handle.network()), best_chain, confirmations, size })
+}
+
+/// A part of the pending transactions.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::node) struct PendingRange {
+    /// The place of the first one, counted from 0.
+    pub(in crate::node) from: u64,
+    pub(in crate::node) limit: u64,
+    /// As in [`BlockRange`].
+    pub(in crate::node) bytes_max: usize,
+}
+
+/// Some of the pending transactions, in the order in which they would be mined now.
+pub(in crate::node) struct PendingPart {
+    /// The number of all that wait.
+    pub(in crate::node) length: u64,
+    pub(in crate::node) transactions: Vec<CheckedTransaction>,
+    /// The place of the next one, if there is one.
+    pub(in crate::node) next: Option<u64>,
+}
+
+impl From<PendingPart> for PendingPage {
+    fn from(part: PendingPart) -> Self {
+        let transactions = part.transactions.iter().map(TransactionRow::from).collect();
+        Self { length: part.length, transactions, next: part.next }
+    }
+}
+
+/// A part of the pending transactions. Blocks.
+pub(in crate::node) fn pending(handle: &Handle, range: PendingRange) -> Result<PendingPart, Failure> {
+    let mut transactions = handle.pending().wait()?;
+    let length = transactions.len() as u64;
+    transactions.drain(..range.from.min(length) as usize);
+    let mut bytes = 0;
+    let fits = |one: &&CheckedTransaction| {
+        bytes += one.length();
+        bytes <= range.bytes_max || bytes == one.length()
+    };
+    let count = transactions.iter().take_while(fits).count().min(range.limit as usize);
+    transactions.truncate(count);
+    let next = Some(range.from.saturating_add(count as u64)).filter(|next| *next < length);
+    Ok(PendingPart { length, transactions, next })
 }
 
 /// A part of the best chain.

@@ -50,14 +50,25 @@ pub enum MakeError {
     Store(#[from] StoreError),
 }
 
+/// How many confirmations a receipt has, of which the transaction's own block is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Up to the tip.
+    All,
+    /// Up to the tip, but no more than this many.
+    UpTo(u64),
+    /// So many, or there is no receipt.
+    Exactly(u64),
+}
+
 /// A receipt for the transaction at `position` (counted from 0, without the reward) of the block at `height` of the
-/// best chain. It holds this many confirmations, of which the block is the first, or all there are.
+/// best chain.
 pub fn make(
     snapshot: &Snapshot,
     network: &Network,
     height: Height,
     position: usize,
-    confirmations: Option<u64>,
+    extent: Extent,
 ) -> Result<Receipt, MakeError> {
     let tip = snapshot.tip().height;
     let missing = |height| MakeError::NoBlock { height, tip };
@@ -70,7 +81,7 @@ pub fn make(
         std::iter::once(block.body.reward.leaf()).chain(transactions.iter().map(SignedTransaction::leaf)).collect();
     let path = merkle::path(&leaves, 1 + position);
 
-    let count = count_confirmations(height, tip, confirmations)?;
+    let count = count_confirmations(height, tip, extent)?;
     // The genesis block has no transaction, so there is a block below.
     let below = Height(height.0 - 1);
     let headers = (below.0..height.0 + count).map(|height| {
@@ -85,7 +96,7 @@ pub fn make(
 pub(in crate::node) fn of(
     handle: &Handle,
     name: &TransactionName,
-    confirmations: Option<u64>,
+    extent: Extent,
 ) -> Result<(TransactionId, Height, Receipt), Failure> {
     let id = lookup::transaction(handle, name)?;
     let location = lookup::index(handle)?.view()?.find(&id)?.ok_or_else(|| {
@@ -97,14 +108,19 @@ pub(in crate::node) fn of(
         return Err(Failure::new(Code::NotFound, message));
     };
     let (snapshot, network) = (handle.reader().snapshot()?, handle.network());
-    Ok((id, place.height, make(&snapshot, network, place.height, position as usize, confirmations)?))
+    Ok((id, place.height, make(&snapshot, network, place.height, position as usize, extent)?))
 }
 
-fn count_confirmations(height: Height, tip: Height, wanted: Option<u64>) -> Result<u64, MakeError> {
+fn count_confirmations(height: Height, tip: Height, extent: Extent) -> Result<u64, MakeError> {
     // One header more is the parent's.
     let max = RECEIPT_HEADERS_MAX as u64 - 1;
     let found = tip.saturating_since(height) + 1;
-    match wanted.unwrap_or(found) {
+    let wanted = match extent {
+        Extent::All => found,
+        Extent::UpTo(most) => found.min(most),
+        Extent::Exactly(wanted) => wanted,
+    };
+    match wanted {
         0 => Err(MakeError::NoConfirmations),
         wanted if wanted > found => Err(MakeError::TooFewConfirmations { height, found, wanted }),
         wanted if wanted > max => Err(MakeError::TooManyConfirmations { wanted, max }),
@@ -114,6 +130,7 @@ fn count_confirmations(height: Height, tip: Height, wanted: Option<u64>) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use super::Extent::{All, Exactly, UpTo};
     use super::*;
     use crate::node::fixture::{Chain, batch};
     use crate::node::store::{FolderLock, Store};
@@ -138,7 +155,8 @@ mod tests {
         let snapshot = store.reader().snapshot().expect("readable");
         let (block, _) = &chain.blocks[2];
         for (position, transaction) in block.transactions().iter().enumerate() {
-            for (wanted, count) in [(None, 3), (Some(1), 1), (Some(2), 2), (Some(3), 3)] {
+            let extents = [(All, 3), (UpTo(2), 2), (UpTo(4), 3), (Exactly(1), 1), (Exactly(2), 2), (Exactly(3), 3)];
+            for (wanted, count) in extents {
                 let receipt = make(&snapshot, &chain.network, Height(3), position, wanted).expect("it is there");
                 let text = receipt.to_json();
                 let proof = Receipt::read(text.as_bytes()).and_then(|receipt| receipt.verify()).expect("proven");
@@ -154,18 +172,18 @@ mod tests {
         let (_folder, chain, store) = stored();
         let snapshot = store.reader().snapshot().expect("readable");
         let cases = [
-            (6, 0, None, "no block 6 on the best chain, whose height is 5"),
-            (u64::MAX, 0, None, "no block 18446744073709551615"),
-            (3, 2, None, "block 3 has no transaction 2: it has 2"),
-            (0, 0, None, "block 0 has no transaction 0: it has 0"),
-            (3, 0, Some(4), "block 3 has 3 of 4 confirmations"),
-            (3, 0, Some(0), "at least 1 confirmation"),
+            (6, 0, All, "no block 6 on the best chain, whose height is 5"),
+            (u64::MAX, 0, All, "no block 18446744073709551615"),
+            (3, 2, All, "block 3 has no transaction 2: it has 2"),
+            (0, 0, All, "block 0 has no transaction 0: it has 0"),
+            (3, 0, Exactly(4), "block 3 has 3 of 4 confirmations"),
+            (3, 0, Exactly(0), "at least 1 confirmation"),
         ];
-        for (height, position, confirmations, words) in cases {
-            let error = make(&snapshot, &chain.network, Height(height), position, confirmations).expect_err(words);
+        for (height, position, extent, words) in cases {
+            let error = make(&snapshot, &chain.network, Height(height), position, extent).expect_err(words);
             assert!(error.to_string().contains(words), "{error}");
         }
-        let too_many = count_confirmations(Height(1), Height(2_000_000), None).expect_err("too long");
+        let too_many = count_confirmations(Height(1), Height(2_000_000), All).expect_err("too long");
         assert!(matches!(too_many, MakeError::TooManyConfirmations { wanted: 2_000_000, max: 1_048_575 }));
     }
 }

@@ -151,6 +151,17 @@ pub struct BlockPage {
     pub next: Option<u64>,
 }
 
+/// Pending transactions, in the order in which they would be mined now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PendingPage {
+    /// The number of all that wait.
+    pub length: u64,
+    /// Long ones may be fewer than requested.
+    pub transactions: Vec<TransactionRow>,
+    /// The `from` of the next page; null on the last page.
+    pub next: Option<u64>,
+}
+
 /// A transaction, or the reward of a block in the form of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TransactionRow {

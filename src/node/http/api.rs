@@ -21,6 +21,8 @@ use utoipa_axum::routes;
 use super::problem::Problem;
 use super::{App, feed};
 
+/// A page of a list ends early at this many encoded bytes; their JSON is several times as long.
+pub(super) const PAGE_BYTES_MAX: usize = 2 << 20;
 /// The path of the API.
 const PREFIX: &str = "/api/v1";
 /// The route that other nodes ask: the node's identity and addresses.

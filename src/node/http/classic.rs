@@ -5,7 +5,7 @@
 //! | `GET /chain` | `{chain: [block], length}`, streamed |
 //! | `GET /mine[?miner_address=0x…]` | `{message, index, transactions, proof, previous_hash}` when a block is found |
 //! | `POST /transactions/new` | `{sender, recipient, amount}` is signed by one of the node's unlocked wallets: `{message, id}` |
-//! | `GET /pending_tx` | `[transaction]` |
+//! | `GET /pending_tx` | `[transaction]`: the first 1000 that would be mined, or 2 MiB of them |
 //! | `POST /nodes/register`, `/miner/register` | `{nodes: [multiaddr or http://host:port]}`: `{message, total_nodes}` |
 //! | `POST /register_with` | `{node_address}`: the same for one node, then its chain is requested |
 //! | `GET`, `POST /nodes/resolve`, `/miner/nodes/resolve` | `{message, new_chain or chain}` |
@@ -20,24 +20,25 @@ mod block;
 mod chain;
 mod nodes;
 
-pub(super) use self::chain::places;
-
 use std::collections::HashMap;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::block::BlockJson;
+use self::block::{BlockJson, TransactionJson};
 use super::App;
+use super::api::PAGE_BYTES_MAX;
 use super::extract::{self, Query};
 use super::problem::Problem;
 use crate::engine::event::CommandError;
 use crate::node::api::error::{Code, Failure};
-use crate::node::api::parse;
+use crate::node::api::parse::{self, LIMIT_MAX};
+use crate::node::api::queries::{self, PendingRange};
 use crate::node::api::rows::Saved;
 use crate::node::api::{export, lookup};
 use crate::protocol::check::check_block;
@@ -127,10 +128,15 @@ impl App {
     }
 }
 
-async fn pending(State(app): State<App>) -> Result<Json<Vec<block::TransactionJson>>, Problem> {
-    let waiting = app.handle().pending().await?;
-    let network = app.handle().network();
-    Ok(Json(waiting.iter().map(|one| block::TransactionJson::new(one.signed(), network)).collect()))
+/// Those that would be mined first: as many as fit on a page.
+async fn pending(State(app): State<App>) -> Result<Response, Problem> {
+    app.make_json(|app| {
+        let part =
+            queries::pending(app.handle(), PendingRange { from: 0, limit: LIMIT_MAX, bytes_max: PAGE_BYTES_MAX })?;
+        let network = app.handle().network();
+        Ok(part.transactions.iter().map(|one| TransactionJson::new(one.signed(), network)).collect::<Vec<_>>())
+    })
+    .await
 }
 
 /// Accepts a block as `/chain` shows it, and answers with the result.

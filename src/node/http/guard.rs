@@ -3,7 +3,8 @@
 //! A browser on this machine sends requests here for any page that it shows, so three headers are checked before the
 //! route: the name in `Host` (with a foreign name that resolves to this machine, a foreign page would count as ours:
 //! DNS rebinding), `Origin`, and the browser's word in `Sec-Fetch-Site`. A client on another machine needs the token,
-//! unless nothing can be changed.
+//! unless nothing can be changed. A browser that comes to a changing route by its address alone asks first
+//! ([`ask_first`]).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -14,11 +15,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::App;
 use super::api::NODE_PATH;
 use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
+use super::{App, ask_first};
 
 /// Paths that are open to everybody: they hold nothing that the node does not send to its peers.
 const OPEN_PATHS: [&str; 4] = ["/", "/healthz", "/readyz", NODE_PATH];
@@ -133,7 +134,10 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     let judged = app.0.limits.ask(client, Instant::now());
     let judged = judged.and_then(|()| app.0.guard.judge(method, uri.path(), uri.authority(), request.headers()));
     let mut response = match judged {
-        Ok(()) => next.run(request).await,
+        Ok(()) => match ask_first::came(request.headers()).filter(|_| CHANGING_GETS.contains(&uri.path())) {
+            Some(came) if *method == Method::GET => ask_first::page(came, uri),
+            _ => next.run(request).await,
+        },
         Err(problem) => refused(problem),
     };
     let headers = response.headers_mut();

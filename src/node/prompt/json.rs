@@ -77,8 +77,8 @@
 //! `direction` is `inbound` or `outbound`; `height` and `ping_ms` of a peer are null until known, and `name` is empty.
 //!
 //! HTTP gives the same answers to the same questions, with two differences: only the prompt reads and writes files, so
-//! `file` of `record`, `receipt` and `save` are its own (over HTTP a receipt is the answer itself), and a page of
-//! blocks has a limit there.
+//! `file` of `record`, `receipt` and `save` are its own (over HTTP a receipt is the answer itself), and long lists come
+//! in pages there: of blocks, and of `pending` as `{length, transactions, next}`.
 //!
 //! # Events
 //!

@@ -36,6 +36,32 @@ pub(crate) fn foreign_pages_are_refused() {
     assert_eq!(node.height(), 1);
 }
 
+/// A link that was opened in a browser from anywhere mines nothing until the person confirms it; programs need not.
+pub(crate) fn links_that_change_something_ask_first() {
+    let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });
+    let api = HttpClient::of(&node);
+    let link = "/mine?miner_address=0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    let old = ("user-agent", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Safari/605.1.15");
+    let (outside, inside) = (("sec-fetch-site", "none"), ("sec-fetch-site", "same-origin"));
+    let confirm = format!("href=\"{link}\"");
+    for (headers, can_confirm) in [(&[outside][..], true), (&[old, outside], true), (&[old], false)] {
+        let answer = api.send("GET", link, headers, b"");
+        assert_eq!((answer.status, answer.header("content-type")), (403, Some("text/html; charset=utf-8")));
+        assert_eq!(answer.contains(&confirm), can_confirm, "{headers:?}");
+    }
+    let hostile = api.send("GET", "/save?a='&b=1", &[outside], b"");
+    assert!(hostile.contains("/save?a=&#39;&amp;b=1") && !hostile.contains("a='"));
+    assert_eq!(node.height(), 0);
+    assert!(!node.folder().join("chain.json").exists());
+    // The link on that page, and a program.
+    for (headers, height) in [(&[old, inside][..], 1), (&[("user-agent", "curl/8.5.0")], 2)] {
+        assert_eq!(api.send("GET", link, headers, b"").status, 200);
+        assert_eq!(node.height(), height);
+    }
+    // What changes nothing is simply shown.
+    assert_eq!(api.send("GET", "/chain", &[old, outside], b"").status, 200);
+}
+
 /// Long headers, many headers, long bodies, requests that stop half-way: refused, and others are served meanwhile.
 pub(crate) fn long_and_slow_requests_are_refused() {
     let node = Node::start(NodeOptions { http: true, ..NodeOptions::default() });

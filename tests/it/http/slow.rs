@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::client::HttpResponse;
-use crate::harness::DEADLINE;
+use crate::harness::{DEADLINE, text};
 
 /// Time between two trickled bytes.
 const TRICKLE: Duration = Duration::from_millis(200);
@@ -81,9 +81,6 @@ pub(crate) fn slow_readers_of_the_chain_are_evicted() {
         let mut first = [0; 9];
         reader.read_exact(&mut first).expect("it has begun");
     }
-    let refused = api.get("/chain");
-    assert_eq!((refused.problem(503), refused.header("retry-after")), ("busy".to_owned(), Some("1")));
-
     let deadline = Instant::now() + DEADLINE;
     loop {
         // Some do not read at all.
@@ -96,14 +93,65 @@ pub(crate) fn slow_readers_of_the_chain_are_evicted() {
             assert_eq!(answer.body.len(), length);
             break;
         }
+        assert_eq!((answer.problem(503), answer.header("retry-after")), ("busy".to_owned(), Some("1")));
         assert!(Instant::now() < deadline, "clients that do not read keep their places for ever");
         std::thread::sleep(TRICKLE);
     }
-    // They did not get a whole chain.
-    for mut reader in readers {
+    // Whoever gave way can tell that the chain is not whole.
+    let is_whole = |mut reader: TcpStream| {
         let mut rest = Vec::new();
-        let _ = reader.read_to_end(&mut rest);
-        assert!(rest.len() < length && !rest.ends_with(b"0\r\n\r\n"));
+        reader.read_to_end(&mut rest).is_ok() && rest.ends_with(b"0\r\n\r\n")
+    };
+    assert!(readers.into_iter().map(is_whole).any(|whole| !whole), "one has made room");
+}
+
+/// Long answers that nobody reads take a bounded amount of memory, and give way to one that is read.
+pub(crate) fn long_answers_that_nobody_reads_take_bounded_memory() {
+    const READERS: usize = 60;
+    const BLOCKS: usize = 30_000;
+    let (node, api) = super::node();
+    let id = text(&node.run("record proven"), "id");
+    node.run(&format!("mine {BLOCKS}"));
+    // More than the system buffers, and in all far more than the node may hold.
+    let path = format!("/api/v1/transactions/{id}/receipt?confirmations={BLOCKS}");
+    let deadline = Instant::now() + DEADLINE;
+    let length = loop {
+        let whole = api.get(&path);
+        if whole.status == 200 {
+            break whole.body.len();
+        }
+        assert_eq!(whole.problem(503), "index_behind");
+        assert!(Instant::now() < deadline, "the index does not come");
+        std::thread::sleep(TRICKLE);
+    };
+    assert!(length > 5 << 20, "{length}");
+    let (rest, before) = (node.memory_bytes(), node.memory_peak_bytes());
+    let mut readers: Vec<TcpStream> = Vec::new();
+    for _ in 0..READERS {
+        let mut reader = api.dial();
+        write!(reader, "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", api.address).expect("the node reads");
+        let mut first = [0; 12];
+        reader.read_exact(&mut first).expect("an answer");
+        assert!(matches!(&first[9..], b"200" | b"503"), "{}", String::from_utf8_lossy(&first));
+        readers.push(reader);
+        assert_eq!(api.get("/api/v1/status").status, 200);
+    }
+    let grown = node.memory_peak_bytes().saturating_sub(before);
+    assert!(grown < 160 << 20, "{grown} bytes for {READERS} clients that do not read");
+    let deadline = Instant::now() + DEADLINE;
+    while api.get(&path).body.len() != length {
+        assert!(Instant::now() < deadline, "clients that do not read keep others out for ever");
+        std::thread::sleep(TRICKLE);
+    }
+    // What gave way is recognisably incomplete.
+    let mut received = Vec::new();
+    let _ = readers[0].read_to_end(&mut received);
+    assert!(received.len() < length, "the first has been broken off");
+    drop(readers);
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    while node.memory_bytes() > rest + rest / 5 {
+        assert!(Instant::now() < deadline, "{} bytes stay, at rest it was {rest}", node.memory_bytes());
+        std::thread::sleep(TRICKLE);
     }
 }
 

@@ -68,8 +68,7 @@ pub(super) async fn history(
         limit: parsed(query.limit.as_deref(), parse::limit)?,
     };
     fresh::of_tip(&app, &headers, async {
-        let page = app.wait(move |app| Ok(queries::history(app.handle(), address, &range)?));
-        Ok(axum::Json(page.await?))
+        app.make_json(move |app| Ok(queries::history(app.handle(), address, &range)?)).await
     })
     .await
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
+use super::{App, PAGE_BYTES_MAX};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{LIST_ROWS, Order};
@@ -18,8 +18,6 @@ use crate::node::http::problem::Problem;
 use crate::node::store::SnapshotHeader;
 use crate::protocol::BlockId;
 
-/// A page of blocks ends early at this many bytes of encoded blocks; their JSON is several times as long.
-const PAGE_BYTES_MAX: usize = 2 << 20;
 /// Most headers on a page, those on side branches included.
 const HEADERS_MAX: usize = 2000;
 
@@ -56,8 +54,7 @@ pub(super) async fn blocks(
         bytes_max: PAGE_BYTES_MAX,
     };
     fresh::of_tip(&app, &headers, async {
-        let page = app.wait(move |app| Ok(queries::blocks(app.handle(), range, || false)?));
-        Ok(axum::Json(page.await?))
+        app.make_json(move |app| Ok(queries::blocks(app.handle(), range, || false)?)).await
     })
     .await
 }
@@ -74,11 +71,8 @@ pub(super) async fn block(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = parse::block_name(&name)?;
-    fresh::of_tip(&app, &headers, async {
-        let found = app.wait(move |app| Ok(queries::block(app.handle(), name)?));
-        Ok(axum::Json(found.await?))
-    })
-    .await
+    fresh::of_tip(&app, &headers, async { app.make_json(move |app| Ok(queries::block(app.handle(), name)?)).await })
+        .await
 }
 
 /// A block as peers send it: the encoding of the specification. It never changes, so it may be kept.
@@ -155,18 +149,16 @@ impl From<&SnapshotHeader> for HeaderRow {
 #[utoipa::path(get, path = "/headers", tag = "chain", params(HeadersQuery), responses(
     (status = 200, body = [HeaderRow]), Problem
 ))]
-pub(super) async fn headers(
-    State(app): State<App>,
-    Query(query): Query<HeadersQuery>,
-) -> Result<axum::Json<Vec<HeaderRow>>, Problem> {
+pub(super) async fn headers(State(app): State<App>, Query(query): Query<HeadersQuery>) -> Result<Response, Problem> {
     let from = parsed(query.from.as_deref(), parse::height)?;
     let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS) as u64;
     // A block on a side branch may come without a new tip, so this has no tag.
-    let rows = app.wait(move |app| {
+    app.make_json(move |app| {
         let snapshot = app.handle().reader().snapshot()?;
         let first = from.map_or((snapshot.tip().height.0 + 1).saturating_sub(limit), |from| from.0);
         let last = first.saturating_add(limit - 1);
-        Ok(snapshot.headers(first..=last, HEADERS_MAX)?)
-    });
-    Ok(axum::Json(rows.await?.iter().map(HeaderRow::from).collect()))
+        let found = snapshot.headers(first..=last, HEADERS_MAX)?;
+        Ok(found.iter().map(HeaderRow::from).collect::<Vec<_>>())
+    })
+    .await
 }

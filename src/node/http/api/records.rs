@@ -69,8 +69,7 @@ pub(super) async fn list(
         headers.clear();
     }
     fresh::of_tip(&app, &headers, async {
-        let page = app.wait(move |app| Ok(queries::records(app.handle(), &filter, &range)?));
-        Ok(axum::Json(page.await?))
+        app.make_json(move |app| Ok(queries::records(app.handle(), &filter, &range)?)).await
     })
     .await
 }

@@ -6,12 +6,14 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
+use super::{App, PAGE_BYTES_MAX};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::lookup;
 use crate::node::api::parse;
-use crate::node::api::receipt;
-use crate::node::api::rows::{Sent, TransactionRow};
+use crate::node::api::queries::{self, PendingRange};
+use crate::node::api::query::LIST_ROWS;
+use crate::node::api::receipt::{self, Extent};
+use crate::node::api::rows::{PendingPage, Sent, TransactionRow};
 use crate::node::http::extract::{Json, Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
@@ -25,6 +27,10 @@ use crate::protocol::{
 
 /// The longest transaction, in bytes.
 const TRANSACTION_BYTES_MAX: usize = 8 * 1024;
+/// The confirmations of a receipt, unless more are asked for.
+const CONFIRMATIONS_DEFAULT: u64 = 1000;
+/// The most confirmations that a receipt has over HTTP: 20 MB of it. The prompt writes longer ones.
+const CONFIRMATIONS_MAX: u64 = 100_000;
 
 /// A transaction, or a reward, and its place.
 #[derive(Serialize, ToSchema)]
@@ -84,13 +90,31 @@ fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Pro
     Ok(Some(OneTransaction { transaction, state, height, block, timestamp: Some(timestamp), confirmations }))
 }
 
+/// A part of the pending transactions.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PendingQuery {
+    /// The place of the first one, counted from 0. Places change with what comes and what is mined.
+    #[param(value_type = Option<u64>, format = "uint64", default = 0)]
+    from: Option<String>,
+    /// Rows, at most 1000.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<String>,
+}
+
 /// The pending transactions, in the order in which they would be mined now.
-#[utoipa::path(get, path = "/transactions", tag = "transactions", operation_id = "pending", responses(
-    (status = 200, body = [TransactionRow]),
+#[utoipa::path(get, path = "/transactions", tag = "transactions", operation_id = "pending", params(PendingQuery), responses(
+    (status = 200, body = PendingPage),
     Problem
 ))]
-pub(super) async fn pending(State(app): State<App>) -> Result<axum::Json<Vec<TransactionRow>>, Problem> {
-    Ok(axum::Json(app.handle().pending().await?.iter().map(TransactionRow::from).collect()))
+pub(super) async fn pending(State(app): State<App>, Query(query): Query<PendingQuery>) -> Result<Response, Problem> {
+    let range = PendingRange {
+        from: parsed(query.from.as_deref(), parse::place)?.unwrap_or_default(),
+        limit: parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS) as u64,
+        bytes_max: PAGE_BYTES_MAX,
+    };
+    app.make_json(move |app| Ok(PendingPage::from(queries::pending(app.handle(), range)?))).await
 }
 
 /// A transaction to be signed.
@@ -269,8 +293,8 @@ impl Submit {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ReceiptQuery {
-    /// Blocks from its own on; by default up to the best one.
-    #[param(value_type = Option<u64>, minimum = 1)]
+    /// Blocks from its own on; by default up to the best one, but at most 1000.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 100000)]
     confirmations: Option<String>,
 }
 
@@ -287,10 +311,18 @@ pub(super) async fn receipt(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = parse::transaction_name(&id)?;
-    let confirmations = parsed(query.confirmations.as_deref(), |word| parse::count(word, "confirmations"))?;
+    let extent = match parsed(query.confirmations.as_deref(), |word| parse::count(word, "confirmations"))? {
+        None => Extent::UpTo(CONFIRMATIONS_DEFAULT),
+        Some(wanted) if wanted <= CONFIRMATIONS_MAX => Extent::Exactly(wanted),
+        Some(_) => {
+            let problem =
+                "over HTTP a receipt has at most 100000 confirmations: `receipt` at the prompt writes longer ones";
+            return Err(Problem::bad("bad_number", problem));
+        }
+    };
     fresh::of_tip(&app, &headers, async {
-        let made = app.wait(move |app| {
-            let (id, _, receipt) = receipt::of(app.handle(), &name, confirmations)?;
+        let made = app.make(move |app| {
+            let (id, _, receipt) = receipt::of(app.handle(), &name, extent)?;
             Ok((id, receipt.to_json()))
         });
         let (id, text) = made.await?;

@@ -1,28 +1,27 @@
 //! The whole chain as one JSON document, in constant memory.
 //!
 //! Pieces are made as the client reads them, each on a thread that may block, so a slow client holds up nobody. All are
-//! of one snapshot: a reorganisation meanwhile does not put two chains into one answer.
+//! of one snapshot: a reorganisation meanwhile does not put two chains into one answer. A client that does not read
+//! gives way to others ([`Places`](crate::node::http::room::Places)).
 
-use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::BlockJson;
 use crate::node::api::lookup;
 use crate::node::http::App;
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
+use crate::node::http::room;
 use crate::node::store::Snapshot;
 use crate::protocol::Height;
 
-/// Whole chains that are sent at once. Each keeps the store from reusing its old pages.
-pub(in crate::node::http) const STREAMS_MAX: usize = 8;
 /// The size at which a piece is sent, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -33,21 +32,22 @@ pub(super) async fn chain(State(app): State<App>, headers: HeaderMap) -> Result<
 
 /// A document with all blocks: the beginning up to their list, then the list and their number.
 pub(super) async fn document(app: &App, beginning: String) -> Result<Response, Problem> {
-    let place = Arc::clone(&app.0.streams).try_acquire_owned().map_err(|_| {
-        let detail = "too many whole chains are being sent: try again, or ask /api/v1/blocks for parts";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
-    })?;
     let snapshot = app.wait(|app| Ok(app.handle().reader().snapshot()?)).await?;
-    let writer = ChainWriter { app: app.clone(), snapshot, next: 0, text: beginning.into_bytes(), _place: place };
-    let pieces = stream::try_unfold(Some(writer), |writer| async move {
-        let Some(writer) = writer else { return Ok(None) };
+    let writer = ChainWriter { app: app.clone(), snapshot, next: 0, text: beginning.into_bytes() };
+    let place = app.0.room.chains.hold(1, writer, Instant::now()).ok_or_else(|| {
+        room::no_room("too many whole chains are being sent: try again, or ask /api/v1/blocks for parts")
+    })?;
+    // Once an answer has begun, breaking it off is the only sign of an error.
+    let pieces = stream::try_unfold(Some(place), |place| async move {
+        let Some(place) = place else { return Ok(None) };
+        let writer = place.take().ok_or_else(room::gave_way)?;
         let piece = tokio::task::spawn_blocking(move || writer.piece()).await;
-        // Once an answer has begun, breaking it off is the only sign of an error.
-        piece
+        let (piece, rest) = piece
             .map_err(|_| Problem::fault())
             .flatten()
-            .map(Some)
-            .map_err(|problem| std::io::Error::other(problem.into_detail()))
+            .map_err(|problem| std::io::Error::other(problem.into_detail()))?;
+        let Some(rest) = rest else { return Ok(Some((piece, None))) };
+        if place.keep(rest, Instant::now()) { Ok(Some((piece, Some(place)))) } else { Err(room::gave_way()) }
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response())
 }
@@ -58,7 +58,6 @@ struct ChainWriter {
     /// The next height.
     next: u64,
     text: Vec<u8>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl ChainWriter {
@@ -86,9 +85,4 @@ impl ChainWriter {
 /// The beginning of a document with a message.
 pub(super) fn with_message(message: &str, list: &str) -> String {
     format!("{{\"message\":{},\"{list}\":[", json!(message))
-}
-
-/// Room for [`STREAMS_MAX`] chains.
-pub(in crate::node::http) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(STREAMS_MAX))
 }

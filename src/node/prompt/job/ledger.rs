@@ -8,8 +8,9 @@ use super::{CommandRunner, Sending};
 use crate::files;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::query::{Range, RecordFilter, TransactionName};
+use crate::node::api::receipt::{self, Extent};
 use crate::node::api::rows::{FileRow, LifeRow, RecordPage};
-use crate::node::api::{lookup, queries, receipt};
+use crate::node::api::{lookup, queries};
 use crate::node::index::RecordQuery;
 use crate::node::prompt::command::{Recorded, Recording};
 use crate::node::prompt::outcome::CommandOutcome;
@@ -101,7 +102,7 @@ impl CommandRunner<'_> {
         confirmations: Option<u64>,
         file: &Path,
     ) -> Result<CommandOutcome, Failure> {
-        let (id, height, receipt) = receipt::of(self.handle, name, confirmations)?;
+        let (id, height, receipt) = receipt::of(self.handle, name, confirmations.map_or(Extent::All, Extent::Exactly))?;
         let text = receipt.to_json();
         write_new(&self.file(file), text.as_bytes())?;
         // The first header is that of the parent.

@@ -19,8 +19,9 @@ const KNOT_STEP = 13;
 /** Room for the heap of what waits, at the right. */
 const HEAP_WIDTH = 108;
 const HEAP_COLUMNS = 6;
-const HEAP_KNOTS_MAX = 42;
 const MOVE_MILLIS = 450;
+/** The transactions that are drawn of those that wait. */
+export const HEAP_KNOTS_MAX = 42;
 /** Blocks at once that the eye can follow. */
 const JUMP_MAX = 3;
 
@@ -170,7 +171,7 @@ function strings(kinds) {
 
 /** The pending transactions. */
 function drawHeap(pending, { x, y }, rows) {
-  const knots = pending.slice(0, HEAP_KNOTS_MAX);
+  const knots = pending.transactions.slice(0, HEAP_KNOTS_MAX);
   const text = pending.length ? `${pending.length} waiting` : 'none waiting';
   return svg(
     'g',

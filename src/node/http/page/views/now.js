@@ -6,7 +6,7 @@ import { count, counted, scaled, short, span, time } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, problem, section, table } from '../app/parts.js';
 import { Chart } from '../picture/chart.js';
-import { Cord } from '../picture/cord.js';
+import { Cord, HEAP_KNOTS_MAX } from '../picture/cord.js';
 import { graphLegend, peersGraph } from '../picture/graph.js';
 
 /** Heights in the charts. */
@@ -24,7 +24,7 @@ const KINDS_KEPT_MAX = 400;
 
 /** The view. */
 export function now(_, { signal }) {
-  const state = { headers: [], blocks: [], pending: [], peers: [], kinds: new Map() };
+  const state = { headers: [], blocks: [], pending: { length: 0, transactions: [] }, peers: [], kinds: new Map() };
   const parts = makeParts();
   const draw = () => drawAll(parts, state);
   const fetchChain = calmly(async () => {
@@ -34,7 +34,7 @@ export function now(_, { signal }) {
     draw();
   });
   const fetchPending = calmly(async () => {
-    state.pending = await get('/transactions');
+    state.pending = await get(`/transactions?limit=${HEAP_KNOTS_MAX}`);
     draw();
   });
   const fetchPeers = calmly(async () => {
