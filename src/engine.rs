@@ -183,7 +183,7 @@ impl Engine {
         pending.sort_by_key(|transaction| transaction.signed().transaction.nonce);
         for transaction in pending {
             let id = transaction.id();
-            if mempool.add(transaction, None, true, chain.ledger()).is_err() {
+            if mempool.add_own(transaction, chain.ledger()).is_err() {
                 refused.push(id);
             }
         }
@@ -464,6 +464,7 @@ impl Engine {
             account: self.account,
             balance: self.chain.ledger().account(&self.account).balance,
             pending: self.mempool.len(),
+            pool_price: self.mempool.price(),
             checkpoint: self.chain.checkpoint(),
             mining: self.mining.view(),
             syncing: self.sync_view(),

@@ -103,8 +103,13 @@ impl Transaction {
 impl SignedTransaction {
     /// Length of the encoding, in bytes, computed without encoding.
     pub fn length(&self) -> usize {
+        Self::length_with(&self.transaction.action)
+    }
+
+    /// Length of the encoding of any transaction with this action, in bytes.
+    pub fn length_with(action: &Action) -> usize {
         Self::ENCODED_BYTES_MIN
-            + match &self.transaction.action {
+            + match action {
                 Action::Record { data } => data.len(),
                 Action::Transfer { .. } => TRANSFER_BYTES_MORE,
             }

@@ -62,7 +62,7 @@ impl Engine {
             // One block may be longer than all the others together.
             ("cached_body_bytes", bodies::BODY_CACHE_BYTES_MAX + block_bytes),
             ("left_block_bytes", LEFT_BYTES_MAX + block_bytes),
-            ("mempool_bytes", mempool::POOL_BYTES_MAX),
+            ("mempool_bytes", mempool::POOL_BYTES_MAX + mempool::OWN_BYTES_MAX),
             ("mempool_lag", LAG_ACCOUNTS_MAX),
             ("orphans", ORPHANS_PER_PEER_MAX * peers),
             ("orphan_bytes", ORPHAN_BYTES_MAX),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use quipu_protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction};
+use quipu_protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, SignedTransaction, Transaction};
 
 use super::Engine;
 use super::event::{Answer, Command, CommandError, Now, PeerKey, Ticket};
@@ -76,12 +76,24 @@ impl Engine {
     }
 
     /// Signs with the account's next nonce, adds the transaction to the pool, and spreads it.
-    fn send(&mut self, key: &Arc<SecretKey>, action: Action, fee: Amount) -> Result<Answer, CommandError> {
+    fn send(&mut self, key: &Arc<SecretKey>, action: Action, fee: Option<Amount>) -> Result<Answer, CommandError> {
         let sender = key.public_key();
         let nonce = self.mempool.next_nonce(&sender.address(), self.chain.ledger());
+        let fee = fee.unwrap_or_else(|| self.default_fee(&sender.address(), &action));
         let transaction = Transaction { sender, nonce, fee, action };
         let checked = CheckedTransaction::sign(transaction, key, &self.network).map_err(CommandError::Invalid)?;
         self.accept(checked)
+    }
+
+    /// The least fee with which a transaction gets in now, like any other. An account that cannot pay it offers the
+    /// network's least: at this node, the reserve may have room.
+    fn default_fee(&self, sender: &Address, action: &Action) -> Amount {
+        let least = self.network.parameters().fee_min;
+        let price = self.mempool.price().least_fee(SignedTransaction::length_with(action));
+        let amount = if let Action::Transfer { amount, .. } = action { *amount } else { Amount::ZERO };
+        let (spendable, _) = self.mempool.spendable(sender, self.chain.ledger());
+        let can_pay = amount.checked_add(price).is_some_and(|needed| needed <= spendable);
+        if can_pay { price.max(least) } else { least }
     }
 
     fn on_resolve(&mut self, ticket: Ticket, now: Now) {

@@ -1,7 +1,7 @@
 //! The memory pool: transactions that wait to be mined.
 //!
 //! Always true: an account's pending transactions have nonces from the account's on, together they spend no more than
-//! it has, and the pool stays within [`POOL_BYTES_MAX`]. No call takes time in proportion to the whole pool, except for
+//! it has, and the pool stays within [`POOL_BYTES_MAX`] beside the node's own within [`OWN_BYTES_MAX`]. No call takes time in proportion to the whole pool, except for
 //! [`Mempool::list`], [`Mempool::iter`], and those that add or remove a good part of it. Deliberately absent: coins
 //! that an account is about to receive; they count once they are mined.
 
@@ -14,16 +14,21 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use foldhash::fast::RandomState;
 use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
+use quipu_protocol::check::TRANSACTION_BYTES_MAX;
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{Account, Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
 
 use super::event::PeerKey;
 use lag::Lag;
-use queue::{PendingTransaction, Queue, Rank, bytes, fee_rate};
+use queue::{PendingTransaction, Queue, Rank, Standing, bytes, fee_above};
 
-/// All transactions together, in bytes of memory. The worst paying are evicted for better paying ones.
+/// All transactions but the node's own, in bytes of memory. The worst are evicted for better ones: those that pay least,
+/// then those of accounts without coins, then those of accounts with the most of the pool, then the youngest.
 pub const POOL_BYTES_MAX: usize = 128 << 20;
+/// Room for transactions of the node's own user, in bytes of memory, which no others can take. Further own ones compete
+/// with others.
+pub const OWN_BYTES_MAX: usize = 8 << 20;
 /// The overhead of a transaction beside its encoding, in bytes, if it is the only one of its account.
 pub const ENTRY_BYTES: usize = 1 << 10;
 /// The share of one peer, in bytes, so that a single flood leaves room for others. Further transactions are ignored.
@@ -63,6 +68,17 @@ pub enum Refusal {
     ShareUsed,
 }
 
+/// The price of room in the pool: the fee rate of the worst transaction, if a new one has to evict it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolPrice(Option<u64>);
+
+impl PoolPrice {
+    /// The least fee with which a transaction of this length surely gets in; zero while there is room.
+    pub fn least_fee(self, length: usize) -> Amount {
+        Amount::from_units(self.0.map_or(0, |fee_rate| fee_above(fee_rate, length)))
+    }
+}
+
 /// The position of a transaction in the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct PoolKey {
@@ -81,6 +97,8 @@ pub struct Mempool {
     ready: BTreeMap<Rank, PoolKey>,
     peer_bytes: BTreeMap<PeerKey, usize>,
     bytes: usize,
+    /// The part of `bytes` that is in the reserve.
+    own_bytes: usize,
     arrivals: u64,
     dropped_durable: Vec<TransactionId>,
     lag: Lag,
@@ -97,6 +115,24 @@ impl Mempool {
         durable: bool,
         ledger: &Ledger,
     ) -> Result<(), Refusal> {
+        self.insert(transaction, from, durable, false, ledger)
+    }
+
+    /// Adds a transaction of the node's own user, which the store keeps until it is mined. While the reserve has room,
+    /// it gets in whatever it pays, and no other evicts it.
+    pub fn add_own(&mut self, transaction: CheckedTransaction, ledger: &Ledger) -> Result<(), Refusal> {
+        let is_own = self.own_bytes + bytes(&transaction) <= OWN_BYTES_MAX;
+        self.insert(transaction, None, true, is_own, ledger)
+    }
+
+    fn insert(
+        &mut self,
+        transaction: CheckedTransaction,
+        from: Option<PeerKey>,
+        durable: bool,
+        is_own: bool,
+        ledger: &Ledger,
+    ) -> Result<(), Refusal> {
         let id = transaction.id();
         let sender = transaction.sender();
         let nonce = transaction.signed().transaction.nonce;
@@ -107,13 +143,16 @@ impl Mempool {
         if peer_bytes + bytes(&transaction) > PEER_BYTES_MAX {
             return Err(Refusal::ShareUsed);
         }
-        self.make_room(&transaction)?;
+        self.arrivals += 1;
+        let held = self.queues.get(&sender).map_or(0, Queue::bytes) + bytes(&transaction);
+        let standing = Standing::new(account, held, self.arrivals, is_own);
+        let waiting = PendingTransaction::new(transaction, standing, from, durable);
+        self.make_room(&waiting)?;
         if replaces {
             self.remove(place);
         }
-        self.arrivals += 1;
-        let waiting = PendingTransaction::new(transaction, self.arrivals, from, durable);
         self.bytes += waiting.bytes();
+        self.own_bytes += if is_own { waiting.bytes() } else { 0 };
         if let Some(peer) = from {
             *self.peer_bytes.entry(peer).or_default() += waiting.bytes();
         }
@@ -136,25 +175,35 @@ impl Mempool {
         self.admit(transaction, ledger.account(&transaction.sender())).err()
     }
 
-    /// Evicts the worst paying until the new one fits, or refuses it if it is among the worst itself.
-    fn make_room(&mut self, transaction: &CheckedTransaction) -> Result<(), Refusal> {
-        if self.bytes + bytes(transaction) <= POOL_BYTES_MAX {
+    /// Evicts the worst until the new one fits, or refuses it if it is among the worst itself.
+    fn make_room(&mut self, new: &PendingTransaction) -> Result<(), Refusal> {
+        if new.is_own() || self.bytes - self.own_bytes + new.bytes() <= POOL_BYTES_MAX {
             return Ok(());
         }
-        let sender = transaction.sender();
-        let nonce = transaction.signed().transaction.nonce;
-        let replaced = self.queues.get(&sender).and_then(|queue| queue.get(nonce));
-        let freed = replaced.map_or(0, PendingTransaction::bytes);
-        while self.bytes - freed + bytes(transaction) > POOL_BYTES_MAX {
-            let (worst, id) = self.ranking.first_key_value().expect("a full pool is not empty");
+        let sender = new.transaction.sender();
+        let replaced = self.queues.get(&sender).and_then(|queue| queue.get(new.nonce()));
+        let freed = replaced.filter(|replaced| !replaced.is_own()).map_or(0, PendingTransaction::bytes);
+        while self.bytes - self.own_bytes - freed + new.bytes() > POOL_BYTES_MAX {
+            let (worst, id) = self.worst().expect("others fill the pool");
             let place = self.by_id[id];
-            if worst.fee_rate >= fee_rate(transaction) || place.sender == sender {
+            if *worst >= new.rank() || place.sender == sender {
                 return Err(Refusal::Full);
             }
             // Later transactions of the same account cannot be mined without it.
             self.truncate(place);
         }
         Ok(())
+    }
+
+    /// The transaction to be evicted first. The node's own are passed over, which the reserve bounds.
+    fn worst(&self) -> Option<(&Rank, &TransactionId)> {
+        self.ranking.iter().find(|(rank, _)| !rank.standing.is_own())
+    }
+
+    /// The fee rate to exceed, while the pool is full.
+    pub fn price(&self) -> PoolPrice {
+        let has_room = self.bytes - self.own_bytes + ENTRY_BYTES + TRANSACTION_BYTES_MAX <= POOL_BYTES_MAX;
+        PoolPrice(if has_room { None } else { self.worst().map(|(rank, _)| rank.fee_rate) })
     }
 
     /// The nonce of the account's next transaction: the first that is missing.
@@ -332,6 +381,7 @@ impl Mempool {
     fn forget(&mut self, waiting: &PendingTransaction) {
         self.by_id.remove(&waiting.transaction.id());
         self.bytes -= waiting.bytes();
+        self.own_bytes -= if waiting.is_own() { waiting.bytes() } else { 0 };
         if let Some(bytes) = waiting.from.and_then(|peer| self.peer_bytes.get_mut(&peer)) {
             *bytes = bytes.saturating_sub(waiting.bytes());
         }
@@ -363,7 +413,9 @@ impl Mempool {
     pub(super) fn assert_sound(&self, ledger: &Ledger) {
         let all = || self.queues.values().flat_map(Queue::iter);
         assert_eq!(self.bytes, all().map(PendingTransaction::bytes).sum::<usize>());
-        assert!(self.bytes <= POOL_BYTES_MAX);
+        let own = || all().filter(|one| one.is_own());
+        assert_eq!(self.own_bytes, own().map(PendingTransaction::bytes).sum::<usize>());
+        assert!(self.own_bytes <= OWN_BYTES_MAX && self.bytes - self.own_bytes <= POOL_BYTES_MAX);
         let place = |one: &PendingTransaction| PoolKey { sender: one.transaction.sender(), nonce: one.nonce() };
         let ids: HashMap<_, _, RandomState> = all().map(|one| (one.transaction.id(), place(one))).collect();
         assert_eq!(self.by_id, ids);
@@ -379,6 +431,7 @@ impl Mempool {
             assert!(!queue.is_empty() && queue.iter().all(|one| one.nonce() >= account.nonce));
             assert!(queue.iter().is_sorted_by(|one, next| one.nonce() < next.nonce()));
             assert!(queue.iter().all(|one| one.transaction.sender() == *sender));
+            assert_eq!(queue.bytes(), queue.iter().map(PendingTransaction::bytes).sum::<usize>());
             assert_eq!(queue.spends(), queue.iter().map(|one| u128::from(one.spends().units())).sum::<u128>());
             assert!(queue.spends() <= u128::from(account.balance.units()));
             let first = queue.iter().find(|one| one.nonce() == account.nonce);

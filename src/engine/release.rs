@@ -103,7 +103,7 @@ impl Gate {
     /// does not wait.
     pub(crate) fn batch_of_answer(&self, answer: &Result<Answer, CommandError>) -> u64 {
         match answer {
-            Ok(Answer::Mined(_) | Answer::Sent(_) | Answer::Added { .. } | Answer::Checkpoint(_)) => self.emitted,
+            Ok(Answer::Mined(_) | Answer::Sent { .. } | Answer::Added { .. } | Answer::Checkpoint(_)) => self.emitted,
             Ok(
                 Answer::Pending(_)
                 | Answer::Account { .. }
@@ -209,7 +209,7 @@ mod tests {
         let mut gate = Gate::default();
         let mut effects = Vec::new();
         gate.write(Vec::new(), &mut effects);
-        let sent = Ok(Answer::Sent(TransactionId([1; 32])));
+        let sent = Ok(Answer::Sent { id: TransactionId([1; 32]), fee: quipu_protocol::Amount::ZERO });
         for (answer, waits_for) in [(sent, 1), (Ok(Answer::Done), 0), (Err(CommandError::Busy), 0)] {
             assert_eq!(gate.batch_of_answer(&answer), waits_for, "{answer:?}");
             let effect = UserEffect::Answer { ticket: Ticket(1), answer };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quipu_protocol::{CheckedBlock, CheckedTransaction};
+use quipu_protocol::{CheckedBlock, CheckedTransaction, Transaction};
 
 use super::Engine;
 use super::chain::Insertion;
@@ -28,21 +28,24 @@ impl Engine {
     /// Adds a transaction to the pool, and spreads it.
     pub(super) fn accept(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
         let id = checked.id();
-        let nonce = checked.signed().transaction.nonce;
+        let Transaction { nonce, fee, .. } = checked.signed().transaction;
         let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
-        match self.mempool.add(checked.clone(), None, true, self.chain.ledger()) {
+        match self.mempool.add_own(checked.clone(), self.chain.ledger()) {
             Ok(()) => {}
             Err(Refusal::Known) => {
                 // A peer may have brought it, and then nothing of it is kept.
                 if self.mempool.keep(&id) {
                     self.writes.push(Write::PutPending(checked));
                 }
-                return Ok(Answer::Sent(id));
+                return Ok(Answer::Sent { id, fee });
             }
             Err(Refusal::InsufficientBalance { balance, spendable, needed }) => {
                 return Err(CommandError::InsufficientBalance { balance, spendable, needed });
             }
-            Err(Refusal::Full | Refusal::ShareUsed) => return Err(CommandError::PoolFull),
+            Err(Refusal::Full | Refusal::ShareUsed) => {
+                let least_fee = self.mempool.price().least_fee(checked.length());
+                return Err(CommandError::PoolFull { least_fee: Some(least_fee).filter(|least| *least > fee) });
+            }
             Err(Refusal::Stale | Refusal::Gap | Refusal::FeeNotHigher) => {
                 return Err(CommandError::WrongNonce { nonce, next });
             }
@@ -51,7 +54,7 @@ impl Engine {
         self.writes.push(Write::PutPending(checked.clone()));
         self.announce_transaction(checked.clone());
         self.notify(Notice::Transaction(checked));
-        Ok(Answer::Sent(id))
+        Ok(Answer::Sent { id, fee })
     }
 
     /// Processes a block as if a peer had sent it, except that nobody is to blame for it. The answer waits for the

@@ -6,6 +6,7 @@ mod bundles;
 mod checkpoints;
 mod compact;
 mod durability;
+mod fees;
 mod floods;
 mod lag;
 mod made;

@@ -3,6 +3,7 @@
 use quipu_protocol::{Address, Amount, Height, Work};
 
 use super::event::{MiningMode, PeerKey, Place};
+use super::mempool::PoolPrice;
 
 /// The state of the node at one moment. Cheap to make, shared by reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct View {
     pub balance: Amount,
     /// The number of pending transactions.
     pub pending: usize,
+    /// The price of room in the memory pool.
+    pub pool_price: PoolPrice,
     /// The block that the chain never leaves, if there is one.
     pub checkpoint: Option<Place>,
     /// The state of mining.

@@ -59,7 +59,7 @@ pub(crate) fn mine(node: &Node, count: u64) -> Height {
 /// Sends something from the node's own account.
 pub(crate) fn send(node: &Node, action: Action) -> TransactionId {
     let handle = node.handle();
-    handle.send(handle.key().expect("no password"), action, Amount::ZERO).wait().expect("accepted")
+    handle.send(handle.key().expect("no password"), action, Some(Amount::ZERO)).wait().expect("accepted").0
 }
 
 pub(crate) fn end(node: Node) -> Result<(), String> {
@@ -227,7 +227,7 @@ fn questions_get_their_own_answers() {
     let pending = handle.pending().wait().expect("answered");
     assert_eq!(pending.iter().map(|waits| waits.id()).collect::<Vec<_>>(), [id]);
     assert_eq!(handle.pending_transaction(id).wait(), Ok(pending.first().cloned()));
-    assert_eq!(handle.submit(pending[0].clone()).wait(), Ok(id), "it waits already");
+    assert_eq!(handle.submit(pending[0].clone()).wait(), Ok((id, Amount::ZERO)), "it waits already");
     let state = handle.account(handle.address()).wait().expect("answered");
     assert_eq!((state.account.nonce, state.pending), (0, 1));
     let resolution = handle.resolve().wait().expect("answered");

@@ -156,7 +156,7 @@ impl VirtualDisk {
     /// Whether what an answer acknowledges has been written.
     pub fn holds_answered(&self, answer: &Answer) -> bool {
         match answer {
-            Answer::Sent(id) => self.ever_pending_ids.contains(id),
+            Answer::Sent { id, .. } => self.ever_pending_ids.contains(id),
             Answer::Mined(places) => places.iter().all(|place| self.blocks.contains_key(place)),
             Answer::Added { place, .. } => self.blocks.contains_key(place),
             _ => true,

@@ -306,7 +306,7 @@ impl Judge {
         let mut kept = Vec::new();
         for (node, ticket) in std::mem::take(&mut self.asked) {
             match world.node_mut(node).answers.remove(&ticket) {
-                Some(Ok(Answer::Sent(id))) => self.promised.push((node, Promise::Transaction(id))),
+                Some(Ok(Answer::Sent { id, .. })) => self.promised.push((node, Promise::Transaction(id))),
                 Some(Ok(Answer::Mined(places))) => {
                     self.promised.extend(places.into_iter().map(|place| (node, Promise::Block(place))));
                 }

@@ -426,7 +426,7 @@ impl VirtualNode {
         };
         if is_wanted {
             self.answers.insert(ticket, answer);
-        } else if let Ok(Answer::Sent(id)) = answer {
+        } else if let Ok(Answer::Sent { id, .. }) = answer {
             around.metrics.transactions_sent += 1;
             // A transaction that was mined in the same moment is not pending any more.
             if let Some(waiting) = self.storage.disk.pending(&id) {

@@ -71,9 +71,9 @@ fn mine(world: &mut World, node: NodeId, count: u64) {
 
 fn send(world: &mut World, from: NodeId, to: NodeId, units: u64) -> TransactionId {
     let action = Action::Transfer { to: world.address(to), amount: Amount::from_units(units) };
-    let command = Command::Send { key: world.key(from), action, fee: Amount::from_units(1) };
+    let command = Command::Send { key: world.key(from), action, fee: Some(Amount::from_units(1)) };
     match world.command(from, command) {
-        Ok(Answer::Sent(id)) => id,
+        Ok(Answer::Sent { id, .. }) => id,
         other => panic!("not sent: {other:?}"),
     }
 }
@@ -274,7 +274,7 @@ fn nobody_sends_coins_that_it_lacks() {
     mine(&mut world, nodes[0], 1);
     send(&mut world, nodes[0], nodes[0], 60_000_000);
     let action = Action::Transfer { to: world.address(nodes[0]), amount: Amount::from_units(60_000_000) };
-    let command = Command::Send { key: world.key(nodes[0]), action, fee: Amount::ZERO };
+    let command = Command::Send { key: world.key(nodes[0]), action, fee: Some(Amount::ZERO) };
     let answer = world.command(nodes[0], command);
     assert!(matches!(answer, Err(CommandError::InsufficientBalance { .. })), "{answer:?}");
 }
@@ -372,7 +372,7 @@ fn disturb(world: &mut World, nodes: &[NodeId], random: &mut Random) {
                 Action::Transfer { to: world.address(b), amount: Amount::from_units(random.between(1, 1 << 27)) };
             let fee = Amount::from_units(random.between(0, 9));
             // It may have too few coins, which is an answer too.
-            let _ = world.command(a, Command::Send { key: world.key(a), action, fee });
+            let _ = world.command(a, Command::Send { key: world.key(a), action, fee: Some(fee) });
         }
         3 if a != b => world.disconnect(a, b),
         4 if a != b => {

@@ -85,6 +85,6 @@ impl UserTraffic {
         } else {
             (Action::Record { data: random.bytes()[..RECORD_BYTES].to_vec().into() }, 0)
         };
-        Some(Command::Send { key: key.clone(), action, fee: Amount::from_units(fee) })
+        Some(Command::Send { key: key.clone(), action, fee: Some(Amount::from_units(fee)) })
     }
 }

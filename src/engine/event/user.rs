@@ -50,8 +50,9 @@ pub enum Command {
         key: Arc<SecretKey>,
         /// A transfer or a record.
         action: Action,
-        /// The fee for the miner.
-        fee: Amount,
+        /// The fee for the miner; `None`: the least with which it gets into the memory pools of peers too, as far as this
+        /// node's pool tells and the account can pay.
+        fee: Option<Amount>,
     },
     /// Accept a transaction that was signed elsewhere, and spread it. Answered by [`Answer::Sent`] when it is durable,
     /// also if it is pending already.
@@ -97,8 +98,13 @@ pub enum Command {
 pub enum Answer {
     /// The mined blocks, oldest first; fewer than requested after a cancellation.
     Mined(Vec<Place>),
-    /// The transaction's id.
-    Sent(TransactionId),
+    /// The transaction is in the memory pool.
+    Sent {
+        /// Its id.
+        id: TransactionId,
+        /// Its fee.
+        fee: Amount,
+    },
     /// The block is stored.
     Added {
         /// Height and id of the block.
@@ -162,8 +168,11 @@ pub enum CommandError {
         next: u64,
     },
     /// The account has too many pending transactions, or the pool is full of better paying ones.
-    #[error("the memory pool has no room: mine first, or offer a higher fee")]
-    PoolFull,
+    #[error("the memory pool has no room: mine first{}", .least_fee.map(|fee| format!(", or offer a fee of {fee}")).unwrap_or_default())]
+    PoolFull {
+        /// The fee with which it would get in; `None` if none would do.
+        least_fee: Option<Amount>,
+    },
     /// The block was refused, for this reason.
     #[error("the block is refused: {0}")]
     BlockRefused(String),
@@ -188,7 +197,7 @@ impl CommandError {
             Self::InsufficientBalance { .. } => "insufficient_balance",
             Self::Invalid(_) => "invalid_transaction",
             Self::WrongNonce { .. } => "wrong_nonce",
-            Self::PoolFull => "pool_full",
+            Self::PoolFull { .. } => "pool_full",
             Self::BlockRefused(_) => "block_refused",
             Self::Busy => "busy",
             Self::NoSuchHeight { .. } => "no_such_height",

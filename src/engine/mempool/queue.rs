@@ -13,15 +13,20 @@ pub(super) struct PendingTransaction {
     pub(super) transaction: CheckedTransaction,
     /// A copy of the transaction's nonce, so that a search does not have to follow a pointer.
     nonce: u64,
-    arrival: u64,
+    standing: Standing,
     pub(super) from: Option<PeerKey>,
     pub(super) durable: bool,
 }
 
 impl PendingTransaction {
-    pub(super) fn new(transaction: CheckedTransaction, arrival: u64, from: Option<PeerKey>, durable: bool) -> Self {
+    pub(super) fn new(
+        transaction: CheckedTransaction,
+        standing: Standing,
+        from: Option<PeerKey>,
+        durable: bool,
+    ) -> Self {
         let nonce = transaction.signed().transaction.nonce;
-        Self { transaction, nonce, arrival, from, durable }
+        Self { transaction, nonce, standing, from, durable }
     }
 
     pub(super) fn nonce(&self) -> u64 {
@@ -37,16 +42,42 @@ impl PendingTransaction {
     }
 
     pub(super) fn rank(&self) -> Rank {
-        Rank { fee_rate: fee_rate(&self.transaction), youth: u64::MAX - self.arrival }
+        Rank { fee_rate: fee_rate(&self.transaction), standing: self.standing }
+    }
+
+    /// Whether it takes room of the reserve for the node's own user.
+    pub(super) fn is_own(&self) -> bool {
+        self.standing.is_own()
     }
 }
 
-/// Orders pending transactions from the worst: the lowest fee rate first; ties go to the older one. No two ranks are
-/// equal.
+/// Orders pending transactions from the worst: the lowest fee rate first, then by [`Standing`]. No two ranks are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) fee_rate: u64,
-    youth: u64,
+    pub(super) standing: Standing,
+}
+
+/// The order of transactions that pay the same, from the worst: first those of accounts without coins, then those of
+/// accounts with more of the pool (by powers of two), then the younger ones. As it was when the transaction came.
+///
+/// In one number, since ranks are compared often: from the highest bit on, one for coins, 6 for the share, 56 for the
+/// age, and one that says whether it is the node's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Standing(u64);
+
+impl Standing {
+    /// `held` are the bytes of the account's pending transactions, this one included.
+    pub(super) fn new(account: Account, held: usize, arrival: u64, is_own: bool) -> Self {
+        let has_coins = account.balance > Amount::ZERO;
+        let age = u64::MAX >> 8 & !arrival;
+        let smallness = u64::from(held.leading_zeros() & 63);
+        Self(u64::from(has_coins) << 63 | smallness << 57 | age << 1 | u64::from(is_own))
+    }
+
+    pub(super) fn is_own(self) -> bool {
+        self.0 & 1 != 0
+    }
 }
 
 /// An account's transactions in the order of their nonces, which may have gaps.
@@ -54,6 +85,7 @@ pub(super) struct Rank {
 pub(super) struct Queue {
     waiting: VecDeque<PendingTransaction>,
     spends: u128,
+    bytes: usize,
     /// The one that can be mined now.
     pub(super) ready: Option<Rank>,
 }
@@ -62,6 +94,11 @@ impl Queue {
     /// The sum that all of them spend, in units.
     pub(super) fn spends(&self) -> u128 {
         self.spends
+    }
+
+    /// The memory that they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether a transaction of the account may be accepted, and if so, whether it replaces another.
@@ -156,6 +193,7 @@ impl Queue {
             self.ready = Some(waiting.rank());
         }
         self.spends += u128::from(waiting.spends().units());
+        self.bytes += waiting.bytes();
         self.waiting.insert(at, waiting);
         is_ready
     }
@@ -165,6 +203,7 @@ impl Queue {
         let at = self.position(nonce).ok()?;
         let waiting = self.waiting.remove(at)?;
         self.spends -= u128::from(waiting.spends().units());
+        self.bytes -= waiting.bytes();
         let was_ready = self.ready.take_if(|ready| *ready == waiting.rank()).is_some();
         Some((waiting, was_ready))
     }
@@ -196,4 +235,10 @@ pub(super) fn fee_rate(transaction: &CheckedTransaction) -> u64 {
         || u64::try_from(u128::from(fee) * 1024 / u128::from(length)).unwrap_or(u64::MAX),
         |scaled| scaled / length,
     )
+}
+
+/// The least fee, in units, of a transaction of this length whose fee rate is above another.
+pub(super) fn fee_above(fee_rate: u64, length: usize) -> u64 {
+    let fee = ((u128::from(fee_rate) + 1) * length as u128).div_ceil(1024);
+    u64::try_from(fee).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::RandomState;
 use quipu_protocol::{Account, Address, CheckedTransaction, Ledger, TransactionId};
 
-use super::queue::{PendingTransaction, Queue, Rank, bytes};
+use super::queue::{PendingTransaction, Queue, Rank, Standing, bytes};
 use super::{BULK_REMOVAL_DIVISOR, Mempool, POOL_BYTES_MAX, PoolKey};
 
 /// The accounts whose transactions are reinstated.
@@ -75,9 +75,10 @@ impl Mempool {
             }
             let queue = queue.get_or_insert_with(|| self.queues.remove(address).unwrap_or_default());
             let Ok(replaces) = queue.admit(transaction, *account) else { return false };
-            if self.bytes + bytes(transaction) > POOL_BYTES_MAX {
+            if self.bytes - self.own_bytes + bytes(transaction) > POOL_BYTES_MAX {
                 return true;
             }
+            let held = queue.bytes() + bytes(transaction);
             if replaces && let Some((replaced, was_ready)) = queue.remove(nonce) {
                 // The one to evict may be among those reinstated before.
                 self.rank_all(std::mem::take(&mut ranks));
@@ -88,7 +89,8 @@ impl Mempool {
             taken.push(transaction.clone());
             let id = transaction.id();
             let place = PoolKey { sender: *address, nonce };
-            let waiting = PendingTransaction::new(transaction, self.arrivals, None, true);
+            let standing = Standing::new(*account, held, self.arrivals, false);
+            let waiting = PendingTransaction::new(transaction, standing, None, true);
             let rank = waiting.rank();
             self.bytes += waiting.bytes();
             self.by_id.insert(id, place);

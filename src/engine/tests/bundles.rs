@@ -33,7 +33,7 @@ impl Bench {
     fn submit(&mut self, signed: &SignedTransaction) {
         let checked = check_transaction(signed.clone(), &self.network).expect("valid");
         let answer = self.command(Command::Submit { transaction: Box::new(checked) });
-        assert!(matches!(answer, Ok(Answer::Sent(_))), "{answer:?}");
+        assert!(matches!(answer, Ok(Answer::Sent { .. })), "{answer:?}");
     }
 }
 

@@ -34,7 +34,7 @@ impl Bench {
 
     fn record_something(&mut self) {
         let action = Action::Record { data: vec![].into() };
-        self.give(Command::Send { key: Arc::new(key(0)), action, fee: Amount::ZERO });
+        self.give(Command::Send { key: Arc::new(key(0)), action, fee: Some(Amount::ZERO) });
     }
 
     fn shown_transactions(&self) -> usize {
@@ -141,7 +141,7 @@ fn a_transaction_that_a_peer_has_brought_is_kept_when_the_user_sends_it_too() {
     bench.give(submit.clone());
     assert_eq!((bench.unwritten.len(), bench.seen.answers.len()), (1, 0));
     bench.persist();
-    assert!(matches!(bench.seen.answers[..], [(_, Ok(Answer::Sent(_)))]), "{:?}", bench.seen.answers);
+    assert!(matches!(bench.seen.answers[..], [(_, Ok(Answer::Sent { .. }))]), "{:?}", bench.seen.answers);
     assert_eq!(bench.disk.stored().pending.len(), 1);
     bench.give(submit);
     assert_eq!((bench.unwritten.len(), bench.seen.answers.len()), (0, 2), "once is enough");

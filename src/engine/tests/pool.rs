@@ -9,7 +9,10 @@ use quipu_protocol::{
 };
 
 use super::super::event::PeerKey;
-use super::super::mempool::{Mempool, NONCE_GAP_MAX, PEER_BYTES_MAX, POOL_BYTES_MAX, Refusal, SENDER_TRANSACTIONS_MAX};
+use super::super::mempool::{
+    ENTRY_BYTES, Mempool, NONCE_GAP_MAX, OWN_BYTES_MAX, PEER_BYTES_MAX, POOL_BYTES_MAX, Refusal,
+    SENDER_TRANSACTIONS_MAX,
+};
 use crate::sim::random::Random;
 
 struct PoolBench {
@@ -288,7 +291,7 @@ fn bulk_reinstatement_equals_single_additions() {
 /// Beyond the pool's bound, reinstated transactions compete for room as any others do.
 #[test]
 fn reinstated_transactions_pay_for_room_in_a_full_pool() {
-    let mut pool = pool(&[1_000_000, 1_000_000]);
+    let mut pool = pool(&[0, 1_000_000]);
     let record =
         |pool: &PoolBench, from, nonce, fee| pool.sign(from, nonce, fee, Action::Record { data: vec![7; 4096].into() });
     let mut from = 100;
@@ -319,4 +322,96 @@ fn the_first_missing_nonce_is_found() {
         pool.add(1, hole, 1, 0).expect("taken");
         assert_eq!(pool.pool.next_nonce(&address(1), &pool.ledger), 9);
     }
+}
+
+/// Fills the pool with free transactions of this length, each from another account without coins.
+fn fill(pool: &mut PoolBench, first: u32, length: usize) {
+    for from in first.. {
+        let one = pool.sign(from, 0, 0, Action::Record { data: vec![7; length].into() });
+        if let Err(refusal) = pool.pool.add(one, None, false, &pool.ledger) {
+            return assert_eq!(refusal, Refusal::Full);
+        }
+    }
+}
+
+fn free_record(pool: &PoolBench, from: u32, nonce: u64) -> CheckedTransaction {
+    pool.sign(from, nonce, 0, Action::Record { data: vec![8; 4096].into() })
+}
+
+#[test]
+fn the_nodes_own_user_has_room_in_a_full_pool() {
+    let mut pool = pool(&[1_000_000]);
+    fill(&mut pool, 100, 4096);
+    let own = free_record(&pool, 50, 0);
+    assert_eq!(pool.pool.add(own.clone(), None, false, &pool.ledger), Err(Refusal::Full), "of a peer");
+    pool.pool.add_own(own.clone(), &pool.ledger).expect("there is a reserve");
+    pool.pool.assert_sound(&pool.ledger);
+    // Nobody takes that room, whatever they pay.
+    let before = pool.pool.len();
+    for nonce in 0..3 {
+        let paying = pool.sign(1, nonce, 50, Action::Record { data: vec![7; 4096].into() });
+        pool.pool.add(paying, None, false, &pool.ledger).expect("it pays");
+    }
+    assert_eq!(pool.pool.len(), before, "three of the flood have left");
+    assert!(pool.pool.get(&own.id()).is_some());
+    // The reserve has an end, and then own ones compete.
+    let mut taken = 1;
+    let refusal = loop {
+        if let Err(refusal) = pool.pool.add_own(free_record(&pool, 50, taken), &pool.ledger) {
+            break refusal;
+        }
+        taken += 1;
+    };
+    let each = own.length() + ENTRY_BYTES;
+    assert_eq!((refusal, taken), (Refusal::Full, (OWN_BYTES_MAX / each) as u64));
+    pool.pool.assert_sound(&pool.ledger);
+    // What is mined makes room.
+    pool.set(50, 0, 1);
+    pool.pool.add_own(free_record(&pool, 50, taken), &pool.ledger).expect("there is room again");
+    pool.pool.assert_sound(&pool.ledger);
+}
+
+#[test]
+fn among_free_transactions_those_of_accounts_with_coins_come_first() {
+    let mut pool = pool(&[5, 0]);
+    pool.pool.add(free_record(&pool, 2, 0), None, false, &pool.ledger).expect("taken");
+    pool.pool.add(free_record(&pool, 1, 0), None, false, &pool.ledger).expect("taken");
+    assert_eq!(pool.selected(), [(address(1), 0), (address(2), 0)]);
+    fill(&mut pool, 100, 4096);
+    let (with, without) = (free_record(&pool, 1, 1), free_record(&pool, 99, 0));
+    assert_eq!(pool.pool.add(without, None, false, &pool.ledger), Err(Refusal::Full));
+    pool.pool.add(with, None, false, &pool.ledger).expect("it evicts one without coins");
+    pool.pool.assert_sound(&pool.ledger);
+}
+
+#[test]
+fn among_free_transactions_the_account_with_the_most_of_the_pool_loses_first() {
+    let mut pool = pool(&[]);
+    for nonce in 0..2_000 {
+        pool.pool.add(free_record(&pool, 7, nonce), None, false, &pool.ledger).expect("taken");
+    }
+    let each = free_record(&pool, 7, 0).length() + ENTRY_BYTES;
+    for from in 100..100 + ((POOL_BYTES_MAX - pool.pool.bytes()) / each) as u32 {
+        pool.pool.add(free_record(&pool, from, 0), None, false, &pool.ledger).expect("there is room");
+    }
+    assert_eq!(pool.pool.spendable(&address(7), &pool.ledger).1, 2_000);
+    for from in 21..=40 {
+        pool.pool.add(free_record(&pool, from, 0), None, false, &pool.ledger).expect("it has little of the pool");
+    }
+    assert_eq!(pool.pool.spendable(&address(7), &pool.ledger).1, 1_980);
+    let more = free_record(&pool, 7, 1_980);
+    assert_eq!(pool.pool.add(more, None, false, &pool.ledger), Err(Refusal::Full));
+    pool.pool.assert_sound(&pool.ledger);
+}
+
+#[test]
+fn the_price_is_the_least_fee_that_gets_in() {
+    let mut pool = pool(&[1_000_000]);
+    let length = free_record(&pool, 1, 0).length();
+    assert_eq!(pool.pool.price().least_fee(length), Amount::ZERO, "there is room");
+    fill(&mut pool, 100, 4096);
+    let fee = pool.pool.price().least_fee(length).units();
+    let pay = |pool: &PoolBench, fee| pool.sign(1, 0, fee, Action::Record { data: vec![8; 4096].into() });
+    assert!(fee > 0 && pay(&pool, fee).length() == length);
+    pool.pool.add(pay(&pool, fee), None, false, &pool.ledger).expect("the price is paid");
 }

@@ -133,7 +133,7 @@ impl From<CommandError> for Failure {
             CommandError::Invalid(_) => Code::InvalidTransaction,
             CommandError::WrongNonce { .. } => Code::WrongNonce,
             CommandError::BlockRefused(_) => Code::BlockRefused,
-            CommandError::PoolFull => Code::PoolFull,
+            CommandError::PoolFull { .. } => Code::PoolFull,
             CommandError::Busy => Code::Busy,
             CommandError::NoSuchHeight { .. } => Code::NoSuchHeight,
             CommandError::Closing => Code::Closing,
@@ -217,7 +217,7 @@ mod tests {
         let errors = [
             CommandError::InsufficientBalance { balance: amount, spendable: amount, needed: amount },
             CommandError::Invalid(Violation::EmptyTransfer),
-            CommandError::PoolFull,
+            CommandError::PoolFull { least_fee: None },
             CommandError::Busy,
             CommandError::NoSuchHeight { tip: Height(7) },
             CommandError::Closing,

@@ -90,13 +90,14 @@ impl Handle {
         self.ask(Command::SetMining { mode, to }, done)
     }
 
-    /// Signs and sends a transaction; answered when it is durable.
-    pub fn send(&self, key: Arc<SecretKey>, action: Action, fee: Amount) -> Asked<TransactionId> {
+    /// Signs and sends a transaction, by default with the least fee that gets in; answered with its id and fee when it is
+    /// durable.
+    pub fn send(&self, key: Arc<SecretKey>, action: Action, fee: Option<Amount>) -> Asked<(TransactionId, Amount)> {
         self.ask(Command::Send { key, action, fee }, sent)
     }
 
     /// Sends a transaction that was signed elsewhere; answered when it is durable.
-    pub fn submit(&self, transaction: CheckedTransaction) -> Asked<TransactionId> {
+    pub fn submit(&self, transaction: CheckedTransaction) -> Asked<(TransactionId, Amount)> {
         self.ask(Command::Submit { transaction: Box::new(transaction) }, sent)
     }
 
@@ -167,9 +168,9 @@ fn done(answer: Answer) -> Option<()> {
     matches!(answer, Answer::Done).then_some(())
 }
 
-fn sent(answer: Answer) -> Option<TransactionId> {
+fn sent(answer: Answer) -> Option<(TransactionId, Amount)> {
     match answer {
-        Answer::Sent(id) => Some(id),
+        Answer::Sent { id, fee } => Some((id, fee)),
         _ => None,
     }
 }

@@ -109,13 +109,12 @@ async fn new_transaction(
     };
     let amount = parse::amount(&amount, "amount")?;
     let fee = value("fee").map(|fee| parse::amount(&fee, "fee")).transpose()?;
-    let fee = fee.unwrap_or(app.handle().network().parameters().fee_min);
     let key = app.wait(move |app| {
         let [sender, to] = [&sender, &recipient].map(|who| app.address_of(who));
         Ok((app.handle().wallets().key_of(&sender?)?, to?))
     });
     let (key, to) = key.await?;
-    let id = app.handle().send(key, Action::Transfer { to, amount }, fee).await?;
+    let (id, _) = app.handle().send(key, Action::Transfer { to, amount }, fee).await?;
     let next = app.handle().view().tip.height.next();
     let message = format!("Transaction will be added to Block {next}");
     Ok((StatusCode::CREATED, Json(json!({"message": message, "id": id}))))

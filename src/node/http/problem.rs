@@ -165,7 +165,7 @@ mod tests {
         let cases = [
             (Failure::new(Code::NotFound, "x"), 404, "not_found"),
             (Failure::new(Code::BadAddress, "x"), 400, "bad_address"),
-            (CommandError::PoolFull.into(), 503, "pool_full"),
+            (CommandError::PoolFull { least_fee: None }.into(), 503, "pool_full"),
             (IndexError::Off.into(), 503, "index_off"),
         ];
         for (failure, status, code) in cases {

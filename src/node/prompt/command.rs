@@ -43,7 +43,7 @@ pub enum PromptCommand {
     Tx {
         to: Who,
         amount: Amount,
-        /// For the miner; `None`: the network's minimum.
+        /// For the miner; `None`: the least that gets into the memory pool.
         fee: Option<Amount>,
     },
     /// Puts something on the chain.

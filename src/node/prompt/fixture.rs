@@ -49,6 +49,7 @@ pub(super) fn view() -> View {
         balance: Amount::from_units(250_000_000),
         pending: 2,
         checkpoint: None,
+        pool_price: Default::default(),
         mining: MiningView { mode: MiningMode::On, hash_rate: 4_150_000, job: Some((1, 5)) },
         syncing: Some(SyncView { height: Height(12_000), target: Height(20_000) }),
         peers: Vec::new(),

@@ -40,7 +40,7 @@ pub(super) struct CommandRunner<'a> {
 
 /// A transaction on its way to the disk, or the reason why there is none.
 pub(super) struct Sending {
-    answer: Result<Asked<TransactionId>, Failure>,
+    answer: Result<Asked<(TransactionId, Amount)>, Failure>,
     /// The recorded file, if it is one.
     file: Option<FileRow>,
 }
@@ -48,8 +48,8 @@ pub(super) struct Sending {
 impl Sending {
     /// Blocks until it is durable.
     pub(super) fn wait(self) -> Result<CommandOutcome, Failure> {
-        let id = self.answer?.wait()?;
-        Ok(CommandOutcome::Sent(Sent { id, file: self.file }))
+        let (id, fee) = self.answer?.wait()?;
+        Ok(CommandOutcome::Sent(Sent { id, fee, file: self.file }))
     }
 }
 
@@ -147,7 +147,6 @@ impl CommandRunner<'_> {
 
     /// Signs a transaction, and has it written.
     fn send(&self, action: Action, fee: Option<Amount>, file: Option<FileRow>) -> Sending {
-        let fee = fee.unwrap_or(self.handle.network().parameters().fee_min);
         let key = self.handle.key().map_err(Failure::from);
         let answer = key.map(|key| self.handle.send(key, action, fee));
         Sending { answer, file }

@@ -19,8 +19,8 @@
 //! | --- | --- |
 //! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than N if it was stopped |
 //! | `mine on`, `off`, `pending` | `{mode, hash_rate}` |
-//! | `tx` | `{id}` |
-//! | `record` | `{id}`; of a file also `file: {sha256, name, size}` |
+//! | `tx` | `{id, fee}` |
+//! | `record` | `{id, fee}`; of a file also `file: {sha256, name, size}` |
 //! | `records` | `{records: [record], next}`, the newest first; `next` is null or the `--before` of the next page |
 //! | `history` | `{address, entries: [{height, block, timestamp, roles, transaction}], next}`; roles are `sent`, `received`, `mined`, `recorded` |
 //! | `watch ID` | a life; without ID: `[life]` of the watched ones |
@@ -217,7 +217,7 @@ mod tests {
                 CommandOutcome::MiningSet(Mining { mode: MiningMode::Pending, hash_rate: 0 }),
                 r#"{"mode":"pending","hash_rate":0}"#.to_owned(),
             ),
-            (CommandOutcome::Sent(Sent { id: TransactionId([0xab; 32]), file: None }), format!(r#"{{"id":"{ID}"}}"#)),
+            (CommandOutcome::Sent(Sent { id: TransactionId([0xab; 32]), fee: Amount::ZERO, file: None }), format!(r#"{{"id":"{ID}","fee":"0"}}"#)),
             (CommandOutcome::Pending(Vec::new()), "[]".to_owned()),
             (
                 CommandOutcome::Balance(AccountRow {

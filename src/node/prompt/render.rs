@@ -89,7 +89,7 @@ impl Renderer<'_> {
                 MiningMode::On => "mining until `mine off`".to_owned(),
                 MiningMode::Pending => "mining whenever transactions wait, until `mine off`".to_owned(),
             },
-            CommandOutcome::Sent(Sent { id, file }) => self.sent(id, file.as_ref()),
+            CommandOutcome::Sent(Sent { id, fee, file }) => self.sent(id, *fee, file.as_ref()),
             CommandOutcome::Records(RecordPage { records, next }) => self.records(records, next.as_deref()),
             CommandOutcome::History(HistoryPage { address, entries, next }) => {
                 self.history(address, entries, next.as_deref())

@@ -68,7 +68,7 @@ impl DoubleSpend {
     fn begin(&mut self, hands: &mut Hands<'_>, effects: &mut Vec<Effect>) {
         self.next = hands.now.elapsed + PAUSE;
         let action = Action::Transfer { to: hands.address(), amount: Amount::from_units(UNITS) };
-        let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1_000) };
+        let command = Command::Send { key: hands.key.clone(), action, fee: Some(Amount::from_units(1_000)) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
         let kept = sent(&own);

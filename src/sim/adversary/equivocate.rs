@@ -110,7 +110,7 @@ impl Equivocator {
     fn pay_twice(&mut self, hands: &mut Hands<'_>, effects: &mut Vec<Effect>) {
         let to = hands.address();
         let action = Action::Transfer { to, amount: Amount::from_units(UNITS) };
-        let command = Command::Send { key: hands.key.clone(), action, fee: Amount::from_units(1) };
+        let command = Command::Send { key: hands.key.clone(), action, fee: Some(Amount::from_units(1)) };
         let mut own = Vec::new();
         hands.pass(Event::Command { ticket: TICKET, command }, &mut own);
         if let Some(signed) = sent(&own) {

@@ -308,7 +308,7 @@ impl Story {
             };
             let fee = Amount::from_units(self.random.between(0, 1_000));
             let key = self.world.key(from);
-            self.judge.hold(&mut self.world, from, Command::Send { key, action, fee });
+            self.judge.hold(&mut self.world, from, Command::Send { key, action, fee: Some(fee) });
         }
         if self.random.between(0, 9) == 0 {
             let node = self.pick();

@@ -263,7 +263,7 @@ fn command(shell: &FuzzShell<'_>, script: &mut ByteScript<'_>) -> Command {
             } else {
                 Action::Transfer { to: address, amount }
             };
-            Command::Send { key, action, fee: Amount::from_units(number) }
+            Command::Send { key, action, fee: (number > 0).then_some(Amount::from_units(number)) }
         }
         5 => Command::Pending,
         6 => Command::Account { address },

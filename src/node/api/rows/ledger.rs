@@ -150,6 +150,9 @@ pub struct Sent {
     /// Its id.
     #[schema(value_type = String)]
     pub id: TransactionId,
+    /// Its fee, in coins.
+    #[schema(value_type = String)]
+    pub fee: Amount,
     /// The recorded file. Only at the prompt, which reads files; else the field is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<FileRow>,

@@ -127,7 +127,7 @@ pub(super) struct Prepare {
     /// The number of transactions that the sender has made before; by default the next nonce.
     #[schema(format = "uint64")]
     nonce: Option<u64>,
-    /// For the miner, in coins; by default the network's minimum.
+    /// For the miner, in coins; by default the least that gets into this node's memory pool now.
     fee: Option<String>,
     /// Either this…
     transfer: Option<PrepareTransfer>,
@@ -201,12 +201,15 @@ pub(super) async fn prepare(
     hex::decode_to_slice(&wanted.public_key, &mut key).map_err(bad_key)?;
     let sender = PublicKey::Ed25519(key);
     let fee = parsed(wanted.fee.as_deref(), |fee| parse::amount(fee, "fee"))?;
-    let fee = fee.unwrap_or(app.handle().network().parameters().fee_min);
     let action = match (wanted.transfer, wanted.record) {
         (Some(transfer), None) => transfer.understood()?,
         (None, Some(record)) => record.understood()?,
         _ => return Err(Problem::bad("usage", "say either `transfer` or `record`")),
     };
+    let fee = fee.unwrap_or_else(|| {
+        let price = app.handle().view().pool_price.least_fee(SignedTransaction::length_with(&action));
+        price.max(app.handle().network().parameters().fee_min)
+    });
     let nonce = match wanted.nonce {
         Some(nonce) => nonce,
         None => {
@@ -268,8 +271,8 @@ pub(super) async fn submit(State(app): State<App>, Json(given): Json<Submit>) ->
         let checked = check_transaction(signed, app.handle().network());
         checked.map_err(|violation| Failure::new(Code::InvalidTransaction, violation.to_string()).into())
     });
-    let id = app.handle().submit(checked.await?).await?;
-    Ok(axum::Json(Sent { id, file: None }))
+    let (id, fee) = app.handle().submit(checked.await?).await?;
+    Ok(axum::Json(Sent { id, fee, file: None }))
 }
 
 impl Submit {

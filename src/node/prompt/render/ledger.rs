@@ -6,12 +6,13 @@ use super::{RECORD_CHARACTERS_MAX, Renderer};
 use crate::node::api::rows::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow};
 use crate::node::prompt::notice::NoticeLine;
 use crate::protocol::record::{Content, Record};
-use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
+use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless};
 
 impl Renderer<'_> {
-    pub(super) fn sent(&self, id: &TransactionId, file: Option<&FileRow>) -> String {
+    pub(super) fn sent(&self, id: &TransactionId, fee: Amount, file: Option<&FileRow>) -> String {
         let waits = "It waits for a block (`pending` shows it, `mine` makes one).";
+        let waits = if fee > Amount::ZERO { format!("{waits} Its fee is {fee}.") } else { waits.to_owned() };
         match file {
             Some(FileRow { sha256, name, size }) => {
                 let name = harmless(name, 80);
