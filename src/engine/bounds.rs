@@ -5,6 +5,7 @@
 //! | headers | none: each costs the work in it, and blocks of branches far behind are not kept | nothing |
 //! | accounts | none: the state of the chain | nothing |
 //! | cached bodies | `BODY_CACHE_BYTES_MAX` and one block | the oldest |
+//! | bodies of side branches | `ASIDE_BYTES_MAX` | the least work, of equals the newest |
 //! | memory pool, in all, per sender, per peer | see [`mempool`] | the worst paying |
 //! | changes that the pool has not followed | `LAG_ACCOUNTS_MAX` | none: followed at once |
 //! | orphans, in all and per peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
@@ -38,7 +39,7 @@ use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::message::RESPONSE_IDS_MAX;
 
 use super::bundles::{CHECKS_MAX, JUDGED_MAX, UNCHECKED_BYTES_MAX, UNCHECKED_MAX};
-use super::chain::LEFT_BYTES_MAX;
+use super::chain::{ASIDE_BYTES_MAX, LEFT_BYTES_MAX};
 use super::compact::{RECONSTRUCTION_BYTES_MAX, RECONSTRUCTIONS_MAX};
 use super::gossip::{OFFERED_MAX, REFUSED_MAX};
 use super::lag::LAG_ACCOUNTS_MAX;
@@ -61,6 +62,7 @@ impl Engine {
         vec![
             // One block may be longer than all the others together.
             ("cached_body_bytes", bodies::BODY_CACHE_BYTES_MAX + block_bytes),
+            ("aside_bytes", ASIDE_BYTES_MAX),
             ("left_block_bytes", LEFT_BYTES_MAX + block_bytes),
             ("mempool_bytes", mempool::POOL_BYTES_MAX + mempool::OWN_BYTES_MAX),
             ("mempool_lag", LAG_ACCOUNTS_MAX),
@@ -94,6 +96,7 @@ impl Engine {
         vec![
             ("headers", self.chain.tree().len()),
             ("cached_body_bytes", self.chain.cached_bytes()),
+            ("aside_bytes", self.chain.aside_bytes()),
             ("left_block_bytes", self.chain.left_bytes()),
             ("mempool_bytes", self.mempool.bytes()),
             ("mempool_lag", self.mempool.lag()),

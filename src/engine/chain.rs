@@ -9,6 +9,7 @@
 //! only ever replaced by one with more work; the chain never leaves the checkpoint. Deliberately absent: whether a
 //! block is worth fetching, and from which peer.
 
+mod aside;
 mod checkpoint;
 mod outcome;
 mod recent;
@@ -19,11 +20,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_header, check_header_in_context, check_header_time};
-use quipu_protocol::{Address, BlockId, CheckedBlock, Header, Ledger, Network, UnixMillis, Work};
+use quipu_protocol::{Address, BlockId, Header, Ledger, Network, UnixMillis, Work};
 
 use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
 use super::header_tree::{BlockRef, GENESIS, HeaderTree};
+pub(crate) use aside::ASIDE_BYTES_MAX;
+use aside::Aside;
 pub(crate) use outcome::{ChainAdvance, Insertion, Reorganised};
 pub(crate) use reorganisation::LEFT_BYTES_MAX;
 use reorganisation::Reorganisation;
@@ -45,6 +48,7 @@ pub(crate) struct Chain {
     best: Vec<BlockRef>,
     ledger: Ledger,
     bodies: Bodies,
+    aside: Aside,
     path: ChainPath,
     /// A stored block with more work than the tip, with stored bodies all the way from the best chain.
     stored_better: Option<BlockRef>,
@@ -83,7 +87,7 @@ impl Chain {
             // A body was stored before those below it, and they never came: it can be fetched again.
             let Some(parent) = before.or_else(found) else { continue };
             last = tree.insert_unfound(stored.id, &stored.header, parent);
-            tree.set_has_body(last);
+            tree.set_has_body(last, true);
             if stored.condemned {
                 tree.condemn(last);
             }
@@ -105,6 +109,7 @@ impl Chain {
             best,
             ledger,
             bodies: Bodies::default(),
+            aside: Aside::default(),
             path: ChainPath::default(),
             stored_better: None,
             checkpoint: None,
@@ -234,26 +239,11 @@ impl Chain {
         (!self.tree.is_condemned(block)).then_some(block)
     }
 
-    /// Keeps a checked block whose header is in the tree. The path connects it later.
-    pub(crate) fn insert_body(&mut self, block: BlockRef, body: Arc<CheckedBlock>) {
-        if self.tree.has_body(block) || self.tree.is_barred(block) {
-            return;
-        }
-        self.tree.set_has_body(block);
-        self.writes.push(Write::Block(body.clone()));
-        self.bodies.insert(block, Cached { block: body, delta: None });
-        self.count_ready();
-        // The path counts its own blocks.
-        if self.path_position(block).is_none() && self.is_stored_and_better(block, self.stored_better) {
-            self.stored_better = Some(block);
-        }
-    }
-
     /// Remembers that a block breaks a rule, and with it all its descendants.
     pub(crate) fn condemn(&mut self, block: BlockRef) {
         assert!(!self.is_best(block), "a connected block keeps the rules");
         self.tree.condemn(block);
-        if self.tree.has_body(block) {
+        if self.is_stored(block) {
             self.writes.push(Write::Condemn { place: self.tree.place(block) });
         }
         self.path = ChainPath::default();
@@ -316,8 +306,12 @@ impl Chain {
     }
 
     fn count_ready(&mut self) {
+        let before = self.path.ready;
         let ChainPath { blocks, ready } = &mut self.path;
         *ready += blocks.range(*ready..).take_while(|block| self.tree.has_body(**block)).count();
+        for position in before..self.path.ready {
+            self.store_aside(self.path.blocks[position]);
+        }
     }
 
     /// The position of a block on the path.
@@ -466,7 +460,7 @@ impl Chain {
                 best = Some(block);
             }
         }
-        self.stored_better = best;
+        self.set_stored_better(best);
     }
 
     /// Whether a block has more work than the tip and than another block, may be followed, and has stored bodies all

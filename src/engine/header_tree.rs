@@ -34,7 +34,7 @@ struct TreeEntry {
     height: u32,
 }
 
-/// The body was checked and is in the store (or on its way there).
+/// The body was checked, and is in the store (or on its way there) or put aside in memory.
 const HAS_BODY: u32 = 1 << 31;
 /// The block, or an ancestor, breaks a rule.
 const CONDEMNED: u32 = 1 << 30;
@@ -217,14 +217,14 @@ impl HeaderTree {
         }
     }
 
-    /// Whether the body was checked and is in the store (or on its way there).
+    /// Whether the body was checked, and is in the store (or on its way there) or put aside in memory.
     pub(crate) fn has_body(&self, block: BlockRef) -> bool {
         self.entry(block).has(HAS_BODY)
     }
 
-    /// Records that the body is stored.
-    pub(crate) fn set_has_body(&mut self, block: BlockRef) {
-        self.entries[block.0 as usize].set(HAS_BODY, true);
+    /// Records whether the body is there.
+    pub(crate) fn set_has_body(&mut self, block: BlockRef, is_there: bool) {
+        self.entries[block.0 as usize].set(HAS_BODY, is_there);
     }
 
     /// Whether the block, or an ancestor, breaks a rule.

@@ -168,7 +168,7 @@ impl Engine {
         let Ok(block) = CheckedBlock::complete(header, template.body, &self.network) else { return };
         let Some(found) = self.chain.insert_vetted(block.header()) else { return };
         let place = self.chain.tree().place(found);
-        self.chain.insert_body(found, Arc::new(block));
+        self.chain.store_body(found, Arc::new(block));
         self.mined_here.push_back(place.id);
         if self.mined_here.len() > MINED_HERE_MAX {
             self.mined_here.pop_front();

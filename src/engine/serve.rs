@@ -116,7 +116,7 @@ impl Engine {
     fn stored_places(&self, ids: &[BlockId]) -> Vec<Place> {
         let tree = self.chain.tree();
         let mut named = HashSet::new();
-        let stored = ids.iter().filter_map(|id| tree.find(id)).filter(|block| tree.has_body(*block));
+        let stored = ids.iter().filter_map(|id| tree.find(id)).filter(|block| self.chain.is_stored(*block));
         stored.filter(|block| named.insert(*block)).map(|block| tree.place(block)).collect()
     }
 

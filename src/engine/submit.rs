@@ -64,9 +64,8 @@ impl Engine {
         let answer = match self.chain.insert_header(block.header(), now.unix) {
             Insertion::Known(_) if self.submitted.len() >= SUBMITTED_MAX => Err(CommandError::Busy),
             Insertion::Known(found) => {
-                if !self.chain.tree().has_body(found) {
-                    self.chain.insert_body(found, Arc::new(block));
-                }
+                self.chain.store_body(found, Arc::new(block));
+                self.chain.store_below(found);
                 self.submitted.0.push((ticket, found));
                 return;
             }

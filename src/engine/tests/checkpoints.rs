@@ -1,5 +1,6 @@
 //! The checkpoint is never left, whatever peers offer.
 
+use quipu_protocol::check::check_block;
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
 use quipu_protocol::{Block, Header, Height, Request};
 
@@ -110,9 +111,9 @@ fn no_branch_from_below_is_kept_however_low_it_is() {
 fn a_branch_that_is_stored_is_left_aside_until_the_checkpoint_is_removed() {
     let (mut bench, ours) = Bench::with_chain(4);
     let theirs = bench.chain(&ours[0].header, 4, 2);
-    let peer = bench.connect();
     for block in &theirs[..3] {
-        bench.gossip_block(peer, block);
+        let block = Box::new(check_block(block.clone(), &bench.network).expect("valid"));
+        bench.command(Command::SubmitBlock { block }).expect("the own user's blocks are stored");
     }
     // Blocks must be loaded before the tip can be left, so the branch is complete by then.
     bench.restart();

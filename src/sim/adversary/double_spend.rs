@@ -38,6 +38,7 @@ impl DoubleSpend {
     }
 
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        self.withheld.hear(hands, &event);
         let wake = hands.pass(event, effects);
         let news = self.withheld.note(hands, effects, self.since.is_some());
         let mut shown = Vec::new();

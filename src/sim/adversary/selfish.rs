@@ -28,6 +28,7 @@ pub struct Selfish {
 
 impl Selfish {
     pub(super) fn handle(&mut self, hands: &mut Hands<'_>, event: Event, effects: &mut Vec<Effect>) -> Wake {
+        self.withheld.hear(hands, &event);
         let wake = hands.pass(event, effects);
         let news = self.withheld.note(hands, effects, true);
         let mut shown = Vec::new();

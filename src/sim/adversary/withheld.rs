@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Hands, announced, new_blocks, statuses};
-use crate::engine::event::{Effect, Gossip, LoadEffect, PeerEffect};
+use crate::engine::event::{Effect, Event, Gossip, LoadEffect, PeerEffect};
 use crate::protocol::{BlockId, CheckedBlock, Header, Height, Response, Work};
 
 /// The withheld blocks, and the height of the others.
@@ -16,6 +16,8 @@ pub(super) struct Withheld {
     blocks: VecDeque<Arc<CheckedBlock>>,
     /// The greatest height of the others' blocks.
     pub(super) public: Height,
+    /// The greatest height that the others have announced, on whatever branch.
+    heard: Height,
 }
 
 /// The blocks that became known with some effects.
@@ -28,6 +30,19 @@ pub(super) struct News {
 }
 
 impl Withheld {
+    /// Records a block that the others announce. The engine stores none that has no more work than its own chain.
+    pub(super) fn hear(&mut self, hands: &Hands<'_>, event: &Event) {
+        let Event::Gossip { gossip, .. } = event else { return };
+        let reward = match gossip {
+            Gossip::Block(block) => block.body.reward,
+            Gossip::Compact(compact) => *compact.reward(),
+            Gossip::Transactions(_) => return,
+        };
+        if let Some(header) = announced(gossip).filter(|_| reward.to != hands.address()) {
+            self.heard = self.heard.max(header.height);
+        }
+    }
+
     /// Records the blocks that became known. The node's own are withheld if `wanted`.
     pub(super) fn note(&mut self, hands: &mut Hands<'_>, effects: &[Effect], wanted: bool) -> News {
         let own = hands.address();
@@ -43,6 +58,9 @@ impl Withheld {
                 self.public = height;
                 news.others = true;
             }
+        }
+        if self.heard > self.public {
+            (self.public, news.others) = (self.heard, true);
         }
         let tip = hands.view().tip;
         if self.blocks.back().is_some_and(|last| last.id() != tip.id) {
