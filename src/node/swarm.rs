@@ -14,8 +14,11 @@
 //! | `dial` | the choice of peers to dial, and of the moment |
 //! | `remembered` | peers of earlier runs |
 //! | `translate` | bytes and the engine's types |
+//! | `closing` | connections that end soon after they are closed |
+//! | `scores` | which peers gossipsub prefers |
 //! | `codec` | requests and responses on a stream |
-//! | `admission` | limits on connections from one address |
+//! | `handshakes` | limits on inbound connections before their peer is known |
+//! | `admission` | strangers from addresses of offenders; who goes when the house is full |
 //! | `address`, `failure` | judging addresses, describing failed dials |
 
 use std::collections::BTreeMap;
@@ -40,12 +43,15 @@ use crate::protocol::{Network, Response};
 mod address;
 mod admission;
 mod behaviour;
+mod closing;
 mod codec;
 mod connect;
 mod dial;
 mod failure;
+mod handshakes;
 mod listen;
 mod remembered;
+mod scores;
 mod serving;
 mod sessions;
 mod task;

@@ -14,11 +14,11 @@ pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-/// The host of an address, for limits and probation: an IPv6 host owns a whole /64.
-pub(super) fn host_of(ip: IpAddr) -> IpAddr {
+/// The net of an address, as far as one owner goes: an IPv4 /24 or an IPv6 /64.
+pub(super) fn net_of(ip: IpAddr) -> IpAddr {
     match ip {
+        IpAddr::V4(ip) => IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() >> 8 << 8)),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-        ip => ip,
     }
 }
 
@@ -118,6 +118,25 @@ impl Subnets {
         })
     }
 
+    /// The host of an address, for limits and probation. An IPv6 host elsewhere owns a whole /64; on a network of ours,
+    /// that is where everybody is, so each address is a host.
+    pub(super) fn host_of(&self, ip: IpAddr) -> IpAddr {
+        match ip {
+            IpAddr::V6(_) if !self.contain(ip) && !ip.is_loopback() => net_of(ip),
+            ip => ip,
+        }
+    }
+
+    /// The hosts that count as one when peers are spread over the network: the net, but on networks of ours each host.
+    pub(super) fn group_of(&self, ip: IpAddr) -> IpAddr {
+        if self.contain(ip) || ip.is_loopback() { ip } else { net_of(ip) }
+    }
+
+    /// Whether an address is this machine's own: only its own programs connect from there.
+    pub(super) fn is_this_machine(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.0.iter().any(|(ours, _)| *ours == ip)
+    }
+
     /// Smaller is better: addresses on a network of ours first, then TCP, then IPv4.
     pub(super) fn preference(&self, address: &Multiaddr) -> (bool, Option<Carrier>, bool) {
         let ip = ip_of(address);
@@ -201,6 +220,25 @@ mod tests {
         assert!(!subnets.believe(&address("/ip4/8.8.8.8/tcp/53"), seen_from("192.168.1.9")));
         assert!(!subnets.believe(&address("/ip4/192.168.1.10/tcp/1"), seen_from("8.8.8.8")));
         assert!(!subnets.believe(&address("/ip4/192.168.1.9/tcp/0"), seen_from("192.168.1.9")));
+    }
+
+    #[test]
+    fn hosts_are_told_apart_on_our_own_networks() {
+        let subnets = Subnets::test(&[("192.168.1.3", 24), ("2001:db8::3", 64)]);
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an IP address");
+        for (address, host, group) in [
+            ("192.168.1.9", "192.168.1.9", "192.168.1.9"),
+            ("10.0.0.9", "10.0.0.9", "10.0.0.0"),
+            ("2001:db8::9", "2001:db8::9", "2001:db8::9"),
+            ("2001:db8:0:1::9", "2001:db8:0:1::", "2001:db8:0:1::"),
+            ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+            ("::1", "::1", "::1"),
+        ] {
+            assert_eq!((subnets.host_of(ip(address)), subnets.group_of(ip(address))), (ip(host), ip(group)));
+        }
+        let ours = ["127.0.0.2", "::1", "192.168.1.3", "2001:db8::3"];
+        assert!(ours.iter().all(|address| subnets.is_this_machine(ip(address))));
+        assert!(!subnets.is_this_machine(ip("192.168.1.9")));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Admission of connections: at most a number of connections from one host, and no strangers from a host on probation
-//! before their turn.
+//! Admission of connections: no strangers from a host on probation before their turn, and who has to go when the house
+//! is full.
 //!
-//! Not here: limits on connections in all (libp2p's `connection_limits`) and bans of identities (`allow_block_list`).
+//! Not here: handshakes (`handshakes`), the last limits on connections (libp2p's `connection_limits`) and bans of
+//! identities (`allow_block_list`).
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -15,38 +16,22 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-use self::per_host::PerHostLimit;
+pub(super) use self::eviction::{Guest, guest_to_evict};
 pub(super) use self::probation::{KNOWN_AFTER, OnProbation, Probation};
 use super::address::ip_of;
 
-mod per_host;
+mod eviction;
 mod probation;
 
 /// Denies inbound connections. Outbound ones are judged by the task, which knows which of them the user wants.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Admission {
-    per_host: PerHostLimit,
     pub(super) probation: Probation,
-}
-
-impl Admission {
-    pub(super) fn new(connections_per_host_max: usize) -> Self {
-        Self { per_host: PerHostLimit::new(connections_per_host_max), probation: Probation::default() }
-    }
 }
 
 impl NetworkBehaviour for Admission {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
-
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        _: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.per_host.add(connection, remote).map_err(ConnectionDenied::new)
-    }
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -72,13 +57,7 @@ impl NetworkBehaviour for Admission {
         Ok(dummy::ConnectionHandler)
     }
 
-    fn on_swarm_event(&mut self, event: FromSwarm) {
-        match event {
-            FromSwarm::ConnectionClosed(closed) => self.per_host.remove(closed.connection_id),
-            FromSwarm::ListenFailure(failure) => self.per_host.remove(failure.connection_id),
-            _ => {}
-        }
-    }
+    fn on_swarm_event(&mut self, _: FromSwarm) {}
 
     fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
         match event {}

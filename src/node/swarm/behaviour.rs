@@ -22,22 +22,22 @@ use libp2p::{
 use sha2::{Digest, Sha256};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::SwarmConfig;
 use super::admission::Admission;
+use super::closing::ClosesSoon;
 use super::codec::SyncCodec;
+use super::handshakes::BoundedHandshakes;
+use super::{SwarmConfig, scores};
 use crate::protocol::Network;
 use crate::protocol::message::{PROTOCOL_VERSION, gossip_bytes_max, topic};
 
-/// Connections in all. More are denied.
-const CONNECTIONS_MAX: u32 = 320;
-/// Connections that others opened; the rest is kept for our own dials.
-const INBOUND_CONNECTIONS_MAX: u32 = 224;
-/// Handshakes at once, in each direction.
-const PENDING_CONNECTIONS_MAX: u32 = 64;
+/// Connections that others opened. Beyond, one of them makes way for each new one.
+pub(super) const INBOUND_CONNECTIONS_MAX: usize = 224;
+/// The same for connections of one host, other than this machine. A class behind one router fits in.
+pub(super) const INBOUND_CONNECTIONS_PER_HOST_MAX: usize = 64;
+/// Connections that others opened, with those that are being closed. More are denied.
+const INBOUND_CONNECTIONS_WITH_CLOSING_MAX: u32 = 320;
 /// Connections with one peer. Above 2, so that a restarted peer is not kept out by its dead connections.
 const CONNECTIONS_PER_PEER_MAX: u32 = 8;
-/// Connections that one host may open.
-const CONNECTIONS_PER_HOST_MAX: usize = 24;
 /// A dial or a handshake that takes longer has failed. Short, so that a link that comes back is tried again soon.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are closed by us for a reason, never because they are quiet.
@@ -119,15 +119,12 @@ pub(super) fn build(
         }
     };
     let limits = connection_limits::ConnectionLimits::default()
-        .with_max_established(Some(CONNECTIONS_MAX))
-        .with_max_established_incoming(Some(INBOUND_CONNECTIONS_MAX))
-        .with_max_pending_incoming(Some(PENDING_CONNECTIONS_MAX))
-        .with_max_pending_outgoing(Some(PENDING_CONNECTIONS_MAX))
+        .with_max_established_incoming(Some(INBOUND_CONNECTIONS_WITH_CLOSING_MAX))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits),
         bans: allow_block_list::Behaviour::default(),
-        admission: Admission::new(CONNECTIONS_PER_HOST_MAX),
+        admission: Admission::default(),
         gossipsub: gossipsub(&names, &config.network, metrics.as_deref_mut())?,
         sync: request_response::Behaviour::new(
             [(names.sync.clone(), ProtocolSupport::Full)],
@@ -147,7 +144,8 @@ pub(super) fn build(
         mdns: mdns.into(),
     };
     let swarm_config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
-    Ok((Swarm::new(transport(&config.keypair, metrics)?, behaviour, local_peer, swarm_config), warning))
+    let transport = BoundedHandshakes::new(transport(&config.keypair, metrics)?).boxed();
+    Ok((Swarm::new(transport, behaviour, local_peer, swarm_config), warning))
 }
 
 fn gossipsub(names: &ProtocolNames, network: &Network, metrics: Option<&mut Registry>) -> anyhow::Result<Gossipsub> {
@@ -170,6 +168,7 @@ fn gossipsub(names: &ProtocolNames, network: &Network, metrics: Option<&mut Regi
         let registry = registry.sub_registry_with_prefix("libp2p_gossipsub");
         gossipsub = gossipsub.with_metrics(registry, gossipsub::MetricsConfig::default());
     }
+    gossipsub.with_peer_score(scores::params(names), scores::thresholds()).map_err(anyhow::Error::msg)?;
     for topic in topics {
         gossipsub.subscribe(topic)?;
     }
@@ -193,9 +192,9 @@ fn transport(
         .upgrade(upgrade::Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(yamux::Config::default())
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
     let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
     let both = quic.or_transport(tcp).map(|either, _| either.into_inner());
     // A machine without a DNS configuration can still dial numeric addresses.
     let transport = match dns::tokio::Transport::system(()) {

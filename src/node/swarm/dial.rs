@@ -1,27 +1,29 @@
 //! The choice of peers to dial, and of the moment. Pure state: time and a seed come in, dials come out.
 //!
+//! A node has a number of peers of its own choice, whoever calls it: sessions that others opened don't count. Peers that
+//! the user named come on top.
+//!
 //! Always true: a peer or an address has at most one attempt under way; everything here is bounded; nothing relies on
 //! mDNS to report a peer twice, since it does not.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashSet;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
-use self::peer::{BACKOFF_MAX, Backoff, DialState, FixedPeer, GONE_FAILURES, KnownPeer};
+use self::peer::{BACKOFF_MAX, Backoff, DialState, FixedPeer, GONE_FAILURES, KnownPeer, Standing};
 use super::address::{Subnets, reachable, split};
-use super::remembered::{REMEMBERED_PEERS_MAX, Remembered};
+use super::remembered::{REMEMBERED_PEERS_MAX, Remembered, Tie};
 use crate::random::Random;
 
+mod choice;
 mod peer;
 
-/// We dial peers of our own accord until this many are connected. `--peer` comes on top.
-pub(super) const PEERS_TARGET: usize = 32;
 /// Attempts at once.
 const ATTEMPTS_MAX: usize = 16;
-/// Known peers. Of those that are not connected, strangers are evicted first, then the ones not heard of for longest.
+/// Known peers. Of those that are not connected and not good, one of the most crowded net is evicted: the one not heard
+/// of for longest.
 const KNOWN_PEERS_MAX: usize = 512;
 /// Addresses of one peer. The least preferred are evicted.
 const ADDRESSES_PER_PEER_MAX: usize = 6;
@@ -103,11 +105,12 @@ impl DialBook {
         &self.subnets
     }
 
-    /// Peers of earlier runs, most recently connected first.
+    /// Peers of earlier runs, best first.
     pub(super) fn remember(&mut self, peers: Vec<Remembered>, now: Instant) {
-        for Remembered { peer, addresses } in peers.into_iter().take(REMEMBERED_PEERS_MAX).rev() {
+        for Remembered { peer, addresses, tie } in peers.into_iter().take(REMEMBERED_PEERS_MAX).rev() {
             if let Some(known) = self.known_entry(peer, now) {
-                known.proven = true;
+                known.anchor = tie == Tie::Anchor;
+                known.standing = if tie == Tie::Met { Standing::Met } else { Standing::Good };
                 self.add_addresses(peer, addresses);
             }
         }
@@ -136,7 +139,8 @@ impl DialBook {
     /// An address of mDNS has expired: a stranger's is forgotten, so that a flood of them leaves nothing behind.
     pub(super) fn expired(&mut self, peer: PeerId, address: &Multiaddr) {
         let (address, _) = split(address.clone());
-        if let Some(known) = self.known.get_mut(&peer).filter(|known| !known.proven && known.state == DialState::Idle) {
+        let is_forgotten = |known: &&mut KnownPeer| known.standing == Standing::Heard && known.state == DialState::Idle;
+        if let Some(known) = self.known.get_mut(&peer).filter(is_forgotten) {
             known.addresses.retain(|known| *known != address);
             if known.addresses.is_empty() {
                 self.known.remove(&peer);
@@ -144,13 +148,21 @@ impl DialBook {
         }
     }
 
-    /// A connection in any direction stands.
-    pub(super) fn connected(&mut self, peer: PeerId, connection: ConnectionId, now: Instant) {
+    /// A connection stands; `outbound` if we dialled.
+    pub(super) fn connected(&mut self, peer: PeerId, connection: ConnectionId, outbound: bool, now: Instant) {
         if let Some(DialTarget::Fixed(index)) = self.finish_attempt(connection) {
             self.fixed[index].peer = Some(peer);
         }
         if let Some(known) = self.known_entry(peer, now) {
             known.state = DialState::Connected;
+            known.dialled |= outbound;
+        }
+    }
+
+    /// The user wants this peer: it is dialled whatever else is connected.
+    pub(super) fn named(&mut self, peer: PeerId, now: Instant) {
+        if let Some(known) = self.known_entry(peer, now) {
+            known.named = true;
         }
     }
 
@@ -158,7 +170,7 @@ impl DialBook {
     pub(super) fn ready(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: Instant) {
         self.foreign.remove(&peer);
         if let Some(known) = self.known_entry(peer, now) {
-            known.proven = true;
+            known.standing = known.standing.max(Standing::Met);
             known.heard = now;
             known.ready = Some(now);
             self.add_addresses(peer, addresses);
@@ -182,7 +194,9 @@ impl DialBook {
         let chance = self.random.bits();
         let is_fixed = self.is_fixed(peer);
         let Some(known) = self.known.get_mut(&peer) else { return Duration::ZERO };
+        known.standing = known.standing(now);
         known.state = DialState::Idle;
+        known.dialled = false;
         known.heard = now;
         let ready = known.ready.take();
         // A peer that closes each connection at once, because it has banned us, is dialled less often than one that
@@ -281,7 +295,9 @@ impl DialBook {
     /// The peer is not to be remembered.
     pub(super) fn disproved(&mut self, peer: PeerId) {
         if let Some(known) = self.known.get_mut(&peer) {
-            known.proven = false;
+            known.standing = Standing::Heard;
+            known.anchor = false;
+            known.dialled = false;
         }
     }
 
@@ -295,48 +311,6 @@ impl DialBook {
         for fixed in &mut self.fixed {
             fixed.backoff.next = fixed.backoff.next.min(now);
         }
-    }
-
-    /// The dials that are due. `connected` is the number of peers that have a connection.
-    pub(super) fn due(&mut self, now: Instant, connected: usize) -> Vec<Dial> {
-        self.foreign.retain(|_, until| *until > now);
-        let mut dials = self.due_fixed(now);
-        let taken = dials.iter().filter_map(|dial| dial.peer).collect::<HashSet<_>>();
-        let mut candidates = self
-            .known
-            .iter()
-            .filter(|(peer, known)| !taken.contains(*peer) && self.obstacle(peer, known, now).is_none())
-            .map(|(peer, known)| (!self.is_fixed(*peer), !known.proven, known.backoff.failures, *peer))
-            .collect::<Vec<_>>();
-        candidates.sort_unstable();
-        let mut room = PEERS_TARGET.saturating_sub(connected + self.attempts.len());
-        for (is_extra, _, _, peer) in candidates {
-            if self.attempts.len() + dials.len() >= ATTEMPTS_MAX {
-                break;
-            }
-            if is_extra && room == 0 {
-                break;
-            }
-            room = room.saturating_sub(1);
-            let addresses = self.known[&peer].addresses.clone();
-            dials.push(Dial { peer: Some(peer), addresses, target: DialTarget::Peer(peer) });
-        }
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            self.trace_obstacles(&dials, now);
-        }
-        dials
-    }
-
-    /// Says of each known peer why it is not dialled, once for each reason.
-    fn trace_obstacles(&mut self, dials: &[Dial], now: Instant) {
-        let chosen: HashSet<_> = dials.iter().filter_map(Dial::of_our_own).collect();
-        let mut known = std::mem::take(&mut self.known);
-        known.iter_mut().for_each(|(peer, known)| {
-            let is_chosen = chosen.contains(peer);
-            let left_over = Some("enough peers or attempts").filter(|_| !is_chosen);
-            known.trace(peer, self.obstacle(peer, known, now).or(left_over), now);
-        });
-        self.known = known;
     }
 
     /// Why a peer can't be dialled now, in one phrase.
@@ -368,28 +342,13 @@ impl DialBook {
             })
     }
 
-    /// The proven peers, most recently heard of first.
-    pub(super) fn remembered(&self) -> Vec<Remembered> {
-        let mut proven = self
-            .known
-            .iter()
-            .filter(|(_, known)| known.proven && !known.addresses.is_empty())
-            .map(|(peer, known)| (known.state != DialState::Connected, std::cmp::Reverse(known.heard), *peer))
-            .collect::<Vec<_>>();
-        proven.sort_unstable();
-        proven.truncate(REMEMBERED_PEERS_MAX);
-        let row = |peer| Remembered { peer, addresses: self.known[&peer].addresses.clone() };
-        proven.into_iter().map(|(_, _, peer)| row(peer)).collect()
-    }
-
     /// The entry of a peer, created if there is room; never our own.
     fn known_entry(&mut self, peer: PeerId, now: Instant) -> Option<&mut KnownPeer> {
         if peer == self.local {
             return None;
         }
         if !self.known.contains_key(&peer) && self.known.len() >= KNOWN_PEERS_MAX {
-            let idle = self.known.iter().filter(|(_, known)| known.state == DialState::Idle);
-            let victim = idle.min_by_key(|(peer, known)| (known.proven, known.heard, **peer)).map(|(peer, _)| *peer)?;
+            let victim = self.most_dispensable(now)?;
             tracing::debug!(peer = %victim, why = "too many known peers", "candidate dropped");
             self.known.remove(&victim);
         }
@@ -410,8 +369,13 @@ impl DialBook {
     }
 
     /// Whether the user has named its address at the start.
-    pub(super) fn is_fixed(&self, peer: PeerId) -> bool {
+    fn is_fixed(&self, peer: PeerId) -> bool {
         self.fixed.iter().any(|fixed| fixed.peer == Some(peer))
+    }
+
+    /// Whether the user has named it.
+    pub(super) fn is_named(&self, peer: PeerId) -> bool {
+        self.is_fixed(peer) || self.known.get(&peer).is_some_and(|known| known.named)
     }
 
     fn is_avoided(&self, peer: PeerId, now: Instant) -> bool {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// The most peers in the file. Those with the oldest connections are evicted.
 pub(super) const REMEMBERED_PEERS_MAX: usize = 256;
+/// Of these, peers that were merely met: anybody who calls us is.
+pub(super) const REMEMBERED_MET_MAX: usize = 64;
 /// The longest file, in bytes. A longer one is not ours.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const FILE_NAME: &str = "peers.json";
@@ -20,6 +22,20 @@ pub(super) struct Remembered {
     pub(super) peer: PeerId,
     /// Best first.
     pub(super) addresses: Vec<Multiaddr>,
+    pub(super) tie: Tie,
+}
+
+/// What a remembered peer was to us.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tie {
+    /// One of those that we dialled and had for longest: dialled first.
+    Anchor,
+    /// We dialled it, and it proved itself.
+    Good,
+    /// It was connected once. Nothing is known for it.
+    #[default]
+    Met,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,9 +47,12 @@ struct PeersFile {
 struct PeerEntry {
     peer_id: String,
     addresses: Vec<Multiaddr>,
+    /// Files of earlier versions don't tell.
+    #[serde(default)]
+    tie: Tie,
 }
 
-/// The peers of the last run, most recently connected first. A file that can't be used is a warning.
+/// The peers of the last run, best first. A file that can't be used is a warning.
 pub(super) fn load(folder: &Path) -> (Vec<Remembered>, Option<String>) {
     let path = folder.join(FILE_NAME);
     match read(&path) {
@@ -52,7 +71,7 @@ fn read(path: &Path) -> io::Result<Vec<Remembered>> {
     known
         .map(|row| {
             let peer = row.peer_id.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            Ok(Remembered { peer, addresses: row.addresses })
+            Ok(Remembered { peer, addresses: row.addresses, tie: row.tie })
         })
         .collect()
 }
@@ -60,7 +79,11 @@ fn read(path: &Path) -> io::Result<Vec<Remembered>> {
 /// Replaces the file in one step, so that a crash leaves the old one or the new one.
 pub(super) fn save(folder: &Path, peers: &[Remembered]) -> io::Result<()> {
     let peers = peers.iter().take(REMEMBERED_PEERS_MAX);
-    let rows = peers.map(|known| PeerEntry { peer_id: known.peer.to_string(), addresses: known.addresses.clone() });
+    let rows = peers.map(|known| PeerEntry {
+        peer_id: known.peer.to_string(),
+        addresses: known.addresses.clone(),
+        tie: known.tie,
+    });
     let file = PeersFile { peers: rows.collect() };
     let temporary = folder.join(format!("{FILE_NAME}.new"));
     let mut writer = fs::File::create(&temporary)?;
@@ -75,7 +98,8 @@ mod tests {
 
     fn peers(count: usize) -> Vec<Remembered> {
         let address = "/ip4/192.168.1.7/tcp/7787".parse::<Multiaddr>().expect("a multiaddr");
-        std::iter::repeat_with(|| Remembered { peer: PeerId::random(), addresses: vec![address.clone()] })
+        let ties = [Tie::Anchor, Tie::Good, Tie::Met].into_iter().cycle();
+        ties.map(|tie| Remembered { peer: PeerId::random(), addresses: vec![address.clone()], tie })
             .take(count)
             .collect()
     }
@@ -87,6 +111,16 @@ mod tests {
         let peers = peers(3);
         save(folder.path(), &peers).expect("an empty folder");
         assert_eq!(load(folder.path()), (peers, None));
+    }
+
+    #[test]
+    fn what_an_earlier_version_remembered_was_met() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let peer = PeerId::random();
+        let text = format!("{{\"peers\": [{{\"peer_id\": \"{peer}\", \"addresses\": [\"/ip4/10.0.0.9/tcp/1\"]}}]}}");
+        fs::write(folder.path().join(FILE_NAME), text).expect("a writable folder");
+        let (peers, warning) = load(folder.path());
+        assert_eq!((peers[0].peer, peers[0].tie, warning), (peer, Tie::Met, None));
     }
 
     #[test]

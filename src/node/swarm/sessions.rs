@@ -2,29 +2,33 @@
 //!
 //! A session is all connections of one peer at a time, and has its own [`PeerKey`]. It is *ready* once the peer has
 //! shown that it speaks our protocols and has subscribed to both topics: only then do our published messages reach it.
-//! Earlier messages of the peer are kept until then, because it may be ready for us before we are ready for it.
+//! A peer that wants fewer topics is ready a little later. Earlier messages of the peer are kept until then, because it
+//! may be ready for us before we are ready for it; they have one bound for all sessions, and what it does not hold is
+//! lost, as gossip may be.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use libp2p::gossipsub::{MessageId, TopicHash};
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 use tracing::Span;
 
+use super::address::{Subnets, ip_of};
+use super::admission::Guest;
 use super::behaviour::SILENCE_TIMEOUT;
-use super::serving::Asker;
 use crate::engine::event::PeerKey;
 use crate::node::event::PeerRow;
-use crate::protocol::Request;
+
+mod early;
+
+pub(super) use self::early::{EarlyMessage, RefusedEarly, request_bytes};
 
 /// How long a peer may take to become ready.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a foreign node stays connected, so that it learns that we are foreign to it, too, and does not dial again.
 const FOREIGN_TIMEOUT: Duration = Duration::from_millis(500);
-/// Messages of a peer that is not ready are kept up to these limits; more are refused. The bytes are those of gossip.
-const EARLY_MAX: usize = 64;
-const EARLY_BYTES_MAX: usize = 4 << 20;
+/// How long after a peer has identified itself it is ready without both topics.
+const SUBSCRIPTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest software name shown, in characters.
 const AGENT_CHARS_MAX: usize = 64;
 
@@ -61,13 +65,6 @@ pub(super) enum Phase {
     Closing,
 }
 
-/// A message that came before the session was ready.
-#[derive(Debug)]
-pub(super) enum EarlyMessage {
-    Gossip { message: MessageId, topic: TopicHash, data: Vec<u8> },
-    Request { request: Request, asker: Box<Asker> },
-}
-
 /// All connections of one peer.
 #[derive(Debug)]
 pub(super) struct PeerSession {
@@ -83,9 +80,17 @@ pub(super) struct PeerSession {
     pub(super) listens: Vec<Multiaddr>,
     subscribed_to_blocks: bool,
     subscribed_to_transactions: bool,
-    pub(super) early: Vec<EarlyMessage>,
-    early_bytes: usize,
-    ping_millis: Option<u64>,
+    /// When it has identified itself.
+    identified: Option<Instant>,
+    early: Vec<EarlyMessage>,
+    /// What it has sent early, kept or not, in messages and bytes.
+    early_sent: (usize, usize),
+    since: Instant,
+    ping: Option<Duration>,
+    /// When it last gave us a block that became our tip…
+    gave_block: Option<Instant>,
+    /// …and transactions that were new to us.
+    gave_transactions: Option<Instant>,
 }
 
 impl PeerSession {
@@ -99,28 +104,18 @@ impl PeerSession {
             listens: Vec::new(),
             subscribed_to_blocks: false,
             subscribed_to_transactions: false,
+            identified: None,
             early: Vec::new(),
-            early_bytes: 0,
-            ping_millis: None,
+            early_sent: (0, 0),
+            since: now,
+            ping: None,
+            gave_block: None,
+            gave_transactions: None,
         }
     }
 
-    /// Keeps an early message; gives it back if there is no room or no use for it.
-    pub(super) fn keep(&mut self, early: EarlyMessage) -> Result<(), EarlyMessage> {
-        let bytes = match &early {
-            EarlyMessage::Gossip { data, .. } => data.len(),
-            EarlyMessage::Request { .. } => 0, // bounded by the streams of a connection
-        };
-        let fits = self.early.len() < EARLY_MAX && self.early_bytes + bytes <= EARLY_BYTES_MAX;
-        if !fits || !matches!(self.phase, Phase::Greeting(_)) {
-            return Err(early);
-        }
-        self.early_bytes += bytes;
-        self.early.push(early);
-        Ok(())
-    }
-
-    pub(super) fn identified(&mut self, agent: &str, listens: Vec<Multiaddr>) {
+    pub(super) fn identified(&mut self, agent: &str, listens: Vec<Multiaddr>, now: Instant) {
+        self.identified.get_or_insert(now);
         self.agent = Some(agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS_MAX).collect());
         self.listens = listens;
     }
@@ -133,14 +128,19 @@ impl PeerSession {
         }
     }
 
-    /// Becomes ready if nothing is missing. True only once.
-    pub(super) fn become_ready(&mut self) -> bool {
-        let complete = self.agent.is_some() && self.subscribed_to_blocks && self.subscribed_to_transactions;
-        let turns = complete && matches!(self.phase, Phase::Greeting(_));
+    /// Becomes ready if nothing is missing, or nothing more is to be expected. True only once.
+    pub(super) fn become_ready(&mut self, now: Instant) -> bool {
+        let turns = matches!(self.phase, Phase::Greeting(_)) && self.may_be_ready(now);
         if turns {
             self.phase = Phase::Ready;
         }
         turns
+    }
+
+    fn may_be_ready(&self, now: Instant) -> bool {
+        let has_waited = |since| now.saturating_duration_since(since) >= SUBSCRIPTION_TIMEOUT;
+        let is_subscribed = self.subscribed_to_blocks && self.subscribed_to_transactions;
+        self.identified.is_some_and(|since| is_subscribed || has_waited(since))
     }
 
     pub(super) fn become_foreign(&mut self, now: Instant) {
@@ -154,9 +154,12 @@ impl PeerSession {
         if let Some(connection) = self.connections.iter_mut().find(|known| known.id == connection) {
             connection.heard(now);
         }
-        if let Some(ping) = ping {
-            self.ping_millis = Some(u64::try_from(ping.as_millis()).unwrap_or(u64::MAX));
-        }
+        self.ping = ping.or(self.ping);
+    }
+
+    /// A message of its was accepted.
+    pub(super) fn gave(&mut self, is_block: bool, now: Instant) {
+        *(if is_block { &mut self.gave_block } else { &mut self.gave_transactions }) = Some(now);
     }
 
     pub(super) fn row(&self, peer_id: PeerId) -> PeerRow {
@@ -167,7 +170,7 @@ impl PeerSession {
             address: first.address.clone(),
             agent: self.agent.clone().unwrap_or_default(),
             outbound: first.outbound,
-            ping_millis: self.ping_millis,
+            ping_millis: self.ping.map(|ping| u64::try_from(ping.as_millis()).unwrap_or(u64::MAX)),
         }
     }
 
@@ -191,8 +194,8 @@ pub(super) enum Closed {
     /// The first one broke while others remain. The peer was most likely restarted, and gossipsub sent it nothing on
     /// the new connection: all have to be closed, so that the peer starts afresh.
     Stale,
-    /// It was the last one.
-    Session(Box<PeerSession>),
+    /// It was the last one. With what the peer sent before it was ready.
+    Session(Box<PeerSession>, Vec<EarlyMessage>),
 }
 
 /// All sessions, bounded by the limit on connections.
@@ -201,6 +204,8 @@ pub(super) struct Sessions {
     by_peer: HashMap<PeerId, PeerSession>,
     by_key: BTreeMap<PeerKey, PeerId>,
     last_key: u64,
+    /// Of all early messages.
+    early_bytes: usize,
 }
 
 impl Sessions {
@@ -220,7 +225,9 @@ impl Sessions {
         let Some(session) = self.by_peer.get_mut(&peer) else { return Closed::Remaining };
         let was_first = session.connections.first().is_some_and(|first| first.id == connection);
         if session.connections.iter().all(|known| known.id == connection) {
-            return self.remove(peer).map_or(Closed::Remaining, |session| Closed::Session(Box::new(session)));
+            let early = self.take_early(&peer);
+            let ended = self.remove(peer).map(|session| Closed::Session(Box::new(session), early));
+            return ended.unwrap_or(Closed::Remaining);
         }
         session.connections.retain(|known| known.id != connection);
         if was_first && broke { Closed::Stale } else { Closed::Remaining }
@@ -230,6 +237,15 @@ impl Sessions {
         let session = self.by_peer.remove(&peer)?;
         self.by_key.remove(&session.key);
         Some(session)
+    }
+
+    /// Sessions that have waited long enough for what is missing.
+    pub(super) fn ready_by_now(&self, now: Instant) -> Vec<PeerId> {
+        let waited = self
+            .by_peer
+            .iter()
+            .filter(|(_, session)| matches!(session.phase, Phase::Greeting(_)) && session.may_be_ready(now));
+        waited.map(|(peer, _)| *peer).collect()
     }
 
     pub(super) fn get(&self, peer: &PeerId) -> Option<&PeerSession> {
@@ -249,8 +265,27 @@ impl Sessions {
         self.get(peer).filter(|session| session.phase == Phase::Ready).map(|session| session.key)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.by_peer.len()
+    /// The sessions that others opened and that may have to make way: none that we dialled or have hung up on.
+    pub(super) fn guests(&self, subnets: &Subnets) -> Vec<Guest> {
+        let sessions = self.by_key.values().filter_map(|peer| Some((*peer, self.get(peer)?)));
+        let guests = sessions.filter(|(_, session)| {
+            session.phase != Phase::Closing && !session.connections.iter().any(|connection| connection.outbound)
+        });
+        guests
+            .map(|(peer, session)| {
+                let ip = session.connections.first().and_then(|first| ip_of(&first.address));
+                Guest {
+                    peer,
+                    host: ip.map(|ip| subnets.host_of(ip)),
+                    group: ip.map(|ip| subnets.group_of(ip)),
+                    connections: session.connections.len(),
+                    since: session.since,
+                    ping: session.ping,
+                    gave_block: session.gave_block,
+                    gave_transactions: session.gave_transactions,
+                }
+            })
+            .collect()
     }
 
     /// The ready peer that is connected at, or listens on, an address without `/p2p/…`.
@@ -283,12 +318,12 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    fn connection(id: usize, now: Instant) -> Connection {
+    pub(super) fn connection(id: usize, now: Instant) -> Connection {
         let address = "/ip4/10.0.0.1/tcp/1".parse().expect("a multiaddr");
         Connection::new(ConnectionId::new_unchecked(id), true, address, now)
     }
 
-    fn id(id: usize) -> ConnectionId {
+    pub(super) fn id(id: usize) -> ConnectionId {
         ConnectionId::new_unchecked(id)
     }
 
@@ -298,12 +333,12 @@ mod tests {
         let mut sessions = Sessions::default();
         sessions.established(peer, connection(1, now), now);
         let session = sessions.get_mut(&peer).expect("just opened");
-        session.identified("quipu/1\u{1b}[31m", Vec::new());
+        session.identified("quipu/1\u{1b}[31m", Vec::new(), now);
         session.subscribed(true);
-        assert!(!session.become_ready());
+        assert!(!session.become_ready(now));
         session.subscribed(false);
-        assert!(session.become_ready());
-        assert!(!session.become_ready(), "only once");
+        assert!(session.become_ready(now));
+        assert!(!session.become_ready(now), "only once");
         assert_eq!(session.row(peer).agent, "quipu/1[31m");
         assert!(sessions.ready_key(&peer).is_some());
     }
@@ -316,7 +351,7 @@ mod tests {
         let first = sessions.get(&peer).expect("just opened").key;
         sessions.established(peer, connection(2, now), now);
         assert!(matches!(sessions.closed(peer, id(2), true), Closed::Remaining));
-        assert!(matches!(sessions.closed(peer, id(1), true), Closed::Session(session) if session.key == first));
+        assert!(matches!(sessions.closed(peer, id(1), true), Closed::Session(session, _) if session.key == first));
         assert_eq!(sessions.peer_of(first), None);
         sessions.established(peer, connection(3, now), now);
         assert_ne!(sessions.get(&peer).expect("opened again").key, first);
@@ -331,7 +366,7 @@ mod tests {
             sessions.established(peer, connection(2, now), now);
             let closed = sessions.closed(peer, id(1), broke);
             assert_eq!(matches!(closed, Closed::Stale), broke);
-            assert!(matches!(sessions.closed(peer, id(2), false), Closed::Session(_)));
+            assert!(matches!(sessions.closed(peer, id(2), false), Closed::Session(..)));
         }
     }
 
@@ -352,18 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_early_is_bounded() {
-        let (now, peer) = (Instant::now(), PeerId::random());
+    fn a_peer_that_wants_fewer_topics_is_ready_a_little_later() {
+        let (now, [peer, silent]) = (Instant::now(), [(); 2].map(|()| PeerId::random()));
         let mut sessions = Sessions::default();
-        sessions.established(peer, connection(1, now), now);
-        let session = sessions.get_mut(&peer).expect("just opened");
-        let gossip = |bytes| EarlyMessage::Gossip {
-            message: MessageId::new(b"id"),
-            topic: TopicHash::from_raw("topic"),
-            data: vec![0; bytes],
-        };
-        assert!(session.keep(gossip(EARLY_BYTES_MAX)).is_ok());
-        assert!(session.keep(gossip(1)).is_err());
-        assert_eq!((1..100).filter(|_| session.keep(gossip(0)).is_ok()).count(), EARLY_MAX - 1);
+        [peer, silent].into_iter().zip(1..).for_each(|(peer, id)| sessions.established(peer, connection(id, now), now));
+        sessions.get_mut(&peer).expect("just opened").identified("light/1", Vec::new(), now);
+        let later = now + SUBSCRIPTION_TIMEOUT;
+        assert!(sessions.ready_by_now(later - Duration::from_millis(1)).is_empty());
+        assert_eq!(sessions.ready_by_now(later), [peer], "without an identity nobody is");
+        assert!(sessions.get_mut(&peer).expect("there").become_ready(later));
     }
 }

@@ -23,15 +23,17 @@ use super::behaviour::{Behaviour, ProtocolNames};
 use super::codec::WireRequest;
 use super::connect::Waiters;
 use super::dial::DialBook;
+use super::remembered::{self, Remembered, Tie};
 use super::serving::{Asker, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
 use super::translate::{Tickets, acceptance, encode_gossip};
-use super::{Board, Reply, SwarmCommand, SwarmConfig, remembered};
+use super::{Board, Reply, SwarmCommand, SwarmConfig};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, Key, PeerEffect, PeerKey, RequestFailure, Ticket, Verdict};
 use crate::node::event::UserEvent;
 use crate::node::inbox::{EngineSender, OFFERED_EVENTS_MAX};
 use crate::protocol::{Millis, Request};
+use crate::random::Random;
 
 mod dialling;
 mod network;
@@ -49,6 +51,12 @@ const STOPPED_AFTER: Duration = Duration::from_secs(3);
 const LISTEN_SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
 /// Gossip messages and requests that may wait for the engine: what its queue holds, and what it may be busy with.
 const WAITING_MAX: usize = 2 * OFFERED_EVENTS_MAX;
+/// The bytes of the gossip among them; gossipsub keeps a copy of each as long. More is ignored.
+const GOSSIP_WAITING_BYTES_MAX: usize = 64 << 20;
+/// The bytes of the requests among them. More are refused.
+const REQUESTS_WAITING_BYTES_MAX: usize = 32 << 20;
+/// The ban of a peer that was at fault before it was ready: as long as the engine's.
+const UNREADY_BAN: Millis = Millis::from_secs(600);
 /// Requests of ours under way. The engine makes fewer; more fail at once.
 const ASKED_MAX: usize = 4096;
 /// Banned peers. The ban that ends first is evicted.
@@ -65,6 +73,14 @@ struct HeldMessage {
     message: MessageId,
     source: PeerId,
     is_block: bool,
+    bytes: usize,
+}
+
+impl HeldMessage {
+    fn new(message: MessageId, source: PeerId, gossip: &Gossip, bytes: usize) -> Self {
+        let is_block = matches!(gossip, Gossip::Block(_) | Gossip::Compact(_));
+        Self { message, source, is_block, bytes }
+    }
 }
 
 /// The swarm and everything else that its task owns.
@@ -94,8 +110,9 @@ pub(super) struct SwarmTask {
     last_activity: Instant,
     next_save: Instant,
     saving: Option<JoinHandle<()>>,
-    /// The remembered peers have changed since they were written.
-    unsaved: bool,
+    /// The remembered peers as they were written last.
+    saved: Vec<Remembered>,
+    random: Random,
     /// Stands for the span of a peer without a session.
     no_span: Span,
 }
@@ -110,14 +127,16 @@ impl SwarmTask {
         board: Arc<Board>,
     ) -> Self {
         let now = Instant::now();
-        let seed = getrandom::u64().unwrap_or_default(); // it only spreads dials
-        let mut book = DialBook::new(*swarm.local_peer_id(), &config.peers, Subnets::of_this_machine(), seed, now);
+        let mut random = Random::new(getrandom::u64().unwrap_or_default()); // for fairness, not for secrets
+        let subnets = Subnets::of_this_machine();
+        let mut book = DialBook::new(*swarm.local_peer_id(), &config.peers, subnets.clone(), random.bits(), now);
         let (known, warning) = remembered::load(&config.folder);
+        let good = known.iter().filter(|known| known.tie != Tie::Met).map(|known| known.peer);
         let named = config.peers.iter().filter_map(|address| split(address.clone()).1);
-        for peer in known.iter().map(|known| known.peer).chain(named) {
-            swarm.behaviour_mut().admission.probation.proved(peer);
-        }
-        book.remember(known, now);
+        let probation = &mut swarm.behaviour_mut().admission.probation;
+        probation.set_subnets(subnets);
+        good.chain(named).for_each(|peer| probation.proved(peer));
+        book.remember(known.clone(), now);
         if let Some(warning) = warning {
             tell_user(UserEvent::Warning(warning));
         }
@@ -132,8 +151,8 @@ impl SwarmTask {
             sessions: Sessions::default(),
             book,
             waiters: Waiters::default(),
-            gossip: Tickets::new(WAITING_MAX),
-            requests: Tickets::new(WAITING_MAX),
+            gossip: Tickets::new(WAITING_MAX, GOSSIP_WAITING_BYTES_MAX),
+            requests: Tickets::new(WAITING_MAX, REQUESTS_WAITING_BYTES_MAX),
             serving: Serving::new(),
             asked: HashMap::new(),
             bans: BTreeMap::new(),
@@ -143,7 +162,8 @@ impl SwarmTask {
             last_activity: now,
             next_save: now,
             saving: None,
-            unsaved: false,
+            saved: known,
+            random,
             no_span: Span::none(),
         }
     }
@@ -197,10 +217,15 @@ impl SwarmTask {
         match effect {
             PeerEffect::Publish(gossip) => self.publish(&gossip),
             PeerEffect::Verdict { peer: _, ticket, verdict } => {
-                if let Some(HeldMessage { message, source, is_block }) = self.gossip.take(ticket) {
-                    // It has become our tip, so its miner has paid with work.
-                    if is_block && verdict == Verdict::Accept {
-                        self.probation().proved(source);
+                if let Some(HeldMessage { message, source, is_block, .. }) = self.gossip.take(ticket) {
+                    if verdict == Verdict::Accept {
+                        if let Some(session) = self.sessions.get_mut(&source) {
+                            session.gave(is_block, Instant::now());
+                        }
+                        // It has become our tip, so its miner has paid with work.
+                        if is_block {
+                            self.probation().proved(source);
+                        }
                     }
                     tracing::trace!(parent: self.span(&source), ?verdict, is_block, "verdict");
                     if verdict == Verdict::Reject {
@@ -350,6 +375,9 @@ impl SwarmTask {
             tracing::debug!(parent: self.span(&peer), why, "hung up");
             self.hang_up(peer);
         }
+        for peer in self.sessions.ready_by_now(now) {
+            self.try_ready(peer);
+        }
         while let Some(((until, peer), ())) = self.bans.first_key_value().map(|(key, ())| (*key, ()))
             && until <= now
         {
@@ -359,11 +387,14 @@ impl SwarmTask {
         }
         self.waiters.tick(now);
         self.dial_due(now);
-        if self.unsaved && now >= self.next_save {
+        if now >= self.next_save {
             self.next_save = now + SAVE_INTERVAL;
-            self.unsaved = false;
-            let (folder, peers) = (self.config.folder.clone(), self.book.remembered());
-            self.saving = Some(tokio::task::spawn_blocking(move || save(&folder, &peers)));
+            let peers = self.book.remembered(now);
+            if peers != self.saved {
+                self.saved.clone_from(&peers);
+                let folder = self.config.folder.clone();
+                self.saving = Some(tokio::task::spawn_blocking(move || save(&folder, &peers)));
+            }
         }
     }
 
@@ -387,7 +418,7 @@ impl SwarmTask {
         if let Some(saving) = self.saving.take() {
             let _ = saving.await;
         }
-        let (folder, peers) = (self.config.folder.clone(), self.book.remembered());
+        let (folder, peers) = (self.config.folder.clone(), self.book.remembered(Instant::now()));
         // Ends with an error only if the runtime is going down, which saves nothing any more.
         let _ = tokio::task::spawn_blocking(move || save(&folder, &peers)).await;
     }
@@ -401,7 +432,7 @@ fn next_tick(last: Instant, last_activity: Instant) -> Instant {
     last + TICK_AT_REST
 }
 
-fn save(folder: &std::path::Path, peers: &[remembered::Remembered]) {
+fn save(folder: &std::path::Path, peers: &[Remembered]) {
     if let Err(error) = remembered::save(folder, peers) {
         tracing::warn!(%error, "the known peers could not be saved");
     }

@@ -57,32 +57,40 @@ pub(super) fn request_failure(failure: &OutboundFailure) -> RequestFailure {
     }
 }
 
-/// Messages or requests that wait for the engine's answer, by ticket. Beyond the bound the oldest is evicted: the
-/// engine is behind, and the oldest is worth least.
+/// Messages or requests that wait for the engine's answer, by ticket. Beyond their number the oldest is evicted: the
+/// engine is behind, and the oldest is worth least. Beyond their bytes, which the engine holds too, none is added.
 #[derive(Debug)]
 pub(super) struct Tickets<T> {
-    entries: BTreeMap<Ticket, T>,
+    entries: BTreeMap<Ticket, (T, usize)>,
     entries_max: usize,
+    bytes: usize,
+    bytes_max: usize,
     last: u64,
 }
 
 impl<T> Tickets<T> {
-    pub(super) fn new(entries_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), entries_max, last: 0 }
+    pub(super) fn new(entries_max: usize, bytes_max: usize) -> Self {
+        Self { entries: BTreeMap::new(), entries_max, bytes: 0, bytes_max, last: 0 }
     }
 
-    /// Keeps an entry and returns its ticket, with the entry that was evicted.
-    pub(super) fn add(&mut self, entry: T) -> (Ticket, Option<T>) {
+    /// Keeps an entry of this size and returns its ticket, with the entry that was evicted; or gives it back.
+    pub(super) fn add(&mut self, entry: T, bytes: usize) -> Result<(Ticket, Option<T>), T> {
+        if self.bytes + bytes > self.bytes_max {
+            return Err(entry);
+        }
         self.last += 1;
         let ticket = Ticket(self.last);
-        self.entries.insert(ticket, entry);
+        self.bytes += bytes;
+        self.entries.insert(ticket, (entry, bytes));
         let is_full = self.entries.len() > self.entries_max;
-        let evicted = if is_full { self.entries.pop_first().map(|(_, entry)| entry) } else { None };
-        (ticket, evicted)
+        let oldest = self.entries.first_key_value().filter(|_| is_full).map(|(oldest, _)| *oldest);
+        Ok((ticket, oldest.and_then(|oldest| self.take(oldest))))
     }
 
     pub(super) fn take(&mut self, ticket: Ticket) -> Option<T> {
-        self.entries.remove(&ticket)
+        let (entry, bytes) = self.entries.remove(&ticket)?;
+        self.bytes -= bytes;
+        Some(entry)
     }
 }
 
@@ -93,14 +101,25 @@ mod tests {
 
     #[test]
     fn the_oldest_is_evicted() {
-        let mut waiting = Tickets::new(2);
-        let (first, none) = waiting.add('a');
-        let (second, _) = waiting.add('b');
+        let mut waiting = Tickets::new(2, 0);
+        let (first, none) = waiting.add('a', 0).expect("it takes no room");
+        let (second, _) = waiting.add('b', 0).expect("it takes no room");
         assert_eq!(none, None);
-        let (third, evicted) = waiting.add('c');
+        let (third, evicted) = waiting.add('c', 0).expect("it takes no room");
         assert_eq!(evicted, Some('a'));
         assert_eq!([first, second, third].map(|ticket| waiting.take(ticket)), [None, Some('b'), Some('c')]);
         assert_eq!(waiting.take(second), None, "a ticket is good for once");
+    }
+
+    #[test]
+    fn what_waits_has_a_number_of_bytes() {
+        let mut waiting = Tickets::new(100, 10);
+        let (first, _) = waiting.add('a', 6).expect("there is room");
+        assert_eq!(waiting.add('b', 5), Err('b'));
+        assert!(waiting.add('c', 4).is_ok());
+        waiting.take(first);
+        assert!(waiting.add('d', 6).is_ok());
+        assert_eq!(waiting.add('e', 1), Err('e'));
     }
 
     #[test]

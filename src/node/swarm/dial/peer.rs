@@ -13,6 +13,8 @@ pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// The longest pause for a peer that has not answered [`GONE_FAILURES`] times.
 const BACKOFF_MAX_GONE: Duration = Duration::from_secs(300);
 pub(super) const GONE_FAILURES: u32 = 30;
+/// A peer that we dialled is good once it has been ready for this long.
+pub(super) const GOOD_AFTER: Duration = Duration::from_secs(60);
 /// How long a lost peer counts as just lost.
 pub(super) const JUST_LOST: Duration = Duration::from_secs(300);
 
@@ -43,6 +45,17 @@ pub(super) enum DialState {
     Connected,
 }
 
+/// How far a peer is trusted to be worth dialling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::node::swarm) enum Standing {
+    /// Somebody said that it is there.
+    Heard,
+    /// It was a ready peer of ours, now or in an earlier run. Anybody who calls us becomes that.
+    Met,
+    /// We reached it ourselves, and it stayed for [`GOOD_AFTER`] without a fault.
+    Good,
+}
+
 /// A peer that was heard of.
 #[derive(Debug)]
 pub(super) struct KnownPeer {
@@ -50,8 +63,13 @@ pub(super) struct KnownPeer {
     pub(super) addresses: Vec<Multiaddr>,
     pub(super) state: DialState,
     pub(super) backoff: Backoff,
-    /// It was a ready peer of ours, now or in an earlier run.
-    pub(super) proven: bool,
+    pub(super) standing: Standing,
+    /// It was one of those that we had for longest, in an earlier run.
+    pub(super) anchor: bool,
+    /// We dialled it, and so chose it or were told to.
+    pub(super) dialled: bool,
+    /// The user has named it since the start.
+    pub(super) named: bool,
     /// When it was discovered, connected or lost last.
     pub(super) heard: Instant,
     /// When its last session became ready.
@@ -84,13 +102,27 @@ impl KnownPeer {
             addresses: Vec::new(),
             state: DialState::Idle,
             backoff: Backoff::new(now),
-            proven: false,
+            standing: Standing::Heard,
+            anchor: false,
+            dialled: false,
+            named: false,
             heard: now,
             ready: None,
             lost: None,
             short_sessions: 0,
             traced: None,
         }
+    }
+
+    /// Its standing, as of now.
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        let is_good = self.dialled && self.ready_for(now) >= GOOD_AFTER;
+        if is_good { Standing::Good } else { self.standing }
+    }
+
+    /// How long its session has been ready.
+    pub(super) fn ready_for(&self, now: Instant) -> Duration {
+        self.ready.map_or(Duration::ZERO, |ready| now.saturating_duration_since(ready))
     }
 
     /// Why it is not dialled now, in one phrase. Bans are not known here.

@@ -59,7 +59,7 @@ impl SwarmTask {
 
     /// Dials the peers that are due.
     pub(super) fn dial_due(&mut self, now: Instant) {
-        for dial in self.book.due(now, self.sessions.len()) {
+        for dial in self.book.due(now) {
             // Any machine on the LAN can name a stranger for us to dial.
             if let Some(peer) = dial.of_our_own()
                 && let Err(refused) = self.may_dial(peer, &dial.addresses, now)

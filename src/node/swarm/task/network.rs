@@ -9,16 +9,16 @@ use libp2p::request_response::{self, Message};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
 
-use super::{HeldMessage, SwarmTask};
+use super::{HeldMessage, SwarmTask, UNREADY_BAN};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::event::UserEvent;
 use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
-use crate::node::swarm::admission::KNOWN_AFTER;
-use crate::node::swarm::behaviour::BehaviourEvent;
+use crate::node::swarm::admission::{Guest, KNOWN_AFTER, guest_to_evict};
+use crate::node::swarm::behaviour::{BehaviourEvent, INBOUND_CONNECTIONS_MAX, INBOUND_CONNECTIONS_PER_HOST_MAX};
 use crate::node::swarm::codec::WireRequest;
 use crate::node::swarm::serving::Asker;
-use crate::node::swarm::sessions::{Closed, Connection, EarlyMessage, PeerSession, Phase};
+use crate::node::swarm::sessions::{Closed, Connection, EarlyMessage, PeerSession, Phase, RefusedEarly, request_bytes};
 use crate::node::swarm::translate::{decode_gossip, request_failure};
 use crate::node::swarm::{Reply, failure};
 use crate::protocol::Request;
@@ -99,7 +99,7 @@ impl SwarmTask {
     fn behaviour_event(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Gossipsub(gossipsub::Event::Message { propagation_source, message_id, message }) => {
-                self.gossip_arrived(propagation_source, message_id, message.topic, message.data);
+                self.gossip_arrived(propagation_source, message_id, &message.topic, &message.data);
             }
             BehaviourEvent::Gossipsub(gossipsub::Event::Subscribed { peer_id, topic }) => {
                 let is_blocks = topic == self.names.blocks.hash();
@@ -138,18 +138,42 @@ impl SwarmTask {
         let opened = Connection::new(connection, endpoint.is_dialer(), address.clone(), now);
         self.sessions.established(peer, opened, now);
         tracing::debug!(parent: self.span(&peer), %address, outbound = endpoint.is_dialer(), "connection opened");
-        self.book.connected(peer, connection, now);
+        self.book.connected(peer, connection, endpoint.is_dialer(), now);
         if self.waiters.connected(connection, peer) {
+            self.book.named(peer, now);
             self.probation().proved(peer);
         }
         // We have hung up, and it called again before the old connections were gone.
         if self.sessions.get(&peer).is_some_and(|session| session.phase == Phase::Closing) {
             return self.hang_up(peer);
         }
+        if endpoint.is_listener() {
+            self.make_room_for(peer);
+        }
         if self.sessions.ready_key(&peer).is_some()
             && let Some(session) = self.sessions.get(&peer)
         {
             self.waiters.ready(&session.row(peer));
+        }
+    }
+
+    /// Evicts a guest if there are too many in all, or of a newcomer's host. The newcomer stays.
+    fn make_room_for(&mut self, newcomer: PeerId) {
+        let mut guests = self.sessions.guests(self.book.subnets());
+        guests.retain(|guest| !self.book.is_named(guest.peer));
+        let Some(host) = guests.iter().find(|guest| guest.peer == newcomer).map(|guest| guest.host) else { return };
+        let connections = |guests: &[Guest]| guests.iter().map(|guest| guest.connections).sum::<usize>();
+        let is_here = host.is_none_or(|host| self.book.subnets().is_this_machine(host));
+        let neighbours: Vec<_> = guests.iter().filter(|guest| guest.host == host).cloned().collect();
+        if !is_here && connections(&neighbours) > INBOUND_CONNECTIONS_PER_HOST_MAX {
+            guests = neighbours;
+        } else if connections(&guests) <= INBOUND_CONNECTIONS_MAX {
+            return;
+        }
+        guests.retain(|guest| guest.peer != newcomer);
+        if let Some(evicted) = guest_to_evict(guests, &mut self.random) {
+            tracing::debug!(parent: self.span(&evicted), %newcomer, why = "it makes way for a newcomer", "hung up");
+            self.hang_up(evicted);
         }
     }
 
@@ -160,12 +184,12 @@ impl SwarmTask {
                 tracing::debug!(parent: self.span(&peer), why = "its first connection broke", "hung up");
                 self.hang_up(peer);
             }
-            Closed::Session(session) => self.session_ended(peer, *session),
+            Closed::Session(session, early) => self.session_ended(peer, *session, early),
         }
     }
 
-    fn session_ended(&mut self, peer: PeerId, session: PeerSession) {
-        let PeerSession { key, span, early, .. } = session;
+    fn session_ended(&mut self, peer: PeerId, session: PeerSession, early: Vec<EarlyMessage>) {
+        let PeerSession { key, span, .. } = session;
         for early in early {
             self.refuse(peer, early);
         }
@@ -195,7 +219,7 @@ impl SwarmTask {
                 let seen_from = session.connections.first().and_then(|first| ip_of(&first.address));
                 let listens = info.listen_addrs.into_iter().map(|address| split(address).0);
                 let listens = listens.filter(|address| self.book.subnets().believe(address, seen_from)).collect();
-                session.identified(&info.agent_version, listens);
+                session.identified(&info.agent_version, listens, Instant::now());
                 let addresses = session.listens.clone();
                 if session.phase == Phase::Ready {
                     self.book.add_addresses(peer_id, addresses);
@@ -219,63 +243,73 @@ impl SwarmTask {
         self.waiters.foreign(peer);
     }
 
-    fn try_ready(&mut self, peer: PeerId) {
+    pub(super) fn try_ready(&mut self, peer: PeerId) {
+        let now = Instant::now();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        if !session.become_ready() {
+        if !session.become_ready(now) {
             return;
         }
         let (key, row) = (session.key, session.row(peer));
         let dialled = session.connections.iter().filter(|connection| connection.outbound);
         let addresses = dialled.map(|connection| connection.address.clone()).chain(session.listens.clone()).collect();
-        let early = std::mem::take(&mut session.early);
-        self.book.ready(peer, addresses, Instant::now());
-        if self.book.is_fixed(peer) {
+        self.book.ready(peer, addresses, now);
+        if self.book.is_named(peer) {
             self.probation().proved(peer);
         }
-        self.unsaved = true;
         tracing::debug!(parent: self.span(&peer), address = %row.address, agent = row.agent, "ready");
         self.board.write_peers(|rows| drop(rows.insert(key, row.clone())));
         self.engine.offer_session(Event::PeerConnected { peer: key });
         self.waiters.ready(&row);
         (self.tell_user)(UserEvent::PeerConnected(row));
-        for early in early {
+        for early in self.sessions.take_early(&peer) {
             match early {
-                EarlyMessage::Gossip { message, topic, data } => self.offer_gossip(key, peer, message, &topic, &data),
+                EarlyMessage::Gossip { message, gossip, bytes } => {
+                    self.offer_gossip(key, HeldMessage::new(message, peer, &gossip, bytes), *gossip);
+                }
                 EarlyMessage::Request { request, asker } => self.offer_request(key, request, *asker),
             }
         }
     }
 
-    fn gossip_arrived(&mut self, peer: PeerId, message: MessageId, topic: TopicHash, data: Vec<u8>) {
-        if let Some(key) = self.sessions.ready_key(&peer) {
-            return self.offer_gossip(key, peer, message, &topic, &data);
-        }
-        let early = EarlyMessage::Gossip { message, topic, data };
-        let refused = match self.sessions.get_mut(&peer) {
-            Some(session) => session.keep(early).err(),
-            None => Some(early),
+    fn gossip_arrived(&mut self, peer: PeerId, message: MessageId, topic: &TopicHash, data: &[u8]) {
+        let gossip = match decode_gossip(&self.names, &self.config.network, topic, data) {
+            Ok(gossip) => gossip,
+            Err(error) => {
+                tracing::debug!(parent: self.span(&peer), why = %error, "gossip rejected");
+                self.judge(&message, &peer, MessageAcceptance::Reject);
+                return self.misbehaved(peer, Fault::Malformed);
+            }
         };
-        if let Some(refused) = refused {
-            self.refuse(peer, refused);
+        let bytes = data.len();
+        tracing::trace!(parent: self.span(&peer), %topic, bytes, "gossip");
+        match self.sessions.ready_key(&peer) {
+            Some(key) => self.offer_gossip(key, HeldMessage::new(message, peer, &gossip, bytes), gossip),
+            None => self.keep(peer, EarlyMessage::Gossip { message, gossip: Box::new(gossip), bytes }),
+        }
+    }
+
+    /// Keeps a message until its session is ready.
+    fn keep(&mut self, peer: PeerId, early: EarlyMessage) {
+        let Err(refused) = self.sessions.keep(&peer, early) else { return };
+        let RefusedEarly { early, is_flood } = *refused;
+        self.refuse(peer, early);
+        if is_flood {
+            self.misbehaved(peer, Fault::Flood);
         }
     }
 
     fn refuse(&mut self, peer: PeerId, early: EarlyMessage) {
         match early {
             EarlyMessage::Gossip { message, .. } => self.ignore(&message, &peer, "the session is not ready"),
-            EarlyMessage::Request { asker, .. } => drop(asker),
+            EarlyMessage::Request { asker, .. } => {
+                drop(asker);
+                tracing::debug!(parent: self.span(&peer), why = "the session is not ready", "request refused");
+            }
         }
     }
 
-    fn offer_gossip(&mut self, key: PeerKey, peer: PeerId, message: MessageId, topic: &TopicHash, data: &[u8]) {
-        let gossip = match decode_gossip(&self.names, &self.config.network, topic, data) {
-            Ok(gossip) => gossip,
-            Err(error) => {
-                tracing::debug!(parent: self.span(&peer), why = %error, "gossip rejected");
-                self.judge(&message, &peer, MessageAcceptance::Reject);
-                return self.misbehaved(key);
-            }
-        };
+    fn offer_gossip(&mut self, key: PeerKey, held: HeldMessage, gossip: Gossip) {
+        let peer = held.source;
         if let Gossip::Compact(compact) = &gossip {
             let header = compact.header();
             tracing::debug!(
@@ -283,13 +317,17 @@ impl SwarmTask {
                 block = %header.id(),
                 height = header.height.0,
                 transactions = compact.count(),
-                bytes = data.len(),
+                bytes = held.bytes,
                 "block announced"
             );
         }
-        let is_block = matches!(gossip, Gossip::Block(_) | Gossip::Compact(_));
-        let (ticket, evicted) = self.gossip.add(HeldMessage { message, source: peer, is_block });
-        tracing::trace!(parent: self.span(&peer), %topic, bytes = data.len(), "gossip");
+        let bytes = held.bytes;
+        let (ticket, evicted) = match self.gossip.add(held, bytes) {
+            Ok(added) => added,
+            Err(HeldMessage { message, source, .. }) => {
+                return self.ignore(&message, &source, "too many bytes wait for the engine");
+            }
+        };
         if let Some(HeldMessage { message, source, .. }) = evicted {
             self.ignore(&message, &source, "too many messages wait for the engine");
         }
@@ -306,9 +344,14 @@ impl SwarmTask {
         self.judge(message, source, MessageAcceptance::Ignore);
     }
 
-    /// If the engine is too busy to take it, it will hear of the next fault.
-    fn misbehaved(&self, peer: PeerKey) {
-        let _ = self.engine.offer(Event::Misbehaved { peer, fault: Fault::Malformed });
+    /// Tells the engine of a fault; if it is too busy to take that, it will hear of the next one. It does not know peers
+    /// that are not ready: they are cut off here.
+    fn misbehaved(&mut self, peer: PeerId, fault: Fault) {
+        if let Some(peer) = self.sessions.ready_key(&peer) {
+            let _ = self.engine.offer(Event::Misbehaved { peer, fault });
+        } else if let Some(session) = self.sessions.get(&peer).filter(|session| session.phase != Phase::Closing) {
+            self.close(session.key, &fault, UNREADY_BAN);
+        }
     }
 
     fn sync_event(&mut self, event: request_response::Event<WireRequest, Reply>) {
@@ -323,9 +366,7 @@ impl SwarmTask {
                     }
                     Message::Request { request: WireRequest::Malformed, .. } => {
                         tracing::debug!(parent: self.span(&peer), why = "malformed", "request refused");
-                        if let Some(key) = self.sessions.ready_key(&peer) {
-                            self.misbehaved(key);
-                        }
+                        self.misbehaved(peer, Fault::Malformed);
                     }
                     Message::Response { request_id, response } => {
                         // Only our own replies are blocks in encoded form.
@@ -350,15 +391,9 @@ impl SwarmTask {
     }
 
     fn request_arrived(&mut self, request: Request, asker: Asker) {
-        if let Some(key) = self.sessions.ready_key(&asker.peer) {
-            return self.offer_request(key, request, asker);
-        }
-        // Dropped, and so refused, if it is not kept.
-        if let Some(session) = self.sessions.get_mut(&asker.peer) {
-            let kept = session.keep(EarlyMessage::Request { request, asker: Box::new(asker) });
-            if kept.is_err() {
-                tracing::debug!(parent: &session.span, why = "the session is not ready", "request refused");
-            }
+        match self.sessions.ready_key(&asker.peer) {
+            Some(key) => self.offer_request(key, request, asker),
+            None => self.keep(asker.peer, EarlyMessage::Request { request, asker: Box::new(asker) }),
         }
     }
 
@@ -366,7 +401,10 @@ impl SwarmTask {
         let peer = asker.peer;
         tracing::trace!(parent: self.span(&peer), "request");
         // Dropping a channel refuses its request.
-        let (ticket, evicted) = self.requests.add(asker);
+        let Ok((ticket, evicted)) = self.requests.add(asker, request_bytes(&request)) else {
+            tracing::debug!(parent: self.span(&peer), why = "too many bytes wait for the engine", "request refused");
+            return;
+        };
         if let Some(Asker { peer, .. }) = evicted {
             tracing::debug!(parent: self.span(&peer), why = "too many requests wait for the engine", "request refused");
         }
@@ -380,6 +418,8 @@ impl SwarmTask {
         let mut addresses = self.listens.iter().map(|(_, address)| address.clone()).collect::<Vec<_>>();
         addresses.sort_by_key(|address| ip_of(address).is_some_and(|ip| ip.is_loopback())); // least useful last
         self.board.set_listen(addresses);
-        self.book.set_subnets(Subnets::of_this_machine());
+        let subnets = Subnets::of_this_machine();
+        self.probation().set_subnets(subnets.clone());
+        self.book.set_subnets(subnets);
     }
 }

@@ -229,15 +229,32 @@ fn a_malformed_response_is_called_that() {
     answering.abort();
 }
 
+/// For programs that only synchronise.
 #[test]
-fn a_peer_that_never_becomes_ready_is_closed_unheard() {
-    // It has the sync protocol, but subscribes to one topic only.
+fn a_peer_that_wants_one_topic_is_heard_a_little_later() {
     let (runtime, node, swarm, _) = start_one(|names| vec![names.blocks.clone()]);
     let mut asked = false;
-    let closed = attack(&runtime, swarm, &node, move |swarm, event| match event {
-        SwarmEvent::ConnectionEstablished { peer_id, .. } if !asked => {
+    let attack = attack(&runtime, swarm, &node, move |swarm, event| {
+        if let SwarmEvent::ConnectionEstablished { peer_id, .. } = event
+            && !asked
+        {
             asked = true;
             swarm.behaviour_mut().sync.send_request(&peer_id, b"\x04\0\0\0\x03\0\0\0".to_vec());
+        }
+        None::<()>
+    });
+    let peer = node.session();
+    let (asker, _, request) = node.request();
+    assert_eq!((asker, request), (peer, Request::Pending));
+    attack.abort();
+}
+
+#[test]
+fn nonsense_before_the_greeting_is_a_fault() {
+    let (runtime, node, swarm, _) = start_one(|_| Vec::new());
+    let closed = attack(&runtime, swarm, &node, move |swarm, event| match event {
+        SwarmEvent::ConnectionEstablished { peer_id, .. } => {
+            swarm.behaviour_mut().sync.send_request(&peer_id, b"\x04\0\0\0\x09\0\0\0".to_vec());
             None
         }
         SwarmEvent::ConnectionClosed { .. } => Some(()),
@@ -245,5 +262,10 @@ fn a_peer_that_never_becomes_ready_is_closed_unheard() {
     });
     let closed = async { tokio::time::timeout(PATIENCE, closed).await };
     runtime.block_on(closed).expect("closed in time").expect("no panic");
-    assert!(node.offered.is_empty() && node.results.is_empty() && node.user.is_empty());
+    let told = node.user_saw(|event| match event {
+        UserEvent::Warning(line) => Some(line),
+        _ => None,
+    });
+    assert!(told.contains("broke the rules"), "{told}");
+    assert!(node.offered.is_empty(), "the engine never knew it");
 }
