@@ -1,9 +1,21 @@
 //! Machines on one bridge, where mDNS is real.
 
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Lan, Node, agree, ids, number, text};
+use libp2p::identity::Keypair;
+
+use crate::harness::{Lan, Node, NodeOptions, agree, ids, number, text};
+use crate::hostile::attacker::{Attacker, ByteDelays};
+use crate::hostile::crowd::Crowd;
+use crate::hostile::honest_answers;
+
+/// Sessions of an attacker at each of the nodes that it wants to keep apart.
+const SITTERS: usize = 200;
+/// Peers that want in at once: more than a node has connections, those that it is closing included.
+const KNOCKERS: usize = 340;
+/// Connections that never say a word, at once: more than a node has handshakes.
+const MUTES: usize = 300;
 
 /// Five nodes without addresses find each other, and one `mine 5` and one `tx` reach all.
 pub(crate) fn five_nodes_find_each_other_by_mdns() {
@@ -104,6 +116,88 @@ pub(crate) fn many_connections_from_one_machine() {
     honest.wait_connected(&victim.peer_id());
     assert_eq!(agree(&[&honest, &victim]), 3);
     drop(held);
+}
+
+/// Two nodes that lose each other meet again, though both are full of an attacker's sessions.
+pub(crate) fn nodes_meet_again_though_strangers_sit_on_both() {
+    let lan = Lan::up(3);
+    let addresses = more_addresses(&lan, 3, 4);
+    let nodes = [lan.start(1), lan.start(2)];
+    all_connected(&nodes);
+    let crowds = [&nodes[0], &nodes[1]].map(|node| lan.on(3, || Crowd::of_peers(node, &addresses, SITTERS)));
+    nodes.iter().zip(&crowds).for_each(|(node, crowd)| crowd.wait_seated(node, SITTERS));
+    lan.set_broken(1, Lan::ip(2), true);
+    for (node, other) in [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])] {
+        let id = other.peer_id();
+        node.wait_event("peer_disconnected", |event| text(event, "peer_id") == id);
+    }
+    nodes[0].run("mine 2");
+    nodes[1].run("mine 3");
+    lan.set_broken(1, Lan::ip(2), false);
+    let healed = Instant::now();
+    all_connected(&nodes);
+    assert_eq!(agree(&[&nodes[0], &nodes[1]]), 3);
+    eprintln!("lan: together again {:.1?} after the link came back, between {SITTERS} sitters each", healed.elapsed());
+    for (node, crowd) in nodes.iter().zip(&crowds) {
+        crowd.wait_seated(node, SITTERS); // it was there all the time
+    }
+}
+
+/// A newcomer gets in while connections that say nothing and sessions that do nothing want all places of a node.
+pub(crate) fn a_newcomer_gets_in_while_all_doors_are_knocked_at() {
+    let lan = Lan::up(3);
+    let addresses = more_addresses(&lan, 3, 8);
+    let quiet = |machine, peers| Node::start(NodeOptions { mdns: false, peers, ..lan.options(machine) });
+    let victim = quiet(1, vec![]);
+    victim.run("mine 3");
+    let to = SocketAddr::new(Lan::ip(1), port(&victim));
+    let knockers = lan.on(3, || Crowd::of_peers(&victim, &addresses, KNOCKERS));
+    let mutes = lan.on(3, || Crowd::of_mutes(to, &addresses, MUTES));
+    // The house is full, and those inside make way for those that wait.
+    knockers.wait_shown_out(&victim, 100);
+    mutes.wait_shown_out(&victim, MUTES);
+    let begin = Instant::now();
+    let newcomer = quiet(2, vec![format!("/ip4/{}/tcp/{}", Lan::ip(1), port(&victim))]);
+    newcomer.wait_connected(&victim.peer_id());
+    assert_eq!(agree(&[&newcomer, &victim]), 3);
+    eprintln!("lan: a newcomer got into a full house in {:.1?}", begin.elapsed());
+    // Nor is it the next to go.
+    knockers.wait_shown_out(&victim, 100);
+    victim.run("mine 1");
+    assert_eq!(agree(&[&newcomer, &victim]), 4);
+    let lost = newcomer.events("peer_disconnected");
+    assert!(lost.is_empty(), "it was shown the door again: {lost:?}");
+}
+
+/// On one's own network each IPv6 address is a host: a neighbour's faults are its own.
+pub(crate) fn a_neighbours_faults_close_no_door_to_a_newcomer() {
+    let lan = Lan::up(3);
+    let ip = |machine: u16| IpAddr::from([0xfd77, 0, 0, 0, 0, 0, 0, machine]);
+    (1..=3).for_each(|machine| lan.add_addresses(machine, &[ip(machine as u16)]));
+    let start = |machine: u16| {
+        let listen = vec![format!("/ip6/{}/tcp/0", ip(machine))];
+        Node::start(NodeOptions { mdns: false, listen, ..lan.options(machine.into()) })
+    };
+    let (victim, newcomer) = (start(1), start(2));
+    let come = || {
+        let keypair = Keypair::generate_ed25519();
+        Attacker::connect_from(&victim, ip(3), &keypair, ByteDelays::default(), honest_answers())
+    };
+    lan.on(3, || {
+        let attacker = come().expect("nothing is held against it yet");
+        attacker.publish("blocks", b"no block".to_vec());
+        attacker.wait_closed(&victim);
+        assert!(come().is_none(), "its address is on probation");
+    });
+    // The first attempt succeeds.
+    newcomer.run(&format!("connect {}", victim.listen()));
+}
+
+/// A machine's own addresses, beside its first.
+fn more_addresses(lan: &Lan, machine: usize, count: u8) -> Vec<IpAddr> {
+    let addresses: Vec<_> = (101..101 + count).map(Lan::ip).collect();
+    lan.add_addresses(machine, &addresses);
+    addresses
 }
 
 fn port(node: &Node) -> u16 {

@@ -151,6 +151,7 @@ fn main() -> ExitCode {
         floods::of_each_request,
         floods::of_each_gossip,
         floods::of_control_messages,
+        floods::of_gossip_before_the_greeting,
     ));
     #[cfg(target_os = "linux")]
     trials.extend(trials!(plain: memory::a_locked_wallet_leaves_no_secret));
@@ -164,6 +165,9 @@ fn main() -> ExitCode {
         lan::a_restarted_node_is_found_again,
         lan::mdns_that_cannot_start_is_a_warning,
         lan::many_connections_from_one_machine,
+        lan::nodes_meet_again_though_strangers_sit_on_both,
+        lan::a_newcomer_gets_in_while_all_doors_are_knocked_at,
+        lan::a_neighbours_faults_close_no_door_to_a_newcomer,
     ));
     trials.extend(scenario::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -102,6 +102,32 @@ impl Lan {
         IpAddr::from([10, 77, 0, machine])
     }
 
+    /// Gives a machine more addresses on the LAN.
+    pub(crate) fn add_addresses(&self, machine: usize, addresses: &[IpAddr]) {
+        for address in addresses {
+            let prefix = if address.is_ipv4() { 24 } else { 64 };
+            // Without the search for duplicates, which takes IPv6 a second.
+            let flags: &[&str] = if address.is_ipv4() { &[] } else { &["nodad"] };
+            self.ip_tool(
+                machine,
+                &[&["address", "add", &format!("{address}/{prefix}"), "dev", "eth0"], flags].concat(),
+            );
+        }
+    }
+
+    /// Makes one machine unable to send to another, or able again.
+    pub(crate) fn set_broken(&self, from: usize, to: IpAddr, is_broken: bool) {
+        let verb = if is_broken { "add" } else { "delete" };
+        self.ip_tool(from, &["route", verb, "blackhole", &to.to_string()]);
+    }
+
+    fn ip_tool(&self, machine: usize, arguments: &[&str]) {
+        let machine = format!("{}-{machine}", self.name);
+        let output = Command::new("ip").args(["-n", &machine]).args(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run ip: {error}"));
+        assert!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Runs an action in a machine's network, on a thread of its own that has moved there.
     pub(crate) fn on<T: Send>(&self, machine: usize, act: impl FnOnce() -> T + Send) -> T {
         let path = format!("/run/netns/{}-{machine}", self.name);

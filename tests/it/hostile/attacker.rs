@@ -4,7 +4,7 @@
 //! faults against an identity and an address; both are new each time, unless a test wants them to be the same.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -65,13 +65,13 @@ impl Attacker {
 
     /// The same with this identity and at this pace. `None` if the node refuses.
     pub(crate) fn connect_as(node: &Node, keypair: &Keypair, pace: ByteDelays, answers: Answers) -> Option<Self> {
-        Self::connect_from(node, new_address(), keypair, pace, answers)
+        Self::connect_from(node, new_address().into(), keypair, pace, answers)
     }
 
     /// The same from this address.
     pub(crate) fn connect_from(
         node: &Node,
-        from: Ipv4Addr,
+        from: IpAddr,
         keypair: &Keypair,
         pace: ByteDelays,
         answers: Answers,
@@ -85,7 +85,11 @@ impl Attacker {
         let answered = Arc::new(AtomicU64::new(0));
         let task =
             AttackerTask { answers, ready: Some(ready), close, answered: Arc::clone(&answered), held: Vec::new() };
-        runtime.spawn(task.run(swarm(from, keypair.clone(), pace, &runtime), address, receiver));
+        let swarm = {
+            let _inside = runtime.enter();
+            swarm(from, keypair.clone(), pace)
+        };
+        runtime.spawn(task.run(swarm, address, receiver));
         match is_ready.recv_timeout(DEADLINE) {
             Ok(()) => Some(Self { orders, closed, answered, _runtime: runtime }),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
@@ -152,9 +156,9 @@ impl Attacker {
 }
 
 #[derive(NetworkBehaviour)]
-struct AttackerBehaviour {
-    gossipsub: gossipsub::Behaviour,
-    sync: request_response::Behaviour<RawCodec>,
+pub(super) struct AttackerBehaviour {
+    pub(super) gossipsub: gossipsub::Behaviour,
+    pub(super) sync: request_response::Behaviour<RawCodec>,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
 }
@@ -182,13 +186,8 @@ fn behaviour(keypair: &Keypair, pace: ByteDelays) -> AttackerBehaviour {
     }
 }
 
-fn swarm(
-    from: Ipv4Addr,
-    keypair: Keypair,
-    pace: ByteDelays,
-    runtime: &tokio::runtime::Runtime,
-) -> Swarm<AttackerBehaviour> {
-    let _inside = runtime.enter();
+/// To be called in the context of a tokio runtime.
+pub(super) fn swarm(from: IpAddr, keypair: Keypair, pace: ByteDelays) -> Swarm<AttackerBehaviour> {
     SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_other_transport(|keypair| transport(from, keypair))
@@ -296,7 +295,7 @@ fn carry_out(order: AttackerOrder, victim: PeerId, behaviour: &mut AttackerBehav
 
 /// The frames of the sync protocol, a little-endian `u32` length and that many bytes, without looking inside.
 #[derive(Debug, Clone)]
-struct RawCodec(ByteDelays);
+pub(super) struct RawCodec(ByteDelays);
 
 impl request_response::Codec for RawCodec {
     type Protocol = StreamProtocol;

@@ -1,4 +1,5 @@
-//! TCP connections from a chosen address, as if from another machine. Linux owns all of 127.0.0.0/8.
+//! TCP connections from a chosen address, as if from another machine. Linux owns all of 127.0.0.0/8; a machine of a
+//! [`Lan`](crate::harness::Lan) has the addresses that it was given.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,7 +25,7 @@ pub(crate) fn new_address() -> Ipv4Addr {
 }
 
 /// A transport that dials from this address, with the handshakes of every node.
-pub(crate) fn transport(from: Ipv4Addr, keypair: &Keypair) -> Boxed<(PeerId, StreamMuxerBox)> {
+pub(crate) fn transport(from: IpAddr, keypair: &Keypair) -> Boxed<(PeerId, StreamMuxerBox)> {
     CallFrom(from)
         .upgrade(upgrade::Version::V1Lazy)
         .authenticate(noise::Config::new(keypair).expect("noise keys"))
@@ -34,7 +35,7 @@ pub(crate) fn transport(from: Ipv4Addr, keypair: &Keypair) -> Boxed<(PeerId, Str
 }
 
 /// A transport that only dials.
-struct CallFrom(Ipv4Addr);
+struct CallFrom(IpAddr);
 
 impl Transport for CallFrom {
     type Output = TcpStream;
@@ -52,19 +53,27 @@ impl Transport for CallFrom {
 
     fn dial(&mut self, address: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
         let mut parts = address.iter();
-        let (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) = (parts.next(), parts.next()) else {
+        let to: IpAddr = match parts.next() {
+            Some(Protocol::Ip4(ip)) => ip.into(),
+            Some(Protocol::Ip6(ip)) => ip.into(),
+            _ => return Err(TransportError::MultiaddrNotSupported(address)),
+        };
+        let Some(Protocol::Tcp(port)) = parts.next() else {
             return Err(TransportError::MultiaddrNotSupported(address));
         };
-        let from = IpAddr::V4(self.0);
-        Ok(Box::pin(async move {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind(SocketAddr::new(from, 0))?;
-            socket.set_nodelay(true)?;
-            Ok(TcpStream(socket.connect(SocketAddr::new(IpAddr::V4(ip), port)).await?))
-        }))
+        let from = self.0;
+        Ok(Box::pin(async move { Ok(TcpStream(call(from, SocketAddr::new(to, port)).await?)) }))
     }
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
         Poll::Pending
     }
+}
+
+/// A TCP connection from this address.
+pub(crate) async fn call(from: IpAddr, to: SocketAddr) -> io::Result<tokio::net::TcpStream> {
+    let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.set_nodelay(true)?;
+    socket.connect(to).await
 }

@@ -24,6 +24,13 @@ const WAVES_MAX: usize = 2000;
 const TRANSACTIONS: u64 = 8_000;
 /// Blocks without a parent, of 100 KB each: more than there is room for.
 const ORPHANS: u8 = 150;
+/// Peers that send before they have greeted, and the blocks of about a MB that each sends.
+const EARLY_PEERS: u8 = 60;
+const EARLY_BLOCKS: u8 = 4;
+/// Where the id of a block's parent is in its announcement: after the tag, the version and the height.
+const PARENT_OFFSET: usize = 4 + 4 + 8;
+/// The longest flood of those. The node hangs up on peers that do not greet.
+const EARLY_SPAN_MAX: Duration = Duration::from_secs(20);
 /// Control messages of each kind.
 const CONTROLS: usize = 5000;
 /// The longest flood of control messages. The node hangs up on peers that do not identify themselves.
@@ -158,6 +165,49 @@ fn flood(siege: &Siege, kind: &str, protocol: &str, message: impl Fn(usize) -> V
         let sent = sent.into_inner();
         assert!(sent > 0, "{kind} were never sent");
         eprintln!("siege: {sent} of {CONTROLS} were sent");
+    });
+}
+
+/// Blocks without a parent, of nearly the longest length, from peers that never say who they are. Each sends less than
+/// what is called a flood.
+pub(crate) fn of_gossip_before_the_greeting() {
+    let siege = Siege::begin();
+    let address = siege.address();
+    let blocks = topic(&network(), "blocks");
+    let records = (0..240).map(|nonce| record_of(0, nonce, 4000)).collect();
+    let block = encode(&Announcement::Whole(orphan(0, Amount::COIN, records)));
+    siege.during("a flood of gossip before the greeting", || {
+        let sent = AtomicUsize::new(0);
+        let peer = |peer: u8| {
+            let (blocks, block, sent) = (&blocks, &block, &sent);
+            async move {
+                let (opened, connection) = streams(address, 1).await?;
+                let speak = Box::pin(async {
+                    for mut stream in opened {
+                        select(&mut stream, "/meshsub/1.1.0").await?;
+                        for number in 0..EARLY_BLOCKS {
+                            let mut block = block.clone();
+                            block[PARENT_OFFSET..][..2].copy_from_slice(&[peer, number]); // another message each
+                            let message = field(2, &[field(2, &block), field(4, blocks.as_bytes())].concat());
+                            stream.write_all(&[varint(message.len()), message].concat()).await?;
+                            stream.flush().await?;
+                            sent.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    std::future::pending::<std::io::Result<()>>().await
+                });
+                match first_of(speak, Box::pin(connection)).await {
+                    Either::Left((result, _)) | Either::Right((result, _)) => result,
+                }
+            }
+        };
+        let _ = run_for(EARLY_SPAN_MAX, async {
+            futures::future::join_all((0..EARLY_PEERS).map(peer)).await;
+            Ok(())
+        });
+        let sent = sent.into_inner();
+        // A slow machine sends fewer before the node hangs up.
+        assert!(sent >= usize::from(EARLY_PEERS), "only {sent} blocks were sent");
     });
 }
 

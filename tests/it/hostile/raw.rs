@@ -14,6 +14,8 @@ use libp2p::identity::Keypair;
 use libp2p::tcp::tokio::TcpStream;
 use libp2p::{noise, yamux};
 
+use super::elsewhere::{call, new_address};
+
 /// An encrypted connection that is not multiplexed yet.
 type Secure = noise::Output<TcpStream>;
 
@@ -23,9 +25,9 @@ pub(crate) fn run_for<T>(at_most: Duration, connection: impl Future<Output = io:
     runtime.block_on(async { tokio::time::timeout(at_most, connection).await.ok() })
 }
 
-/// A connection without any byte sent.
+/// A connection without any byte sent, from an address against which nothing is held.
 pub(crate) async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    Ok(TcpStream(tokio::net::TcpStream::connect(address).await?))
+    Ok(TcpStream(call(new_address().into(), address).await?))
 }
 
 /// Negotiates a protocol by multistream-select 1.0.
