@@ -1,9 +1,9 @@
 //! The memory pool: transactions that wait to be mined.
 //!
 //! Always true: an account's pending transactions have nonces from the account's on, together they spend no more than
-//! it has, and the pool stays within [`POOL_BYTES_MAX`] beside the node's own within [`OWN_BYTES_MAX`]. No call takes time in proportion to the whole pool, except for
-//! [`Mempool::list`], [`Mempool::iter`], and those that add or remove a good part of it. Deliberately absent: coins
-//! that an account is about to receive; they count once they are mined.
+//! it has, and the pool stays within [`POOL_BYTES_MAX`], beside the node's own within [`OWN_BYTES_MAX`]. No call takes
+//! time in proportion to the whole pool, except for [`Mempool::list`], [`Mempool::iter`], and those that add or remove a
+//! good part of it. Deliberately absent: coins that an account is about to receive; they count once they are mined.
 
 mod lag;
 mod queue;
@@ -138,13 +138,15 @@ impl Mempool {
         let nonce = transaction.signed().transaction.nonce;
         let account = ledger.account(&sender);
         let place = PoolKey { sender, nonce };
-        let replaces = self.admit(&transaction, account)?;
+        let empty = Queue::default();
+        let queue = self.queues.get(&sender).unwrap_or(&empty);
+        let replaces = queue.admit(&transaction, account)?;
+        let held = queue.bytes() + bytes(&transaction);
         let peer_bytes = from.and_then(|peer| self.peer_bytes.get(&peer)).copied().unwrap_or_default();
         if peer_bytes + bytes(&transaction) > PEER_BYTES_MAX {
             return Err(Refusal::ShareUsed);
         }
         self.arrivals += 1;
-        let held = self.queues.get(&sender).map_or(0, Queue::bytes) + bytes(&transaction);
         let standing = Standing::new(account, held, self.arrivals, is_own);
         let waiting = PendingTransaction::new(transaction, standing, from, durable);
         self.make_room(&waiting)?;
