@@ -19,6 +19,7 @@
 //! | `peers` | budgets and faults of peers |
 //! | [`pace`] | timeouts and request sizes, by the measured speed of a peer |
 //! | `sync` | requests to peers, and their timeouts |
+//! | `catch_up` | whether the chain is up to date enough to mine on |
 //! | `gossip` | verdicts on blocks, and their announcement |
 //! | `bundles` | the same for transactions, which travel in bundles |
 //! | `compact` | reconstruction of blocks that are announced without their transactions |
@@ -36,6 +37,7 @@
 mod bodies;
 mod bounds;
 mod bundles;
+mod catch_up;
 mod chain;
 mod checkpoint;
 mod command;
@@ -66,6 +68,7 @@ pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
 
 use bundles::{OpenBundle, Origin, Outbox, Unchecked};
+use catch_up::CatchUp;
 use chain::{Chain, ChainAdvance};
 use compact::Reconstructions;
 use event::{
@@ -132,6 +135,7 @@ pub struct Engine {
     orphans: Orphans,
     reconstructions: Reconstructions,
     sync: sync::Sync,
+    catch_up: CatchUp,
     mining: MiningState,
     announcer: Announcer,
     whole_bytes_max: usize,
@@ -199,6 +203,7 @@ impl Engine {
             orphans: Orphans::default(),
             reconstructions: Reconstructions::default(),
             sync: sync::Sync::default(),
+            catch_up: CatchUp::default(),
             announcer: Announcer::default(),
             whole_bytes_max: WHOLE_BYTES_MAX,
             resolving: Vec::new(),
@@ -254,7 +259,7 @@ impl Engine {
         self.expire_pulls(now, effects);
         self.check_transactions(effects);
         self.plan(is_quiet, now, effects);
-        let unfinished = self.advance(effects);
+        let unfinished = self.advance(now, effects);
         // Before deferred events are routed, since their blocks have not had their chance yet.
         self.settle_submitted();
         if !self.chain.is_reorganising() && !self.deferred.is_empty() {
@@ -264,6 +269,7 @@ impl Engine {
             }
         }
         self.settle_verdicts(effects);
+        self.plan_rest(now);
         self.plan_mining(now, effects);
         self.announce(now);
         self.announce_transactions(now);
@@ -327,9 +333,10 @@ impl Engine {
     }
 
     /// Moves the best chain along, with everything that depends on it. Returns whether there is more to do at once.
-    fn advance(&mut self, effects: &mut Vec<Effect>) -> bool {
+    fn advance(&mut self, now: Now, effects: &mut Vec<Effect>) -> bool {
         let tip_before = self.chain.tip();
         let progress = self.chain.advance();
+        self.note_fetched(progress.connected.len(), now);
         if !progress.wanted.is_empty() && self.loading.is_none() {
             let key = self.new_key();
             self.loading = Some(key);
@@ -350,7 +357,8 @@ impl Engine {
             self.choose_goal();
             // A gossiped block is forwarded by its verdict.
             let passed_on = self.awaiting_verdict.iter().any(|(_, _, block)| *block == tip);
-            if !passed_on && !self.is_far_behind() {
+            self.plan_rest(now);
+            if !passed_on && !self.is_resting() {
                 self.announcer.want();
             }
         }
@@ -432,7 +440,7 @@ impl Engine {
     fn next_wake(&self) -> Millis {
         let announced = [self.announcer.due(), self.outbox.due()];
         let asked = [self.resolve_deadline(), self.reconstructions.deadline()];
-        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.pool_due];
+        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.pool_due, self.catch_up.deadline()];
         deadlines.into_iter().chain(announced).chain(asked).flatten().min().expect("one of them is always there")
     }
 
@@ -466,8 +474,9 @@ impl Engine {
             pending: self.mempool.len(),
             pool_price: self.mempool.price(),
             checkpoint: self.chain.checkpoint(),
-            mining: self.mining.view(),
+            mining: self.mining_view(),
             syncing: self.sync_view(),
+            is_fetching: self.is_fetching(),
             peers: peers.collect(),
         }
     }

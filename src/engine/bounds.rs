@@ -11,6 +11,7 @@
 //! | orphans, in all and per peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
 //! | blocks being reconstructed, in all, in bytes, per peer | `RECONSTRUCTIONS_MAX` and its neighbours | the newest |
 //! | remembered attempts at reconstruction | `TRIES_MAX` | the oldest |
+//! | blocks that were not delivered | `WITHHELD_MAX` | the oldest |
 //! | offered blocks, in all and per peer | `OFFERED_MAX`, `OFFERED_PER_PEER_MAX` | the newest |
 //! | unchecked transactions, in all, per peer | `UNCHECKED_MAX`, `UNCHECKED_BYTES_MAX`, three quarters | the newest |
 //! | bundles without a verdict | `JUDGED_MAX`: each has a transaction that is unchecked or being checked | |
@@ -39,7 +40,7 @@ use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::message::RESPONSE_IDS_MAX;
 
 use super::bundles::{CHECKS_MAX, JUDGED_MAX, UNCHECKED_BYTES_MAX, UNCHECKED_MAX};
-use super::chain::{ASIDE_BYTES_MAX, LEFT_BYTES_MAX};
+use super::chain::{ASIDE_BYTES_MAX, LEFT_BYTES_MAX, WITHHELD_MAX};
 use super::compact::{RECONSTRUCTION_BYTES_MAX, RECONSTRUCTIONS_MAX};
 use super::gossip::{OFFERED_MAX, REFUSED_MAX};
 use super::lag::LAG_ACCOUNTS_MAX;
@@ -85,6 +86,7 @@ impl Engine {
             ("deferred_requests", peers * DEFERRED_PER_PEER_MAX),
             ("submitted_blocks", SUBMITTED_MAX),
             ("mined_here", mining::MINED_HERE_MAX),
+            ("withheld_blocks", WITHHELD_MAX),
         ]
     }
 
@@ -120,6 +122,7 @@ impl Engine {
             ("submitted_blocks", self.submitted.len()),
             ("deferred_requests", self.deferred.iter().filter(is_request).count()),
             ("mined_here", self.mined_here.len()),
+            ("withheld_blocks", self.chain.withheld()),
         ]
     }
 }

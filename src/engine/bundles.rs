@@ -186,7 +186,7 @@ impl Outbox {
 impl Engine {
     /// Starts judging a bundle. Only transactions that are not known yet are checked.
     pub(super) fn on_bundle(&mut self, peer: PeerKey, ticket: Ticket, bundle: Bundle, effects: &mut Vec<Effect>) {
-        if self.is_far_behind() {
+        if self.is_resting() {
             return effects.push(Effect::Peer(PeerEffect::Verdict { peer, ticket, verdict: Verdict::Ignore }));
         }
         let mut judged = OpenBundle { peer, open: 0, taken: Vec::new(), known: 0, refused: 0, invalid: 0 };

@@ -12,11 +12,13 @@
 mod aside;
 mod checkpoint;
 mod outcome;
+mod path;
 mod recent;
 mod reorganisation;
 mod rolled_back;
+mod withheld;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_header, check_header_in_context, check_header_time};
@@ -30,6 +32,7 @@ use aside::Aside;
 pub(crate) use outcome::{ChainAdvance, Insertion, Reorganised};
 pub(crate) use reorganisation::LEFT_BYTES_MAX;
 use reorganisation::Reorganisation;
+pub(crate) use withheld::WITHHELD_MAX;
 
 /// Blocks and transactions that one call connects or disconnects, before other events get their turn.
 pub(crate) const CONNECT_UNITS_PER_CALL: usize = 1024;
@@ -52,6 +55,8 @@ pub(crate) struct Chain {
     path: ChainPath,
     /// A stored block with more work than the tip, with stored bodies all the way from the best chain.
     stored_better: Option<BlockRef>,
+    /// Blocks that were asked for and not delivered, and have not come since. Their branches are followed last.
+    withheld: BTreeSet<BlockRef>,
     /// The account whose transactions survive every reorganisation.
     own: Address,
     /// The block that the chain never leaves.
@@ -112,6 +117,7 @@ impl Chain {
             aside: Aside::default(),
             path: ChainPath::default(),
             stored_better: None,
+            withheld: BTreeSet::new(),
             checkpoint: None,
             reorganisation: None,
             writes: Vec::new(),
@@ -312,39 +318,6 @@ impl Chain {
         for position in before..self.path.ready {
             self.store_aside(self.path.blocks[position]);
         }
-    }
-
-    /// The position of a block on the path.
-    pub(crate) fn path_position(&self, block: BlockRef) -> Option<usize> {
-        let first = *self.path.blocks.front()?;
-        let position = usize::try_from(self.tree.height(block).0.checked_sub(self.tree.height(first).0)?).ok()?;
-        (self.path.blocks.get(position) == Some(&block)).then_some(position)
-    }
-
-    /// The blocks ahead of the best chain, from the first one without a body.
-    pub(crate) fn path_without_bodies(&self, count: usize) -> impl Iterator<Item = BlockRef> {
-        let end = (self.path.ready + count).min(self.path.blocks.len());
-        self.path.blocks.range(self.path.ready..end).copied().filter(|block| !self.tree.has_body(*block))
-    }
-
-    /// Whether a block of the path lacks its body.
-    pub(crate) fn path_lacks_bodies(&self) -> bool {
-        self.path.ready < self.path.blocks.len()
-    }
-
-    /// The position of the highest block on the path that is `block` or an ancestor, at most `steps` below it.
-    pub(crate) fn highest_on_path(&self, mut block: BlockRef, steps: usize) -> Option<usize> {
-        let lowest = self.tree.height(*self.path.blocks.front()?);
-        for _ in 0..steps {
-            if let Some(position) = self.path_position(block) {
-                return Some(position);
-            }
-            if self.tree.height(block) <= lowest {
-                return None;
-            }
-            block = self.tree.parent(block);
-        }
-        None
     }
 
     /// Moves along the path: disconnects and connects a bounded number of blocks.

@@ -21,6 +21,8 @@ pub(crate) struct Resolving {
     tip_before: BlockRef,
     waits_for: BTreeSet<PeerKey>,
     asked: usize,
+    /// The newest session of that time.
+    newest: Option<PeerKey>,
     deadline: Millis,
 }
 
@@ -110,6 +112,7 @@ impl Engine {
             ticket,
             tip_before: self.chain.tip(),
             asked: waits_for.len(),
+            newest: waits_for.last().copied(),
             waits_for,
             deadline: now.elapsed + RESOLVE_TIMEOUT,
         });
@@ -127,11 +130,9 @@ impl Engine {
         if self.resolving.is_empty() {
             return;
         }
-        let settled = !self.is_syncing() && !self.chain.is_reorganising();
-        let done = |resolving: &mut Resolving| {
-            resolving.deadline <= now.elapsed || (resolving.waits_for.is_empty() && settled)
-        };
-        let finished: Vec<Resolving> = self.resolving.extract_if(.., done).collect();
+        let waiting = std::mem::take(&mut self.resolving);
+        let (finished, open): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|one| self.is_resolved(one, now));
+        self.resolving = open;
         for resolving in finished {
             let answer = Answer::Resolved {
                 replaced: self.chain.tip() != resolving.tip_before,
@@ -141,6 +142,11 @@ impl Engine {
             };
             self.answer(resolving.ticket, Ok(answer));
         }
+    }
+
+    fn is_resolved(&self, one: &Resolving, now: Now) -> bool {
+        let is_settled = || !self.chain.is_reorganising() && !self.is_syncing(one.newest);
+        one.deadline <= now.elapsed || (one.waits_for.is_empty() && is_settled())
     }
 
     /// The time at which the first `resolve` gives up.

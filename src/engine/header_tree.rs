@@ -4,6 +4,7 @@
 //! it was added. Nothing is ever removed: a header costs its maker the work in it, and peers' headers only get here
 //! with more work than our chain has (see `sync`). One entry takes 108 bytes, the look-up by id 5.7 to 11.4 more.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
@@ -40,8 +41,10 @@ const HAS_BODY: u32 = 1 << 31;
 const CONDEMNED: u32 = 1 << 30;
 /// The block is on a branch that leaves out the checkpoint.
 const BARRED: u32 = 1 << 29;
+/// The block, or an ancestor, was asked for and not delivered.
+const WITHHELD: u32 = 1 << 28;
 /// The greatest height that fits beside the marks; memory holds fewer headers.
-pub(crate) const HEIGHT_MAX: u32 = BARRED - 1;
+pub(crate) const HEIGHT_MAX: u32 = WITHHELD - 1;
 
 impl TreeEntry {
     fn has(&self, mark: u32) -> bool {
@@ -140,6 +143,7 @@ impl HeaderTree {
         if !self.entries.is_empty() {
             entry.set(BARRED, self.bars_child_of(parent));
             entry.set(CONDEMNED, self.is_condemned(parent));
+            entry.set(WITHHELD, self.is_withheld(parent));
         }
         self.entries.push(entry);
         BlockRef(number)
@@ -241,6 +245,22 @@ impl HeaderTree {
             if self.is_condemned(parent) {
                 self.entries[number].set(CONDEMNED, true);
             }
+        }
+    }
+
+    /// Whether the block, or an ancestor, was asked for and not delivered.
+    pub(crate) fn is_withheld(&self, block: BlockRef) -> bool {
+        self.entry(block).has(WITHHELD)
+    }
+
+    /// Marks the blocks from `first` on anew: those in `withheld`, and their descendants.
+    pub(crate) fn mark_withheld(&mut self, first: BlockRef, withheld: &BTreeSet<BlockRef>) {
+        let mut marked = withheld.range(first..).peekable();
+        for number in first.0..self.entries.len() as u32 {
+            let is_first = marked.next_if_eq(&&BlockRef(number)).is_some();
+            let parent = self.entries[number as usize].parent;
+            let is_withheld = is_first || self.is_withheld(parent);
+            self.entries[number as usize].set(WITHHELD, is_withheld);
         }
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use quipu_protocol::block::{Header, Reward, VERSION};
 use quipu_protocol::{Address, Amount, CheckedBlock, CheckedBody, Millis, UnixMillis};
 
+use super::Engine;
 use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MineEffect, MiningMode, Now, Place, Ticket};
 use super::header_tree::BlockRef;
-use super::view::MiningView;
-use super::{Engine, sync};
+use super::view::{MiningView, MiningWait};
 
 /// The greatest age of a template: a new one has a later timestamp, and so an easier target, and newer transactions.
 const TEMPLATE_AGE_MAX: Millis = Millis(1_000);
@@ -56,9 +56,9 @@ impl MiningState {
         Self { mode, to: None, job: None, template: None, searching: false, hash_rate: 0 }
     }
 
-    pub(crate) fn view(&self) -> MiningView {
-        let job = self.job.as_ref().map(|job| (job.mined.len() as u64, job.count));
-        MiningView { mode: self.mode, hash_rate: self.hash_rate, job }
+    /// Whether the node mines without a command for a number of blocks.
+    pub(crate) fn is_by_itself(&self) -> bool {
+        self.job.is_none() && self.mode != MiningMode::Off
     }
 
     /// Records the miner threads' hash rate. Reports after a stop are about the past and do not count.
@@ -99,12 +99,25 @@ impl Engine {
         if let Some(job) = &self.mining.job {
             return Some(job.to.unwrap_or(self.account));
         }
-        let wanted = match self.mining.mode {
-            MiningMode::Off => false,
-            MiningMode::On => !self.is_far_behind(),
-            MiningMode::Pending => !self.is_far_behind() && self.mempool.has_ready(),
-        };
+        let wanted = self.mining.is_by_itself() && self.mining_waits_for().is_none();
         wanted.then(|| self.mining.to.unwrap_or(self.account))
+    }
+
+    /// What a node that mines by itself waits for.
+    fn mining_waits_for(&self) -> Option<MiningWait> {
+        if self.is_resting() {
+            return Some(MiningWait::Chain);
+        }
+        let lacks_transactions = self.mining.mode == MiningMode::Pending && !self.mempool.has_ready();
+        lacks_transactions.then_some(MiningWait::Transactions)
+    }
+
+    /// The state of mining, for readers.
+    pub(super) fn mining_view(&self) -> MiningView {
+        let MiningState { mode, hash_rate, .. } = self.mining;
+        let job = self.mining.job.as_ref().map(|job| (job.mined.len() as u64, job.count));
+        let waits_for = self.mining_waits_for().filter(|_| self.mining.is_by_itself());
+        MiningView { mode, hash_rate, job, waits_for }
     }
 
     /// Keeps the miner threads on the best template.
@@ -180,10 +193,5 @@ impl Engine {
                 self.answer(job.ticket, Ok(Answer::Mined(job.mined)));
             }
         }
-    }
-
-    /// Whether the chain is so far behind that pending transactions of other nodes cannot be judged.
-    pub(super) fn is_far_behind(&self) -> bool {
-        self.sync_view().is_some_and(|view| view.target.saturating_since(view.height) > sync::FAR_BEHIND)
     }
 }

@@ -79,6 +79,14 @@ pub(crate) enum PeerQuestion {
 }
 
 impl PeerQuestion {
+    /// The first block, if it asks for any.
+    pub(crate) fn first_block(&self) -> Option<BlockRef> {
+        match self {
+            Self::Blocks(blocks) => blocks.first().copied(),
+            Self::Status | Self::Headers { .. } | Self::Pending | Self::Transactions(_) => None,
+        }
+    }
+
     /// As the log calls it.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -10,25 +10,25 @@
 //! arrives; until then it gets no other long question, since that answer would arrive behind it.
 
 mod answers;
+mod goal;
 mod headers;
 mod idle;
 mod presync;
+mod status;
 
 use std::collections::{HashSet, VecDeque};
 
 use quipu_protocol::block::HEADER_BYTES;
-use quipu_protocol::message::{
-    NICKNAME_BYTES_MAX, REQUEST_IDS_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request, Status,
-};
+use quipu_protocol::message::{REQUEST_IDS_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request};
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
-use super::event::{Effect, Fault, Notice, Now, PeerEffect, PeerKey};
+use super::event::{Effect, Now, PeerEffect, PeerKey};
 use super::header_tree::BlockRef;
 use super::pace::ANSWER_TIMEOUT;
 use super::peers::{Flight, PeerQuestion, PeerState};
-use super::view::SyncView;
 use super::{Engine, TICK_INTERVAL};
 pub(crate) use presync::{MARK_SPACING, MARKS_MAX, Presync};
+pub use status::CLOCK_TOLERANCE_MILLIS;
 
 /// Interval of status questions to each peer. Also the time in which lost gossip heals.
 pub const STATUS_INTERVAL: Millis = Millis(5_000);
@@ -56,8 +56,6 @@ const PENDING_INTERVAL: (Millis, Millis) = (Millis(2_000), Millis(60_000));
 const FORK_STEPS_MAX: usize = 64;
 /// A chain that lacks more blocks than this is not up to date enough to judge transactions or to be announced.
 pub(crate) const FAR_BEHIND: u64 = 16;
-/// A clock offset above this is reported to the user, in milliseconds.
-pub const CLOCK_TOLERANCE_MILLIS: u64 = 10_000;
 
 /// The state of synchronisation.
 #[derive(Debug)]
@@ -263,7 +261,7 @@ impl Engine {
     }
 
     fn next_pending_request(&mut self, peer: PeerKey, now: Now) -> Option<(Request, PeerQuestion)> {
-        if self.is_far_behind() {
+        if self.is_resting() {
             return None;
         }
         let wants_pending = self.wants_pending(self.peers.get(peer)?, now);
@@ -332,41 +330,6 @@ impl Engine {
         })
     }
 
-    /// Sets the goal to the best block that a peer has, unless a better one is stored and theirs are still to come. An
-    /// overdue peer is followed only if nobody else has anything better than we have.
-    pub(super) fn choose_goal(&mut self) {
-        let tree = self.chain.tree();
-        let (current, work) = (self.chain.goal(), tree.work(self.chain.tip()));
-        let offered = self.peers.iter().filter_map(|(_, session)| Some((session.best?, session.is_overdue)));
-        let candidates = offered.filter(|(block, _)| !tree.is_condemned(*block));
-        // Ties go to the present goal, then to the block known first.
-        let best = candidates.max_by_key(|(block, is_overdue)| {
-            let is_there = !is_overdue && tree.work(*block) > work;
-            (is_there, tree.work(*block), *block == current, std::cmp::Reverse(*block))
-        });
-        self.chain.set_goal(self.chain.stored_goal().or(best.map(|(block, _)| block)));
-    }
-
-    /// Whether a better chain is being fetched.
-    pub(super) fn is_syncing(&self) -> bool {
-        self.chain.goal() != self.chain.tip() || self.claims().next().is_some()
-    }
-
-    /// The peers whose claim of a better chain is being verified.
-    fn claims(&self) -> impl Iterator<Item = &PeerState> {
-        let sessions = self.peers.iter().map(|(_, session)| session);
-        sessions.filter(|session| !session.doubtful && self.wants_headers(session))
-    }
-
-    /// The progress of the synchronisation, if there is one.
-    pub(super) fn sync_view(&self) -> Option<SyncView> {
-        let tree = self.chain.tree();
-        let told = self.claims().filter_map(|session| session.status.as_ref().map(|status| status.height));
-        let goal = Some(self.chain.goal()).filter(|goal| *goal != self.chain.tip()).map(|goal| tree.height(goal));
-        let target = told.chain(goal).max()?;
-        Some(SyncView { height: tree.height(self.chain.tip()), target })
-    }
-
     /// Gives up questions that have timed out, and lets other peers be asked for overdue blocks.
     fn expire(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if !self.peers.iter().any(|(_, session)| session.may_be_late(now)) {
@@ -393,6 +356,10 @@ impl Engine {
         let overdue: Vec<PeerKey> =
             self.peers.iter().filter(|(_, session)| session.is_overdue).map(|(peer, _)| peer).collect();
         for peer in overdue {
+            let flight = self.peers.get(peer).and_then(|session| session.flight.as_ref());
+            if let Some(block) = flight.and_then(|flight| flight.question.first_block()) {
+                self.chain.note_withheld(block);
+            }
             if self.another_peer_has_the_path(peer, 0)
                 && let Some(flight) = self.peers.get_mut(peer).and_then(|session| session.flight.as_mut())
             {
@@ -415,79 +382,12 @@ impl Engine {
         self.peers.iter().filter_map(|(_, session)| of_session(session)).min()
     }
 
-    /// Our status, for peers.
-    pub(super) fn status(&self, now: Now) -> Status {
-        let tip = self.chain.tip_place();
-        Status {
-            tip: tip.id,
-            height: tip.height,
-            work: self.chain.tree().work(self.chain.tip()),
-            clock: now.unix,
-            pending: self.mempool.len() as u64,
-            nickname: self.nickname.bytes().take(NICKNAME_BYTES_MAX).collect(),
-        }
-    }
-
-    /// Processes a peer's status, which came as a question or as an answer.
-    pub(super) fn on_status(&mut self, peer: PeerKey, status: Status, now: Now, effects: &mut Vec<Effect>) {
-        let known = self.chain.tree().find(&status.tip);
-        if known.is_some_and(|block| self.chain.tree().is_condemned(block)) {
-            self.peers.punish(peer, Fault::WrongAnswer, effects);
-            return;
-        }
-        let barred = known.is_some_and(|block| self.chain.tree().is_barred(block));
-        if barred && status.work > self.chain.tree().work(self.chain.tip()) {
-            self.report_refused_tip(peer, status.tip, status.height, now);
-        }
-        let ours = self.mempool.len() as u64;
-        let Some(session) = self.peers.get_quietly(peer) else { return };
-        let before = (session.best, session.withheld.is_some(), session.presync.is_some());
-        let withheld = session.withheld.take_if(|(_, until)| now.elapsed < *until);
-        let is_withheld = withheld.is_some_and(|(tip, _)| tip == status.tip);
-        session.withheld = withheld.filter(|_| is_withheld);
-        if known.is_some() && !is_withheld {
-            session.best = known.filter(|_| !barred);
-            session.presync = None;
-        }
-        let offset = status.clock.signed_since(now.unix);
-        let told_before = session.clock_offset_millis.is_some_and(|old| old.unsigned_abs() > CLOCK_TOLERANCE_MILLIS);
-        session.clock_offset_millis = Some(offset);
-        let after = (session.best, session.withheld.is_some(), session.presync.is_some());
-        let is_same = |old: &Status| {
-            let has_more = status.pending > ours && status.pending != old.pending;
-            (old.tip, old.work, old.height) == (status.tip, status.work, status.height) && !has_more
-        };
-        let is_news = before != after || !session.status.as_ref().is_some_and(is_same);
-        session.status = Some(status);
-        if is_news {
-            self.peers.note_changed();
-        }
-        if offset.unsigned_abs() > CLOCK_TOLERANCE_MILLIS && !told_before {
-            self.report_clock_offset(peer, offset);
-        }
-    }
-
-    /// Reports clock offsets: one peer with another clock is wrong; if at least two and most of all agree against us,
-    /// we are.
-    fn report_clock_offset(&mut self, peer: PeerKey, offset_millis: i64) {
-        let mut offsets: Vec<i64> = self.peers.iter().filter_map(|(_, session)| session.clock_offset_millis).collect();
-        offsets.sort_unstable();
-        let off =
-            |offset: &&i64| offset.unsigned_abs() > CLOCK_TOLERANCE_MILLIS && (**offset > 0) == (offset_millis > 0);
-        let against_us = offsets.iter().filter(off).count();
-        if against_us >= 2 && against_us * 2 > offsets.len() {
-            if !self.sync.told_of_our_clock {
-                self.sync.told_of_our_clock = true;
-                self.notify(Notice::OurClockDiffers { offset_millis: offsets[offsets.len() / 2] });
-            }
-        } else {
-            self.notify(Notice::ClockDiffers { peer, offset_millis });
-        }
-    }
-
     /// Gives up all requests to a peer that has left.
     pub(super) fn forget_flights(&mut self, session: PeerState) {
         if let Some(mut flight) = session.flight {
+            if let Some(block) = flight.question.first_block() {
+                self.chain.note_withheld(block);
+            }
             self.sync.share(&mut flight);
         }
     }

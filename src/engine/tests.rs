@@ -5,6 +5,7 @@ mod aside;
 mod attacks;
 mod bundles;
 mod checkpoints;
+mod claims;
 mod compact;
 mod durability;
 mod fees;

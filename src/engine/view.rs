@@ -1,6 +1,7 @@
 //! An immutable snapshot of the engine for readers: prompt, HTTP, metrics.
 
 use quipu_protocol::{Address, Amount, Height, Work};
+use serde::Serialize;
 
 use super::event::{MiningMode, PeerKey, Place};
 use super::mempool::PoolPrice;
@@ -30,6 +31,8 @@ pub struct View {
     pub mining: MiningView,
     /// `Some` while a better chain is being fetched.
     pub syncing: Option<SyncView>,
+    /// Whether blocks of that chain keep coming, or did until a moment ago.
+    pub is_fetching: bool,
     /// The peers' sessions, oldest first.
     pub peers: Vec<PeerView>,
 }
@@ -43,6 +46,18 @@ pub struct MiningView {
     pub hash_rate: u64,
     /// Blocks done and blocks wanted of a running `mine N`.
     pub job: Option<(u64, u64)>,
+    /// The reason why the node does not mine by itself although its mode says so.
+    pub waits_for: Option<MiningWait>,
+}
+
+/// The reason why a node that mines by itself does not mine now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MiningWait {
+    /// A better chain is being fetched.
+    Chain,
+    /// No transaction is pending, and the mode is [`MiningMode::Pending`].
+    Transactions,
 }
 
 /// The progress of a synchronisation.
@@ -50,7 +65,8 @@ pub struct MiningView {
 pub struct SyncView {
     /// Our height.
     pub height: Height,
-    /// The greatest height of the chains that peers have reported.
+    /// The greatest height of the chains that peers have shown; until the node has caught up once, also of those that
+    /// they claim.
     pub target: Height,
 }
 

@@ -63,6 +63,7 @@ impl Chain {
             return;
         }
         self.tree.set_has_body(block, true);
+        self.note_delivered(block);
         for gone in self.aside.insert(block, work, body) {
             self.tree.set_has_body(gone, false);
         }
@@ -74,6 +75,7 @@ impl Chain {
             return self.store_aside(block);
         }
         self.tree.set_has_body(block, true);
+        self.note_delivered(block);
         self.writes.push(Write::Block(body.clone()));
         self.bodies.insert(block, Cached { block: body, delta: None });
         self.count_ready();

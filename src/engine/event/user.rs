@@ -310,6 +310,13 @@ pub enum Notice {
         /// The rule that it breaks.
         violation: Violation,
     },
+    /// The node mines by itself, and waits now for a better chain that is on its way. Comes when the wait begins.
+    MiningWaits {
+        /// Our height.
+        height: Height,
+        /// The height of that chain.
+        target: Height,
+    },
     /// A peer's clock, or ours, is wrong by this many milliseconds (theirs less ours).
     ClockDiffers {
         /// The peer's session.

@@ -114,6 +114,7 @@ impl Engine {
                 self.end_turn(peer, now);
             }
             PeerQuestion::Blocks(blocks) => {
+                self.chain.note_withheld(blocks[0]);
                 session.pace.note_undelivered(blocks.len() * body_bytes);
                 if blocks.len() == 1 {
                     // A request cannot be smaller. Others may be on a chain whose blocks can be had.

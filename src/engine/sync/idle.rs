@@ -39,7 +39,7 @@ impl Engine {
         } else {
             self.reason_for_no_headers(session).or_else(|| self.reason_for_no_blocks(peer, session)).unwrap_or_else(
                 || {
-                    if self.is_far_behind() {
+                    if self.is_resting() {
                         "it has nothing that we lack, and transactions wait until we have caught up"
                     } else {
                         "it has nothing that we lack"

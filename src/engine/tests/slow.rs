@@ -2,6 +2,7 @@
 
 use quipu_protocol::{Block, Header, Millis, Request, Response};
 
+use super::super::catch_up::REST_MAX;
 use super::super::event::{Event, PeerKey, RequestFailure};
 use super::super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX};
 use super::super::peers::LATE_PER_PEER_MAX;
@@ -147,13 +148,12 @@ fn an_overdue_chain_is_not_followed_while_another_is_better_than_ours() {
 fn a_slow_claim_stops_the_miner_no_longer_than_a_silent_one() {
     let mut bench = Bench::new();
     let chain = bench.chain(&bench.genesis(), 30, 1);
-    let slow = bench.connect_slow(20, &bench.genesis(), 0);
     bench.mine_always();
-    bench.wait(STATUS_INTERVAL);
+    let slow = bench.connect();
     bench.wait_seconds(20);
     bench.tell(slow, &chain[29].header, 30);
     assert!(bench.template.is_none() && bench.is_asked(slow, is_headers));
-    bench.wait(ANSWER_TIMEOUT);
+    bench.wait(REST_MAX);
     assert!(bench.template.is_some());
 }
 

@@ -38,6 +38,10 @@ enum EventFields<'a> {
         untold: usize,
     },
     Watch(LifeRow),
+    MiningWaits {
+        height: Height,
+        target: Height,
+    },
     Warning {
         code: &'a str,
         message: Cow<'a, str>,
@@ -58,6 +62,7 @@ impl EventFields<'_> {
             Self::Transaction(_) => "transaction",
             Self::RolledBack { .. } => "rolled_back",
             Self::Watch(_) => "watch",
+            Self::MiningWaits { .. } => "mining_waits",
             Self::Warning { .. } => "warning",
             Self::Fatal { .. } => "fatal",
         }
@@ -135,6 +140,9 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
             code: "chain_not_followed",
             message: chain_not_followed(&roster.name(*peer), *height, *why).into(),
         },
+        UserEvent::Notice(Notice::MiningWaits { height, target }) => {
+            EventFields::MiningWaits { height: *height, target: *target }
+        }
         UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
             EventFields::Warning { code: "peer_clock", message: peer_clock(&roster.name(*peer), *offset_millis).into() }
         }
@@ -205,6 +213,12 @@ pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> 
 pub fn chain_not_followed(peer: &str, height: Height, why: NotFollowed) -> String {
     let height = grouped(height.0);
     format!("a chain with more work than ours, up to height {height}, is not followed: {why} (peer {peer})")
+}
+
+/// A miner that waits, in words.
+pub fn mining_waits(height: Height, target: Height) -> String {
+    let (height, target) = (grouped(height.0), grouped(target.0));
+    format!("mining waits for a better chain that is being fetched: block {height} of {target}")
 }
 
 /// A peer's wrong clock, in words.

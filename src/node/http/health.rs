@@ -27,7 +27,8 @@ async fn healthz() -> &'static str {
 
 /// The node is synchronised, and its store and index can be read.
 async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
-    up_to_date(app.handle().view().syncing)?;
+    let view = app.handle().view();
+    up_to_date(view.syncing.filter(|_| view.is_fetching))?;
     app.wait(|app| {
         let handle = app.handle();
         handle.reader().snapshot().map_err(|error| not_ready(error.code(), error.to_string()))?;
@@ -39,8 +40,10 @@ async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
     Ok("ok\n")
 }
 
-fn up_to_date(syncing: Option<SyncView>) -> Result<(), Problem> {
-    match syncing {
+/// `fetched` is the progress of a chain whose blocks keep coming: one that a peer promises and does not deliver makes no
+/// node unready.
+fn up_to_date(fetched: Option<SyncView>) -> Result<(), Problem> {
+    match fetched {
         Some(SyncView { height, target }) if target.0.saturating_sub(height.0) > BLOCKS_BEHIND_MAX => {
             Err(not_ready("syncing", format!("fetching the chain, block {height} of {target}: try again in a moment")))
         }
@@ -66,8 +69,8 @@ mod tests {
             (at(10, 11 + BLOCKS_BEHIND_MAX), Some("syncing")),
             (at(10, 3), None),
         ];
-        for (syncing, wanted) in cases {
-            assert_eq!(up_to_date(syncing).err().map(|problem| problem.code()), wanted, "{syncing:?}");
+        for (fetched, wanted) in cases {
+            assert_eq!(up_to_date(fetched).err().map(|problem| problem.code()), wanted, "{fetched:?}");
         }
     }
 }

@@ -50,8 +50,9 @@ pub(super) fn view() -> View {
         pending: 2,
         checkpoint: None,
         pool_price: Default::default(),
-        mining: MiningView { mode: MiningMode::On, hash_rate: 4_150_000, job: Some((1, 5)) },
+        mining: MiningView { mode: MiningMode::On, hash_rate: 4_150_000, job: Some((1, 5)), waits_for: None },
         syncing: Some(SyncView { height: Height(12_000), target: Height(20_000) }),
+        is_fetching: true,
         peers: Vec::new(),
     }
 }

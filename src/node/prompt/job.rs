@@ -70,7 +70,7 @@ impl CommandRunner<'_> {
             }
             PromptCommand::SetMining { mode, to } => {
                 handle.set_mining(*mode, self.maybe(to.as_ref())?).wait()?;
-                CommandOutcome::MiningSet(Mining { mode: *mode, hash_rate: handle.view().mining.hash_rate })
+                CommandOutcome::MiningSet(Mining { mode: *mode, ..handle.view().mining.into() })
             }
             PromptCommand::Tx { to, amount, fee } => {
                 let action = Action::Transfer { to: lookup::address(handle, to)?, amount: *amount };

@@ -18,7 +18,7 @@
 //! | command | result |
 //! | --- | --- |
 //! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than N if it was stopped |
-//! | `mine on`, `off`, `pending` | `{mode, hash_rate}` |
+//! | `mine on`, `off`, `pending` | `{mode, hash_rate, waits_for}`, as in `status` |
 //! | `tx` | `{id, fee}` |
 //! | `record` | `{id, fee}`; of a file also `file: {sha256, name, size}` |
 //! | `records` | `{records: [record], next}`, the newest first; `next` is null or the `--before` of the next page |
@@ -45,7 +45,7 @@
 //! | `resolve` | `{replaced, answered, asked, tip: {height, id}}`: whether another chain replaced ours, how many peers
 //! answered and were asked, the best block now |
 //! | `save` | `{file, blocks, bytes}` |
-//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `syncing` is true or false |
+//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate, waits_for}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `waits_for` is null, `"chain"` (the node does not mine since a better chain is being fetched) or `"transactions"` (none is pending), `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
 //! | `quit` | `{}`; the node stops after it |
 //!
@@ -91,6 +91,7 @@
 //! | `peer_disconnected` | the same |
 //! | `tip` | `height`, `id`, `reorg_depth`: how many blocks left the best chain |
 //! | `transaction` | the fields of a transaction that entered the memory pool |
+//! | `mining_waits` | `height`, `target`: the node mines by itself, and now waits for a better chain that is being fetched |
 //! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
 //! | `watch` | a life that has changed, of a watched transaction, or of your own that was rolled back |
 //! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `peer_clock`, `own_clock`, `node`), `message` |
@@ -165,6 +166,7 @@ mod tests {
     use super::super::fixture;
     use super::*;
     use crate::engine::event::{Fate, GoneReason, MiningMode, Notice, PeerKey, Place, RolledBack};
+    use crate::engine::view::MiningWait;
     use crate::node::api::error::Code;
     use crate::node::api::event::{Roster, event};
     use crate::node::api::rows::{
@@ -214,8 +216,12 @@ mod tests {
         let cases = [
             (CommandOutcome::Mined { mined: Mined { blocks: vec![place] }, wanted: 2 }, format!(r#"{{"blocks":[{{"height":7,"id":"{ID}"}}]}}"#)),
             (
-                CommandOutcome::MiningSet(Mining { mode: MiningMode::Pending, hash_rate: 0 }),
-                r#"{"mode":"pending","hash_rate":0}"#.to_owned(),
+                CommandOutcome::MiningSet(Mining {
+                    mode: MiningMode::Pending,
+                    hash_rate: 0,
+                    waits_for: Some(MiningWait::Transactions),
+                }),
+                r#"{"mode":"pending","hash_rate":0,"waits_for":"transactions"}"#.to_owned(),
             ),
             (CommandOutcome::Sent(Sent { id: TransactionId([0xab; 32]), fee: Amount::ZERO, file: None }), format!(r#"{{"id":"{ID}","fee":"0"}}"#)),
             (CommandOutcome::Pending(Vec::new()), "[]".to_owned()),
@@ -275,7 +281,7 @@ mod tests {
         assert_eq!(
             result(CommandOutcome::Status(Box::new(status))),
             format!(
-                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000}},"syncing":true,"http":null}}"#,
+                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000,"waits_for":null}},"syncing":true,"http":null}}"#,
                 work = u128::MAX,
             )
         );
@@ -352,6 +358,10 @@ mod tests {
                 UserEvent::Notice(Notice::BlockRefused { place, violation: Violation::EmptyTransfer }),
                 r#"{"event":"warning","code":"block_refused","message":"refused block 7 (abababab): a transfer must move more than 0 coins"}"#
                     .to_owned(),
+            ),
+            (
+                UserEvent::Notice(Notice::MiningWaits { height: Height(7), target: Height(900) }),
+                r#"{"event":"mining_waits","height":7,"target":900}"#.to_owned(),
             ),
             (
                 UserEvent::Notice(Notice::OurClockDiffers { offset_millis: 75_000 }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::render;
 use crate::engine::event::{Notice, Place};
 use crate::node::api::event::{
-    Roster, block_refused, chain_not_followed, own_clock, peer_clock, reorganisation_refused,
+    Roster, block_refused, chain_not_followed, mining_waits, own_clock, peer_clock, reorganisation_refused,
 };
 use crate::node::api::names::Names;
 use crate::node::api::rows::LifeRow;
@@ -121,6 +121,9 @@ impl Digest {
                 let name = roster.name(*peer);
                 let text = chain_not_followed(&name, *height, *why);
                 self.warn_once(format!("not followed {name}"), text, now)
+            }
+            UserEvent::Notice(Notice::MiningWaits { height, target }) => {
+                Some(NoticeLine::new(Tone::Quiet, mining_waits(*height, *target)))
             }
             UserEvent::Notice(Notice::ClockDiffers { peer, offset_millis }) => {
                 // The exact offset changes each time; the warning is the same.

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use super::notice::NoticeLine;
 use super::outcome::{CommandOutcome, HelpRow};
 use crate::engine::event::MiningMode;
-use crate::engine::view::{MiningView, SyncView};
+use crate::engine::view::{MiningView, MiningWait, SyncView};
 use crate::node::api::error::Failure;
 use crate::node::api::rows::{
     AccountRow, BlockRow, Data, Direction, HistoryPage, Identity, Kind, NodeStatus, Peer, PlaceRow, RecordPage,
@@ -299,7 +299,11 @@ impl Renderer<'_> {
             MiningMode::On => "on",
             MiningMode::Pending => "while transactions wait",
         };
-        self.field(&mut text, "mining", &format!("{mode}, {}", hash_rate(status.mining.hash_rate)));
+        let rests = match status.mining.waits_for {
+            Some(MiningWait::Chain) => " (waits for a better chain)",
+            Some(MiningWait::Transactions) | None => "",
+        };
+        self.field(&mut text, "mining", &format!("{mode}, {}{rests}", hash_rate(status.mining.hash_rate)));
         if let Some(sync) = &status.sync {
             self.field(&mut text, "syncing", &progress(sync.height.0, sync.target.0));
         }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{Identity, PlaceRow, as_text};
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
-use crate::engine::view::{MiningView, PeerView, SyncView};
+use crate::engine::view::{MiningView, MiningWait, PeerView, SyncView};
 use crate::node::event::PeerRow;
 use crate::node::handle::ask::Resolution;
 use crate::node::wallet::Current;
@@ -107,7 +107,7 @@ pub struct NodeStatus {
     pub locked: bool,
     /// The checkpoint; null if there is none.
     pub checkpoint: Option<PlaceRow>,
-    /// The miner's mode and hash rate.
+    /// The state of the miner.
     pub mining: Mining,
     /// Whether a better chain is being fetched.
     pub syncing: bool,
@@ -127,7 +127,7 @@ pub struct NodeStatus {
     pub tip_age_millis: u64,
 }
 
-/// The miner's mode and hash rate.
+/// The state of the miner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mining {
     /// The mode: when the node mines.
@@ -135,11 +135,15 @@ pub struct Mining {
     pub mode: MiningMode,
     /// Hashes per second, zero when the miner rests.
     pub hash_rate: u64,
+    /// Why the node does not mine although its mode says so: `chain`, a better one is being fetched, or `transactions`,
+    /// none is pending; else null.
+    #[schema(value_type = Option<String>)]
+    pub waits_for: Option<MiningWait>,
 }
 
 impl From<MiningView> for Mining {
     fn from(view: MiningView) -> Self {
-        Self { mode: view.mode, hash_rate: view.hash_rate }
+        Self { mode: view.mode, hash_rate: view.hash_rate, waits_for: view.waits_for }
     }
 }
 

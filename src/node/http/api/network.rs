@@ -109,8 +109,7 @@ pub(super) async fn set_mining(
 ) -> Result<axum::Json<Mining>, Problem> {
     let to = extract::address(wanted.to.as_deref())?;
     app.handle().set_mining(wanted.mode, to).await?;
-    let hash_rate = app.handle().view().mining.hash_rate;
-    Ok(axum::Json(Mining { mode: wanted.mode, hash_rate }))
+    Ok(axum::Json(Mining { mode: wanted.mode, ..app.handle().view().mining.into() }))
 }
 
 /// A number of blocks to mine now.

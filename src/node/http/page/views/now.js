@@ -135,6 +135,11 @@ function blocksTable(blocks) {
   return table('The newest blocks of the best chain', ['Height', 'Id', 'Holds', 'Miner', 'Made'], cells);
 }
 
+function minerNote({ hash_rate, waits_for }) {
+  if (waits_for === 'chain') return '· waits for a better chain';
+  return hash_rate ? scaled(hash_rate, 'H/s') : '';
+}
+
 function drawFigures(element, { peers, pending, headers }) {
   const status = live.status;
   if (!status) return;
@@ -144,7 +149,7 @@ function drawFigures(element, { peers, pending, headers }) {
     ['Height', count(status.height), newest ? `· newest block ${age} ago` : ''],
     ['Waiting', count(pending.length), pending.length === 1 ? 'transaction' : 'transactions'],
     ['Peers', count(peers.length), status.syncing ? 'fetching a better chain' : peers.length ? 'in sync' : '· nobody yet'],
-    ['Mining here', status.mining.mode, status.mining.hash_rate ? scaled(status.mining.hash_rate, 'H/s') : ''],
+    ['Mining here', status.mining.mode, minerNote(status.mining)],
   ];
   const one = ([name, value, note]) =>
     el(
