@@ -16,10 +16,11 @@
 //! | `orphans` | blocks that come too soon |
 //! | [`mempool`] | pending transactions, and the order in which they are mined |
 //! | `lag` | when the pool follows the chain |
-//! | `peers` | budgets and faults of peers |
+//! | `peers` | sessions with peers, and their faults |
+//! | [`budget`] | how much peers may send and ask, and what we ask of them |
 //! | [`pace`] | timeouts and request sizes, by the measured speed of a peer |
 //! | `sync` | requests to peers, and their timeouts |
-//! | `catch_up` | whether the chain is up to date enough to mine on |
+//! | [`catch_up`] | whether the chain is up to date enough to mine on |
 //! | `gossip` | verdicts on blocks, and their announcement |
 //! | `bundles` | the same for transactions, which travel in bundles |
 //! | `compact` | reconstruction of blocks that are announced without their transactions |
@@ -36,8 +37,9 @@
 
 mod bodies;
 mod bounds;
+pub mod budget;
 mod bundles;
-mod catch_up;
+pub mod catch_up;
 mod chain;
 mod checkpoint;
 mod command;
@@ -62,7 +64,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::compact::WHOLE_BYTES_MAX;
-use quipu_protocol::{Address, BlockId, CheckedTransaction, Ledger, Millis, Network};
+use quipu_protocol::{Address, BlockId, CheckedTransaction, Millis, Network};
 
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
@@ -82,7 +84,6 @@ use orphans::Orphans;
 use peers::Peers;
 use release::Gate;
 use submit::Submitted;
-use view::PeerView;
 
 /// The longest time between two calls of the engine.
 const TICK_INTERVAL: Millis = Millis(2_000);
@@ -142,6 +143,8 @@ pub struct Engine {
     resolving: Vec<command::Resolving>,
     refused_tips: checkpoint::RefusedTips,
     not_followed: checkpoint::RefusedTips,
+    /// Peers' requests that wait for their budgets.
+    delayed: usize,
     /// The checks under way, by the key of the effect.
     checks: BTreeMap<Key, Check>,
     unchecked: Unchecked,
@@ -209,6 +212,7 @@ impl Engine {
             resolving: Vec::new(),
             refused_tips: checkpoint::RefusedTips::default(),
             not_followed: checkpoint::RefusedTips::default(),
+            delayed: 0,
             checks: BTreeMap::new(),
             unchecked: Unchecked::default(),
             judged: BTreeMap::new(),
@@ -242,6 +246,7 @@ impl Engine {
                 | Event::TransactionsChecked { .. }
                 | Event::Request { .. }
                 | Event::Response { .. }
+                | Event::Served { .. }
                 | Event::HashRate(_)
         );
         // Between two chains there is no state to answer from.
@@ -251,10 +256,11 @@ impl Engine {
         );
         self.catch_up_before(&event, now);
         if needs_state && self.chain.is_reorganising() {
-            self.defer(event, effects);
+            self.defer(event, now, effects);
         } else {
             self.route(now, event, effects);
         }
+        self.answer_delayed(now, effects);
         self.revisit_orphans(now, effects);
         self.expire_pulls(now, effects);
         self.check_transactions(effects);
@@ -283,7 +289,7 @@ impl Engine {
     fn route(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::PeerConnected { peer } => self.peers.connect(peer, now),
-            Event::PeerDisconnected { peer } => self.on_disconnected(peer, effects),
+            Event::PeerDisconnected { peer } => self.on_disconnected(peer, now, effects),
             Event::Gossip { peer, ticket, gossip } => self.on_gossip(peer, ticket, gossip, now, effects),
             Event::Misbehaved { peer, fault } => self.peers.punish(peer, fault, effects),
             Event::Request { peer, ticket, request } => self.on_request(peer, ticket, request, now, effects),
@@ -304,13 +310,18 @@ impl Engine {
             },
             Event::TransactionsChecked { key, results } => match self.checks.remove(&key) {
                 Some(Check::Transactions { origins }) => self.on_transactions_checked(origins, results, effects),
-                Some(Check::Pulled) => self.on_pulled_checked(key, results, effects),
+                Some(Check::Pulled) => self.on_pulled_checked(key, results, now, effects),
                 Some(Check::Sync { .. } | Check::Offered { .. }) | None => {}
             },
             Event::Loaded { key, blocks } => {
                 if self.loading == Some(key) {
                     self.loading = None;
                     self.chain.insert_loaded(blocks);
+                }
+            }
+            Event::Served { peer, unused_bytes } => {
+                if let Some(session) = self.peers.get_quietly(peer) {
+                    session.block_bytes.give_back(unused_bytes as u64);
                 }
             }
             Event::Persisted { sequence } => self.gate.on_persisted(sequence, effects),
@@ -321,13 +332,14 @@ impl Engine {
         }
     }
 
-    fn on_disconnected(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
+    fn on_disconnected(&mut self, peer: PeerKey, now: Now, effects: &mut Vec<Effect>) {
         if let Some(session) = self.peers.disconnect(peer) {
+            self.refuse_delayed(&session, effects);
             self.forget_flights(session);
         }
         self.mempool.forget_peer(peer);
         self.orphans.forget_peer(peer);
-        self.forget_pulls(peer, effects);
+        self.forget_pulls(peer, now, effects);
         self.refuse_deferred(peer, effects);
         self.note_resolved(peer);
     }
@@ -439,46 +451,9 @@ impl Engine {
 
     fn next_wake(&self) -> Millis {
         let announced = [self.announcer.due(), self.outbox.due()];
-        let asked = [self.resolve_deadline(), self.reconstructions.deadline()];
+        let asked = [self.resolve_deadline(), self.reconstructions.deadline(), self.delayed_due()];
         let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.pool_due, self.catch_up.deadline()];
         deadlines.into_iter().chain(announced).chain(asked).flatten().min().expect("one of them is always there")
-    }
-
-    /// The state for readers, renewed only if an event was handled since the last call. During a reorganisation it
-    /// stays as it was before.
-    pub fn view(&mut self) -> Arc<View> {
-        let kept = self.view.clone().filter(|_| !self.view_is_old || self.chain.is_reorganising());
-        let view = kept.unwrap_or_else(|| Arc::new(self.make_view()));
-        self.view_is_old &= self.chain.is_reorganising();
-        self.view = Some(view.clone());
-        view
-    }
-
-    fn make_view(&self) -> View {
-        let tip = self.chain.tip();
-        let tree = self.chain.tree();
-        let peers = self.peers.iter().map(|(peer, session)| PeerView {
-            peer,
-            // A block that the peer has sent since may be above its reported tip.
-            height: session.status.as_ref().map(|status| status.height).max(session.best.map(|best| tree.height(best))),
-            nickname: session.status.as_ref().map(quipu_protocol::Status::nickname).unwrap_or_default(),
-            clock_offset_millis: session.clock_offset_millis,
-        });
-        View {
-            batch: self.gate.emitted(),
-            tip: self.chain.tip_place(),
-            work: tree.work(tip),
-            tip_timestamp: tree.timestamp(tip),
-            account: self.account,
-            balance: self.chain.ledger().account(&self.account).balance,
-            pending: self.mempool.len(),
-            pool_price: self.mempool.price(),
-            checkpoint: self.chain.checkpoint(),
-            mining: self.mining_view(),
-            syncing: self.sync_view(),
-            is_fetching: self.is_fetching(),
-            peers: peers.collect(),
-        }
     }
 
     /// Whether effects are held until the last batches are durable.
@@ -496,11 +471,6 @@ impl Engine {
     /// announcements.
     pub fn set_whole_bytes_max(&mut self, bytes_max: usize) {
         self.whole_bytes_max = bytes_max;
-    }
-
-    /// All accounts after the tip; during a reorganisation, after a block on the way.
-    pub fn ledger(&self) -> &Ledger {
-        self.chain.ledger()
     }
 }
 

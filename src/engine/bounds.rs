@@ -9,6 +9,7 @@
 //! | memory pool, in all, per sender, per peer | see [`mempool`] | the worst paying |
 //! | changes that the pool has not followed | `LAG_ACCOUNTS_MAX` | none: followed at once |
 //! | orphans, in all and per peer | `ORPHAN_BYTES_MAX`, `ORPHANS_PER_PEER_MAX` | the oldest; the newest |
+//! | early blocks, in all and per peer | `EARLY_BYTES_MAX`, `EARLY_PER_PEER_MAX` | the furthest; the newest |
 //! | blocks being reconstructed, in all, in bytes, per peer | `RECONSTRUCTIONS_MAX` and its neighbours | the newest |
 //! | remembered attempts at reconstruction | `TRIES_MAX` | the oldest |
 //! | blocks that were not delivered | `WITHHELD_MAX` | the oldest |
@@ -24,6 +25,7 @@
 //! | transactions to pull from a session | `RESPONSE_IDS_MAX` | the rest |
 //! | blocks requested or being checked | `BLOCKS_AHEAD_MAX`, and the blocks of the questions above | no request |
 //! | checks under way | the sum of the three above | |
+//! | requests that wait for a budget, in all and per peer | `DELAYED_MAX`, `DELAYED_PER_PEER_MAX` | the newest |
 //! | deferred requests of a peer | `DEFERRED_PER_PEER_MAX` | the newest |
 //! | effects that wait for the disk | the commands, requests and announcements behind them | |
 //! | waiting commands | the shell's limit; `RESOLVING_MAX` | the newest |
@@ -44,9 +46,9 @@ use super::chain::{ASIDE_BYTES_MAX, LEFT_BYTES_MAX, WITHHELD_MAX};
 use super::compact::{RECONSTRUCTION_BYTES_MAX, RECONSTRUCTIONS_MAX};
 use super::gossip::{OFFERED_MAX, REFUSED_MAX};
 use super::lag::LAG_ACCOUNTS_MAX;
-use super::orphans::{ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
+use super::orphans::{EARLY_BYTES_MAX, EARLY_PER_PEER_MAX, ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::peers::LATE_PER_PEER_MAX;
-use super::serve::DEFERRED_PER_PEER_MAX;
+use super::serve::{DEFERRED_PER_PEER_MAX, DELAYED_MAX, DELAYED_PER_PEER_MAX};
 use super::submit::SUBMITTED_MAX;
 use super::sync::{BLOCKS_AHEAD_MAX, BLOCKS_PER_REQUEST_MAX, MARK_SPACING, MARKS_MAX};
 use super::{Engine, bodies, mempool, mining};
@@ -69,6 +71,8 @@ impl Engine {
             ("mempool_lag", LAG_ACCOUNTS_MAX),
             ("orphans", ORPHANS_PER_PEER_MAX * peers),
             ("orphan_bytes", ORPHAN_BYTES_MAX),
+            ("early_blocks", EARLY_PER_PEER_MAX * peers),
+            ("early_bytes", EARLY_BYTES_MAX),
             ("reconstructions", RECONSTRUCTIONS_MAX),
             ("reconstruction_bytes", RECONSTRUCTION_BYTES_MAX),
             ("offered_blocks", OFFERED_MAX),
@@ -84,6 +88,7 @@ impl Engine {
             ("checks", asked_blocks + OFFERED_MAX + CHECKS_MAX + RECONSTRUCTIONS_MAX),
             ("refused_transactions", REFUSED_MAX),
             ("deferred_requests", peers * DEFERRED_PER_PEER_MAX),
+            ("delayed_requests", DELAYED_MAX.min(peers * DELAYED_PER_PEER_MAX)),
             ("submitted_blocks", SUBMITTED_MAX),
             ("mined_here", mining::MINED_HERE_MAX),
             ("withheld_blocks", WITHHELD_MAX),
@@ -102,8 +107,10 @@ impl Engine {
             ("left_block_bytes", self.chain.left_bytes()),
             ("mempool_bytes", self.mempool.bytes()),
             ("mempool_lag", self.mempool.lag()),
-            ("orphans", self.orphans.len()),
-            ("orphan_bytes", self.orphans.bytes()),
+            ("orphans", self.orphans.len().0),
+            ("orphan_bytes", self.orphans.bytes().0),
+            ("early_blocks", self.orphans.len().1),
+            ("early_bytes", self.orphans.bytes().1),
             ("reconstructions", self.reconstructions.len()),
             ("reconstruction_bytes", self.reconstructions.bytes()),
             ("offered_blocks", self.offers().count()),
@@ -119,6 +126,7 @@ impl Engine {
             ("transactions_to_announce", self.outbox.len()),
             ("checks", self.checks.len()),
             ("refused_transactions", self.refused.len()),
+            ("delayed_requests", self.delayed()),
             ("submitted_blocks", self.submitted.len()),
             ("deferred_requests", self.deferred.iter().filter(is_request).count()),
             ("mined_here", self.mined_here.len()),

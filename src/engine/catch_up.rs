@@ -23,13 +23,13 @@ use super::sync::FAR_BEHIND;
 use super::view::SyncView;
 
 /// The longest rest without a block of the better chain.
-pub(crate) const REST_MAX: Millis = Millis(4_000);
+pub const REST_MAX: Millis = Millis(4_000);
 /// The rest that each block adds during the first synchronisation. To trickle them therefore costs their work.
-pub(crate) const REST_PER_BLOCK: Millis = Millis(250);
+pub const REST_PER_BLOCK: Millis = Millis(250);
 /// A better chain counts as being fetched for this long after its last block.
 pub(crate) const FETCHED_LATELY: Millis = Millis(5_000);
 /// The age of the tip, by its timestamp, from which a node that has caught up may rest again.
-pub(crate) const TIP_AGE_MAX: Millis = Millis::from_secs(3_600);
+pub const TIP_AGE_MAX: Millis = Millis::from_secs(3_600);
 
 /// The state of catching up.
 #[derive(Debug)]

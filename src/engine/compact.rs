@@ -23,6 +23,8 @@ use super::event::{
 };
 use super::header_tree::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, answer_bytes};
+use super::serve::block_transactions_cost;
+use super::sync::FAR_BEHIND;
 use super::{Check, Engine};
 
 /// Blocks that are reconstructed at the same time, in all and per peer. Further ones are fetched whole.
@@ -31,10 +33,11 @@ const RECONSTRUCTIONS_PER_PEER_MAX: usize = 4;
 /// The memory of their announcements and transaction tables, in bytes. Beyond that, blocks are fetched whole.
 pub(crate) const RECONSTRUCTION_BYTES_MAX: usize = 8 << 20;
 /// Attempts at one block. Each searches the memory pool, although the work in the header is paid once.
-const TRIES_PER_BLOCK_MAX: usize = 3;
-/// Attempts that are remembered for that limit. The oldest are forgotten first; by then their blocks are far below the
-/// tip.
-const TRIES_MAX: usize = 256;
+pub(crate) const TRIES_PER_BLOCK_MAX: usize = 3;
+/// The time for which attempts count, and how many are remembered. The oldest are forgotten first; each block costs its
+/// work.
+pub(crate) const TRIES_COUNT_FOR: Millis = Millis::from_secs(120);
+const TRIES_MAX: usize = 1_024;
 /// A block that lacks more than 1/`MISSING_PART_MAX` of its transactions is fetched whole: pulling would gain little,
 /// and `sync` divides the checks among all cores.
 const MISSING_PART_MAX: usize = 2;
@@ -82,7 +85,7 @@ impl Reconstruction {
 #[derive(Debug, Default)]
 pub(crate) struct Reconstructions {
     under_way: Vec<Reconstruction>,
-    tried: VecDeque<(BlockRef, PeerKey)>,
+    tried: VecDeque<(BlockRef, PeerKey, Millis)>,
 }
 
 impl Reconstructions {
@@ -107,15 +110,18 @@ impl Reconstructions {
     }
 
     /// Whether one more attempt by this peer is allowed now; if so, counts it.
-    fn may_try(&mut self, block: BlockRef, peer: PeerKey) -> bool {
+    fn may_try(&mut self, block: BlockRef, peer: PeerKey, now: Now) -> bool {
+        while self.tried.front().is_some_and(|(.., at)| now.elapsed >= *at + TRIES_COUNT_FOR) {
+            self.tried.pop_front();
+        }
         let of_peer = self.under_way.iter().filter(|one| one.peer == peer).count();
-        let mut of_block = self.tried.iter().filter(|(tried, _)| *tried == block);
+        let mut of_block = self.tried.iter().filter(|(tried, ..)| *tried == block);
         let is_allowed = self.len() < RECONSTRUCTIONS_MAX
             && of_peer < RECONSTRUCTIONS_PER_PEER_MAX
             && of_block.clone().count() < TRIES_PER_BLOCK_MAX
-            && of_block.all(|(_, by)| *by != peer);
+            && of_block.all(|(_, by, _)| *by != peer);
         if is_allowed {
-            self.tried.push_back((block, peer));
+            self.tried.push_back((block, peer, now.elapsed));
             if self.tried.len() > TRIES_MAX {
                 self.tried.pop_front();
             }
@@ -156,7 +162,7 @@ impl Engine {
         // A branch with less work is of no use yet, and its transactions may long be mined on ours.
         let is_useful = tree.work(block) >= tree.work(self.chain.tip());
         let is_too_long = announced.block_bytes_min() > self.network.block_bytes_max();
-        if !is_useful || is_too_long || !self.reconstructions.may_try(block, peer) {
+        if !is_useful || is_too_long || !self.reconstructions.may_try(block, peer, now) {
             return ignore(peer, ticket, effects);
         }
         let rivals = self.chain.cached_rivals(block).flat_map(|rival| rival.transactions());
@@ -169,7 +175,7 @@ impl Engine {
         }
         self.sync.note_check(block);
         if one.missing.is_empty() {
-            self.assemble(one, effects);
+            self.assemble(one, now, effects);
         } else {
             self.pull(one, now, effects);
         }
@@ -177,7 +183,10 @@ impl Engine {
 
     /// Asks for the missing transactions.
     fn pull(&mut self, mut one: Reconstruction, now: Now, effects: &mut Vec<Effect>) {
-        let Some(session) = self.peers.get(one.peer) else { return self.end_reconstruction(&one, effects) };
+        let Some(session) = self.peers.get_quietly(one.peer) else {
+            return self.end_reconstruction(&one, now, effects);
+        };
+        session.questions.spend(block_transactions_cost(one.missing.len()), now);
         let bytes = one.missing.len() * SignedTransaction::ENCODED_BYTES_MIN;
         let deadline = now.elapsed + session.pace.pull_timeout(bytes);
         one.pull = Some(Pull { asked_at: now.elapsed, deadline, is_overdue: false });
@@ -218,13 +227,13 @@ impl Engine {
             Ok(_) => Some(Fault::WrongAnswer),
             Err(RequestFailure::Malformed) => Some(Fault::Malformed),
             // A block may have been evicted from the peer's memory, and a question may get lost.
-            Err(RequestFailure::Unreachable | RequestFailure::Timeout) => None,
+            Err(RequestFailure::Unreachable | RequestFailure::Refused | RequestFailure::Timeout) => None,
         };
         if let Some(fault) = fault {
             self.peers.punish(one.peer, fault, effects);
             self.withhold(&one, now);
         }
-        self.end_reconstruction(&one, effects);
+        self.end_reconstruction(&one, now, effects);
     }
 
     /// Processes the check of the pulled transactions.
@@ -232,6 +241,7 @@ impl Engine {
         &mut self,
         key: Key,
         results: Vec<Result<CheckedTransaction, Violation>>,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let Some(mut one) = self.reconstructions.take(key) else { return };
@@ -241,18 +251,18 @@ impl Engine {
                 Err(violation) => {
                     // A peer that has the block has checked them.
                     self.peers.punish(one.peer, Fault::Invalid(violation), effects);
-                    return self.end_reconstruction(&one, effects);
+                    return self.end_reconstruction(&one, now, effects);
                 }
             }
         }
-        self.assemble(one, effects);
+        self.assemble(one, now, effects);
     }
 
     /// Assembles the block. If the root is the header's, it is as good as one that came whole.
-    fn assemble(&mut self, mut one: Reconstruction, effects: &mut Vec<Effect>) {
+    fn assemble(&mut self, mut one: Reconstruction, now: Now, effects: &mut Vec<Effect>) {
         let tree = self.chain.tree();
         if tree.has_body(one.block) || tree.is_condemned(one.block) {
-            return self.end_reconstruction(&one, effects);
+            return self.end_reconstruction(&one, now, effects);
         }
         let found = std::mem::take(&mut one.found).into_iter();
         let transactions = found.map(|found| found.expect("no transaction is missing any more")).collect();
@@ -262,15 +272,25 @@ impl Engine {
             self.chain.insert_body(one.block, checked.into());
             self.awaiting_verdict.extend(one.ticket.take().map(|ticket| (one.peer, ticket, one.block)));
         }
-        self.end_reconstruction(&one, effects);
+        self.end_reconstruction(&one, now, effects);
     }
 
-    /// Leaves a block that is incomplete to `sync`, and asks other peers at once whether they have it. The announcer is
-    /// not blamed, and the announcement is not relayed until it is verified.
-    fn end_reconstruction(&mut self, one: &Reconstruction, effects: &mut Vec<Effect>) {
+    /// Leaves a block that is incomplete to `sync`, and asks the peers that can have it whether they do. The announcer
+    /// is not blamed but has less of its budget left, and the announcement is not relayed until it is verified.
+    fn end_reconstruction(&mut self, one: &Reconstruction, now: Now, effects: &mut Vec<Effect>) {
         ignore(one.peer, one.ticket, effects);
-        if !self.chain.tree().has_body(one.block) {
-            self.peers.iter_mut().for_each(|(_, session)| session.status_at = None);
+        let tree = self.chain.tree();
+        if !tree.has_body(one.block) {
+            let height = tree.height(one.block);
+            for (peer, session) in self.peers.iter_mut() {
+                // A peer that was far below a moment ago cannot have it.
+                if session.status.as_ref().is_none_or(|status| height.saturating_since(status.height) <= FAR_BEHIND) {
+                    session.status_turn.want();
+                }
+                if peer == one.peer {
+                    session.note_failed_announcement(now);
+                }
+            }
         }
         if !self.reconstructions.under_way.iter().any(|other| other.block == one.block) {
             self.sync.note_checked(one.block);
@@ -293,7 +313,7 @@ impl Engine {
                 session.timeouts += 1;
             }
             self.withhold(&one, now);
-            self.end_reconstruction(&one, effects);
+            self.end_reconstruction(&one, now, effects);
         }
     }
 
@@ -309,11 +329,11 @@ impl Engine {
     }
 
     /// Gives up all questions to a peer that has left.
-    pub(super) fn forget_pulls(&mut self, peer: PeerKey, effects: &mut Vec<Effect>) {
+    pub(super) fn forget_pulls(&mut self, peer: PeerKey, now: Now, effects: &mut Vec<Effect>) {
         let is_lost = |one: &mut Reconstruction| one.peer == peer && one.pull.is_some();
         let lost: Vec<Reconstruction> = self.reconstructions.under_way.extract_if(.., is_lost).collect();
         for one in lost {
-            self.end_reconstruction(&one, effects);
+            self.end_reconstruction(&one, now, effects);
         }
     }
 }

@@ -131,6 +131,13 @@ pub enum Event {
         /// The blocks, with their deltas if they are connected.
         blocks: Vec<LoadedBlock>,
     },
+    /// The response of a [`LoadEffect::Serve`] is on its way.
+    Served {
+        /// The session of the effect.
+        peer: PeerKey,
+        /// The part of `bytes_max` that the response does not have.
+        unused_bytes: usize,
+    },
     /// All batches up to this one survive a crash.
     Persisted {
         /// The number of the batch, [`Batch::sequence`].
@@ -170,6 +177,8 @@ pub struct LoadedBlock {
 pub enum RequestFailure {
     /// The connection is gone, or the request could not be sent.
     Unreachable,
+    /// The peer ended the exchange without a response: it is busy, or does not have that.
+    Refused,
     /// The peer did not answer in time.
     Timeout,
     /// The peer answered with bytes that are not a response.
@@ -187,7 +196,7 @@ pub enum Fault {
     WrongAnswer,
     /// No answer, again and again.
     Silent,
-    /// More messages than its budget.
+    /// Many more requests than its budget.
     Flood,
 }
 
@@ -272,12 +281,16 @@ pub enum LoadEffect {
         /// The places of the blocks.
         places: Vec<Place>,
     },
-    /// Answer a peer's request with these blocks, as many as fit into a response.
+    /// Answer a peer's request with these blocks, as many as fit into a response. Gets one [`Event::Served`].
     Serve {
+        /// The session of the event, for [`Event::Served`].
+        peer: PeerKey,
         /// The ticket of the event.
         ticket: Ticket,
         /// The places of the blocks.
         places: Vec<Place>,
+        /// The bytes that the response can have; as many were taken from the peer's budget.
+        bytes_max: usize,
     },
 }
 

@@ -131,7 +131,7 @@ impl Engine {
             Insertion::Orphan => {
                 // A peer that announces a block knows its ancestors: ask at once for its status.
                 if let Some(session) = self.peers.get_mut(peer) {
-                    session.status_at = None;
+                    session.status_turn.want();
                 }
                 self.orphans.insert(peer, announced, WaitsFor::Parent(header.parent));
                 (Verdict::Ignore, "its parent is not known")

@@ -36,7 +36,8 @@ impl Engine {
             Event::Gossip { gossip, .. } => matches!(gossip, Gossip::Transactions(_)),
             Event::Request { request, .. } => !matches!(request, Request::Status(_)),
             Event::Response { result, .. } => !matches!(result, Ok(Response::Status(_))),
-            Event::BlocksChecked { .. } | Event::Persisted { .. } | Event::HashRate(_) | Event::Tick => false,
+            Event::BlocksChecked { .. } | Event::Persisted { .. } | Event::Served { .. } => false,
+            Event::HashRate(_) | Event::Tick => false,
             _ => true,
         };
         if needs_pool || self.pool_due.is_some_and(|due| due <= now.elapsed) {

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use quipu_protocol::{BlockId, Millis, SignedTransaction, Status, TransactionId, UnixMillis, Work};
+use quipu_protocol::{BlockId, Millis, Request, SignedTransaction, Status, TransactionId, UnixMillis, Work};
 
-use super::bundles::UNCHECKED_MAX;
-use super::event::{Effect, Fault, Gossip, Key, Now, PeerEffect, PeerKey};
+use super::budget::{
+    BLOCK_BYTES, BLOCKS, Bucket, FAILED_ANNOUNCEMENT_COST, REFUSALS, REQUESTS, TRANSACTION_BYTES, TRANSACTIONS, Turn,
+};
+use super::event::{Effect, Fault, Gossip, Key, Now, PeerEffect, PeerKey, Ticket};
 use super::header_tree::BlockRef;
 use super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX, Pace};
 use super::sync::Presync;
@@ -14,51 +16,13 @@ use super::sync::Presync;
 const POINTS_MAX: u32 = 100;
 /// The ban of a peer that was cut off for a fault.
 pub const BAN: Millis = Millis::from_secs(600);
-/// The ban of a peer that merely did not answer.
+/// The ban of a peer that merely did not answer, or asked too much.
 pub const SILENCE_BAN: Millis = Millis::from_secs(30);
-/// Budget of requests from a peer.
-const REQUESTS: RateLimit = RateLimit { burst: 256, per_second: 64 };
-/// Budgets of transactions by gossip and of their encoded bytes, in any number of messages. Transactions over budget
-/// are ignored; the peer's pool can still be pulled. The budget equals the queue of unchecked transactions: the low
-/// number of concurrent checks keeps a flood from taking all processor time.
-const TRANSACTIONS: RateLimit = RateLimit { burst: UNCHECKED_MAX as u64, per_second: UNCHECKED_MAX as u64 };
-const TRANSACTION_BYTES: RateLimit = RateLimit { burst: 80 << 20, per_second: 40 << 20 };
-/// Budget of blocks by gossip. Blocks over budget heal by synchronisation.
-const BLOCKS: RateLimit = RateLimit { burst: 256, per_second: 64 };
+/// The pause after a refusal, and how often it doubles when the next is refused too.
+const BUSY_PAUSE: Millis = Millis(250);
+const BUSY_DOUBLINGS_MAX: u32 = 4;
 /// Timed-out questions to one peer whose answers are still of use. The oldest are forgotten first.
 pub(crate) const LATE_PER_PEER_MAX: usize = 8;
-
-/// The size and refill of a token bucket.
-#[derive(Debug, Clone, Copy)]
-struct RateLimit {
-    burst: u64,
-    per_second: u64,
-}
-
-/// The rest of a peer's budget.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bucket {
-    rate: RateLimit,
-    /// In thousandths of the counted unit.
-    tokens: u64,
-    filled_at: Millis,
-}
-
-impl Bucket {
-    fn new(rate: RateLimit, now: Now) -> Self {
-        Self { rate, tokens: rate.burst * 1000, filled_at: now.elapsed }
-    }
-
-    /// Takes `count` tokens, if that many are left.
-    pub(crate) fn take(&mut self, count: u64, now: Now) -> bool {
-        let gained = now.elapsed.saturating_sub(self.filled_at).0.saturating_mul(self.rate.per_second);
-        self.tokens = self.tokens.saturating_add(gained).min(self.rate.burst * 1000);
-        self.filled_at = now.elapsed;
-        let left = self.tokens.checked_sub(1000 * count);
-        self.tokens = left.unwrap_or(self.tokens);
-        left.is_some()
-    }
-}
 
 /// The subject of a question to a peer.
 #[derive(Debug, Clone)]
@@ -124,8 +88,10 @@ impl Flight {
 pub(crate) struct PeerState {
     /// The peer's last reported status.
     pub(crate) status: Option<Status>,
-    /// The time of that report, or of the end of the last attempt to get one.
-    pub(crate) status_at: Option<Millis>,
+    /// When it is asked for its status, counted from its last report.
+    pub(crate) status_turn: Turn,
+    /// The earliest time of the next question for headers.
+    pub(crate) headers_at: Millis,
     pub(crate) clock_offset_millis: Option<i64>,
     /// The best known block that the peer has too.
     pub(crate) best: Option<BlockRef>,
@@ -156,8 +122,21 @@ pub(crate) struct PeerState {
     pub(crate) silences: u32,
     /// Ids of its pending transactions that we lack, to be pulled.
     pub(crate) wanted_transactions: Vec<TransactionId>,
-    pub(crate) pending_asked_at: Option<Millis>,
+    pub(crate) pending_turn: Turn,
+    /// Requests in a row that it has refused, and the end of the pause after the last of them. Being busy is no fault,
+    /// and says nothing about what it has.
+    pub(crate) refusals: u32,
+    pub(crate) busy_until: Millis,
+    /// What we may still ask of it.
+    pub(crate) questions: Bucket,
+    pub(crate) question_bytes: Bucket,
+    /// What it may still ask of us.
     pub(crate) requests: Bucket,
+    pub(crate) block_bytes: Bucket,
+    /// Its requests that wait for that.
+    pub(crate) delayed: VecDeque<(Ticket, Request)>,
+    /// What may still be refused before it is cut off.
+    refused: Bucket,
     gossip_transactions: Bucket,
     gossip_bytes: Bucket,
     gossip_blocks: Bucket,
@@ -170,7 +149,8 @@ impl PeerState {
     fn new(now: Now) -> Self {
         Self {
             status: None,
-            status_at: None,
+            status_turn: Turn::default(),
+            headers_at: Millis(0),
             clock_offset_millis: None,
             best: None,
             exhausted_tip: None,
@@ -187,8 +167,15 @@ impl PeerState {
             timeouts: 0,
             silences: 0,
             wanted_transactions: Vec::new(),
-            pending_asked_at: None,
+            pending_turn: Turn::default(),
+            refusals: 0,
+            busy_until: Millis(0),
+            questions: Bucket::new(REQUESTS.used(), now),
+            question_bytes: Bucket::new(BLOCK_BYTES.used(), now),
             requests: Bucket::new(REQUESTS, now),
+            block_bytes: Bucket::new(BLOCK_BYTES, now),
+            delayed: VecDeque::new(),
+            refused: Bucket::new(REFUSALS, now),
             gossip_transactions: Bucket::new(TRANSACTIONS, now),
             gossip_bytes: Bucket::new(TRANSACTION_BYTES, now),
             gossip_blocks: Bucket::new(BLOCKS, now),
@@ -248,9 +235,21 @@ impl PeerState {
 
     /// Makes the peer's status due at once, and its exhausted tip worth asking for again.
     pub(crate) fn refresh(&mut self) {
-        self.status_at = None;
+        self.status_turn.want();
         self.exhausted_tip = None;
         self.barred_until = None;
+    }
+
+    /// Records that it has refused a question, and pauses: longer each time.
+    pub(crate) fn note_refusal(&mut self, now: Now) {
+        let pause = BUSY_PAUSE.0 << self.refusals.min(BUSY_DOUBLINGS_MAX);
+        self.refusals += 1;
+        self.busy_until = now.elapsed + Millis(pause);
+    }
+
+    /// Lowers its budget of announcements for one that led to nothing.
+    pub(crate) fn note_failed_announcement(&mut self, now: Now) {
+        self.gossip_blocks.spend(FAILED_ANNOUNCEMENT_COST, now);
     }
 }
 
@@ -331,8 +330,7 @@ impl Peers {
             // Only a program that breaks the rules on purpose sends these.
             Fault::Malformed | Fault::Invalid(_) => (POINTS_MAX, BAN),
             Fault::WrongAnswer => (34, BAN),
-            Fault::Silent => (POINTS_MAX, SILENCE_BAN),
-            Fault::Flood => (1, BAN),
+            Fault::Silent | Fault::Flood => (POINTS_MAX, SILENCE_BAN),
         };
         self.changed = true;
         let before = session.points;
@@ -341,6 +339,13 @@ impl Peers {
         if before < POINTS_MAX && session.points >= POINTS_MAX {
             tracing::debug!(%peer, why = ?fault, ban_millis = ban.0, "cut off");
             effects.push(Effect::Peer(PeerEffect::Close { peer, fault, ban }));
+        }
+    }
+
+    /// Records that a request of a peer had to be refused because it asks too much.
+    pub(crate) fn note_flood(&mut self, peer: PeerKey, now: Now, effects: &mut Vec<Effect>) {
+        if self.sessions.get_mut(&peer).is_some_and(|session| !session.refused.take(1, now)) {
+            self.punish(peer, Fault::Flood, effects);
         }
     }
 

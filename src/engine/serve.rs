@@ -5,19 +5,25 @@ use std::collections::HashSet;
 use quipu_protocol::message::{
     REQUEST_IDS_MAX, REQUEST_PLACES_MAX, RESPONSE_BYTES_SOFT_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX,
 };
-use quipu_protocol::{BlockId, Request, Response, SignedTransaction, TransactionId};
+use quipu_protocol::{BlockId, Millis, Request, Response, SignedTransaction, TransactionId};
 
 use super::Engine;
 use super::event::{Effect, Event, Fault, LoadEffect, Now, PeerEffect, PeerKey, Place, Ticket};
+use super::peers::PeerState;
 
-/// Cost of a list of pending transactions, in requests of a peer's budget: it is the longest answer to the shortest
-/// question.
-const PENDING_COST: u64 = 32;
+/// This many ids of pending transactions cost as much of a peer's budget as one request: a list of them is the longest
+/// answer to the shortest question.
+const IDS_PER_COST: usize = 1_024;
 /// This many transactions of a block cost as much of a peer's budget as one request: the engine gathers them, not the
 /// store.
 const PLACES_PER_COST: usize = 256;
 /// A peer's requests that wait for the end of a reorganisation. More are refused: no honest peer has more than one.
 pub(super) const DEFERRED_PER_PEER_MAX: usize = 4;
+
+/// A peer's requests that wait for its budget, and those of all peers. More are refused: no honest peer has that many
+/// under way.
+pub(super) const DELAYED_PER_PEER_MAX: usize = 4;
+pub(super) const DELAYED_MAX: usize = 256;
 
 impl Engine {
     pub(super) fn on_request(
@@ -28,22 +34,105 @@ impl Engine {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        if self.peers.is_cut_off(peer) {
-            return effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: None }));
-        }
-        let cost = match &request {
-            Request::Pending => PENDING_COST,
-            Request::BlockTransactions { places, .. } => 1 + (places.len() / PLACES_PER_COST) as u64,
-            _ => 1,
+        let refuse = |effects: &mut Vec<Effect>| {
+            effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: None }));
         };
-        let within_budget = self.peers.get_quietly(peer).is_some_and(|session| session.requests.take(cost, now));
-        if !within_budget || is_request_malformed(&request) {
-            let why = if within_budget { "malformed" } else { "more requests than its share" };
-            tracing::debug!(%peer, why, "request refused");
-            let fault = if within_budget { Fault::Malformed } else { Fault::Flood };
-            self.peers.punish(peer, fault, effects);
-            return effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: None }));
+        if self.peers.is_cut_off(peer) {
+            return refuse(effects);
         }
+        if is_request_malformed(&request) {
+            tracing::debug!(%peer, why = "malformed", "request refused");
+            self.peers.punish(peer, Fault::Malformed, effects);
+            return refuse(effects);
+        }
+        if self.may_answer(peer, &request, now) {
+            return self.answer_request(peer, ticket, request, now, effects);
+        }
+        let is_full = self.delayed >= DELAYED_MAX;
+        let session = self.peers.get_quietly(peer).expect("a session that is not cut off");
+        if is_full || session.delayed.len() >= DELAYED_PER_PEER_MAX {
+            tracing::debug!(%peer, why = "more requests than its share", "request refused");
+            self.peers.note_flood(peer, now, effects);
+            return refuse(effects);
+        }
+        session.delayed.push_back((ticket, request));
+        self.delayed += 1;
+    }
+
+    /// Whether a request is within its peer's budget, behind those that wait; if so, takes its cost.
+    fn may_answer(&mut self, peer: PeerKey, request: &Request, now: Now) -> bool {
+        let (cost, bytes) = (self.cost_of(request), self.block_bytes_of(request) as u64);
+        let Some(session) = self.peers.get_quietly(peer).filter(|session| session.delayed.is_empty()) else {
+            return false;
+        };
+        session.block_bytes.take(bytes, now) && session.requests.take(cost, now)
+    }
+
+    /// Answers the requests whose time has come.
+    pub(super) fn answer_delayed(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.delayed == 0 || self.chain.is_reorganising() {
+            return;
+        }
+        self.catch_up_pool();
+        let waiting = self.peers.iter().filter(|(_, session)| !session.delayed.is_empty());
+        for peer in waiting.map(|(peer, _)| peer).collect::<Vec<_>>() {
+            let session = self.peers.get_quietly(peer).expect("the list was just made");
+            let mut waiting = std::mem::take(&mut session.delayed);
+            while let Some((ticket, request)) = waiting.pop_front() {
+                if !self.may_answer(peer, &request, now) {
+                    waiting.push_front((ticket, request));
+                    break;
+                }
+                self.delayed -= 1;
+                self.answer_request(peer, ticket, request, now, effects);
+            }
+            self.peers.get_quietly(peer).expect("answers end no session").delayed = waiting;
+        }
+    }
+
+    /// The time at which the first request that waits may be answered.
+    pub(super) fn delayed_due(&self) -> Option<Millis> {
+        if self.delayed == 0 {
+            return None;
+        }
+        let due = |session: &PeerState| {
+            let (_, request) = session.delayed.front()?;
+            let bytes = self.block_bytes_of(request) as u64;
+            Some(session.requests.ready_at(self.cost_of(request)).max(session.block_bytes.ready_at(bytes)))
+        };
+        self.peers.iter().filter_map(|(_, session)| due(session)).min()
+    }
+
+    /// Refuses the requests of a session that has ended.
+    pub(super) fn refuse_delayed(&mut self, session: &PeerState, effects: &mut Vec<Effect>) {
+        self.delayed -= session.delayed.len();
+        let refusal = |(ticket, _): &(Ticket, Request)| PeerEffect::Reply { ticket: *ticket, response: None };
+        effects.extend(session.delayed.iter().map(|waiting| Effect::Peer(refusal(waiting))));
+    }
+
+    /// The number of requests that wait for their peers' budgets.
+    pub(super) fn delayed(&self) -> usize {
+        self.delayed
+    }
+
+    /// The cost of a request, in requests of a peer's budget.
+    fn cost_of(&self, request: &Request) -> u64 {
+        match request {
+            Request::Pending => pending_cost(self.mempool.len()),
+            Request::BlockTransactions { places, .. } => block_transactions_cost(places.len()),
+            _ => 1,
+        }
+    }
+
+    /// The most bytes of blocks in the answer to a request.
+    fn block_bytes_of(&self, request: &Request) -> usize {
+        let Request::Blocks { ids } = request else { return 0 };
+        let block_bytes = self.network.block_bytes_max();
+        ids.len().saturating_mul(block_bytes).min(RESPONSE_BYTES_SOFT_MAX.max(block_bytes))
+    }
+
+    fn answer_request(&mut self, peer: PeerKey, ticket: Ticket, request: Request, now: Now, effects: &mut Vec<Effect>) {
+        let bytes_max = self.block_bytes_of(&request);
         let response = match request {
             Request::Status(status) => {
                 self.on_status(peer, status, now, effects);
@@ -53,7 +142,7 @@ impl Engine {
                 Response::Headers(self.chain.headers_after(&locator, RESPONSE_HEADERS_MAX).into())
             }
             Request::Blocks { ids } => {
-                let serve = LoadEffect::Serve { ticket, places: self.stored_places(&ids) };
+                let serve = LoadEffect::Serve { peer, ticket, places: self.stored_places(&ids), bytes_max };
                 return self.gate.emit_after(self.gate.emitted(), serve, effects);
             }
             Request::Pending => Response::Pending(self.mempool.best_ids(RESPONSE_IDS_MAX).into()),
@@ -91,11 +180,11 @@ impl Engine {
     }
 
     /// Keeps a command, or a peer's request, until the end of a reorganisation.
-    pub(super) fn defer(&mut self, event: Event, effects: &mut Vec<Effect>) {
+    pub(super) fn defer(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if let Event::Request { peer, ticket, .. } = &event {
             let is_of_peer = |other: &&Event| matches!(other, Event::Request { peer: of, .. } if of == peer);
             if self.deferred.iter().filter(is_of_peer).count() >= DEFERRED_PER_PEER_MAX {
-                self.peers.punish(*peer, Fault::Flood, effects);
+                self.peers.note_flood(*peer, now, effects);
                 return effects.push(Effect::Peer(PeerEffect::Reply { ticket: *ticket, response: None }));
             }
         }
@@ -137,6 +226,16 @@ impl Engine {
         });
         fitting.map(|transaction| transaction.signed().clone()).collect()
     }
+}
+
+/// The cost of a list of so many pending transactions, in requests.
+pub(super) fn pending_cost(ids: usize) -> u64 {
+    1 + (ids.min(RESPONSE_IDS_MAX) / IDS_PER_COST) as u64
+}
+
+/// The cost of so many transactions of a block, in requests.
+pub(super) fn block_transactions_cost(places: usize) -> u64 {
+    1 + (places / PLACES_PER_COST) as u64
 }
 
 /// Whether a request names more than the protocol allows, or positions that are not in order.

@@ -22,10 +22,12 @@ use quipu_protocol::block::HEADER_BYTES;
 use quipu_protocol::message::{REQUEST_IDS_MAX, RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Request};
 use quipu_protocol::{BlockId, Millis, TransactionId};
 
+use super::budget::QUESTION_GAP;
 use super::event::{Effect, Now, PeerEffect, PeerKey};
 use super::header_tree::BlockRef;
 use super::pace::ANSWER_TIMEOUT;
 use super::peers::{Flight, PeerQuestion, PeerState};
+use super::serve::pending_cost;
 use super::{Engine, TICK_INTERVAL};
 pub(crate) use presync::{MARK_SPACING, MARKS_MAX, Presync};
 pub use status::CLOCK_TOLERANCE_MILLIS;
@@ -70,6 +72,8 @@ pub(crate) struct Sync {
     was_fetching: bool,
     /// The time at which to plan although nothing has changed.
     due: Millis,
+    /// The time at which a question may be asked that had to wait for a budget or a gap.
+    held_until: Option<Millis>,
 }
 
 impl Default for Sync {
@@ -81,11 +85,17 @@ impl Default for Sync {
             told_of_our_clock: false,
             was_fetching: false,
             due: Millis(0),
+            held_until: None,
         }
     }
 }
 
 impl Sync {
+    /// Records that a question has to wait.
+    fn hold(&mut self, until: Millis) {
+        self.held_until = Some(self.held_until.map_or(until, |held| held.min(until)));
+    }
+
     fn note_length(&mut self, length: usize) {
         self.body_bytes = (self.body_bytes * 15 + length).div_ceil(16);
     }
@@ -118,7 +128,17 @@ impl Sync {
 impl PeerState {
     /// Whether a status question is due, `interval` after the last one.
     fn wants_status(&self, interval: Millis, now: Now) -> bool {
-        self.status_flight.is_none() && self.status_at.is_none_or(|at| now.elapsed >= at + interval)
+        self.status_flight.is_none() && self.status_turn.is_due(interval, now)
+    }
+
+    /// Takes the cost of a question from what we may ask of the peer.
+    fn note_question(&mut self, question: &PeerQuestion, now: Now) {
+        let pending = self.status.as_ref().map_or(0, |status| status.pending as usize);
+        let is_list = matches!(question, PeerQuestion::Pending);
+        self.questions.spend(if is_list { pending_cost(pending) } else { 1 }, now);
+        if matches!(question, PeerQuestion::Headers { .. }) {
+            self.headers_at = now.elapsed + QUESTION_GAP;
+        }
     }
 
     /// Whether it is time to compare the peer's pending transactions with ours.
@@ -126,7 +146,7 @@ impl PeerState {
         let Some(status) = self.status.as_ref().filter(|status| status.pending > 0) else { return false };
         let lacks_some = status.pending > ours && status.tip == tip;
         let interval = if lacks_some { PENDING_INTERVAL.0 } else { PENDING_INTERVAL.1 };
-        self.pending_asked_at.is_none_or(|at| now.elapsed >= at + interval)
+        self.pending_turn.is_due(interval, now)
     }
 }
 
@@ -140,7 +160,8 @@ impl Engine {
         self.send_requests(now, effects);
         self.peers.take_changed();
         let latest = now.elapsed + TICK_INTERVAL;
-        self.sync.due = self.next_deadline().map_or(latest, |deadline| deadline.min(latest));
+        let deadlines = [self.next_deadline(), self.sync.held_until].into_iter().flatten();
+        self.sync.due = deadlines.fold(latest, Millis::min);
     }
 
     /// The time at which to plan again, whatever happens.
@@ -149,6 +170,7 @@ impl Engine {
     }
 
     fn send_requests(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.sync.held_until = None;
         self.expire(now, effects);
         self.choose_goal();
         self.note_end_of_sync();
@@ -166,7 +188,7 @@ impl Engine {
             }
             self.plan_status(peer, interval, now, effects);
             let session = self.peers.get(peer).expect("the list was just made");
-            if session.flight.is_some() || session.awaits_late(now) {
+            if session.flight.is_some() || session.awaits_late(now) || !self.has_budget(peer, now) {
                 continue;
             }
             let Some((request, question)) = self.next_request(peer, &mut missing, now) else { continue };
@@ -175,9 +197,22 @@ impl Engine {
             tracing::debug!(%peer, question = flight.question.name(), timeout_millis, "asked");
             effects.push(Effect::Peer(PeerEffect::Ask { peer, key: flight.key, request }));
             let session = self.peers.get_mut(peer).expect("the list was just made");
+            session.note_question(&flight.question, now);
             (session.flight, session.idle_reason) = (Some(flight), None);
         }
         self.log_idle_peers(now);
+    }
+
+    /// Whether a peer is not busy and one more question is within what we may ask of it. If so, the question has to be
+    /// asked only if there is one, and is counted then.
+    fn has_budget(&mut self, peer: PeerKey, now: Now) -> bool {
+        let session = self.peers.get_quietly(peer).expect("called for sessions");
+        let cost = pending_cost(session.status.as_ref().map_or(0, |status| status.pending as usize));
+        let ready = session.questions.ready_at(cost).max(session.question_bytes.ready_at(1)).max(session.busy_until);
+        if ready > now.elapsed {
+            self.sync.hold(ready);
+        }
+        ready <= now.elapsed
     }
 
     /// A question to a peer, with its deadline.
@@ -214,14 +249,20 @@ impl Engine {
         let fetching = tree.height(self.chain.goal()).saturating_since(tree.height(self.chain.tip())) > FAR_BEHIND;
         if std::mem::replace(&mut self.sync.was_fetching, fetching) && !fetching {
             for (_, session) in self.peers.iter_mut() {
-                session.status_at = None;
-                session.pending_asked_at = None;
+                session.status_turn.want();
+                session.pending_turn.want();
             }
         }
     }
 
     fn plan_status(&mut self, peer: PeerKey, interval: Millis, now: Now, effects: &mut Vec<Effect>) {
         if self.peers.get(peer).expect("called for sessions").wants_status(interval, now) {
+            let session = self.peers.get_quietly(peer).expect("called for sessions");
+            if !session.questions.take(1, now) {
+                let ready = session.questions.ready_at(1);
+                return self.sync.hold(ready);
+            }
+            session.status_turn.note(now);
             let flight = self.fly(peer, PeerQuestion::Status, now);
             effects.push(Effect::Peer(PeerEffect::Ask {
                 peer,
@@ -241,7 +282,11 @@ impl Engine {
     ) -> Option<(Request, PeerQuestion)> {
         let session = self.peers.get(peer)?;
         let is_low = || self.chain.path_without_bodies(PATH_LOW_WATER).count() < PATH_LOW_WATER;
-        if self.wants_headers(session) && is_low() && self.takes_turn(peer, now) {
+        let headers_at = session.headers_at;
+        let wants_headers = self.wants_headers(session) && is_low();
+        if wants_headers && headers_at > now.elapsed {
+            self.sync.hold(headers_at);
+        } else if wants_headers && self.takes_turn(peer, now) {
             let session = self.peers.get(peer)?;
             let (tip, claimed) = session.status.as_ref().map(|status| (status.tip, status.work))?;
             let ahead = session.status.as_ref()?.height.saturating_since(self.chain.tip_place().height);
@@ -275,7 +320,7 @@ impl Engine {
         if !wants_pending {
             return None;
         }
-        session.pending_asked_at = Some(now.elapsed);
+        session.pending_turn.note(now);
         Some((Request::Pending, PeerQuestion::Pending))
     }
 
@@ -307,7 +352,9 @@ impl Engine {
         if is_slow && self.another_peer_has_the_path(peer, batch_bytes) {
             return Vec::new();
         }
-        let count = (batch_bytes / self.sync.body_bytes).clamp(1, BLOCKS_PER_REQUEST_MAX);
+        let body_bytes = self.sync.body_bytes;
+        // Rounded, so that blocks of just over half a batch do not come one by one.
+        let count = ((batch_bytes + body_bytes / 2) / body_bytes).clamp(1, BLOCKS_PER_REQUEST_MAX);
         let missing = missing.get_or_insert_with(|| self.missing_blocks());
         let is_theirs = |block: &&BlockRef| self.chain.path_position(**block).is_some_and(|position| position <= has);
         let count = missing.iter().take(count).take_while(is_theirs).count();
@@ -325,7 +372,8 @@ impl Engine {
     pub(super) fn another_peer_has_the_path(&self, not: PeerKey, batch_bytes: usize) -> bool {
         let goal = self.chain.goal();
         self.peers.iter().any(|(peer, session)| {
-            let is_quick = session.timeouts == 0 && !session.is_overdue && session.pace.is_quick();
+            let is_there = session.timeouts == 0 && session.refusals == 0;
+            let is_quick = is_there && !session.is_overdue && session.pace.is_quick();
             peer != not && is_quick && session.pace.batch_bytes() >= batch_bytes && session.best == Some(goal)
         })
     }
@@ -372,7 +420,7 @@ impl Engine {
     fn next_deadline(&self) -> Option<Millis> {
         let of_session = |session: &PeerState| {
             let status = session.status_flight.as_ref().map(|flight| flight.deadline);
-            let next_status = session.status_at.map(|at| at + STATUS_INTERVAL);
+            let next_status = Some(session.status_turn.due_at(STATUS_INTERVAL));
             let due = |flight: &Flight| {
                 let overdue = flight.asked_at + ANSWER_TIMEOUT;
                 if session.is_overdue { flight.deadline } else { flight.deadline.min(overdue) }

@@ -3,6 +3,7 @@
 mod account;
 mod aside;
 mod attacks;
+mod budgets;
 mod bundles;
 mod checkpoints;
 mod claims;
@@ -27,6 +28,7 @@ use quipu_protocol::{
     Response, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
 };
 
+use super::budget::QUESTION_GAP;
 use super::event::{
     Answer, Batch, CheckEffect, Command, CommandError, Effect, Event, Fault, Gossip, Key, LoadEffect, MineEffect,
     MiningMode, Notice, Now, PeerEffect, PeerKey, Place, RequestFailure, StoreEffect, Stored, Ticket, UserEffect,
@@ -236,8 +238,11 @@ impl Bench {
         }
     }
 
-    /// Removes the next question to a peer that fits.
+    /// Removes the next question to a peer that fits, which may have to keep its distance from the one before.
     fn take_asked(&mut self, peer: PeerKey, fits: impl Fn(&Request) -> bool) -> (Key, Request) {
+        if !self.is_asked(peer, &fits) {
+            self.wait(QUESTION_GAP);
+        }
         let asked = &mut self.seen.asked;
         let at = asked.iter().position(|(to, _, request)| *to == peer && fits(request));
         let at = at.unwrap_or_else(|| panic!("{peer:?} was not asked that, but {asked:?}"));

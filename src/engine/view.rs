@@ -1,8 +1,11 @@
-//! An immutable snapshot of the engine for readers: prompt, HTTP, metrics.
+//! An immutable snapshot of the engine for readers (prompt, HTTP, metrics), and what else they may look up.
 
-use quipu_protocol::{Address, Amount, Height, Work};
+use std::sync::Arc;
+
+use quipu_protocol::{Address, Amount, BlockId, Header, Height, Ledger, Status, TransactionId, Work};
 use serde::Serialize;
 
+use super::Engine;
 use super::event::{MiningMode, PeerKey, Place};
 use super::mempool::PoolPrice;
 
@@ -81,4 +84,59 @@ pub struct PeerView {
     pub nickname: String,
     /// The peer's clock less ours in milliseconds, once it reported its time.
     pub clock_offset_millis: Option<i64>,
+}
+
+impl Engine {
+    /// The state for readers, renewed only if an event was handled since the last call. During a reorganisation it
+    /// stays as it was before.
+    pub fn view(&mut self) -> Arc<View> {
+        let kept = self.view.clone().filter(|_| !self.view_is_old || self.chain.is_reorganising());
+        let view = kept.unwrap_or_else(|| Arc::new(self.make_view()));
+        self.view_is_old &= self.chain.is_reorganising();
+        self.view = Some(view.clone());
+        view
+    }
+
+    fn make_view(&self) -> View {
+        let tip = self.chain.tip();
+        let tree = self.chain.tree();
+        let peers = self.peers.iter().map(|(peer, session)| PeerView {
+            peer,
+            // A block that the peer has sent since may be above its reported tip.
+            height: session.status.as_ref().map(|status| status.height).max(session.best.map(|best| tree.height(best))),
+            nickname: session.status.as_ref().map(Status::nickname).unwrap_or_default(),
+            clock_offset_millis: session.clock_offset_millis,
+        });
+        View {
+            batch: self.gate.emitted(),
+            tip: self.chain.tip_place(),
+            work: tree.work(tip),
+            tip_timestamp: tree.timestamp(tip),
+            account: self.account,
+            balance: self.chain.ledger().account(&self.account).balance,
+            pending: self.mempool.len(),
+            pool_price: self.mempool.price(),
+            checkpoint: self.chain.checkpoint(),
+            mining: self.mining_view(),
+            syncing: self.sync_view(),
+            is_fetching: self.is_fetching(),
+            peers: peers.collect(),
+        }
+    }
+
+    /// The header of a known block.
+    pub fn header(&self, id: &BlockId) -> Option<Header> {
+        let tree = self.chain.tree();
+        tree.find(id).map(|block| tree.header(block))
+    }
+
+    /// Whether a transaction is pending.
+    pub fn is_pending(&self, id: &TransactionId) -> bool {
+        self.mempool.get(id).is_some()
+    }
+
+    /// All accounts after the tip; during a reorganisation, after a block on the way.
+    pub fn ledger(&self) -> &Ledger {
+        self.chain.ledger()
+    }
 }

@@ -25,9 +25,11 @@ pub fn run(
                 let blocks = reader.load(&places)?;
                 engine.deliver(Event::Loaded { key, blocks });
             }
-            LoadEffect::Serve { ticket, places } => {
+            LoadEffect::Serve { peer, ticket, places, bytes_max } => {
                 let blocks = reader.encoded_blocks(&places, RESPONSE_BYTES_SOFT_MAX)?;
+                let unused_bytes = bytes_max.saturating_sub(blocks.iter().map(Vec::len).sum());
                 reply(SwarmCommand::Serve { ticket, blocks });
+                engine.deliver(Event::Served { peer, unused_bytes });
             }
         }
     }

@@ -13,6 +13,7 @@
 //! | [`timestamp`] | dates its blocks ahead, for an easier target |
 //! | [`liar`] | stalls, lies, answers late, answers another question, contradicts itself |
 //! | [`equivocate`] | tells half of its peers one thing and the others another |
+//! | [`pretender`] | claims and shows chains that it does not give, is busy, and changes its identity |
 //! | [`forger`] | publishes blocks that break a rule in place of those that it finds |
 //! | `withheld` | the blocks that the first two keep back |
 
@@ -21,6 +22,7 @@ pub mod eclipse;
 pub mod equivocate;
 pub mod forger;
 pub mod liar;
+pub mod pretender;
 pub mod selfish;
 pub mod spam;
 pub mod timestamp;
@@ -54,6 +56,8 @@ pub enum Adversary {
     Liar(liar::Liar),
     /// Tells its peers different things.
     Equivocator(equivocate::Equivocator),
+    /// Pretends to have better chains, under ever new identities.
+    Pretender(pretender::Pretender),
     /// Publishes invalid blocks.
     Forger(forger::Forger),
 }
@@ -119,6 +123,7 @@ impl Adversary {
             Self::Timestamp(timestamp) => timestamp.handle(hands, event, effects),
             Self::Liar(liar) => liar.handle(hands, event, effects),
             Self::Equivocator(equivocator) => equivocator.handle(hands, event, effects),
+            Self::Pretender(pretender) => pretender.handle(hands, event, effects),
             Self::Forger(forger) => forger.handle(hands, event, effects),
         }
     }

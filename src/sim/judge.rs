@@ -8,6 +8,8 @@
 //! | the same for transactions of a [`Setup`](super::setup::Setup)'s users, unless a reorganisation took their coins | always |
 //! | no container exceeds its bound | always |
 //! | it blames no honest node, except for silence | always |
+//! | it rests no longer than it may without blocks of a better chain | whenever the judge watches |
+//! | a transaction of one reaches all others | a stated time after the last fault, whoever else is connected |
 //! | all nodes have the same tip | a stated time after the last fault |
 //! | nothing waits for an answer; its user was told of the tip on its disk | some quiet seconds after that |
 //! | no pending transaction has a used nonce | the same |
@@ -18,6 +20,8 @@
 //!
 //! The judge observes and changes nothing. It does not decide whether an account can afford its promises: commands that
 //! must be kept have to be sent from accounts whose coins no reorganisation takes away.
+
+mod liveness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -123,6 +127,22 @@ pub enum Breach {
         /// The fault that it was blamed for.
         fault: Fault,
     },
+    /// It waits for a better chain that does not come.
+    #[error("it has mined nothing for {rested}, waiting for a chain of which {blocks} blocks came")]
+    Rests {
+        /// The time for which it has waited.
+        rested: Millis,
+        /// The number of blocks that came meanwhile.
+        blocks: u64,
+    },
+    /// A transaction did not reach it.
+    #[error("{limit} after it was sent, transaction {id} is neither pending nor mined here")]
+    NotRelayed {
+        /// The time in which it had to come.
+        limit: Millis,
+        /// The transaction's id.
+        id: TransactionId,
+    },
     /// Its tip differs from that of the others.
     #[error("{} after the last fault its tip is {} at {}, and another honest node has {} at {}",
         .limit, .found.id, .found.height, .other.id, .other.height)]
@@ -179,6 +199,8 @@ pub struct Judge {
     /// Commands whose answers are promises.
     asked: Vec<(NodeId, Ticket)>,
     promised: Vec<(NodeId, Promise)>,
+    /// The nodes that waited for a better chain when they were last watched: since when, and their height then.
+    resting: BTreeMap<NodeId, (Millis, Height)>,
     /// The number of closed sessions that were already judged.
     closed_seen: usize,
 }
@@ -193,6 +215,7 @@ impl Judge {
             clocks_ahead,
             asked: Vec::new(),
             promised: Vec::new(),
+            resting: BTreeMap::new(),
             closed_seen: 0,
         }
     }
@@ -266,23 +289,6 @@ impl Judge {
             }
         }
         Ok(())
-    }
-
-    /// Runs the world until all running honest nodes have the same tip.
-    ///
-    /// # Errors
-    ///
-    /// The nodes do not agree within `limit`, or a property is violated then.
-    pub fn await_agreement(&mut self, world: &mut World, limit: Millis) -> Result<(), Finding> {
-        let end = world.now() + limit;
-        while let Some((node, found, other)) = disagreement(world) {
-            if world.now() >= end {
-                let what = Breach::Apart { limit, found, other };
-                return Err(finding(world, node, what));
-            }
-            world.run_for(Millis(500));
-        }
-        self.check(world)
     }
 
     /// Checks the properties that hold when nothing is under way any more: no fault, no block, no adversary.
@@ -476,12 +482,4 @@ fn check_node_at_rest(world: &mut World, node: NodeId) -> Result<(), Breach> {
         Some((container, found)) => Err(Breach::Unfinished { container, found }),
         None => Ok(()),
     }
-}
-
-/// A running honest node whose tip differs from that of one before it.
-fn disagreement(world: &World) -> Option<(NodeId, Place, Place)> {
-    let running = world.nodes().filter(|node| world.is_honest(*node) && world.is_running(*node));
-    let tips: Vec<(NodeId, Place)> = running.map(|node| (node, world.tip(node))).collect();
-    let other = tips.first()?.1;
-    tips.into_iter().find(|(_, tip)| *tip != other).map(|(node, found)| (node, found, other))
 }

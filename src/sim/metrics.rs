@@ -58,6 +58,7 @@ impl Counters {
             Event::BlocksChecked { key, .. } => (8, key.0),
             Event::TransactionsChecked { key, .. } => (9, key.0),
             Event::Loaded { key, .. } => (10, key.0),
+            Event::Served { unused_bytes, .. } => (17, *unused_bytes as u64),
             Event::Persisted { sequence } => (11, *sequence),
             Event::Mined { nonce, .. } => (12, *nonce),
             Event::Command { ticket, .. } => (13, ticket.0),

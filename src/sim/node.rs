@@ -23,7 +23,7 @@ use crate::engine::event::{
 };
 use crate::engine::{Engine, EngineConfig};
 use crate::protocol::compact::WHOLE_BYTES_MAX;
-use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey, SignedTransaction};
+use crate::protocol::{Address, Block, Height, Millis, Network, Request, Response, SecretKey, SignedTransaction};
 
 /// The duration of a check, in milliseconds.
 const CHECK_MILLIS: (u64, u64) = (1, 3);
@@ -468,10 +468,13 @@ impl VirtualNode {
                 let blocks = self.storage.disk.load(&places);
                 self.handle(Event::Loaded { key, blocks }, around);
             }
-            DiskTask::Read(LoadEffect::Serve { ticket, places }) => {
+            DiskTask::Read(LoadEffect::Serve { peer, ticket, places, bytes_max }) => {
                 let blocks = self.storage.disk.load(&places);
-                let blocks = blocks.into_iter().map(|loaded| loaded.block.to_block()).collect();
-                self.reply(ticket, Some(Response::Blocks(blocks)), around);
+                let blocks: Vec<Block> = blocks.into_iter().map(|loaded| loaded.block.to_block()).collect();
+                let response = Response::Blocks(blocks.into());
+                let unused_bytes = bytes_max.saturating_sub(response_bytes(&response) as usize);
+                self.reply(ticket, Some(response), around);
+                self.handle(Event::Served { peer, unused_bytes }, around);
             }
         }
     }
@@ -492,7 +495,7 @@ impl VirtualNode {
         let (_, session, key) = self.asked.swap_remove(place);
         let Some(at) = self.link_at(session) else { return };
         let bytes = response.as_ref().map_or(FRAME_BYTES, response_bytes);
-        let result = Box::new(response.ok_or(RequestFailure::Unreachable));
+        let result = Box::new(response.ok_or(RequestFailure::Refused));
         self.send(at, Message::Response { key, result }, bytes, around);
     }
 }

@@ -299,12 +299,12 @@ fn resolve_says_whether_the_chain_was_replaced() {
 
 #[test]
 fn a_clock_that_is_ahead_is_told_and_its_blocks_wait() {
-    let (mut world, nodes) = world(3);
+    let (mut world, nodes) = world(4);
     world.set_clock_offset(nodes[0], 90_000);
     connect_all(&mut world, &nodes);
     mine(&mut world, nodes[0], 1);
     world.run_for(Millis::from_secs(20));
-    assert_eq!(heights(&mut world, &nodes), [1, 0, 0]);
+    assert_eq!(heights(&mut world, &nodes), [1, 0, 0, 0]);
     assert!(world.notices(nodes[1]).iter().any(|notice| matches!(notice, Notice::ClockDiffers { .. })));
     assert!(world.notices(nodes[0]).iter().any(|notice| matches!(notice, Notice::OurClockDiffers { .. })));
     // Half a minute later its time has come.

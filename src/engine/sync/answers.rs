@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use quipu_protocol::message::{RESPONSE_IDS_MAX, Response};
+use quipu_protocol::message::{RESPONSE_HEADERS_MAX, RESPONSE_IDS_MAX, Response};
 use quipu_protocol::{Block, CheckedBlock, Millis, SignedTransaction, TransactionId, Violation};
 
 use super::super::bundles::Origin;
 use super::super::event::{CheckEffect, Effect, Fault, Key, Now, PeerKey, RequestFailure};
 use super::super::header_tree::BlockRef;
 use super::super::pace::{answer_bytes, block_bytes};
-use super::super::peers::{Flight, PeerQuestion};
+use super::super::peers::{Flight, PeerQuestion, PeerState};
 use super::super::{Check, Engine};
 
 /// Status questions in a row that a peer may leave unanswered while it sends nothing else. With the doubled timeouts
@@ -41,7 +41,12 @@ impl Engine {
         let is_status = matches!(flight.question, PeerQuestion::Status);
         let was_slow = session.timeouts > 1;
         if is_status {
-            session.status_at = Some(now.elapsed);
+            session.status_turn.note(now);
+        } else if let Ok(response) = &result {
+            session.refusals = 0;
+            if let Response::Blocks(_) = response {
+                session.question_bytes.spend(answer_bytes(response) as u64, now);
+            }
         }
         // A peer's status is usually the same as before.
         if !is_status || was_slow {
@@ -50,7 +55,8 @@ impl Engine {
         self.sync.share(&mut flight);
         match (flight.question, result) {
             // The question was given up before.
-            (_, Err(RequestFailure::Timeout | RequestFailure::Unreachable)) if is_late => {}
+            (_, Err(RequestFailure::Timeout | RequestFailure::Unreachable | RequestFailure::Refused)) if is_late => {}
+            (question, Err(RequestFailure::Refused)) => self.on_refusal(peer, &question, now),
             (question, Err(failure)) => {
                 self.note_undelivered(peer, &question, now);
                 self.on_failure(peer, failure, effects);
@@ -62,7 +68,13 @@ impl Engine {
                 self.on_status(peer, status, now, effects);
             }
             (question @ PeerQuestion::Headers { .. }, Ok(Response::Headers(headers))) => {
+                let is_full = headers.len() == RESPONSE_HEADERS_MAX;
                 self.on_headers(peer, &question, &headers.into_vec(), now, effects);
+                // The next part of the same answer needs no gap.
+                let goes_on = |session: &&mut PeerState| is_full || session.presync.is_some();
+                if let Some(session) = self.peers.get_mut(peer).filter(goes_on) {
+                    session.headers_at = now.elapsed;
+                }
             }
             (PeerQuestion::Blocks(asked), Ok(Response::Blocks(blocks))) => {
                 self.on_blocks(peer, &asked, blocks.into_vec(), took, effects);
@@ -108,7 +120,7 @@ impl Engine {
         let body_bytes = self.sync.body_bytes;
         let Some(session) = self.peers.get_mut(peer) else { return };
         match question {
-            PeerQuestion::Status => session.status_at = Some(now.elapsed),
+            PeerQuestion::Status => session.status_turn.note(now),
             PeerQuestion::Headers { .. } => {
                 session.doubtful = true;
                 self.end_turn(peer, now);
@@ -126,7 +138,21 @@ impl Engine {
         }
     }
 
-    /// Processes a request that could not be sent, was refused, or got a response of another kind.
+    /// Processes a refusal: the peer is busy, which is neither silence nor a fault. The same is asked of others at once,
+    /// and of this peer after a pause.
+    fn on_refusal(&mut self, peer: PeerKey, question: &PeerQuestion, now: Now) {
+        if let Some(block) = question.first_block() {
+            self.chain.note_withheld(block);
+        }
+        if matches!(question, PeerQuestion::Headers { .. }) {
+            self.end_turn(peer, now);
+        }
+        let Some(session) = self.peers.get_mut(peer) else { return };
+        session.note_refusal(now);
+        tracing::debug!(%peer, question = question.name(), refusals = session.refusals, "busy");
+    }
+
+    /// Processes a request that could not be sent, or got a response of another kind.
     fn on_failure(&mut self, peer: PeerKey, failure: RequestFailure, effects: &mut Vec<Effect>) {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts += 1;
@@ -157,7 +183,7 @@ impl Engine {
         let Some(session) = self.peers.get_mut(peer) else { return };
         if blocks.is_empty() || distinct.len() != blocks.len() {
             session.best = None;
-            session.status_at = None;
+            session.status_turn.want();
             self.peers.punish(peer, Fault::WrongAnswer, effects);
             return;
         }

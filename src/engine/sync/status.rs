@@ -8,6 +8,8 @@ use super::super::event::{Effect, Fault, Notice, Now, PeerKey};
 
 /// A clock offset above this is reported to the user, in milliseconds.
 pub const CLOCK_TOLERANCE_MILLIS: u64 = 10_000;
+/// The least number of peers that can make a user doubt their own clock: more than two strangers.
+const CLOCKS_AGAINST_US_MIN: usize = 3;
 
 impl Engine {
     /// Our status, for peers.
@@ -62,15 +64,15 @@ impl Engine {
         }
     }
 
-    /// Reports clock offsets: one peer with another clock is wrong; if at least two and most of all agree against us,
-    /// we are.
+    /// Reports clock offsets: a few peers with another clock are wrong; if [`CLOCKS_AGAINST_US_MIN`] and most of all
+    /// agree against us, we are.
     fn report_clock_offset(&mut self, peer: PeerKey, offset_millis: i64) {
         let mut offsets: Vec<i64> = self.peers.iter().filter_map(|(_, session)| session.clock_offset_millis).collect();
         offsets.sort_unstable();
         let off =
             |offset: &&i64| offset.unsigned_abs() > CLOCK_TOLERANCE_MILLIS && (**offset > 0) == (offset_millis > 0);
         let against_us = offsets.iter().filter(off).count();
-        if against_us >= 2 && against_us * 2 > offsets.len() {
+        if against_us >= CLOCKS_AGAINST_US_MIN && against_us * 2 > offsets.len() {
             if !self.sync.told_of_our_clock {
                 self.sync.told_of_our_clock = true;
                 self.notify(Notice::OurClockDiffers { offset_millis: offsets[offsets.len() / 2] });

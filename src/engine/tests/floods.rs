@@ -24,18 +24,6 @@ fn a_request_longer_than_the_protocol_allows_is_refused_and_its_sender_dropped()
     }
 }
 
-/// It is the shortest question with the longest answer.
-#[test]
-fn lists_of_pending_transactions_are_given_sparingly() {
-    let mut bench = Bench::new();
-    let peer = bench.connect();
-    for number in 0..50 {
-        bench.event(Event::Request { peer, ticket: Ticket(number), request: Request::Pending });
-    }
-    let answered = bench.seen.replied.iter().filter(|(_, response)| response.is_some()).count();
-    assert!((1..=10).contains(&answered), "{answered}");
-}
-
 #[test]
 fn transactions_that_were_not_asked_for_are_a_wrong_answer() {
     let mut bench = Bench::new();

@@ -3,6 +3,7 @@
 use quipu_protocol::message::RESPONSE_HEADERS_MAX;
 use quipu_protocol::{BlockId, Body, Header, Height, Millis, Parameters, Request, Response, Reward, Target, Work};
 
+use super::super::budget::QUESTION_GAP;
 use super::super::event::{Command, Event, Fault, NotFollowed, Notice, PeerKey};
 use super::super::pace::ANSWER_TIMEOUT_MAX;
 use super::super::sync::{MARK_SPACING, STATUS_INTERVAL};
@@ -96,7 +97,13 @@ impl Bench {
     /// Answers questions for headers until there are none, or this many. Returns their number.
     fn serve(&mut self, peer: PeerKey, branch: &Branch, most: usize) -> usize {
         let mut answers = 0;
-        while answers < most && self.is_asked_for_headers(peer) {
+        while answers < most {
+            if !self.is_asked_for_headers(peer) {
+                self.wait(QUESTION_GAP);
+            }
+            if !self.is_asked_for_headers(peer) {
+                break;
+            }
             self.serve_once(peer, branch);
             answers += 1;
         }

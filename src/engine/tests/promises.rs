@@ -183,8 +183,9 @@ fn a_tip_told_meanwhile_is_asked_for() {
     let status = bench.status_of(&chain[1].header, 2);
     bench.event(Event::Request { peer, ticket: Ticket(1), request: Request::Status(status) });
     bench.answer(peer, key, Response::Headers(headers(&chain[..1]).into()));
+    bench.answer_blocks(peer, &chain[..1]);
     bench.answer_headers(peer, &headers(&chain[1..]));
-    bench.answer_blocks(peer, &chain);
+    bench.answer_blocks(peer, &chain[1..]);
     assert_eq!(bench.height(), 2);
 }
 

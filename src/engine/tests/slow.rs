@@ -94,7 +94,7 @@ fn lost_requests_are_repeated_for_less() {
             bench.tell_if_asked(peer, &tip, 40);
         }
     }
-    assert_eq!(counts, [40, 10, 2]);
+    assert_eq!(counts, [40, 10, 3]);
 }
 
 /// The peer earns a long timeout by slow answers, and then withholds the blocks.

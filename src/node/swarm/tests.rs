@@ -248,7 +248,7 @@ fn requests_are_answered_or_refused() {
     let replies = [
         (Some(Reply::Response(pending.clone())), Ok(pending)),
         (Some(Reply::Blocks(vec![encode(&block())])), Ok(Response::Blocks(vec![block()].into()))),
-        (None, Err(RequestFailure::Unreachable)),
+        (None, Err(RequestFailure::Refused)),
     ];
     for (number, (reply, expected)) in (1..).zip(replies) {
         a.handle.carry_out(PeerEffect::Ask { peer: to_b, key: Key(number), request: Request::Pending });
@@ -281,7 +281,7 @@ fn an_engine_that_is_behind_costs_requests_but_no_connection() {
         std::thread::yield_now();
     }
     ask(1);
-    assert_eq!(a.response(), (to_b, Key(1), Err(RequestFailure::Unreachable)));
+    assert_eq!(a.response(), (to_b, Key(1), Err(RequestFailure::Refused)));
     while b.offered.try_recv().is_ok() {}
     ask(2);
     let (_, ticket, _) = b.request();

@@ -50,6 +50,7 @@ pub(super) fn request_failure(failure: &OutboundFailure) -> RequestFailure {
     match failure {
         OutboundFailure::Timeout => RequestFailure::Timeout,
         OutboundFailure::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => RequestFailure::Malformed,
+        OutboundFailure::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => RequestFailure::Refused,
         OutboundFailure::Io(_)
         | OutboundFailure::DialFailure
         | OutboundFailure::ConnectionClosed

@@ -56,16 +56,17 @@ impl Liar {
                 2 => effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: Some(something_else(hands)) })),
                 _ => effects.push(Effect::Peer(PeerEffect::Reply { ticket, response })),
             },
-            Effect::Load(LoadEffect::Serve { ticket, mut places }) => match hands.random.between(0, 4) {
+            Effect::Load(LoadEffect::Serve { peer, ticket, mut places, bytes_max }) => match hands.random.between(0, 4)
+            {
                 0 => {}
                 1 => effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: Some(something_else(hands)) })),
                 2 => {
                     // An answer to another question, from its own data.
                     let genesis_child = |place: &Place| place.height.0 <= 1;
                     places.retain(|place| !genesis_child(place));
-                    effects.push(Effect::Load(LoadEffect::Serve { ticket, places }));
+                    effects.push(Effect::Load(LoadEffect::Serve { peer, ticket, places, bytes_max }));
                 }
-                _ => effects.push(Effect::Load(LoadEffect::Serve { ticket, places })),
+                _ => effects.push(Effect::Load(LoadEffect::Serve { peer, ticket, places, bytes_max })),
             },
             Effect::Peer(PeerEffect::Publish(Gossip::Compact(compact))) if hands.random.between(0, 1) == 0 => {
                 // A true header, with the ids of other transactions: some bits are flipped.

@@ -1,12 +1,13 @@
 //! Adversaries' gains, and the limits of them.
 
-use crate::engine::event::{Fault, Notice};
-use crate::protocol::{Millis, Network, Parameters, Target};
+use crate::engine::event::{Answer, Command, Fault, Notice};
+use crate::protocol::{Action, Millis, Network, Parameters, Target};
 use crate::sim::adversary::Adversary;
 use crate::sim::adversary::double_spend::DoubleSpend;
 use crate::sim::adversary::eclipse::Eclipse;
 use crate::sim::adversary::equivocate::Equivocator;
 use crate::sim::adversary::liar::Liar;
+use crate::sim::adversary::pretender::Pretender;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
 use crate::sim::id::NodeId;
@@ -116,4 +117,43 @@ fn a_miner_that_dates_ahead_gains_little() {
     let (share, error) = (own as f64 / all as f64, (0.3 * 0.7 / all as f64).sqrt());
     eprintln!("30 % of the hash rate, dated 60 s ahead: {share:.4} +- {error:.4} of {all} blocks");
     assert!(all > 1_200 && share < 0.33 + error && share > 0.30 - 2.0 * error, "{own} of {all}");
+}
+
+/// Claims, withheld blocks and refusals under ever new identities cost the honest nodes next to nothing.
+#[test]
+fn pretenders_stop_neither_mining_nor_relay_nor_agreement() {
+    let run = |pretenders: u32| {
+        let mut world = world(9, &[50, 50, 0, 0, 0], Topology::Full);
+        (5 - pretenders..5).for_each(|bad| world.corrupt(NodeId(bad), Adversary::Pretender(Pretender::default())));
+        let mut judge = Judge::new(&world, Millis::from_secs(1));
+        for number in 0..60u8 {
+            judge.watch(&mut world, Millis::from_secs(10)).unwrap_or_else(|finding| panic!("{finding}"));
+            let action = Action::Record { data: vec![number].into() };
+            let command = Command::Send { key: world.key(NodeId(0)), action, fee: None };
+            let Ok(Answer::Sent { id, .. }) = world.command(NodeId(0), command) else {
+                panic!("a free record is taken")
+            };
+            judge.await_transaction(&mut world, id, Millis::from_secs(2)).unwrap_or_else(|finding| panic!("{finding}"));
+        }
+        assert!(height(&world, 0).abs_diff(height(&world, 1)) <= 1);
+        judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
+        height(&world, 0)
+    };
+    let (alone, among_pretenders) = (run(0), run(3));
+    assert!(among_pretenders * 10 > alone * 8, "{among_pretenders} blocks instead of {alone}");
+}
+
+/// A node that starts among pretenders with one honest peer finds that peer's chain.
+#[test]
+fn a_node_that_joins_among_pretenders_catches_up() {
+    let mut world = world(10, &[100, 0, 0, 0], Topology::Full);
+    (1..4).for_each(|bad| world.corrupt(NodeId(bad), Adversary::Pretender(Pretender::default())));
+    world.run(Millis::from_secs(900));
+    let joined = world.join(4);
+    world.run(Millis::from_secs(30));
+    assert!(
+        height(&world, 0) > 50 && height(&world, joined.0) + 1 >= height(&world, 0),
+        "{}",
+        height(&world, joined.0)
+    );
 }

@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::panic;
 
-use crate::engine::event::{Command, MiningMode};
+use crate::engine::event::{Answer, Command, MiningMode};
 use crate::protocol::{Action, Amount, Millis, Network, Parameters, Target, Work};
 use crate::sim::adversary::Adversary;
 use crate::sim::adversary::double_spend::DoubleSpend;
 use crate::sim::adversary::eclipse::Eclipse;
 use crate::sim::adversary::equivocate::Equivocator;
 use crate::sim::adversary::liar::Liar;
+use crate::sim::adversary::pretender::Pretender;
 use crate::sim::adversary::selfish::Selfish;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
@@ -32,6 +33,10 @@ const FIRST_SEED: &str = "QUIPU_TEST_FIRST_SEED";
 /// The time after the last fault within which all honest nodes have the same tip: bans for silence (30 s) have to end,
 /// blocks that were dated ahead (clock and rule together, 120 s) have to come of age, and the rest is synchronisation.
 const AGREEMENT_TIMEOUT: Millis = Millis::from_secs(180);
+/// The time after the last fault within which a transaction reaches all honest nodes: bans and slow links again.
+const RELAY_TIMEOUT: Millis = Millis::from_secs(90);
+/// One seed in so many has a pretender beside the other adversaries.
+const PRETENDER_SEEDS: u64 = 4;
 /// The time in which every question is answered or given up, and reported.
 const QUIET_SPAN: Millis = Millis::from_secs(20);
 /// The greatest offset of a clock, in milliseconds.
@@ -160,13 +165,16 @@ impl Story {
     fn run(mut self) -> Result<StoryTotals, Finding> {
         self.give_everybody_coins()?;
         self.corrupt_some();
+        if self.world.seed().is_multiple_of(PRETENDER_SEEDS) {
+            self.add_a_pretender();
+        }
         self.start_miners();
         for _ in 0..self.random.between(2, 5) {
             for _ in 0..self.random.between(4, 12) {
                 self.disturb();
                 self.use_it();
                 let pause = self.random.between(1, 6_000);
-                self.world.run_for(Millis(pause));
+                self.judge.watch(&mut self.world, Millis(pause))?;
             }
             self.judge.check(&mut self.world)?;
         }
@@ -206,6 +214,15 @@ impl Story {
             self.dates_ahead |= ahead == AHEAD_MILLIS;
             // Nodes that keep blocks back may leave the others with two chains of equal work.
             self.bad_may_stay &= kind > 1;
+        }
+    }
+
+    /// Makes one more node an adversary, if two honest ones are left.
+    fn add_a_pretender(&mut self) {
+        let honest = self.honest();
+        if honest.len() > 2 {
+            self.world.corrupt(honest[0], Adversary::Pretender(Pretender::default()));
+            self.bad.push(honest[0]);
         }
     }
 
@@ -368,6 +385,7 @@ impl Story {
             self.world.run_for(Millis(100));
         }
         self.judge.await_agreement(&mut self.world, AGREEMENT_TIMEOUT)?;
+        self.relay(best)?;
         self.dismiss_the_bad();
         for node in self.nodes() {
             self.world.begin(node, Command::CancelMining);
@@ -375,6 +393,18 @@ impl Story {
         self.world.run_for(QUIET_SPAN);
         self.judge.check_rest(&mut self.world)?;
         Ok(self.told())
+    }
+
+    /// A record of one honest node reaches all others.
+    fn relay(&mut self, from: NodeId) -> Result<(), Finding> {
+        let action = Action::Record { data: b"relayed".to_vec().into() };
+        let command = Command::Send { key: self.world.key(from), action, fee: None };
+        let ticket = self.world.begin(from, command);
+        self.world.run_for(Millis(1_000));
+        let Some(Ok(Answer::Sent { id, .. })) = self.world.take_answer(from, ticket) else {
+            panic!("a free record is taken")
+        };
+        self.judge.await_transaction(&mut self.world, id, RELAY_TIMEOUT)
     }
 
     /// The work of all chains.

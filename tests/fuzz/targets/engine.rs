@@ -86,7 +86,12 @@ fn step(shell: &mut FuzzShell<'_>, script: &mut ByteScript<'_>) {
         8..=13 => answer(shell, script),
         14 => {
             if let Some((peer, key, _)) = take_ask(shell, script) {
-                let failures = [RequestFailure::Unreachable, RequestFailure::Timeout, RequestFailure::Malformed];
+                let failures = [
+                    RequestFailure::Unreachable,
+                    RequestFailure::Refused,
+                    RequestFailure::Timeout,
+                    RequestFailure::Malformed,
+                ];
                 let failure = *script.pick(&failures).expect("there are some");
                 shell.handle(Event::Response { peer, key, result: Err(failure) });
             }

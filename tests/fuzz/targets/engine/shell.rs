@@ -162,10 +162,11 @@ impl<'a> FuzzShell<'a> {
             Effect::Peer(PeerEffect::Reply { ticket, .. }) => {
                 assert!(self.requested.remove(&ticket), "a request gets one reply");
             }
-            Effect::Load(LoadEffect::Serve { ticket, places }) => {
+            Effect::Load(LoadEffect::Serve { peer, ticket, places, bytes_max }) => {
                 assert!(self.requested.remove(&ticket), "a request gets one reply");
                 // Served blocks have been written.
-                self.disk.load(&places);
+                let bytes = self.disk.load(&places).iter().map(|loaded| encode(&*loaded.block).len()).sum();
+                self.checks.push(Event::Served { peer, unused_bytes: bytes_max.saturating_sub(bytes) });
             }
             Effect::Peer(PeerEffect::Close { peer, fault, .. }) => {
                 self.fault = Some(fault);
