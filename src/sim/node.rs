@@ -23,7 +23,7 @@ use crate::engine::event::{
 };
 use crate::engine::{Engine, EngineConfig};
 use crate::protocol::compact::WHOLE_BYTES_MAX;
-use crate::protocol::{Address, Block, Height, Millis, Network, Request, Response, SecretKey, SignedTransaction};
+use crate::protocol::{Address, Height, Millis, Network, Request, Response, SecretKey, SignedTransaction};
 
 /// The duration of a check, in milliseconds.
 const CHECK_MILLIS: (u64, u64) = (1, 3);
@@ -470,8 +470,7 @@ impl VirtualNode {
             }
             DiskTask::Read(LoadEffect::Serve { peer, ticket, places, bytes_max }) => {
                 let blocks = self.storage.disk.load(&places);
-                let blocks: Vec<Block> = blocks.into_iter().map(|loaded| loaded.block.to_block()).collect();
-                let response = Response::Blocks(blocks.into());
+                let response = Response::Blocks(blocks.into_iter().map(|loaded| loaded.block.to_block()).collect());
                 let unused_bytes = bytes_max.saturating_sub(response_bytes(&response) as usize);
                 self.reply(ticket, Some(response), around);
                 self.handle(Event::Served { peer, unused_bytes }, around);

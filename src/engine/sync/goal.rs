@@ -22,7 +22,6 @@ impl Engine {
         self.chain.set_goal(self.chain.stored_goal().or(best.map(|(block, _)| block)));
     }
 
-    /// Whether a better chain is being fetched.
     /// Whether a better chain is being fetched, or one that a peer claims being verified. Claims in sessions after
     /// `newest` do not count, so that they cannot go on for ever.
     pub(in super::super) fn is_syncing(&self, newest: Option<PeerKey>) -> bool {
