@@ -14,10 +14,13 @@ impl Engine {
         let (current, work) = (self.chain.goal(), tree.work(self.chain.tip()));
         let offered = self.peers.iter().filter_map(|(_, session)| Some((session.best?, session.is_overdue)));
         let candidates = offered.filter(|(block, _)| !tree.is_condemned(*block));
-        // Ties go to the present goal, then to the block known first.
+        // An overdue block may be part of other branches too, so a peer that was not asked yet comes before one that owes
+        // it. Ties go to the present goal, then to the block known first.
         let best = candidates.max_by_key(|(block, is_overdue)| {
-            let is_there = !is_overdue && !tree.is_withheld(*block) && tree.work(*block) > work;
-            (is_there, tree.work(*block), *block == current, std::cmp::Reverse(*block))
+            let is_better = tree.work(*block) > work;
+            let trust =
+                u8::from(is_better && !is_overdue) + u8::from(is_better && !is_overdue && !tree.is_withheld(*block));
+            (trust, tree.work(*block), *block == current, std::cmp::Reverse(*block))
         });
         self.chain.set_goal(self.chain.stored_goal().or(best.map(|(block, _)| block)));
     }

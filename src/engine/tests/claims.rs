@@ -283,3 +283,22 @@ fn a_resolve_waits_for_a_claim_until_its_answer_is_overdue() {
     bench.wait(ANSWER_TIMEOUT);
     assert!(is_answered(&bench));
 }
+
+#[test]
+fn a_peer_that_keeps_common_blocks_back_does_not_hold_up_another_branch() {
+    let (mut bench, _) = Bench::caught_up();
+    let common = bench.chain(&bench.genesis(), 2, 1);
+    let (silent_branch, honest_branch) = (bench.chain(&common[1].header, 4, 2), bench.chain(&common[1].header, 2, 3));
+    let (silent_chain, honest_chain) = ([common.clone(), silent_branch].concat(), [common, honest_branch].concat());
+    let [silent_tip, honest_tip] = [&silent_chain, &honest_chain].map(|chain| chain.last().expect("not empty").header);
+
+    let silent = bench.connect_with(&silent_tip, 1_000);
+    bench.answer_headers(silent, &headers(&silent_chain));
+    assert!(bench.is_asked_for_blocks(silent));
+    let honest = bench.connect_with(&honest_tip, 500);
+    bench.answer_headers(honest, &headers(&honest_chain));
+    bench.wait(ANSWER_TIMEOUT);
+    bench.keep_the_first_alive();
+    bench.answer_blocks(honest, &honest_chain);
+    assert_eq!(bench.tip(), honest_tip.id());
+}
