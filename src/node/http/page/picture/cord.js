@@ -41,7 +41,8 @@ export class Cord {
   }
 
   /**
-   * Draws headers, what is known of their transactions (by block id), and what waits. `width` is in pixels.
+   * Draws headers, what is known of their transactions (by block id), and what waits: how many, and the first of them.
+   * `width` is in pixels.
    */
   draw({ headers, kinds, pending, width }) {
     const columns = Math.max(2, Math.floor((width - HEAP_WIDTH) / COLUMN));

@@ -41,11 +41,11 @@ function pretend(base, signal) {
   };
   const draw = () => {
     markBest(world);
-    const pending = stillWaiting(world);
+    const waiting = stillWaiting(world);
     cord.draw({
       headers: [...base, ...world.made],
       kinds: world.kinds,
-      pending,
+      pending: { length: waiting.length, transactions: waiting },
       width: Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, box.clientWidth)),
     });
   };
