@@ -137,7 +137,7 @@ pub(crate) fn a_transaction_signed_elsewhere_is_accepted() {
     let signed = json!({"transaction": prepared["transaction"], "signature": hex::encode(signature)});
     for _ in 0..2 {
         // A second submission changes nothing.
-        let sent = json!({"id": prepared["id"], "fee": prepared["transaction"]["fee"]});
+        let sent = json!({"id": prepared["id"], "fee": prepared["summary"]["fee"]});
         assert_eq!(api.post("/api/v1/transactions", &signed).json(), sent);
     }
     assert_eq!(node.run("pending").as_array().map(Vec::len), Some(1));
