@@ -392,6 +392,22 @@ fn a_node_remembers_its_peers() {
 }
 
 #[test]
+fn the_user_may_name_another_address_than_the_one_being_dialled() {
+    let runtime = runtime();
+    let network = network("test");
+    let b = Node::start(&runtime, &network);
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = mute.local_addr().expect("bound").port();
+    let peer = address::split(b.address()).1.expect("with the identity");
+    let stale = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse().expect("a multiaddr");
+    let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+    let keypair = Keypair::generate_ed25519();
+    let a = Node::start_as(runtime.handle(), &network, keypair, folder, loopback(), &[stale]);
+    let _unanswered = mute.accept().expect("it is dialled");
+    assert_eq!(a.connect_to(&b).peer_id, peer);
+}
+
+#[test]
 fn a_named_peer_is_waited_for() {
     let runtime = runtime();
     let network = network("test");

@@ -41,8 +41,9 @@ impl SwarmTask {
             self.probation().proved(peer);
         }
         let options = match wanted {
+            // An attempt that is under way may be for an address that is out of date.
             Some(peer) => DialOpts::peer_id(peer)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .condition(PeerCondition::Disconnected)
                 .addresses(vec![plain])
                 .allocate_new_port()
                 .build(),
