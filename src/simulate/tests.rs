@@ -27,9 +27,15 @@ fn every_shipped_scenario_runs() {
 fn a_run_gets_time_to_settle() {
     let text = "name = \"far\"\ndescription = \"\"\nnodes = 6\nhours = 0.1\ntopology = { links = [[0, 1], [1, 2], [2, 3], \
                 [3, 4], [4, 5]] }\nlinks.latency_ms = 900\nmining.shares = [1, 0, 0, 1, 0, 1]\nmining.hash_rate = 2400\n";
-    let scenario = scenario::parse(text, std::path::Path::new("."), Overrides::default()).expect("valid");
-    let facts = simulate(&scenario, &|| false).expect("possible");
-    assert!(facts.summary.agreed && facts.summary.virtual_seconds > 360.0, "{:?}", facts.summary);
+    let run = |seed| {
+        let overrides = Overrides { seed: Some(seed), ..Overrides::default() };
+        let scenario = scenario::parse(text, std::path::Path::new("."), overrides).expect("valid");
+        let facts = simulate(&scenario, &|| false).expect("possible");
+        assert!(facts.summary.agreed, "{:?}", facts.summary);
+        facts
+    };
+    // Some happen to agree just when the time is over.
+    let facts = (1..=8).map(run).find(|facts| facts.summary.virtual_seconds > 360.0).expect("a run that settles later");
     let rates: Vec<f64> = facts.summary.miners.iter().map(|miner| miner.hash_rate).collect();
     assert!(rates.iter().all(|rate| (rate - 1.0 / 3.0).abs() < 1e-6), "{rates:?}");
 }
