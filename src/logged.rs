@@ -1,4 +1,4 @@
-//! What code under test logs.
+//! The log of code under test.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};

@@ -61,6 +61,12 @@ impl Bucket {
         self.filled_at = now.elapsed;
     }
 
+    /// Whether `count` tokens are left.
+    pub(crate) fn has(&mut self, count: u64, now: Now) -> bool {
+        self.fill(now);
+        self.tokens >= 1000 * count
+    }
+
     /// Takes `count` tokens, if that many are left.
     pub(crate) fn take(&mut self, count: u64, now: Now) -> bool {
         self.fill(now);

@@ -142,8 +142,8 @@ impl Engine {
             return Gossip::Block(Box::new(block.to_block()));
         }
         // The pool may not have followed this block yet.
-        let mined = block.transactions().iter().filter(|_| self.mempool.lag() > 0).map(CheckedTransaction::id);
-        let mined: HashSet<TransactionId, RandomState> = mined.collect();
+        let mined = if self.mempool.lag() > 0 { block.transactions() } else { &[] };
+        let mined: HashSet<TransactionId, RandomState> = mined.iter().map(CheckedTransaction::id).collect();
         let waiting = self.mempool.iter().filter(|one| !mined.contains(&one.id())).map(CheckedTransaction::leaf);
         Gossip::Compact(Box::new(CompactBlock::of(block, waiting)))
     }

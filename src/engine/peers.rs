@@ -127,15 +127,15 @@ pub(crate) struct PeerState {
     /// and says nothing about what it has.
     pub(crate) refusals: u32,
     pub(crate) busy_until: Millis,
-    /// What we may still ask of it.
+    /// Our budget of requests to it.
     pub(crate) questions: Bucket,
     pub(crate) question_bytes: Bucket,
-    /// What it may still ask of us.
+    /// Its budget of requests to us.
     pub(crate) requests: Bucket,
     pub(crate) block_bytes: Bucket,
-    /// Its requests that wait for that.
+    /// Its requests that wait for that budget.
     pub(crate) delayed: VecDeque<(Ticket, Request)>,
-    /// What may still be refused before it is cut off.
+    /// The refusals that it may still cause before it is cut off.
     refused: Bucket,
     gossip_transactions: Bucket,
     gossip_bytes: Bucket,

@@ -62,10 +62,14 @@ impl Engine {
     /// Whether a request is within its peer's budget, behind those that wait; if so, takes its cost.
     fn may_answer(&mut self, peer: PeerKey, request: &Request, now: Now) -> bool {
         let (cost, bytes) = (self.cost_of(request), self.block_bytes_of(request) as u64);
+        if self.peers.is_cut_off(peer) {
+            return false;
+        }
         let Some(session) = self.peers.get_quietly(peer).filter(|session| session.delayed.is_empty()) else {
             return false;
         };
-        session.block_bytes.take(bytes, now) && session.requests.take(cost, now)
+        // Both or none: a request that waits is looked at again and again.
+        session.block_bytes.has(bytes, now) && session.requests.take(cost, now) && session.block_bytes.take(bytes, now)
     }
 
     /// Answers the requests whose time has come.
@@ -92,7 +96,7 @@ impl Engine {
 
     /// The time at which the first request that waits may be answered.
     pub(super) fn delayed_due(&self) -> Option<Millis> {
-        if self.delayed == 0 {
+        if self.delayed == 0 || self.chain.is_reorganising() {
             return None;
         }
         let due = |session: &PeerState| {
@@ -100,7 +104,8 @@ impl Engine {
             let bytes = self.block_bytes_of(request) as u64;
             Some(session.requests.ready_at(self.cost_of(request)).max(session.block_bytes.ready_at(bytes)))
         };
-        self.peers.iter().filter_map(|(_, session)| due(session)).min()
+        let waiting = self.peers.iter().filter(|(peer, _)| !self.peers.is_cut_off(*peer));
+        waiting.filter_map(|(_, session)| due(session)).min()
     }
 
     /// Refuses the requests of a session that has ended.

@@ -29,7 +29,7 @@ mod glibc {
 
     /// Between two looks. Giving back takes about a millisecond, and the pages cost as much again if they are needed.
     const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-    /// What is kept above the size after the last time is not worth that: this part of it.
+    /// Growth that is not worth giving back: this part of the size after the last time.
     const KEPT_PART: usize = 10;
     /// A process that has grown by less than this part since the last look grows no more.
     const GROWING_PART: usize = 20;

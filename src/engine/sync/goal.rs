@@ -17,10 +17,9 @@ impl Engine {
         // An overdue block may be part of other branches too, so a peer that was not asked yet comes before one that owes
         // it. Ties go to the present goal, then to the block known first.
         let best = candidates.max_by_key(|(block, is_overdue)| {
-            let is_better = tree.work(*block) > work;
-            let trust =
-                u8::from(is_better && !is_overdue) + u8::from(is_better && !is_overdue && !tree.is_withheld(*block));
-            (trust, tree.work(*block), *block == current, std::cmp::Reverse(*block))
+            let is_there = !is_overdue && tree.work(*block) > work;
+            let is_whole = !tree.is_withheld(*block);
+            (is_there, is_whole, tree.work(*block), *block == current, std::cmp::Reverse(*block))
         });
         self.chain.set_goal(self.chain.stored_goal().or(best.map(|(block, _)| block)));
     }

@@ -113,6 +113,22 @@ fn blocks_cost_their_bytes() {
 }
 
 #[test]
+fn a_request_that_waits_costs_nothing_before_it_is_answered() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    for number in 0..REQUESTS.burst {
+        bench.request(peer, number, Request::Headers { locator: vec![].into() });
+    }
+    let ids = vec![bench.genesis().id()];
+    bench.request(peer, REQUESTS.burst, Request::Blocks { ids: ids.into() });
+    let looks = 2 * BLOCK_BYTES.burst / bench.network.block_bytes_max() as u64;
+    (0..looks).for_each(|_| bench.event(Event::Tick));
+    assert_eq!((bench.seen.served.len(), bench.occupancy("delayed_requests")), (0, 1));
+    bench.wait(Millis(1_000 / REQUESTS.per_second + 1));
+    assert_eq!((bench.seen.served.len(), bench.occupancy("delayed_requests")), (1, 0));
+}
+
+#[test]
 fn a_list_of_pending_transactions_costs_as_much_as_it_is_long() {
     let mut bench = Bench::new();
     let peer = bench.connect();

@@ -227,7 +227,7 @@ fn a_withheld_branch_stays_withheld_whoever_shows_it() {
     bench.answer_headers(honest, &headers(&there));
     bench.answer_blocks(honest, &there);
     assert_eq!(bench.height(), 21);
-    // What is built on it is withheld as well, until its first block comes.
+    // A block that is built on it is withheld as well, until its first block comes.
     let longer = bench.chain(&withheld[29].header, 1, 7);
     let third = bench.connect_with(&longer[0].header, 32);
     bench.answer_headers(third, &headers(&longer));

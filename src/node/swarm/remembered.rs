@@ -25,7 +25,7 @@ pub(super) struct Remembered {
     pub(super) tie: Tie,
 }
 
-/// What a remembered peer was to us.
+/// The role that a remembered peer had for us.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Tie {

@@ -83,7 +83,7 @@ pub(super) struct PeerSession {
     /// When it has identified itself.
     identified: Option<Instant>,
     early: Vec<EarlyMessage>,
-    /// What it has sent early, kept or not, in messages and bytes.
+    /// The messages and bytes that it has sent early, kept or not.
     early_sent: (usize, usize),
     since: Instant,
     ping: Option<Duration>,

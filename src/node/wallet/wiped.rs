@@ -1,6 +1,6 @@
 //! Work on secrets leaves nothing on the stack.
 //!
-//! What lies on the heap is cleared where it is dropped ([`zeroize`]). Hashes, ciphers and moved values leave copies in
+//! Secrets on the heap are cleared where they are dropped ([`zeroize`]). Hashes, ciphers and moved values leave copies in
 //! the frames of functions that have returned, and those stay until the thread happens to go as deep again.
 
 use zeroize::zeroize_stack;

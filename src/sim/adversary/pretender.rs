@@ -2,7 +2,7 @@
 //! is asked, and comes back under ever new identities: Heilman, Kendler, Zohar and Goldberg 2015 for the cheap
 //! identities; go-ethereum's miner once stopped for such claims.
 //!
-//! What it pretends is drawn for each identity. Everything else it does like an honest node. Deliberately absent: faults
+//! Each identity draws its pretence. In all else it acts like an honest node. Deliberately absent: faults
 //! that end a session, since its sessions end before anybody could blame it.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ const STAY_MILLIS: (u64, u64) = (500, 9_000);
 /// Headers of a withheld chain: more than a node may lack before it waits for them.
 const HEADERS: usize = 20;
 
-/// What an identity pretends.
+/// The pretence of an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Pretence {
     /// Work that nobody has, with no headers to show for it.

@@ -1,4 +1,4 @@
-//! What has to happen: nodes mine, hear of transactions, and agree, whatever others do.
+//! Liveness: nodes mine, hear of transactions, and agree, whatever others do.
 
 use super::super::id::NodeId;
 use super::super::world::World;

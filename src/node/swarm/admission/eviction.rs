@@ -1,4 +1,4 @@
-//! Whom a full house shows the door, so that a newcomer gets in.
+//! Eviction of a session from a full house, so that a newcomer gets in.
 //!
 //! Bitcoin Core's `SelectNodeToEvict` (`node/eviction.cpp`) is the model: those are kept who are hard to imitate, which
 //! are the fastest, the most useful and the ones that have been here for longest; of the rest, the youngest goes, of the

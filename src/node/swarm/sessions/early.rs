@@ -63,7 +63,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// What a peer sent before it was ready, in order.
+    /// The messages of a peer from before it was ready, in order.
     pub(in crate::node::swarm) fn take_early(&mut self, peer: &PeerId) -> Vec<EarlyMessage> {
         let early = self.by_peer.get_mut(peer).map(|session| std::mem::take(&mut session.early)).unwrap_or_default();
         self.early_bytes -= early.iter().map(EarlyMessage::bytes).sum::<usize>();
