@@ -140,42 +140,54 @@ fn misbehaved(node: &Node) -> (PeerKey, Fault) {
     })
 }
 
+/// Publishes bytes as soon as the node has a session with the attacker, whose key is returned.
+fn publish_in_session(
+    runtime: &tokio::runtime::Runtime,
+    mut swarm: Swarm<Hostile>,
+    node: &Node,
+    topic: IdentTopic,
+    bytes: Vec<u8>,
+) -> PeerKey {
+    let address = node.address();
+    let (begun, mut has_begun) = tokio::sync::oneshot::channel();
+    runtime.spawn(async move {
+        swarm.dial(address).expect("a plain address");
+        let mut publishes = false;
+        loop {
+            tokio::select! {
+                _ = swarm.select_next_some() => {}
+                _ = &mut has_begun, if !publishes => publishes = true,
+            }
+            if publishes {
+                // Fails until the node's subscription is there, and once it was published.
+                let _ = swarm.behaviour_mut().gossipsub.publish(topic.clone(), bytes.clone());
+            }
+        }
+    });
+    let peer = node.session();
+    begun.send(()).expect("the attack runs");
+    peer
+}
+
 #[test]
 fn malformed_gossip_is_reported_and_not_passed_on() {
     let (runtime, node, swarm, names) = start_one(both);
     let witness = Node::start(&runtime, &network("test"));
     witness.connect_to(&node);
     node.session();
-    let topic = names.transactions;
-    let published = attack(&runtime, swarm, &node, move |swarm, event| {
-        let SwarmEvent::Behaviour(HostileEvent::Gossipsub(gossipsub::Event::Subscribed { .. })) = event else {
-            return None;
-        };
-        let _ = swarm.behaviour_mut().gossipsub.publish(topic.clone(), b"no transaction".to_vec());
-        None::<()>
-    });
-    let peer = node.session();
+    let peer = publish_in_session(&runtime, swarm, &node, names.transactions, b"no transaction".to_vec());
     assert_eq!(misbehaved(&node), (peer, Fault::Malformed));
     node.publish(&transaction(1));
     assert_eq!(witness.gossip().2, transaction(1));
     assert!(witness.offered.is_empty(), "the witness saw nothing else");
-    published.abort();
 }
 
 #[test]
 fn gossip_above_the_limit_of_a_message_is_refused() {
     let (runtime, node, swarm, names) = start_one(both);
     let long = gossip_bytes_max(&network("test")) + 1;
-    let topic = names.blocks;
-    let published = attack(&runtime, swarm, &node, move |swarm, event| {
-        if let SwarmEvent::Behaviour(HostileEvent::Gossipsub(gossipsub::Event::Subscribed { .. })) = event {
-            let _ = swarm.behaviour_mut().gossipsub.publish(topic.clone(), vec![0; long]);
-        }
-        None::<()>
-    });
-    let peer = node.session();
+    let peer = publish_in_session(&runtime, swarm, &node, names.blocks, vec![0; long]);
     assert_eq!(misbehaved(&node), (peer, Fault::Malformed));
-    published.abort();
 }
 
 #[test]
