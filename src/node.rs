@@ -149,7 +149,7 @@ struct Running {
 pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node, StartError> {
     let lock = FolderLock::acquire(&config.data_dir, &config.name)?;
     let aliases = Aliases::open(&config.data_dir)?;
-    let notes = lock.notes()?;
+    let notes = lock.notes();
     let (store, stored) = Store::open(lock, &config.network)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::from)?;

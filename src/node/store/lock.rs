@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::StoreError;
 use crate::files::make_folder;
@@ -22,8 +23,18 @@ const FILE_BYTES_MAX: u64 = 16 << 10;
 #[derive(Debug)]
 pub struct FolderLock {
     folder: PathBuf,
-    // The operating system holds the lock for as long as this file is open.
-    _file: File,
+    file: Arc<LockedFile>,
+}
+
+/// The locked file. Unlocked when it is dropped, and not only closed: a process that another thread is starting just
+/// now has the file open too, for a moment, and would hold the lock.
+#[derive(Debug)]
+struct LockedFile(File);
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl FolderLock {
@@ -43,9 +54,10 @@ impl FolderLock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        file.set_len(0).map_err(failed)?;
-        write!(file, "quipu {name} (process {})", std::process::id()).map_err(failed)?;
-        Ok(Self { folder: folder.to_owned(), _file: file })
+        let file = LockedFile(file);
+        file.0.set_len(0).map_err(failed)?;
+        write!(&file.0, "quipu {name} (process {})", std::process::id()).map_err(failed)?;
+        Ok(Self { folder: folder.to_owned(), file: Arc::new(file) })
     }
 
     /// The locked folder.
@@ -54,10 +66,8 @@ impl FolderLock {
     }
 
     /// A handle to note later, when the lock itself has been handed on, where the node listens.
-    pub fn notes(&self) -> Result<LockNotes, StoreError> {
-        let path = self.folder.join(FILE);
-        let file = self._file.try_clone().map_err(|error| StoreError::from_io(&path, &error))?;
-        Ok(LockNotes { file, path })
+    pub fn notes(&self) -> LockNotes {
+        LockNotes { file: Arc::clone(&self.file), path: self.folder.join(FILE) }
     }
 
     /// Where the node that holds a folder's lock listens. Nothing if it is still starting, or if there is no such node;
@@ -71,15 +81,15 @@ impl FolderLock {
 /// The right to add to the lock file. Keeps the lock held as long as it is there.
 #[derive(Debug)]
 pub struct LockNotes {
-    file: File,
+    file: Arc<LockedFile>,
     path: PathBuf,
 }
 
 impl LockNotes {
     /// Notes where the node listens.
-    pub fn listens(mut self, addresses: impl IntoIterator<Item = impl Display>) -> Result<(), StoreError> {
+    pub fn listens(self, addresses: impl IntoIterator<Item = impl Display>) -> Result<(), StoreError> {
         let lines: String = addresses.into_iter().map(|address| format!("\n{address}")).collect();
-        self.file.write_all(lines.as_bytes()).map_err(|error| StoreError::from_io(&self.path, &error))
+        (&self.file.0).write_all(lines.as_bytes()).map_err(|error| StoreError::from_io(&self.path, &error))
     }
 }
 
@@ -116,12 +126,24 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_was_just_started_does_not_keep_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let first = FolderLock::acquire(folder.path(), "first").expect("free");
+        let _inherited = first.file.0.try_clone().expect("a descriptor");
+        let notes = first.notes();
+        drop(first);
+        FolderLock::acquire(folder.path(), "second").expect_err("the notes hold it");
+        drop(notes);
+        FolderLock::acquire(folder.path(), "second").expect("free again");
+    }
+
+    #[test]
     fn the_holder_notes_where_it_listens() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         assert!(FolderLock::holder_listens(folder.path()).is_empty());
         let lock = FolderLock::acquire(folder.path(), "first").expect("free");
         assert!(FolderLock::holder_listens(folder.path()).is_empty());
-        lock.notes().expect("open").listens(["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]).expect("writable");
+        lock.notes().listens(["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]).expect("writable");
         assert_eq!(FolderLock::holder_listens(folder.path()), ["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]);
         let error = FolderLock::acquire(folder.path(), "second").expect_err("in use");
         assert!(error.to_string().contains(&format!("(process {}): stop", std::process::id())), "{error}");
