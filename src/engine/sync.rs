@@ -29,6 +29,8 @@ use super::pace::ANSWER_TIMEOUT;
 use super::peers::{Flight, PeerQuestion, PeerState};
 use super::serve::pending_cost;
 use super::{Engine, TICK_INTERVAL};
+#[cfg(test)]
+pub(crate) use goal::WITHHELD_TOLD_AFTER;
 pub(crate) use presync::{MARK_SPACING, MARKS_MAX, Presync};
 pub use status::CLOCK_TOLERANCE_MILLIS;
 
@@ -70,6 +72,8 @@ pub(crate) struct Sync {
     checking_bytes: usize,
     told_of_our_clock: bool,
     was_fetching: bool,
+    /// A better branch of which a block does not come, and since when it was the one to follow.
+    withheld_since: Option<(BlockRef, Millis)>,
     /// The time at which to plan although nothing has changed.
     due: Millis,
     /// The time at which a question may be asked that had to wait for a budget or a gap.
@@ -84,6 +88,7 @@ impl Default for Sync {
             checking_bytes: 0,
             told_of_our_clock: false,
             was_fetching: false,
+            withheld_since: None,
             due: Millis(0),
             held_until: None,
         }
@@ -173,6 +178,7 @@ impl Engine {
         self.sync.held_until = None;
         self.expire(now, effects);
         self.choose_goal();
+        self.report_withheld(now);
         self.note_end_of_sync();
         let mut missing = None;
         // Peers that are almost due are asked together with those that are due: one round for all peers.
@@ -406,7 +412,7 @@ impl Engine {
         for peer in overdue {
             let flight = self.peers.get(peer).and_then(|session| session.flight.as_ref());
             if let Some(block) = flight.and_then(|flight| flight.question.first_block()) {
-                self.chain.note_withheld(block);
+                self.note_withheld(block, now);
             }
             if self.another_peer_has_the_path(peer, 0)
                 && let Some(flight) = self.peers.get_mut(peer).and_then(|session| session.flight.as_mut())

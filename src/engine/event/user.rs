@@ -257,6 +257,9 @@ pub enum NotFollowed {
     /// Its headers did not come a second time.
     #[error("asked again for its headers, the peer did not send them in time")]
     Undelivered,
+    /// One of its blocks does not come, whoever is asked.
+    #[error("a block of it was asked for and does not come")]
+    Withheld,
 }
 
 /// An event that the user may want to know.

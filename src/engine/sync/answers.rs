@@ -117,6 +117,9 @@ impl Engine {
 
     /// Records that a peer did not deliver the blocks or headers that it claimed.
     fn note_undelivered(&mut self, peer: PeerKey, question: &PeerQuestion, now: Now) {
+        if let PeerQuestion::Blocks(blocks) = question {
+            self.note_withheld(blocks[0], now);
+        }
         let body_bytes = self.sync.body_bytes;
         let Some(session) = self.peers.get_mut(peer) else { return };
         match question {
@@ -126,7 +129,6 @@ impl Engine {
                 self.end_turn(peer, now);
             }
             PeerQuestion::Blocks(blocks) => {
-                self.chain.note_withheld(blocks[0]);
                 session.pace.note_undelivered(blocks.len() * body_bytes);
                 if blocks.len() == 1 {
                     // A request cannot be smaller. Others may be on a chain whose blocks can be had.
@@ -142,7 +144,7 @@ impl Engine {
     /// and of this peer after a pause.
     fn on_refusal(&mut self, peer: PeerKey, question: &PeerQuestion, now: Now) {
         if let Some(block) = question.first_block() {
-            self.chain.note_withheld(block);
+            self.note_withheld(block, now);
         }
         if matches!(question, PeerQuestion::Headers { .. }) {
             self.end_turn(peer, now);

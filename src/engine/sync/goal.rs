@@ -1,9 +1,15 @@
 //! The chain to move to: the best one that a peer has shown, and the claims that are still to be shown.
 
+use quipu_protocol::Millis;
+
 use super::super::Engine;
-use super::super::event::PeerKey;
+use super::super::event::{NotFollowed, Now, PeerKey};
+use super::super::header_tree::BlockRef;
 use super::super::peers::PeerState;
 use super::super::view::SyncView;
+
+/// The time for which nothing but a branch with a missing block is left to follow, until the user is told.
+pub(crate) const WITHHELD_TOLD_AFTER: Millis = Millis(30_000);
 
 impl Engine {
     /// Sets the goal to the best block that a peer has, unless a better one is stored and theirs are still to come. An
@@ -22,6 +28,33 @@ impl Engine {
             (is_there, is_whole, tree.work(*block), *block == current, std::cmp::Reverse(*block))
         });
         self.chain.set_goal(self.chain.stored_goal().or(best.map(|(block, _)| block)));
+    }
+
+    /// Records that a block of the chain to move to was asked for and did not come.
+    pub(super) fn note_withheld(&mut self, block: BlockRef, now: Now) {
+        self.chain.note_withheld(block);
+        let goal = self.chain.goal();
+        if self.chain.tree().is_withheld(goal) {
+            self.sync.withheld_since.get_or_insert((goal, now.elapsed));
+        }
+    }
+
+    /// Tells the user of a better chain of which a block does not come.
+    pub(super) fn report_withheld(&mut self, now: Now) {
+        let (tree, tip) = (self.chain.tree(), self.chain.tip());
+        let is_missing = |block| tree.is_withheld(block) && tree.work(block) > tree.work(tip);
+        let withheld = &mut self.sync.withheld_since;
+        // It counts as long as it is not there, however often the peers that show it come and go.
+        withheld.take_if(|(block, _)| !is_missing(*block));
+        let Some((block, _)) = withheld.filter(|(_, since)| now.elapsed >= *since + WITHHELD_TOLD_AFTER) else {
+            return;
+        };
+        let (id, height, work) = (tree.id(block), tree.height(block), tree.work(block));
+        let claims_it = |session: &PeerState| session.status.as_ref().is_some_and(|status| status.work >= work);
+        let shown_by = self.peers.iter().find(|(_, session)| claims_it(session));
+        if let Some((peer, _)) = shown_by {
+            self.report_not_followed(peer, id, height, NotFollowed::Withheld, now);
+        }
     }
 
     /// Whether a better chain is being fetched, or one that a peer claims being verified. Claims in sessions after

@@ -242,7 +242,14 @@ impl Engine {
     }
 
     /// Tells the user of a chain with more work that is not followed, unless that was told lately.
-    fn report_not_followed(&mut self, peer: PeerKey, tip: BlockId, height: Height, why: NotFollowed, now: Now) {
+    pub(super) fn report_not_followed(
+        &mut self,
+        peer: PeerKey,
+        tip: BlockId,
+        height: Height,
+        why: NotFollowed,
+        now: Now,
+    ) {
         if self.not_followed.is_news(tip, now) {
             self.notify(Notice::NotFollowed { peer, height, why });
         }

@@ -4,9 +4,9 @@ use quipu_protocol::{Block, Header, Millis, UnixMillis};
 
 use super::super::catch_up::{REST_MAX, REST_PER_BLOCK, TIP_AGE_MAX};
 use super::super::chain::WITHHELD_MAX;
-use super::super::event::{Command, Event, Gossip, Notice, PeerKey, Verdict};
+use super::super::event::{Command, Event, Gossip, NotFollowed, Notice, PeerKey, Verdict};
 use super::super::pace::ANSWER_TIMEOUT;
-use super::super::sync::{FAR_BEHIND, STATUS_INTERVAL};
+use super::super::sync::{FAR_BEHIND, STATUS_INTERVAL, WITHHELD_TOLD_AFTER};
 use super::super::view::MiningWait;
 use super::{Bench, headers};
 
@@ -242,6 +242,37 @@ fn a_withheld_branch_stays_withheld_whoever_shows_it() {
     bench.answer_blocks(third, &longer);
     assert_eq!(bench.height(), 32);
     assert_eq!(bench.occupancy("withheld_blocks"), 0);
+}
+
+#[test]
+fn the_user_is_told_of_a_better_chain_whose_blocks_do_not_come() {
+    for period in [Millis(8_000), Millis::from_secs(3_600)] {
+        let (mut bench, honest, tip) = Bench::up_to_date();
+        let withheld = bench.chain(&tip, 30, 7);
+        let told = |bench: &Bench| {
+            let reasons = bench.seen.notices.iter().filter_map(|notice| match notice {
+                Notice::NotFollowed { why, height, .. } => Some((*why, height.0)),
+                _ => None,
+            });
+            reasons.collect::<Vec<_>>()
+        };
+        let end = bench.now + WITHHELD_TOLD_AFTER + Millis(20_000);
+        while bench.now < end {
+            assert!(bench.now > end.saturating_sub(Millis(20_000)) || told(&bench).is_empty());
+            let peer = bench.connect_with(&withheld[29].header, 31);
+            if bench.is_asked(peer, |request| matches!(request, quipu_protocol::Request::Headers { .. })) {
+                bench.answer_headers(peer, &headers(&withheld));
+            }
+            let leaves = end.min(bench.now + period);
+            while bench.now < leaves {
+                bench.wait(Millis(1_000));
+                bench.tell_if_asked(honest, &tip, 1);
+                bench.tell_if_asked(peer, &withheld[29].header, 31);
+            }
+            bench.leave(peer);
+        }
+        assert_eq!(told(&bench), [(NotFollowed::Withheld, 31)], "once, with sessions of {period}");
+    }
 }
 
 #[test]
