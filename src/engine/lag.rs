@@ -4,7 +4,7 @@
 //! Always true: whatever reads the pool for an answer, for a peer or for a template finds it as it is after the tip.
 //! Only the search for a new block's transactions reads it before, and takes no harm from transactions that were mined.
 
-use quipu_protocol::{Millis, Request, Response};
+use quipu_protocol::{Address, Millis, Request, Response};
 
 use super::event::{Event, Gossip, Now};
 use super::{ChainAdvance, Engine};
@@ -22,8 +22,10 @@ impl Engine {
     /// account without pending transactions now has none then.
     pub(super) fn note_changes(&mut self, progress: &ChainAdvance) {
         if self.chain.is_reorganising() || progress.reorganised.is_some() || !self.changed_accounts.is_empty() {
-            let changed = self.mempool.take_lag().into_iter().chain(progress.changed_accounts());
-            return self.changed_accounts.extend(changed.filter(|address| self.mempool.has_any_from(address)));
+            let lag = self.mempool.take_lag();
+            let is_pending = |address: &Address| self.mempool.has_any_from(address);
+            self.changed_accounts.extend(lag.into_iter().filter(is_pending));
+            return self.changed_accounts.extend(progress.changed_accounts().filter(is_pending));
         }
         for (block, delta) in &progress.connected {
             self.mempool.note_connected(block, delta);

@@ -141,27 +141,28 @@ impl Mempool {
         let empty = Queue::default();
         let queue = self.queues.get(&sender).unwrap_or(&empty);
         let replaces = queue.admit(&transaction, account)?;
-        let held = queue.bytes() + bytes(&transaction);
+        let size = bytes(&transaction);
+        let held = queue.bytes() + size;
         let peer_bytes = from.and_then(|peer| self.peer_bytes.get(&peer)).copied().unwrap_or_default();
-        if peer_bytes + bytes(&transaction) > PEER_BYTES_MAX {
+        if peer_bytes + size > PEER_BYTES_MAX {
             return Err(Refusal::ShareUsed);
         }
         self.arrivals += 1;
         let standing = Standing::new(account, held, self.arrivals, is_own);
         let waiting = PendingTransaction::new(transaction, standing, from, durable);
-        self.make_room(&waiting)?;
+        self.make_room(&waiting, size)?;
         if replaces {
             self.remove(place);
         }
-        self.bytes += waiting.bytes();
-        self.own_bytes += if is_own { waiting.bytes() } else { 0 };
+        self.bytes += size;
+        self.own_bytes += if is_own { size } else { 0 };
         if let Some(peer) = from {
-            *self.peer_bytes.entry(peer).or_default() += waiting.bytes();
+            *self.peer_bytes.entry(peer).or_default() += size;
         }
         let rank = waiting.rank();
         self.by_id.insert(id, place);
         self.ranking.insert(rank, id);
-        if self.queues.entry(sender).or_default().insert(waiting, account) {
+        if self.queues.entry(sender).or_default().insert(waiting, rank, account) {
             self.ready.insert(rank, place);
         }
         Ok(())
@@ -178,14 +179,14 @@ impl Mempool {
     }
 
     /// Evicts the worst until the new one fits, or refuses it if it is among the worst itself.
-    fn make_room(&mut self, new: &PendingTransaction) -> Result<(), Refusal> {
-        if new.is_own() || self.bytes - self.own_bytes + new.bytes() <= POOL_BYTES_MAX {
+    fn make_room(&mut self, new: &PendingTransaction, size: usize) -> Result<(), Refusal> {
+        if new.is_own() || self.bytes - self.own_bytes + size <= POOL_BYTES_MAX {
             return Ok(());
         }
         let sender = new.transaction.sender();
         let replaced = self.queues.get(&sender).and_then(|queue| queue.get(new.nonce()));
         let freed = replaced.filter(|replaced| !replaced.is_own()).map_or(0, PendingTransaction::bytes);
-        while self.bytes - self.own_bytes - freed + new.bytes() > POOL_BYTES_MAX {
+        while self.bytes - self.own_bytes - freed + size > POOL_BYTES_MAX {
             let (worst, id) = self.worst().expect("others fill the pool");
             let place = self.by_id[id];
             if *worst >= new.rank() || place.sender == sender {

@@ -184,13 +184,13 @@ impl Queue {
         first + beyond as u64
     }
 
-    /// Inserts an admitted transaction after the one that it replaces was removed. Returns whether it can be mined now.
-    /// Only transactions ahead of a gap are moved, which are few.
-    pub(super) fn insert(&mut self, waiting: PendingTransaction, account: Account) -> bool {
+    /// Inserts an admitted transaction, with its rank, after the one that it replaces was removed. Returns whether it
+    /// can be mined now. Only transactions ahead of a gap are moved, which are few.
+    pub(super) fn insert(&mut self, waiting: PendingTransaction, rank: Rank, account: Account) -> bool {
         let at = self.position(waiting.nonce()).expect_err("the replaced transaction was removed");
         let is_ready = waiting.nonce() == account.nonce;
         if is_ready {
-            self.ready = Some(waiting.rank());
+            self.ready = Some(rank);
         }
         self.spends += u128::from(waiting.spends().units());
         self.bytes += waiting.bytes();

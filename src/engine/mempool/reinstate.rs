@@ -95,7 +95,7 @@ impl Mempool {
             self.bytes += waiting.bytes();
             self.by_id.insert(id, place);
             ranks.push((rank, id));
-            if queue.insert(waiting, *account) {
+            if queue.insert(waiting, rank, *account) {
                 self.ready.insert(rank, place);
             }
             false
