@@ -24,11 +24,13 @@ impl Engine {
         let Some(session) = self.peers.get_mut(peer) else { return };
         session.timeouts = 0;
         let presync = session.presync.take();
-        let is_full = headers.len() == RESPONSE_HEADERS_MAX;
         let (Some(first), true) = (headers.first(), headers.len() <= RESPONSE_HEADERS_MAX) else {
             (session.exhausted_tip, session.doubtful) = (Some(tip), true);
-            if let Some(presync) = presync.filter(|presync| presync.is_in_second_pass()) {
-                self.give_up_presync(peer, &presync, tip, NotFollowed::Undelivered, now);
+            match presync {
+                Some(presync) if presync.is_in_second_pass() => {
+                    self.give_up_presync(peer, &presync, tip, NotFollowed::Undelivered, now);
+                }
+                first_pass => session.presync = first_pass,
             }
             return self.peers.punish(peer, Fault::WrongAnswer, effects);
         };
@@ -47,20 +49,17 @@ impl Engine {
             Ok(vetted) => vetted,
             Err(fault) => return self.peers.punish(peer, fault, effects),
         };
-        if !is_full && vetted.early_until.is_none() && branch.work() + vetted.work < claimed {
-            // The peer claimed work that it does not have.
-            self.peers.punish(peer, Fault::WrongAnswer, effects);
-        }
+        // An answer may end anywhere. If the peer does not have the work that it claimed, the next one is empty.
+        let complete = vetted.early_until.is_some() || branch.work() + vetted.work >= claimed;
         let tree = self.chain.tree();
         if tree.is_barred(branch.fork()) || (!new.is_empty() && tree.bars_child_of(branch.fork())) {
             return self.bar(peer, tip, now);
         }
-        if is_full && after.is_some_and(|after| after != first.parent) {
+        if !complete && after.is_some_and(|after| after != first.parent) {
             // The headers begin anew, which no peer does unless it is on another chain by now. Some never come to an
             // end.
             self.peers.punish(peer, Fault::WrongAnswer, effects);
         }
-        let complete = !is_full || vetted.early_until.is_some();
         self.settle_headers(peer, branch, (&new[..vetted.good], vetted.work), (tip, complete));
         if let Some(session) = self.peers.get_mut(peer) {
             session.early_until = vetted.early_until;

@@ -8,6 +8,7 @@ use quipu_protocol::{
 };
 
 use super::super::bodies::BODY_CACHE_BYTES_MAX;
+use super::super::budget::QUESTION_GAP;
 use super::super::event::{Event, Fault, Gossip, Notice, PeerKey, Ticket, Verdict};
 use super::super::orphans::{EARLY_BYTES_MAX, EARLY_PER_PEER_MAX, ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::super::pace::ANSWER_TIMEOUT;
@@ -123,6 +124,9 @@ fn headers_with_less_work_than_ours_are_not_kept() {
     bench.answer_headers(liar, &headers(&weak));
     assert_eq!(bench.occupancy("headers"), 11, "the nine headers are not kept");
     assert!(!bench.is_asked_for_blocks(liar));
+    // There might be more of them.
+    bench.wait(QUESTION_GAP);
+    bench.answer_headers(liar, &[]);
     // It claims again and again, and is cut off for it.
     for branch in 3..5 {
         bench.wait(STATUS_INTERVAL);

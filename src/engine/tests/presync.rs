@@ -7,7 +7,7 @@ use super::super::budget::QUESTION_GAP;
 use super::super::event::{Command, Event, Fault, NotFollowed, Notice, PeerKey};
 use super::super::pace::ANSWER_TIMEOUT_MAX;
 use super::super::sync::{MARK_SPACING, STATUS_INTERVAL};
-use super::{Bench, key};
+use super::{Bench, headers, key};
 
 /// Blocks get harder fast while they follow each other at once, and are as easy as can be when each takes its time.
 fn parameters() -> Parameters {
@@ -152,13 +152,13 @@ fn a_branch_with_less_work_leaves_nothing_and_its_growth_is_downloaded_alone() {
     let mut branch = Branch::easy(&bench, &bench.genesis(), ours as usize, 2);
     let peer = bench.connect_with(branch.tip(), ours + 1);
     let answers = bench.serve(peer, &branch, usize::MAX);
-    assert_eq!(answers, branch.ids.len().div_ceil(RESPONSE_HEADERS_MAX));
+    assert_eq!(answers, branch.ids.len().div_ceil(RESPONSE_HEADERS_MAX) + 1, "the last one is empty");
     assert_eq!(bench.occupancy("headers"), own_headers, "it has as much work as ours");
     let more = Branch::easy(&bench, branch.tip(), 1, 3);
     branch.push(more.headers[0]);
     bench.wait(STATUS_INTERVAL);
     bench.tell(peer, branch.tip(), branch.work());
-    assert_eq!(bench.serve(peer, &branch, usize::MAX), 1 + answers, "the new one, and all again");
+    assert_eq!(bench.serve(peer, &branch, usize::MAX), answers, "the new one, and all again");
     assert!(bench.is_asked_for_blocks(peer));
 }
 
@@ -275,4 +275,24 @@ fn a_checkpoint_ends_the_download_of_a_branch_that_leaves_it_out() {
     assert_eq!(bench.occupancy("headers"), own_headers);
     let refused = |notice: &Notice| matches!(notice, Notice::ReorganisationRefused { .. });
     assert!(bench.seen.notices.iter().any(refused) && !bench.is_closed(peer));
+}
+
+#[test]
+fn an_answer_with_headers_may_end_anywhere() {
+    for length in [1, 7, 29] {
+        let mut bench = Bench::new();
+        let chain = bench.chain(&bench.genesis(), 30, 1);
+        let peer = bench.connect_with(&chain[29].header, 30);
+        for part in chain.chunks(length) {
+            bench.wait(QUESTION_GAP);
+            bench.answer_headers(peer, &headers(part));
+        }
+        bench.wait(QUESTION_GAP);
+        assert!(!bench.is_asked_for_headers(peer), "all came");
+        while bench.is_asked_for_blocks(peer) {
+            let wanted = bench.height() as usize;
+            bench.answer_blocks(peer, &chain[wanted..]);
+        }
+        assert_eq!((bench.height(), bench.is_closed(peer)), (30, false), "{length}");
+    }
 }
