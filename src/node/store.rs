@@ -19,6 +19,7 @@ mod journal;
 mod lock;
 mod open;
 mod progress;
+mod prune;
 mod read;
 mod rows;
 mod tables;

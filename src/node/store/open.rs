@@ -14,6 +14,7 @@ use redb::{
 use super::error::guarded;
 use super::headers::read_headers;
 use super::journal::{Journal, JournalId};
+use super::prune::{SIDE_BYTES_MAX, prune};
 use super::rows::Rows;
 use super::tables::{
     ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, META_GENESIS, META_JOURNAL, META_NETWORK,
@@ -94,9 +95,10 @@ pub(super) fn adopt(
         let mut store =
             Store { files, network, tip, pending_next, journal, unsettled, is_broken: true, progress: Arc::default() };
         store.settle(records.into_iter().map(Rows::from_bytes), true)?;
-        let (stored, pending_next) = read(store.files.database(), &store.network)?;
-        store.tip = tip_of(&store.files.database().begin_read()?, &store.network)?.height;
-        (store.pending_next, store.is_broken) = (pending_next, false);
+        let (mut stored, pending_next) = read(store.files.database(), &store.network)?;
+        let tip = tip_of(&store.files.database().begin_read()?, &store.network)?;
+        prune(store.files.database(), &mut stored.headers, &tip, SIDE_BYTES_MAX)?;
+        (store.tip, store.pending_next, store.is_broken) = (tip.height, pending_next, false);
         Ok((store, stored))
     })
 }
