@@ -110,7 +110,15 @@ pub(crate) fn transfer(
     amount: Amount,
     network: &Network,
 ) -> CheckedTransaction {
-    let action = Action::Transfer { to, amount };
+    sign(key, nonce, Action::Transfer { to, amount }, network)
+}
+
+/// A record without a fee.
+pub(crate) fn record(key: &SecretKey, nonce: u64, bytes: usize, network: &Network) -> CheckedTransaction {
+    sign(key, nonce, Action::Record { data: vec![b'r'; bytes].into() }, network)
+}
+
+fn sign(key: &SecretKey, nonce: u64, action: Action, network: &Network) -> CheckedTransaction {
     let transaction = Transaction { sender: key.public_key(), nonce, fee: Amount::ZERO, action };
     CheckedTransaction::sign(transaction, key, network).expect("well formed")
 }

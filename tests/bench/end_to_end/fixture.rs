@@ -16,7 +16,7 @@ use quipu::protocol::hash::sha256;
 use quipu::protocol::{Address, Amount, Block, CheckedTransaction, Height, Network, Parameters};
 use tempfile::TempDir;
 
-use crate::chain::{COMMIT_BLOCKS, StoredChain, key, on_all_cores, transfer};
+use crate::chain::{COMMIT_BLOCKS, StoredChain, key, on_all_cores, record, transfer};
 use crate::process;
 
 /// The files of a data folder that make up a chain.
@@ -55,6 +55,20 @@ impl Fixture {
             chain.add(key(transactions).public_key().address(), Vec::new());
             for at in 0..blocks {
                 let content = transfers(at, blocks, transactions, &chain.network);
+                chain.add(miner(), content);
+                if at % FULL_BLOCKS_TOGETHER == 0 || at + 1 == blocks {
+                    chain.flush(store)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// A chain of `blocks` blocks of `records` records of `bytes` bytes each.
+    pub(crate) fn records(blocks: usize, records: usize, bytes: usize) -> Result<Self> {
+        Self::cached(&format!("records-{blocks}x{records}x{bytes}"), blocks, |chain, store| {
+            for at in 0..blocks {
+                let content = on_all_cores(records, |number| record(&key(number), at as u64, bytes, &chain.network));
                 chain.add(miner(), content);
                 if at % FULL_BLOCKS_TOGETHER == 0 || at + 1 == blocks {
                     chain.flush(store)?;

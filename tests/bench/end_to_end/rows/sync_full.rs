@@ -2,6 +2,8 @@
 //! its process until it reports the last block as its tip, and the memory for that. All four share the machine. Beside
 //! it stands the verification of the same signatures on all cores, without anything around it.
 //!
+//! Blocks of long records have few signatures and many bytes. Beside those stand as many bytes by request-response alone.
+//!
 //! Blocks are in flight from the arrival of their first bytes until the node reports that they are on disk: the bytes
 //! that crossed its links, less the reported blocks.
 
@@ -15,6 +17,7 @@ use super::sync::SyncPeers;
 use crate::Context;
 use crate::figure::{FigureRow, PlotLine};
 use crate::fixture::Fixture;
+use crate::limits::request_response::PieceServer;
 use crate::limits::signatures::Signatures;
 use crate::plot::Frame;
 use crate::process::{NodeProcess, NodeProcessOptions};
@@ -31,6 +34,12 @@ pub(super) const PLOTS: &[Frame] = &[Frame {
     reference: "signatures alone",
 }];
 const RATIO_MIN: f64 = 0.8;
+/// Blocks of this many records of this length have 540 kB.
+const RECORDS: (usize, usize) = (129, 4_050);
+/// The least part of the rate of request-response alone.
+const RECORDS_RATIO_MIN: f64 = 0.7;
+/// A piece of a chain, as long as nodes request.
+const PIECE_BYTES: u64 = 2 << 20;
 const IN_FLIGHT_MIB_MAX: f64 = 64.0;
 /// Interval between two looks at the traffic.
 const LOOK_INTERVAL: Duration = Duration::from_millis(30);
@@ -52,6 +61,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
         rows.push(row(format!("{what}, in flight at most"), in_flight).at_most(IN_FLIGHT_MIB_MAX));
         rows.push(row(format!("{what}, all memory above that at rest"), memory.saturating_sub(rest)));
     }
+    rows.push(records(context)?);
     for transactions in if context.quick { vec![10] } else { vec![10, 100, 500, 2_000, 5_000] } {
         let rates = FullChain::new(context.size(50, 5), transactions)?.rates(1);
         for (line, rate) in [PlotLine::Ours, PlotLine::Reference].into_iter().zip(rates) {
@@ -59,6 +69,22 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
         }
     }
     Ok(rows)
+}
+
+/// The rate of bytes, where they are the limit.
+fn records(context: &mut Context) -> Result<FigureRow> {
+    let blocks = context.size(1_000, 20);
+    let chain = FullChain::of(&Fixture::records(blocks, RECORDS.0, RECORDS.1)?)?;
+    let mut server = PieceServer::start();
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..context.size(3, 1) {
+        let rate = |time: Duration| chain.bytes as f64 / 1e6 / time.as_secs_f64();
+        ours.push(rate(chain.world.end(&chain.world.begin())));
+        bare.push(rate(server.fetch(chain.bytes.div_ceil(PIECE_BYTES), PIECE_BYTES)));
+    }
+    let [ours, bare] = [ours, bare].map(|rates| spread(&rates).0);
+    let what = format!("{blocks} blocks of {} kB of records", chain.bytes / blocks as u64 / 1_000);
+    Ok(FigureRow::new(NAME, &what, ours, "MB/s").beside("request-response alone", bare).at_least(RECORDS_RATIO_MIN))
 }
 
 /// A chain, nodes that have it, and its signatures.
@@ -72,12 +98,15 @@ struct FullChain {
 
 impl FullChain {
     fn new(blocks: usize, transactions: usize) -> Result<Self> {
-        let fixture = Fixture::full(blocks, transactions)?;
+        Self::of(&Fixture::full(blocks, transactions)?)
+    }
+
+    fn of(fixture: &Fixture) -> Result<Self> {
         let blocks = fixture.blocks()?;
         let all = blocks.iter().flat_map(|block| block.body.transactions.iter());
         let signatures = Signatures::of(all, &fixture.network().genesis_id());
         let bytes = blocks.iter().map(|block| encode(block).len() as u64).sum();
-        Ok(Self { world: SyncPeers::start(&fixture)?, signatures, bytes, height: fixture.height })
+        Ok(Self { world: SyncPeers::start(fixture)?, signatures, bytes, height: fixture.height })
     }
 
     /// Transactions per second, of a node and of signatures alone, in turns.
