@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
+import { indented } from '../../src/node/http/page/app/format.js';
 import {
   addressOf,
   addressText,
@@ -253,4 +254,13 @@ test('chains are accepted, and blocks refused, by the rules of the specification
       assert.deepEqual(found.accept, accept, name);
     }
   }
+});
+
+test('JSON is laid out with its tokens as they were written', () => {
+  const text = '{"n":12345678901234567890123,"t":1.10, "2":[],"1":[-0e1,"a\\"{,:b"],"o":{}}';
+  const shown = indented(text);
+  assert.equal(shown.replace(/\s/g, ''), text.replace(/\s/g, ''));
+  assert.equal(shown.split('\n').length, 10);
+  assert.deepEqual(JSON.parse(shown), JSON.parse(text));
+  assert.equal(indented('{"a":'), '{"a":');
 });

@@ -202,6 +202,20 @@ test('a file is recorded by its fingerprint, and found by it', OPTIONS, async ()
   assert.deepEqual(faults, []);
 });
 
+test('recorded JSON is shown as it was recorded', OPTIONS, async () => {
+  const node = await start();
+  const recorded = '{"n":9007199254740993, "t":19.90,"b":0,"a":[1e2]}';
+  const { id } = await node.run(`record --json ${recorded}`);
+  await node.run('mine 1');
+  const { page, faults } = await open(browser, node, 'records');
+  const shows = async () => assert.equal(await page.locator('pre.says').first().textContent(), recorded);
+  await shows();
+  await page.goto(`${node.url}/#/transaction/${id}`);
+  await page.locator('#state').waitFor();
+  await shows();
+  assert.deepEqual(faults, []);
+});
+
 test('the API is tried from its own description', OPTIONS, async () => {
   const node = await start();
   const { page, faults } = await open(browser, node, 'api');

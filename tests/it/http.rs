@@ -157,6 +157,29 @@ pub(crate) fn a_transaction_signed_elsewhere_is_accepted() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
+/// Digits, spaces, and the order of names: JSON that came over HTTP is on the chain, and in answers, as it was sent.
+pub(crate) fn json_is_recorded_and_shown_as_it_was_sent() {
+    let (node, api) = node();
+    let key = hex::encode([9; 32]);
+    for sent in [
+        r#"{"n":12345678901234567890123,"t":1.10, "b":0,"a":-0}"#,
+        "9007199254740993",
+        "[\n 1e2,\t19.90 ]",
+        r#"{"a":1,"a":2,"\u0061":"\/"}"#,
+    ] {
+        let body = format!(r#"{{"public_key":"{key}","record":{{"json":{sent}}}}}"#);
+        let prepared =
+            api.send("POST", "/api/v1/transactions/prepare", &[("content-type", "application/json")], body.as_bytes());
+        let data = text(&prepared.json()["summary"], "data");
+        assert_eq!(data, format!(r#"{{"quipu":1,"json":{sent}}}"#));
+    }
+    let typed = r#"{"n":12345678901234567890123,"t":1.10, "b":0,"a":-0}"#;
+    node.run(&format!("record --json {typed}"));
+    node.run("mine 1");
+    let page = api.get("/api/v1/records").json();
+    assert_eq!((text(&page["records"][0], "json"), &page), (typed.to_owned(), &node.run("records")));
+}
+
 /// Prepared by the node, signed by `quipu wallet sign`, which signs nothing else.
 pub(crate) fn a_wallet_signs_a_prepared_transaction() {
     let (node, api) = node();

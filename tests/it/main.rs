@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         http::pending_transactions_come_in_pages,
         http::a_transaction_signed_elsewhere_is_accepted,
         http::a_wallet_signs_a_prepared_transaction,
+        http::json_is_recorded_and_shown_as_it_was_sent,
         http::wrong_arguments_are_explained,
         http::an_unchanged_answer_is_not_sent_again,
         http::the_page_is_served,

@@ -59,7 +59,7 @@
 //! | `record` | address | number | null | text, or `{"hex": "…"}` if it is no UTF-8 |
 //!
 //! A record is `{id, height, block, timestamp, sender, fee, tags, text, file, json, hex}`: one of the last four is the
-//! content, the others are null. A life is `{id, state, height, block, confirmations, fate, reason}`:
+//! content, the others are null. `json` is the text that was recorded, not parsed: most readers round long numbers. A life is `{id, state, height, block, confirmations, fate, reason}`:
 //!
 //! | state | meaning |
 //! | --- | --- |

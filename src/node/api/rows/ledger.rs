@@ -37,9 +37,10 @@ pub struct RecordRow {
     pub text: Option<String>,
     /// The content, if that is a file's fingerprint.
     pub file: Option<FileRow>,
-    /// The content, if that is JSON.
-    #[schema(value_type = Option<Object>)]
-    pub json: Option<serde_json::Value>,
+    /// The content, if that is JSON: its text, as it was recorded. Parsed and written again, it would have other digits,
+    /// spaces and orders.
+    #[schema(example = r#"{"litres":19.90}"#)]
+    pub json: Option<String>,
     /// The content in any other case: its bytes.
     pub hex: Option<String>,
     /// The whole content.
@@ -81,7 +82,7 @@ impl From<&RecordEntry> for RecordRow {
             Content::File { sha256, name, size } => {
                 row.file = Some(FileRow { sha256: hex::encode(sha256), name: name.clone(), size: *size });
             }
-            Content::Json(json) => row.json = serde_json::from_str(json).ok(),
+            Content::Json(json) => row.json = Some(json.clone()),
             Content::Bytes(bytes) => row.hex = Some(hex::encode(bytes)),
         }
         row

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{App, PAGE_BYTES_MAX};
@@ -156,8 +157,9 @@ pub(super) struct PrepareRecord {
     tags: Vec<String>,
     /// A text.
     text: Option<String>,
-    /// Any JSON.
-    json: Option<serde_json::Value>,
+    /// Any JSON. Its text is recorded as it stands here.
+    #[schema(value_type = Option<Object>)]
+    json: Option<Box<RawValue>>,
     /// A file's fingerprint.
     file: Option<PrepareFile>,
 }
@@ -238,7 +240,7 @@ impl PrepareRecord {
         let tags = self.tags.iter().map(|tag| parse::tag(tag)).collect::<Result<_, _>>()?;
         let content = match (self.text, self.json, self.file) {
             (Some(text), None, None) => Content::Text(text),
-            (None, Some(json), None) => Content::Json(json.to_string()),
+            (None, Some(json), None) => Content::Json(Box::<str>::from(json).into()),
             (None, None, Some(file)) => {
                 let sha256 = parse::sha256(&file.sha256, Code::BadRecord)?;
                 Content::File { sha256, name: file.name, size: file.size }

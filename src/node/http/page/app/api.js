@@ -30,7 +30,7 @@ export function askAgain() {
   hasNone = false;
 }
 
-/** A response that worked. `path` follows `/api/v1`, or begins with `/api`. */
+/** A response that worked. `path` follows `/api/v1`, or begins with `/api`; `body` is the text of JSON, sent as it is. */
 export async function request(path, { method = 'GET', body, headers = {}, signal } = {}) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
@@ -51,7 +51,7 @@ async function send(url, { method, body, headers, signal, token }) {
       method,
       headers: all,
       signal,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body,
     });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
@@ -84,7 +84,7 @@ export async function get(path, options) {
 
 /** Sends JSON, gives the JSON that comes back. */
 export async function post(path, body) {
-  return (await request(path, { method: 'POST', body })).json();
+  return (await request(path, { method: 'POST', body: JSON.stringify(body) })).json();
 }
 
 /** The bytes at a path. */

@@ -81,3 +81,28 @@ export function scaled(number, unit) {
 export function bytes(size) {
   return scaled(size, 'B');
 }
+
+const JSON_TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+
+/** JSON with line breaks, its tokens as they are: read as numbers, long ones would lose digits. Other text stays. */
+export function indented(text) {
+  try {
+    JSON.parse(text);
+  } catch {
+    return text;
+  }
+  let depth = 0;
+  let before = '';
+  let shown = '';
+  const line = () => `\n${'  '.repeat(depth)}`;
+  for (const [token] of text.matchAll(JSON_TOKEN)) {
+    const opens = '{['.includes(before);
+    const closes = '}]'.includes(token);
+    if (closes) depth -= 1;
+    if (before && (opens ? !closes : closes || before === ',')) shown += line();
+    shown += token === ':' ? ': ' : token;
+    if ('{['.includes(token)) depth += 1;
+    before = token;
+  }
+  return shown;
+}

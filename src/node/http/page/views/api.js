@@ -2,6 +2,7 @@
 
 import { get, request } from '../app/api.js';
 import { el, fill } from '../app/dom.js';
+import { indented } from '../app/format.js';
 import { field, problem } from '../app/parts.js';
 
 const PREFIX = '/api/v1';
@@ -107,8 +108,7 @@ function curlLine(method, path, body) {
 /** The response. */
 async function tried(method, path, body) {
   try {
-    const options = { method: method.toUpperCase(), body: body === undefined ? undefined : JSON.parse(body) };
-    const response = await request(path.slice(PREFIX.length), options);
+    const response = await request(path.slice(PREFIX.length), { method: method.toUpperCase(), body });
     const isText = /json|text/.test(response.headers.get('content-type') ?? '');
     const text = isText ? shown(await response.text()) : `${(await response.blob()).size} bytes`;
     return el('pre', { class: 'says', tabindex: '0' }, `${response.status}\n${text}`);
@@ -118,12 +118,7 @@ async function tried(method, path, body) {
 }
 
 function shown(text) {
-  let pretty = text;
-  try {
-    pretty = JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    // It is no JSON: shown as it is.
-  }
+  const pretty = indented(text);
   return pretty.length > SHOWN_CHARS_MAX ? `${pretty.slice(0, SHOWN_CHARS_MAX)}\n…` : pretty;
 }
 

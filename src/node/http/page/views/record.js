@@ -25,7 +25,7 @@ export function recordContent({ tags, content, content_hash: hash }) {
       ]),
     );
   } else if (json !== undefined) {
-    shown.push(el('pre', { class: 'says' }, pretty(json)));
+    shown.push(el('pre', { class: 'says' }, json));
   } else if (raw !== undefined) {
     shown.push(el('code', { class: 'bytes' }, raw));
   } else {
@@ -34,13 +34,6 @@ export function recordContent({ tags, content, content_hash: hash }) {
   if (tags.length) shown.push(el('p', {}, tags.map(tagLink)));
   if (!file) shown.push(el('p', { class: 'hint' }, 'SHA-256 of what it says: ', el('code', {}, hash)));
   return shown;
-}
-
-/** JSON with line breaks, unless a number would not survive being read. */
-function pretty(json) {
-  const value = JSON.parse(json);
-  const again = JSON.stringify(value);
-  return again === json ? JSON.stringify(value, null, 2) : json;
 }
 
 /** The beginning of a record, on one line. */

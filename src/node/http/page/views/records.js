@@ -122,5 +122,5 @@ function said({ text, file, json, hex }) {
     );
   if (text !== null) return el('p', { class: 'says' }, text);
   if (hex !== null) return el('p', {}, el('code', { class: 'bytes' }, hex));
-  return el('pre', { class: 'says' }, JSON.stringify(json, null, 2));
+  return el('pre', { class: 'says' }, json);
 }
