@@ -83,7 +83,7 @@ use mining::MiningState;
 use orphans::Orphans;
 use peers::Peers;
 use release::Gate;
-use submit::Submitted;
+use submit::{Refusals, Submitted};
 
 /// The longest time between two calls of the engine.
 const TICK_INTERVAL: Millis = Millis(2_000);
@@ -155,6 +155,8 @@ pub struct Engine {
     awaiting_verdict: Vec<(PeerKey, Ticket, BlockRef)>,
     /// Submitted blocks that are not connected yet.
     submitted: Submitted,
+    /// Why blocks were refused lately.
+    refusals: Refusals,
     /// Blocks that were mined here and are not connected yet. The oldest are forgotten first.
     mined_here: VecDeque<BlockId>,
     loading: Option<Key>,
@@ -219,6 +221,7 @@ impl Engine {
             outbox: Outbox::default(),
             awaiting_verdict: Vec::new(),
             submitted: Submitted::default(),
+            refusals: Refusals::default(),
             mined_here: VecDeque::new(),
             loading: None,
             last_key: 0,
@@ -268,6 +271,7 @@ impl Engine {
         let unfinished = self.advance(now, effects);
         // Before deferred events are routed, since their blocks have not had their chance yet.
         self.settle_submitted();
+        self.settle_mined();
         if !self.chain.is_reorganising() && !self.deferred.is_empty() {
             self.catch_up_pool();
             for event in std::mem::take(&mut self.deferred) {
@@ -379,6 +383,7 @@ impl Engine {
 
     fn follow(&mut self, progress: ChainAdvance, effects: &mut Vec<Effect>) {
         for (place, violation) in &progress.refused {
+            self.refusals.note(place.id, violation);
             self.notify(Notice::BlockRefused { place: *place, violation: violation.clone() });
             self.drop_condemned_peers(violation, effects);
         }

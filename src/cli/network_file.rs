@@ -6,7 +6,8 @@ use std::path::Path;
 use super::invocation::ConfigError;
 use crate::node::clock::unix_now;
 use crate::protocol::message::printable_problem;
-use crate::protocol::{Network, Parameters, UnixMillis};
+use crate::protocol::{Amount, Network, Parameters, UnixMillis};
+use crate::text::counted;
 
 /// The longest network file, in bytes.
 const NETWORK_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -25,13 +26,25 @@ pub(super) fn load_network(text: &str) -> Result<Network, ConfigError> {
     Network::new(parameters).map_err(|error| fail(error.to_string()))
 }
 
-/// Two mistakes that are not against the rules, but would only be noticed when nodes don't agree.
+/// The blocks that one account must be able to mine before their rewards overflow its balance (R18): at a block each ten
+/// seconds, more than eleven days.
+const MINED_BY_ONE_MIN: u64 = 100_000;
+
+/// Mistakes that are not against the rules, but would only be noticed later: when nodes don't agree, or mine.
 fn check_usable(parameters: Parameters, now: UnixMillis) -> Result<Parameters, String> {
     if Parameters::preset(&parameters.name).is_some_and(|preset| preset != parameters) {
         return Err(format!("name: {} is another network already, choose a new name", parameters.name));
     }
     if parameters.genesis_time > now {
         return Err(format!("genesis_time: is in the future, and no block may be; it is {} now", now.0));
+    }
+    let most = Amount::from_units(u64::MAX / MINED_BY_ONE_MIN);
+    if parameters.subsidy > most {
+        let blocks = u64::MAX / parameters.subsidy.units();
+        return Err(format!(
+            "subsidy: overflows a miner's balance after {}, use at most {most}",
+            counted(blocks, "block")
+        ));
     }
     Ok(parameters)
 }
@@ -107,7 +120,7 @@ block_bytes_max = 1048576
 
     #[test]
     fn bad_network_files_name_the_field_and_what_is_right() {
-        let cases: [(&str, &str, &[&str]); 13] = [
+        let cases: [(&str, &str, &[&str]); 15] = [
             ("name = \"lab\"\n", "", &["missing field `name`", "every parameter"]),
             ("\"lab\"", "\"La b\"", &["name: use 1 to 32 of a-z"]),
             ("\"2.5\"", "2.5", &["line 8: subsidy:", "string"]),
@@ -115,6 +128,8 @@ block_bytes_max = 1048576
             ("\"2.5\"", "\"0.123456789\"", &["subsidy: an amount has at most 8 decimals"]),
             // Found by fuzzing, from seed 101106: the line is quoted, whatever is in it.
             ("future_time_max", "future_time\rmax", &["line 7: future_time\\rmax"]),
+            ("\"2.5\"", "\"100000000000\"", &["subsidy: overflows a miner's balance after 1 block,"]),
+            ("\"2.5\"", "\"1844674.40737096\"", &["after 99,999 blocks, use at most 1844674.40737095"]),
             ("fee_min", "feemin", &["line 9:", "unknown field `feemin`", "`fee_min`"]),
             ("10000\n", "-1\n", &["line 4: target_spacing:"]),
             ("10000\n", "0\n", &["target_spacing: must be at least 1"]),

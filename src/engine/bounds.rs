@@ -33,6 +33,7 @@
 //! | blocks disconnected by a reorganisation | `LEFT_BYTES_MAX`, `OWN_LEFT_BYTES_MAX` for own ones | the newest |
 //! | writes of a reorganisation | one delta for each block that it moves; it is one batch, or none | nothing |
 //! | blocks submitted by the user without an answer | `SUBMITTED_MAX` | the newest |
+//! | reasons of refused blocks | `REFUSALS_MAX` | the oldest |
 //! | blocks mined here | `MINED_HERE_MAX` | the oldest |
 //! | tips refused for the checkpoint, or not followed | `REFUSED_TIPS_MAX` | the oldest |
 //!
@@ -49,7 +50,7 @@ use super::lag::LAG_ACCOUNTS_MAX;
 use super::orphans::{EARLY_BYTES_MAX, EARLY_PER_PEER_MAX, ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::peers::LATE_PER_PEER_MAX;
 use super::serve::{DEFERRED_PER_PEER_MAX, DELAYED_MAX, DELAYED_PER_PEER_MAX};
-use super::submit::SUBMITTED_MAX;
+use super::submit::{REFUSALS_MAX, SUBMITTED_MAX};
 use super::sync::{BLOCKS_AHEAD_MAX, BLOCKS_PER_REQUEST_MAX, MARK_SPACING, MARKS_MAX};
 use super::{Engine, bodies, mempool, mining};
 use crate::engine::event::Event;
@@ -90,6 +91,7 @@ impl Engine {
             ("deferred_requests", peers * DEFERRED_PER_PEER_MAX),
             ("delayed_requests", DELAYED_MAX.min(peers * DELAYED_PER_PEER_MAX)),
             ("submitted_blocks", SUBMITTED_MAX),
+            ("refusals", REFUSALS_MAX),
             ("mined_here", mining::MINED_HERE_MAX),
             ("withheld_blocks", WITHHELD_MAX),
         ]
@@ -129,6 +131,7 @@ impl Engine {
             ("delayed_requests", self.delayed()),
             ("submitted_blocks", self.submitted.len()),
             ("deferred_requests", self.deferred.iter().filter(is_request).count()),
+            ("refusals", self.refusals.len()),
             ("mined_here", self.mined_here.len()),
             ("withheld_blocks", self.chain.withheld()),
         ]

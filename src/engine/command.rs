@@ -35,8 +35,8 @@ impl Engine {
                 self.answer(ticket, Ok(Answer::Done));
             }
             Command::SetMining { mode, to } => {
-                self.on_set_mining(mode, to);
-                self.answer(ticket, Ok(Answer::Done));
+                let answer = self.on_set_mining(mode, to);
+                self.answer(ticket, answer);
             }
             Command::Send { key, action, fee } => {
                 let answer = self.send(&key, action, fee);

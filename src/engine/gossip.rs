@@ -260,6 +260,7 @@ impl Engine {
         if violation.blame() == Blame::Block && !self.chain.tree().is_condemned(block) {
             let place = self.chain.tree().place(block);
             self.chain.condemn(block);
+            self.refusals.note(place.id, &violation);
             self.notify(Notice::BlockRefused { place, violation: violation.clone() });
             self.drop_condemned_peers(&violation, effects);
         }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use quipu_protocol::block::{Header, Reward, VERSION};
-use quipu_protocol::{Address, Amount, CheckedBlock, CheckedBody, Millis, UnixMillis};
+use quipu_protocol::{Action, Address, Amount, CheckedBlock, CheckedBody, CheckedTransaction, Millis, UnixMillis};
 
 use super::Engine;
-use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MineEffect, MiningMode, Now, Place, Ticket};
+use super::event::{
+    Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MineEffect, MiningMode, Notice, Now, Place, Ticket,
+};
 use super::header_tree::BlockRef;
 use super::view::{MiningView, MiningWait};
 
@@ -27,6 +29,8 @@ pub(crate) struct MiningState {
     /// Whether the miner threads may be searching.
     searching: bool,
     hash_rate: u64,
+    /// Whether the user was told that the account for the rewards has no room for one.
+    told_of_full_account: bool,
 }
 
 /// A running `mine N`.
@@ -37,6 +41,8 @@ struct MiningJob {
     /// The account for the rewards; `None`: the node's own account.
     to: Option<Address>,
     mined: Vec<Place>,
+    /// A block that has not had its chance to be connected yet.
+    found: Option<BlockRef>,
 }
 
 /// The header and body that the miner threads search a nonce for.
@@ -53,7 +59,7 @@ struct BlockTemplate {
 
 impl MiningState {
     pub(crate) fn new(mode: MiningMode) -> Self {
-        Self { mode, to: None, job: None, template: None, searching: false, hash_rate: 0 }
+        Self { mode, to: None, job: None, template: None, searching: false, hash_rate: 0, told_of_full_account: false }
     }
 
     /// Whether the node mines without a command for a number of blocks.
@@ -77,7 +83,8 @@ impl Engine {
         if self.mining.job.is_some() {
             return self.answer(ticket, Err(CommandError::Busy));
         }
-        self.mining.job = Some(MiningJob { ticket, count: count.clamp(1, MINE_COUNT_MAX), to, mined: Vec::new() });
+        self.mining.job =
+            Some(MiningJob { ticket, count: count.clamp(1, MINE_COUNT_MAX), to, mined: Vec::new(), found: None });
     }
 
     pub(super) fn on_cancel_mining(&mut self) {
@@ -86,9 +93,20 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_set_mining(&mut self, mode: MiningMode, to: Option<Address>) {
+    pub(super) fn on_set_mining(&mut self, mode: MiningMode, to: Option<Address>) -> Result<Answer, CommandError> {
+        let account = to.unwrap_or(self.account);
+        if mode != MiningMode::Off && !self.has_room_for_reward(&account) {
+            return Err(no_room(account));
+        }
         self.mining.mode = mode;
         self.mining.to = to;
+        Ok(Answer::Done)
+    }
+
+    /// Whether the reward of an empty block can be credited (R18).
+    fn has_room_for_reward(&self, account: &Address) -> bool {
+        let balance = self.chain.ledger().account(account).balance;
+        balance.checked_add(self.network.parameters().subsidy).is_some()
     }
 
     /// The account that gets the reward of the next block, if one is to be mined.
@@ -108,6 +126,9 @@ impl Engine {
         if self.is_resting() {
             return Some(MiningWait::Chain);
         }
+        if !self.has_room_for_reward(&self.mining.to.unwrap_or(self.account)) {
+            return Some(MiningWait::Account);
+        }
         let lacks_transactions = self.mining.mode == MiningMode::Pending && !self.mempool.has_ready();
         lacks_transactions.then_some(MiningWait::Transactions)
     }
@@ -125,6 +146,7 @@ impl Engine {
         if self.mining.job.is_some() || self.mining.mode != MiningMode::Off {
             self.catch_up_pool();
         }
+        self.refuse_full_account();
         let Some(to) = self.wants_block() else {
             self.mining.template = None;
             if std::mem::take(&mut self.mining.searching) {
@@ -147,18 +169,57 @@ impl Engine {
         }
     }
 
+    /// Ends a job whose reward has no room, and tells the user once when mining by mode stops for that reason.
+    fn refuse_full_account(&mut self) {
+        if self.chain.is_reorganising() {
+            return;
+        }
+        if let Some(to) = self.mining.job.as_ref().map(|job| job.to.unwrap_or(self.account)) {
+            if !self.has_room_for_reward(&to) {
+                self.fail_job(no_room(to));
+            }
+            return;
+        }
+        let waits = self.mining.is_by_itself() && self.mining_waits_for() == Some(MiningWait::Account);
+        if waits && !self.mining.told_of_full_account {
+            self.notify(Notice::NotMined(no_room(self.mining.to.unwrap_or(self.account))));
+        }
+        self.mining.told_of_full_account = waits;
+    }
+
+    fn fail_job(&mut self, error: CommandError) {
+        let job = self.mining.job.take().expect("the job is running");
+        let error = match (error, job.mined.len()) {
+            (CommandError::BlockRefused(why), count @ 1..) => {
+                let blocks = if count == 1 { "block was" } else { "blocks were" };
+                CommandError::BlockRefused(format!("{why}; {count} {blocks} mined before"))
+            }
+            (error, _) => error,
+        };
+        self.answer(job.ticket, Err(error));
+    }
+
     fn make_template(&mut self, to: Address, now: Now) -> BlockTemplate {
         let parent = self.chain.tip();
         let room = self.network.block_bytes_max() - CheckedBlock::length_of(&[]);
         let mut transactions = self.mempool.select(self.chain.ledger(), room);
         let fees: u128 = transactions.iter().map(|one| u128::from(one.signed().transaction.fee.units())).sum();
-        let reward = u64::try_from(fees + u128::from(self.network.parameters().subsidy.units()));
-        let reward = reward.unwrap_or_else(|_| {
-            // The fees overflow, on a network whose subsidy is beyond reason: leave them to others.
+        let subsidy = self.network.parameters().subsidy;
+        let mut reward = fees + u128::from(subsidy.units());
+        // Selected transactions keep the rules on accounts; the reward comes on top of what they bring its account.
+        let received = |one: &CheckedTransaction| match one.signed().transaction.action {
+            Action::Transfer { to: receiver, amount } if receiver == to => u128::from(amount.units()),
+            _ => 0,
+        };
+        let received: u128 = transactions.iter().map(received).sum();
+        let balance = u128::from(self.chain.ledger().account(&to).balance.units());
+        if balance + received + reward > u128::from(u64::MAX) {
+            // On a network whose subsidy is beyond reason: leave them to others.
             transactions.clear();
-            self.network.parameters().subsidy.units()
-        });
-        let body = CheckedBody::new(Reward { to, amount: Amount::from_units(reward) }, transactions);
+            reward = subsidy.units().into();
+        }
+        let amount = Amount::from_units(u64::try_from(reward).expect("it fits with the balance"));
+        let body = CheckedBody::new(Reward { to, amount }, transactions);
         let context = self.chain.tree().as_parent(parent);
         let timestamp: UnixMillis = now.unix.max(context.timestamp);
         let header = Header {
@@ -187,11 +248,31 @@ impl Engine {
             self.mined_here.pop_front();
         }
         if let Some(job) = &mut self.mining.job {
-            job.mined.push(place);
-            if job.mined.len() as u64 >= job.count {
-                let job = self.mining.job.take().expect("the job is running");
-                self.answer(job.ticket, Ok(Answer::Mined(job.mined)));
-            }
+            job.found = Some(found);
         }
     }
+
+    /// Counts the block that was found for a job, once it is on the best chain, and answers for the last one. A block
+    /// that was refused ends the job.
+    pub(super) fn settle_mined(&mut self) {
+        if self.chain.is_reorganising() {
+            return;
+        }
+        let Some(found) = self.mining.job.as_mut().and_then(|job| job.found.take()) else { return };
+        if self.chain.tree().is_condemned(found) {
+            return self.fail_job(CommandError::BlockRefused(self.why_refused(found)));
+        }
+        let (is_best, place) = (self.chain.is_best(found), self.chain.tree().place(found));
+        let job = self.mining.job.as_mut().expect("it was there");
+        job.mined.extend(is_best.then_some(place));
+        if job.mined.len() as u64 >= job.count {
+            let job = self.mining.job.take().expect("it was there");
+            self.answer(job.ticket, Ok(Answer::Mined(job.mined)));
+        }
+    }
+}
+
+fn no_room(account: Address) -> CommandError {
+    let why = format!("the reward would overflow the balance of {account} (R18): mine to another account");
+    CommandError::BlockRefused(why)
 }

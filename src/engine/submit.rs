@@ -1,8 +1,9 @@
 //! Transactions and blocks that the node's user submits.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use quipu_protocol::{CheckedBlock, CheckedTransaction, Transaction};
+use quipu_protocol::{BlockId, CheckedBlock, CheckedTransaction, Transaction, Violation};
 
 use super::Engine;
 use super::chain::Insertion;
@@ -12,6 +13,9 @@ use super::mempool::Refusal;
 
 /// Blocks that wait for the rules on accounts. More are refused; one call of the engine settles most of them.
 pub(crate) const SUBMITTED_MAX: usize = 64;
+
+/// Refused blocks whose reasons are known. The oldest is forgotten.
+pub(crate) const REFUSALS_MAX: usize = 64;
 
 /// The commands that wait for the outcome of a block.
 #[derive(Debug, Default)]
@@ -24,7 +28,35 @@ impl Submitted {
     }
 }
 
+/// The reasons of the last refusals of blocks, for answers.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(VecDeque<(BlockId, Violation)>);
+
+impl Refusals {
+    pub(crate) fn note(&mut self, block: BlockId, violation: &Violation) {
+        if self.0.len() == REFUSALS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((block, violation.clone()));
+    }
+
+    /// The number of known reasons.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl Engine {
+    /// The reason why a condemned block was refused.
+    pub(super) fn why_refused(&self, block: BlockRef) -> String {
+        self.why_refused_id(&self.chain.tree().id(block))
+    }
+
+    fn why_refused_id(&self, block: &BlockId) -> String {
+        let known = self.refusals.0.iter().rev().find(|(refused, _)| refused == block);
+        known.map_or_else(|| "the block, or an ancestor, breaks a rule".to_owned(), |(_, why)| why.to_string())
+    }
+
     /// Adds a transaction to the pool, and spreads it.
     pub(super) fn accept(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
         let id = checked.id();
@@ -70,7 +102,7 @@ impl Engine {
                 return;
             }
             Insertion::Orphan => refuse("this node does not have its parent".to_owned()),
-            Insertion::Condemned => refuse("the block, or an ancestor, breaks a rule".to_owned()),
+            Insertion::Condemned => refuse(self.why_refused_id(&block.id())),
             Insertion::Weak => refuse("its branch is too far behind the best chain".to_owned()),
             Insertion::Barred(_) => refuse("its branch leaves out the checkpoint".to_owned()),
             Insertion::Early(violation) | Insertion::Invalid(violation) => refuse(violation.to_string()),
@@ -85,7 +117,7 @@ impl Engine {
         }
         for (ticket, block) in std::mem::take(&mut self.submitted.0) {
             let answer = if self.chain.tree().is_condemned(block) {
-                Err(CommandError::BlockRefused("the block, or an ancestor, breaks a rule".to_owned()))
+                Err(CommandError::BlockRefused(self.why_refused(block)))
             } else {
                 Ok(Answer::Added { place: self.chain.tree().place(block), is_best: self.chain.is_best(block) })
             };

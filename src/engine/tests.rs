@@ -16,6 +16,7 @@ mod made;
 mod pool;
 mod presync;
 mod promises;
+mod refused;
 mod rollbacks;
 mod slow;
 

@@ -61,6 +61,8 @@ pub enum MiningWait {
     Chain,
     /// No transaction is pending, and the mode is [`MiningMode::Pending`].
     Transactions,
+    /// The account for the rewards has no room for another one (R18).
+    Account,
 }
 
 /// The progress of a synchronisation.

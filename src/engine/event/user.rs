@@ -313,6 +313,8 @@ pub enum Notice {
         /// The rule that it breaks.
         violation: Violation,
     },
+    /// The node does not mine by itself although its mode says so, for this reason. Comes when that begins.
+    NotMined(CommandError),
     /// The node mines by itself, and waits now for a better chain that is on its way. Comes when the wait begins.
     MiningWaits {
         /// Our height.

@@ -45,7 +45,7 @@
 //! | `resolve` | `{replaced, answered, asked, tip: {height, id}}`: whether another chain replaced ours, how many peers
 //! answered and were asked, the best block now |
 //! | `save` | `{file, blocks, bytes}` |
-//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate, waits_for}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `waits_for` is null, `"chain"` (the node does not mine since a better chain is being fetched) or `"transactions"` (none is pending), `syncing` is true or false |
+//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate, waits_for}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `waits_for` is null, `"chain"` (the node does not mine since a better chain is being fetched), `"transactions"` (none is pending) or `"account"` (the reward would overflow the balance of its account), `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
 //! | `quit` | `{}`; the node stops after it |
 //!
@@ -94,7 +94,7 @@
 //! | `mining_waits` | `height`, `target`: the node mines by itself, and now waits for a better chain that is being fetched |
 //! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
 //! | `watch` | a life that has changed, of a watched transaction, or of your own that was rolled back |
-//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `peer_clock`, `own_clock`, `node`), `message` |
+//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `not_mined`, `peer_clock`, `own_clock`, `node`), `message` |
 //! | `fatal` | `message`; the node stops, with exit status 1 |
 //!
 //! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,

@@ -136,6 +136,7 @@ function blocksTable(blocks) {
 }
 
 function minerNote({ hash_rate, waits_for }) {
+  if (waits_for === 'account') return '· the reward has no room in its account';
   if (waits_for === 'chain') return '· waits for a better chain';
   return hash_rate ? scaled(hash_rate, 'H/s') : '';
 }
