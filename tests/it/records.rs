@@ -51,7 +51,7 @@ pub(crate) fn records_are_found_again() {
         assert_eq!([ids(&page["records"]), rest].concat(), all);
     }
     let row = &b.run("records --tag lab")["records"][0];
-    let recorded = ("{\"temperature\": 4.50}".to_owned(), b.address().to_owned());
+    let recorded = ("{\"temperature\": 4.50}".to_owned(), b.address());
     assert_eq!((text(row, "json"), text(row, "sender")), recorded, "as it was typed");
     let row = &b.run(&format!("records --find {HELLO}"))["records"][0];
     assert_eq!((text(&row["file"], "name"), number(row, "height")), ("bill of lading.pdf".to_owned(), 1));
