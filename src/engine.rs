@@ -191,9 +191,8 @@ impl Engine {
         let mut pending: Vec<_> = stored.pending.into_iter().map(recall).collect();
         pending.sort_by_key(|transaction| transaction.signed().transaction.nonce);
         for transaction in pending {
-            let id = transaction.id();
-            if mempool.add_own(transaction, chain.ledger()).is_err() {
-                refused.push(id);
+            if mempool.add_own(transaction.clone(), chain.ledger()).is_err() {
+                refused.push(transaction);
             }
         }
         let mut engine = Self {
@@ -236,7 +235,7 @@ impl Engine {
             view: None,
             view_is_old: true,
         };
-        engine.writes.extend(refused.into_iter().map(Write::DropPending));
+        refused.into_iter().for_each(|transaction| engine.give_up(&transaction, false));
         engine
     }
 
@@ -407,10 +406,6 @@ impl Engine {
             tracing::debug!(block = %tip.id, height = tip.height.0, reorg_depth, ours, "new tip");
             self.notify(Notice::Tip { tip, reorg_depth, returned, ours });
         }
-    }
-
-    fn note_dropped(&mut self) {
-        self.writes.extend(self.mempool.take_dropped_durable().into_iter().map(Write::DropPending));
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Result<Answer, CommandError>) {

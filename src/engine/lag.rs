@@ -15,13 +15,16 @@ const LAG_ACCOUNTS_MIN: usize = if cfg!(test) { 2 } else { 256 };
 /// So is a longer one, when blocks come in numbers.
 pub(super) const LAG_ACCOUNTS_MAX: usize = 16_384;
 /// The time in which a full block has reached the nodes around.
-const LAG_TIME: Millis = Millis(30);
+pub(super) const LAG_TIME: Millis = Millis(30);
 
 impl Engine {
     /// Records what the pool has to follow. Nothing reads the pool while the chain is between two others, so that an
     /// account without pending transactions now has none then.
     pub(super) fn note_changes(&mut self, progress: &ChainAdvance) {
         if self.chain.is_reorganising() || progress.reorganised.is_some() || !self.changed_accounts.is_empty() {
+            for (block, _) in &progress.connected {
+                self.mempool.note_mined(block);
+            }
             let lag = self.mempool.take_lag();
             let is_pending = |address: &Address| self.mempool.has_any_from(address);
             self.changed_accounts.extend(lag.into_iter().filter(is_pending));

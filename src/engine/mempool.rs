@@ -10,14 +10,16 @@ mod queue;
 mod reinstate;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::check::TRANSACTION_BYTES_MAX;
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::ledger::Overlay;
-use quipu_protocol::{Account, Address, Amount, CheckedTransaction, Ledger, SignedTransaction, TransactionId};
+use quipu_protocol::{
+    Account, Address, Amount, CheckedBlock, CheckedTransaction, Ledger, SignedTransaction, TransactionId,
+};
 
 use super::event::PeerKey;
 use lag::Lag;
@@ -100,8 +102,23 @@ pub struct Mempool {
     /// The part of `bytes` that is in the reserve.
     own_bytes: usize,
     arrivals: u64,
-    dropped_durable: Vec<TransactionId>,
+    dropped_durable: Vec<Dropped>,
+    /// The number of durable transactions.
+    durable: usize,
+    /// The durable ones that are in blocks which the pool has not followed yet.
+    mined: HashSet<TransactionId>,
     lag: Lag,
+}
+
+/// A durable transaction that has left the pool.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The transaction.
+    pub transaction: CheckedTransaction,
+    /// Whether it is in a block now.
+    pub is_mined: bool,
+    /// Whether the node's own user submitted it.
+    pub is_own: bool,
 }
 
 impl Mempool {
@@ -156,6 +173,7 @@ impl Mempool {
         }
         self.bytes += size;
         self.own_bytes += if is_own { size } else { 0 };
+        self.durable += usize::from(durable);
         if let Some(peer) = from {
             *self.peer_bytes.entry(peer).or_default() += size;
         }
@@ -261,6 +279,7 @@ impl Mempool {
         remove_all(&mut self.ready, unready);
         remove_all(&mut self.ranking, left.iter().map(PendingTransaction::rank).collect());
         left.into_iter().for_each(|waiting| self.forget(&waiting));
+        self.mined.clear();
     }
 
     /// The best paying transactions that can be mined now, within `bytes_max` bytes, in a valid order.
@@ -337,11 +356,27 @@ impl Mempool {
     /// Has the store keep a transaction that waits until it is mined. Returns whether it did not before.
     pub fn keep(&mut self, id: &TransactionId) -> bool {
         let Some(place) = self.by_id.get(id) else { return false };
-        self.queues.get_mut(&place.sender).is_some_and(|queue| queue.keep(place.nonce))
+        let is_new = self.queues.get_mut(&place.sender).is_some_and(|queue| queue.keep(place.nonce));
+        self.durable += usize::from(is_new);
+        is_new
+    }
+
+    /// Records which durable transactions a connected block has.
+    pub fn note_mined(&mut self, block: &CheckedBlock) {
+        if self.durable == 0 {
+            return;
+        }
+        for id in block.transactions().iter().map(CheckedTransaction::id) {
+            let is_durable =
+                |place: &PoolKey| self.queues[&place.sender].get(place.nonce).is_some_and(|one| one.durable);
+            if self.by_id.get(&id).is_some_and(is_durable) {
+                self.mined.insert(id);
+            }
+        }
     }
 
     /// Durable transactions that left the pool since the last call.
-    pub fn take_dropped_durable(&mut self) -> Vec<TransactionId> {
+    pub fn take_dropped_durable(&mut self) -> Vec<Dropped> {
         std::mem::take(&mut self.dropped_durable)
     }
 
@@ -389,7 +424,10 @@ impl Mempool {
             *bytes = bytes.saturating_sub(waiting.bytes());
         }
         if waiting.durable {
-            self.dropped_durable.push(waiting.transaction.id());
+            self.durable -= 1;
+            let transaction = waiting.transaction.clone();
+            let is_mined = self.mined.remove(&transaction.id());
+            self.dropped_durable.push(Dropped { transaction, is_mined, is_own: waiting.is_own() });
         }
     }
 }

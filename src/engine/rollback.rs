@@ -5,7 +5,7 @@ use quipu_protocol::CheckedTransaction;
 use super::Engine;
 use super::chain::Reorganised;
 use super::event::{Fate, GoneReason, Notice, RolledBack, Write};
-use super::mempool::Refusal;
+use super::mempool::{Dropped, Refusal};
 
 /// Transactions that are published again when a reorganisation returns them. Peers pull the rest.
 const RETURNED_PUBLISHED_MAX: usize = 256;
@@ -31,6 +31,30 @@ impl Engine {
             self.notify(Notice::RolledBack { transactions, untold: unreported });
         }
         count
+    }
+
+    /// Has the store forget what has left the pool, and reports the own transactions that can no longer be mined.
+    pub(super) fn note_dropped(&mut self) {
+        for Dropped { transaction, is_mined, is_own } in self.mempool.take_dropped_durable() {
+            if is_mined {
+                self.writes.push(Write::DropPending(transaction.id()));
+            } else {
+                self.give_up(&transaction, is_own);
+            }
+        }
+    }
+
+    /// Has the store forget a transaction that is neither pending nor in a block, and reports it if it is the user's.
+    pub(super) fn give_up(&mut self, transaction: &CheckedTransaction, is_own: bool) {
+        let Fate::Gone(reason) = self.fate(transaction) else {
+            // It has come back from a peer.
+            self.mempool.keep(&transaction.id());
+            return;
+        };
+        self.writes.push(Write::DropPending(transaction.id()));
+        if is_own || transaction.sender() == self.account {
+            self.notify(Notice::Lost { transaction: transaction.clone(), reason });
+        }
     }
 
     /// Determined when all are back, since a later one may have evicted an earlier one.

@@ -82,6 +82,7 @@ impl Engine {
                 return Err(CommandError::WrongNonce { nonce, next });
             }
         }
+        self.note_dropped();
         self.gate.note_own(id);
         self.writes.push(Write::PutPending(checked.clone()));
         self.announce_transaction(checked.clone());

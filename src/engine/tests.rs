@@ -12,6 +12,7 @@ mod durability;
 mod fees;
 mod floods;
 mod lag;
+mod lost;
 mod made;
 mod pool;
 mod presync;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use libp2p::{Multiaddr, PeerId};
 
-use crate::engine::event::{Fate, Notice, PeerKey, Place};
+use crate::engine::event::{Fate, GoneReason, Notice, PeerKey, Place};
 use crate::protocol::TransactionId;
 
 /// An event, in the order of their occurrence.
@@ -78,6 +78,6 @@ pub enum Life {
         /// Its fate.
         fate: Fate,
     },
-    /// It waits no longer: it was replaced, or evicted from the full pool.
-    Gone,
+    /// It waits no longer. The reason is known if this node had promised to keep it.
+    Gone(Option<GoneReason>),
 }

@@ -15,7 +15,7 @@ use super::handle::Handle;
 use super::index::{ChainIndex, IndexError};
 use super::thread::Stoppable;
 use super::watched::{Followed, WATCHED_MAX};
-use crate::engine::event::{Fate, Notice, RolledBack};
+use crate::engine::event::{Fate, GoneReason, Notice, RolledBack};
 use crate::protocol::TransactionId;
 
 /// Confirmations that are reported one by one. Beyond them only a rollback is reported.
@@ -37,7 +37,8 @@ pub enum WatchError {
 
 /// Watches a transaction from now on. Returns its life so far.
 pub fn follow(handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
-    let life = life_of(handle, &id, None)?;
+    let before = handle.watched().lock().get(&id).map(|followed| followed.life.clone());
+    let life = life_of(handle, &id, before.as_ref())?;
     let mut watched = handle.watched().lock();
     if watched.len() >= WATCHED_MAX && !watched.contains_key(&id) {
         return Err(WatchError::Full);
@@ -47,8 +48,9 @@ pub fn follow(handle: &Handle, id: TransactionId) -> Result<Life, WatchError> {
 }
 
 pub(super) fn start(handle: Handle, failed: impl FnOnce(String) + Send + 'static) -> io::Result<Stoppable> {
-    let hears =
-        |event: &UserEvent| matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. }));
+    let hears = |event: &UserEvent| {
+        matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. } | Notice::Lost { .. }))
+    };
     let events = handle.subscribe_internal_only(hears);
     Stoppable::spawn("watch", failed, move |stopped| run(&handle, &events, &stopped))
 }
@@ -66,6 +68,7 @@ fn run(handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {
                 UserEvent::Notice(Notice::RolledBack { transactions, .. }) => {
                     on_rolled_back(handle, transactions);
                 }
+                UserEvent::Notice(Notice::Lost { transaction, reason }) => on_lost(handle, transaction.id(), reason),
                 // Only the last of several blocks matters.
                 UserEvent::Indexed(_) => indexed = true,
                 _ => {}
@@ -97,6 +100,21 @@ fn on_rolled_back(handle: &Handle, transactions: Vec<RolledBack>) {
     }
 }
 
+/// Reports a transaction that the node had promised to keep. It stays watched, so that the user finds out later too.
+fn on_lost(handle: &Handle, id: TransactionId, reason: GoneReason) {
+    // The engine may have heard of its block before it was stopped.
+    if handle.index().is_some_and(|index| in_block(index, &id).is_ok_and(|life| life.is_some())) {
+        return;
+    }
+    let life = Life::Gone(Some(reason));
+    let mut watched = handle.watched().lock();
+    if watched.len() < WATCHED_MAX || watched.contains_key(&id) {
+        watched.insert(id, Followed { life: life.clone(), asked_for: true });
+    }
+    drop(watched);
+    handle.publish(UserEvent::Life { id, life });
+}
+
 /// Reports every change.
 fn report_changes(handle: &Handle) {
     for (id, before) in handle.watched().list() {
@@ -109,7 +127,7 @@ fn report_changes(handle: &Handle) {
         let is_news = life != before && (confirmations <= CONFIRMATIONS_TOLD_MAX || !is_same_block(&life, &before));
         followed.life = life.clone();
         let is_safe = confirmations >= CONFIRMATIONS_TOLD_MAX;
-        if !followed.asked_for && (is_safe || life == Life::Gone) {
+        if !followed.asked_for && (is_safe || matches!(life, Life::Gone(_))) {
             watched.remove(&id);
         }
         drop(watched);
@@ -143,7 +161,8 @@ fn life_of(handle: &Handle, id: &TransactionId, before: Option<&Life>) -> Result
         None | Some(Life::Unknown) => Life::Unknown,
         // The reason was reported with the rollback.
         Some(rolled_back @ Life::RolledBack { fate: Fate::Gone(_), .. }) => rolled_back.clone(),
-        Some(_) => Life::Gone,
+        Some(gone @ Life::Gone(_)) => gone.clone(),
+        Some(_) => Life::Gone(None),
     })
 }
 

@@ -286,6 +286,13 @@ pub enum Notice {
         /// counted: they are not pending again, and their senders have to send them once more.
         untold: usize,
     },
+    /// A transaction that this node has promised to keep until it is mined can no longer be mined.
+    Lost {
+        /// The transaction.
+        transaction: CheckedTransaction,
+        /// The reason.
+        reason: GoneReason,
+    },
     /// A chain with more work leaves ours below the checkpoint. It is not followed.
     ReorganisationRefused {
         /// The checkpoint that it leaves out.

@@ -93,6 +93,7 @@ impl Mempool {
             let waiting = PendingTransaction::new(transaction, standing, None, true);
             let rank = waiting.rank();
             self.bytes += waiting.bytes();
+            self.durable += 1;
             self.by_id.insert(id, place);
             ranks.push((rank, id));
             if queue.insert(waiting, rank, *account) {

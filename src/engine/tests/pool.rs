@@ -10,7 +10,7 @@ use quipu_protocol::{
 
 use super::super::event::PeerKey;
 use super::super::mempool::{
-    ENTRY_BYTES, Mempool, NONCE_GAP_MAX, OWN_BYTES_MAX, PEER_BYTES_MAX, POOL_BYTES_MAX, Refusal,
+    Dropped, ENTRY_BYTES, Mempool, NONCE_GAP_MAX, OWN_BYTES_MAX, PEER_BYTES_MAX, POOL_BYTES_MAX, Refusal,
     SENDER_TRANSACTIONS_MAX,
 };
 use crate::sim::random::Random;
@@ -168,7 +168,8 @@ fn durable_ones_are_reported_when_they_leave() {
     pool.pool.add(kept.clone(), None, true, &pool.ledger).expect("taken");
     pool.add(1, 1, 1, 0).expect("taken");
     pool.set(1, 900, 2);
-    assert_eq!(pool.pool.take_dropped_durable(), [kept.id()]);
+    let dropped = pool.pool.take_dropped_durable();
+    assert_eq!(dropped, [Dropped { transaction: kept, is_mined: false, is_own: false }]);
     assert!(pool.pool.is_empty() && pool.pool.bytes() == 0);
 }
 

@@ -12,7 +12,7 @@ use super::{Bench, headers, key};
 
 impl Bench {
     /// A branch of blocks by one miner with these transactions, a list for each block.
-    fn branch(&self, on: &Header, miner: u8, contents: Vec<Vec<SignedTransaction>>) -> Vec<Block> {
+    pub(super) fn branch(&self, on: &Header, miner: u8, contents: Vec<Vec<SignedTransaction>>) -> Vec<Block> {
         let mut blocks: Vec<Block> = Vec::new();
         for transactions in contents {
             let parent = blocks.last().map_or(*on, |block| block.header);
@@ -21,7 +21,7 @@ impl Bench {
         blocks
     }
 
-    fn gossip_blocks(&mut self, blocks: &[Block]) {
+    pub(super) fn gossip_blocks(&mut self, blocks: &[Block]) {
         let peer = self.connect();
         for block in blocks {
             self.gossip_block(peer, block);

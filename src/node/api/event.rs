@@ -155,8 +155,8 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
         UserEvent::Life { id, life } => EventFields::Watch(LifeRow::new(*id, life)),
         UserEvent::Warning(message) => EventFields::Warning { code: "node", message: message.into() },
         UserEvent::Fatal(message) => EventFields::Fatal { message },
-        // The progress of the index is internal.
-        UserEvent::Indexed(_) => return None,
+        // The progress of the index is internal, and what is lost is told as the end of its life.
+        UserEvent::Indexed(_) | UserEvent::Notice(Notice::Lost { .. }) => return None,
     })
 }
 

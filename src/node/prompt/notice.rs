@@ -139,7 +139,7 @@ impl Digest {
             UserEvent::Life { id, life } => self.lives.allows(now).then(|| render::life(&LifeRow::new(*id, life))),
             // The lives of its transactions show the effect of a reorganisation; the banner and the last line of the
             // process report the others.
-            UserEvent::Notice(Notice::RolledBack { .. })
+            UserEvent::Notice(Notice::RolledBack { .. } | Notice::Lost { .. })
             | UserEvent::Indexed(_)
             | UserEvent::Ready { .. }
             | UserEvent::Fatal(_) => None,

@@ -239,7 +239,7 @@ impl LifeRow {
                 let (height, block) = (Some(from.height), Some(from.id));
                 Self { state: "rolled_back", height, block, fate: Some(fate), reason, ..base }
             }
-            Life::Gone => Self { state: "gone", ..base },
+            Life::Gone(reason) => Self { state: "gone", reason: reason.map(|reason| reason.to_string()), ..base },
         }
     }
 }

@@ -137,9 +137,12 @@ pub fn life(life: &LifeRow) -> NoticeLine {
             let reason = life.reason.as_deref().unwrap_or("it can no longer be mined");
             (Tone::Error, format!("{id} was rolled back with block {} and is lost: {reason}", block()))
         }
-        ("gone", _) => {
-            (Tone::Warning, format!("{id} does not wait any longer: it was replaced, or crowded out of the pool"))
-        }
+        ("gone", _) => match &life.reason {
+            Some(reason) => (Tone::Error, format!("{id} is lost, it was never mined: {reason}; send it again")),
+            None => {
+                (Tone::Warning, format!("{id} does not wait any longer: it was replaced, or crowded out of the pool"))
+            }
+        },
         _ => (Tone::Plain, format!("{id} is not known here yet; it is watched once it comes")),
     };
     NoticeLine::new(tone, text)
