@@ -44,6 +44,7 @@ mod chain;
 mod checkpoint;
 mod command;
 mod compact;
+mod dated;
 pub mod event;
 mod gossip;
 mod header_tree;
@@ -143,6 +144,7 @@ pub struct Engine {
     resolving: Vec<command::Resolving>,
     refused_tips: checkpoint::RefusedTips,
     not_followed: checkpoint::RefusedTips,
+    dated_tips: checkpoint::RefusedTips,
     /// Peers' requests that wait for their budgets.
     delayed: usize,
     /// The checks under way, by the key of the effect.
@@ -213,6 +215,7 @@ impl Engine {
             resolving: Vec::new(),
             refused_tips: checkpoint::RefusedTips::default(),
             not_followed: checkpoint::RefusedTips::default(),
+            dated_tips: checkpoint::RefusedTips::default(),
             delayed: 0,
             checks: BTreeMap::new(),
             unchecked: Unchecked::default(),

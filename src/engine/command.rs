@@ -139,6 +139,7 @@ impl Engine {
                 answered: resolving.asked - resolving.waits_for.len(),
                 asked: resolving.asked,
                 tip: self.chain.tip_place(),
+                kept_back_until: self.kept_back_until(),
             };
             self.answer(resolving.ticket, Ok(answer));
         }

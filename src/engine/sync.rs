@@ -179,6 +179,7 @@ impl Engine {
         self.expire(now, effects);
         self.choose_goal();
         self.report_withheld(now);
+        self.report_own_date(now);
         self.note_end_of_sync();
         let mut missing = None;
         // Peers that are almost due are asked together with those that are due: one round for all peers.

@@ -8,6 +8,7 @@ mod bundles;
 mod checkpoints;
 mod claims;
 mod compact;
+mod dated;
 mod durability;
 mod fees;
 mod floods;
@@ -76,6 +77,8 @@ struct Bench {
     hold_writes: bool,
     unwritten: VecDeque<Batch>,
     held: Vec<Event>,
+    /// How far the machine's clock is ahead.
+    clock_ahead: Millis,
 }
 
 impl Bench {
@@ -91,6 +94,7 @@ impl Bench {
             network,
             disk: VirtualDisk::default(),
             now: Millis(0),
+            clock_ahead: Millis(0),
             counter: 0,
             seen: Seen::default(),
             heard: HashSet::new(),
@@ -112,7 +116,7 @@ impl Bench {
     }
 
     fn clock(&self) -> UnixMillis {
-        self.network.genesis().header.timestamp + Millis::from_secs(1_000_000) + self.now
+        self.network.genesis().header.timestamp + Millis::from_secs(1_000_000) + self.now + self.clock_ahead
     }
 
     /// Feeds an event, and the events that follow from its checks and writes.

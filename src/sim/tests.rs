@@ -290,7 +290,9 @@ fn resolve_says_whether_the_chain_was_replaced() {
     world.connect(nodes[0], nodes[1]);
     world.connect(nodes[0], nodes[2]);
     let answer = world.command(nodes[0], Command::Resolve);
-    let Ok(Answer::Resolved { replaced, answered: 2, asked: 2, tip }) = answer else { panic!("{answer:?}") };
+    let Ok(Answer::Resolved { replaced, answered: 2, asked: 2, tip, kept_back_until: None }) = answer else {
+        panic!("{answer:?}")
+    };
     assert_eq!((replaced, tip.height.0), (true, 4));
     let Ok(Answer::Resolved { replaced: false, .. }) = world.command(nodes[0], Command::Resolve) else {
         panic!("the second time there is nothing better");

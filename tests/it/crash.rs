@@ -174,7 +174,7 @@ fn within_patience<T>(look: impl Fn() -> Option<T>) -> T {
 }
 
 /// Copies a folder and all below it.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("writable");
     for entry in std::fs::read_dir(from).expect("a folder") {
         let (entry, is_folder) =

@@ -117,6 +117,7 @@ fn main() -> ExitCode {
         crash::kill_9_while_it_reorganises,
         crash::kill_9_while_a_wallet_is_written,
         restart::a_long_chain_is_read_back,
+        restart::a_record_after_an_old_backup_is_told_to_be_lost,
         simulate::a_seed_gives_the_same_run,
         simulate::a_partition_that_stays_is_status_1,
         simulate::impossible_runs_are_status_2,

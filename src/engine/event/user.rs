@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use quipu_protocol::{
-    Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, SecretKey, TransactionId, Violation,
+    Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, Millis, SecretKey, TransactionId,
+    UnixMillis, Violation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +138,8 @@ pub enum Answer {
         asked: usize,
         /// The best block afterwards.
         tip: Place,
+        /// The time until which a better chain is kept back, because its blocks are dated ahead of this machine's clock.
+        kept_back_until: Option<UnixMillis>,
     },
     /// Done, without data.
     Done,
@@ -260,6 +263,9 @@ pub enum NotFollowed {
     /// One of its blocks does not come, whoever is asked.
     #[error("a block of it was asked for and does not come")]
     Withheld,
+    /// Its blocks are dated ahead of this machine's clock. They are kept back for so long.
+    #[error("its blocks are dated ahead of this machine's clock: they are kept back for {0}")]
+    Early(Millis),
 }
 
 /// An event that the user may want to know.
@@ -310,6 +316,13 @@ pub enum Notice {
         height: Height,
         /// The reason.
         why: NotFollowed,
+    },
+    /// Our best block is dated so far ahead of this machine's clock that others keep it back.
+    TipAhead {
+        /// The block.
+        tip: Place,
+        /// Its timestamp less the clock.
+        ahead: Millis,
     },
     /// A transaction entered the memory pool.
     Transaction(CheckedTransaction),

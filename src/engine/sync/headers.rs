@@ -64,6 +64,9 @@ impl Engine {
         if let Some(session) = self.peers.get_mut(peer) {
             session.early_until = vetted.early_until;
         }
+        if let Some(until) = vetted.early_until {
+            self.report_early(peer, tip, claimed, until, now);
+        }
     }
 
     /// The branch that headers continue, and those that are new to us.

@@ -242,7 +242,7 @@ impl Engine {
     }
 
     /// Tells the user of a chain with more work that is not followed, unless that was told lately.
-    pub(super) fn report_not_followed(
+    pub(in super::super) fn report_not_followed(
         &mut self,
         peer: PeerKey,
         tip: BlockId,

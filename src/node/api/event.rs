@@ -11,7 +11,7 @@ use super::rows::{self, Direction, Identity, LifeRow, PlaceRow, TransactionRow};
 use crate::engine::event::{CommandError, NotFollowed, Notice, PeerKey, Place, RolledBack};
 use crate::node::event::PeerRow;
 use crate::node::event::UserEvent;
-use crate::protocol::{Address, BlockId, Height, TransactionId, Violation};
+use crate::protocol::{Address, BlockId, Height, Millis, TransactionId, Violation};
 use crate::text::{grouped, short_peer, span};
 
 #[derive(Serialize)]
@@ -143,6 +143,9 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
         UserEvent::Notice(Notice::NotMined(why)) => {
             EventFields::Warning { code: "not_mined", message: not_mined(why).into() }
         }
+        UserEvent::Notice(Notice::TipAhead { tip, ahead }) => {
+            EventFields::Warning { code: "tip_ahead", message: tip_ahead(*tip, *ahead).into() }
+        }
         UserEvent::Notice(Notice::MiningWaits { height, target }) => {
             EventFields::MiningWaits { height: *height, target: *target }
         }
@@ -220,7 +223,23 @@ pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> 
 /// A chain with more work than ours that is not followed, in words.
 pub fn chain_not_followed(peer: &str, height: Height, why: NotFollowed) -> String {
     let height = grouped(height.0);
+    let why = match why {
+        NotFollowed::Early(wait) => {
+            format!("its blocks are dated ahead of this machine's clock, so they are kept back for {}", span(wait.0))
+        }
+        _ => why.to_string(),
+    };
     format!("a chain with more work than ours, up to height {height}, is not followed: {why} (peer {peer})")
+}
+
+/// An own best block of the future, in words.
+pub fn tip_ahead(tip: Place, ahead: Millis) -> String {
+    format!(
+        "our best block {} is dated {} ahead of this machine's clock: other nodes take it, and what is mined on top of it, \
+         only then, and may have a better chain by then",
+        grouped(tip.height.0),
+        span(ahead.0)
+    )
 }
 
 /// A miner that waits, in words.

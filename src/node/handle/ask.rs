@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Handle;
 use crate::engine::event::{Answer, Command, CommandError, MiningMode, Place};
 use crate::protocol::{
-    Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, SecretKey, TransactionId,
+    Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, SecretKey, TransactionId, UnixMillis,
 };
 
 /// An answer on its way. It can be awaited, or waited for; dropping it takes nothing back.
@@ -69,6 +69,8 @@ pub struct Resolution {
     pub asked: usize,
     /// The best block now.
     pub tip: Place,
+    /// The time until which a better chain is kept back, because its blocks are dated ahead of this machine's clock.
+    pub kept_back_until: Option<UnixMillis>,
 }
 
 impl Handle {
@@ -136,7 +138,9 @@ impl Handle {
     /// Asks every peer for its chain now; answered when all have answered or timed out.
     pub fn resolve(&self) -> Asked<Resolution> {
         self.ask(Command::Resolve, |answer| match answer {
-            Answer::Resolved { replaced, answered, asked, tip } => Some(Resolution { replaced, answered, asked, tip }),
+            Answer::Resolved { replaced, answered, asked, tip, kept_back_until } => {
+                Some(Resolution { replaced, answered, asked, tip, kept_back_until })
+            }
             _ => None,
         })
     }

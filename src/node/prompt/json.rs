@@ -42,8 +42,8 @@
 //! | `wallet new` | `{name, address, words}`; the 24 words are shown nowhere else |
 //! | `peers` | `[{peer_id, address, name, agent, height, direction, ping_ms}]` |
 //! | `connect` | the peer, as in `peers` |
-//! | `resolve` | `{replaced, answered, asked, tip: {height, id}}`: whether another chain replaced ours, how many peers
-//! answered and were asked, the best block now |
+//! | `resolve` | `{replaced, answered, asked, tip: {height, id}, kept_back_until}`: whether another chain replaced ours, how
+//! many peers answered and were asked, the best block now, until when a better chain dated ahead is kept back |
 //! | `save` | `{file, blocks, bytes}` |
 //! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate, waits_for}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `waits_for` is null, `"chain"` (the node does not mine since a better chain is being fetched), `"transactions"` (none is pending) or `"account"` (the reward would overflow the balance of its account), `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
@@ -68,7 +68,8 @@
 //! | `in_block` | it is in that block of the best chain; `confirmations` counts that block and those above |
 //! | `rolled_back` | that block left the best chain; `fate` is `pending` (it waits again), `mined` (also in the new
 //! chain) or `gone` (never again, `reason` says why) |
-//! | `gone` | it no longer waits: another one replaced it, or it was evicted from the full pool |
+//! | `gone` | it no longer waits: another one replaced it, or it was evicted from the full pool. With a
+//! `reason`: this node had promised to keep it, and it can never be mined |
 //!
 //! Amounts are decimal strings of coins (`"2.5"`), and `work` is a decimal string too: it may exceed 2^53, which many
 //! readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses `0x…` with a checksum.
@@ -94,7 +95,7 @@
 //! | `mining_waits` | `height`, `target`: the node mines by itself, and now waits for a better chain that is being fetched |
 //! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
 //! | `watch` | a life that has changed, of a watched transaction, or of your own that was rolled back |
-//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `not_mined`, `peer_clock`, `own_clock`, `node`), `message` |
+//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `not_mined`, `tip_ahead`, `peer_clock`, `own_clock`, `node`), `message` |
 //! | `fatal` | `message`; the node stops, with exit status 1 |
 //!
 //! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,
@@ -248,8 +249,8 @@ mod tests {
                     .to_owned(),
             ),
             (
-                CommandOutcome::Resolved(Resolved { replaced: true, answered: 1, asked: 2, tip: place }),
-                format!(r#"{{"replaced":true,"answered":1,"asked":2,"tip":{{"height":7,"id":"{ID}"}}}}"#),
+                CommandOutcome::Resolved(Resolved { replaced: true, answered: 1, asked: 2, tip: place, kept_back_until: None }),
+                format!(r#"{{"replaced":true,"answered":1,"asked":2,"tip":{{"height":7,"id":"{ID}"}},"kept_back_until":null}}"#),
             ),
             (
                 CommandOutcome::Saved(Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 }),

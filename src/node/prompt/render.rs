@@ -23,6 +23,8 @@ use crate::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate,
 pub use self::ledger::life;
 
 /// A record among the pending transactions is cut here, in characters. With its block it is shown whole.
+/// A best block that is dated ahead by less is shown as made just now.
+const AHEAD_SHOWN_MIN_MILLIS: u64 = 10_000;
 const RECORD_CHARACTERS_MAX: usize = 60;
 /// Mined blocks beyond this many are counted, not listed.
 const MINED_LISTED_MAX: usize = 5;
@@ -280,8 +282,11 @@ impl Renderer<'_> {
         let mut text = String::new();
         self.field(&mut text, "node", &format!("{} ({})", harmless(&status.name, 40), status.peer_id));
         self.field(&mut text, "network", &format!("{} (genesis {})", status.network, status.genesis.short()));
-        let age = span(status.tip_age_millis);
-        let chain = format!("height {}, best block {} made {age} ago", grouped(status.height.0), status.tip.short());
+        let made = match status.tip_ahead_millis {
+            0..AHEAD_SHOWN_MIN_MILLIS => format!("made {} ago", span(status.tip_age_millis)),
+            ahead => format!("dated {} ahead of this machine's clock", span(ahead)),
+        };
+        let chain = format!("height {}, best block {} {made}", grouped(status.height.0), status.tip.short());
         self.field(&mut text, "chain", &chain);
         self.field(&mut text, "work", &format!("{} hashes", grouped(status.work)));
         self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
@@ -333,9 +338,12 @@ impl Renderer<'_> {
 }
 
 fn resolved_in_words(resolved: &Resolved) -> String {
-    let Resolved { replaced, answered, asked, tip } = resolved;
+    let Resolved { replaced, answered, asked, tip, kept_back_until } = resolved;
     let verdict = match (replaced, asked) {
         (true, _) => "our chain was replaced by a better one",
+        (false, _) if kept_back_until.is_some() => {
+            "our chain stays for now: a better one is kept back, its blocks are dated ahead of this machine's clock"
+        }
         (false, 0) => "no peer is connected: our chain stays as it is",
         (false, _) => "our chain is authoritative: no peer has a better one",
     };

@@ -9,6 +9,10 @@ use libp2p::{Multiaddr, TransportError};
 /// An address that none of our transports can dial.
 const NOT_DIALABLE: &str = "not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1";
 
+/// A node with our own key, at an address that is not ours.
+pub(super) const SAME_KEY: &str = "the node there has the key of this one (`node.key`), as after its folder was copied: stop one \
+    of them, move its node.key away, and start it again; use a wallet that was copied along on one of them only";
+
 /// Describes why an address was not reached.
 pub(super) fn describe(address: &Multiaddr, error: &DialError) -> String {
     format!("{address}: {}", reason(error))
@@ -17,7 +21,8 @@ pub(super) fn describe(address: &Multiaddr, error: &DialError) -> String {
 /// Describes why a dial failed, without its address.
 pub(super) fn reason(error: &DialError) -> String {
     match error {
-        DialError::LocalPeerId { .. } => "that is this node itself".to_owned(),
+        // Addresses of our own are not dialled.
+        DialError::LocalPeerId { .. } => SAME_KEY.to_owned(),
         DialError::WrongPeerId { obtained, .. } => format!("another node answers there: {obtained}"),
         DialError::Transport(attempts) => match attempts.first() {
             Some((_, TransportError::Other(error))) => describe_io(error),

@@ -125,6 +125,9 @@ pub struct NodeStatus {
     /// The age of the best block.
     #[serde(skip)]
     pub tip_age_millis: u64,
+    /// How far the best block is dated ahead of this machine's clock.
+    #[serde(skip)]
+    pub tip_ahead_millis: u64,
 }
 
 /// The state of the miner.
@@ -177,6 +180,7 @@ impl NodeStatus {
             sync: view.syncing,
             listen,
             tip_age_millis: now.saturating_since(view.tip_timestamp).0,
+            tip_ahead_millis: view.tip_timestamp.saturating_since(now).0,
         }
     }
 }
@@ -210,12 +214,16 @@ pub struct Resolved {
     pub asked: usize,
     /// The best block now.
     pub tip: PlaceRow,
+    /// The time until which a better chain is kept back, because its blocks are dated ahead of this machine's clock, in
+    /// Unix milliseconds.
+    #[schema(value_type = Option<u64>)]
+    pub kept_back_until: Option<UnixMillis>,
 }
 
 impl From<Resolution> for Resolved {
     fn from(resolution: Resolution) -> Self {
-        let Resolution { replaced, answered, asked, tip } = resolution;
-        Self { replaced, answered, asked, tip: tip.into() }
+        let Resolution { replaced, answered, asked, tip, kept_back_until } = resolution;
+        Self { replaced, answered, asked, tip: tip.into(), kept_back_until }
     }
 }
 

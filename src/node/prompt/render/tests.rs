@@ -29,7 +29,7 @@ fn mined_blocks_are_listed_summed_up_or_cut_short() {
 fn a_resolution_says_whose_chain_it_is() {
     let resolved = |replaced, asked| {
         let tip = PlaceRow { height: Height(7), id: BlockId([1; 32]) };
-        shown(&Ok(CommandOutcome::Resolved(Resolved { replaced, answered: asked, asked, tip })))
+        shown(&Ok(CommandOutcome::Resolved(Resolved { replaced, answered: asked, asked, tip, kept_back_until: None })))
     };
     assert!(resolved(true, 2).starts_with("our chain was replaced"));
     assert!(resolved(false, 2).starts_with("our chain is authoritative"));

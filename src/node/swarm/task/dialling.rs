@@ -24,9 +24,11 @@ impl SwarmTask {
         if carrier(&plain).is_none() {
             return answer(&done, Err(failure::not_dialable(&address)));
         }
-        let is_listened_on = self.listens.iter().any(|(_, listen)| *listen == plain);
-        if wanted == Some(*self.swarm.local_peer_id()) || is_listened_on {
+        if self.is_own(&plain) {
             return answer(&done, Err(format!("{address}: that is this node itself")));
+        }
+        if wanted == Some(*self.swarm.local_peer_id()) {
+            return answer(&done, Err(format!("{address}: {}", failure::SAME_KEY)));
         }
         let connected = wanted.filter(|peer| self.sessions.ready_key(peer).is_some());
         let connected = connected.or_else(|| self.sessions.ready_at(&plain).filter(|_| wanted.is_none()));
@@ -56,6 +58,11 @@ impl SwarmTask {
             Err(DialError::DialPeerConditionFalse(_)) => self.waiters.add(address, None, wanted, now, done),
             Err(error) => answer(&done, Err(failure::describe(&address, &error))),
         }
+    }
+
+    /// Whether this node listens there.
+    fn is_own(&self, plain: &Multiaddr) -> bool {
+        self.listens.iter().any(|(_, listen)| listen == plain)
     }
 
     /// Dials the peers that are due.
@@ -107,7 +114,9 @@ impl SwarmTask {
         match error {
             DialError::LocalPeerId { .. } => {
                 if let Some(address) = self.book.is_us(connection) {
-                    (self.tell_user)(UserEvent::Warning(format!("--peer {address} is this node itself")));
+                    let is_own = self.is_own(&split(address.clone()).0);
+                    let why = if is_own { "that is this node itself" } else { failure::SAME_KEY };
+                    (self.tell_user)(UserEvent::Warning(format!("--peer {address}: {why}")));
                 }
             }
             DialError::WrongPeerId { obtained, address } => {

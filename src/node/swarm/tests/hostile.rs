@@ -281,3 +281,22 @@ fn nonsense_before_the_greeting_is_a_fault() {
     assert!(told.contains("broke the rules"), "{told}");
     assert!(node.offered.is_empty(), "the engine never knew it");
 }
+
+#[test]
+fn a_node_with_a_copy_of_our_key_is_called_that() {
+    let (runtime, network) = (runtime(), network("test"));
+    let a = Node::start(&runtime, &network);
+    let (plain, _) = address::split(a.address());
+    let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+    let named = [plain.clone()];
+    let copy = Node::start_as(runtime.handle(), &network, a.keypair.clone(), folder, loopback(), &named);
+    let warned = copy.user_saw(|event| match event {
+        UserEvent::Warning(line) => Some(line),
+        _ => None,
+    });
+    let by_id = copy.connect(a.address()).expect_err("the same id").0;
+    let by_address = copy.connect(plain).expect_err("the same id").0;
+    for told in [warned, by_id, by_address] {
+        assert!(told.contains("node.key") && told.contains("copied"), "{told}");
+    }
+}
