@@ -2,6 +2,7 @@
 
 use libp2p::PeerId;
 
+use crate::protocol::harmless::confuses;
 use crate::protocol::{Address, UnixMillis};
 
 /// An error quotes no more of what it is about.
@@ -61,7 +62,11 @@ pub fn grouped(number: impl Into<u128>) -> String {
 
 /// The beginning of what somebody wrote, with everything escaped that is not to be printed.
 pub fn excerpt(text: &str) -> String {
-    text.chars().take(EXCERPT_CHARACTERS_MAX).flat_map(char::escape_debug).collect()
+    let escaped = |c: char| match confuses(c) && !c.is_control() {
+        true => c.escape_unicode().to_string(),
+        false => c.escape_debug().to_string(),
+    };
+    text.chars().take(EXCERPT_CHARACTERS_MAX).map(escaped).collect()
 }
 
 /// `1 block`, `2 blocks`.
@@ -147,12 +152,10 @@ pub fn short_peer(peer: &PeerId) -> String {
     format!("…{}", &text[text.len().saturating_sub(8)..])
 }
 
-/// Text from others, on one line, without what could steer a terminal, cut to a number of characters.
+/// Text from others, on one line, without [what confuses](crate::protocol::harmless), cut to a number of characters.
 pub fn harmless(text: &str, characters_max: usize) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown: String = text.chars().take(characters_max).map(|c| if steers(c) { '\u{fffd}' } else { c }).collect();
+    let shown = |c| if confuses(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let mut shown: String = text.chars().take(characters_max).map(shown).collect();
     if text.chars().nth(characters_max).is_some() {
         shown.push('…');
     }
@@ -212,7 +215,9 @@ mod tests {
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {
         assert_eq!(harmless("a\x1b[2Jb\r\nü\u{202e}", 80), "a\u{fffd}[2Jb\u{fffd}\u{fffd}ü\u{fffd}");
+        assert_eq!(harmless("a\u{200b}b\u{3164}c\u{2028}", 80), "a\u{fffd}b\u{fffd}c\u{fffd}");
         assert_eq!((harmless("abc", 3), harmless("abcd", 3)), ("abc".to_owned(), "abc…".to_owned()));
+        assert_eq!(excerpt("a\n\u{202e}\u{3164}é"), "a\\n\\u{202e}\\u{3164}é");
     }
 
     #[test]

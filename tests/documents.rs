@@ -64,6 +64,23 @@ fn things_are_where_the_architecture_says() {
     findings.judge(20);
 }
 
+/// In zsh and fish an unquoted `?` or `*` in an address is a pattern, and `&` ends the command in every shell.
+#[test]
+fn addresses_in_command_lines_are_quoted() {
+    let mut findings = Findings::default();
+    for file in files(&["md", "rs", "py", "js"]) {
+        for line in read(&file).lines().filter(|line| line.contains("curl ")) {
+            for (at, _) in line.match_indices("http://") {
+                let address: &str = line[at..].split(['\'', '"', ' ', '`', '|']).next().unwrap_or_default();
+                let is_quoted = line[..at].ends_with(['\'', '"']);
+                let is_right = is_quoted || !address.contains(['?', '&', '*', '[', '{', ';']);
+                findings.note(is_right, || format!("{}: {line}", file.display()));
+            }
+        }
+    }
+    findings.judge(10);
+}
+
 #[test]
 fn commands_of_cargo_exist() {
     let manifest = read(Path::new("Cargo.toml"));

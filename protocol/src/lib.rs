@@ -23,6 +23,7 @@
 //! | [`compact`] | new blocks announced in a fraction of their bytes |
 //! | [`violation`] | one variant for each rule |
 //! | [`record`] | the meaning of records' data: a convention, not a rule |
+//! | [`harmless`] | which characters of foreign text are never shown as they are |
 //! | [`receipt`] | a file that proves a transaction to people without a node |
 
 #![deny(missing_docs)]
@@ -34,6 +35,7 @@ pub mod bundle;
 pub mod check;
 pub mod compact;
 pub mod encode;
+pub mod harmless;
 pub mod hash;
 pub mod ledger;
 pub mod merkle;

@@ -7,6 +7,7 @@ use crate::block::{Block, Header, Height};
 use crate::bundle::BUNDLE_BYTES_MAX;
 use crate::compact::BLOCK_TRANSACTIONS_MAX;
 use crate::encode::List;
+use crate::harmless::confuses;
 use crate::hash::{BlockId, TransactionId};
 use crate::network::{BLOCK_BYTES_LIMIT, Network};
 use crate::time::UnixMillis;
@@ -106,7 +107,7 @@ impl Status {
     /// The nickname as printable text, cut to size and without anything that could confuse a terminal.
     pub fn nickname(&self) -> String {
         let bytes = &self.nickname[..self.nickname.len().min(NICKNAME_BYTES_MAX)];
-        String::from_utf8_lossy(bytes).chars().filter(|c| !confuses(*c)).collect()
+        String::from_utf8_lossy(bytes).chars().filter(|c| !confuses(*c) && *c != char::REPLACEMENT_CHARACTER).collect()
     }
 }
 
@@ -125,15 +126,6 @@ pub fn printable_problem(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// Whether a character is a control character, or an invisible one that hides, reorders or joins text (Unicode's Cf and
-/// line breaks).
-fn confuses(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffd}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The longest gossip message of a network, in bytes. It is the same on every node, since a longer one silences a link.

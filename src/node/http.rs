@@ -129,7 +129,7 @@ impl Bound {
         let address = listener.local_addr()?;
         let needs_token = !address.ip().is_loopback() && !config.read_only;
         let token = needs_token.then(|| token::load_or_create(folder)).transpose()?;
-        let guard = Guard::new(address, token, config.read_only);
+        let guard = Guard::new(address, token, config.read_only, guard::host_name());
         Ok(Self { listener, address, guard, registry: Registry::default(), folder: folder.to_owned() })
     }
 

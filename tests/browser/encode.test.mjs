@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { indented } from '../../src/node/http/page/app/format.js';
+import { CONFUSING, harmless } from '../../src/node/http/page/app/harmless.js';
 import {
   addressOf,
   addressText,
@@ -263,4 +264,16 @@ test('JSON is laid out with its tokens as they were written', () => {
   assert.equal(shown.split('\n').length, 10);
   assert.deepEqual(JSON.parse(shown), JSON.parse(text));
   assert.equal(indented('{"a":'), '{"a":');
+});
+
+test('confusing characters are those of Unicode, and the page shows none', () => {
+  // The platform's own tables, of whatever version: this part of them does not change.
+  const properties = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/u;
+  const listed = (code) => CONFUSING.some(([first, last]) => first <= code && code <= last);
+  for (let code = 0; code <= 0x10ffff; code += 1) {
+    if (code >= 0xd800 && code <= 0xdfff) continue;
+    const text = String.fromCodePoint(code);
+    assert.equal(listed(code), properties.test(text), code.toString(16));
+    assert.equal(harmless(text), listed(code) && !'\n\t'.includes(text) ? '\ufffd' : text);
+  }
 });

@@ -202,6 +202,20 @@ test('a file is recorded by its fingerprint, and found by it', OPTIONS, async ()
   assert.deepEqual(faults, []);
 });
 
+test('text of strangers cannot hide, reorder or leave its place', OPTIONS, async () => {
+  const node = await start();
+  const [tag, said] = ['\u202etag\u200b', 'a\u2066b\u3164c'];
+  await node.run(`record ${said} --tag ${tag}`);
+  await node.run('mine 1');
+  const { page, faults } = await open(browser, node, 'records');
+  await says(page, '.record .says bdi', 'a\ufffdb\ufffdc');
+  assert.equal(await page.locator('.record a.tag bdi').textContent(), '\ufffdtag\ufffd');
+  await page.locator('.record a.tag').click();
+  await page.waitForFunction(() => location.hash.includes('tag='));
+  await says(page, '.record .says bdi', 'a\ufffdb\ufffdc');
+  assert.deepEqual(faults, []);
+});
+
 test('recorded JSON is shown as it was recorded', OPTIONS, async () => {
   const node = await start();
   const recorded = '{"n":9007199254740993, "t":19.90,"b":0,"a":[1e2]}';

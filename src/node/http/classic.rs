@@ -6,7 +6,7 @@
 //! | `GET /mine[?miner_address=0x…]` | `{message, index, transactions, proof, previous_hash}` when a block is found |
 //! | `POST /transactions/new` | `{sender, recipient, amount}` is signed by one of the node's unlocked wallets: `{message, id}` |
 //! | `GET /pending_tx` | `[transaction]`: the first 1000 that would be mined, or 2 MiB of them |
-//! | `POST /nodes/register`, `/miner/register` | `{nodes: [multiaddr or http://host:port]}`: `{message, total_nodes}` |
+//! | `POST /nodes/register`, `/miner/register` | `{nodes: [multiaddr, http://host:port or host:port]}`: `{message, total_nodes}` |
 //! | `POST /register_with` | `{node_address}`: the same for one node, then its chain is requested |
 //! | `GET`, `POST /nodes/resolve`, `/miner/nodes/resolve` | `{message, new_chain or chain}` |
 //! | `POST /add_block` | a block as `/chain` shows it: `{message}` |

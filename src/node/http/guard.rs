@@ -25,6 +25,9 @@ use super::{App, ask_first};
 const OPEN_PATHS: [&str; 4] = ["/", "/healthz", "/readyz", NODE_PATH];
 /// Everything in this folder is open as well.
 const OPEN_FOLDER: &str = "/page/";
+const METRICS_PATH: &str = "/metrics";
+/// Names that machines give themselves on a local network (RFC 6762).
+const LOCAL_DOMAIN: &str = ".local";
 /// The classic routes that change something in spite of GET.
 const CHANGING_GETS: [&str; 4] = ["/mine", "/save", "/nodes/resolve", "/miner/nodes/resolve"];
 
@@ -47,12 +50,14 @@ pub(super) struct Guard {
     address: SocketAddr,
     token: Option<Token>,
     read_only: bool,
+    /// This machine's own name, if it has one.
+    host_name: Option<String>,
 }
 
 impl Guard {
     /// For a server at this address.
-    pub(super) fn new(address: SocketAddr, token: Option<Token>, read_only: bool) -> Self {
-        Self { address, token, read_only }
+    pub(super) fn new(address: SocketAddr, token: Option<Token>, read_only: bool, host_name: Option<String>) -> Self {
+        Self { address, token, read_only, host_name }
     }
 
     fn judge(
@@ -63,12 +68,20 @@ impl Guard {
         headers: &HeaderMap,
     ) -> Result<(), Problem> {
         let refuse = |code, detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, detail));
-        let Some(host) = one(headers, &header::HOST) else {
+        let host = one(headers, &header::HOST);
+        // A foreign page can only borrow this machine's rights, so a name protects nothing that needs none, and nothing
+        // that a token protects. HTTP/1.0 has no Host.
+        let needs_name = !self.is_open(path) && !self.has_token(headers);
+        if host.is_none() && (needs_name || headers.contains_key(header::HOST)) {
             return Err(Problem::bad("bad_host", "a request has exactly one Host header"));
-        };
+        }
+        let host = host.unwrap_or_default();
         let is_plain = target.is_none_or(|target| target.as_str() == host) && !host.contains('@');
-        if !is_plain || !host.parse().is_ok_and(|host: Authority| self.is_ours(host.host())) {
-            return refuse("foreign_host", "this node has no such name: open this page by IP address or as localhost");
+        let is_ours = || host.parse().is_ok_and(|host: Authority| self.is_ours(host.host()));
+        if needs_name && !(is_plain && is_ours()) {
+            let detail =
+                "this node has no such name: open this page by IP address, by the machine's name, or as localhost";
+            return refuse("foreign_host", detail);
         }
         if headers.contains_key(header::ORIGIN) {
             let origin = one(headers, &header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
@@ -93,15 +106,25 @@ impl Guard {
             let detail = "this path changes something: ask it with GET, and it does";
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail));
         }
-        let is_open = OPEN_PATHS.contains(&path) || path.starts_with(OPEN_FOLDER);
         match &self.token {
-            Some(token) if !is_open && !bearer(headers).is_some_and(|offered| token.is(offered)) => {
+            Some(_) if !self.is_open(path) && !self.has_token(headers) => {
                 let detail =
                     "send `Authorization: Bearer TOKEN` with the token in the file http-token of the data folder";
                 Err(Problem::new(StatusCode::UNAUTHORIZED, "no_token", detail))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a path is open to everybody who reaches this server. So is `/metrics` of one that anybody may read.
+    fn is_open(&self, path: &str) -> bool {
+        let all_read = self.token.is_none() && !self.address.ip().is_loopback();
+        OPEN_PATHS.contains(&path) || path.starts_with(OPEN_FOLDER) || (all_read && path == METRICS_PATH)
+    }
+
+    /// Whether the request has this node's token.
+    fn has_token(&self, headers: &HeaderMap) -> bool {
+        self.token.as_ref().is_some_and(|token| bearer(headers).is_some_and(|offered| token.is(offered)))
     }
 
     /// Whether a name can only mean this machine. An IP address is safe: a foreign page at it would have to be served
@@ -111,9 +134,30 @@ impl Guard {
         match host.parse::<IpAddr>() {
             Ok(ip) if self.address.ip().is_loopback() => ip.is_loopback(),
             Ok(_) => true,
-            Err(_) => host.eq_ignore_ascii_case("localhost"),
+            Err(_) => host.eq_ignore_ascii_case("localhost") || self.is_own_name(host),
         }
     }
+}
+
+impl Guard {
+    /// Whether this is the machine's name, in full or its first part, alone or in the local network (`lab1.local`). Who
+    /// could make a browser find another machine under it rules the network anyway.
+    fn is_own_name(&self, host: &str) -> bool {
+        let Some(own) = self.host_name.as_deref() else { return false };
+        let short = own.split('.').next().unwrap_or(own);
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let plain = host.strip_suffix(LOCAL_DOMAIN).unwrap_or(host);
+        !short.is_empty() && (host.eq_ignore_ascii_case(own) || plain.eq_ignore_ascii_case(short))
+    }
+}
+
+/// The machine's name, as it says itself.
+pub(super) fn host_name() -> Option<String> {
+    #[cfg(unix)]
+    let name = nix::unistd::gethostname().ok()?.into_string().ok();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").ok();
+    name
 }
 
 /// The one value of a header.
@@ -163,7 +207,7 @@ mod tests {
     use super::*;
 
     fn guard(address: &str, token: Option<Token>, read_only: bool) -> Guard {
-        Guard::new(address.parse().expect("an address"), token, read_only)
+        Guard::new(address.parse().expect("an address"), token, read_only, Some("Lab1.school.example".to_owned()))
     }
 
     fn judge(guard: &Guard, method: Method, path: &str, given: &[(&'static str, &str)]) -> &'static str {
@@ -216,6 +260,33 @@ mod tests {
         assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, ("authorization", &bearer)]), "let in");
         assert_eq!(judge(&guard, Method::GET, "/page/style.css", &[host]), "let in");
         assert_eq!(judge(&guard, Method::GET, "/healthz", &[host]), "let in");
+    }
+
+    #[test]
+    fn names_are_asked_for_where_they_protect_something() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let token = super::super::token::load_or_create(folder.path()).expect("a new file");
+        let text = std::fs::read_to_string(folder.path().join("http-token")).expect("it is there");
+        let bearer = ("authorization", &*format!("Bearer {}", text.trim()));
+        let (local, closed) = (guard("127.0.0.1:7788", None, false), guard("0.0.0.0:7788", Some(token), false));
+        for name in ["lab1:7788", "LAB1.local", "lab1.local.:7788", "lab1.school.example:7788"] {
+            assert_eq!(judge(&local, Method::GET, "/mine", &[("host", name)]), "let in", "{name}");
+        }
+        for name in ["lab2:7788", "lab1.evil.example", "lab1.local.evil.example", "school.example", ".local", "local"] {
+            assert_eq!(judge(&local, Method::GET, "/mine", &[("host", name)]), "foreign_host", "{name}");
+            assert_eq!(judge(&closed, Method::GET, "/metrics", &[("host", name), bearer]), "let in", "{name}");
+            assert_eq!(judge(&closed, Method::GET, "/metrics", &[("host", name)]), "foreign_host", "{name}");
+        }
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(judge(&local, Method::GET, path, &[]), "let in");
+            assert_eq!(judge(&local, Method::GET, path, &[("host", "probe.example")]), "let in");
+            assert_eq!(judge(&local, Method::GET, path, &[("host", "a"), ("host", "b")]), "bad_host");
+        }
+        let foreign = [("host", "evil.example"), ("origin", "http://other.example"), bearer];
+        assert_eq!(judge(&closed, Method::POST, "/mine", &foreign), "foreign_origin");
+        let readers = guard("0.0.0.0:7788", None, true);
+        assert_eq!(judge(&readers, Method::GET, "/metrics", &[("host", "prometheus.example")]), "let in");
+        assert_eq!(judge(&readers, Method::GET, "/chain", &[("host", "prometheus.example")]), "foreign_host");
     }
 
     #[test]

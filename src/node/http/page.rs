@@ -51,6 +51,7 @@ const ASSETS: &[Asset] = assets![
     "app/events.js",
     "app/file.js",
     "app/format.js",
+    "app/harmless.js",
     "app/live.js",
     "app/main.js",
     "app/parts.js",
@@ -185,6 +186,18 @@ mod tests {
                 .collect();
             assert!(elsewhere.is_empty(), "{}: {elsewhere:?}", asset.name);
         }
+    }
+
+    /// The prompt and the page make foreign text harmless by one rule.
+    #[test]
+    fn the_page_has_the_prompt_s_table_of_confusing_characters() {
+        let table = ASSETS.iter().find(|asset| asset.name == "app/harmless.js").map(text).expect("it is served");
+        let row = |line: &str| {
+            let (first, last) = line.trim().strip_prefix("[0x")?.strip_suffix("],")?.split_once(", 0x")?;
+            Some((u32::from_str_radix(first, 16).ok()?, u32::from_str_radix(last, 16).ok()?))
+        };
+        let rows: Vec<(u32, u32)> = table.lines().filter_map(row).collect();
+        assert_eq!(rows, crate::protocol::harmless::confusing());
     }
 
     #[test]

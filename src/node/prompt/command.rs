@@ -3,6 +3,7 @@
 //! A line is one command; words are separated by blanks. A blank line, and one whose first character is `#`, is no
 //! command and gets no answer. Parsing knows nothing of the running node.
 
+mod dashes;
 mod record;
 mod table;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use libp2p::Multiaddr;
 
 use self::words::{Words, wrong_usage};
 use crate::engine::event::MiningMode;
-use crate::node::api::error::Failure;
+use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse;
 use crate::node::api::query::{BlockName, Range, RecordFilter, TransactionName, Who};
 use crate::protocol::{Address, Amount, Height};
@@ -143,9 +144,14 @@ pub struct Parsed {
     pub command: Result<PromptCommand, Failure>,
 }
 
+/// The prompt, as it stands before a command in the README and on screens.
+const TRANSCRIPT: &str = "quipu>";
+
 /// Parses a line. `None`: nothing to do.
 pub fn parse(line: &str) -> Option<Parsed> {
     let line = line.trim_end_matches(['\r', '\n']).trim_start();
+    // Pasted from a transcript.
+    let line = line.strip_prefix(TRANSCRIPT).map_or(line, str::trim_start);
     if line.is_empty() || line.starts_with('#') {
         return None;
     }
@@ -167,6 +173,11 @@ fn parse_arguments(entry: &'static CommandEntry, rest: &str) -> Result<PromptCom
         "history" => &["--limit", "--before"],
         _ => &[],
     };
+    let own: &[&str] = if entry.name == "receipt" { &["--tip", "--confirmations"] } else { options };
+    if let Some((word, option)) = rest.split_whitespace().find_map(|word| Some((word, dashes::slip(word, own)?))) {
+        let problem = format!("write {option}, with two plain hyphens");
+        return Err(parse::bad(Code::Usage, word, &problem));
+    }
     let words = Words::split(entry, rest, options)?;
     let command = match (entry.name, words.plain.as_slice()) {
         ("mine", _) => parse_mine(entry, &words)?,

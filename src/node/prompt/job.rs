@@ -43,19 +43,21 @@ pub(super) struct Sending {
     answer: Result<Asked<(TransactionId, Amount)>, Failure>,
     /// The recorded file, if it is one.
     file: Option<FileRow>,
+    /// What is signed.
+    action: Option<Action>,
 }
 
 impl Sending {
     /// Blocks until it is durable.
     pub(super) fn wait(self) -> Result<CommandOutcome, Failure> {
         let (id, fee) = self.answer?.wait()?;
-        Ok(CommandOutcome::Sent(Sent { id, fee, file: self.file }))
+        Ok(CommandOutcome::Sent(Sent { id, fee, file: self.file, signed: self.action }))
     }
 }
 
 impl From<Failure> for Sending {
     fn from(failure: Failure) -> Self {
-        Self { answer: Err(failure), file: None }
+        Self { answer: Err(failure), file: None, action: None }
     }
 }
 
@@ -148,8 +150,8 @@ impl CommandRunner<'_> {
     /// Signs a transaction, and has it written.
     fn send(&self, action: Action, fee: Option<Amount>, file: Option<FileRow>) -> Sending {
         let key = self.handle.key().map_err(Failure::from);
-        let answer = key.map(|key| self.handle.send(key, action, fee));
-        Sending { answer, file }
+        let answer = key.map(|key| self.handle.send(key, action.clone(), fee));
+        Sending { answer, file, action: Some(action) }
     }
 
     fn maybe(&self, who: Option<&Who>) -> Result<Option<Address>, Failure> {

@@ -224,7 +224,7 @@ mod tests {
                 }),
                 r#"{"mode":"pending","hash_rate":0,"waits_for":"transactions"}"#.to_owned(),
             ),
-            (CommandOutcome::Sent(Sent { id: TransactionId([0xab; 32]), fee: Amount::ZERO, file: None }), format!(r#"{{"id":"{ID}","fee":"0"}}"#)),
+            (CommandOutcome::Sent(Sent { id: TransactionId([0xab; 32]), fee: Amount::ZERO, file: None, signed: None }), format!(r#"{{"id":"{ID}","fee":"0"}}"#)),
             (CommandOutcome::Pending(Vec::new()), "[]".to_owned()),
             (
                 CommandOutcome::Balance(AccountRow {

@@ -14,7 +14,7 @@ use crate::engine::view::{MiningView, MiningWait, SyncView};
 use crate::node::api::error::Failure;
 use crate::node::api::rows::{
     AccountRow, BlockRow, Data, Direction, HistoryPage, Identity, Kind, NodeStatus, Peer, PlaceRow, RecordPage,
-    Resolved, Saved, Sent, TransactionRow,
+    Resolved, Saved, TransactionRow,
 };
 use crate::protocol::record::Record;
 use crate::protocol::{Address, Height};
@@ -91,7 +91,7 @@ impl Renderer<'_> {
                 MiningMode::On => "mining until `mine off`".to_owned(),
                 MiningMode::Pending => "mining whenever transactions wait, until `mine off`".to_owned(),
             },
-            CommandOutcome::Sent(Sent { id, fee, file }) => self.sent(id, *fee, file.as_ref()),
+            CommandOutcome::Sent(sent) => self.sent(sent),
             CommandOutcome::Records(RecordPage { records, next }) => self.records(records, next.as_deref()),
             CommandOutcome::History(HistoryPage { address, entries, next }) => {
                 self.history(address, entries, next.as_deref())

@@ -18,6 +18,7 @@ use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrin
 
 use super::command::{COMMANDS, find};
 use super::input::{Input, Typed};
+use crate::node::api::error::{Code, Failure};
 use crate::node::api::names::Names;
 use crate::protocol::Address;
 use crate::text::{Style, Tone};
@@ -27,6 +28,10 @@ const HISTORY_FILE: &str = "history";
 const HISTORY_LINES_MAX: usize = 1000;
 /// Addresses that completion offers; later ones are not learnt.
 const KNOWN_ADDRESSES_MAX: usize = 500;
+
+/// The answer to several lines that were pasted behind typed text.
+const MIXED: &str = "several lines were pasted behind typed text: none of them was carried out or recorded. A record at the \
+    prompt is one line: put the text into a file, and `record @FILE`. Commands are pasted on an empty line";
 
 /// Known addresses, for completion. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +84,7 @@ pub(super) fn open(
         .build();
     let mut editor: Editor<PromptHelper, FileHistory> = Editor::with_config(config)?;
     let printer = editor.create_external_printer()?;
-    editor.set_helper(Some(PromptHelper { known, style, empty: Cell::new(true) }));
+    editor.set_helper(Some(PromptHelper { known, style, typing: Typing::default() }));
     let history = folder.join(HISTORY_FILE);
     // There is none at the first start, and one that can't be read is no reason to go without a prompt.
     let _ = editor.load_history(&history);
@@ -104,11 +109,14 @@ impl LineReader {
             return Typed::Line(line);
         }
         if let Some(helper) = self.editor.helper() {
-            helper.empty.set(true);
+            helper.typing.begin();
         }
         match self.editor.readline(PROMPT) {
             Ok(text) => {
                 let (first, others) = split_pasted(&text);
+                if !others.is_empty() && self.editor.helper().is_some_and(|helper| helper.typing.is_mixed()) {
+                    return Typed::Unreadable(Failure::new(Code::BadLine, MIXED));
+                }
                 for line in std::iter::once(&first).chain(&others) {
                     if self.editor.add_history_entry(line.trim()).unwrap_or(false) {
                         // A full disk must not stop the user from typing.
@@ -119,7 +127,7 @@ impl LineReader {
                 Typed::Line(first)
             }
             Err(ReadlineError::Interrupted) => {
-                Typed::Interrupted { empty: self.editor.helper().is_none_or(|helper| helper.empty.get()) }
+                Typed::Interrupted { empty: self.editor.helper().is_none_or(|helper| helper.typing.is_empty()) }
             }
             Err(_) => Typed::End,
         }
@@ -135,8 +143,39 @@ fn split_pasted(text: &str) -> (String, Vec<String>) {
 struct PromptHelper {
     known: KnownAddresses,
     style: Style,
-    /// Whether nothing is typed. The editor does not say so when it is interrupted, but asks for a hint at each change.
-    empty: Cell<bool>,
+    typing: Typing,
+}
+
+/// The history of a line that is being typed. The editor does not tell it, but asks for a hint at each change.
+#[derive(Debug, Default)]
+struct Typing {
+    /// Line feeds in the text after the last change.
+    line_feeds: Cell<usize>,
+    has_text: Cell<bool>,
+    /// Lines were pasted into a text that was there: they belong to it, and are no commands.
+    mixed: Cell<bool>,
+}
+
+impl Typing {
+    fn begin(&self) {
+        self.note("");
+    }
+
+    fn note(&self, text: &str) {
+        let line_feeds = text.matches('\n').count();
+        let added = line_feeds > self.line_feeds.get() && self.has_text.get();
+        self.mixed.set(line_feeds > 0 && (self.mixed.get() || added));
+        self.line_feeds.set(line_feeds);
+        self.has_text.set(!text.is_empty());
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.has_text.get()
+    }
+
+    fn is_mixed(&self) -> bool {
+        self.mixed.get()
+    }
 }
 
 impl Helper for PromptHelper {}
@@ -166,7 +205,7 @@ impl Hinter for PromptHelper {
     type Hint = UsageHint;
 
     fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<UsageHint> {
-        self.empty.set(line.is_empty());
+        self.typing.note(line);
         if pos < line.len() { None } else { usage_hint(line) }
     }
 }
@@ -274,6 +313,30 @@ mod tests {
         for (text, first, others) in cases {
             let others = others.iter().map(|line| (*line).to_owned()).collect();
             assert_eq!(split_pasted(text), (first.to_owned(), others), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_pasted_behind_typed_text_are_no_commands() {
+        // The texts after each change, and whether lines were pasted into a text that was there.
+        let cases: [(&[&str], bool); 9] = [
+            (&["r", "re", "record ", "record a\nmine 3"], true),
+            (&["mine 3\nstatus"], false),
+            (&["mine 3\nstatus", "mine 3\nstatus x"], false),
+            (&["mine 3\nstatus", "mine 3\nstatus\nmine 3"], true),
+            (&["x", "", "mine 3\nstatus"], false),
+            (&["x", "x\ny\nz", "x", "xy"], false),
+            (&[" ", " a\nb"], true),
+            (&["x", "a\nbx", "a\nb"], true),
+            (&["status"], false),
+        ];
+        for (texts, mixed) in cases {
+            let typing = Typing::default();
+            typing.begin();
+            texts.iter().for_each(|text| typing.note(text));
+            assert_eq!(typing.is_mixed(), mixed, "{texts:?}");
+            typing.begin();
+            assert!(typing.is_empty() && !typing.is_mixed());
         }
     }
 

@@ -50,6 +50,8 @@ pub(crate) fn the_lines_of_tutorials_work() {
     let nodes = json!({"nodes": [format!("http://{}", api.address)]});
     let registered = other_api.post("/nodes/register", &nodes);
     assert_eq!(registered.status, 201);
+    let bare = json!({"nodes": [api.address.to_string()]});
+    assert_eq!(other_api.post("/nodes/register", &bare).status, 201, "as tutorials write it");
     let registered: Value = serde_json::from_slice(&registered.body).expect("JSON");
     assert_eq!(text(&registered, "message"), "New nodes have been added");
     assert!(registered["total_nodes"][0].as_str().is_some_and(|place| place.contains(&node.peer_id())));

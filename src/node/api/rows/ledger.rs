@@ -8,7 +8,7 @@ use crate::engine::event::Fate;
 use crate::node::event::Life;
 use crate::node::index::{HistoryEntry, Item, Page, RecordEntry};
 use crate::protocol::record::{Content, Record};
-use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
+use crate::protocol::{Action, Address, Amount, BlockId, Height, TransactionId, UnixMillis};
 
 /// A record on the best chain.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -157,6 +157,9 @@ pub struct Sent {
     /// The recorded file. Only at the prompt, which reads files; else the field is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<FileRow>,
+    /// What was signed. Only for people at the prompt.
+    #[serde(skip)]
+    pub signed: Option<Action>,
 }
 
 /// An entry of an account's history.

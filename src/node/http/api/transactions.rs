@@ -274,7 +274,7 @@ pub(super) async fn submit(State(app): State<App>, Json(given): Json<Submit>) ->
         checked.map_err(|violation| Failure::new(Code::InvalidTransaction, violation.to_string()).into())
     });
     let (id, fee) = app.handle().submit(checked.await?).await?;
-    Ok(axum::Json(Sent { id, fee, file: None }))
+    Ok(axum::Json(Sent { id, fee, file: None, signed: None }))
 }
 
 impl Submit {

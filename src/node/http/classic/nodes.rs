@@ -92,9 +92,9 @@ impl App {
 
     /// Connects to a node by its multiaddress or by the address of its HTTP server.
     async fn meet(&self, node: &str) -> Result<(), Problem> {
-        let addresses = match node.parse::<Uri>() {
-            Ok(uri) if uri.scheme_str() == Some("http") => ask_for_addresses(node, &uri).await?,
-            _ => vec![parse::multiaddr_argument(node).map_err(|problem| {
+        let addresses = match http_address(node) {
+            Some(uri) => ask_for_addresses(node, &uri).await?,
+            None => vec![parse::multiaddr_argument(node).map_err(|problem| {
                 Problem::bad("bad_multiaddr", format!("{}: {problem}, or like http://192.168.1.5:7788", excerpt(node)))
             })?],
         };
@@ -107,6 +107,15 @@ impl App {
         }
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "connect_failed", last))
     }
+}
+
+/// The address of an HTTP server: `http://host:port`, or without the scheme, as tutorials write it.
+fn http_address(node: &str) -> Option<Uri> {
+    let has_scheme = node.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+    let uri: Uri = if has_scheme { node.parse() } else { format!("http://{node}").parse() }.ok()?;
+    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    let is_bare = !node.contains("://") && !node.starts_with('/') && uri.port_u16().is_some();
+    (has_host && (has_scheme || is_bare)).then_some(uri)
 }
 
 /// The multiaddresses of the node behind an HTTP address: those on the machine of that address first.
@@ -142,4 +151,26 @@ async fn fetch(uri: &Uri) -> Result<(SocketAddr, Vec<u8>), String> {
     }
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     Ok((address, body.map_err(|error| error.to_string())?.to_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_servers_are_taken_with_and_without_a_scheme() {
+        let found = |node: &str| http_address(node).map(|uri| uri.to_string());
+        for (node, uri) in [
+            ("127.0.0.1:5000", "http://127.0.0.1:5000/"),
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5000/"),
+            ("HTTP://lab1:5000/", "http://lab1:5000/"),
+            ("lab1.local:7788/", "http://lab1.local:7788/"),
+            ("[::1]:5000", "http://[::1]:5000/"),
+        ] {
+            assert_eq!(found(node).as_deref(), Some(uri), "{node}");
+        }
+        for node in ["nonsense", "/ip4/127.0.0.1/tcp/7787", "https://lab1:5000", "lab1", "", ":5000", "a b:1"] {
+            assert_eq!(found(node), None, "{node}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::CommandEntry;
+use super::dashes::look_alike;
 use super::words::wrong_usage;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse::{self, bad};
@@ -33,6 +34,9 @@ pub(super) fn parse(entry: &'static CommandEntry, rest: &str) -> Result<Recordin
     if content.trim().is_empty() {
         return Err(wrong_usage(entry));
     }
+    if !options.literal && !options.json {
+        refuse_slips(content)?;
+    }
     let what = if options.json {
         Recorded::Json(unquoted(content.trim()).to_owned())
     } else if let Some(file) = content.strip_prefix('@').filter(|_| !options.literal) {
@@ -44,6 +48,21 @@ pub(super) fn parse(entry: &'static CommandEntry, rest: &str) -> Result<Recordin
         Recorded::Text(content.to_owned())
     };
     Ok(Recording { what, tags: options.tags, fee: options.fee })
+}
+
+/// A record can't be taken back: a text with a word that looks like an option of `record` is refused, unless it stands
+/// after `--`.
+fn refuse_slips(content: &str) -> Result<(), Failure> {
+    let Some((word, option)) =
+        content.split_whitespace().find_map(|word| Some((word, look_alike(word, &["--tag", "--fee", "--json"])?)))
+    else {
+        return Ok(());
+    };
+    let problem = format!(
+        "nothing was recorded. As an option, write {option} with two plain hyphens, a value, and before or behind the \
+         text; as a part of the text, `record -- TEXT`"
+    );
+    Err(bad(Code::Usage, word, &problem))
 }
 
 #[derive(Debug, Default)]

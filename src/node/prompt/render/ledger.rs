@@ -3,23 +3,27 @@
 use std::fmt::Write;
 
 use super::{RECORD_CHARACTERS_MAX, Renderer};
-use crate::node::api::rows::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow};
+use crate::node::api::rows::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow, Sent};
 use crate::node::prompt::notice::NoticeLine;
-use crate::protocol::record::{Content, Record};
-use crate::protocol::{Address, Amount, BlockId, Height, TransactionId, UnixMillis};
+use crate::protocol::record::{Content, Record, TAG_BYTES_MAX};
+use crate::protocol::transaction::RECORD_BYTES_MAX;
+use crate::protocol::{Action, Address, Amount, BlockId, Height, UnixMillis};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless};
 
 impl Renderer<'_> {
-    pub(super) fn sent(&self, id: &TransactionId, fee: Amount, file: Option<&FileRow>) -> String {
+    /// What was signed, word for word, and where it is now.
+    pub(super) fn sent(&self, sent: &Sent) -> String {
+        let Sent { id, fee, file, signed } = sent;
         let waits = "It waits for a block (`pending` shows it, `mine` makes one).";
-        let waits = if fee > Amount::ZERO { format!("{waits} Its fee is {fee}.") } else { waits.to_owned() };
-        match file {
-            Some(FileRow { sha256, name, size }) => {
-                let name = harmless(name, 80);
-                format!("recorded {name} ({} bytes, SHA-256 {sha256})\nsent {id}\n{waits}", grouped(*size))
+        let waits = if *fee > Amount::ZERO { format!("{waits} Its fee is {fee}.") } else { waits.to_owned() };
+        let what = match signed {
+            None => String::new(),
+            Some(Action::Transfer { to, amount }) => format!("paid {amount} to {}\n", self.identity.names.full(to)),
+            Some(Action::Record { data }) => {
+                format!("recorded {}\n", signed_record(&Record::read(data), file.as_ref()))
             }
-            None => format!("sent {id}\n{waits}"),
-        }
+        };
+        format!("{what}sent {id}\n{waits}")
     }
 
     pub(super) fn records(&self, rows: &[RecordRow], next: Option<&str>) -> String {
@@ -146,6 +150,23 @@ pub fn life(life: &LifeRow) -> NoticeLine {
         _ => (Tone::Plain, format!("{id} is not known here yet; it is watched once it comes")),
     };
     NoticeLine::new(tone, text)
+}
+
+fn signed_record(record: &Record, file: Option<&FileRow>) -> String {
+    let content = match (&record.content, file) {
+        (_, Some(FileRow { sha256, name, size })) => {
+            format!("{} ({} bytes, SHA-256 {sha256})", harmless(name, 80), grouped(*size))
+        }
+        (Content::Json(json), _) => format!("JSON {}", harmless(json, RECORD_BYTES_MAX)),
+        (Content::Text(text), _) => format!("\"{}\"", harmless(text, RECORD_BYTES_MAX)),
+        (Content::File { .. } | Content::Bytes(_), None) => says(Style { colour: false }, record, RECORD_BYTES_MAX),
+    };
+    let tags: Vec<_> = record.tags.iter().map(|tag| harmless(tag.as_str(), TAG_BYTES_MAX)).collect();
+    match tags.len() {
+        0 => format!("{content}, no tags"),
+        1 => format!("{content}, tag {}", tags[0]),
+        _ => format!("{content}, tags {}", tags.join(", ")),
+    }
 }
 
 /// The content of a record, its tags first, on one line.

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::node::api::error::Code;
-use crate::node::api::rows::{BlockPage, Mined, StandingBlock};
+use crate::node::api::rows::{BlockPage, Mined, Sent, StandingBlock};
 use crate::node::prompt::command::{COMMANDS, find};
 use crate::node::prompt::fixture;
 use crate::protocol::record::Content;
-use crate::protocol::{Amount, BlockId, UnixMillis};
+use crate::protocol::{Action, Address, Amount, BlockId, TransactionId, UnixMillis};
 
 fn shown(result: &Result<CommandOutcome, Failure>) -> String {
     Renderer { style: Style { colour: false }, identity: &fixture::identity() }.answer(result)
@@ -182,4 +182,22 @@ fn the_banner_says_who_where_and_what_next() {
     let identity = Identity { finds_peers: false, ..fixture::identity() };
     let text = Renderer { identity: &identity, ..renderer }.banner(&status, CommandsFrom::Terminal);
     assert!(text.contains("--peer") && !text.contains("by themselves"), "{text}");
+}
+
+#[test]
+fn what_was_signed_is_said_word_for_word() {
+    let sent = |action| {
+        let sent = Sent { id: TransactionId([0xab; 32]), fee: Amount::ZERO, file: None, signed: Some(action) };
+        shown(&Ok(CommandOutcome::Sent(sent))).lines().next().unwrap_or_default().to_owned()
+    };
+    let record = |tags: &[&str], content| {
+        let tags = tags.iter().map(|tag| tag.parse().expect("a tag")).collect();
+        sent(Action::Record { data: Record { tags, content }.to_data().expect("short").into() })
+    };
+    assert_eq!(record(&[], Content::Text(" a  b".to_owned())), "recorded \" a  b\", no tags");
+    assert_eq!(record(&["x"], Content::Json("[1.10]".to_owned())), "recorded JSON [1.10], tag x");
+    let long = "x".repeat(3000);
+    assert_eq!(record(&["x", "y"], Content::Text(long.clone())), format!("recorded \"{long}\", tags x, y"));
+    let (to, amount) = (Address([7; 20]), "2.5".parse().expect("an amount"));
+    assert_eq!(sent(Action::Transfer { to, amount }), format!("paid 2.5 to {to}"));
 }

@@ -1,7 +1,7 @@
 // The page: its frame, the search box, and the word about the connection.
 
 import { askAgain, onTokenWanted } from './api.js';
-import { el, fill } from './dom.js';
+import { el, fill, foreign } from './dom.js';
 import { live } from './live.js';
 import { button } from './parts.js';
 import { route } from './router.js';
@@ -35,13 +35,13 @@ function showConnection() {
   });
   live.on('status', (status) => {
     if (!status) return;
-    fill(part('node-name'), status.name);
+    fill(part('node-name'), foreign(status.name));
     fill(part('network-name'), status.network);
   });
   live.on('warning', ({ message }) =>
     fill(
       part('warning'),
-      message,
+      foreign(message),
       ' ',
       button('Hide', () => fill(part('warning'))),
     ),

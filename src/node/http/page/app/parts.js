@@ -1,7 +1,7 @@
 // Pieces that several views are made of.
 
 import { live } from './live.js';
-import { el } from './dom.js';
+import { el, foreign } from './dom.js';
 import { short, shortAddress } from './format.js';
 
 /** The miner's address in genesis, which nobody mined. */
@@ -23,7 +23,7 @@ export function accountLink(address, whole = false) {
   if (address === NOBODY) return el('span', { class: 'faint', title: address }, 'nobody');
   const name = nameOf(address);
   const text = name ?? (whole ? address : shortAddress(address));
-  return el('a', { href: `#/account/${address}`, class: name ? 'name' : 'id', title: address }, text);
+  return el('a', { href: `#/account/${address}`, class: name ? 'name' : 'id', title: address }, name ? foreign(text) : text);
 }
 
 /** This node's name for an account, if it has one. */
@@ -67,7 +67,7 @@ export function table(caption, headings, rows) {
 
 /** An error, in the node's words. */
 export function problem(error) {
-  return el('p', { class: 'problem', role: 'alert' }, error.message);
+  return el('p', { class: 'problem', role: 'alert' }, foreign(error.message));
 }
 
 /** A section with a heading. */

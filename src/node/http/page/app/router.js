@@ -2,6 +2,7 @@
 
 import { el, fill } from './dom.js';
 import { live } from './live.js';
+import { harmless } from './harmless.js';
 import { problem } from './parts.js';
 import { account } from '../views/account.js';
 import { api } from '../views/api.js';
@@ -46,7 +47,7 @@ async function show(main, navigation) {
     live.on('tip', () => signal.aborted || show(main, navigation), signal);
   }
   if (signal.aborted) return;
-  document.title = `${page.title} · quipu`;
+  document.title = harmless(`${page.title} · quipu`);
   fill(main, page.element);
   main.removeAttribute('aria-busy');
   main.dataset.place = shown;

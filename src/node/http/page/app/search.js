@@ -1,7 +1,7 @@
 // The search box: a height, an id, an address, a name, a tag, or a file.
 
 import { find, query } from './api.js';
-import { fill } from './dom.js';
+import { fill, foreign } from './dom.js';
 import { live } from './live.js';
 import { hashFile } from './file.js';
 import { button } from './parts.js';
@@ -12,10 +12,10 @@ export function wireSearch({ form, input, file, answer }) {
     fill(answer, 'Looking …');
     try {
       const place = await work();
-      fill(answer, place ? '' : `Nothing found for “${name}”.`);
+      fill(answer, place ? '' : ['Nothing found for “', foreign(name), '”.']);
       if (place) location.hash = place;
     } catch (error) {
-      fill(answer, error.message);
+      fill(answer, foreign(error.message));
     }
     if (answer.textContent)
       answer.append(

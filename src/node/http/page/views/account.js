@@ -1,7 +1,7 @@
 // One account: its coins, and its whole history.
 
 import { get, query } from '../app/api.js';
-import { el, fill, refill } from '../app/dom.js';
+import { el, fill, foreign, refill } from '../app/dom.js';
 import { count, counted, time } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { blockLink, button, coins, facts, nameOf, problem, section, table, transactionLink } from '../app/parts.js';
@@ -29,7 +29,7 @@ export async function account([address], { signal }) {
     'div',
     {},
     el('p', { class: 'kicker' }, 'Account'),
-    el('h1', {}, name ?? el('span', { class: 'id' }, found.address)),
+    el('h1', {}, name ? foreign(name) : el('span', { class: 'id' }, found.address)),
     section('Balance', balance),
     section('History', history.element),
   );

@@ -1,7 +1,7 @@
 // The connected peers, and a way to reach more.
 
 import { get, post, request } from '../app/api.js';
-import { el, fill, refill } from '../app/dom.js';
+import { el, fill, foreign, refill } from '../app/dom.js';
 import { count, shortPeer } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { button, field, problem, section, table } from '../app/parts.js';
@@ -37,13 +37,13 @@ function nobody() {
 
 function peersTable(list) {
   const cells = list.map((peer) => [
-    peerName(peer),
+    foreign(peerName(peer)),
     el('code', { title: peer.peer_id }, shortPeer(peer.peer_id)),
     peer.height === null ? '—' : count(peer.height),
     peer.ping_ms === null ? '—' : `${peer.ping_ms} ms`,
     peer.direction === 'inbound' ? 'in' : 'out',
     el('code', {}, peer.address),
-    peer.agent,
+    foreign(peer.agent),
   ]);
   return table('Connected peers', ['Name', 'Id', 'Height', 'Ping', 'Direction', 'Address', 'Software'], cells);
 }
@@ -61,7 +61,7 @@ function connectForm() {
     fill(answer, 'Calling …');
     try {
       const peer = await post('/peers', { address: input.value.trim() });
-      fill(answer, el('p', { class: 'good-news' }, `Connected to ${peerName(peer)}.`));
+      fill(answer, el('p', { class: 'good-news' }, 'Connected to ', foreign(peerName(peer)), '.'));
     } catch (error) {
       fill(answer, problem(error));
     }

@@ -1,6 +1,6 @@
 // Put data on the chain: a text, a file's fingerprint, or JSON.
 
-import { el, fill } from '../app/dom.js';
+import { el, fill, foreign } from '../app/dom.js';
 import { bytes, counted } from '../app/format.js';
 import { hashFile } from '../app/file.js';
 import { field, section } from '../app/parts.js';
@@ -72,7 +72,7 @@ function whatFields() {
     async (one, say) => {
       const sha256 = await hashFile(one, (percent) => say(`Hashing: ${percent} %`));
       file = { sha256, name: one.name, size: String(one.size) };
-      fill(chosen, el('strong', {}, one.name), ` ${bytes(one.size)} `, el('code', {}, sha256));
+      fill(chosen, el('strong', {}, foreign(one.name)), ` ${bytes(one.size)} `, el('code', {}, sha256));
       chosen.dispatchEvent(new Event('change', { bubbles: true }));
     },
   );

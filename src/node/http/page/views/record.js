@@ -1,6 +1,6 @@
 // The content of a record, as people read it. All of it is text from strangers.
 
-import { el } from '../app/dom.js';
+import { el, foreign } from '../app/dom.js';
 import { bytes } from '../app/format.js';
 import { query } from '../app/api.js';
 import { facts } from '../app/parts.js';
@@ -9,7 +9,7 @@ const LINE_CHARS_MAX = 120;
 
 /** A link to all records with a tag. */
 export function tagLink(tag) {
-  return el('a', { class: 'tag', href: `#/records${query({ tag })}` }, tag);
+  return el('a', { class: 'tag', href: `#/records${query({ tag })}` }, foreign(tag));
 }
 
 /** All of a record: `{ tags, content }` with one of `text`, `json`, `file`, `bytes` in the content. */
@@ -19,17 +19,17 @@ export function recordContent({ tags, content, content_hash: hash }) {
   if (file) {
     shown.push(
       facts([
-        ['File', el('span', { class: 'says' }, file.name)],
+        ['File', el('span', { class: 'says' }, foreign(file.name))],
         ['Size', `${bytes(file.size)} (${file.size} bytes)`],
         ['SHA-256', el('code', {}, file.sha256)],
       ]),
     );
   } else if (json !== undefined) {
-    shown.push(el('pre', { class: 'says' }, json));
+    shown.push(el('pre', { class: 'says' }, foreign(json)));
   } else if (raw !== undefined) {
     shown.push(el('code', { class: 'bytes' }, raw));
   } else {
-    shown.push(el('p', { class: 'says' }, text));
+    shown.push(el('p', { class: 'says' }, foreign(text)));
   }
   if (tags.length) shown.push(el('p', {}, tags.map(tagLink)));
   if (!file) shown.push(el('p', { class: 'hint' }, 'SHA-256 of what it says: ', el('code', {}, hash)));

@@ -1,7 +1,7 @@
 // Records on the chain: by tag, sender, time, or by a file's fingerprint.
 
 import { get, query as queryText } from '../app/api.js';
-import { el, fill, refill } from '../app/dom.js';
+import { el, fill, foreign, refill } from '../app/dom.js';
 import { bytes, count, time } from '../app/format.js';
 import { hashFile } from '../app/file.js';
 import { calmly, live } from '../app/live.js';
@@ -83,11 +83,12 @@ function fileSearch() {
 
 function nothing(wanted, name) {
   if (!wanted.sha256) return el('p', { class: 'faint' }, 'No record is like that.');
-  const what = name ? `“${name}”` : 'What has this fingerprint';
+  const what = name ? ['“', foreign(name), '”'] : 'What has this fingerprint';
   return el(
     'p',
     { class: 'problem', role: 'alert' },
-    `${what} was not recorded on this chain: neither it nor a text like it.`,
+    what,
+    ' was not recorded on this chain: neither it nor a text like it.',
   );
 }
 
@@ -116,11 +117,11 @@ function said({ text, file, json, hex }) {
     return el(
       'p',
       { class: 'says' },
-      el('strong', {}, file.name),
+      el('strong', {}, foreign(file.name)),
       ` ${bytes(file.size)} `,
       el('code', {}, file.sha256),
     );
-  if (text !== null) return el('p', { class: 'says' }, text);
+  if (text !== null) return el('p', { class: 'says' }, foreign(text));
   if (hex !== null) return el('p', {}, el('code', { class: 'bytes' }, hex));
-  return el('pre', { class: 'says' }, json);
+  return el('pre', { class: 'says' }, foreign(json));
 }

@@ -1,7 +1,7 @@
 // One transaction: its signer, its effect, and its place.
 
 import { get, request } from '../app/api.js';
-import { el, fill, refill } from '../app/dom.js';
+import { el, fill, foreign, refill } from '../app/dom.js';
 import { count, counted, short, time } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, button, coins, facts, problem, save, section } from '../app/parts.js';
@@ -113,6 +113,6 @@ function recordOf(row) {
 
 /** The effect of a transaction, in a line of a table. */
 export function rowSummary(row) {
-  if (row.type === 'record') return el('span', { class: 'says' }, recordLine(recordOf(row)));
+  if (row.type === 'record') return el('span', { class: 'says' }, foreign(recordLine(recordOf(row))));
   return el('span', {}, coins(row.amount), ' to ', accountLink(row.to));
 }

@@ -1,7 +1,7 @@
 // The proof of a receipt: verified on this page, without the node; only at the end the node is asked whether it agrees.
 
 import { find } from '../app/api.js';
-import { el, fill } from '../app/dom.js';
+import { el, fill, foreign } from '../app/dom.js';
 import { count, counted, time } from '../app/format.js';
 import { hashFile } from '../app/file.js';
 import { live } from '../app/live.js';
@@ -163,7 +163,7 @@ function fileCheck({ content_hash: hash }) {
   const drop = fileDrop('Drop the file to see whether it is the recorded one', async (file, say) => {
     const sha256 = await hashFile(file, (percent) => say(`Hashing: ${percent} %`));
     say('');
-    if (sha256 === hash) fill(answer, el('p', { class: 'good-news' }, `“${file.name}” is what was recorded.`));
+    if (sha256 === hash) fill(answer, el('p', { class: 'good-news' }, '“', foreign(file.name), '” is what was recorded.'));
     else fill(answer, problem(new Error(`“${file.name}” is something else: its SHA-256 is ${sha256}`)));
   });
   return [drop, answer];
