@@ -1,6 +1,9 @@
 //! Pieces of text for people: numbers, times, names, colours, and foreign text made harmless.
 
+use std::borrow::Cow;
+
 use libp2p::PeerId;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::protocol::harmless::confuses;
 use crate::protocol::{Address, UnixMillis};
@@ -162,6 +165,15 @@ pub fn harmless(text: &str, characters_max: usize) -> String {
     shown
 }
 
+/// A name or a tag in the one form in which it is kept and looked up (NFC, UAX #15): `é` is one character or two, depending
+/// on the machine where it is typed.
+pub fn one_form(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text.into(),
+        IsNormalized::No | IsNormalized::Maybe => text.nfc().collect::<String>().into(),
+    }
+}
+
 /// Insertions, deletions and replacements between two words (Levenshtein). Long words are far from everything.
 pub fn distance(one: &str, other: &str) -> usize {
     const WORD_BYTES_MAX: usize = 32;
@@ -209,6 +221,15 @@ mod tests {
             ["", "2026", "2026-02-29", "2026-00-10", "2026-1-1T24:00", "1969-12-31", "2026-11-01T10", "2026-11-1x"]
         {
             assert_eq!(date_time_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_have_one_form() {
+        for (text, form) in
+            [("Jose\u{301}", "José"), ("José", "José"), ("a", "a"), ("\u{1112}\u{1161}", "하"), ("ﬁ", "ﬁ")]
+        {
+            assert_eq!(one_form(text), form, "{text}");
         }
     }
 

@@ -141,6 +141,7 @@ fn parse_socket(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    let text = &*crate::text::one_form(text);
     // It names a folder too, so nothing is allowed that leads out of it or that a file system refuses.
     let forbidden = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
     if text.is_empty() || text.len() > NICKNAME_BYTES_MAX {

@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::files::replace;
 use crate::protocol::Address;
 use crate::protocol::message::printable_problem;
+use crate::text::one_form;
 
 /// The file in the data folder.
 const FILE: &str = "aliases.toml";
@@ -105,7 +106,7 @@ impl Aliases {
 
     /// The address behind a name.
     pub fn find(&self, name: &str) -> Option<Address> {
-        self.names().get(name).copied()
+        self.names().get(&*one_form(name)).copied()
     }
 
     /// All names, sorted.
@@ -115,7 +116,7 @@ impl Aliases {
 
     /// Gives an address a name, durably. It may have several.
     pub fn set(&self, name: &str, address: Address) -> Result<(), AliasError> {
-        let mut names = self.names();
+        let (name, mut names) = (&*one_form(name), self.names());
         match names.get(name) {
             Some(found) if *found == address => return Ok(()),
             Some(found) => return Err(AliasError::Taken { name: name.to_owned(), address: *found }),
@@ -127,7 +128,7 @@ impl Aliases {
 
     /// Forgets a name, durably.
     pub fn remove(&self, name: &str) -> Result<Address, AliasError> {
-        let mut names = self.names();
+        let (name, mut names) = (&*one_form(name), self.names());
         let address = *names.get(name).ok_or_else(|| AliasError::Unknown(name.to_owned()))?;
         self.change(&mut names, |names| names.remove(name))?;
         Ok(address)
@@ -169,13 +170,18 @@ fn read(file: &Path) -> Result<BTreeMap<String, Address>, AliasError> {
         Ok(_) => {}
     }
     let text = fs::read_to_string(file).map_err(failed)?;
-    let names: BTreeMap<String, Address> = toml::from_str(&text).map_err(|error| {
+    let written: BTreeMap<String, Address> = toml::from_str(&text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
         malformed(line.map_or(message.clone(), |line| format!("line {line}: {message}")))
     })?;
-    for name in names.keys() {
-        check_name(name).map_err(|problem| malformed(format!("{name}: {problem}")))?;
+    let mut names = BTreeMap::new();
+    for (name, address) in written {
+        check_name(&name).map_err(|problem| malformed(format!("{name}: {problem}")))?;
+        let name = one_form(&name).into_owned();
+        if names.insert(name.clone(), address).is_some_and(|other| other != address) {
+            return Err(malformed(format!("{name}: it is there twice, in two forms of its letters")));
+        }
     }
     if names.len() > ALIASES_MAX { Err(malformed(format!("has more than {ALIASES_MAX} names"))) } else { Ok(names) }
 }
@@ -241,6 +247,25 @@ mod tests {
             }
             assert_eq!(fs::read_to_string(&file).expect("still there"), text);
         }
+    }
+
+    /// An accent is a part of its letter on one system, and follows it on another.
+    #[test]
+    fn a_name_is_the_same_in_both_forms_of_its_letters() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (one, two) = ("José", "Jose\u{301}");
+        for (kept, wanted) in [(one, two), (two, one)] {
+            fs::write(folder.path().join(FILE), format!("\"{kept}\" = \"{ADDRESS}\"")).expect("written");
+            let aliases = Aliases::open(folder.path()).expect("readable");
+            assert_eq!(aliases.find(wanted), Some(ADDRESS.parse().expect("valid")));
+            assert!(matches!(aliases.set(wanted, address(1)), Err(AliasError::Taken { .. })));
+            aliases.remove(wanted).expect("there");
+            aliases.set(kept, address(1)).expect("free");
+            assert_eq!((aliases.find(wanted), aliases.list().len()), (Some(address(1)), 1));
+        }
+        fs::write(folder.path().join(FILE), format!("\"{one}\" = \"{ADDRESS}\"\n\"{two}\" = \"{}\"", address(1)))
+            .expect("written");
+        assert!(Aliases::open(folder.path()).expect_err("two owners").to_string().contains("twice"));
     }
 
     #[test]

@@ -61,6 +61,19 @@ pub(crate) fn records_are_found_again() {
     assert_eq!(refusal(a, &format!("record --tag t {}", "x".repeat(4090))), "invalid_transaction");
 }
 
+/// An accent is a part of its letter on one system, and follows it on another.
+pub(crate) fn names_and_tags_are_the_same_in_both_forms_of_their_letters() {
+    let node = Node::new();
+    node.run(&format!("alias José {OTHER}"));
+    assert_eq!(text(&node.run("balance Jose\u{301}"), "address"), OTHER);
+    let id = text(&node.run("record hello --tag Cafe\u{301}"), "id");
+    node.run("mine 1");
+    for form in ["Café", "Cafe\u{301}"] {
+        assert_eq!(found(&node, &format!("records --tag {form}")), [&*id], "{form}");
+    }
+    assert_eq!(text(&node.run("unalias Jose\u{301}"), "name"), "José");
+}
+
 /// An account's transfers, rewards and records, page by page.
 pub(crate) fn a_history_has_everything() {
     let mut node = Node::new();

@@ -12,7 +12,7 @@ use crate::node::aliases;
 use crate::node::index::Cursor;
 use crate::protocol::record::{Tag, TagError};
 use crate::protocol::{Address, Amount, Height, Millis};
-use crate::text::{date_time_of, excerpt, grouped};
+use crate::text::{date_time_of, excerpt, grouped, one_form};
 
 /// How many digits of an id are shown.
 const SHORT_ID_DIGITS: usize = 8;
@@ -25,8 +25,9 @@ pub(in crate::node) fn bad(code: Code, word: &str, problem: &str) -> Failure {
 
 /// An address, or a name whose owner is looked up later.
 pub(in crate::node) fn who(word: &str) -> Result<Who, Failure> {
-    if aliases::check_name(word).is_ok() {
-        return Ok(Who::Name(word.to_owned()));
+    let name = one_form(word);
+    if aliases::check_name(&name).is_ok() {
+        return Ok(Who::Name(name.into_owned()));
     }
     address(word).map(Who::Address)
 }
@@ -117,7 +118,7 @@ pub(in crate::node) fn since(word: &str) -> Result<Since, Failure> {
 
 /// A tag.
 pub(in crate::node) fn tag(word: &str) -> Result<Tag, Failure> {
-    word.parse().map_err(|error: TagError| bad(Code::BadTag, word, &error.to_string()))
+    one_form(word).parse().map_err(|error: TagError| bad(Code::BadTag, word, &error.to_string()))
 }
 
 pub(in crate::node) fn sha256(text: &str, code: Code) -> Result<[u8; 32], Failure> {
@@ -128,6 +129,7 @@ pub(in crate::node) fn sha256(text: &str, code: Code) -> Result<[u8; 32], Failur
 
 /// A name for an address.
 pub(in crate::node) fn alias(name: &str) -> Result<String, Failure> {
+    let name = &*one_form(name);
     aliases::check_name(name).map(|()| name.to_owned()).map_err(|problem| bad(Code::BadName, name, &problem))
 }
 

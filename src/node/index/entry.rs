@@ -7,6 +7,7 @@ use super::row::Spot;
 use crate::engine::event::Place;
 use crate::protocol::record::{Record, Tag};
 use crate::protocol::{Address, Reward, SignedTransaction, TransactionId, UnixMillis};
+use crate::text::one_form;
 
 /// Where a transaction is on the best chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,10 +121,15 @@ pub struct RecordQuery {
     pub find: Option<[u8; 32]>,
 }
 
+/// Whether two tags are the same, in whatever form of their letters.
+fn is_same(one: &Tag, other: &Tag) -> bool {
+    one == other || one_form(one.as_str()) == one_form(other.as_str())
+}
+
 impl RecordQuery {
     /// Whether all of it applies to a record.
     pub fn wants(&self, entry: &RecordEntry) -> bool {
-        self.tag.as_ref().is_none_or(|tag| entry.record.tags.contains(tag))
+        self.tag.as_ref().is_none_or(|tag| entry.record.tags.iter().any(|one| is_same(one, tag)))
             && self.from.is_none_or(|from| entry.sender == from)
             && self.since.is_none_or(|since| entry.timestamp >= since)
             && self.find.is_none_or(|hash| entry.record.content_hash() == hash)

@@ -15,7 +15,7 @@ use crate::protocol::{BlockId, Height, Network};
 /// Name of the file in the data folder.
 pub(super) const FILE: &str = "index.redb";
 /// The version of the rows. A file of another one is rebuilt.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// Memory for pages, read and to be written.
 const CACHE_BYTES_MAX: usize = 128 << 20;
 

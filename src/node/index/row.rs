@@ -11,6 +11,7 @@
 use crate::protocol::hash::sha256;
 use crate::protocol::record::Record;
 use crate::protocol::{Action, Address, Block, Network, TransactionId};
+use crate::text::one_form;
 
 const SLOT_BITS: u32 = 24;
 const HEIGHT_BITS: u32 = 40;
@@ -107,9 +108,9 @@ impl RowList {
         Self::new(Self::SENDER, &address.0)
     }
 
-    /// Records with a tag.
+    /// Records with a tag, in whatever form of its letters.
     pub(super) fn tag(tag: &str) -> Self {
-        Self::new(Self::TAG, &sha256(&[tag.as_bytes()]))
+        Self::new(Self::TAG, &sha256(&[one_form(tag).as_bytes()]))
     }
 
     /// Records of this content.

@@ -20,6 +20,7 @@ use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse;
 use crate::node::api::query::{BlockName, Range, RecordFilter, TransactionName, Who};
 use crate::protocol::{Address, Amount, Height};
+use crate::text::one_form;
 
 pub use self::record::{Recorded, Recording};
 pub use self::table::{COMMANDS, CommandEntry, find};
@@ -213,7 +214,7 @@ fn parse_arguments(entry: &'static CommandEntry, rest: &str) -> Result<PromptCom
         ("alias", [name, address]) => {
             PromptCommand::SetAlias { name: parse::alias(name)?, address: parse::address(address)? }
         }
-        ("unalias", [name]) => PromptCommand::RemoveAlias((*name).to_owned()),
+        ("unalias", [name]) => PromptCommand::RemoveAlias(one_form(name).into_owned()),
         ("wallet", words) => PromptCommand::Wallet(parse_wallet(entry, words)?),
         ("unlock", words) => PromptCommand::Wallet(parse_unlock(entry, words)?),
         ("lock", []) => PromptCommand::Wallet(WalletCommand::Lock),

@@ -50,7 +50,7 @@ async function placeOf(text) {
   if (/^0x[0-9a-f]{40}$/i.test(text)) return `#/account/${text}`;
   await live.learnNames();
   for (const [address, name] of live.aliases) {
-    if (name === text) return `#/account/${address}`;
+    if (name === text.normalize('NFC')) return `#/account/${address}`;
   }
   const place = /^[0-9a-f]{8,64}$/i.test(text) ? await placeOfDigits(text.toLowerCase()) : null;
   if (place) return place;

@@ -57,7 +57,7 @@ export async function put() {
 function tagsOf(text) {
   return text
     .split(',')
-    .map((tag) => tag.trim())
+    .map((tag) => tag.trim().normalize('NFC'))
     .filter(Boolean);
 }
 

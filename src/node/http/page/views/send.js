@@ -47,6 +47,6 @@ export async function send(_, { query }) {
 
 /** The address that a name stands for at this node; the text itself if it is none. */
 function addressNamed(text) {
-  for (const [address, name] of live.aliases) if (name === text) return address;
+  for (const [address, name] of live.aliases) if (name === text.normalize('NFC')) return address;
   return text;
 }
