@@ -35,7 +35,8 @@ mod glibc {
     const GROWING_PART: usize = 20;
 
     pub(super) fn run(stopped: &Receiver<()>) {
-        let mut watch = Watch::default();
+        // What comes right after the start counts as growth.
+        let mut watch = Watch { least: resident_bytes(), ..Watch::default() };
         while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             // Without proc(5) nothing is given back.
             let Some(resident) = resident_bytes() else { return };

@@ -83,7 +83,7 @@ fn a_replacement_is_told() {
     let mut bench = Bench::paid();
     let first = bench.pay(1);
     let better = bench.send(1, 0, 3, 10, 1_000);
-    let checked = quipu_protocol::CheckedTransaction::recall(better.clone(), &bench.network);
+    let checked = quipu_protocol::CheckedTransaction::recall(better, &bench.network);
     bench.command(Command::Submit { transaction: Box::new(checked) }).expect("it pays more");
     assert_eq!(bench.lost(), [(first, GoneReason::NonceUsed)]);
 }

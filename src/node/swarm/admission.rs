@@ -16,7 +16,7 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-pub(super) use self::eviction::{Guest, guest_to_evict};
+pub(super) use self::eviction::{Guest, guest_to_evict, unready_to_evict};
 pub(super) use self::probation::{KNOWN_AFTER, OnProbation, Probation};
 use super::address::ip_of;
 

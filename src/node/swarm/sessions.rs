@@ -280,6 +280,7 @@ impl Sessions {
                     group: ip.map(|ip| subnets.group_of(ip)),
                     connections: session.connections.len(),
                     since: session.since,
+                    is_ready: session.phase == Phase::Ready,
                     ping: session.ping,
                     gave_block: session.gave_block,
                     gave_transactions: session.gave_transactions,

@@ -19,6 +19,9 @@ use crate::random::Random;
 const FASTEST_KEPT: usize = 8;
 /// Kept for the last blocks that became our tip.
 const BLOCK_GIVERS_KEPT: usize = 4;
+/// Sessions that others opened and that are not ready. Each may have a message of the greatest length on its way, which
+/// is in memory before it can be judged.
+const UNREADY_GUESTS_MAX: usize = 48;
 /// Kept for the last transactions that were new to us.
 const TRANSACTION_GIVERS_KEPT: usize = 4;
 
@@ -31,6 +34,7 @@ pub(in crate::node::swarm) struct Guest {
     pub(in crate::node::swarm) group: Option<IpAddr>,
     pub(in crate::node::swarm) connections: usize,
     pub(in crate::node::swarm) since: Instant,
+    pub(in crate::node::swarm) is_ready: bool,
     pub(in crate::node::swarm) ping: Option<Duration>,
     pub(in crate::node::swarm) gave_block: Option<Instant>,
     pub(in crate::node::swarm) gave_transactions: Option<Instant>,
@@ -56,6 +60,17 @@ pub(in crate::node::swarm) fn guest_to_evict(mut guests: Vec<Guest>, random: &mu
     guests.iter().filter(|guest| guest.host == crowded).max_by_key(|guest| guest.since).map(|guest| guest.peer)
 }
 
+/// The guest who has to go because too many are not ready: of the host with the most of them, the one that has had the
+/// most time.
+pub(in crate::node::swarm) fn unready_to_evict(guests: &[Guest]) -> Option<PeerId> {
+    let unready: Vec<_> = guests.iter().filter(|guest| !guest.is_ready).collect();
+    if unready.len() <= UNREADY_GUESTS_MAX {
+        return None;
+    }
+    let of_host = |host| unready.iter().filter(|guest| guest.host == host).count();
+    unready.iter().min_by_key(|guest| (Reverse(of_host(guest.host)), guest.since)).map(|guest| guest.peer)
+}
+
 /// Takes those out that are best by this measure, at most so many; `None` is no merit.
 fn keep<Merit: Ord>(guests: &mut Vec<Guest>, at_most: usize, merit: impl Fn(&Guest) -> Option<Merit>) {
     guests.sort_by_key(|guest| Reverse(merit(guest)));
@@ -75,6 +90,7 @@ mod tests {
             group: host,
             connections: 1,
             since: start + Duration::from_secs(number),
+            is_ready: true,
             ping: None,
             gave_block: None,
             gave_transactions: None,
@@ -91,6 +107,21 @@ mod tests {
         });
         let evicted = evicted.collect();
         (guests, evicted)
+    }
+
+    #[test]
+    fn sessions_that_are_not_ready_are_bounded() {
+        let start = Instant::now();
+        let unready = |number, host: &str| Guest { is_ready: false, ..guest(start, number, host) };
+        let mut guests: Vec<_> = (0..200).map(|number| guest(start, number, "10.0.0.1")).collect();
+        guests.push(unready(0, "10.0.0.2"));
+        guests.extend((1..UNREADY_GUESTS_MAX as u64).map(|number| unready(100 - number, "10.0.0.3")));
+        assert_eq!(unready_to_evict(&guests), None);
+        guests.push(unready(300, "10.0.0.4"));
+        let evicted = unready_to_evict(&guests).expect("one too many");
+        let evicted = guests.iter().find(|guest| guest.peer == evicted).expect("a guest");
+        let oldest = start + Duration::from_secs(100 - (UNREADY_GUESTS_MAX as u64 - 1));
+        assert_eq!((evicted.host, evicted.since), ("10.0.0.3".parse().ok(), oldest));
     }
 
     #[test]

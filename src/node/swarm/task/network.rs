@@ -14,7 +14,7 @@ use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::event::UserEvent;
 use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
-use crate::node::swarm::admission::{Guest, KNOWN_AFTER, guest_to_evict};
+use crate::node::swarm::admission::{Guest, KNOWN_AFTER, guest_to_evict, unready_to_evict};
 use crate::node::swarm::behaviour::{BehaviourEvent, INBOUND_CONNECTIONS_MAX, INBOUND_CONNECTIONS_PER_HOST_MAX};
 use crate::node::swarm::codec::WireRequest;
 use crate::node::swarm::serving::Asker;
@@ -161,6 +161,11 @@ impl SwarmTask {
     fn make_room_for(&mut self, newcomer: PeerId) {
         let mut guests = self.sessions.guests(self.book.subnets());
         guests.retain(|guest| !self.book.is_named(guest.peer));
+        if let Some(evicted) = unready_to_evict(&guests) {
+            tracing::debug!(parent: self.span(&evicted), why = "too many sessions are not ready", "hung up");
+            self.hang_up(evicted);
+            guests.retain(|guest| guest.peer != evicted);
+        }
         let Some(host) = guests.iter().find(|guest| guest.peer == newcomer).map(|guest| guest.host) else { return };
         let connections = |guests: &[Guest]| guests.iter().map(|guest| guest.connections).sum::<usize>();
         let is_here = host.is_none_or(|host| self.book.subnets().is_this_machine(host));
