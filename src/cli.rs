@@ -28,6 +28,7 @@ use self::wallet::WalletRequest;
 use crate::node::prompt::json;
 use crate::node::prompt::signal::Signals;
 use crate::node::telemetry;
+use crate::output;
 use crate::simulate;
 
 /// The exit status for wrong arguments, as `clap` and most tools have it.
@@ -55,13 +56,20 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
 fn run_wallet(request: WalletRequest, json: bool, log: &str) -> ExitCode {
     let _log = telemetry::start(log);
     let name = request.name();
-    match request.run() {
-        // A phrase or a key may be in it.
-        Ok(done) if json => say(&Zeroizing::new(json::success(name, &done) + "\n")),
-        Ok(done) => say(&done.to_text()),
+    let done = match request.run() {
+        Ok(done) => done,
         Err(error) => return fail(name, error.code(), &error.to_string(), json),
+    };
+    // A phrase or a key may be in it.
+    let text = if json { Zeroizing::new(json::success(name, &done) + "\n") } else { done.to_text() };
+    match (output::write(&text), done.if_unseen()) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        (Err(error), Some(consequence)) => {
+            output::complain(format_args!("{}: {consequence}", output::unwritten(&error)));
+            ExitCode::FAILURE
+        }
+        (written, None) => status_of(written),
     }
-    ExitCode::SUCCESS
 }
 
 fn run_simulation(arguments: &simulate::SimulateArguments, json: bool) -> ExitCode {
@@ -80,12 +88,13 @@ fn run_simulation(arguments: &simulate::SimulateArguments, json: bool) -> ExitCo
 /// Help and the version go to stdout with status 0, errors to stderr.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        error.exit();
+        return status_of(error.print().and_then(|()| io::stdout().flush()));
     }
     if wants_json() {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        say(&(json::start_failure("usage", line) + "\n"));
+        // The message goes to stderr in any case.
+        let _ = output::write(&(json::start_failure("usage", line) + "\n"));
     }
     // A closed stderr leaves no place for a message.
     let _ = error.print();
@@ -94,14 +103,20 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn fail(command: &str, code: &str, message: &str, json: bool) -> ExitCode {
     if json {
-        say(&(json::error(command, code, message) + "\n"));
+        // The message goes to stderr in any case.
+        let _ = output::write(&(json::error(command, code, message) + "\n"));
     }
-    eprintln!("quipu: {message}");
+    output::complain(message);
     ExitCode::FAILURE
 }
 
-/// Writes to stdout; a closed one leaves no place for a message.
-fn say(text: &str) {
-    let mut stdout = io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+/// The exit status after the last write to stdout.
+fn status_of(written: io::Result<()>) -> ExitCode {
+    match output::unless_closed(written) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(output::unwritten(&error));
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -25,7 +25,7 @@
 //!   nodes and simulations; `main` calls it.
 //! - [`rehearsal`] puts the prompt, the store and the wallets of `node` in front of engines in a world of `sim`. Only
 //!   tests import it.
-//! - [`text`] and [`random`] are leaves that any of these may use.
+//! - [`output`], [`text`] and [`random`] are leaves that any of these may use. Only `output` writes to stdout and stderr.
 //!
 //! The engine knows no clock, no file, no thread and no network; `sim` and `node` never see each other. The compiler
 //! enforces this: the feature `node` (on by default) brings tokio, libp2p and redb, and
@@ -70,6 +70,9 @@
 //! values (such as the view) and small tables of the shell (such as aliases and watched transactions), each behind one
 //! lock that is held for moments. The panic hook and the log are the only global state.
 
+// All output is checked: see `output`.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub use quipu_protocol as protocol;
 
 #[cfg(feature = "node")]
@@ -82,6 +85,8 @@ pub(crate) mod files;
 mod logged;
 #[cfg(feature = "node")]
 pub mod node;
+#[cfg(feature = "node")]
+pub mod output;
 pub mod random;
 #[cfg(feature = "node")]
 pub mod rehearsal;

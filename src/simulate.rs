@@ -15,7 +15,7 @@
 //! | --- | --- |
 //! | 0 | it ran, and all running nodes agree at the end |
 //! | 1 | they do not agree, or a check is broken: the finding names the seed |
-//! | 2 | it did not run: the arguments, the scenario or the report's file can't be used |
+//! | 2 | it did not run: the arguments, the scenario or the report's file can't be used; or the result can't be written |
 //! | 130 | Ctrl-C ended it early, and the results so far were reported |
 //!
 //! # JSON
@@ -57,12 +57,13 @@ pub mod svg;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use self::facts::{CheckResult, RunFacts};
 use self::scenario::{Overrides, Scenario};
+use crate::output;
 use crate::protocol::Millis;
 use crate::sim::change::Change;
 use crate::sim::id::NodeId;
@@ -156,6 +157,9 @@ pub enum SimulateError {
     /// The report cannot be written.
     #[error("cannot write {}: {error}; choose another place", file.display())]
     WriteFailed { file: PathBuf, error: io::Error },
+    /// The result cannot be written.
+    #[error("{}", output::unwritten(.0))]
+    Unwritten(io::Error),
 }
 
 impl SimulateError {
@@ -164,7 +168,7 @@ impl SimulateError {
         match self {
             Self::Scenario { .. } => "bad_scenario",
             Self::FileExists { .. } => "file_exists",
-            Self::WriteFailed { .. } => "write_failed",
+            Self::WriteFailed { .. } | Self::Unwritten(_) => "write_failed",
         }
     }
 }
@@ -173,14 +177,14 @@ impl SimulateError {
 /// is called at every virtual second.
 pub fn run(arguments: &SimulateArguments, json: bool, interrupted: impl Fn() -> bool) -> Result<u8, SimulateError> {
     if arguments.list {
-        say(&if json { summary::list_json()? } else { summary::list()? });
+        say(&if json { summary::list_json()? } else { summary::list()? })?;
         return Ok(AGREED);
     }
     if let Some(name) = &arguments.show {
         let problem = || format!("is not shipped, choose one of {}", shipped::NAMES.join(", "));
         let text = shipped::text_of(name)
             .ok_or_else(|| SimulateError::Scenario { place: name.clone(), problem: problem() })?;
-        say(text);
+        say(text)?;
         return Ok(AGREED);
     }
     let place = arguments.scenario.as_deref().unwrap_or(DEFAULT_SCENARIO);
@@ -195,17 +199,19 @@ pub fn run(arguments: &SimulateArguments, json: bool, interrupted: impl Fn() -> 
     }
     if scenario.late_events > 0 {
         let events = counted(scenario.late_events as u64, "event");
-        eprintln!("quipu: {events} would come after the end and will not happen: choose more --hours");
+        output::complain(format_args!("{events} would come after the end and will not happen: choose more --hours"));
     }
     let facts = simulate(&scenario, &interrupted)
         .map_err(|problem| SimulateError::Scenario { place: place.to_owned(), problem })?;
-    say(&if json { summary::json(&scenario, &facts) } else { summary::text(&scenario, &facts) });
+    let said = say(&if json { summary::json(&scenario, &facts) } else { summary::text(&scenario, &facts) });
     if let Some(file) = &arguments.report {
         report::write(file, &scenario, &facts)?;
-        eprintln!("quipu: wrote the report {}", file.display());
+        output::complain(format_args!("wrote the report {}", file.display()));
     }
+    // The report is worth having without the summary.
+    said?;
     if let Some(finding) = &facts.checks.broken {
-        eprintln!("quipu: a check is broken, which is a bug in this program: {finding}");
+        output::complain(format_args!("a check is broken, which is a bug in this program: {finding}"));
     }
     Ok(match facts.summary.agreed {
         _ if facts.checks.broken.is_some() => NOT_AGREED,
@@ -308,20 +314,19 @@ impl<'a> ProgressLine<'a> {
         let speed = world.now().0 / (self.began.elapsed().as_millis() as u64).max(1);
         let (now, end) = (summary::clock(world.now().0), summary::clock(self.scenario.span.0));
         let name = &self.scenario.name;
-        eprint!("\r{name}: {now} of {end}, height {}, {} times real time\x1b[K", grouped(height), grouped(speed));
+        let (height, speed) = (grouped(height), grouped(speed));
+        output::show(format_args!("\r{name}: {now} of {end}, height {height}, {speed} times real time\x1b[K"));
     }
 
     fn clear(&self) {
         if self.is_shown {
-            eprint!("\r\x1b[K");
+            output::show("\r\x1b[K");
         }
     }
 }
 
-/// Writes to stdout. If that is closed, nobody is left to be told.
-fn say(text: &str) {
-    let mut stdout = io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+fn say(text: &str) -> Result<(), SimulateError> {
+    output::unless_closed(output::write(text)).map_err(SimulateError::Unwritten)
 }
 
 #[cfg(test)]

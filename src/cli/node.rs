@@ -10,6 +10,7 @@ use crate::node::prompt::{self, PromptOptions};
 use crate::node::wallet::Wallets;
 use crate::node::wallet::password::Sources;
 use crate::node::{self, telemetry};
+use crate::output;
 
 /// Runs the node until the user leaves, or until it fails.
 pub(super) fn run(config: Config, wallet: Option<&str>, passwords: &Sources) -> ExitCode {
@@ -40,8 +41,9 @@ fn serve(config: Config, wallet: Option<&str>, passwords: &Sources) -> Result<()
         .map_err(|error| failed(error.code(), error.to_string()))?;
     let node = node::start(config, identity, wallets).map_err(|error| failed(error.code(), error.to_string()))?;
     let handle = node.handle();
-    prompt::run(&handle, handle.subscribe(), &options, &log, &signals);
+    let shown = prompt::run(&handle, handle.subscribe(), &options, &log, &signals);
     signals.leaving();
     handle.shut_down();
-    node.join().map_err(Failed::Later)
+    node.join().map_err(Failed::Later)?;
+    shown.map_err(|error| Failed::Later(output::unwritten(&error)))
 }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | 0 | proven, with everything that was asked for |
 //! | 1 | refuted: the receipt is wrong, or the file, the witness or the chain contradicts it |
-//! | 2 | unreadable: the receipt or the file can't be read, or the node can't be asked |
+//! | 2 | unreadable: the receipt or the file can't be read, the node can't be asked, or the result can't be written |
 //!
 //! # JSON
 //!
@@ -34,7 +34,7 @@ mod ask;
 mod report;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,7 @@ use crate::engine::event::Place as BlockPlace;
 use crate::files::fingerprint;
 use crate::node::api::parse;
 use crate::node::miner::measure_rate;
+use crate::output;
 use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
 use crate::protocol::{BlockId, Height, Network, Parameters};
 
@@ -199,10 +200,18 @@ pub fn run(arguments: &VerifyArguments, place: VerifyContext<'_>, json: bool) ->
             (text, status)
         }
     };
-    // A closed stdout leaves no place for a message.
-    let _ =
-        if status == UNREADABLE && !json { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
-    status
+    if status == UNREADABLE && !json {
+        output::show(text + "\n");
+        return status;
+    }
+    match output::unless_closed(output::write(&(text + "\n"))) {
+        Ok(()) => status,
+        // Not 1, which would refute.
+        Err(error) => {
+            output::complain(output::unwritten(&error));
+            UNREADABLE
+        }
+    }
 }
 
 /// Verifies as [`run`] does, and writes nothing.

@@ -23,6 +23,7 @@ use crate::node::wallet::password::{Password, Sources};
 use crate::node::wallet::pem::{FILE_BYTES_MAX, ITERATIONS, PRIVATE_LABEL, WalletFile};
 use crate::node::wallet::session::{create, list, take_in_old_key};
 use crate::node::wallet::words::{RecoveryPhrase, Seed};
+use crate::output;
 
 /// The longest input for a recovery phrase, in bytes: 24 words of at most 8 letters, and room for blanks.
 const WORDS_BYTES_MAX: u64 = 4096;
@@ -306,7 +307,9 @@ fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Walle
     // No later node starts with it, and no running one can have it: the wallet in use can't be seen from outside.
     let _lock = FolderLock::acquire(data_dir, "wallet remove").map_err(WalletError::InUse)?;
     if !remove.yes {
-        eprint!("Removing the wallet {name} loses its key, unless you have a copy or its words.\nType its name: ");
+        output::show(format_args!(
+            "Removing the wallet {name} loses its key, unless you have a copy or its words.\nType its name: "
+        ));
         let mut typed = String::new();
         // Unreadable input is not the name.
         let _ = io::stdin().lock().take(CONFIRMATION_BYTES_MAX).read_line(&mut typed);

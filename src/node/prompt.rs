@@ -72,8 +72,15 @@ impl PromptOptions {
 }
 
 /// Serves the user until they leave, the input ends, a signal comes, or the node has stopped by itself. `events` is the
-/// first subscription to the node. The caller shuts the node down.
-pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &PromptOptions, log: &LogSink, signals: &Signals) {
+/// first subscription to the node. The caller shuts the node down. Fails if stdout takes no more, unless its reader has
+/// closed it.
+pub fn run(
+    handle: &Handle,
+    events: Receiver<UserEvent>,
+    options: &PromptOptions,
+    log: &LogSink,
+    signals: &Signals,
+) -> io::Result<()> {
     let identity = Identity::of(handle, options.name.clone(), options.finds_peers);
     let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
     let known = KnownAddresses::default();
@@ -86,7 +93,7 @@ pub fn run(handle: &Handle, events: Receiver<UserEvent>, options: &PromptOptions
         crossbeam_channel::never()
     };
     PromptSession::new(handle, identity, options.passwords.clone(), mode, style, screen, known)
-        .run(input, &events, &logs, signals, log);
+        .run(input, &events, &logs, signals, log)
 }
 
 /// A terminal gets the line editor, unless it can't have one; then its lines are read like those of a file.

@@ -82,7 +82,7 @@ pub fn catch<T>(last_words: String, body: impl FnOnce() -> T) -> Result<T, Strin
             CAUGHT.with_borrow_mut(|caught| match caught {
                 None => outer(info),
                 Some(caught) if !caught.panicked => caught.panicked = true,
-                Some(caught) => eprintln!("{}", caught.last_words),
+                Some(caught) => crate::output::show(format_args!("{}\n", caught.last_words)),
             });
         }));
     });

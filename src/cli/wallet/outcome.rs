@@ -89,6 +89,23 @@ pub enum WalletOutcome {
     },
 }
 
+impl WalletOutcome {
+    /// What it means that nobody has seen the answer, where a second call does not give it again or where it is a copy
+    /// that somebody counts on.
+    pub fn if_unseen(&self) -> Option<String> {
+        match self {
+            Self::Made { name, .. } => Some(format!(
+                "the wallet {name} is there, but nobody has seen its recovery phrase: `quipu wallet remove {name}`, then \
+                 make it again"
+            )),
+            Self::Exported { name, .. } => {
+                Some(format!("the wallet {name} was not exported: what was written is no copy of it"))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A wallet in a list.
 #[derive(Debug, Serialize)]
 pub struct ListedRow {

@@ -3,12 +3,14 @@
 //! While the line editor has the terminal, everything goes through its external printer, which redraws what is being
 //! typed. That printer may block until the next line is read, so it has a thread and a bounded queue of its own.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use rustyline::ExternalPrinter;
 use zeroize::Zeroizing;
+
+use crate::output::write as write_out;
 
 /// Lines that wait for the line editor; any more are counted and dropped.
 const ABOVE_WAITING_MAX: usize = 512;
@@ -203,12 +205,6 @@ impl Terminal {
 /// In one piece, with which stdout keeps no copy: it may be a recovery phrase.
 fn write_line(text: &str) -> io::Result<()> {
     write_out(&Zeroizing::new([text, "\n"].concat()))
-}
-
-fn write_out(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ use crate::node::event::UserEvent;
 use crate::node::handle::Handle;
 use crate::node::telemetry::LogSink;
 use crate::node::wallet::password::Sources;
+use crate::output;
 use crate::protocol::{Action, Height};
 use crate::text::{Style, Tone, grouped};
 
@@ -55,12 +56,16 @@ pub(super) enum Mode {
     Json,
 }
 
-/// The end of the loop: the user wants it, or stdout is closed.
-struct Leave;
+/// The end of the loop: the user wants it, or stdout takes no more.
+struct Leave(Option<io::Error>);
+
+impl Leave {
+    const WANTED: Self = Self(None);
+}
 
 impl From<io::Error> for Leave {
-    fn from(_: io::Error) -> Self {
-        Self
+    fn from(error: io::Error) -> Self {
+        Self(Some(error))
     }
 }
 
@@ -141,7 +146,7 @@ impl<'a> PromptSession<'a> {
         }
     }
 
-    /// Serves until the user leaves.
+    /// Serves until the user leaves. Fails if something could not be shown.
     pub(super) fn run(
         mut self,
         input: Option<Input>,
@@ -149,7 +154,8 @@ impl<'a> PromptSession<'a> {
         logs: &Receiver<String>,
         signals: &Signals,
         log: &LogSink,
-    ) {
+    ) -> io::Result<()> {
+        let mut shown = Ok(());
         // Without a thread for commands there is nothing to serve; the caller shuts the node down.
         if let Ok(worker) = Worker::start(self.desk.clone()) {
             let ticks = crossbeam_channel::tick(if self.mode == Mode::Json { TICK_OF_SCRIPTS } else { TICK });
@@ -159,7 +165,7 @@ impl<'a> PromptSession<'a> {
                 let step = select! {
                     recv(next) -> event => match event {
                         Ok(event) => self.on_events(event, &next, input.as_ref()),
-                        Err(_) => Err(Leave),
+                        Err(_) => Err(Leave::WANTED),
                     },
                     recv(logs) -> line => line.map_or(Ok(()), |line| Ok(self.screen.line(&line)?)),
                     recv(typed.unwrap_or(&nothing_typed)) -> typed => {
@@ -172,14 +178,17 @@ impl<'a> PromptSession<'a> {
                     recv(signals.receiver) -> signal => self.on_signal(signal.unwrap_or(Signal::Terminate)),
                     recv(ticks) -> _ => self.on_tick(log),
                 };
-                if step.is_err() {
+                if let Err(Leave(error)) = step {
+                    shown = error.map_or(Ok(()), Err);
                     break;
                 }
             }
             signals.leaving();
-            self.finish(&worker, events);
+            let last = self.finish(&worker, events);
+            shown = shown.and(last);
         }
         self.screen.close();
+        output::unless_closed(shown)
     }
 
     /// Writes an event, and those that have come behind it, in one piece, so that a reader wakes up once.
@@ -195,7 +204,7 @@ impl<'a> PromptSession<'a> {
         self.show_event(event, input)?;
         match event {
             UserEvent::Ready { .. } => self.ask(input),
-            UserEvent::Fatal(_) => Err(Leave),
+            UserEvent::Fatal(_) => Err(Leave::WANTED),
             _ => Ok(()),
         }
     }
@@ -254,7 +263,7 @@ impl<'a> PromptSession<'a> {
                 self.ask_if_free(input)
             }
             Typed::Interrupted { empty: false } => self.ask(input),
-            Typed::Interrupted { empty: true } if confirmed => Err(Leave),
+            Typed::Interrupted { empty: true } if confirmed => Err(Leave::WANTED),
             Typed::Interrupted { empty: true } => {
                 self.say(&NoticeLine::new(Tone::Quiet, "Ctrl-C again, Ctrl-D or `quit` stops the node"))?;
                 self.asked_to_confirm = true;
@@ -269,7 +278,7 @@ impl<'a> PromptSession<'a> {
 
     /// Once the input has ended, the node leaves with the last answer.
     fn leave_if_done(&self) -> LoopStep {
-        if self.has_ended && self.running.is_empty() { Err(Leave) } else { Ok(()) }
+        if self.has_ended && self.running.is_empty() { Err(Leave::WANTED) } else { Ok(()) }
     }
 
     fn begin(&mut self, name: String, command: Result<PromptCommand, Failure>, worker: &Worker) {
@@ -302,16 +311,16 @@ impl<'a> PromptSession<'a> {
         self.screen.progress(None)?;
         self.answer(&running.name, result)?;
         if self.leaving || matches!(result, Ok(CommandOutcome::Quit {})) {
-            return Err(Leave);
+            return Err(Leave::WANTED);
         }
         self.leave_if_done()?;
         self.ask_if_free(input)
     }
 
     fn on_signal(&mut self, signal: Signal) -> LoopStep {
-        let Some(running) = self.running.front() else { return Err(Leave) };
+        let Some(running) = self.running.front() else { return Err(Leave::WANTED) };
         if self.desk.cancel.swap(true, Ordering::Relaxed) {
-            return Err(Leave);
+            return Err(Leave::WANTED);
         }
         if running.mines {
             // Its answer is that of the command that it stops.
@@ -320,7 +329,7 @@ impl<'a> PromptSession<'a> {
         // A person's Ctrl-C is for the command alone; otherwise the node leaves when it has answered.
         if !self.is_person || signal == Signal::Terminate {
             self.leaving = true;
-            return Err(Leave);
+            return Err(Leave::WANTED);
         }
         Ok(())
     }
@@ -388,20 +397,24 @@ impl<'a> PromptSession<'a> {
     }
 
     /// Every line that was read gets its answer, also when the node leaves.
-    fn finish(&mut self, worker: &Worker, events: &Receiver<UserEvent>) {
+    fn finish(&mut self, worker: &Worker, events: &Receiver<UserEvent>) -> io::Result<()> {
+        let mut shown = Ok(());
         let deadline = Instant::now() + LAST_ANSWER_TIMEOUT;
         while let Some(running) = self.running.front() {
             let name = running.name.clone();
-            // A closed stdout leaves no place for a message.
-            if self.leaving
+            let step = if self.leaving
                 && let Ok(result) = worker.results.recv_deadline(deadline)
             {
-                let _ = self.on_result(&result, events, None);
+                self.on_result(&result, events, None)
             } else {
                 self.running.pop_front();
-                let _ = self.answer(&name, &Err(CommandError::Closing.into()));
+                self.answer(&name, &Err(CommandError::Closing.into()))
+            };
+            if let Err(Leave(Some(error))) = step {
+                shown = shown.and(Err(error));
             }
         }
+        shown
     }
 
     /// Asks for a line if one can be begun: people want the answer to the last one first.
@@ -428,7 +441,13 @@ impl<'a> PromptSession<'a> {
             Mode::Json => json::answer(name, result),
             Mode::Terminal | Mode::Plain => self.renderer().answer(result),
         });
-        Ok(self.screen.line(&text)?)
+        let shown = self.screen.line(&text);
+        // A phrase is shown once: even a reader that wants no more must be told.
+        if let (Err(error), Ok(CommandOutcome::WalletMade(made))) = (&shown, result) {
+            let told = format!("{error}: nobody has seen the recovery phrase of the new wallet {}", made.name);
+            return Err(io::Error::other(told).into());
+        }
+        Ok(shown?)
     }
 
     fn say(&mut self, line: &NoticeLine) -> LoopStep {

@@ -49,7 +49,7 @@ impl Signals {
 
 fn deliver(signal: Signal, sender: &Sender<Signal>, leaving: &AtomicBool) {
     if leaving.load(Ordering::Relaxed) {
-        eprintln!("quipu: leaving at once");
+        crate::output::complain("leaving at once");
         std::process::exit(EXIT_INTERRUPTED);
     }
     // A reader that leaves sixteen of them unread will not read the next one.
