@@ -37,7 +37,9 @@ const EXIT_USAGE: u8 = 2;
 /// Carries out the command line, or says why not.
 pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
     match invocation {
-        Ok(Invocation::Node { config, wallet, passwords }) => node::run(config, wallet.as_deref(), &passwords),
+        Ok(Invocation::Node { config, wallet, new_wallet, passwords }) => {
+            node::run(config, wallet.as_deref(), new_wallet, &passwords)
+        }
         Ok(Invocation::Wallet { request, json, log }) => run_wallet(request, json, &log),
         Ok(Invocation::Verify { arguments, data_dir, name, network, json }) => {
             let place = verify::VerifyContext {

@@ -1,16 +1,15 @@
-//! Files that are there whole or not at all, and their fingerprints.
+//! Files that are there whole or not at all. Those that a user names are opened in `given`.
 //!
 //! Each is written beside its place, synced, and moved there; then the move is synced. A crash leaves the old file or
 //! the new one. It may also leave the temporary one, which may hold a secret: the next writer removes it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+pub(crate) use self::given::{fingerprint, open, open_or_pipe, read_text};
 
-/// Files are hashed in pieces of this size.
-const PIECE_BYTES: usize = 64 << 10;
+mod given;
 
 /// A file that is being made beside its place. It goes away again unless it is moved there.
 #[derive(Debug)]
@@ -105,23 +104,6 @@ pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = Temporary::beside(file)?;
     temporary.write(content, false)?;
     temporary.replace(file)
-}
-
-/// The SHA-256 and the length of a file of any length. `None` if it was `cancelled` on the way.
-pub(super) fn fingerprint(file: &Path, cancelled: impl Fn() -> bool) -> io::Result<Option<([u8; 32], u64)>> {
-    let (mut file, mut hash, mut size, mut piece) = (File::open(file)?, Sha256::new(), 0, vec![0; PIECE_BYTES]);
-    while !cancelled() {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok(Some((hash.finalize().into(), size))),
-            Ok(length) => {
-                hash.update(&piece[..length]);
-                size += length as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }
 
 /// Makes what was created or renamed in a folder survive a power cut. Windows has no such call and needs none.

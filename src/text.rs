@@ -11,6 +11,19 @@ use crate::protocol::{Address, UnixMillis};
 /// An error quotes no more of what it is about.
 const EXCERPT_CHARACTERS_MAX: usize = 80;
 
+/// The byte order mark with which some programs begin a text.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// A text from a file, from stdin or from a client, without the byte order mark that may be before it.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// The same for the bytes of a text.
+pub fn bytes_without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(text)
+}
+
 /// How a piece of text is meant. Only a terminal with colours shows the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {

@@ -41,6 +41,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", env = "QUIPU_WALLET", global = true)]
     pub(super) wallet: Option<String>,
 
+    /// Make a wallet if the folder has none, though it has a chain: another account than before
+    #[arg(long, env = "QUIPU_NEW_WALLET", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(super) new_wallet: bool,
+
     /// File whose first line is the wallet's password; or put the password itself in QUIPU_WALLET_PASSWORD
     #[arg(long, value_name = "FILE", env = "QUIPU_PASSWORD_FILE", global = true)]
     pub(super) password_file: Option<PathBuf>,

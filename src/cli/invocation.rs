@@ -3,11 +3,12 @@
 //! [`Invocation::load`] returns either a command whose values are all usable, or one line that says what is wrong and
 //! what would be right. It reads a network file; it makes no folder and opens no socket.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::builder::{OsStr as ClapText, Resettable};
+use clap::{Command, CommandFactory, FromArgMatches};
 
 use super::arguments::{Arguments, Program, parse_name};
 use super::network_file::load_network;
@@ -62,6 +63,8 @@ pub enum Invocation {
         config: Config,
         /// The chosen wallet, if there is one.
         wallet: Option<String>,
+        /// Whether to make a wallet where there is none any more.
+        new_wallet: bool,
         /// The sources of the wallet's password.
         passwords: Sources,
     },
@@ -92,7 +95,7 @@ impl Invocation {
     pub fn from_arguments<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
-        let mut arguments = Arguments::try_parse_from(arguments)?;
+        let mut arguments = parse(arguments, |variable| std::env::var_os(variable).is_some_and(|it| it.is_empty()))?;
         // A virtual network has its own parameters.
         if let Some(Program::Simulate(simulate)) = arguments.program {
             return Ok(Self::Simulate { arguments: simulate, json: arguments.json });
@@ -112,8 +115,8 @@ impl Invocation {
         let passwords = Sources { file: arguments.password_file.take(), new_file: None };
         match arguments.program.take() {
             None => {
-                let wallet = arguments.wallet.take();
-                Ok(Self::Node { config: config(arguments, data_dir, network, log), wallet, passwords })
+                let (wallet, new_wallet) = (arguments.wallet.take(), arguments.new_wallet);
+                Ok(Self::Node { config: config(arguments, data_dir, network, log), wallet, new_wallet, passwords })
             }
             Some(Program::Wallet(command)) => {
                 let request = WalletRequest { command, data_dir, passwords };
@@ -122,6 +125,25 @@ impl Invocation {
             Some(Program::Verify(_) | Program::Simulate(_)) => unreachable!("they were taken before"),
         }
     }
+}
+
+/// Parses the arguments. Variables of the environment that are set but empty count as not set: that is how a compose
+/// file or a unit says that there is none.
+fn parse<T: Into<OsString> + Clone>(
+    arguments: impl IntoIterator<Item = T>,
+    is_empty: impl Fn(&OsStr) -> bool,
+) -> Result<Arguments, clap::Error> {
+    let mut command = without_empty(Arguments::command(), &is_empty);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+fn without_empty(command: Command, is_empty: &dyn Fn(&OsStr) -> bool) -> Command {
+    let command = command.mut_args(|argument| match argument.get_env() {
+        Some(variable) if is_empty(variable) => argument.env(Resettable::<ClapText>::Reset),
+        _ => argument,
+    });
+    command.mut_subcommands(|subcommand| without_empty(subcommand, is_empty))
 }
 
 /// The configuration of a node.
@@ -220,6 +242,20 @@ mod tests {
         assert!(!config.mdns && !config.prompt && config.json);
         assert_eq!((config.mine, config.threads), (MiningMode::Pending, 3));
         assert_eq!(config.log, "info,quipu=debug");
+    }
+
+    #[test]
+    fn a_variable_that_is_set_but_empty_counts_as_not_set() {
+        fn variables(command: &Command) -> Vec<String> {
+            let own = command.get_arguments().filter_map(|it| Some(it.get_env()?.to_string_lossy().into_owned()));
+            own.chain(command.get_subcommands().flat_map(variables)).collect()
+        }
+        let all = variables(&Arguments::command());
+        assert!(all.len() > 15 && all.contains(&"QUIPU_NEW_PASSWORD_FILE".to_owned()), "{all:?}");
+        assert!(variables(&without_empty(Arguments::command(), &|_| true)).is_empty());
+        let one = without_empty(Arguments::command(), &|variable| variable == "QUIPU_NEW_PASSWORD_FILE");
+        let left = variables(&one);
+        assert!(all.iter().all(|variable| left.contains(variable) != (variable == "QUIPU_NEW_PASSWORD_FILE")));
     }
 
     #[test]

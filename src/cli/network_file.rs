@@ -1,9 +1,10 @@
 //! Networks by name or from a TOML file, with one line for each mistake in it.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::invocation::ConfigError;
+use crate::files::read_text;
 use crate::node::clock::unix_now;
 use crate::protocol::message::printable_problem;
 use crate::protocol::{Amount, Network, Parameters, UnixMillis};
@@ -50,15 +51,13 @@ fn check_usable(parameters: Parameters, now: UnixMillis) -> Result<Parameters, S
 }
 
 fn read_network_file(text: &str) -> Result<String, String> {
-    let file = Path::new(text);
-    let explain = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file; --network takes lan, dev or a TOML file".to_owned(),
+    read_text(Path::new(text), NETWORK_FILE_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file; --network takes lan, dev or a TOML file".to_owned(),
+        io::ErrorKind::FileTooLarge => {
+            format!("is longer than {NETWORK_FILE_BYTES_MAX} bytes, so it is no network file")
+        }
         _ => format!("cannot be read: {error}"),
-    };
-    if fs::metadata(file).map_err(explain)?.len() > NETWORK_FILE_BYTES_MAX {
-        return Err(format!("is longer than {NETWORK_FILE_BYTES_MAX} bytes, so it is no network file"));
-    }
-    fs::read_to_string(file).map_err(explain)
+    })
 }
 
 /// An error in one line: the parser's own errors are drawings of several lines, and leave the field's name to the
@@ -82,6 +81,8 @@ fn parse_parameters(text: &str) -> Result<Parameters, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn with_file(content: &str) -> Result<Network, String> {

@@ -13,9 +13,9 @@ use crate::node::{self, telemetry};
 use crate::output;
 
 /// Runs the node until the user leaves, or until it fails.
-pub(super) fn run(config: Config, wallet: Option<&str>, passwords: &Sources) -> ExitCode {
+pub(super) fn run(config: Config, wallet: Option<&str>, new_wallet: bool, passwords: &Sources) -> ExitCode {
     let json = config.json;
-    match serve(config, wallet, passwords) {
+    match serve(config, wallet, new_wallet, passwords) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::ToStart { code, message }) => fail("start", code, &message, json),
         // Scripts have got the event `fatal` already.
@@ -28,15 +28,16 @@ enum Failed {
     Later(String),
 }
 
-fn serve(config: Config, wallet: Option<&str>, passwords: &Sources) -> Result<(), Failed> {
+fn serve(config: Config, wallet: Option<&str>, new_wallet: bool, passwords: &Sources) -> Result<(), Failed> {
     let log = telemetry::start(&config.log);
     let options = PromptOptions::new(&config, passwords);
     let failed = |code, message| Failed::ToStart { code, message };
     let signals = Signals::take_over().map_err(|error| failed("signals", error.to_string()))?;
     let identity =
         load_or_create_identity(&config.data_dir).map_err(|error| failed(error.code(), error.to_string()))?;
-    let wallets = passwords
-        .given()
+    let first = if new_wallet { Wallets::make_first(&config.data_dir) } else { Ok(()) };
+    let wallets = first
+        .and_then(|()| passwords.given())
         .and_then(|password| Wallets::open(&config.data_dir, wallet, password))
         .map_err(|error| failed(error.code(), error.to_string()))?;
     let node = node::start(config, identity, wallets).map_err(|error| failed(error.code(), error.to_string()))?;

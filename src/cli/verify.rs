@@ -33,7 +33,6 @@
 mod ask;
 mod report;
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,18 +40,21 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 pub use self::ask::AskError;
 use self::ask::{Whom, ask};
 use self::report::Report;
 use super::invocation::{ConfigError, default_folder};
 use crate::engine::event::Place as BlockPlace;
-use crate::files::fingerprint;
+use crate::files::{fingerprint, open_or_pipe, read_text};
 use crate::node::api::parse;
 use crate::node::miner::measure_rate;
 use crate::output;
 use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
-use crate::protocol::{BlockId, Height, Network, Parameters};
+use crate::protocol::transaction::RECORD_BYTES_MAX;
+use crate::protocol::{BlockId, Content, Height, Network, Parameters};
+use crate::text::bytes_without_mark;
 
 /// How long the hash rate is measured.
 const RATE_TIME: Duration = Duration::from_millis(300);
@@ -262,9 +264,9 @@ fn verify(arguments: &VerifyArguments, place: VerifyContext<'_>) -> Result<Verif
 fn read(path: &Path) -> Result<Vec<u8>, VerifyError> {
     let failed = |error| VerifyError::Io { path: path.to_owned(), error };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let file = open_or_pipe(path).map_err(failed)?;
     file.take(RECEIPT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    Ok(bytes_without_mark(&bytes).to_vec())
 }
 
 /// Whether the network is a built-in one, whose name no other may have.
@@ -284,11 +286,20 @@ fn check_network(network: &Network, wanted: Option<&Arc<Network>>) -> Result<boo
 }
 
 fn check_file(file: &Path, proof: &Proof) -> Result<(), VerifyError> {
-    let recorded = hex::encode(proof.record().ok_or(VerifyError::NoRecord)?.content_hash());
+    let record = proof.record().ok_or(VerifyError::NoRecord)?;
+    let recorded = hex::encode(record.content_hash());
     let fingerprint = fingerprint(file, || false).map_err(|error| VerifyError::Io { path: file.to_owned(), error })?;
     let (hash, _) = fingerprint.expect("nobody cancels it");
     let found = hex::encode(hash);
-    if found == recorded { Ok(()) } else { Err(VerifyError::OtherFile { file: file.to_owned(), found, recorded }) }
+    let is_text = matches!(record.content, Content::Text(_) | Content::Json(_));
+    let is_same = found == recorded
+        // An editor may have put a byte order mark before the text.
+        || is_text && read_text(file, RECORD_BYTES_MAX as u64 + 3).is_ok_and(|text| is_recorded(&text, &recorded));
+    if is_same { Ok(()) } else { Err(VerifyError::OtherFile { file: file.to_owned(), found, recorded }) }
+}
+
+fn is_recorded(text: &str, recorded: &str) -> bool {
+    hex::encode(Sha256::digest(text)) == recorded
 }
 
 /// The block with this id, the parent of the transaction's block left out: that one says nothing about it.

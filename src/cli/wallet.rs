@@ -24,6 +24,7 @@ use crate::node::wallet::pem::{FILE_BYTES_MAX, ITERATIONS, PRIVATE_LABEL, Wallet
 use crate::node::wallet::session::{create, list, take_in_old_key};
 use crate::node::wallet::words::{RecoveryPhrase, Seed};
 use crate::output;
+use crate::text::without_mark;
 
 /// The longest input for a recovery phrase, in bytes: 24 words of at most 8 letters, and room for blanks.
 const WORDS_BYTES_MAX: u64 = 4096;
@@ -313,7 +314,7 @@ fn run_remove(data_dir: &Path, folder: &Folder, remove: &Remove) -> Result<Walle
         let mut typed = String::new();
         // Unreadable input is not the name.
         let _ = io::stdin().lock().take(CONFIRMATION_BYTES_MAX).read_line(&mut typed);
-        if typed.trim() != name.as_str() {
+        if without_mark(&typed).trim() != name.as_str() {
             return Err(WalletError::NotConfirmed);
         }
     }
@@ -348,5 +349,5 @@ fn read_words() -> Result<RecoveryPhrase, WalletError> {
     // Room from the start: a buffer that grows leaves copies of the secret behind.
     let mut text = Zeroizing::new(String::with_capacity(WORDS_BYTES_MAX as usize + 1));
     stdin.lock().take(WORDS_BYTES_MAX).read_to_string(&mut text).map_err(WalletError::WordsUnreadable)?;
-    Ok(RecoveryPhrase::parse(&text)?)
+    Ok(RecoveryPhrase::parse(without_mark(&text))?)
 }

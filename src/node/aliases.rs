@@ -5,14 +5,13 @@
 //! the file stays as it is.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::files::replace;
+use crate::files::{read_text, replace};
 use crate::protocol::Address;
 use crate::protocol::message::printable_problem;
 use crate::text::one_form;
@@ -161,15 +160,14 @@ fn read(file: &Path) -> Result<BTreeMap<String, Address>, AliasError> {
     let failed = |source| AliasError::File { verb: "read", file: file.to_owned(), source };
     let malformed =
         |problem: String| AliasError::Malformed { file: file.to_owned(), problem: printable_problem(&problem) };
-    match fs::metadata(file) {
+    let text = match read_text(file, FILE_BYTES_MAX) {
+        Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(failed(error)),
-        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
             return Err(malformed(format!("is longer than {FILE_BYTES_MAX} bytes, so it is no list of names")));
         }
-        Ok(_) => {}
-    }
-    let text = fs::read_to_string(file).map_err(failed)?;
+        Err(error) => return Err(failed(error)),
+    };
     let written: BTreeMap<String, Address> = toml::from_str(&text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
@@ -188,6 +186,8 @@ fn read(file: &Path) -> Result<BTreeMap<String, Address>, AliasError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::files::faults::cut_everywhere;
 

@@ -1,19 +1,21 @@
 //! Files for their owner alone: written whole or not at all, durable when the call returns, never replaced in silence.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::files::{Temporary, folder_of, remove_left_behind, sync_folder};
+use crate::files::{Temporary, folder_of, open_or_pipe, remove_left_behind, sync_folder};
+use crate::text::bytes_without_mark;
 
 /// Memory reserved for a file of unknown length: a key, a phrase, a password.
 const READ_BYTES_EXPECTED: usize = 4096;
 
-/// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more. Warns if others may read it too.
+/// Reads at most `bytes_max + 1` bytes, so that the caller sees when there are more, and leaves out a byte order mark.
+/// Warns if others may read it too.
 pub(crate) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    let opened = File::open(file)?;
+    let opened = open_or_pipe(file)?;
     let metadata = opened.metadata()?;
     warn_if_open_to_others(file, &metadata);
     // Room from the start: a buffer that grows leaves copies of the secret behind. A pipe does not say its length.
@@ -22,6 +24,8 @@ pub(crate) fn read(file: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8
         .clamp(READ_BYTES_EXPECTED, bytes_max.max(READ_BYTES_EXPECTED));
     let mut content = Zeroizing::new(Vec::with_capacity(expected + 2));
     opened.take(bytes_max as u64 + 1).read_to_end(&mut content)?;
+    let mark = content.len() - bytes_without_mark(&content).len();
+    content.drain(..mark);
     Ok(content)
 }
 
@@ -75,6 +79,18 @@ mod tests {
         replace(&file, b"other").expect("asked for");
         assert_eq!(fs::read_to_string(&file).expect("there"), "other");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing temporary stays");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_secret() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("secret");
+        for (content, want) in
+            [("\u{feff}secret\r\n", "secret\r\n"), ("sec\u{feff}ret", "sec\u{feff}ret"), ("\u{feff}", "")]
+        {
+            fs::write(&file, content).expect("written");
+            assert_eq!(*read(&file, 100).expect("readable"), want.as_bytes());
+        }
     }
 
     #[test]

@@ -216,6 +216,11 @@ impl Drop for Store {
     }
 }
 
+/// Whether a chain has been kept in a folder, so that a node has run there.
+pub(super) fn has_chain(folder: &Path) -> bool {
+    [open::FILE, open::JOURNAL_FILE].iter().any(|name| folder.join(name).exists())
+}
+
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! its place and moved there; it never replaces a file that is not a report.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -23,9 +22,11 @@ const STYLE: &str = include_str!("report.css");
 /// Fails if the place is taken by a file that is not a report.
 pub(super) fn refuse_to_replace(file: &Path) -> Result<(), SimulateError> {
     let mut beginning = [0; BEGINNING.len()];
-    let is_report = match File::open(file) {
+    let is_report = match files::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(_) => false,
+        // Something is there.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => false,
+        Err(error) => return Err(SimulateError::WriteFailed { file: file.to_owned(), error }),
         Ok(mut opened) => opened.read_exact(&mut beginning).is_ok() && beginning == *BEGINNING.as_bytes(),
     };
     if is_report { Ok(()) } else { Err(SimulateError::FileExists { file: file.to_owned() }) }

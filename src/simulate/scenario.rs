@@ -27,7 +27,7 @@ mod events;
 mod regions;
 mod spread;
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -36,6 +36,7 @@ use self::adversaries::AdversaryPart;
 use self::events::EventPart;
 use self::spread::{FilePart, SpreadPart};
 use super::{SimulateError, shipped};
+use crate::files::read_text;
 use crate::protocol::{Amount, Millis, Network, Parameters, Target};
 use crate::sim::change::Change;
 use crate::sim::clock::WallClock;
@@ -118,17 +119,15 @@ impl Scenario {
 }
 
 fn read(place: &str) -> Result<String, String> {
-    let explain = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
+    read_text(Path::new(place), SCENARIO_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
             format!("there is no such file; give a TOML file or one of {}", shipped::NAMES.join(", "))
         }
+        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => {
+            format!("is not a file of at most {SCENARIO_BYTES_MAX} bytes, so it is not a scenario")
+        }
         _ => format!("cannot be read: {error}"),
-    };
-    let metadata = fs::metadata(place).map_err(explain)?;
-    if !metadata.is_file() || metadata.len() > SCENARIO_BYTES_MAX {
-        return Err(format!("is not a file of at most {SCENARIO_BYTES_MAX} bytes, so it is not a scenario"));
-    }
-    fs::read_to_string(place).map_err(explain)
+    })
 }
 
 /// Parses a scenario. `folder` is the place of its tables.

@@ -254,6 +254,11 @@ pub(crate) fn wrong_arguments_are_explained() {
     assert_eq!(api.send("POST", "/api/v1/resolve", &[], b"").status, 200);
     let unmarked = api.send("POST", "/api/v1/mining/blocks", &[("content-type", "text/plain")], b"{\"count\":1}");
     assert_eq!(unmarked.problem(415), "no_json");
+    let json = ("content-type", "application/json");
+    let compressed = api.send("POST", "/api/v1/mining/blocks", &[json, ("content-encoding", "gzip")], b"\x1f\x8b\x08");
+    assert_eq!(compressed.problem(415), "body_compressed");
+    let marked = b"\xef\xbb\xbf{\"public_key\":\"7\"}";
+    assert_eq!(api.send("POST", "/api/v1/transactions/prepare", &[json], marked).problem(400), "bad_key");
     assert_eq!(node.height(), 0);
 }
 

@@ -20,6 +20,7 @@ mod records;
 mod restart;
 mod scenario;
 mod simulate;
+mod surroundings;
 mod sync;
 mod wallet;
 
@@ -125,6 +126,11 @@ fn main() -> ExitCode {
         simulate::a_report_is_one_well_formed_page,
         simulate::shown_scenarios_can_be_run,
         simulate::an_interrupted_run_reports_its_results_so_far,
+        surroundings::empty_variables_count_as_not_set,
+        surroundings::a_node_without_commands_says_what_keeps_it,
+        surroundings::byte_order_marks_are_left_out,
+        surroundings::a_lost_wallet_is_told,
+        surroundings::a_bad_name_is_refused_first,
         wallet::a_wallet_from_creation_to_removal,
         wallet::a_protected_wallet_starts_locked_and_unlocks_by_a_password,
         wallet::passwords_and_phrases_come_from_files_and_the_environment,
@@ -157,7 +163,12 @@ fn main() -> ExitCode {
         floods::of_gossip_before_the_greeting,
     ));
     #[cfg(target_os = "linux")]
-    trials.extend(trials!(plain: memory::a_locked_wallet_leaves_no_secret));
+    trials.extend(trials!(plain:
+        memory::a_locked_wallet_leaves_no_secret,
+        surroundings::a_full_stdout_is_told,
+    ));
+    #[cfg(unix)]
+    trials.extend(trials!(plain: surroundings::only_regular_files_are_opened));
     trials.extend(trials!(privileged:
         bad_input::a_full_disk_loses_nothing,
         http::other_machines_need_the_token,

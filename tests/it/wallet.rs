@@ -261,7 +261,8 @@ pub(crate) fn errors_are_one_line_and_change_nothing() {
         ("wallet import text.pem --no-password", "not_a_key"),
         ("wallet import long.pem --no-password", "key_too_long"),
         ("wallet import none.pem --no-password", "wallet_unreadable"),
-        ("wallet import data/wallets/cut.pem new --no-password", "wallet_cut_off"),
+        // Its key is whole, and is there already.
+        ("wallet import data/wallets/cut.pem new --no-password --password-file one", "wallet_exists"),
         ("wallet import data/wallets/bad.pem new --no-password", "wallet_tampered"),
         ("wallet import --words --no-password", "bad_words"),
         ("wallet remove none --yes", "wallet_not_found"),

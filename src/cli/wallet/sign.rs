@@ -3,7 +3,6 @@
 //! It signs nothing but transactions, and describes the transaction before it asks for a password, and together with the
 //! signature.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -11,11 +10,13 @@ use clap::Args;
 
 use super::open;
 use super::outcome::{WalletOutcome, description};
+use crate::files::open_or_pipe;
 use crate::node::api::rows::TransactionRow;
 use crate::node::wallet::WalletError;
 use crate::node::wallet::folder::{Folder, unusable};
 use crate::node::wallet::password::Sources;
 use crate::protocol::{SecretKey, Signature, SignedTransaction, Transaction};
+use crate::text::bytes_without_mark;
 
 /// The longest prepared transaction, in bytes.
 const BYTES_MAX: u64 = 8 * 1024;
@@ -35,9 +36,10 @@ pub(super) fn run(folder: &Folder, sign: &Sign, passwords: &Sources) -> Result<W
     let name = folder.find(&sign.which.parse()?)?;
     let wallet = folder.read(&name)?;
     let mut content = Vec::new();
-    let read = File::open(&sign.prepared).and_then(|file| file.take(2 * BYTES_MAX + 2).read_to_end(&mut content));
+    let read = open_or_pipe(&sign.prepared).and_then(|file| file.take(2 * BYTES_MAX + 2).read_to_end(&mut content));
     read.map_err(|source| unusable("read", &sign.prepared, source))?;
-    let bytes = std::str::from_utf8(&content).ok().and_then(|text| hex::decode(text.trim()).ok()).unwrap_or(content);
+    let text = std::str::from_utf8(bytes_without_mark(&content));
+    let bytes = text.ok().and_then(|text| hex::decode(text.trim()).ok()).unwrap_or(content);
     let problem = || WalletError::NotATransaction { file: sign.prepared.clone() };
     let (genesis, transaction) = Transaction::from_signing_bytes(&bytes).map_err(|_| problem())?;
     if transaction.sender != wallet.public_key() {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::{Code, Failure};
 use super::lookup;
 use super::rows::{BlockRow, Saved};
-use crate::files::Temporary;
+use crate::files::{self, Temporary};
 use crate::node::handle::Handle;
 use crate::protocol::{Block, Height, Network};
 
@@ -34,10 +34,7 @@ pub(in crate::node) fn save(
     cancel: &AtomicBool,
     block_at: impl FnMut(Height) -> Result<Block, Failure>,
 ) -> Result<Saved, Failure> {
-    let failed = |error: io::Error| {
-        let what = format!("cannot write {}: {error}; nothing was changed, choose another place", file.display());
-        Failure::new(Code::WriteFailed, what)
-    };
+    let failed = |error: io::Error| unwritten(file, &error);
     refuse_to_replace(file)?;
     let temporary = Temporary::beside(file).map_err(failed)?;
     let opened = temporary.create(false).map_err(failed)?;
@@ -48,11 +45,18 @@ pub(in crate::node) fn save(
     Ok(Saved { file: file.display().to_string(), blocks: tip.0 + 1, bytes })
 }
 
+fn unwritten(file: &Path, error: &io::Error) -> Failure {
+    let what = format!("cannot write {}: {error}; nothing was changed, choose another place", file.display());
+    Failure::new(Code::WriteFailed, what)
+}
+
 fn refuse_to_replace(file: &Path) -> Result<(), Failure> {
     let mut beginning = [0; BEGINNING.len()];
-    let saved_earlier = match File::open(file) {
+    let saved_earlier = match files::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(_) => false,
+        // Something is there.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => false,
+        Err(error) => return Err(unwritten(file, &error)),
         Ok(mut opened) => opened.read_exact(&mut beginning).is_ok() && beginning == BEGINNING,
     };
     if saved_earlier {

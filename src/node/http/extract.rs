@@ -14,6 +14,7 @@ use super::App;
 use super::problem::Problem;
 use crate::node::api::parse;
 use crate::protocol::Address;
+use crate::text::{bytes_without_mark, excerpt};
 
 /// The default limit of a body, in bytes: the largest record in hex, with room.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -58,8 +59,13 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
             let detail = "the body must be JSON: send it with the header `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_json", detail));
         }
+        if let Some(coding) = request.headers().get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+            let coding = coding.to_str().unwrap_or("something");
+            let detail = format!("the body is compressed ({}), and only plain ones are read", excerpt(coding));
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed", detail));
+        }
         let body = body(request, app).await?;
-        let value = serde_json::from_slice(&body);
+        let value = serde_json::from_slice(bytes_without_mark(&body));
         value.map(Self).map_err(|error| Problem::bad("bad_body", format!("the body is not what is expected: {error}")))
     }
 }

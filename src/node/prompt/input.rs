@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::node::api::error::{Code, Failure};
+use crate::text::bytes_without_mark;
 
 /// The longest command line, in bytes: a record of 4 KiB with much room.
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -46,8 +47,8 @@ impl Input {
 
     /// Reads stdin as it is.
     pub(super) fn plain() -> io::Result<Self> {
-        let mut stdin = BufReader::new(io::stdin());
-        Self::start(move || read_line(&mut stdin))
+        let (mut stdin, mut is_first) = (BufReader::new(io::stdin()), true);
+        Self::start(move || read_line(&mut stdin, std::mem::take(&mut is_first)))
     }
 
     /// Asks for the next line.
@@ -57,7 +58,7 @@ impl Input {
     }
 }
 
-fn read_line(input: &mut impl BufRead) -> Typed {
+fn read_line(input: &mut impl BufRead, is_first: bool) -> Typed {
     let mut line = Vec::new();
     match input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
         Ok(0) => return Typed::End,
@@ -71,6 +72,9 @@ fn read_line(input: &mut impl BufRead) -> Typed {
         let _ = input.skip_until(b'\n');
         let message = format!("a line has at most {LINE_BYTES_MAX} bytes");
         return Typed::Unreadable(Failure::new(Code::BadLine, message));
+    }
+    if is_first {
+        line = bytes_without_mark(&line).to_vec();
     }
     match String::from_utf8(line) {
         Ok(line) => Typed::Line(line),
@@ -88,20 +92,28 @@ mod tests {
         let text = format!("status\n{long}\nhelp\n\u{e4}\r\nlast").into_bytes();
         let text = [&text[..], b"\n\xff\n"].concat();
         let mut input = &text[..];
-        assert_eq!(read_line(&mut input), Typed::Line("status\n".to_owned()));
-        assert!(matches!(read_line(&mut input), Typed::Unreadable(failure) if failure.code == Code::BadLine));
-        assert_eq!(read_line(&mut input), Typed::Line("help\n".to_owned()));
-        assert_eq!(read_line(&mut input), Typed::Line("\u{e4}\r\n".to_owned()));
-        assert_eq!(read_line(&mut input), Typed::Line("last\n".to_owned()));
-        assert!(matches!(read_line(&mut input), Typed::Unreadable(_)));
-        assert_eq!(read_line(&mut input), Typed::End);
+        assert_eq!(read_line(&mut input, false), Typed::Line("status\n".to_owned()));
+        assert!(matches!(read_line(&mut input, false), Typed::Unreadable(failure) if failure.code == Code::BadLine));
+        assert_eq!(read_line(&mut input, false), Typed::Line("help\n".to_owned()));
+        assert_eq!(read_line(&mut input, false), Typed::Line("\u{e4}\r\n".to_owned()));
+        assert_eq!(read_line(&mut input, false), Typed::Line("last\n".to_owned()));
+        assert!(matches!(read_line(&mut input, false), Typed::Unreadable(_)));
+        assert_eq!(read_line(&mut input, false), Typed::End);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_left_out_at_the_very_beginning() {
+        let mut input = "\u{feff}mine 1\n\u{feff}mine 1\n".as_bytes();
+        assert_eq!(read_line(&mut input, true), Typed::Line("mine 1\n".to_owned()));
+        assert_eq!(read_line(&mut input, false), Typed::Line("\u{feff}mine 1\n".to_owned()));
+        assert_eq!(read_line(&mut "\u{feff}".as_bytes(), true), Typed::Line(String::new()));
     }
 
     #[test]
     fn a_line_of_exactly_the_limit() {
         let text = format!("{}\nnext", "x".repeat(LINE_BYTES_MAX as usize - 1));
         let mut input = text.as_bytes();
-        assert!(matches!(read_line(&mut input), Typed::Line(line) if line.len() as u64 == LINE_BYTES_MAX));
-        assert_eq!(read_line(&mut input), Typed::Line("next".to_owned()));
+        assert!(matches!(read_line(&mut input, false), Typed::Line(line) if line.len() as u64 == LINE_BYTES_MAX));
+        assert_eq!(read_line(&mut input, false), Typed::Line("next".to_owned()));
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct PromptSession<'a> {
     overtaken: Overtaken,
     /// A line was asked for and has not come.
     is_reading: bool,
+    /// A line has come.
+    has_read: bool,
     /// No more lines will come.
     has_ended: bool,
     /// Ctrl-C was pressed at an empty prompt, and nothing since.
@@ -139,6 +141,7 @@ impl<'a> PromptSession<'a> {
             running: VecDeque::new(),
             overtaken: Overtaken::new(),
             is_reading: false,
+            has_read: false,
             has_ended: false,
             asked_to_confirm: false,
             sync_reported: None,
@@ -251,6 +254,7 @@ impl<'a> PromptSession<'a> {
         self.screen.end_reading();
         let confirmed = std::mem::take(&mut self.asked_to_confirm);
         self.is_reading = false;
+        self.has_read |= typed != Typed::End;
         match typed {
             Typed::Line(line) => {
                 if let Some(Parsed { name, command }) = command::parse(&line) {
@@ -270,6 +274,11 @@ impl<'a> PromptSession<'a> {
                 self.ask(input)
             }
             Typed::End => {
+                if !self.has_read && !self.is_person {
+                    output::complain(
+                        "there are no commands on stdin, so this ends: `--no-prompt` keeps a node running",
+                    );
+                }
                 self.has_ended = true;
                 self.leave_if_done()
             }

@@ -18,6 +18,12 @@ pub enum StoreError {
         /// The other process, as far as its lock file tells.
         holder: String,
     },
+    /// The file system has no locks.
+    #[error(
+        "{} is on a file system without locks (a network drive?), where two nodes could spoil each other's files: choose a \
+         folder on a local disk with --data-dir", folder.display()
+    )]
+    NoLocks { folder: PathBuf },
     /// The chain in the data folder is another network's.
     #[error(
         "{} holds the chain of network {stored}, not of {wanted}: choose that network with --network, or give this \
@@ -66,6 +72,7 @@ impl StoreError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Locked { .. } => "data_dir_in_use",
+            Self::NoLocks { .. } => "no_locks",
             Self::OtherNetwork { .. } => "other_network",
             Self::TooNew { .. } => "database_too_new",
             Self::Damaged { .. } => "database_damaged",

@@ -52,6 +52,9 @@ impl FolderLock {
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Locked { folder: folder.to_owned(), holder: holder(&mut file) });
             }
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+                return Err(StoreError::NoLocks { folder: folder.to_owned() });
+            }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let file = LockedFile(file);
@@ -91,6 +94,20 @@ impl LockNotes {
         let lines: String = addresses.into_iter().map(|address| format!("\n{address}")).collect();
         (&self.file.0).write_all(lines.as_bytes()).map_err(|error| StoreError::from_io(&self.path, &error))
     }
+}
+
+/// Whether the file system, not the file, is what can't be locked: a network drive, mostly.
+fn has_no_locks(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is_known = {
+        use nix::errno::Errno;
+        // EOPNOTSUPP and ENOTSUP are two numbers on some systems.
+        let codes = [Errno::ENOLCK, Errno::EOPNOTSUPP, Errno::ENOSYS];
+        error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
+    };
+    #[cfg(not(unix))]
+    let is_known = false;
+    is_known || error.kind() == io::ErrorKind::Unsupported
 }
 
 fn read(file: &mut File) -> io::Result<String> {

@@ -49,7 +49,22 @@ fn describe_io(error: &io::Error) -> String {
             "the connection was closed at once: it is not quipu, or it has no room".to_owned()
         }
         _ if innermost(error).contains("imeout") => "timeout: no answer".to_owned(),
-        _ => format!("unreachable: {}", innermost(error)),
+        _ => match unresolved(&innermost(error)) {
+            Some(words) => words.to_owned(),
+            None => format!("unreachable: {}", innermost(error)),
+        },
+    }
+}
+
+/// What a failure of the resolver means: its own text is the inside of a program.
+fn unresolved(text: &str) -> Option<&'static str> {
+    let is_of_resolver = ["Query {", "record not found", "no records found", "resolve", "nameserver", "NXDomain"];
+    if !is_of_resolver.iter().any(|word| text.contains(word)) {
+        None
+    } else if text.contains("imeout") || text.contains("timed out") || text.contains("onnection") {
+        Some("the name cannot be looked up: the name server does not answer")
+    } else {
+        Some("there is no address for that name: check it, or name the node by its IP address")
     }
 }
 
@@ -98,6 +113,22 @@ fn visit(error: &(dyn Error + 'static), call: &mut impl FnMut(&(dyn Error + 'sta
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_not_found_are_told_in_words() {
+        let words = |text: &str| describe_io(&io::Error::other(text.to_owned()));
+        for text in [
+            "no records found for Query { name: Name(\"none.example.\"), query_type: A, query_class: IN }",
+            "record not found for Query { name: Name(\"none.example.\") }",
+        ] {
+            assert!(
+                words(text).starts_with("there is no address for that name") && !words(text).contains('{'),
+                "{text}"
+            );
+        }
+        assert!(words("proto error: no connections available for Query {").contains("does not answer"));
+        assert_eq!(words("something else"), "unreachable: something else");
+    }
 
     #[test]
     fn wrapped_errors_are_found() {

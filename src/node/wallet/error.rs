@@ -19,7 +19,7 @@ pub enum WalletError {
         problem: FileProblem,
     },
     /// The system does not let a file or a folder be used.
-    #[error("cannot {verb} {}: {source}; check who owns it and its permissions", .file.display())]
+    #[error("cannot {verb} {}: {source}; {}", .file.display(), remedy(.source))]
     Unusable {
         /// `read`, `write` or `remove`.
         verb: &'static str,
@@ -47,6 +47,18 @@ pub enum WalletError {
     /// There is no wallet of that name.
     #[error("there is no wallet {name}; `wallet list` shows those there are, `wallet new` makes one")]
     NotFound { name: String },
+    /// There is a chain, and none of the wallets that its node must have had.
+    #[error(
+        "this folder has a chain, but its wallet is gone{}: put its file back into {}, bring it back with `quipu wallet \
+         import`, or begin another account with --new-wallet",
+        .last.as_ref().map(|last| format!(", {last}")).unwrap_or_default(), .folder.display()
+    )]
+    Gone {
+        /// The folder of the wallets.
+        folder: PathBuf,
+        /// Its name and address, if they are known.
+        last: Option<String>,
+    },
     /// There are several, and none is marked as the one to use.
     #[error("there are several wallets: say which with --wallet NAME, or choose one for good with `wallet use NAME`")]
     WhichOne,
@@ -113,6 +125,14 @@ pub enum WalletError {
     NoRandomness(getrandom::Error),
 }
 
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => "name another one",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room",
+        _ => "check who owns it and its permissions",
+    }
+}
+
 /// A password is typed again; what is wrong with a file needs its name.
 fn unusable_file(file: &Path, problem: &FileProblem) -> String {
     match problem {
@@ -140,9 +160,24 @@ pub enum FileProblem {
     /// A key, but of another kind.
     #[error("{0}, but an Ed25519 key is needed: `openssl genpkey -algorithm ed25519` makes one")]
     ForeignKey(&'static str),
-    /// Not a private key in PEM form.
+    /// Not a private key.
     #[error("not a key file: a private key in PEM form (PKCS#8) is needed")]
     NotAKey,
+    /// The public half alone.
+    #[error("not a key file, but the public half of a key: the private key is needed")]
+    PublicKey,
+    /// A public half in the file is of another key.
+    #[error("the public key in it is not that of the private key: leave only the block of the private key in the file")]
+    OtherPublicKey,
+    /// A wallet's file with a whole key, but not as it was written.
+    #[error(
+        "its line ends or blanks have been changed (by git, an editor or a mail program), but the key in it is whole: \
+         move it out of this folder, then `quipu wallet import` takes it"
+    )]
+    Reformatted,
+    /// A key in a form that its own program can change.
+    #[error("{0}")]
+    Convert(&'static str),
     /// Longer than any key file.
     #[error("too long for a key file: choose another file")]
     TooLong,
@@ -177,6 +212,7 @@ impl WalletError {
             Self::NotATransaction { .. } => "not_a_transaction",
             Self::OtherSender { .. } => "other_sender",
             Self::BadName { .. } => "bad_wallet_name",
+            Self::Gone { .. } => "wallet_gone",
             Self::NotFound { .. } => "wallet_not_found",
             Self::WhichOne => "wallet_not_chosen",
             Self::NameTaken { .. } | Self::Duplicate { .. } => "wallet_exists",
@@ -202,9 +238,11 @@ impl FileProblem {
             Self::Tampered => "wallet_tampered",
             Self::CutOff => "wallet_cut_off",
             Self::ForeignKey(_) => "foreign_key",
-            Self::NotAKey => "not_a_key",
+            Self::NotAKey | Self::PublicKey => "not_a_key",
+            Self::OtherPublicKey => "other_public_key",
+            Self::Reformatted => "wallet_reformatted",
             Self::TooLong => "key_too_long",
-            Self::Unsupported(_) => "key_unsupported",
+            Self::Unsupported(_) | Self::Convert(_) => "key_unsupported",
         }
     }
 }

@@ -5,19 +5,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{FileProblem, WalletError};
+use super::foreign::KeyFile;
 use super::limits::WALLETS_MAX;
 use super::name::WalletName;
 use super::pem::{FILE_BYTES_MAX, ITERATIONS, WalletFile};
-use crate::files::make_folder;
+use crate::files::{make_folder, read_text, replace};
 use crate::node::private_file;
 use crate::protocol::Address;
+use crate::text::excerpt;
 
 /// The folder in the data folder.
 const FOLDER: &str = "wallets";
 const EXTENSION: &str = "pem";
 /// Names the wallet that was used last.
 const CURRENT_FILE: &str = "current";
-/// More of that file is not read, in bytes.
+/// In the data folder: the name and the address of the wallet that was used last, for the day when it is gone.
+const LAST_FILE: &str = "last-wallet";
+/// More of these files is not read, in bytes.
 const CURRENT_FILE_BYTES_MAX: usize = 100;
 
 /// The wallets of a data folder. Holds nothing but the path: each call looks at the files.
@@ -40,6 +44,10 @@ impl Folder {
         let mut names = Vec::new();
         for entry in entries {
             let path = entry.map_err(failed)?.path();
+            // A link that leads nowhere counts: its key may be on a disk that is not there.
+            if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+                continue;
+            }
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             if path.extension().is_some_and(|extension| extension == EXTENSION)
                 && let Ok(name) = stem.parse()
@@ -66,7 +74,8 @@ impl Folder {
     pub(crate) fn read(&self, name: &WalletName) -> Result<WalletFile, WalletError> {
         let file = self.file(name);
         let content = private_file::read(&file, FILE_BYTES_MAX).map_err(|source| unusable("read", &file, source))?;
-        WalletFile::parse(&content, ITERATIONS).map_err(|problem| WalletError::File { file, problem })
+        WalletFile::parse(&content, ITERATIONS)
+            .map_err(|problem| WalletError::File { file, problem: named(problem, &content) })
     }
 
     /// Fails if a new wallet can't have this name.
@@ -129,6 +138,26 @@ impl Folder {
         private_file::replace(&file, format!("{name}\n").as_bytes()).map_err(|source| unusable("write", &file, source))
     }
 
+    /// Notes whose folder this is.
+    pub(crate) fn note_last(&self, name: &WalletName, address: &Address) {
+        let note = format!("{name} ({address})");
+        if self.last().is_none_or(|last| last != note) {
+            // It is only for a message: a folder that can't be written to has other worries.
+            let _ = replace(&self.0.with_file_name(LAST_FILE), format!("{note}\n").as_bytes());
+        }
+    }
+
+    /// The name and the address of the wallet that was used last, as far as is known.
+    pub(crate) fn last(&self) -> Option<String> {
+        let text = read_text(&self.0.with_file_name(LAST_FILE), CURRENT_FILE_BYTES_MAX as u64).ok()?;
+        Some(excerpt(text.trim()))
+    }
+
+    /// The problem that there is no wallet where there must have been one.
+    pub(crate) fn gone(&self) -> WalletError {
+        WalletError::Gone { folder: self.0.clone(), last: self.last() }
+    }
+
     /// The one to start with: the one used last, else `default`, else the only one. `None` if there is none at all.
     pub(crate) fn choose(&self) -> Result<Option<WalletName>, WalletError> {
         let names = self.names()?;
@@ -144,6 +173,18 @@ impl Folder {
     /// A problem of this wallet's file.
     pub(crate) fn problem(&self, name: &WalletName, problem: FileProblem) -> WalletError {
         WalletError::File { file: self.file(name), problem }
+    }
+}
+
+/// The reason why a file is not as it was written, as exactly as its contents show it.
+fn named(problem: FileProblem, content: &[u8]) -> FileProblem {
+    use FileProblem::{Convert, ForeignKey, Unsupported};
+    match KeyFile::parse(content) {
+        // In its form, but too easily opened.
+        Ok(_) if WalletFile::parse(content, 1).is_ok() => problem,
+        Ok(key) if key.is_whole_wallet() => FileProblem::Reformatted,
+        Err(found @ (Convert(_) | ForeignKey(_) | Unsupported(_))) => found,
+        _ => problem,
     }
 }
 

@@ -61,7 +61,8 @@ impl Password {
 
     /// The value of a variable of the environment, if it is set.
     fn from_environment(variable: &str) -> Result<Option<Self>, WalletError> {
-        let Some(value) = std::env::var_os(variable) else { return Ok(None) };
+        // Set but empty counts as not set, as with all other variables.
+        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
         Self::new(Zeroizing::new(value.into_encoded_bytes())).map(Some)
     }
 

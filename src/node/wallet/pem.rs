@@ -36,7 +36,7 @@ pub(crate) const ITERATIONS_MAX: u32 = 10_000_000;
 
 pub(crate) const PRIVATE_LABEL: &str = "PRIVATE KEY";
 pub(crate) const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
-const PUBLIC_LABEL: &str = "PUBLIC KEY";
+pub(crate) const PUBLIC_LABEL: &str = "PUBLIC KEY";
 pub(crate) const CHECKSUM_PREFIX: &str = "sha256 of the above: ";
 const CHECKSUM_HEX_LEN: usize = 64;
 
@@ -44,7 +44,7 @@ const CHECKSUM_HEX_LEN: usize = 64;
 const PRIVATE_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// The same in a SubjectPublicKeyInfo (RFC 8410, section 4).
-const PUBLIC_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+pub(crate) const PUBLIC_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const SALT_BYTES: usize = 16;
 /// 48 bytes and their padding.
 const CIPHERTEXT_BYTES: usize = 64;
@@ -134,10 +134,7 @@ impl WalletFile {
 
     /// The block with the public key: an X.509 SubjectPublicKeyInfo.
     pub(crate) fn public_pem(&self) -> Zeroizing<String> {
-        let mut der = [0; PUBLIC_PREFIX.len() + 32];
-        der[..PUBLIC_PREFIX.len()].copy_from_slice(&PUBLIC_PREFIX);
-        der[PUBLIC_PREFIX.len()..].copy_from_slice(&self.public);
-        pem(PUBLIC_LABEL, &der)
+        public_pem(&self.public)
     }
 
     /// Whether it needs a password.
@@ -227,6 +224,18 @@ fn parse_blocks(body: &str, iterations_min: u32) -> Option<WalletFile> {
         _ => return None,
     };
     Some(WalletFile { public, private })
+}
+
+/// The checksum of a wallet's file with this private block and this public half, in hex.
+pub(crate) fn checksum_of(label: &str, der: &[u8], public: &[u8; 32]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(pem(label, der).as_bytes());
+    hash.update(public_pem(public).as_bytes());
+    hex::encode(hash.finalize())
+}
+
+fn public_pem(public: &[u8; 32]) -> Zeroizing<String> {
+    pem(PUBLIC_LABEL, &[&PUBLIC_PREFIX[..], public].concat())
 }
 
 fn private_der(seed: &Seed) -> Zeroizing<[u8; 48]> {

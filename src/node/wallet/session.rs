@@ -18,6 +18,7 @@ use super::wiped::wiped;
 use super::words::{RecoveryPhrase, Seed, random};
 use crate::files::make_folder;
 use crate::node::private_file;
+use crate::node::store::has_chain;
 use crate::protocol::{Address, SecretKey};
 
 /// The file of the account's key before there were wallets.
@@ -75,8 +76,8 @@ pub struct Listed {
 impl Wallets {
     /// The wallet to start with: the one called `name`, else the one used last, else `default`, else the only one.
     ///
-    /// Where there is none at all, `default` is made, without a password, or with the key of an `account.pem` of older
-    /// versions. A protected wallet is locked unless there is a password, which then must be right.
+    /// In a new folder `default` is made, without a password, or with the key of an `account.pem` of older versions. A
+    /// folder that has a chain had a wallet: a new one in its place would be another account, without a word. A protected wallet is locked unless there is a password, which then must be right.
     pub fn open(data_dir: &Path, name: Option<&str>, password: Option<Password>) -> Result<Self, WalletError> {
         make_folder(data_dir, true).map_err(|source| unusable("write", data_dir, source))?;
         let folder = Folder::new(data_dir);
@@ -84,6 +85,9 @@ impl Wallets {
         let asked = name.map(str::parse::<WalletName>).transpose()?;
         let default = WalletName::default_name();
         if asked.as_ref().is_none_or(|name| name.is_same(&default)) && folder.names()?.is_empty() {
+            if has_chain(data_dir) {
+                return Err(folder.gone());
+            }
             wiped(|| make_default(&folder, &random()?))?;
         }
         let name = match asked {
@@ -91,7 +95,16 @@ impl Wallets {
             None => folder.choose()?.ok_or_else(|| WalletError::NotFound { name: default.to_string() })?,
         };
         let active = Active::read(&folder, name, password.as_ref())?;
+        folder.note_last(&active.name, &active.address);
         Ok(Self(Arc::new(WalletsInner { folder, active: Mutex::new(active) })))
+    }
+
+    /// Makes `default` in a folder that has no wallet, whatever else is in it.
+    pub fn make_first(data_dir: &Path) -> Result<(), WalletError> {
+        make_folder(data_dir, true).map_err(|source| unusable("write", data_dir, source))?;
+        let folder = Folder::new(data_dir);
+        take_in_old_key(&folder, data_dir)?;
+        if folder.names()?.is_empty() { wiped(|| make_default(&folder, &random()?)) } else { Ok(()) }
     }
 
     /// The wallets of a folder in which the first one has the key of this seed, and no password; else as
@@ -186,8 +199,14 @@ impl Wallets {
         let name = folder.find(&name.parse()?)?;
         let read = Active::read(folder, name.clone(), password)?;
         folder.set_current(&name)?;
+        folder.note_last(&name, &read.address);
         *self.active() = read;
         Ok(())
+    }
+
+    /// Fails if a new wallet can't have this name.
+    pub fn check_free(&self, name: &str) -> Result<(), WalletError> {
+        self.0.folder.check_free(&name.parse()?)
     }
 
     /// Makes a new wallet, without switching to it. The words are shown to its owner once, and stored nowhere.

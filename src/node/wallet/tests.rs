@@ -177,6 +177,8 @@ fn ten_thousand_corruptions_are_refused_and_the_file_left_alone() {
             FileProblem::Tampered => told[0] += 1,
             FileProblem::CutOff => told[1] += 1,
             FileProblem::NotAKey => told[2] += 1,
+            // Blanks alone, or something that another program could have written.
+            FileProblem::Reformatted | FileProblem::ForeignKey(_) | FileProblem::Unsupported(_) => {}
             other => panic!("{other:?} for {}", String::from_utf8_lossy(&bytes)),
         }
         assert_eq!(fs::read(wallets.file(&name)).expect("there"), bytes, "left alone");
@@ -242,16 +244,100 @@ fn each_way_of_being_wrong_has_its_own_words() {
         (vec![], FileProblem::CutOff),
         (b"-----BEG".to_vec(), FileProblem::CutOff),
         (block.as_bytes()[..60].to_vec(), FileProblem::CutOff),
-        (bytes[..bytes.len() - 1].to_vec(), FileProblem::CutOff),
         (block.replace("MC4C", "MC4D").into_bytes(), FileProblem::Tampered),
         (own.replace("MC4C", "MC4D").into_bytes(), FileProblem::Tampered),
         (b"hello".to_vec(), FileProblem::NotAKey),
         (b"\xff\xfe".to_vec(), FileProblem::NotAKey),
-        (seal(7, None, ITERATIONS).public_pem().as_bytes().to_vec(), FileProblem::NotAKey),
+        (seal(7, None, ITERATIONS).public_pem().as_bytes().to_vec(), FileProblem::PublicKey),
         (vec![b'x'; FILE_BYTES_MAX + 1], FileProblem::TooLong),
     ];
     for (content, want) in foreign_cases {
         assert_eq!(KeyFile::parse(&content).err(), Some(want), "{}", String::from_utf8_lossy(&content));
+    }
+}
+
+/// Each form that a whole key may have come to: what openssl reads is imported, and what stands in the folder of the
+/// wallets says that it can be.
+#[test]
+fn a_whole_key_in_any_form_is_imported() {
+    let (folder, name) = (tempfile::tempdir().expect("a temporary folder"), "team".parse().expect("a name"));
+    let wallets = Folder::new(folder.path());
+    let secret = password("secret");
+    for password in [None, Some(&secret)] {
+        let file = seal(7, password, ITERATIONS);
+        let own = file.to_text();
+        let halves = [file.private_pem(), file.public_pem()];
+        let forms = [
+            own.replace('\n', "\r\n"),
+            own.replace('\n', "\r"),
+            own.replace('\n', " \n"),
+            own.trim_end().to_owned(),
+            format!("\n{}\n", *own),
+            format!("> {}", own.replace('\n', "\n> ")).replace("> ", "  "),
+        ];
+        for form in &forms {
+            let key = KeyFile::parse(form.as_bytes()).unwrap_or_else(|problem| panic!("{form:?}: {problem}"));
+            assert_eq!(key.open(Some(&secret)).expect("whole"), Seed::new([7; 32]), "{form:?}");
+            let _ = fs::remove_file(wallets.file(&name));
+            if password.is_none() && form == &forms[0] {
+                wallets.add(&name, &file).expect("a new wallet");
+            }
+            fs::write(wallets.file(&name), form).expect("written");
+            let error = wallets.read(&name).expect_err("not as it was written");
+            assert_eq!(error.code(), "wallet_reformatted", "{form:?}: {error}");
+        }
+        let foreign = [
+            halves[0].to_string(),
+            [halves[0].as_str(), &halves[1]].concat(),
+            [halves[1].as_str(), &halves[0]].concat(),
+            ["words\n", halves[1].as_str(), "\r\n\r\n", &halves[0], &seal(8, None, FEW).private_pem()].concat(),
+        ];
+        for form in foreign {
+            let key = KeyFile::parse(form.as_bytes()).unwrap_or_else(|problem| panic!("{form:?}: {problem}"));
+            assert_eq!(key.open(Some(&secret)).expect("whole"), Seed::new([7; 32]), "{form:?}");
+        }
+    }
+}
+
+/// Whatever in a file says something about its key must agree with it.
+#[test]
+fn a_changed_key_is_not_imported() {
+    let secret = password("secret");
+    let [plain, closed] = [None, Some(&secret)].map(|password| seal(7, password, FEW));
+    let other = seal(8, None, FEW);
+    let opened = |text: &str| KeyFile::parse(text.as_bytes()).and_then(|key| key.open(Some(&secret)));
+    for file in [&plain, &closed] {
+        let mixed = [file.private_pem().as_str(), &other.public_pem()].concat();
+        assert_eq!(opened(&mixed), Err(FileProblem::OtherPublicKey));
+        // The checksum vouches for a key whose public half is lost, and for no other.
+        let own = file.to_text();
+        let lost = own.replace(file.public_pem().as_str(), "");
+        assert_eq!(opened(&lost), Ok(Seed::new([7; 32])));
+        let another = own.replace(file.private_pem().as_str(), &other.private_pem());
+        assert_eq!(opened(&another), Err(FileProblem::Tampered));
+    }
+    let own = closed.to_text();
+    let line = own.lines().nth(2).expect("a line of the ciphertext");
+    let changed = own.replace(line, &line.chars().rev().collect::<String>());
+    assert_eq!(opened(&changed), Err(FileProblem::Tampered), "no password is wrong");
+    let key = KeyFile::parse(own.as_bytes()).expect("our own");
+    assert_eq!(key.open(Some(&password("other"))), Err(FileProblem::WrongPassword));
+}
+
+#[test]
+fn forms_that_their_own_programs_can_change_say_so() {
+    let block = seal(7, None, FEW).private_pem();
+    let old = "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,b619a06a16b7b7a6436579f06a14f45e\n\n";
+    let utf_16: Vec<u8> = [0xfeff].into_iter().chain(block.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let cases = [
+        (block.replacen("-----\n", old, 1).into_bytes(), "old encryption of PEM files"),
+        (utf_16, "UTF-16"),
+        (b"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n".to_vec(), "PuTTYgen"),
+        (b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me@here\n".to_vec(), "public half"),
+    ];
+    for (content, word) in cases {
+        let problem = KeyFile::parse(&content).expect_err(word);
+        assert!(problem.to_string().contains(word), "{problem}");
     }
 }
 

@@ -19,11 +19,12 @@
 //! 1,       900
 //! ```
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::files::read_text;
 use crate::sim::random::{MILLION, Spread};
 
 /// The longest table, in bytes.
@@ -125,12 +126,12 @@ fn in_millionths(quantiles: Vec<(f64, u64)>) -> Vec<(u64, u64)> {
 
 /// A text file beside the scenario.
 pub(super) fn read(file: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}; name a file beside the scenario");
-    let metadata = fs::metadata(file).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > TABLE_BYTES_MAX {
-        return Err(format!("is not a file of at most {TABLE_BYTES_MAX} bytes"));
-    }
-    fs::read_to_string(file).map_err(unreadable)
+    read_text(file, TABLE_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => {
+            format!("is not a file of at most {TABLE_BYTES_MAX} bytes")
+        }
+        _ => format!("cannot be read: {error}; name a file beside the scenario"),
+    })
 }
 
 fn parse_table(text: &str) -> Result<Spread, String> {

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::sim::adversary::Role;
 use crate::sim::adversary::spam::Floods;

@@ -70,6 +70,8 @@ impl CommandRunner<'_> {
         if self.handle.aliases().find(name).is_some() {
             return Err(Failure::new(Code::NameTaken, format!("{name} is an alias: choose another name")));
         }
+        // Before a question that would be in vain.
+        wallets.check_free(name)?;
         let password = self.passwords.new_one(false, &format!("password for the new wallet {name}: "))?;
         let (address, words) = wallets.create(name, Some(&password))?;
         Ok(CommandOutcome::WalletMade(WalletMade { name: name.to_owned(), address, words }))

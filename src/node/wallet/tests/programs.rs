@@ -114,6 +114,8 @@ fn we_open_what_openssl_makes() {
     let convert = "pkcs8 -topk8 -in plain.pem -out key.pem -passout file:password";
     let cases = [
         (genpkey.to_owned(), false),
+        ("pkey -in plain.pem -outform DER -out key.pem".to_owned(), false),
+        (format!("{convert} -v2 aes-256-cbc -outform DER"), true),
         (format!("{genpkey} -aes-256-cbc -pass file:password"), true),
         (format!("{genpkey} -aes-128-cbc -pass file:password"), true),
         (format!("{convert} -v2 aes-256-cbc -v2prf hmacWithSHA1"), true),
@@ -157,7 +159,6 @@ fn other_kinds_of_keys_and_old_encryptions_are_named() {
         ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem".to_owned(), "an EC key"),
         ("ecparam -name prime256v1 -genkey -out key.pem".to_owned(), "an EC key"),
         ("pkey -in plain.pem -pubout -out key.pem".to_owned(), "not a key file"),
-        ("pkey -in plain.pem -outform DER -out key.pem".to_owned(), "not a key file"),
         (format!("{convert} -v2 des3"), "encrypted in a way that is not supported"),
         (format!("{convert} -v1 PBE-SHA1-3DES"), "encrypted in a way that is not supported"),
         (format!("{convert} -v2 aes-256-cbc -iter 10000001"), "too much time"),
@@ -169,6 +170,50 @@ fn other_kinds_of_keys_and_old_encryptions_are_named() {
         let problem = KeyFile::parse(&content).and_then(|key| key.open(Some(&secret))).expect_err(&made_by);
         assert!(problem.to_string().contains(want), "{made_by}: {problem}");
     }
+}
+
+#[test]
+fn keys_of_ssh_keygen_are_taken_or_named() {
+    let folder = folder();
+    let folder = folder.path();
+    let ssh_keygen = |line: &str| {
+        let arguments = line.split(' ').map(|word| if word == "''" { "" } else { word });
+        let output = Command::new("ssh-keygen").arg("-q").args(arguments).current_dir(folder).output().ok()?;
+        assert!(output.status.success(), "ssh-keygen {line}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(output.stdout)
+    };
+    if ssh_keygen("-t ed25519 -C comment -N '' -f plain").is_none() {
+        return skip("ssh-keygen");
+    }
+    let read = |name: &str| fs::read(folder.join(name)).expect("written");
+    let seed = KeyFile::parse(&read("plain")).and_then(|key| key.open(None)).expect("an Ed25519 key");
+    let public = fs::read_to_string(folder.join("plain.pub")).expect("written");
+    let blob = public.split(' ').nth(1).expect("three words");
+    let pem = format!("-----BEGIN X-----\n{}\n{}\n-----END X-----\n", &blob[..64], &blob[64..]);
+    let (_, blob) = pkcs8::der::pem::decode_vec(pem.as_bytes()).expect("Base64");
+    assert!(blob.ends_with(&public_bytes(&seed)), "{public}");
+    let crlf = String::from_utf8(read("plain")).expect("ASCII").replace('\n', "\r\n");
+    assert_eq!(KeyFile::parse(crlf.as_bytes()).and_then(|key| key.open(None)), Ok(seed.clone()));
+
+    ssh_keygen("-t ed25519 -N secret -f closed");
+    ssh_keygen("-t rsa -b 2048 -N '' -f rsa");
+    ssh_keygen("-t ecdsa -N '' -f ec");
+    for (name, word) in
+        [("closed", "ssh-keygen -p -N ''"), ("rsa", "an RSA key"), ("ec", "an EC key"), ("plain.pub", "public")]
+    {
+        let problem = KeyFile::parse(&read(name)).expect_err(name);
+        assert!(problem.to_string().contains(word), "{name}: {problem}");
+    }
+    // As the message says.
+    ssh_keygen("-p -P secret -N '' -f closed");
+    assert!(KeyFile::parse(&read("closed")).is_ok());
+    // Each field is checked: any change of what is no comment is damage.
+    let text = String::from_utf8(read("plain")).expect("ASCII");
+    let damaged = text.replacen("AAAAC3NzaC1lZDI1NTE5AAAAI", "AAAAC3NzaC1lZDI1NTE5AAAAJ", 1);
+    assert!(damaged == text || KeyFile::parse(damaged.as_bytes()).is_err());
+    let lines: Vec<&str> = text.lines().collect();
+    let short = [&lines[..3], &lines[lines.len() - 1..]].concat().join("\n");
+    assert_eq!(KeyFile::parse(short.as_bytes()).err(), Some(FileProblem::Tampered));
 }
 
 #[test]

@@ -209,6 +209,47 @@ fn a_damaged_wallet_is_listed_and_does_not_start() {
 }
 
 #[test]
+fn a_lost_wallet_is_not_replaced_in_silence() {
+    let folder = folder();
+    let first = open(folder.path()).address();
+    let wallets = folder.path().join("wallets");
+    for file in ["chain.redb", "chain.journal"] {
+        fs::write(folder.path().join(file), "").expect("written");
+        fs::remove_dir_all(&wallets).expect("there");
+        for name in [None, Some("default")] {
+            let error = Wallets::open(folder.path(), name, None).expect_err("it is gone");
+            assert_eq!(error.code(), "wallet_gone");
+            for word in [&first.to_string(), "default", "--new-wallet", &wallets.display().to_string()] {
+                assert!(error.to_string().contains(word), "{error}");
+            }
+        }
+        assert!(!wallets.exists(), "nothing is made");
+        Wallets::make_first(folder.path()).expect("asked for");
+        let second = open(folder.path()).address();
+        assert_ne!(first, second);
+        Wallets::make_first(folder.path()).expect("nothing to do");
+        assert_eq!(open(folder.path()).address(), second);
+        // Back to the first one, for the message of the next round.
+        fs::write(folder.path().join("last-wallet"), format!("default ({first})\n")).expect("written");
+        fs::remove_file(folder.path().join(file)).expect("there");
+    }
+}
+
+#[test]
+fn only_files_are_wallets() {
+    let folder = folder();
+    let wallets = open(folder.path());
+    fs::create_dir(folder.path().join("wallets/sub.pem")).expect("made");
+    assert_eq!(names(&wallets), ["default"]);
+    assert_eq!(open(folder.path()).address(), wallets.address(), "there is nothing to choose from");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/not/there.pem", folder.path().join("wallets/away.pem")).expect("made");
+        assert_eq!(names(&wallets), ["away", "default"], "its disk may be missing");
+    }
+}
+
+#[test]
 fn a_file_that_was_swapped_is_not_unlocked() {
     let folder = folder();
     let address = add_protected(folder.path(), "team", 7);
