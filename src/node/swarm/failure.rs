@@ -58,7 +58,7 @@ fn describe_io(error: &io::Error) -> String {
 
 /// What a failure of the resolver means: its own text is the inside of a program.
 fn unresolved(text: &str) -> Option<&'static str> {
-    let is_of_resolver = ["Query {", "record not found", "no records found", "resolve", "nameserver", "NXDomain"];
+    let is_of_resolver = ["Query {", "record not found", "no records found", "resolve", "lookup address", "NXDomain"];
     if !is_of_resolver.iter().any(|word| text.contains(word)) {
         None
     } else if text.contains("imeout") || text.contains("timed out") || text.contains("onnection") {

@@ -49,9 +49,9 @@ pub enum WalletError {
     NotFound { name: String },
     /// There is a chain, and none of the wallets that its node must have had.
     #[error(
-        "this folder has a chain, but its wallet is gone{}: put its file back into {}, bring it back with `quipu wallet \
+        "this folder has a chain, but no wallet any more{}: put its file back into {}, bring it back with `quipu wallet \
          import`, or begin another account with --new-wallet",
-        .last.as_ref().map(|last| format!(", {last}")).unwrap_or_default(), .folder.display()
+        .last.as_ref().map(|last| format!("; it was {last}")).unwrap_or_default(), .folder.display()
     )]
     Gone {
         /// The folder of the wallets.

@@ -104,7 +104,10 @@ mod tests {
         for at in 0..good.len() {
             let mut changed = good.clone();
             changed[at] ^= 1;
-            assert!(parse(&changed).is_ok_and(|seed| seed == Seed::new([7; 32])) || parse(&changed).is_err(), "byte {at}");
+            assert!(
+                parse(&changed).is_ok_and(|seed| seed == Seed::new([7; 32])) || parse(&changed).is_err(),
+                "byte {at}"
+            );
             assert!(parse(&good[..at]).is_err(), "{at} bytes");
         }
     }

