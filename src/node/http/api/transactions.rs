@@ -158,7 +158,7 @@ pub(super) struct PrepareRecord {
     /// A text.
     text: Option<String>,
     /// Any JSON. Its text is recorded as it stands here.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     json: Option<Box<RawValue>>,
     /// A file's fingerprint.
     file: Option<PrepareFile>,
