@@ -28,7 +28,7 @@ pub mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, Durability};
+use redb::{Database, Durability, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata};
 
 use crate::engine::event::{Batch, Stored};
 use crate::protocol::{Height, Network};
@@ -38,7 +38,7 @@ use fold::Folded;
 use journal::Journal;
 use progress::Progress;
 use rows::{Rows, write_startup_rows};
-use tables::{META, META_JOURNAL, META_SCHEMA, META_SETTLED, SCHEMA};
+use tables::{BEST, META, META_JOURNAL, META_SCHEMA, META_SETTLED, SCHEMA};
 
 pub use error::StoreError;
 pub use lock::{FolderLock, LockNotes};
@@ -216,9 +216,18 @@ impl Drop for Store {
     }
 }
 
-/// Whether a chain has been kept in a folder, so that a node has run there.
+/// Whether a folder holds blocks, or files of a chain that do not show that there are none.
 pub(super) fn has_chain(folder: &Path) -> bool {
-    [open::FILE, open::JOURNAL_FILE].iter().any(|name| folder.join(name).exists())
+    let [database, journal] = [open::FILE, open::JOURNAL_FILE].map(|name| folder.join(name));
+    let is_settled = std::fs::metadata(&journal).map_or(true, |found| found.len() == 0);
+    !is_settled || database.exists() && !guarded(&database, || is_empty(&database)).unwrap_or(false)
+}
+
+/// Whether a database was closed in order and has no block but genesis.
+fn is_empty(database: &Path) -> Result<bool, redb::Error> {
+    let transaction = ReadOnlyDatabase::open(database)?.begin_read()?;
+    let is_closed = transaction.open_table(META)?.get(META_JOURNAL)?.is_none();
+    Ok(is_closed && transaction.open_table(BEST)?.is_empty()?)
 }
 
 #[cfg(test)]

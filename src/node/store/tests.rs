@@ -469,3 +469,19 @@ fn damage_is_an_error_or_harmless() {
     }
     assert!(refused > 20, "{refused}");
 }
+
+#[test]
+fn a_folder_has_a_chain_once_it_has_a_block() {
+    let (folder, mut chain) = (folder(), Chain::new(1));
+    assert!(!has_chain(folder.path()), "there is nothing");
+    drop(store(folder.path(), &chain));
+    assert!(!has_chain(folder.path()), "genesis alone is in every folder");
+    chain.mine(vec![]);
+    let mut written = store(folder.path(), &chain);
+    written.write(&[batch(1, chain.writes_above(0))]).expect("written");
+    assert!(has_chain(folder.path()), "its journal is not empty");
+    drop(written);
+    assert!(has_chain(folder.path()));
+    fs::write(folder.path().join(open::FILE), "damaged").expect("writable");
+    assert!(has_chain(folder.path()), "nobody can tell");
+}
