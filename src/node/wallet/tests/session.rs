@@ -214,7 +214,8 @@ fn a_lost_wallet_is_not_replaced_in_silence() {
     let first = open(folder.path()).address();
     let wallets = folder.path().join("wallets");
     for file in ["chain.redb", "chain.journal"] {
-        fs::write(folder.path().join(file), "").expect("written");
+        // What is in it nobody can tell.
+        fs::write(folder.path().join(file), "damaged").expect("written");
         fs::remove_dir_all(&wallets).expect("there");
         for name in [None, Some("default")] {
             let error = Wallets::open(folder.path(), name, None).expect_err("it is gone");
