@@ -169,6 +169,9 @@ pub(crate) fn a_lost_wallet_is_told() {
     let run = |more: &str| said(&with_input(place.node(&format!("--json {more}")), b"address\n"));
     let (code, before) = run("");
     assert_eq!(code, Some(0), "{before}");
+    // Without a block there is nothing to lose.
+    let (code, mined) = said(&with_input(place.node("--json"), b"mine\n"));
+    assert_eq!(code, Some(0), "{mined}");
     let wallets = place.path().join("node/wallets");
     let kept = place.path().join("kept");
     fs::rename(&wallets, &kept).expect("there");
