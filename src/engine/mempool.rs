@@ -361,18 +361,20 @@ impl Mempool {
         is_new
     }
 
-    /// Records which durable transactions a connected block has.
-    pub fn note_mined(&mut self, block: &CheckedBlock) {
-        if self.durable == 0 {
-            return;
+    /// Records which durable transactions a connected block has. Returns the number of pending ones in it.
+    pub fn note_mined(&mut self, block: &CheckedBlock) -> usize {
+        if self.by_id.is_empty() {
+            return 0;
         }
+        let mut count = 0;
         for id in block.transactions().iter().map(CheckedTransaction::id) {
-            let is_durable =
-                |place: &PoolKey| self.queues[&place.sender].get(place.nonce).is_some_and(|one| one.durable);
-            if self.by_id.get(&id).is_some_and(is_durable) {
+            let Some(place) = self.by_id.get(&id) else { continue };
+            count += 1;
+            if self.durable > 0 && self.queues[&place.sender].get(place.nonce).is_some_and(|one| one.durable) {
                 self.mined.insert(id);
             }
         }
+        count
     }
 
     /// Durable transactions that left the pool since the last call.

@@ -86,7 +86,7 @@ pub(crate) fn a_full_stdout_is_told() {
     assert_eq!(into_closed_pipe(place.quipu("--help")), (Some(0), String::new()));
 }
 
-/// What becomes of a program whose reader has gone.
+/// The status and the messages of a program whose stdout is a closed pipe.
 #[cfg(target_os = "linux")]
 fn into_closed_pipe(mut command: Command) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().expect("a pipe");

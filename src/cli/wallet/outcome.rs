@@ -90,7 +90,7 @@ pub enum WalletOutcome {
 }
 
 impl WalletOutcome {
-    /// What it means that nobody has seen the answer, where a second call does not give it again or where it is a copy
+    /// The consequence of an answer that nobody has seen, where a second call does not give it again or where it is a copy
     /// that somebody counts on.
     pub fn if_unseen(&self) -> Option<String> {
         match self {

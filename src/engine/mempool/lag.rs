@@ -26,9 +26,8 @@ impl Mempool {
         if self.by_id.is_empty() {
             return;
         }
-        self.note_mined(block);
         self.lag.accounts += delta.changes.len();
-        self.lag.mined += block.transactions().iter().filter(|one| self.by_id.contains_key(&one.id())).count();
+        self.lag.mined += self.note_mined(block);
         self.lag.deltas.push(Arc::clone(delta));
     }
 

@@ -223,12 +223,14 @@ pub fn reorganisation_refused(checkpoint: Place, peer: &str, height: Height) -> 
 /// A chain with more work than ours that is not followed, in words.
 pub fn chain_not_followed(peer: &str, height: Height, why: NotFollowed) -> String {
     let height = grouped(height.0);
-    let why = match why {
-        NotFollowed::Early(wait) => {
-            format!("its blocks are dated ahead of this machine's clock, so they are kept back for {}", span(wait.0))
-        }
-        _ => why.to_string(),
-    };
+    // The blocks are not taken yet, so their work is the peer's word.
+    if let NotFollowed::Early(wait) = why {
+        let wait = span(wait.0);
+        return format!(
+            "peer {peer} says that it has a chain with more work than ours, up to height {height}: its blocks are dated \
+             ahead of this machine's clock, so they are kept back for {wait}"
+        );
+    }
     format!("a chain with more work than ours, up to height {height}, is not followed: {why} (peer {peer})")
 }
 

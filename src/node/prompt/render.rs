@@ -342,7 +342,7 @@ fn resolved_in_words(resolved: &Resolved) -> String {
     let verdict = match (replaced, asked) {
         (true, _) => "our chain was replaced by a better one",
         (false, _) if kept_back_until.is_some() => {
-            "our chain stays for now: a better one is kept back, its blocks are dated ahead of this machine's clock"
+            "our chain stays for now: a peer claims a better one, whose blocks are dated ahead of this machine's clock"
         }
         (false, 0) => "no peer is connected: our chain stays as it is",
         (false, _) => "our chain is authoritative: no peer has a better one",

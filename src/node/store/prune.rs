@@ -185,7 +185,7 @@ mod tests {
                 prune(database, &mut stored.headers, &best.tip(), bodies_max * body + body / 2).expect("pruned");
             assert_eq!(sides.each_ref().map(|side| kept(side, &stored.headers)), want, "{bodies_max} bodies");
             assert_eq!(removed, 15 - want.iter().sum::<usize>());
-            // What was read and what is stored is the same, and what has gone can come again.
+            // The headers that were read are those that are stored, and removed blocks can be stored again.
             let back = sides[1].blocks[2..].iter().map(|(block, _)| Write::Block(Arc::clone(block))).collect();
             store.write(&[batch(2, back)]).expect("written");
             drop(store);

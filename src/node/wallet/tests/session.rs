@@ -214,7 +214,7 @@ fn a_lost_wallet_is_not_replaced_in_silence() {
     let first = open(folder.path()).address();
     let wallets = folder.path().join("wallets");
     for file in ["chain.redb", "chain.journal"] {
-        // What is in it nobody can tell.
+        // A damaged file does not show whether there are blocks.
         fs::write(folder.path().join(file), "damaged").expect("written");
         fs::remove_dir_all(&wallets).expect("there");
         for name in [None, Some("default")] {
