@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use crossbeam_channel::unbounded;
 use quipu::node::index::ChainIndex;
 use quipu::node::store::{FolderLock, Store};
+use quipu::node::wallet::Wallets;
 use quipu::protocol::encode::encode;
 use quipu::protocol::hash::sha256;
 use quipu::protocol::{Address, Amount, Block, CheckedTransaction, Height, Network, Parameters};
@@ -116,6 +117,8 @@ impl Fixture {
             let (from, to) = (self.folder.join(file), copy.path().join(file));
             fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
+        // A node refuses a folder that has lost its wallet.
+        Wallets::make_first(copy.path())?;
         Ok(copy)
     }
 
