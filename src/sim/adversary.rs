@@ -15,6 +15,7 @@
 //! | [`equivocate`] | tells half of its peers one thing and the others another |
 //! | [`pretender`] | claims and shows chains that it does not give, is busy, and changes its identity |
 //! | [`forger`] | publishes blocks that break a rule in place of those that it finds |
+//! | [`uncle`] | replaces the blocks of others by siblings that are dated back |
 //! | `withheld` | the blocks that the first two keep back |
 
 pub mod double_spend;
@@ -26,6 +27,7 @@ pub mod pretender;
 pub mod selfish;
 pub mod spam;
 pub mod timestamp;
+pub mod uncle;
 mod withheld;
 
 use std::sync::Arc;
@@ -60,6 +62,8 @@ pub enum Adversary {
     Pretender(pretender::Pretender),
     /// Publishes invalid blocks.
     Forger(forger::Forger),
+    /// Replaces blocks of others by siblings.
+    Uncle(uncle::Uncle),
 }
 
 /// The role that a node is to take: the plain data from which [`World::corrupt_to`] makes an [`Adversary`].
@@ -125,6 +129,7 @@ impl Adversary {
             Self::Equivocator(equivocator) => equivocator.handle(hands, event, effects),
             Self::Pretender(pretender) => pretender.handle(hands, event, effects),
             Self::Forger(forger) => forger.handle(hands, event, effects),
+            Self::Uncle(uncle) => uncle.handle(hands, event, effects),
         }
     }
 

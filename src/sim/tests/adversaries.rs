@@ -10,6 +10,7 @@ use crate::sim::adversary::liar::Liar;
 use crate::sim::adversary::pretender::Pretender;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
+use crate::sim::adversary::uncle::Uncle;
 use crate::sim::id::NodeId;
 use crate::sim::judge::Judge;
 use crate::sim::miner::HashRate;
@@ -117,6 +118,27 @@ fn a_miner_that_dates_ahead_gains_little() {
     let (share, error) = (own as f64 / all as f64, (0.3 * 0.7 / all as f64).sqrt());
     eprintln!("30 % of the hash rate, dated 60 s ahead: {share:.4} +- {error:.4} of {all} blocks");
     assert!(all > 1_200 && share < 0.33 + error && share > 0.30 - 2.0 * error, "{own} of {all}");
+}
+
+/// Siblings that are dated back take rewards away, but they part nobody: the honest nodes follow the same chain.
+#[test]
+fn an_uncle_maker_parts_nobody() {
+    let mut world = world(11, &[30, 35, 35], Topology::Full);
+    world.corrupt(NodeId(0), Adversary::Uncle(Uncle::default()));
+    let mut judge = Judge::new(&world, Millis::from_secs(1));
+    let mut replaced = 0;
+    for _ in 0..360 {
+        let before = world.tip(NodeId(1));
+        judge.watch(&mut world, Millis::from_secs(10)).unwrap_or_else(|finding| panic!("{finding}"));
+        replaced += u32::from(!world.disk(NodeId(1)).chain().any(|block| block.id() == before.id));
+    }
+    judge.check(&mut world).unwrap_or_else(|finding| panic!("{finding}"));
+    let cheat = world.address(NodeId(0));
+    let paid: Vec<bool> = world.disk(NodeId(1)).chain().map(|block| block.reward().to == cheat).collect();
+    let own = paid.iter().filter(|paid| **paid).count();
+    eprintln!("30 % of the hash rate, siblings dated back: {own} of {} blocks", paid.len());
+    assert!(replaced > 20 && paid.len() > 200, "{replaced} tips were replaced, {} blocks", paid.len());
+    assert!(height(&world, 1).abs_diff(height(&world, 2)) <= 1);
 }
 
 /// Claims, withheld blocks and refusals under ever new identities cost the honest nodes next to nothing.

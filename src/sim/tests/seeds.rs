@@ -17,6 +17,7 @@ use crate::sim::adversary::pretender::Pretender;
 use crate::sim::adversary::selfish::Selfish;
 use crate::sim::adversary::spam::Spam;
 use crate::sim::adversary::timestamp::Timestamp;
+use crate::sim::adversary::uncle::Uncle;
 use crate::sim::clock::WallClock;
 use crate::sim::id::NodeId;
 use crate::sim::judge::{Finding, Judge};
@@ -198,7 +199,7 @@ impl Story {
         let nodes = self.nodes();
         let count = self.random.between(0, 2).min(nodes.len() as u64 - 2);
         for node in nodes.into_iter().take(count as usize) {
-            let kind = self.random.between(0, 6);
+            let kind = self.random.between(0, 7);
             let ahead = if kind == 4 { [59_000, AHEAD_MILLIS][self.random.between(0, 1) as usize] } else { 0 };
             let adversary = match kind {
                 0 => Adversary::Selfish(Selfish::default()),
@@ -207,6 +208,7 @@ impl Story {
                 3 => Adversary::Spam(Spam::default()),
                 4 => Adversary::Timestamp(Timestamp { ahead: Millis(ahead) }),
                 5 => Adversary::Equivocator(Equivocator::default()),
+                6 => Adversary::Uncle(Uncle::default()),
                 _ => Adversary::Liar(Liar::default()),
             };
             self.world.corrupt(node, adversary);
