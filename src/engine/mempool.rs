@@ -27,14 +27,14 @@ use queue::{PendingTransaction, Queue, Rank, Standing, bytes, fee_above};
 
 /// All transactions but the node's own, in bytes of memory. The worst are evicted for better ones: those that pay least,
 /// then those of accounts without coins, then those of accounts with the most of the pool, then the youngest.
-pub const POOL_BYTES_MAX: usize = 128 << 20;
+pub const POOL_BYTES_MAX: usize = 64 << 20;
 /// Room for transactions of the node's own user, in bytes of memory, which no others can take. Further own ones compete
 /// with others.
 pub const OWN_BYTES_MAX: usize = 8 << 20;
 /// The overhead of a transaction beside its encoding, in bytes, if it is the only one of its account.
 pub const ENTRY_BYTES: usize = 1 << 10;
 /// The share of one peer, in bytes, so that a single flood leaves room for others. Further transactions are ignored.
-pub const PEER_BYTES_MAX: usize = POOL_BYTES_MAX / 4;
+pub const PEER_BYTES_MAX: usize = POOL_BYTES_MAX / 2;
 /// Pending transactions of one account. More are refused.
 pub const SENDER_TRANSACTIONS_MAX: usize = 16_384;
 /// The greatest distance of a nonce from the account's first missing one. Bundles overtake each other in gossip and in

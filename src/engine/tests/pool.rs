@@ -201,10 +201,11 @@ fn a_flood_of_free_transactions_leaves_room_for_others() {
     };
     assert_eq!(flood(&mut pool, 1), Refusal::ShareUsed);
     assert!(pool.pool.bytes() <= PEER_BYTES_MAX && pool.pool.bytes() > PEER_BYTES_MAX - 8192);
-    for peer in 2..=4 {
+    let shares = POOL_BYTES_MAX.div_ceil(PEER_BYTES_MAX) as u64;
+    for peer in 2..=shares {
         assert_eq!(flood(&mut pool, peer), Refusal::ShareUsed);
     }
-    assert_eq!(flood(&mut pool, 5), Refusal::Full);
+    assert_eq!(flood(&mut pool, shares + 1), Refusal::Full);
     assert!(pool.pool.bytes() <= POOL_BYTES_MAX && pool.pool.bytes() > POOL_BYTES_MAX - 8192);
     let paying = record(&pool, 1, 50);
     pool.pool.add(paying.clone(), None, true, &pool.ledger).expect("paying transactions get in");
