@@ -43,6 +43,7 @@ use crate::protocol::{Network, Response};
 mod address;
 mod admission;
 mod behaviour;
+mod clones;
 mod closing;
 mod codec;
 mod connect;
@@ -54,6 +55,7 @@ mod remembered;
 mod scores;
 mod serving;
 mod sessions;
+mod strangers;
 mod task;
 mod translate;
 

@@ -101,6 +101,46 @@ pub(crate) fn mdns_that_cannot_start_is_a_warning() {
     drop(taken);
 }
 
+/// Two machines without IPv4 find each other.
+pub(crate) fn machines_with_ipv6_alone_find_each_other() {
+    let lan = Lan::up(2);
+    let start = |machine: usize| {
+        lan.remove_addresses(machine);
+        lan.add_addresses(machine, &[format!("fd00:77::{machine}").parse().expect("an IPv6 address")]);
+        Node::start(NodeOptions { listen: vec!["/ip6/::/tcp/0".to_owned()], ..lan.options(machine) })
+    };
+    let nodes = [start(1), start(2)];
+    all_connected(&nodes);
+    nodes[0].run("mine 2");
+    assert_eq!(agree(&[&nodes[0], &nodes[1]]), 2);
+}
+
+/// Nodes that see each other and don't join say why: one key, another network, no address to be dialled at.
+pub(crate) fn nodes_that_do_not_join_say_why() {
+    let lan = Lan::up(4);
+    let node = lan.start(1);
+    let warned = |node: &Node, words: &str| {
+        node.wait_event("warning", |event| text(event, "message").contains(words));
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(node.folder().join("node.key"), folder.path().join("node.key")).expect("it has a key");
+    let clone = Node::start_in(folder.path(), lan.options(2));
+    assert_eq!(node.peer_id(), clone.peer_id());
+    warned(&node, "has the key of this one");
+    warned(&clone, "has the key of this one");
+
+    let stranger = Node::start(NodeOptions { network: "lan".to_owned(), ..lan.options(3) });
+    warned(&stranger, "it is of another network (");
+    warned(&node, "it is of another network (");
+
+    lan.remove_addresses(4);
+    let cut_off = Node::start(NodeOptions { listen: vec!["/ip6/::/tcp/0".to_owned()], ..lan.options(4) });
+    warned(&cut_off, "only link-local IPv6 addresses");
+    assert!(!cut_off.run("status").to_string().contains("fe80"), "nobody can dial that");
+    let refused = cut_off.try_run("connect /ip6/fe80::1/tcp/7787").expect_err("without an interface");
+    assert!(refused.message.contains("link-local"), "{refused:?}");
+}
+
 /// One machine that opens connections without end does not keep another out.
 pub(crate) fn many_connections_from_one_machine() {
     let lan = Lan::up(3);

@@ -79,6 +79,11 @@ pub(super) fn reachable(address: &Multiaddr) -> bool {
     usable && carrier(address).is_some() && port_of(address).is_some_and(|port| port != 0)
 }
 
+/// Whether an address is of use on one cable only, and names no interface. No transport here can dial it.
+pub(super) fn is_link_local(address: &Multiaddr) -> bool {
+    matches!(ip_of(address), Some(IpAddr::V6(ip)) if ip.is_unicast_link_local())
+}
+
 /// Those addresses of ours that a person elsewhere can use, or all if there are none such, in their shortest form.
 pub(in crate::node) fn for_others(ours: &[Multiaddr]) -> Vec<Multiaddr> {
     let all = ours.iter().map(|address| split(address.clone()).0);
@@ -103,6 +108,11 @@ impl Subnets {
                 })
                 .collect(),
         )
+    }
+
+    /// This machine's IPv4 addresses.
+    pub(super) fn own_v4(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.0.iter().filter_map(|(ip, _)| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None })
     }
 
     /// Whether an address is on one of them.

@@ -22,6 +22,7 @@ use libp2p::{
 use sha2::{Digest, Sha256};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::address::Subnets;
 use super::admission::Admission;
 use super::closing::ClosesSoon;
 use super::codec::SyncCodec;
@@ -80,6 +81,8 @@ pub(super) struct Behaviour {
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     mdns: Toggle<mdns::tokio::Behaviour>,
+    /// Over IPv6, on a machine that had no IPv4 address when the node started.
+    mdns_v6: Toggle<mdns::tokio::Behaviour>,
 }
 
 /// Topics and protocols of a network.
@@ -88,7 +91,8 @@ pub(super) struct ProtocolNames {
     pub(super) blocks: IdentTopic,
     pub(super) transactions: IdentTopic,
     pub(super) sync: StreamProtocol,
-    version: String,
+    /// As identify tells it: `/quipu/VERSION/NETWORK`.
+    pub(super) version: String,
 }
 
 impl ProtocolNames {
@@ -112,12 +116,13 @@ pub(super) fn build(
     let local_peer = config.keypair.public().to_peer_id();
     let (mdns, warning) = match config.mdns.then(|| start_mdns(local_peer)) {
         None => (None, None),
-        Some(Ok(mdns)) => (Some(mdns), None),
+        Some(Ok((mdns, mdns_v6))) => (Some((mdns, mdns_v6)), None),
         Some(Err(error)) => {
             let warning = format!("no search for peers on this network, use --peer instead: mDNS: {error}");
             (None, Some(warning))
         }
     };
+    let (mdns, mdns_v6) = mdns.unzip();
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_established_incoming(Some(INBOUND_CONNECTIONS_WITH_CLOSING_MAX))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
@@ -142,6 +147,7 @@ pub(super) fn build(
             ping::Config::new().with_interval(PING_INTERVAL).with_timeout(DEAD_CONNECTION_TIMEOUT),
         ),
         mdns: mdns.into(),
+        mdns_v6: mdns_v6.flatten().into(),
     };
     let swarm_config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
     let transport = BoundedHandshakes::new(transport(&config.keypair, metrics)?).boxed();
@@ -223,11 +229,15 @@ fn fail_fast(stream: &tokio::net::TcpStream) {
     let _ = stream;
 }
 
-/// mDNS reports no error if its port is taken, so that is tried first.
-fn start_mdns(local_peer: libp2p::PeerId) -> io::Result<mdns::tokio::Behaviour> {
+/// mDNS over IPv4, and over IPv6 where there is nothing else. It reports no error if its port is taken, so that is tried
+/// first.
+fn start_mdns(local_peer: libp2p::PeerId) -> io::Result<(mdns::tokio::Behaviour, Option<mdns::tokio::Behaviour>)> {
     try_mdns_port()?;
-    let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, ..mdns::Config::default() };
-    mdns::tokio::Behaviour::new(config, local_peer)
+    let over_v4 = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, ..mdns::Config::default() };
+    let over_v6 = mdns::Config { enable_ipv6: true, ..over_v4.clone() };
+    let has_v4 = Subnets::of_this_machine().own_v4().next().is_some();
+    let mdns_v6 = if has_v4 { None } else { Some(mdns::tokio::Behaviour::new(over_v6, local_peer)?) };
+    Ok((mdns::tokio::Behaviour::new(over_v4, local_peer)?, mdns_v6))
 }
 
 /// Whether mDNS can have its port, as its library would take it.

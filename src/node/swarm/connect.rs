@@ -62,11 +62,11 @@ impl Waiters {
         self.finish(|waiter| waiter.connection == Some(connection), |waiter| Err(describe(&waiter.address)));
     }
 
-    pub(super) fn foreign(&mut self, peer: PeerId) {
-        self.finish(
-            |waiter| waiter.peer == Some(peer),
-            |waiter| Err(format!("{}: speaks another network or is not quipu", waiter.address)),
-        );
+    /// The peer is of another network or program. True if a user waits for it.
+    pub(super) fn foreign(&mut self, peer: PeerId, why: &str) -> bool {
+        let waiting = self.0.len();
+        self.finish(|waiter| waiter.peer == Some(peer), |waiter| Err(format!("{}: {why}", waiter.address)));
+        self.0.len() < waiting
     }
 
     pub(super) fn disconnected(&mut self, peer: PeerId) {

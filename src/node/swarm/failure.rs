@@ -6,8 +6,18 @@ use std::io;
 use libp2p::swarm::DialError;
 use libp2p::{Multiaddr, TransportError};
 
+use super::address::is_link_local;
+
 /// An address that none of our transports can dial.
 const NOT_DIALABLE: &str = "not an address that can be dialled: use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1";
+
+/// An address that leaves open on which interface it is.
+const LINK_LOCAL: &str = "a link-local IPv6 address (fe80::…) can't be dialled: use another address of that machine, or give \
+    both an IPv4 address";
+
+/// All that this machine has is link-local.
+pub(super) const ONLY_LINK_LOCAL: &str = "this machine has only link-local IPv6 addresses (fe80::…), at which no other node \
+    can reach it: give each machine an address, such as 10.0.0.1/24 and 10.0.0.2/24";
 
 /// A node with our own key, at an address that is not ours.
 pub(super) const SAME_KEY: &str = "the node there has the key of this one (`node.key`), as after its folder was copied: stop one \
@@ -37,7 +47,8 @@ pub(super) fn reason(error: &DialError) -> String {
 
 /// Describes an address that none of our transports can dial.
 pub(super) fn not_dialable(address: &Multiaddr) -> String {
-    format!("{address}: {NOT_DIALABLE}")
+    let reason = if is_link_local(address) { LINK_LOCAL } else { NOT_DIALABLE };
+    format!("{address}: {reason}")
 }
 
 fn describe_io(error: &io::Error) -> String {

@@ -17,15 +17,18 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Span;
 
-use super::address::{Subnets, ip_of, split};
+use super::address::{Subnets, ip_of, is_link_local, split};
 use super::admission::Probation;
 use super::behaviour::{Behaviour, ProtocolNames};
+use super::clones::Clones;
 use super::codec::WireRequest;
 use super::connect::Waiters;
 use super::dial::DialBook;
+use super::failure;
 use super::remembered::{self, Remembered, Tie};
 use super::serving::{Asker, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
+use super::strangers::Strangers;
 use super::translate::{Tickets, acceptance, encode_gossip};
 use super::{Board, Reply, SwarmCommand, SwarmConfig};
 use crate::engine::Event;
@@ -49,6 +52,8 @@ const REST_AFTER: Duration = Duration::from_secs(15);
 const STOPPED_AFTER: Duration = Duration::from_secs(3);
 /// Startup is complete when no further listening address has appeared for this long.
 const LISTEN_SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
+/// What the node's addresses are good for is judged once they have not changed for this long: they come one by one.
+const LISTENS_SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Gossip messages and requests that may wait for the engine: what its queue holds, and what it may be busy with.
 const WAITING_MAX: usize = 2 * OFFERED_EVENTS_MAX;
 /// The bytes of the gossip among them; gossipsub keeps a copy of each as long. More is ignored.
@@ -105,6 +110,10 @@ pub(super) struct SwarmTask {
     probation_told: Option<Instant>,
     /// The addresses that we listen on; bounded by the machine's addresses.
     listens: Vec<(ListenerId, Multiaddr)>,
+    /// When they are judged, if they have not been.
+    listens_judged_at: Option<Instant>,
+    clones: Clones,
+    strangers: Strangers,
     last_tick: Instant,
     /// When a connection came, went or was tried last.
     last_activity: Instant,
@@ -140,8 +149,11 @@ impl SwarmTask {
         if let Some(warning) = warning {
             tell_user(UserEvent::Warning(warning));
         }
+        let names = ProtocolNames::of(&config.network);
+        let clones = Clones::new(*swarm.local_peer_id(), config.mdns, now);
+        let strangers = Strangers::new(&names.version);
         Self {
-            names: ProtocolNames::of(&config.network),
+            names,
             config,
             swarm,
             engine,
@@ -158,6 +170,9 @@ impl SwarmTask {
             bans: BTreeMap::new(),
             probation_told: None,
             listens: Vec::new(),
+            listens_judged_at: None,
+            clones,
+            strangers,
             last_tick: now,
             last_activity: now,
             next_save: now,
@@ -190,6 +205,7 @@ impl SwarmTask {
                     }
                     self.network_event(event);
                 }
+                (from, named) = self.clones.heard() => self.clone_heard(from, &named),
                 () = &mut tick => self.tick(),
                 () = &mut quiet, if starting && !self.listens.is_empty() => {
                     starting = false;
@@ -386,6 +402,7 @@ impl SwarmTask {
             self.unban(peer);
         }
         self.waiters.tick(now);
+        self.judge_listens(now);
         self.dial_due(now);
         if now >= self.next_save {
             self.next_save = now + SAVE_INTERVAL;
@@ -395,6 +412,19 @@ impl SwarmTask {
                 let folder = self.config.folder.clone();
                 self.saving = Some(tokio::task::spawn_blocking(move || save(&folder, &peers)));
             }
+        }
+    }
+
+    /// Tells the user if nobody can reach this node, which is no error anywhere.
+    fn judge_listens(&mut self, now: Instant) {
+        if self.listens_judged_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let is_loopback = |address: &Multiaddr| ip_of(address).is_some_and(|ip| ip.is_loopback());
+        let mut abroad =
+            self.listens.iter().map(|(_, address)| address).filter(|address| !is_loopback(address)).peekable();
+        if abroad.peek().is_some() && abroad.all(is_link_local) {
+            (self.tell_user)(UserEvent::Warning(failure::ONLY_LINK_LOCAL.to_owned()));
         }
     }
 

@@ -295,11 +295,17 @@ fn networks_leave_each_other_alone() {
     let runtime = runtime();
     let (a, b) = (Node::start(&runtime, &network("test")), Node::start(&runtime, &network("other")));
     let error = a.connect(b.address()).expect_err("another network");
-    assert!(error.to_string().ends_with("speaks another network or is not quipu"), "{error}");
+    assert!(error.to_string().contains("it is of another network ("), "{error}");
     let c = Node::start(&runtime, &network("test"));
     let row = a.connect_to(&c);
     assert_eq!(a.session(), row.peer, "the first and only session that was reported");
     assert_eq!(a.handle.peers().len(), 1);
+    let UserEvent::Warning(told) =
+        b.user.recv_timeout(std::time::Duration::from_secs(30)).expect("who is called is told, too")
+    else {
+        panic!("a warning")
+    };
+    assert!(told.contains("is not joined: it is of another network ("), "{told}");
     assert!(b.results.is_empty() && b.offered.is_empty() && b.user.is_empty());
 }
 

@@ -115,6 +115,11 @@ impl Lan {
         }
     }
 
+    /// Leaves a machine with link-local addresses only.
+    pub(crate) fn remove_addresses(&self, machine: usize) {
+        self.ip_tool(machine, &["address", "flush", "dev", "eth0", "scope", "global"]);
+    }
+
     /// Makes one machine unable to send to another, or able again.
     pub(crate) fn set_broken(&self, from: usize, to: IpAddr, is_broken: bool) {
         let verb = if is_broken { "add" } else { "delete" };

@@ -1,5 +1,6 @@
 //! Dials: those that the user asks for, and those that the dial book has due.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -9,7 +10,7 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::SwarmTask;
 use crate::node::event::{ConnectError, PeerRow, UserEvent};
-use crate::node::swarm::address::{carrier, ip_of, split};
+use crate::node::swarm::address::{carrier, ip_of, is_link_local, split};
 use crate::node::swarm::admission::OnProbation;
 use crate::node::swarm::connect::answer;
 use crate::node::swarm::dial::Dial;
@@ -21,7 +22,7 @@ impl SwarmTask {
         let now = Instant::now();
         self.last_activity = now;
         let (plain, wanted) = split(address.clone());
-        if carrier(&plain).is_none() {
+        if carrier(&plain).is_none() || is_link_local(&plain) {
             return answer(&done, Err(failure::not_dialable(&address)));
         }
         if self.is_own(&plain) {
@@ -58,6 +59,17 @@ impl SwarmTask {
             Err(DialError::DialPeerConditionFalse(_)) => self.waiters.add(address, None, wanted, now, done),
             Err(error) => answer(&done, Err(failure::describe(&address, &error))),
         }
+    }
+
+    /// Another machine may have our key.
+    pub(super) fn clone_heard(&mut self, from: IpAddr, named: &[Multiaddr]) {
+        let ours = |address: &Multiaddr| self.listens.iter().any(|(_, listen)| listen == address);
+        let Some(address) = self.clones.suspect(from, named, ours, Instant::now()) else { return };
+        let options = DialOpts::unknown_peer_id().address(address.clone()).allocate_new_port().build();
+        tracing::debug!(%address, "dialled, because it announces our id");
+        self.clones.dialled(options.connection_id(), address);
+        // It fails at once only if there are too many connections. The next answer comes within seconds.
+        let _ = self.swarm.dial(options);
     }
 
     /// Whether this node listens there.
@@ -117,6 +129,9 @@ impl SwarmTask {
                     let is_own = self.is_own(&split(address.clone()).0);
                     let why = if is_own { "that is this node itself" } else { failure::SAME_KEY };
                     (self.tell_user)(UserEvent::Warning(format!("--peer {address}: {why}")));
+                } else if let Some(address) = self.clones.confirmed(connection) {
+                    let why = failure::SAME_KEY;
+                    (self.tell_user)(UserEvent::Warning(format!("found {address} on this network: {why}")));
                 }
             }
             DialError::WrongPeerId { obtained, address } => {

@@ -9,16 +9,17 @@ use libp2p::request_response::{self, Message};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
 
-use super::{HeldMessage, SwarmTask, UNREADY_BAN};
+use super::{HeldMessage, LISTENS_SETTLE_TIMEOUT, SwarmTask, UNREADY_BAN};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::event::UserEvent;
-use crate::node::swarm::address::{Subnets, carrier, ip_of, split};
+use crate::node::swarm::address::{Subnets, carrier, ip_of, is_link_local, split};
 use crate::node::swarm::admission::{Guest, KNOWN_AFTER, guest_to_evict, unready_to_evict};
 use crate::node::swarm::behaviour::{BehaviourEvent, INBOUND_CONNECTIONS_MAX, INBOUND_CONNECTIONS_PER_HOST_MAX};
 use crate::node::swarm::codec::WireRequest;
 use crate::node::swarm::serving::Asker;
 use crate::node::swarm::sessions::{Closed, Connection, EarlyMessage, PeerSession, Phase, RefusedEarly, request_bytes};
+use crate::node::swarm::strangers::NOT_OURS;
 use crate::node::swarm::translate::{decode_gossip, request_failure};
 use crate::node::swarm::{Reply, failure};
 use crate::protocol::Request;
@@ -119,14 +120,15 @@ impl SwarmTask {
                     self.board.write_peers(|rows| drop(rows.insert(row.peer, row)));
                 }
             }
-            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found))
+            | BehaviourEvent::MdnsV6(mdns::Event::Discovered(found)) => {
                 let now = Instant::now();
                 for (peer, address) in &found {
                     self.book.discovered(*peer, address, now);
                 }
                 self.dial_due(now);
             }
-            BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
+            BehaviourEvent::Mdns(mdns::Event::Expired(gone)) | BehaviourEvent::MdnsV6(mdns::Event::Expired(gone)) => {
                 gone.iter().for_each(|(peer, address)| self.book.expired(*peer, address));
             }
         }
@@ -219,7 +221,7 @@ impl SwarmTask {
                 let is_ours = info.protocols.contains(&self.names.sync);
                 let Some(session) = self.sessions.get_mut(&peer_id) else { return };
                 if !is_ours {
-                    return self.is_foreign(peer_id);
+                    return self.is_foreign(peer_id, &info.protocol_version);
                 }
                 let seen_from = session.connections.first().and_then(|first| ip_of(&first.address));
                 let listens = info.listen_addrs.into_iter().map(|address| split(address).0);
@@ -232,20 +234,28 @@ impl SwarmTask {
                 self.try_ready(peer_id);
             }
             identify::Event::Error { peer_id, error: StreamUpgradeError::NegotiationFailed, .. } => {
-                self.is_foreign(peer_id);
+                self.is_foreign(peer_id, "");
             }
             _ => {}
         }
     }
 
-    /// Another network or another program: left alone from now on.
-    fn is_foreign(&mut self, peer: PeerId) {
+    /// Another network or another program: left alone from now on. It says of itself what its protocol is.
+    fn is_foreign(&mut self, peer: PeerId, protocol: &str) {
         let now = Instant::now();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.become_foreign(now);
         tracing::debug!(parent: &session.span, "of another network or program");
+        let address = session.connections.first().map(|first| first.address.clone());
         self.book.foreign(peer, now);
-        self.waiters.foreign(peer);
+        let why = self.strangers.why(protocol);
+        let is_told = self.waiters.foreign(peer, why.as_deref().unwrap_or(NOT_OURS));
+        if let Some((address, why)) = address.zip(why)
+            && self.strangers.is_news(protocol)
+            && !is_told
+        {
+            (self.tell_user)(UserEvent::Warning(format!("a node at {address} is not joined: {why}")));
+        }
     }
 
     pub(super) fn try_ready(&mut self, peer: PeerId) {
@@ -420,11 +430,15 @@ impl SwarmTask {
     }
 
     fn listens_changed(&mut self) {
-        let mut addresses = self.listens.iter().map(|(_, address)| address.clone()).collect::<Vec<_>>();
+        // What nobody can dial is not shown.
+        let dialable = self.listens.iter().map(|(_, address)| address).filter(|address| !is_link_local(address));
+        let mut addresses = dialable.cloned().collect::<Vec<_>>();
         addresses.sort_by_key(|address| ip_of(address).is_some_and(|ip| ip.is_loopback())); // least useful last
         self.board.set_listen(addresses);
         let subnets = Subnets::of_this_machine();
         self.probation().set_subnets(subnets.clone());
+        self.clones.set_subnets(&subnets);
+        self.listens_judged_at = Some(Instant::now() + LISTENS_SETTLE_TIMEOUT);
         self.book.set_subnets(subnets);
     }
 }
