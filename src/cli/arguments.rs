@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::{verify, wallet};
 use crate::engine::event::MiningMode;
 use crate::node::api::parse;
+use crate::node::api::peer_address::{listen_address, peer_address};
 use crate::protocol::message::NICKNAME_BYTES_MAX;
 use crate::simulate;
 
@@ -50,11 +51,11 @@ pub(super) struct Arguments {
     pub(super) password_file: Option<PathBuf>,
 
     /// Address to listen on, may be repeated [default: TCP port 7787 or any free one, on all interfaces]
-    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_LISTEN", value_delimiter = ',', value_parser = parse::multiaddr_argument)]
+    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_LISTEN", value_delimiter = ',', value_parser = listen_address)]
     pub(super) listen: Vec<Multiaddr>,
 
-    /// A node to stay connected to, may be repeated; none is needed on a LAN
-    #[arg(long, value_name = "MULTIADDR", env = "QUIPU_PEER", value_delimiter = ',', value_parser = parse::multiaddr_argument)]
+    /// A node to stay connected to (IP, IP:PORT, NAME:PORT or a multiaddress), may be repeated; none is needed on a LAN
+    #[arg(long, value_name = "ADDRESS", env = "QUIPU_PEER", value_delimiter = ',', value_parser = peer_address)]
     pub(super) peer: Vec<Multiaddr>,
 
     /// Do not look for nodes on the LAN

@@ -267,9 +267,9 @@ mod tests {
     #[test]
     fn wrong_arguments_are_usage_errors_that_help() {
         let cases: [(&[&str], &str); 9] = [
-            (&["--listen", "0.0.0.0:7787"], "/ip4/0.0.0.0/tcp/7787"),
+            (&["--listen", "lab1.local:7787"], "an IP address of this machine"),
             (&["--peer", "lab2"], "/ip4/192.168.1.5/tcp/7787"),
-            (&["--peer", ""], "multiaddress"),
+            (&["--peer", ""], "192.168.1.5:7787"),
             (&["--mine", "maybe"], "off, on or pending"),
             (&["--threads", "0"], "1..=1024"),
             (&["--name", "../up"], "leading dot"),

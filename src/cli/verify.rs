@@ -48,7 +48,7 @@ use self::report::Report;
 use super::invocation::{ConfigError, default_folder};
 use crate::engine::event::Place as BlockPlace;
 use crate::files::{fingerprint, open_or_pipe, read_text};
-use crate::node::api::parse;
+use crate::node::api::peer_address::peer_address;
 use crate::node::miner::measure_rate;
 use crate::output;
 use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
@@ -79,7 +79,7 @@ pub struct VerifyArguments {
     pub witness: Option<BlockId>,
 
     /// Also ask whether the block is on the best chain: the node of the data folder, or the one at an address
-    #[arg(long, value_name = "MULTIADDR", num_args = 0..=1, require_equals = true, value_parser = parse::multiaddr_argument)]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_parser = peer_address)]
     pub node: Option<Option<Multiaddr>>,
 }
 

@@ -23,6 +23,7 @@ pub(super) mod export;
 pub(super) mod lookup;
 pub mod names;
 pub mod parse;
+pub mod peer_address;
 pub(super) mod queries;
 pub mod query;
 pub mod receipt;

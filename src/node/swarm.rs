@@ -35,6 +35,7 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+pub(in crate::node) use self::listen::DEFAULT_PORT;
 use super::event::{ConnectError, PeerRow, UserEvent};
 use super::inbox::EngineSender;
 use crate::engine::event::{PeerEffect, PeerKey, Ticket};
@@ -51,6 +52,7 @@ mod dial;
 mod failure;
 mod handshakes;
 mod listen;
+mod names;
 mod remembered;
 mod scores;
 mod serving;

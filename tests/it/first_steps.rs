@@ -40,6 +40,22 @@ pub(crate) fn two_nodes_mine_send_and_agree() {
     assert_eq!(a.run("peers")[0]["peer_id"], *b.peer_id());
 }
 
+/// A node that finds nobody says what to type at another one, and that works; so do the other ways to name a node.
+pub(crate) fn a_node_that_is_alone_says_what_to_try() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("a free port");
+    let alone = Node::start(NodeOptions { peers: vec![gone.to_string()], ..NodeOptions::default() });
+    let told = alone.wait_event("warning", |event| text(event, "message").contains("no other node reached so far"));
+    let message = text(&told, "message");
+    let line = message.split('`').nth(1).expect("a command in backticks");
+    let other = Node::new();
+    assert_eq!(text(&other.run(line), "peer_id"), alone.peer_id());
+    let port = line.rsplit(':').next().expect("IP:PORT");
+    let by_name = Node::start(NodeOptions { peers: vec![format!("localhost:{port}")], ..NodeOptions::default() });
+    by_name.wait_connected(&alone.peer_id());
+    let refused = other.try_run("connect nobody.invalid:1").expect_err("RFC 6761 keeps that name free");
+    assert!(refused.message.contains("name"), "{refused:?}");
+}
+
 /// The fields that scripts rely on, of a reward, a transfer and a record.
 pub(crate) fn the_chain_has_the_documented_shape() {
     let node = Node::new();

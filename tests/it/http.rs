@@ -239,7 +239,7 @@ pub(crate) fn wrong_arguments_are_explained() {
     }
     let key = "00".repeat(32);
     let posts = [
-        ("/api/v1/peers", json!({"address": "10.0.0.1:7"}), 400, "bad_multiaddr"),
+        ("/api/v1/peers", json!({"address": "10.0.0.1:x"}), 400, "bad_multiaddr"),
         ("/api/v1/mining/blocks", json!({"count": 0}), 400, "bad_number"),
         ("/api/v1/mining/blocks", json!({"count": 1, "too": "me"}), 400, "bad_body"),
         ("/api/v1/transactions", json!({"transaction": "zz"}), 400, "bad_transaction"),

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     trials.extend(trials!(plain:
         first_steps::two_nodes_mine_send_and_agree,
+        first_steps::a_node_that_is_alone_says_what_to_try,
         first_steps::the_chain_has_the_documented_shape,
         first_steps::saved_chain_is_json_and_equals_the_chain,
         first_steps::a_restart_keeps_everything,

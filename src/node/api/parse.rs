@@ -1,11 +1,11 @@
 //! Parsing of values for every front end: each function returns the value, or an error that says what to write.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use libp2p::Multiaddr;
 
 use super::error::{Code, Failure};
+use super::peer_address::peer_address;
 use super::query::{BlockName, Since, TransactionName, Who};
 use crate::engine::event::MiningMode;
 use crate::node::aliases;
@@ -135,22 +135,7 @@ pub(in crate::node) fn alias(name: &str) -> Result<String, Failure> {
 
 /// An address of a peer.
 pub(in crate::node) fn multiaddr(word: &str) -> Result<Multiaddr, Failure> {
-    multiaddr_argument(word).map_err(|problem| bad(Code::BadMultiaddr, word, &problem))
-}
-
-/// An address of a peer, or what is wrong with it and an example; a plain `host:port` is shown rewritten.
-pub fn multiaddr_argument(text: &str) -> Result<Multiaddr, String> {
-    if let Ok(address) = text.parse::<Multiaddr>()
-        && !address.is_empty()
-    {
-        return Ok(address);
-    }
-    let example = match text.parse::<SocketAddr>() {
-        Ok(SocketAddr::V4(v4)) => format!("/ip4/{}/tcp/{}", v4.ip(), v4.port()),
-        Ok(SocketAddr::V6(v6)) => format!("/ip6/{}/tcp/{}", v6.ip(), v6.port()),
-        Err(_) => "/ip4/192.168.1.5/tcp/7787".to_owned(),
-    };
-    Err(format!("not a multiaddress, write it like {example}"))
+    peer_address(word).map_err(|problem| bad(Code::BadMultiaddr, word, &problem))
 }
 
 /// `off`, `on` or `pending`.

@@ -16,7 +16,7 @@ use libp2p::request_response::ProtocolSupport;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    StreamProtocol, Swarm, Transport, allow_block_list, connection_limits, dns, gossipsub, identify, mdns, noise, ping,
+    StreamProtocol, Swarm, Transport, allow_block_list, connection_limits, gossipsub, identify, mdns, noise, ping,
     quic, request_response, tcp, yamux,
 };
 use sha2::{Digest, Sha256};
@@ -27,6 +27,7 @@ use super::admission::Admission;
 use super::closing::ClosesSoon;
 use super::codec::SyncCodec;
 use super::handshakes::BoundedHandshakes;
+use super::names::NamesByTheSystem;
 use super::{SwarmConfig, scores};
 use crate::protocol::Network;
 use crate::protocol::message::{PROTOCOL_VERSION, gossip_bytes_max, topic};
@@ -202,14 +203,7 @@ fn transport(
     let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
     let both = quic.or_transport(tcp).map(|either, _| either.into_inner());
-    // A machine without a DNS configuration can still dial numeric addresses.
-    let transport = match dns::tokio::Transport::system(()) {
-        Ok(_) => TransportTimeout::new(dns::tokio::Transport::system(both)?, CONNECTION_TIMEOUT).boxed(),
-        Err(error) => {
-            tracing::debug!(%error, "names in addresses can't be resolved");
-            TransportTimeout::new(both, CONNECTION_TIMEOUT).boxed()
-        }
-    };
+    let transport = TransportTimeout::new(NamesByTheSystem::new(both.boxed()), CONNECTION_TIMEOUT).boxed();
     Ok(match metrics {
         None => transport,
         Some(registry) => BandwidthTransport::new(transport, registry)

@@ -14,7 +14,7 @@ use super::behaviour::Behaviour;
 use super::failure;
 
 /// The port of a node that was told nothing else.
-pub(super) const DEFAULT_PORT: u16 = 7787;
+pub(in crate::node) const DEFAULT_PORT: u16 = 7787;
 /// Attempts to find a port that is free for IPv4 and IPv6.
 const ANY_PORT_ATTEMPTS: usize = 16;
 /// How long another node that is starting may hold the right to try a port: attempts and the pause between them.

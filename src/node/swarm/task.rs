@@ -17,14 +17,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Span;
 
-use super::address::{Subnets, ip_of, is_link_local, split};
+use super::address::{Subnets, ip_of, split};
 use super::admission::Probation;
 use super::behaviour::{Behaviour, ProtocolNames};
 use super::clones::Clones;
 use super::codec::WireRequest;
 use super::connect::Waiters;
 use super::dial::DialBook;
-use super::failure;
 use super::remembered::{self, Remembered, Tie};
 use super::serving::{Asker, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
@@ -40,6 +39,9 @@ use crate::random::Random;
 
 mod dialling;
 mod network;
+mod reach;
+
+use reach::Reach;
 
 /// How often deadlines are checked…
 const TICK: Duration = Duration::from_millis(200);
@@ -52,8 +54,6 @@ const REST_AFTER: Duration = Duration::from_secs(15);
 const STOPPED_AFTER: Duration = Duration::from_secs(3);
 /// Startup is complete when no further listening address has appeared for this long.
 const LISTEN_SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
-/// What the node's addresses are good for is judged once they have not changed for this long: they come one by one.
-const LISTENS_SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Gossip messages and requests that may wait for the engine: what its queue holds, and what it may be busy with.
 const WAITING_MAX: usize = 2 * OFFERED_EVENTS_MAX;
 /// The bytes of the gossip among them; gossipsub keeps a copy of each as long. More is ignored.
@@ -110,8 +110,7 @@ pub(super) struct SwarmTask {
     probation_told: Option<Instant>,
     /// The addresses that we listen on; bounded by the machine's addresses.
     listens: Vec<(ListenerId, Multiaddr)>,
-    /// When they are judged, if they have not been.
-    listens_judged_at: Option<Instant>,
+    reach: Reach,
     clones: Clones,
     strangers: Strangers,
     last_tick: Instant,
@@ -170,7 +169,7 @@ impl SwarmTask {
             bans: BTreeMap::new(),
             probation_told: None,
             listens: Vec::new(),
-            listens_judged_at: None,
+            reach: Reach::new(now),
             clones,
             strangers,
             last_tick: now,
@@ -402,7 +401,7 @@ impl SwarmTask {
             self.unban(peer);
         }
         self.waiters.tick(now);
-        self.judge_listens(now);
+        self.judge_reach(now);
         self.dial_due(now);
         if now >= self.next_save {
             self.next_save = now + SAVE_INTERVAL;
@@ -412,19 +411,6 @@ impl SwarmTask {
                 let folder = self.config.folder.clone();
                 self.saving = Some(tokio::task::spawn_blocking(move || save(&folder, &peers)));
             }
-        }
-    }
-
-    /// Tells the user if nobody can reach this node, which is no error anywhere.
-    fn judge_listens(&mut self, now: Instant) {
-        if self.listens_judged_at.take_if(|at| *at <= now).is_none() {
-            return;
-        }
-        let is_loopback = |address: &Multiaddr| ip_of(address).is_some_and(|ip| ip.is_loopback());
-        let mut abroad =
-            self.listens.iter().map(|(_, address)| address).filter(|address| !is_loopback(address)).peekable();
-        if abroad.peek().is_some() && abroad.all(is_link_local) {
-            (self.tell_user)(UserEvent::Warning(failure::ONLY_LINK_LOCAL.to_owned()));
         }
     }
 

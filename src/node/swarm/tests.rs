@@ -300,8 +300,7 @@ fn networks_leave_each_other_alone() {
     let row = a.connect_to(&c);
     assert_eq!(a.session(), row.peer, "the first and only session that was reported");
     assert_eq!(a.handle.peers().len(), 1);
-    let UserEvent::Warning(told) =
-        b.user.recv_timeout(std::time::Duration::from_secs(30)).expect("who is called is told, too")
+    let UserEvent::Warning(told) = b.user.recv_timeout(Duration::from_secs(30)).expect("who is called is told, too")
     else {
         panic!("a warning")
     };

@@ -18,7 +18,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::chain;
-use crate::node::api::parse;
+use crate::node::api::peer_address::peer_address;
 use crate::node::api::queries;
 use crate::node::http::App;
 use crate::node::http::api::NODE_PATH;
@@ -94,7 +94,7 @@ impl App {
     async fn meet(&self, node: &str) -> Result<(), Problem> {
         let addresses = match http_address(node) {
             Some(uri) => ask_for_addresses(node, &uri).await?,
-            None => vec![parse::multiaddr_argument(node).map_err(|problem| {
+            None => vec![peer_address(node).map_err(|problem| {
                 Problem::bad("bad_multiaddr", format!("{}: {problem}, or like http://192.168.1.5:7788", excerpt(node)))
             })?],
         };

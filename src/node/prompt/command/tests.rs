@@ -242,7 +242,7 @@ fn what_is_wrong_is_told_with_a_stable_code() {
         ("chain 1 0".to_owned(), "bad_number", "COUNT"),
         ("block abc".to_owned(), "bad_id", "64 hex digits"),
         ("chain 20,00".to_owned(), "bad_number", "height"),
-        ("connect 1.2.3.4:5".to_owned(), "bad_multiaddr", "/ip4/1.2.3.4/tcp/5"),
+        ("connect 1.2.3.4:x".to_owned(), "bad_multiaddr", "192.168.1.5:7787"),
         ("save".to_owned(), "usage", "usage: save FILE"),
         ("status now".to_owned(), "usage", "usage: status"),
     ];

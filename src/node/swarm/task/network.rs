@@ -9,7 +9,7 @@ use libp2p::request_response::{self, Message};
 use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
 use libp2p::{PeerId, identify, mdns, ping};
 
-use super::{HeldMessage, LISTENS_SETTLE_TIMEOUT, SwarmTask, UNREADY_BAN};
+use super::{HeldMessage, SwarmTask, UNREADY_BAN};
 use crate::engine::Event;
 use crate::engine::event::{Fault, Gossip, PeerKey};
 use crate::node::event::UserEvent;
@@ -274,6 +274,7 @@ impl SwarmTask {
         tracing::debug!(parent: self.span(&peer), address = %row.address, agent = row.agent, "ready");
         self.board.write_peers(|rows| drop(rows.insert(key, row.clone())));
         self.engine.offer_session(Event::PeerConnected { peer: key });
+        self.reach.found_somebody();
         self.waiters.ready(&row);
         (self.tell_user)(UserEvent::PeerConnected(row));
         for early in self.sessions.take_early(&peer) {
@@ -438,7 +439,7 @@ impl SwarmTask {
         let subnets = Subnets::of_this_machine();
         self.probation().set_subnets(subnets.clone());
         self.clones.set_subnets(&subnets);
-        self.listens_judged_at = Some(Instant::now() + LISTENS_SETTLE_TIMEOUT);
+        self.reach.listens_changed(Instant::now());
         self.book.set_subnets(subnets);
     }
 }
