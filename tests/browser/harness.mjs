@@ -1,7 +1,7 @@
 // Real nodes and a real browser for the tests of the page.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,6 +12,8 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const BINARY = resolve(process.env.QUIPU ?? join(ROOT, 'target/debug/quipu'));
 /** Where pictures of every view go, if anywhere. */
 const SCREENSHOTS = process.env.QUIPU_SCREENSHOTS;
+/** A folder whose files stand for those in the binary, to try the page without a build. */
+const PAGE = process.env.QUIPU_PAGE;
 /** How long anything may take on a machine that is busy. */
 export const DEADLINE_MILLIS = 60_000;
 /** The browser speaks to nobody but the node. */
@@ -41,12 +43,12 @@ export class Node {
   #waiting = [];
   #events = [];
 
-  /** Starts one; `data` is an older one's folder, `http` where to serve. */
-  static async start({ name = 'test', data = folder(), http = '127.0.0.1:0' } = {}) {
+  /** Starts one; `data` is an older one's folder, `http` where to serve, `more` further options. */
+  static async start({ name = 'test', data = folder(), http = '127.0.0.1:0', more = [] } = {}) {
     const node = new Node();
     node.data = data;
     const options = ['--data-dir', data, '--name', name, '--network', 'dev', '--no-mdns', '--json', '--threads', '1'];
-    node.process = spawn(BINARY, [...options, '--listen', '/ip4/127.0.0.1/tcp/0', '--http', http], {
+    node.process = spawn(BINARY, [...options, '--listen', '/ip4/127.0.0.1/tcp/0', '--http', http, ...more], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { PATH: process.env.PATH },
     });
@@ -122,8 +124,31 @@ export async function open(browser, node, place = '', options = {}) {
       /^(data|blob):/.test(request.url()) ||
       faults.push(`asked for ${request.url()}`),
   );
+  if (PAGE) await page.route(/\/(page\/.*)?$/, fromFolder);
   await page.goto(`${node.url}/#/${place}`);
   return { page, faults, context };
+}
+
+/** Answers with the folder's file, under the headers of the node. */
+async function fromFolder(route) {
+  const path = join(PAGE, new URL(route.request().url()).pathname.replace(/^\/(page\/)?$/, '/index.html').replace(/^\/page/, ''));
+  if (!existsSync(path)) return route.continue();
+  const { headers } = await fetch(new URL('/', route.request().url()));
+  const csp = headers.get('content-security-policy');
+  await route.fulfill({ path, headers: { 'content-security-policy': csp, 'cache-control': 'no-store' } });
+}
+
+/** Waits until `selector` says `text`. */
+export async function says(page, selector, text) {
+  await page.locator(selector).filter({ hasText: text }).first().waitFor();
+}
+
+/** Waits until the cord's newest bead of the best chain has this height. */
+export async function tipIs(page, height) {
+  await page.waitForFunction(
+    (wanted) => [...document.querySelectorAll('.block.best')].at(-1)?.dataset.height === String(wanted),
+    height,
+  );
 }
 
 /** Keeps a picture, if somebody wants them. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
 
-import { DEADLINE_MILLIS, Node, folder, launch, open, openssl, picture } from './harness.mjs';
+import { DEADLINE_MILLIS, Node, folder, launch, open, openssl, picture, says, tipIs } from './harness.mjs';
 
 /** No time of the test runner's own: everything that waits has its deadline. */
 const OPTIONS = { timeout: 4 * DEADLINE_MILLIS };
@@ -30,19 +30,6 @@ async function start(options) {
   const node = await Node.start(options);
   nodes.push(node);
   return node;
-}
-
-/** Waits until `selector` says `text`. */
-async function says(page, selector, text) {
-  await page.locator(selector).filter({ hasText: text }).first().waitFor();
-}
-
-/** Waits until the cord's newest bead of the best chain has this height. */
-async function tipIs(page, height) {
-  await page.waitForFunction(
-    (wanted) => [...document.querySelectorAll('.block.best')].at(-1)?.dataset.height === String(wanted),
-    height,
-  );
 }
 
 test('a block arrives without a reload, and what waited hangs from it', OPTIONS, async () => {

@@ -22,7 +22,7 @@ use crate::protocol::{
 pub(super) use self::ledger::fate_in_words;
 pub use self::ledger::{AccountRow, FileRow, HistoryPage, HistoryRow, LifeRow, RecordPage, RecordRow, Sent};
 pub(in crate::node) use self::node::url;
-pub use self::node::{Direction, Mined, Mining, NodeStatus, Peer, Resolved, Saved};
+pub use self::node::{Direction, Mined, Mining, MiningJob, NodeStatus, Peer, Resolved, Saved};
 pub use self::wallet::{AliasRow, WalletMade, WalletRow};
 
 /// The names and ids of this node. Only the names change while it runs.

@@ -87,6 +87,7 @@ const ASSETS: &[Asset] = assets![
     "views/lessons/fork.js",
     "views/lessons/hash.js",
     "views/lessons/sandbox.js",
+    "views/mining.js",
     "views/now.js",
     "views/peers.js",
     "views/put.js",

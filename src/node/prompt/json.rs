@@ -18,7 +18,7 @@
 //! | command | result |
 //! | --- | --- |
 //! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than N if it was stopped |
-//! | `mine on`, `off`, `pending` | `{mode, hash_rate, waits_for}`, as in `status` |
+//! | `mine on`, `off`, `pending` | `{mode, hash_rate, waits_for, job}`, as in `status` |
 //! | `tx` | `{id, fee}` |
 //! | `record` | `{id, fee}`; of a file also `file: {sha256, name, size}` |
 //! | `records` | `{records: [record], next}`, the newest first; `next` is null or the `--before` of the next page |
@@ -45,7 +45,7 @@
 //! | `resolve` | `{replaced, answered, asked, tip: {height, id}, kept_back_until}`: whether another chain replaced ours, how
 //! many peers answered and were asked, the best block now, until when a better chain dated ahead is kept back |
 //! | `save` | `{file, blocks, bytes}` |
-//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate, waits_for}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `waits_for` is null, `"chain"` (the node does not mine since a better chain is being fetched), `"transactions"` (none is pending) or `"account"` (the reward would overflow the balance of its account), `syncing` is true or false |
+//! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate, waits_for, job}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `waits_for` is null, `"chain"` (the node does not mine since a better chain is being fetched), `"transactions"` (none is pending) or `"account"` (the reward would overflow the balance of its account), `job` is null or the blocks that were asked for `{done, wanted}`, `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
 //! | `quit` | `{}`; the node stops after it |
 //!
@@ -221,8 +221,9 @@ mod tests {
                     mode: MiningMode::Pending,
                     hash_rate: 0,
                     waits_for: Some(MiningWait::Transactions),
+                    job: None,
                 }),
-                r#"{"mode":"pending","hash_rate":0,"waits_for":"transactions"}"#.to_owned(),
+                r#"{"mode":"pending","hash_rate":0,"waits_for":"transactions","job":null}"#.to_owned(),
             ),
             (CommandOutcome::Sent(Sent { id: TransactionId([0xab; 32]), fee: Amount::ZERO, file: None, signed: None }), format!(r#"{{"id":"{ID}","fee":"0"}}"#)),
             (CommandOutcome::Pending(Vec::new()), "[]".to_owned()),
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(
             result(CommandOutcome::Status(Box::new(status))),
             format!(
-                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000,"waits_for":null}},"syncing":true,"http":null}}"#,
+                r#"{{"name":"lab2","network":"dev","genesis":"{genesis}","height":7,"tip":"{ID}","work":"{work}","peers":3,"pending":2,"balance":"2.5","address":"{ME}","wallet":"default","locked":true,"checkpoint":null,"mining":{{"mode":"on","hash_rate":4150000,"waits_for":null,"job":{{"done":1,"wanted":5}}}},"syncing":true,"http":null}}"#,
                 work = u128::MAX,
             )
         );

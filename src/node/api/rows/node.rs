@@ -142,11 +142,23 @@ pub struct Mining {
     /// none is pending; else null.
     #[schema(value_type = Option<String>)]
     pub waits_for: Option<MiningWait>,
+    /// The blocks that were asked for; null while the node mines by itself or rests.
+    pub job: Option<MiningJob>,
+}
+
+/// A number of blocks that are being mined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MiningJob {
+    /// Those that are found.
+    pub done: u64,
+    /// Those that were asked for.
+    pub wanted: u64,
 }
 
 impl From<MiningView> for Mining {
     fn from(view: MiningView) -> Self {
-        Self { mode: view.mode, hash_rate: view.hash_rate, waits_for: view.waits_for }
+        let job = view.job.map(|(done, wanted)| MiningJob { done, wanted });
+        Self { mode: view.mode, hash_rate: view.hash_rate, waits_for: view.waits_for, job }
     }
 }
 

@@ -4,6 +4,8 @@
 
 const API = '/api/v1';
 const TOKEN_KEY = 'quipu-token';
+/** A node that has not begun to answer by then hangs. */
+export const ANSWER_MILLIS_MAX = 5_000;
 
 /** A request that was refused or did not work. `code` is stable, the message is for people. */
 export class Problem extends Error {
@@ -30,11 +32,19 @@ export function askAgain() {
   hasNone = false;
 }
 
-/** A response that worked. `path` follows `/api/v1`, or begins with `/api`; `body` is the text of JSON, sent as it is. */
-export async function request(path, { method = 'GET', body, headers = {}, signal } = {}) {
+/**
+ * A response that worked. `path` follows `/api/v1`, or begins with `/api`; `body` is the text of JSON, sent as it is.
+ * The answer begins within `millis`, or the node is unreachable; `patient` waits for ever: for a block, or for peers.
+ */
+export async function request(
+  path,
+  { method = 'GET', body, headers = {}, signal, patient = false, millis = ANSWER_MILLIS_MAX } = {},
+) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
-    const response = await send(path.startsWith('/api/') ? path : API + path, { method, body, headers, signal, token });
+    const wait = patient ? null : millis;
+    const url = path.startsWith('/api/') ? path : API + path;
+    const response = await send(url, { method, body, headers, signal, token, wait });
     if (response.ok) return response;
     const problem = await problemOf(response);
     if (response.status !== 401) throw problem;
@@ -42,7 +52,9 @@ export async function request(path, { method = 'GET', body, headers = {}, signal
   }
 }
 
-async function send(url, { method, body, headers, signal, token }) {
+async function send(url, { method, body, headers, signal, token, wait }) {
+  const late = new AbortController();
+  const timer = wait === null ? null : setTimeout(() => late.abort(), wait);
   const all = { ...headers };
   if (token) all.authorization = `Bearer ${token}`;
   if (body !== undefined) all['content-type'] = 'application/json';
@@ -50,12 +62,18 @@ async function send(url, { method, body, headers, signal, token }) {
     return await fetch(url, {
       method,
       headers: all,
-      signal,
+      signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
       body,
     });
   } catch (error) {
+    if (late.signal.aborted) {
+      const words = `the node has not answered for ${wait / 1000} s: it hangs, or has too much to do`;
+      throw new Problem(0, 'unreachable', words);
+    }
     if (error.name === 'AbortError') throw error;
     throw new Problem(0, 'unreachable', 'the node does not answer: see whether it still runs');
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -83,8 +101,8 @@ export async function get(path, options) {
 }
 
 /** Sends JSON, gives the JSON that comes back. */
-export async function post(path, body) {
-  return (await request(path, { method: 'POST', body: JSON.stringify(body) })).json();
+export async function post(path, body, options) {
+  return (await request(path, { ...options, method: 'POST', body: JSON.stringify(body) })).json();
 }
 
 /** The bytes at a path. */

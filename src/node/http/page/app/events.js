@@ -7,7 +7,9 @@ import { request } from './api.js';
 
 const RETRY_MILLIS_MIN = 500;
 const RETRY_MILLIS_MAX = 5_000;
-/** The node says something at least every 15 s; a stream that is silent for longer is dead. */
+/** The node greets at once. */
+const GREETING_MILLIS_MAX = 5_000;
+/** It says something at least every 15 s; a stream that is silent for longer is dead. */
 const SILENCE_MILLIS_MAX = 40_000;
 /** No line of ours is longer. */
 const LINE_CHARS_MAX = 4 << 20;
@@ -83,20 +85,20 @@ export function follow({ heard, connected }) {
 async function readOnce(last, each) {
   const stop = new AbortController();
   const silence = { timer: 0 };
-  const heardSomething = () => {
+  const listen = (millis) => {
     clearTimeout(silence.timer);
-    silence.timer = setTimeout(() => stop.abort(), SILENCE_MILLIS_MAX);
+    silence.timer = setTimeout(() => stop.abort(), millis);
   };
-  heardSomething();
   try {
     const headers = last ? { accept: 'text/event-stream', 'last-event-id': last } : { accept: 'text/event-stream' };
     const response = await request('/events', { headers, signal: stop.signal });
+    listen(GREETING_MILLIS_MAX);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventParser();
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      heardSomething();
+      listen(SILENCE_MILLIS_MAX);
       for (const event of parser.push(value)) each(event);
     }
   } finally {

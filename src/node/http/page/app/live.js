@@ -9,7 +9,9 @@ import { follow } from './events.js';
 /** Between two fetches of the same thing. */
 const PAUSE_MILLIS = 300;
 /** Blocks on side branches, hash rates and pings change without an event. */
-const POLL_MILLIS = 4_000;
+const POLL_MILLIS = 2_000;
+/** With the pause between two polls, a node that hangs is told of within five seconds. */
+const STATUS_MILLIS_MAX = 2_500;
 
 /** Its events: `status`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `warning`. */
 class Live extends EventTarget {
@@ -17,17 +19,22 @@ class Live extends EventTarget {
   status = null;
   /** Names of accounts, by address. */
   aliases = new Map();
-  /** Whether events flow; null before the first answer. */
+  /** Whether events flow and questions are answered; null before the first answer. */
   isConnected = null;
+  /** Whether the stream of events is open. */
+  #isFollowing = false;
   #due = new Map();
 
   /** Begins to follow the node. Done when its status and its names for accounts are known, or when it is gone. */
   async start() {
     this.retry = follow({
       heard: (kind, data) => this.#heard(kind, data),
-      connected: (yes, why) => this.#connection(yes, why),
+      connected: (yes, why) => {
+        this.#isFollowing = yes;
+        this.#connection(yes, why);
+      },
     });
-    setInterval(() => this.isConnected && this.#later('status', () => this.#fetchStatus()), POLL_MILLIS);
+    setInterval(() => this.#isFollowing && this.renew(), POLL_MILLIS);
     await Promise.allSettled([this.#fetchStatus(), this.learnNames()]);
   }
 
@@ -36,6 +43,11 @@ class Live extends EventTarget {
     for (const kind of kinds.split(' ')) {
       this.addEventListener(kind, (event) => listener(event.detail), { signal });
     }
+  }
+
+  /** Asks for the status soon. */
+  renew() {
+    this.#later('status', () => this.#fetchStatus());
   }
 
   #say(kind, detail) {
@@ -50,14 +62,14 @@ class Live extends EventTarget {
 
   #heard(kind, data) {
     if (kind === 'hello' || kind === 'reset') {
-      this.#later('status', () => this.#fetchStatus());
+      this.renew();
       this.#later('names', () => this.learnNames());
       this.#say('tip', { height: null, reorg_depth: 0 });
       return;
     }
     if (kind === 'peer_connected' || kind === 'peer_disconnected') this.#say('peers', data);
     else this.#say(kind, data);
-    this.#later('status', () => this.#fetchStatus());
+    this.renew();
   }
 
   /** Asks for the node's names for accounts. Its user may change them at any time, and there is no event for that. */
@@ -68,7 +80,14 @@ class Live extends EventTarget {
   }
 
   async #fetchStatus() {
-    this.status = await get('/status');
+    try {
+      this.status = await get('/status', { millis: STATUS_MILLIS_MAX });
+    } catch (error) {
+      // The stream of a node that hangs stays open.
+      if (error.code === 'unreachable') this.#connection(false, error);
+      throw error;
+    }
+    if (this.#isFollowing) this.#connection(true);
     this.#say('status', this.status);
   }
 
@@ -87,7 +106,7 @@ function soon(due, name, work) {
   }
   state.running = true;
   state.again = false;
-  // The stream of events reports a node that does not answer.
+  // What is asked for the status, and the stream of events, report a node that does not answer.
   Promise.resolve()
     .then(work)
     .catch(() => {})

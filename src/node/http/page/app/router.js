@@ -16,7 +16,7 @@ import { send } from '../views/send.js';
 import { transaction } from '../views/transaction.js';
 import { verify } from '../views/verify.js';
 
-/** Views by the first word of their address: `(arguments, { query, signal }) => { title, element }`. */
+/** Views by the first word of their address: `(arguments, { query, signal, again }) => { title, element }`. */
 const VIEWS = { '': now, account, api, block, lessons, peers, put, records, send, transaction, verify };
 
 let visit = new AbortController();
@@ -34,17 +34,20 @@ async function show(main, navigation) {
   const { signal } = visit;
   const shown = location.hash;
   const { name, args, query } = place();
+  const again = () => signal.aborted || show(main, navigation);
   markCurrent(navigation, name);
   main.setAttribute('aria-busy', 'true');
   const isBusy = busyPerson(signal);
   let page;
   try {
     const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : nothingHere;
-    page = await view(args, { query, signal });
+    page = await view(args, { query, signal, again });
   } catch (error) {
-    page = { title: 'Not found', element: el('div', {}, el('h1', {}, 'Not found'), problem(error)) };
-    // A missing object may come with the next block.
-    live.on('tip', () => signal.aborted || show(main, navigation), signal);
+    const title = failure(error);
+    page = { title, element: el('div', {}, el('h1', {}, title), problem(error)) };
+    // A missing object may come with the next block, and a node that is gone may come back.
+    live.on('tip', again, signal);
+    live.on('connection', ({ isConnected }) => isConnected && again(), signal);
   }
   if (signal.aborted) return;
   document.title = harmless(`${page.title} · quipu`);
@@ -54,6 +57,13 @@ async function show(main, navigation) {
   scrollTo(0, 0);
   // A screen reader announces the new view; the focus does not move at the first view, nor while typing.
   if (document.activeElement !== document.body && !isBusy()) main.focus({ preventScroll: true });
+}
+
+/** A heading for what went wrong. */
+function failure(error) {
+  if (error.code === 'unreachable') return 'The node is gone';
+  if (error.status === 404 || error.status === 400) return 'Not found';
+  return error.status === 401 ? 'Token needed' : 'That did not work';
 }
 
 /** Returns whether a key was pressed since. */

@@ -108,7 +108,7 @@ function curlLine(method, path, body) {
 /** The response. */
 async function tried(method, path, body) {
   try {
-    const response = await request(path.slice(PREFIX.length), { method: method.toUpperCase(), body });
+    const response = await request(path.slice(PREFIX.length), { method: method.toUpperCase(), body, patient: true });
     const isText = /json|text/.test(response.headers.get('content-type') ?? '');
     const text = isText ? shown(await response.text()) : `${(await response.blob()).size} bytes`;
     return el('pre', { class: 'says', tabindex: '0' }, `${response.status}\n${text}`);

@@ -8,6 +8,7 @@ import { accountLink, blockLink, problem, section, table } from '../app/parts.js
 import { Chart } from '../picture/chart.js';
 import { Cord, HEAP_KNOTS_MAX } from '../picture/cord.js';
 import { graphLegend, peersGraph } from '../picture/graph.js';
+import { miningControls } from './mining.js';
 
 /** Heights in the charts. */
 const HEADERS = 120;
@@ -25,7 +26,7 @@ const KINDS_KEPT_MAX = 400;
 /** The view. */
 export function now(_, { signal }) {
   const state = { headers: [], blocks: [], pending: { length: 0, transactions: [] }, peers: [], kinds: new Map() };
-  const parts = makeParts();
+  const parts = makeParts(miningControls(signal));
   const draw = () => drawAll(parts, state);
   const fetchChain = calmly(async () => {
     const [headers, page] = await Promise.all([get(`/headers?limit=${HEADERS}`), get(`/blocks?limit=${BLOCKS}`)]);
@@ -55,7 +56,7 @@ export function now(_, { signal }) {
   return { title: 'Now', element: parts.element };
 }
 
-function makeParts() {
+function makeParts(controls) {
   const cord = new Cord();
   const cordBox = el('div', { class: 'cord-box' }, cord.element);
   const news = el('p', { class: 'news', role: 'status' });
@@ -82,7 +83,7 @@ function makeParts() {
     { class: 'now' },
     el('h1', {}, 'Now'),
     figures,
-    el('section', { class: 'card wide', 'aria-label': 'Chain' }, cordBox, legend(), news),
+    el('section', { class: 'card wide', 'aria-label': 'Chain' }, cordBox, legend(), news, controls),
     el(
       'div',
       { class: 'charts' },

@@ -60,7 +60,7 @@ function connectForm() {
     event.preventDefault();
     fill(answer, 'Calling …');
     try {
-      const peer = await post('/peers', { address: input.value.trim() });
+      const peer = await post('/peers', { address: input.value.trim() }, { patient: true });
       fill(answer, el('p', { class: 'good-news' }, 'Connected to ', foreign(peerName(peer)), '.'));
     } catch (error) {
       fill(answer, problem(error));
@@ -80,7 +80,7 @@ function resolveForm() {
   const act = async () => {
     fill(answer, 'Asking …');
     try {
-      const { replaced, answered, asked, tip } = await (await request('/resolve', { method: 'POST' })).json();
+      const { replaced, answered, asked, tip } = await (await request('/resolve', { method: 'POST', patient: true })).json();
       const words = replaced
         ? `Our chain was replaced; it now ends at ${count(tip.height)}.`
         : 'Our chain is the best one.';

@@ -11,7 +11,7 @@ import { recordContent } from './record.js';
 import { signing } from './signing.js';
 
 /** The view. */
-export async function put() {
+export async function put(_, { signal }) {
   const what = whatFields();
   const tags = el('input', { autocomplete: 'off', placeholder: 'lot-17, arrived' });
   const room = el('p', { class: 'hint', role: 'status' });
@@ -21,7 +21,7 @@ export async function put() {
     ['What', el('div', {}, recordContent(readRecord(data())))],
     ['Length', counted(record.data.length / 2, 'byte')],
   ];
-  const signer = await signing({ makeAction, describe });
+  const signer = await signing({ makeAction, describe, signal });
   const measure = () => {
     try {
       fill(room, `${data().length} of ${RECORD_BYTES_MAX} bytes`);

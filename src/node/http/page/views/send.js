@@ -8,7 +8,7 @@ import { hex, unhex } from '../protocol/bytes.js';
 import { signing } from './signing.js';
 
 /** The view. `?to=` fills in the receiver. */
-export async function send(_, { query }) {
+export async function send(_, { query, signal }) {
   const to = el('input', {
     autocomplete: 'off',
     spellcheck: 'false',
@@ -25,7 +25,7 @@ export async function send(_, { query }) {
     ['Send', coins(amountText(BigInt(transfer.amount)))],
     ['To', accountLink(addressText(unhex(transfer.to)), true)],
   ];
-  const signer = await signing({ makeAction, describe });
+  const signer = await signing({ makeAction, describe, signal });
   const element = el(
     'form',
     { on: { submit: signer.review } },

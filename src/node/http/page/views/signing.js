@@ -12,6 +12,7 @@ import { hex } from '../protocol/bytes.js';
 import { TRANSACTION, encode } from '../protocol/encode.js';
 import { signingBytes, transactionId } from '../protocol/transaction.js';
 import { isEncrypted, openWallet, signingProblem } from '../protocol/wallet.js';
+import { miningControls } from './mining.js';
 
 /** Longer files are no wallets. */
 const WALLET_BYTES_MAX = 64 << 10;
@@ -20,7 +21,7 @@ const WALLET_BYTES_MAX = 64 << 10;
  * The second half of a form. `makeAction()` gives the action that the first half describes, or throws; `describe(action)`
  * gives rows about it. `review` takes the form's submission; what comes of it is in `outcome`.
  */
-export async function signing({ makeAction, describe }) {
+export async function signing({ makeAction, describe, signal }) {
   const trouble = await signingProblem();
   const fee = el('input', { inputmode: 'decimal', autocomplete: 'off', placeholder: '0' });
   const wallet = trouble ? outsideKey(trouble) : walletFields();
@@ -32,7 +33,7 @@ export async function signing({ makeAction, describe }) {
       const action = makeAction();
       const key = await wallet.open();
       const prepared = await prepare(key.publicKey, fee.value.trim(), action);
-      fill(outcome, reviewCard(prepared, describe(action), key, outcome));
+      fill(outcome, reviewCard(prepared, describe(action), key, { outcome, signal }));
       outcome.querySelector('button')?.focus();
     } catch (error) {
       fill(outcome, problem(error));
@@ -113,12 +114,12 @@ async function prepare(publicKey, feeText, action) {
   };
 }
 
-function reviewCard(prepared, rows, key, outcome) {
+function reviewCard(prepared, rows, key, { outcome, signal }) {
   const { transaction, address, account, network, bytes, id } = prepared;
   const send = async (signature) => {
     try {
       const sent = await post('/transactions', { transaction: hex(encode(TRANSACTION, transaction)), signature });
-      fill(outcome, sentCard(sent.id));
+      fill(outcome, sentCard(sent.id, signal));
     } catch (error) {
       outcome.append(problem(error));
     }
@@ -180,7 +181,7 @@ function signElsewhere(bytes, id, send) {
   );
 }
 
-function sentCard(id) {
+function sentCard(id, signal) {
   return el(
     'section',
     { class: 'card' },
@@ -190,5 +191,6 @@ function sentCard(id) {
       'The node has it: it is on its disk and goes to its peers. It counts when it is in a block.',
     ),
     el('p', {}, 'Follow ', transactionLink(id), '; its receipt is there once it is mined.'),
+    miningControls(signal),
   );
 }

@@ -7,6 +7,7 @@ import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, button, coins, facts, problem, save, section } from '../app/parts.js';
 import { utf8 } from '../protocol/bytes.js';
 import { readRecord } from '../protocol/record.js';
+import { miningControls } from './mining.js';
 import { recordContent, recordLine } from './record.js';
 
 /** The view of the transaction with this id, or the beginning of one. It follows the transaction's life. */
@@ -17,7 +18,7 @@ export async function transaction([name], { signal }) {
   const rest = el('div');
   const draw = (found) => {
     drawState(badge, found);
-    refill(rest, [found.state, found.block], () => content(found));
+    refill(rest, [found.state, found.block], () => content(found, signal));
   };
   draw(first);
   const again = calmly(async () => {
@@ -57,8 +58,9 @@ function drawState(badge, found) {
   fill(badge, words);
 }
 
-function content(found) {
+function content(found, signal) {
   return [
+    found.state === 'pending' ? section('It waits', miningControls(signal)) : null,
     found.type === 'record' ? section('What it says', recordContent(recordOf(found))) : null,
     section('Facts', transactionFacts(found)),
     found.state === 'in_block' && found.type !== 'reward' ? receiptSection(found) : null,
@@ -83,7 +85,7 @@ function receiptSection({ id }) {
   const answer = el('div');
   const download = async () => {
     try {
-      const response = await request(`/transactions/${id}/receipt`);
+      const response = await request(`/transactions/${id}/receipt`, { patient: true });
       save(`receipt-${short(id)}.json`, await response.text(), 'application/json');
       fill(answer);
     } catch (error) {

@@ -7,7 +7,7 @@ import { blockLink, button, facts, problem, section } from '../../app/parts.js';
 import { amountText } from '../../protocol/address.js';
 import { RULES, blockId, bodyRoot, complaint } from '../../protocol/rules.js';
 import { work } from '../../protocol/target.js';
-import { loadBlock, loadNetwork, mine } from './sandbox.js';
+import { genesisAlone, loadBlock, loadNetwork, mine } from './sandbox.js';
 
 /** Ways to break a block; each changes it in place. Those on transactions need one. */
 const BREAKS = [
@@ -23,7 +23,8 @@ const BREAKS = [
 ];
 
 /** The lesson. */
-export async function blockLesson({ signal }) {
+export async function blockLesson(context) {
+  const { signal } = context;
   const network = await loadNetwork();
   const height = await heightWithTransactions();
   const original = await loadBlock(height);
@@ -35,11 +36,7 @@ export async function blockLesson({ signal }) {
     blockLink(blockId(original.header), count(height)),
     ', as this node has it. Break it: nothing leaves this page.',
   );
-  if (!parent)
-    return section(
-      'Genesis',
-      el('p', {}, 'The chain has only its first block, which every node knows by heart. Mine one, then come back.'),
-    );
+  if (!parent) return genesisAlone(context);
   return el(
     'div',
     {},

@@ -6,13 +6,15 @@ import { count, roughly, short, span } from '../../app/format.js';
 import { button, section } from '../../app/parts.js';
 import { blockId } from '../../protocol/rules.js';
 import { work } from '../../protocol/target.js';
-import { loadBlock, mine } from './sandbox.js';
+import { genesisAlone, loadBlock, mine } from './sandbox.js';
 
 const BLOCKS = 5;
 
 /** The lesson. */
-export async function chainLesson({ signal }) {
+export async function chainLesson(context) {
+  const { signal } = context;
   const { height } = await get('/status');
+  if (height === 0) return genesisAlone(context);
   const heights = Array.from(
     { length: Math.min(BLOCKS, height + 1) },
     (_, at) => height - Math.min(BLOCKS, height + 1) + 1 + at,

@@ -1,6 +1,9 @@
 // The common parts of the lessons: real blocks to play with, and a miner in the page.
 
 import { get, getBytes } from '../../app/api.js';
+import { el } from '../../app/dom.js';
+import { live } from '../../app/live.js';
+import { section } from '../../app/parts.js';
 import { hex, unhex, utf8 } from '../../protocol/bytes.js';
 import { HEADER, encode } from '../../protocol/encode.js';
 import { makeNetwork, PARAMETERS } from '../../protocol/network.js';
@@ -8,6 +11,7 @@ import { parseAmount } from '../../protocol/address.js';
 import { decodeBlock } from '../../protocol/rules.js';
 import { sha256 } from '../../protocol/sha256.js';
 import { expand } from '../../protocol/target.js';
+import { miningControls } from '../mining.js';
 
 /** Hashes between two looks at the clock; the page stays smooth. */
 const PIECE_HASHES = 400;
@@ -27,6 +31,13 @@ export async function loadNetwork() {
 export async function loadBlock(name) {
   const { id } = await get(`/blocks/${name}`);
   return decodeBlock(await getBytes(`/blocks/${id}/encoded`));
+}
+
+/** In place of a lesson that needs a block: the means to get one. The lesson begins when it is there. */
+export function genesisAlone({ signal, again }) {
+  live.on('tip', ({ height }) => height > 0 && again(), signal);
+  const words = 'The chain has only its first block, which every node knows by heart. Mine one, and the lesson begins.';
+  return section('Genesis', el('p', {}, words), miningControls(signal));
 }
 
 /**
