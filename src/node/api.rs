@@ -9,6 +9,7 @@
 //! | [`query`] | users' names for an account, a block, a transaction, a part of a list |
 //! | `lookup` | the things behind those names |
 //! | `queries` | answers that need no engine: peers, status, records |
+//! | `search` | what a text names, in whole or in part |
 //! | [`rows`] | the answers |
 //! | [`event`] | events |
 //! | [`error`] | refusals: a stable code and a line for people |
@@ -28,3 +29,4 @@ pub(super) mod queries;
 pub mod query;
 pub mod receipt;
 pub mod rows;
+pub(super) mod search;

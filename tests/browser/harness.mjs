@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -149,6 +150,25 @@ export async function tipIs(page, height) {
     (wanted) => [...document.querySelectorAll('.block.best')].at(-1)?.dataset.height === String(wanted),
     height,
   );
+}
+
+/** What a file of tests needs, gone after them: `start` makes a node, `visit` opens a page at one. */
+export function world() {
+  const nodes = [];
+  let browser;
+  before(async () => {
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await Promise.all(nodes.map((node) => node.kill()));
+  });
+  const start = async (options) => {
+    const node = await Node.start(options);
+    nodes.push(node);
+    return node;
+  };
+  return { start, visit: (...given) => open(browser, ...given) };
 }
 
 /** Keeps a picture, if somebody wants them. */

@@ -1,33 +1,17 @@
 // What the page sets going, and what it says when the node does not answer.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { DEADLINE_MILLIS, Node, launch, open, picture, says, tipIs } from './harness.mjs';
+import { DEADLINE_MILLIS, picture, says, tipIs, world } from './harness.mjs';
 
 const OPTIONS = { timeout: 4 * DEADLINE_MILLIS };
 
-let browser;
-const nodes = [];
-
-before(async () => {
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await Promise.all(nodes.map((node) => node.kill()));
-});
-
-async function start(options) {
-  const node = await Node.start(options);
-  nodes.push(node);
-  return node;
-}
+const { start, visit } = world();
 
 test('the page mines a block, mines while something waits, and stops', OPTIONS, async () => {
   const node = await start();
-  const { page, faults } = await open(browser, node, 'lessons/block');
+  const { page, faults } = await visit(node, 'lessons/block');
   const press = (name) => page.getByRole('button', { name }).click();
   await says(page, '.mining .hint', 'only its first block');
   await press('Mine a block');
@@ -64,7 +48,7 @@ test('the page mines a block, mines while something waits, and stops', OPTIONS, 
 
 test('why a node does not mine is said', OPTIONS, async () => {
   const node = await start({ more: ['--http-read-only'] });
-  const { page } = await open(browser, node);
+  const { page } = await visit(node);
   await page.getByRole('button', { name: 'Mine a block' }).click();
   await says(page, '.mining .problem', '--http-read-only');
 });
@@ -72,7 +56,7 @@ test('why a node does not mine is said', OPTIONS, async () => {
 test('a node that hangs is told of, and a view that waited for it comes when it goes on', OPTIONS, async () => {
   const node = await start();
   await node.run('mine 2');
-  const { page } = await open(browser, node);
+  const { page } = await visit(node);
   await tipIs(page, 2);
   node.process.kill('SIGSTOP');
   await page.evaluate(() => (location.hash = '#/peers'));

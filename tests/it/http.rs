@@ -6,6 +6,7 @@ mod elsewhere;
 mod golden;
 mod openmetrics;
 mod rude;
+mod search;
 mod secrets;
 mod slow;
 mod watched;
@@ -28,6 +29,7 @@ pub(crate) use self::rude::{
     foreign_pages_are_refused, links_that_change_something_ask_first, long_and_slow_requests_are_refused,
     odd_paths_lead_nowhere,
 };
+pub(crate) use self::search::{a_search_finds_whatever_has_a_name, blocks_are_listed_in_brief};
 pub(crate) use self::secrets::{passwords_and_keys_stay_inside, unsupported_methods_are_refused};
 pub(crate) use self::slow::{
     connections_beyond_the_limit_are_closed, long_answers_that_nobody_reads_take_bounded_memory,

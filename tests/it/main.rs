@@ -70,6 +70,8 @@ fn main() -> ExitCode {
         http::the_api_says_what_the_prompt_says,
         http::both_faces_give_the_same_answers,
         http::both_faces_tell_the_same_events,
+        http::blocks_are_listed_in_brief,
+        http::a_search_finds_whatever_has_a_name,
         http::pending_transactions_come_in_pages,
         http::a_transaction_signed_elsewhere_is_accepted,
         http::a_wallet_signs_a_prepared_transaction,

@@ -6,8 +6,8 @@ use super::error::{Code, Failure};
 use super::lookup;
 use super::query::{BlockName, LIST_ROWS, Order, Range};
 use super::rows::{
-    AccountRow, AliasRow, BlockPage, BlockRow, HistoryPage, Identity, NodeStatus, Peer, PendingPage, RecordPage,
-    StandingBlock, TransactionRow, WalletRow,
+    AccountRow, AliasRow, BlockPage, BlockRow, BriefBlock, BriefPage, HistoryPage, Identity, NodeStatus, Peer,
+    PendingPage, RecordPage, StandingBlock, TransactionRow, WalletRow,
 };
 use crate::node::event::PeerRow;
 use crate::node::handle::Handle;
@@ -15,7 +15,7 @@ use crate::node::handle::ask::AccountState;
 use crate::node::index::RecordQuery;
 use crate::node::swarm;
 use crate::protocol::encode::encode;
-use crate::protocol::{Address, CheckedTransaction, Height};
+use crate::protocol::{Address, Block, CheckedTransaction, Height};
 
 pub(in crate::node) fn peers(handle: &Handle) -> Vec<Peer> {
     handle.peers().iter().map(|row| peer(handle, row)).collect()
@@ -134,8 +134,8 @@ pub(in crate::node) struct BlockRange {
     pub(in crate::node) limit: Option<u64>,
     /// Whether heights fall or rise.
     pub(in crate::node) order: Order,
-    /// A page ends before it holds more encoded blocks than this, but has at least one; their JSON is several times as
-    /// long.
+    /// A page ends before its blocks are longer than this in all, encoded, but has at least one; their JSON is several
+    /// times as long.
     pub(in crate::node) bytes_max: usize,
 }
 
@@ -145,6 +145,33 @@ pub(in crate::node) fn blocks(
     range: BlockRange,
     is_cancelled: impl Fn() -> bool,
 ) -> Result<BlockPage, Failure> {
+    let part = part_of_chain(handle, range, is_cancelled, |block, _| BlockRow::new(block, handle.network()))?;
+    Ok(BlockPage { length: part.length, blocks: part.rows, next: part.next })
+}
+
+/// The same without their transactions.
+pub(in crate::node) fn brief_blocks(
+    handle: &Handle,
+    range: BlockRange,
+    is_cancelled: impl Fn() -> bool,
+) -> Result<BriefPage, Failure> {
+    let part = part_of_chain(handle, range, is_cancelled, BriefBlock::new)?;
+    Ok(BriefPage { length: part.length, blocks: part.rows, next: part.next })
+}
+
+struct PartOfChain<T> {
+    length: u64,
+    rows: Vec<T>,
+    next: Option<u64>,
+}
+
+/// `row` makes a row of a block and its size in bytes.
+fn part_of_chain<T>(
+    handle: &Handle,
+    range: BlockRange,
+    is_cancelled: impl Fn() -> bool,
+    row: impl Fn(&Block, usize) -> T,
+) -> Result<PartOfChain<T>, Failure> {
     let snapshot = handle.reader().snapshot()?;
     let tip = snapshot.tip().height;
     let rises = range.order == Order::Oldest;
@@ -153,18 +180,19 @@ pub(in crate::node) fn blocks(
         return Err(lookup::above(tip, first));
     }
     let limit = range.limit.unwrap_or(LIST_ROWS as u64);
-    let (mut blocks, mut bytes, mut next) = (Vec::new(), 0, Some(first.0));
-    while let Some(height) = next.filter(|height| *height <= tip.0 && (blocks.len() as u64) < limit) {
+    let (mut rows, mut bytes, mut next) = (Vec::new(), 0, Some(first.0));
+    while let Some(height) = next.filter(|height| *height <= tip.0 && (rows.len() as u64) < limit) {
         if is_cancelled() {
             return Err(Failure::new(Code::Cancelled, "stopped"));
         }
         let block = lookup::block_at(&snapshot, Height(height))?;
-        bytes += encode(&block).len();
-        if bytes > range.bytes_max && !blocks.is_empty() {
+        let size = encode(&block).len();
+        bytes += size;
+        if bytes > range.bytes_max && !rows.is_empty() {
             break;
         }
-        blocks.push(BlockRow::new(&block, handle.network()));
+        rows.push(row(&block, size));
         next = if rises { Some(height + 1) } else { height.checked_sub(1) };
     }
-    Ok(BlockPage { length: tip.0 + 1, blocks, next: next.filter(|height| *height <= tip.0) })
+    Ok(PartOfChain { length: tip.0 + 1, rows, next: next.filter(|height| *height <= tip.0) })
 }

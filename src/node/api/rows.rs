@@ -3,8 +3,10 @@
 //! Nothing here needs a running node, so front ends are tested without one. Fields that are only for people are skipped
 //! in JSON.
 
+mod brief;
 mod ledger;
 mod node;
+mod search;
 mod wallet;
 
 use libp2p::PeerId;
@@ -19,10 +21,12 @@ use crate::protocol::{
     TransactionId, UnixMillis,
 };
 
+pub use self::brief::{BriefBlock, BriefPage};
 pub(super) use self::ledger::fate_in_words;
 pub use self::ledger::{AccountRow, FileRow, HistoryPage, HistoryRow, LifeRow, RecordPage, RecordRow, Sent};
 pub(in crate::node) use self::node::url;
 pub use self::node::{Direction, Mined, Mining, MiningJob, NodeStatus, Peer, Resolved, Saved};
+pub use self::search::{HitKind, SearchHit, SearchPage};
 pub use self::wallet::{AliasRow, WalletMade, WalletRow};
 
 /// The names and ids of this node. Only the names change while it runs.

@@ -8,6 +8,7 @@ mod chain;
 mod network;
 mod peers;
 mod records;
+mod search;
 mod transactions;
 
 use axum::Router;
@@ -66,6 +67,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(peers::list, peers::connect))
         .routes(routes!(peers::resolve))
         .routes(routes!(chain::blocks))
+        .routes(routes!(chain::brief_blocks))
         .routes(routes!(chain::block))
         .routes(routes!(chain::encoded_block))
         .routes(routes!(chain::headers))
@@ -77,6 +79,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(accounts::history))
         .routes(routes!(accounts::aliases))
         .routes(routes!(records::list))
+        .routes(routes!(search::search))
         .routes(routes!(feed::stream));
     OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, api)
 }

@@ -47,6 +47,7 @@ const ASSETS: &[Asset] = assets![
     "pieces.css",
     "pictures.css",
     "app/api.js",
+    "app/copy.js",
     "app/dom.js",
     "app/events.js",
     "app/file.js",
@@ -80,6 +81,7 @@ const ASSETS: &[Asset] = assets![
     "views/account.js",
     "views/api.js",
     "views/block.js",
+    "views/blocks.js",
     "views/drop.js",
     "views/lessons.js",
     "views/lessons/block.js",
@@ -93,10 +95,12 @@ const ASSETS: &[Asset] = assets![
     "views/put.js",
     "views/record.js",
     "views/records.js",
+    "views/search.js",
     "views/send.js",
     "views/signing.js",
     "views/transaction.js",
     "views/verify.js",
+    "views/waiting.js",
 ];
 
 /// The tag of each file: its hash.

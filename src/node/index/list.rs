@@ -27,6 +27,17 @@ impl RowSet {
         Ok(spots)
     }
 
+    /// The lowest of these keys.
+    pub(super) fn lowest(&self, keys: RangeInclusive<u128>) -> Result<Option<u128>, redb::Error> {
+        let fresh = self.fresh[self.fresh.partition_point(|key| key < keys.start())..].first().copied();
+        let fresh = fresh.filter(|key| keys.contains(key));
+        let written = self.written.range(keys)?.next().transpose()?.map(|(key, _)| key.value());
+        Ok(match (fresh, written) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        })
+    }
+
     /// The highest of these keys.
     fn last(&self, keys: RangeInclusive<u128>) -> Result<Option<u128>, redb::Error> {
         let below = self.fresh.partition_point(|key| key <= keys.end());

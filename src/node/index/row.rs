@@ -8,6 +8,8 @@
 //! So the rows of one kind and hash are a list in chain order, which can be read from either end. The hash is truncated
 //! to save space: a collision is detected by comparing with the block.
 
+use std::ops::RangeInclusive;
+
 use crate::protocol::hash::sha256;
 use crate::protocol::record::Record;
 use crate::protocol::{Action, Address, Block, Network, TransactionId};
@@ -124,12 +126,26 @@ impl RowList {
     }
 
     /// The keys of all transactions whose ids begin with these hex digits, at most [`PREFIX_DIGITS`] of which count.
-    pub(super) fn ids_from(digits: &str) -> Option<std::ops::RangeInclusive<u128>> {
-        let digits = &digits[..digits.len().min(PREFIX_DIGITS)];
+    pub(super) fn ids_from(digits: &str) -> Option<RangeInclusive<u128>> {
+        Self::from_digits(Self::ID, digits)
+    }
+
+    /// The keys of the histories of all accounts whose addresses begin with these hex digits.
+    pub(super) fn accounts_from(digits: &str) -> Option<RangeInclusive<u128>> {
+        Self::from_digits(Self::ACCOUNT, digits)
+    }
+
+    fn from_digits(kind: u8, digits: &str) -> Option<RangeInclusive<u128>> {
+        let digits = digits.get(..digits.len().min(PREFIX_DIGITS))?;
         let free_bits = PREFIX_BITS - 4 * u32::try_from(digits.len()).ok()?;
         let prefix = u128::from(u64::from_str_radix(digits, 16).ok()?) << free_bits;
-        let first = (u128::from(Self::ID) << PREFIX_BITS | prefix) << SPOT_BITS;
+        let first = (u128::from(kind) << PREFIX_BITS | prefix) << SPOT_BITS;
         Some(first..=first | ((1 << (free_bits + SPOT_BITS)) - 1))
+    }
+
+    /// The lowest key that is not of the list that this one is of.
+    pub(super) fn after(key: u128) -> Option<u128> {
+        (key >> SPOT_BITS).checked_add(1).and_then(|list| list.checked_mul(1 << SPOT_BITS))
     }
 }
 

@@ -334,6 +334,35 @@ fn ids_are_found_by_their_beginnings() {
 }
 
 #[test]
+fn accounts_are_found_by_their_beginnings() {
+    let chain = random_chain(3, 30);
+    let mut world = World::new(&chain);
+    world.write(chain.writes_above(0));
+    let running = world.index();
+    let view = running.view();
+    let rows = transactions_newest_first(&chain);
+    let begin = |digit: u32, most| view.accounts_from(&format!("{digit:x}"), most).expect("readable");
+    let all: Vec<Address> = (0..16).flat_map(|digit| begin(digit, usize::MAX)).collect();
+    for Row { block, position, .. } in &rows {
+        let sender = block.body.transactions[*position as usize].transaction.sender.address();
+        assert!(all.contains(&sender), "{sender} has a history");
+    }
+    assert!(all.is_sorted() && all.len() < rows.len(), "each of them once, in order");
+    let digit = (0..16).find(|digit| !begin(*digit, 1).is_empty()).expect("there are accounts");
+    assert_eq!(begin(digit, 1).len(), 1);
+    for one in &all {
+        let digits = hex::encode(one.0);
+        for length in [12, 15, 16, 40] {
+            assert_eq!(view.accounts_from(&digits[..length], 9).expect("readable"), [*one], "{length}");
+        }
+        let mut other = *one;
+        other.0[19] ^= 1;
+        assert_eq!(view.accounts_from(&hex::encode(other.0), 9).expect("readable"), []);
+    }
+    assert!(matches!(view.accounts_from("g", 9), Err(IndexError::BadPrefix)));
+}
+
+#[test]
 fn a_reorganisation_leaves_the_rows_of_the_new_chain() {
     let (old, new) = (random_chain(1, 20), random_chain(2, 25));
     // With the rows in memory, and with all of them in the file.

@@ -6,7 +6,7 @@ use redb::{ReadTransaction, ReadableDatabase};
 
 use super::entry::{Cursor, HistoryEntry, Item, Location, Page, RecordEntry, RecordQuery, Roles};
 use super::list::{Found, Intersection, RowSet};
-use super::row::{RowList, Spot};
+use super::row::{RowList, Spot, spot_of};
 use super::{ChainIndex, IndexError, file};
 use crate::engine::event::Place;
 use crate::node::store::Snapshot;
@@ -100,15 +100,41 @@ impl IndexView {
         if !(PREFIX_DIGITS_MIN..=64).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(IndexError::BadPrefix);
         }
-        let keys = RowList::ids_from(&digits).ok_or(IndexError::BadPrefix)?;
+        self.ids_from(&digits, PREFIX_IDS_MAX)
+    }
+
+    /// The transactions and rewards whose ids begin with these hex digits in lower case, `most` at most.
+    pub fn ids_from(&self, digits: &str, most: usize) -> Result<Vec<TransactionId>, IndexError> {
+        let keys = RowList::ids_from(digits).ok_or(IndexError::BadPrefix)?;
         let (mut found, mut blocks) = (Vec::new(), BlockCache::new(self));
         for spot in self.spots(keys)? {
+            if found.len() == most {
+                break;
+            }
             let Some(item) = blocks.item(spot)? else { continue };
-            if item.id.to_string().starts_with(&digits) && !found.contains(&item.id) {
+            if item.id.to_string().starts_with(digits) && !found.contains(&item.id) {
                 found.push(item.id);
-                if found.len() == PREFIX_IDS_MAX {
-                    break;
-                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The accounts with a history whose addresses begin with these hex digits in lower case, `most` at most.
+    pub fn accounts_from(&self, digits: &str, most: usize) -> Result<Vec<Address>, IndexError> {
+        let mut keys = RowList::accounts_from(digits).ok_or(IndexError::BadPrefix)?;
+        let (mut found, mut blocks) = (Vec::new(), BlockCache::new(self));
+        while found.len() < most {
+            let Some(key) = self.guarded(|| self.rows.lowest(keys.clone()))? else { break };
+            if let Some(item) = blocks.item(spot_of(key))? {
+                let is_meant = |one: &Address| hex::encode(one.0).starts_with(digits) && is_listed(one, key);
+                let party = parties(&item.item).into_iter().find(|one| is_meant(one) && !found.contains(one));
+                found.extend(party);
+            }
+            // A long history is skipped in one step.
+            let Some(next) = RowList::after(key) else { break };
+            keys = next..=*keys.end();
+            if keys.is_empty() {
+                break;
             }
         }
         Ok(found)
@@ -282,6 +308,25 @@ impl<'a> BlockCache<'a> {
         let id = signed.transaction.id(&self.view.index.shared.network.genesis_id());
         Ok(Some(FoundItem { place, timestamp, id, item: Item::Transaction { position, signed } }))
     }
+}
+
+/// The accounts in whose histories it is.
+fn parties(item: &Item) -> Vec<Address> {
+    match item {
+        Item::Reward(reward) => vec![reward.to],
+        Item::Transaction { signed: SignedTransaction { transaction, .. }, .. } => {
+            let to = match &transaction.action {
+                Action::Transfer { to, .. } => Some(*to),
+                Action::Record { .. } => None,
+            };
+            Vec::from_iter([Some(transaction.sender.address()), to].into_iter().flatten())
+        }
+    }
+}
+
+/// Whether a key is of this account's history.
+fn is_listed(address: &Address, key: u128) -> bool {
+    RowList::account(address).key(spot_of(key)) == key
 }
 
 fn roles(address: &Address, item: &Item) -> Roles {

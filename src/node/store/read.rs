@@ -19,6 +19,9 @@ use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::{DECODE_BYTES_MAX, decode, encode};
 use crate::protocol::{Block, BlockId, CheckedBlock, Delta, Header, Height, Network};
 
+/// Hex digits of an id.
+const ID_DIGITS: usize = 64;
+
 /// Reads what is written, from any thread. Once the store is closed, every read fails with [`StoreError::Closed`].
 #[derive(Debug, Clone)]
 pub struct Reader {
@@ -241,20 +244,32 @@ impl Snapshot {
 
     /// Stored blocks whose [`BlockId::short`] is these digits, at most two: enough to see an ambiguity.
     pub fn ids_shown_as(&self, digits: u32) -> Result<Vec<BlockId>, StoreError> {
-        let genesis = Some(self.network.genesis_id()).filter(|id| id.short() == format!("{digits:08x}"));
+        let digits = format!("{digits:08x}");
+        let mut found = Vec::from_iter(Some(self.network.genesis_id()).filter(|id| id.short() == digits));
+        // That of genesis has no row.
+        found.extend(self.ids_from(&digits, 2 - found.len())?);
+        Ok(found)
+    }
+
+    /// Stored blocks but genesis whose ids begin with these hex digits, or do so without their leading zeros, at most
+    /// `most`.
+    pub fn ids_from(&self, digits: &str, most: usize) -> Result<Vec<BlockId>, StoreError> {
         guarded(&self.path, || {
             let heights = self.blocks.transaction.open_table(HEIGHTS)?;
-            let mut found = Vec::from_iter(genesis);
+            let mut found = Vec::new();
             for segment in self.segments()? {
                 // An id is shown without its leading zeros, and one of a hard network has many.
-                for zeros in 0..=56 {
-                    let (first, last) = ids_with(zeros, digits);
-                    for row in
-                        heights.range::<&HeightKey>(&height_key(segment, &first)..=&height_key(segment, &last))?
-                    {
-                        found.push(place_of(row?.0.value()).id);
-                        if found.len() > 1 {
+                for zeros in 0..=ID_DIGITS.saturating_sub(digits.len()) {
+                    let Some((first, last)) = ids_with(zeros, digits) else { return Ok(found) };
+                    let keys = height_key(segment, &first)..=height_key(segment, &last);
+                    for row in heights.range::<&HeightKey>(keys.start()..=keys.end())? {
+                        if found.len() == most {
                             return Ok(found);
+                        }
+                        let id = place_of(row?.0.value()).id;
+                        // Where all digits are zeros, one id begins with them in several ways.
+                        if !found.contains(&id) {
+                            found.push(id);
                         }
                     }
                 }
@@ -280,9 +295,9 @@ impl Snapshot {
     }
 }
 
-/// The lowest and the highest id that begin with this number of zeros and then these digits.
-pub(super) fn ids_with(zeros: usize, digits: u32) -> (BlockId, BlockId) {
-    let head = "0".repeat(zeros) + &format!("{digits:08x}");
-    let id = |text: String| text.parse().expect("it has 64 hex digits");
-    (id(format!("{head:0<64}")), id(format!("{head:f<64}")))
+/// The lowest and the highest id that begin with this number of zeros and then these digits; `None` if they are no
+/// digits, or too many.
+pub(super) fn ids_with(zeros: usize, digits: &str) -> Option<(BlockId, BlockId)> {
+    let head = "0".repeat(zeros) + digits;
+    Some((format!("{head:0<ID_DIGITS$}").parse().ok()?, format!("{head:f<ID_DIGITS$}").parse().ok()?))
 }

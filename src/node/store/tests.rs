@@ -100,12 +100,24 @@ fn blocks_are_found_by_the_digits_that_are_shown() {
         assert_eq!(snapshot.ids_shown_as(digits(&id)).expect("readable"), [id]);
         assert_eq!(snapshot.ids_shown_as(digits(&id) ^ 1).expect("readable"), []);
     }
+    for (block, _) in &chain.blocks {
+        let id = block.id().to_string();
+        let shown = id.trim_start_matches('0');
+        for part in [&id[..], &id[..20], &shown[..10], shown] {
+            assert_eq!(snapshot.ids_from(part, 9).expect("readable"), [block.id()], "{part}");
+        }
+    }
+    let all = snapshot.ids_from("", 9_999).expect("readable");
+    assert_eq!(snapshot.ids_from("", 2).expect("readable"), all[..2]);
+    for bad in ["g", &"0".repeat(65)] {
+        assert_eq!(snapshot.ids_from(bad, 9).expect("readable"), [], "{bad}");
+    }
 }
 
 #[test]
 fn ids_of_any_difficulty_are_between_their_bounds() {
     for zeros in [0, 1, 7, 56] {
-        let (first, last) = read::ids_with(zeros, 0x1234_5678);
+        let (first, last) = read::ids_with(zeros, "12345678").expect("digits");
         assert_eq!((first.short(), last.short()), ("12345678".to_owned(), "12345678".to_owned()));
         assert!(first <= last && (zeros == 56) == (first == last), "{first} {last}");
     }

@@ -10,7 +10,7 @@ use super::{App, PAGE_BYTES_MAX};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{LIST_ROWS, Order};
-use crate::node::api::rows::{BlockPage, StandingBlock};
+use crate::node::api::rows::{BlockPage, BriefPage, StandingBlock};
 use crate::node::api::{parse, queries};
 use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
@@ -20,6 +20,8 @@ use crate::protocol::BlockId;
 
 /// Most headers on a page, those on side branches included.
 const HEADERS_MAX: usize = 2000;
+/// A page of blocks without their transactions ends early once so many bytes of blocks were read for it.
+const BRIEF_READ_BYTES_MAX: usize = 16 << 20;
 
 /// A part of the best chain.
 #[derive(Deserialize, IntoParams)]
@@ -38,6 +40,17 @@ pub(super) struct BlocksQuery {
     order: Order,
 }
 
+impl BlocksQuery {
+    fn range(&self, bytes_max: usize) -> Result<BlockRange, Problem> {
+        Ok(BlockRange {
+            from: parsed(self.from.as_deref(), parse::height)?,
+            limit: parsed(self.limit.as_deref(), parse::limit)?.map(|limit| limit as u64),
+            order: self.order,
+            bytes_max,
+        })
+    }
+}
+
 /// Blocks of the best chain, the newest first.
 #[utoipa::path(get, path = "/blocks", tag = "chain", params(BlocksQuery), responses(
     (status = 200, body = BlockPage), Problem
@@ -47,14 +60,25 @@ pub(super) async fn blocks(
     Query(query): Query<BlocksQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let range = BlockRange {
-        from: parsed(query.from.as_deref(), parse::height)?,
-        limit: parsed(query.limit.as_deref(), parse::limit)?.map(|limit| limit as u64),
-        order: query.order,
-        bytes_max: PAGE_BYTES_MAX,
-    };
+    let range = query.range(PAGE_BYTES_MAX)?;
     fresh::of_tip(&app, &headers, async {
         app.make_json(move |app| Ok(queries::blocks(app.handle(), range, || false)?)).await
+    })
+    .await
+}
+
+/// Blocks of the best chain without their transactions: for lists.
+#[utoipa::path(get, path = "/blocks/brief", tag = "chain", params(BlocksQuery), responses(
+    (status = 200, body = BriefPage), Problem
+))]
+pub(super) async fn brief_blocks(
+    State(app): State<App>,
+    Query(query): Query<BlocksQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let range = query.range(BRIEF_READ_BYTES_MAX)?;
+    fresh::of_tip(&app, &headers, async {
+        app.make_json(move |app| Ok(queries::brief_blocks(app.handle(), range, || false)?)).await
     })
     .await
 }

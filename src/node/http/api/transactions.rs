@@ -48,6 +48,17 @@ pub(super) struct OneTransaction {
     timestamp: Option<u64>,
     /// The block and those on top of it.
     confirmations: u64,
+    /// The sender's Ed25519 public key in hex; null for a reward.
+    public_key: Option<String>,
+    /// The sender's Ed25519 signature in hex; null for a reward.
+    signature: Option<String>,
+}
+
+/// Key and signature in hex.
+fn proof(signed: &SignedTransaction) -> (String, String) {
+    let PublicKey::Ed25519(key) = &signed.transaction.sender;
+    let Signature::Ed25519(signature) = &signed.signature;
+    (hex::encode(key), hex::encode(signature))
 }
 
 /// A transaction that is pending or on the best chain, by its id or the beginning of it.
@@ -64,9 +75,20 @@ pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
     }
     if let Some(waits) = app.handle().pending_transaction(id).await? {
         let transaction = TransactionRow::from(&waits);
+        let (public_key, signature) = Some(proof(waits.signed())).unzip();
         let (height, block, timestamp) = (None, None, None);
-        let found = OneTransaction { transaction, state: "pending", height, block, timestamp, confirmations: 0 };
-        return Ok(axum::Json(found));
+        let state = "pending";
+        let confirmations = 0;
+        return Ok(axum::Json(OneTransaction {
+            transaction,
+            state,
+            height,
+            block,
+            timestamp,
+            confirmations,
+            public_key,
+            signature,
+        }));
     }
     // It may have got into a block between the two questions.
     let found = app.wait(move |app| in_block(app, &id)).await?;
@@ -78,17 +100,19 @@ fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Pro
     let view = lookup::index(app.handle())?.view()?;
     let Some(Location { place, position }) = view.find(id)? else { return Ok(None) };
     let block = lookup::block_at(view.snapshot(), place.height)?;
-    let transaction = match position {
-        None => TransactionRow::reward(&block.body.reward, *id),
+    let (transaction, proof) = match position {
+        None => (TransactionRow::reward(&block.body.reward, *id), None),
         Some(position) => {
             let Some(signed) = block.body.transactions.get(position as usize) else { return Ok(None) };
-            TransactionRow::new(signed, *id, signed.transaction.sender.address())
+            (TransactionRow::new(signed, *id, signed.transaction.sender.address()), Some(proof(signed)))
         }
     };
+    let (public_key, signature) = proof.unzip();
     let confirmations = view.tip().height.saturating_since(place.height) + 1;
     let (height, UnixMillis(timestamp)) = (Some(place.height.0), block.header.timestamp);
     let (state, block) = ("in_block", Some(place.id.to_string()));
-    Ok(Some(OneTransaction { transaction, state, height, block, timestamp: Some(timestamp), confirmations }))
+    let timestamp = Some(timestamp);
+    Ok(Some(OneTransaction { transaction, state, height, block, timestamp, confirmations, public_key, signature }))
 }
 
 /// A part of the pending transactions.

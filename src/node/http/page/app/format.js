@@ -2,7 +2,18 @@
 
 import { el } from './dom.js';
 
-const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+/** The zone is said: the prompt shows UTC. */
+const DATE_TIME = new Intl.DateTimeFormat(undefined, {
+  year: 'numeric',
+  month: 'short',
+  day: 'numeric',
+  hour: 'numeric',
+  minute: '2-digit',
+  second: '2-digit',
+  timeZoneName: 'short',
+});
+/** How often relative times are renewed. */
+const AGE_MILLIS = 5_000;
 const NUMBER = new Intl.NumberFormat('en');
 const DIGITS = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 const WORDS = new Intl.NumberFormat('en', {
@@ -28,6 +39,40 @@ export function time(millis) {
   const moment = new Date(millis);
   const exact = Number.isNaN(moment.getTime()) ? '' : moment.toISOString();
   return el('time', { datetime: exact, title: exact }, exact ? dateTime(millis) : String(millis));
+}
+
+/** A moment as its distance from now, which `renewAges` keeps true. The moment itself is for who hovers. */
+export function ago(millis) {
+  const moment = new Date(millis);
+  if (Number.isNaN(moment.getTime())) return el('span', {}, String(millis));
+  const properties = { class: 'ago', datetime: moment.toISOString(), title: dateTime(millis) };
+  return el('time', properties, distance(moment, Date.now()));
+}
+
+/** A moment, and how long ago that is. */
+export function timeAndAge(millis) {
+  return el('span', {}, time(millis), ' (', ago(millis), ')');
+}
+
+function distance(moment, now) {
+  const past = now - moment;
+  if (past < -1000) return `in ${wholeSpan(-past)}`;
+  return past < 1000 ? 'now' : `${wholeSpan(past)} ago`;
+}
+
+/** Without tenths, which a text that is renewed now and then does not keep. */
+function wholeSpan(millis) {
+  return millis < 10_000 ? `${Math.floor(millis / 1000)} s` : span(millis);
+}
+
+/** Keeps the relative times of the document true. */
+export function renewAges() {
+  setInterval(() => {
+    for (const element of document.querySelectorAll('time.ago')) {
+      const text = distance(new Date(element.dateTime), Date.now());
+      if (element.textContent !== text) element.textContent = text;
+    }
+  }, AGE_MILLIS);
 }
 
 /** How long, in milliseconds: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 days`. */

@@ -2,6 +2,7 @@
 
 import { askAgain, onTokenWanted } from './api.js';
 import { el, fill, foreign } from './dom.js';
+import { renewAges } from './format.js';
 import { live } from './live.js';
 import { button } from './parts.js';
 import { route } from './router.js';
@@ -12,6 +13,7 @@ const part = (id) => document.getElementById(id);
 
 onTokenWanted(askForToken);
 showConnection();
+renewAges();
 wireSearch({
   form: part('search'),
   input: part('search-text'),

@@ -1,7 +1,8 @@
 // Pieces that several views are made of.
 
 import { live } from './live.js';
-import { el, foreign } from './dom.js';
+import { copyText } from './copy.js';
+import { el, fill, foreign } from './dom.js';
 import { short, shortAddress } from './format.js';
 
 /** The miner's address in genesis, which nobody mined. */
@@ -78,6 +79,31 @@ export function section(title, ...content) {
 /** A button. */
 export function button(text, act, { kind = '', ...more } = {}) {
   return el('button', { type: 'button', class: kind, on: { click: act }, ...more }, text);
+}
+
+/** How long a button says that something was copied. */
+const COPIED_MILLIS = 2_000;
+
+/** A button that copies a text, or what a function gives. `what` names it for those who do not see where it stands. */
+export function copyButton(source, what, { kind = 'copy', text = 'Copy' } = {}) {
+  const label = text === 'Copy' ? `Copy the ${what}` : null;
+  const word = el('span', { 'aria-live': 'polite' }, text);
+  const act = async () => {
+    let said = 'Copied';
+    try {
+      await copyText(typeof source === 'function' ? await source() : source);
+    } catch {
+      said = 'Not copied';
+    }
+    fill(word, said);
+    setTimeout(() => fill(word, text), COPIED_MILLIS);
+  };
+  return el('button', { type: 'button', class: kind, title: label, on: { click: act } }, word, label ? el('span', { class: 'hidden' }, ` the ${what}`) : null);
+}
+
+/** Digits that people pass on. */
+export function copyable(digits, what) {
+  return el('span', {}, el('code', {}, digits), ' ', copyButton(digits, what));
 }
 
 let fields = 0;

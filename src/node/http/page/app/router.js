@@ -7,17 +7,20 @@ import { problem } from './parts.js';
 import { account } from '../views/account.js';
 import { api } from '../views/api.js';
 import { block } from '../views/block.js';
+import { blocks } from '../views/blocks.js';
 import { lessons } from '../views/lessons.js';
 import { now } from '../views/now.js';
 import { peers } from '../views/peers.js';
 import { put } from '../views/put.js';
 import { records } from '../views/records.js';
+import { search } from '../views/search.js';
 import { send } from '../views/send.js';
 import { transaction } from '../views/transaction.js';
 import { verify } from '../views/verify.js';
+import { waiting } from '../views/waiting.js';
 
 /** Views by the first word of their address: `(arguments, { query, signal, again }) => { title, element }`. */
-const VIEWS = { '': now, account, api, block, lessons, peers, put, records, send, transaction, verify };
+const VIEWS = { '': now, account, api, block, blocks, lessons, peers, put, records, search, send, transaction, verify, waiting };
 
 let visit = new AbortController();
 

@@ -1,6 +1,6 @@
-// The search box: a height, an id, an address, a name, a tag, or a file.
+// The search box: a height, an id or an address from its first digits on, a name, a tag, a text, or a file.
 
-import { find, query } from './api.js';
+import { get, query } from './api.js';
 import { fill, foreign } from './dom.js';
 import { live } from './live.js';
 import { hashFile } from './file.js';
@@ -41,30 +41,23 @@ export function wireSearch({ form, input, file, answer }) {
   });
 }
 
-/** The address that a text leads to, or null. */
+/** The address that a text leads to, or null: the thing that it names, or all that it may mean. */
 async function placeOf(text) {
-  const height = text.replace(/,/g, '');
-  if (/^\d{1,15}$/.test(height) && (Number(height) <= (live.status?.height ?? 0) || height.length < 8)) {
-    return `#/block/${height}`;
-  }
-  if (/^0x[0-9a-f]{40}$/i.test(text)) return `#/account/${text}`;
-  await live.learnNames();
-  for (const [address, name] of live.aliases) {
-    if (name === text.normalize('NFC')) return `#/account/${address}`;
-  }
-  const place = /^[0-9a-f]{8,64}$/i.test(text) ? await placeOfDigits(text.toLowerCase()) : null;
-  if (place) return place;
-  const tagged = await find(`/records${query({ tag: text, limit: 1 })}`);
-  return tagged?.records.length ? `#/records${query({ tag: text })}` : null;
+  const [{ hits }] = await Promise.all([get(`/search${query({ q: text })}`), live.learnNames()]);
+  if (!hits.length) return null;
+  return hits[0].exact || hits.length === 1 ? placeOfHit(hits[0], text) : `#/search${query({ q: text })}`;
 }
 
-async function placeOfDigits(digits) {
-  const block = digits.length === 8 || digits.length === 64 ? await find(`/blocks/${digits}`) : null;
-  if (block) return `#/block/${block.id}`;
-  const transaction = await find(`/transactions/${digits}`);
-  if (transaction) return `#/transaction/${transaction.id}`;
-  const records = digits.length === 64 ? await find(`/records${query({ sha256: digits, limit: 1 })}`) : null;
-  return records?.records.length ? `#/records${query({ sha256: digits })}` : null;
+/** The address of what was found. */
+export function placeOfHit({ kind, id, height }, text = '') {
+  const places = {
+    // Who typed a height means whatever block is there.
+    block: text.replace(/[, ]/g, '') === String(height) ? `#/block/${height}` : `#/block/${id}`,
+    account: `#/account/${id}`,
+    tag: `#/records${query({ tag: id })}`,
+    content: `#/records${query({ sha256: id })}`,
+  };
+  return places[kind] ?? `#/transaction/${id}`;
 }
 
 /** A file leads to its record, or to the message that there is none. */

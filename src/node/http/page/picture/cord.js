@@ -124,7 +124,7 @@ function spot({ column, lane }, base) {
 
 /** The straight cord, from the left edge to the heap. */
 function cordLine(base, to) {
-  return svg('path', { class: 'main-cord', d: `M0 ${base}H${to - 24}` });
+  return svg('path', { class: 'main-cord', d: `M0 ${base}H${to - 20}` });
 }
 
 /** A block: a link with its bead, its string, and the branch to its parent, if it is not on the cord. */
@@ -177,8 +177,8 @@ function drawHeap(pending, { x, y }, rows) {
   return svg(
     'g',
     { class: 'heap', transform: `translate(${x} ${y})`, role: 'img', 'aria-label': `Transactions: ${text}` },
-    svg('rect', { class: 'heap-box', x: -24, y: -18, width: 92, height: 36 + rows * KNOT_STEP, rx: 11 }),
-    svg('text', { class: 'faint', x: 22, y: 2, 'text-anchor': 'middle' }, text),
+    svg('rect', { class: 'heap-box', x: -20, y: -18, width: 96, height: 36 + rows * KNOT_STEP, rx: 11 }),
+    svg('text', { class: 'faint', x: 28, y: 2, 'text-anchor': 'middle', 'font-size': '10' }, text),
     knots.map((row, at) =>
       svg('circle', {
         class: `knot ${row.type}`,

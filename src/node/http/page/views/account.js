@@ -2,9 +2,9 @@
 
 import { get, query } from '../app/api.js';
 import { el, fill, foreign, refill } from '../app/dom.js';
-import { count, counted, time } from '../app/format.js';
+import { ago, count, counted } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
-import { blockLink, button, coins, facts, nameOf, problem, section, table, transactionLink } from '../app/parts.js';
+import { blockLink, button, coins, copyable, facts, nameOf, problem, section, table, transactionLink } from '../app/parts.js';
 import { rowSummary } from './transaction.js';
 
 /** Rows that are fetched at a time. */
@@ -38,7 +38,7 @@ export async function account([address], { signal }) {
 
 function balanceFacts(row) {
   return facts([
-    ['Address', el('code', {}, row.address)],
+    ['Address', copyable(row.address, 'address')],
     ['Balance', coins(row.balance)],
     ['Can be spent', row.spendable === row.balance ? null : coins(row.spendable)],
     ['Has signed', counted(row.nonce, 'transaction')],
@@ -78,11 +78,11 @@ function historyTable(entries) {
     roles.join(', '),
     rowSummary(transaction),
     transactionLink(transaction.id),
-    time(timestamp),
+    ago(timestamp),
   ]);
   return table(
     'What this account did and what happened to it, the newest first',
-    ['Block', 'Role', 'What', 'Id', 'Time'],
+    ['Block', 'Role', 'What', 'Id', 'Age'],
     cells,
   );
 }

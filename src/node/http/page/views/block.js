@@ -2,8 +2,8 @@
 
 import { get, getBytes } from '../app/api.js';
 import { el } from '../app/dom.js';
-import { bytes, count, counted, short, time } from '../app/format.js';
-import { accountLink, blockLink, coins, facts, section, table, transactionLink } from '../app/parts.js';
+import { bytes, count, counted, short, timeAndAge } from '../app/format.js';
+import { accountLink, blockLink, coins, copyable, facts, section, table, transactionLink } from '../app/parts.js';
 import { hex } from '../protocol/bytes.js';
 import { HEADER_BYTES, decodeHeader } from '../protocol/encode.js';
 import { work } from '../protocol/target.js';
@@ -42,9 +42,9 @@ function neighbours({ height, parent, best_chain: isBest, confirmations }) {
 function headerFacts(found, header, encoded) {
   const mined = found.height > 0;
   return facts([
-    ['Id', el('code', {}, found.id)],
+    ['Id', copyable(found.id, 'id')],
     [mined ? 'Parent' : 'Parameters', mined ? blockLink(found.parent, found.parent) : el('code', {}, found.parent)],
-    ['Made', time(found.timestamp)],
+    ['Made', timeAndAge(found.timestamp)],
     ['Miner', accountLink(found.miner, true)],
     ['Body root', el('code', {}, header.body_root)],
     [

@@ -2,7 +2,7 @@
 
 import { get } from '../app/api.js';
 import { el, fill, refill } from '../app/dom.js';
-import { count, counted, scaled, short, span, time } from '../app/format.js';
+import { ago, count, counted, scaled, short, span } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, problem, section, table } from '../app/parts.js';
 import { Chart } from '../picture/chart.js';
@@ -89,7 +89,7 @@ function makeParts(controls) {
       { class: 'charts' },
       Object.values(charts).map((chart) => chart.element),
     ),
-    el('div', { class: 'two' }, section('Last blocks', rows), section('Peers', graph, graphLegend())),
+    el('div', { class: 'two' }, section('Last blocks', rows, el('p', {}, el('a', { href: '#/blocks' }, 'Older blocks'))), section('Peers', graph, graphLegend())),
   );
   return { element, cord, cordBox, news, figures, charts, graph, rows };
 }
@@ -131,9 +131,9 @@ function blocksTable(blocks) {
     blockLink(block.id, short(block.id)),
     counted(block.transactions.length - 1, 'transaction'),
     accountLink(block.miner),
-    time(block.timestamp),
+    block.height === 0 ? '—' : ago(block.timestamp),
   ]);
-  return table('The newest blocks of the best chain', ['Height', 'Id', 'Holds', 'Miner', 'Made'], cells);
+  return table('The newest blocks of the best chain', ['Height', 'Id', 'Holds', 'Miner', 'Age'], cells);
 }
 
 function minerNote({ hash_rate, waits_for }) {
@@ -146,10 +146,9 @@ function drawFigures(element, { peers, pending, headers }) {
   const status = live.status;
   if (!status) return;
   const newest = headers.filter((header) => header.best_chain).at(-1);
-  const age = newest ? span(Date.now() - newest.timestamp) : '—';
   const rows = [
-    ['Height', count(status.height), newest ? `· newest block ${age} ago` : ''],
-    ['Waiting', count(pending.length), pending.length === 1 ? 'transaction' : 'transactions'],
+    ['Height', count(status.height), newest ? ['· newest block ', ago(newest.timestamp)] : ''],
+    ['Waiting', el('a', { href: '#/waiting' }, count(pending.length)), pending.length === 1 ? 'transaction' : 'transactions'],
     ['Peers', count(peers.length), status.syncing ? 'fetching a better chain' : peers.length ? 'in sync' : '· nobody yet'],
     ['Mining here', status.mining.mode, minerNote(status.mining)],
   ];
@@ -160,7 +159,9 @@ function drawFigures(element, { peers, pending, headers }) {
       el('dt', {}, name),
       el('dd', {}, el('strong', {}, value), ' ', el('span', { class: 'faint' }, note)),
     );
-  fill(element, el('dl', { class: 'figure-row' }, rows.map(one)));
+  const { height, syncing, mining } = status;
+  const state = [height, newest?.timestamp, pending.length, peers.length, syncing, mining];
+  refill(element, state, () => el('dl', { class: 'figure-row' }, rows.map(one)));
 }
 
 function drawCharts({ rate, work, times }, best) {

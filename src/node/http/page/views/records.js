@@ -2,7 +2,7 @@
 
 import { get, query as queryText } from '../app/api.js';
 import { el, fill, foreign, refill } from '../app/dom.js';
-import { bytes, count, time } from '../app/format.js';
+import { ago, bytes, count } from '../app/format.js';
 import { hashFile } from '../app/file.js';
 import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, button, field, problem, transactionLink } from '../app/parts.js';
@@ -105,7 +105,7 @@ function card(record) {
       ' in block ',
       blockLink(record.block, count(record.height)),
       ', ',
-      time(record.timestamp),
+      ago(record.timestamp),
       ', ',
       transactionLink(record.id),
     ),

@@ -2,9 +2,9 @@
 
 import { get, request } from '../app/api.js';
 import { el, fill, foreign, refill } from '../app/dom.js';
-import { count, counted, short, time } from '../app/format.js';
+import { count, counted, short, timeAndAge } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
-import { accountLink, blockLink, button, coins, facts, problem, save, section } from '../app/parts.js';
+import { accountLink, blockLink, button, coins, copyable, copyButton, facts, problem, save, section } from '../app/parts.js';
 import { utf8 } from '../protocol/bytes.js';
 import { readRecord } from '../protocol/record.js';
 import { miningControls } from './mining.js';
@@ -70,23 +70,25 @@ function content(found, signal) {
 function transactionFacts(found) {
   const isReward = found.type === 'reward';
   return facts([
-    ['Id', el('code', {}, found.id)],
+    ['Id', copyable(found.id, 'id')],
     ['Signed by', isReward ? null : accountLink(found.sender, true)],
     ['To', found.to ? accountLink(found.to, true) : null],
     ['Amount', found.amount ? coins(found.amount) : null],
     ['Fee', isReward ? null : coins(found.fee)],
     ['Nonce', isReward ? null : count(found.nonce)],
     ['Block', found.block ? blockLink(found.block, count(found.height)) : 'none yet'],
-    ['Mined', found.timestamp ? time(found.timestamp) : null],
+    ['Public key', found.public_key ? copyable(found.public_key, 'public key') : null],
+    ['Signature', found.signature ? copyable(found.signature, 'signature') : null],
+    ['Mined', found.timestamp ? timeAndAge(found.timestamp) : null],
   ]);
 }
 
 function receiptSection({ id }) {
   const answer = el('div');
+  const receipt = async () => (await request(`/transactions/${id}/receipt`, { patient: true })).text();
   const download = async () => {
     try {
-      const response = await request(`/transactions/${id}/receipt`, { patient: true });
-      save(`receipt-${short(id)}.json`, await response.text(), 'application/json');
+      save(`receipt-${short(id)}.json`, await receipt(), 'application/json');
       fill(answer);
     } catch (error) {
       fill(answer, problem(error));
@@ -100,7 +102,12 @@ function receiptSection({ id }) {
       'A file that proves, to somebody without a node, who signed this and how much work confirms it. ',
       el('a', { href: '#/verify' }, 'Verify one'),
     ),
-    el('p', { class: 'buttons' }, button('Download the receipt', download, { kind: 'main' })),
+    el(
+      'p',
+      { class: 'buttons' },
+      button('Download the receipt', download, { kind: 'main' }),
+      copyButton(receipt, 'receipt', { kind: '', text: 'Copy the receipt' }),
+    ),
     answer,
   );
 }

@@ -7,7 +7,7 @@ import { blockLink, button, facts, problem, section } from '../../app/parts.js';
 import { amountText } from '../../protocol/address.js';
 import { RULES, blockId, bodyRoot, complaint } from '../../protocol/rules.js';
 import { work } from '../../protocol/target.js';
-import { genesisAlone, loadBlock, loadNetwork, mine } from './sandbox.js';
+import { LESSON_TARGET, genesisAlone, loadBlock, loadNetwork, mine, minedForLesson, withLessonWork } from './sandbox.js';
 
 /** Ways to break a block; each changes it in place. Those on transactions need one. */
 const BREAKS = [
@@ -25,22 +25,23 @@ const BREAKS = [
 /** The lesson. */
 export async function blockLesson(context) {
   const { signal } = context;
-  const network = await loadNetwork();
+  const network = withLessonWork(await loadNetwork());
   const height = await heightWithTransactions();
-  const original = await loadBlock(height);
-  const parent = height > 0 ? await loadBlock(height - 1) : null;
+  if (height === 0) return genesisAlone(context);
+  const [real, below] = await Promise.all([loadBlock(height), loadBlock(height - 1)]);
+  const original = { ...real, header: (await minedForLesson(real.header, signal)) ?? real.header };
+  const parent = { header: { ...below.header, target: LESSON_TARGET } };
   const intro = el(
     'p',
     {},
     'Here is block ',
-    blockLink(blockId(original.header), count(height)),
-    ', as this node has it. Break it: nothing leaves this page.',
+    blockLink(blockId(real.header), count(height)),
+    `, mined again on this page with an easy target: about ${count(work(LESSON_TARGET))} hashes. Break it: nothing leaves this page.`,
   );
-  if (!parent) return genesisAlone(context);
   return el(
     'div',
     {},
-    section('A header over a body', anatomy(original)),
+    section('A header over a body', anatomy(real)),
     section('Break it', intro, sandbox({ network, original, parent, signal })),
   );
 }

@@ -2,7 +2,7 @@
 
 import { get } from '../../app/api.js';
 import { el, fill } from '../../app/dom.js';
-import { count, counted, short, time } from '../../app/format.js';
+import { ago, count, counted, short } from '../../app/format.js';
 import { blockLink, button, section, table } from '../../app/parts.js';
 import { Cord } from '../../picture/cord.js';
 import { pretendId } from './sandbox.js';
@@ -133,10 +133,10 @@ function real(headers) {
       count(header.height),
       blockLink(header.id, short(header.id)),
       header.condemned ? 'refused' : 'on a side branch',
-      time(header.timestamp),
+      ago(header.timestamp),
     ]);
   return [
     el('p', {}, `This node has ${counted(beside.length, 'block')} on side branches:`),
-    table('Blocks on side branches', ['Height', 'Id', 'Why', 'Made'], rows),
+    table('Blocks on side branches', ['Height', 'Id', 'Why', 'Age'], rows),
   ];
 }

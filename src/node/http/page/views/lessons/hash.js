@@ -5,17 +5,20 @@ import { el, fill } from '../../app/dom.js';
 import { count } from '../../app/format.js';
 import { blockLink, button, field, section } from '../../app/parts.js';
 import { hex, utf8 } from '../../protocol/bytes.js';
-import { HEADER_BYTES } from '../../protocol/encode.js';
+import { HEADER, HEADER_BYTES, decodeHeader, encode } from '../../protocol/encode.js';
 import { sha256 } from '../../protocol/sha256.js';
+import { work } from '../../protocol/target.js';
+import { minedForLesson } from './sandbox.js';
 
 /** The place of the nonce in a header. */
 const NONCE_AT = 88;
 
 /** The lesson. */
-export async function hashLesson() {
+export async function hashLesson({ signal }) {
   const { tip } = await get('/status');
-  const header = (await getBytes(`/blocks/${tip}/encoded`)).slice(0, HEADER_BYTES);
-  return el('div', {}, typing(), realHeader(header, tip));
+  const real = decodeHeader((await getBytes(`/blocks/${tip}/encoded`)).slice(0, HEADER_BYTES));
+  const header = encode(HEADER, (await minedForLesson(real, signal)) ?? real);
+  return el('div', {}, typing(), mining(header, tip, work(real.target)));
 }
 
 /** A text and its digest; the picture shows which of the 256 bits have changed. */
@@ -70,8 +73,8 @@ function drawBits(element, digest, before) {
   return changed;
 }
 
-/** Counting a real header's nonce: the whole work of a miner. */
-function realHeader(header, tip) {
+/** Counting a header's nonce: the whole work of a miner. `hashes` is what the real one takes on average. */
+function mining(header, tip, hashes) {
   const tried = header.slice();
   const wanted = zeros(hex(sha256(header)));
   const digits = el('p', { class: 'big-digest' });
@@ -86,7 +89,7 @@ function realHeader(header, tip) {
       most = Math.max(most, zeros(id));
       if (at === times - 1) show(id);
     }
-    fill(news, `${count(tries)} tries; the best began with ${most} zeros, the real one with ${wanted}.`);
+    fill(news, `${count(tries)} tries; the best began with ${most} zeros, the one that was mined with ${wanted}.`);
   };
   show(hex(sha256(header)));
   fill(news, `It begins with ${wanted} zeros: that is the work. Change the nonce, and they are gone.`);
@@ -97,7 +100,8 @@ function realHeader(header, tip) {
       {},
       'A block’s id is the hash of its header: ',
       blockLink(tip),
-      '. A miner counts a number in it, the nonce, until the hash is small enough.',
+      '. A miner counts a number in it, the nonce, until the hash is small enough. Here it has an easy target, whose work your browser has just done',
+      hashes > 1n ? `; the network’s own takes ${count(hashes)} hashes on average.` : '.',
     ),
     digits,
     news,

@@ -17,6 +17,8 @@ import { miningControls } from '../mining.js';
 const PIECE_HASHES = 400;
 const PIECE_MILLIS = 24;
 const NONCE_AT = 88;
+/** Of every lesson, whatever the network's is: 2^13 hashes on average, so that the work of five blocks fits a browser. */
+export const LESSON_TARGET = 0x1f080000;
 
 /** This node's network, as the rules take it. */
 export async function loadNetwork() {
@@ -31,6 +33,18 @@ export async function loadNetwork() {
 export async function loadBlock(name) {
   const { id } = await get(`/blocks/${name}`);
   return decodeBlock(await getBytes(`/blocks/${id}/encoded`));
+}
+
+/** The network with the lessons' target, which never changes. Signatures stay good: its genesis block stays, too. */
+export function withLessonWork(network) {
+  return { ...network, easiest_target: LESSON_TARGET, half_life: 0n };
+}
+
+/** A real header with the lessons' target, mined again. Null when `signal` aborts. */
+export async function minedForLesson(header, signal) {
+  const easy = { ...header, target: LESSON_TARGET };
+  const nonce = await mine(easy, { signal, progress: () => {} });
+  return nonce === null ? null : { ...easy, nonce };
 }
 
 /** In place of a lesson that needs a block: the means to get one. The lesson begins when it is there. */
