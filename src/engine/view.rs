@@ -82,6 +82,8 @@ pub struct PeerView {
     pub peer: PeerKey,
     /// The peer's height, once it reported one.
     pub height: Option<Height>,
+    /// The block at that height.
+    pub tip: Option<BlockId>,
     /// The peer's nickname; empty if it has none.
     pub nickname: String,
     /// The peer's clock less ours in milliseconds, once it reported its time.
@@ -102,12 +104,18 @@ impl Engine {
     fn make_view(&self) -> View {
         let tip = self.chain.tip();
         let tree = self.chain.tree();
-        let peers = self.peers.iter().map(|(peer, session)| PeerView {
-            peer,
+        let peers = self.peers.iter().map(|(peer, session)| {
+            let reported = session.status.as_ref().map(|status| Place { height: status.height, id: status.tip });
             // A block that the peer has sent since may be above its reported tip.
-            height: session.status.as_ref().map(|status| status.height).max(session.best.map(|best| tree.height(best))),
-            nickname: session.status.as_ref().map(Status::nickname).unwrap_or_default(),
-            clock_offset_millis: session.clock_offset_millis,
+            let sent = session.best.filter(|best| reported.is_none_or(|place| tree.height(*best) > place.height));
+            let best = sent.map(|best| tree.place(best)).or(reported);
+            PeerView {
+                peer,
+                height: best.map(|place| place.height),
+                tip: best.map(|place| place.id),
+                nickname: session.status.as_ref().map(Status::nickname).unwrap_or_default(),
+                clock_offset_millis: session.clock_offset_millis,
+            }
         });
         View {
             batch: self.gate.emitted(),

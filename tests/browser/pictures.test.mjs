@@ -9,6 +9,7 @@ import { EventParser } from '../../src/node/http/page/app/events.js';
 import { short, span } from '../../src/node/http/page/app/format.js';
 import { readJson } from '../../src/node/http/page/protocol/json.js';
 import { WalletError, isEncrypted, openWallet } from '../../src/node/http/page/protocol/wallet.js';
+import { chainsOf } from '../../src/node/http/page/picture/graph.js';
 import { layOut } from '../../src/node/http/page/picture/layout.js';
 import { folder, openssl } from './harness.mjs';
 
@@ -49,6 +50,27 @@ test('the best chain is straight and branches stand beside it', () => {
     else assert.equal(sorted(loose), sorted(wanted), tree);
   }
   assert.equal(laidOut('g-a-b-c-d', 2), 'c@0.0 d@1.0');
+});
+
+test('peers are told apart by the chain that they follow, not by the age of their report', () => {
+  const headers = [
+    { id: 'a', height: 7, best_chain: true },
+    { id: 'b', height: 8, best_chain: true },
+    { id: 'x', height: 8, best_chain: false },
+  ];
+  const cases = [
+    ['level', 8, 'b'],
+    ['level', 7, 'a'],
+    ['level', 3, 'long ago'],
+    ['unknown', null, null],
+    ['other-0', 8, 'x'],
+    ['other-1', 9, 'y'],
+    ['other-1', 9, 'y'],
+    ['other-2', 9, 'z'],
+    ['other-2', 9, 'one more'],
+  ];
+  const peers = cases.map(([, height, tip], at) => ({ peer_id: String(at), height, tip }));
+  assert.deepEqual([...chainsOf(peers, headers).values()], cases.map(([kind]) => kind));
 });
 
 test('events are read whole, however they are cut', () => {

@@ -40,7 +40,7 @@
 //! | `wallet` | `[{name, address, current, encrypted, locked, problem}]`; if a file can't be read, `problem` says why and `address` is null |
 //! | `wallet use`, `unlock`, `lock` | the same of the wallet in use |
 //! | `wallet new` | `{name, address, words}`; the 24 words are shown nowhere else |
-//! | `peers` | `[{peer_id, address, name, agent, height, direction, ping_ms}]` |
+//! | `peers` | `[{peer_id, address, name, agent, height, tip, direction, ping_ms}]`; `tip` is the block at that height |
 //! | `connect` | the peer, as in `peers` |
 //! | `resolve` | `{replaced, answered, asked, tip: {height, id}, kept_back_until}`: whether another chain replaced ours, how
 //! many peers answered and were asked, the best block now, until when a better chain dated ahead is kept back |
@@ -75,7 +75,7 @@
 //! readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses `0x…` with a checksum.
 //! Heights, counts and nonces are numbers (a block's nonce has 64 bits, of which this program's miner uses the low
 //! 53 for the first years); times are Unix milliseconds.
-//! `direction` is `inbound` or `outbound`; `height` and `ping_ms` of a peer are null until known, and `name` is empty.
+//! `direction` is `inbound` or `outbound`; `height`, `tip` and `ping_ms` of a peer are null until known, and `name` is empty.
 //!
 //! HTTP gives the same answers to the same questions, with two differences: only the prompt reads and writes files, so
 //! `file` of `record`, `receipt` and `save` are its own (over HTTP a receipt is the answer itself), and long lists come
@@ -210,6 +210,7 @@ mod tests {
             name: "lab2".to_owned(),
             agent: "quipu/0.1.0".to_owned(),
             height: Some(Height(7)),
+            tip: None,
             direction: Direction::Inbound,
             ping_ms: None,
             clock_offset_millis: Some(1),
@@ -241,12 +242,12 @@ mod tests {
             (CommandOutcome::Address { address }, format!(r#"{{"address":"{ME}"}}"#)),
             (
                 CommandOutcome::Peers(vec![peer.clone()]),
-                r#"[{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":7,"direction":"inbound","ping_ms":null}]"#
+                r#"[{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":7,"tip":null,"direction":"inbound","ping_ms":null}]"#
                     .to_owned(),
             ),
             (
                 CommandOutcome::Connected(Peer { height: None, direction: Direction::Outbound, ..peer }),
-                r#"{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":null,"direction":"outbound","ping_ms":null}"#
+                r#"{"peer_id":"Q","address":"/ip4/10.0.0.2/tcp/7787","name":"lab2","agent":"quipu/0.1.0","height":null,"tip":null,"direction":"outbound","ping_ms":null}"#
                     .to_owned(),
             ),
             (

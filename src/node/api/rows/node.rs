@@ -45,6 +45,9 @@ pub struct Peer {
     /// Its height; null until it is known.
     #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
+    /// The block at that height; null until it is known.
+    #[schema(value_type = Option<String>)]
+    pub tip: Option<BlockId>,
     /// The side that dialled.
     pub direction: Direction,
     /// The last round trip; null until it is measured.
@@ -63,6 +66,7 @@ impl Peer {
             name: told.map(|told| told.nickname.clone()).unwrap_or_default(),
             agent: row.agent.clone(),
             height: told.and_then(|told| told.height),
+            tip: told.and_then(|told| told.tip),
             direction: row.into(),
             ping_ms: row.ping_millis,
             clock_offset_millis: told.and_then(|told| told.clock_offset_millis),

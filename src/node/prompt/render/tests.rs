@@ -82,6 +82,7 @@ fn what_others_write_cannot_steer_the_terminal() {
         name: "\x1b]0;evil\x07".to_owned(),
         agent: String::new(),
         height: None,
+        tip: None,
         direction: Direction::Inbound,
         ping_ms: Some(3),
         clock_offset_millis: Some(-90_000),

@@ -1,13 +1,22 @@
-// This node and its peers as a graph: one cord to each, its length of no meaning.
+// This node and its peers as a graph: one cord to each, its length of no meaning. Colours tell on which chain each was
+// when it was last heard, so a network in two parts is seen to be one.
 
 import { el, svg } from '../app/dom.js';
 import { shortPeer } from '../app/format.js';
 
 const WIDTH = 360;
 const HEIGHT = 230;
-/** More are counted, not drawn. */
-const PEERS_MAX = 12;
+/** Peers on the innermost ring; each further ring has room for so many more. */
+const RING_PEERS = 10;
+const RING_MORE = 8;
+/** From ring to ring, across and up. */
+const RING_X = 96;
+const RING_Y = 64;
 const NAME_CHARS_MAX = 14;
+/** Where names would overlap. */
+const CROWD_NAME_CHARS_MAX = 8;
+/** Other chains that have a colour of their own. */
+const OTHERS_MAX = 3;
 
 /** A peer's name: its owner's, or the end of its id. Both are text from elsewhere. */
 export function peerName(peer) {
@@ -17,43 +26,75 @@ export function peerName(peer) {
 /** The meaning of the colours. */
 export function graphLegend() {
   const items = [
-    ['level', 'has our height, or more'],
-    ['behind', 'is below'],
+    ['level', 'on our chain'],
+    ['other-0', 'on another chain'],
+    ['unknown', 'not heard yet'],
   ];
   const one = ([kind, text]) => el('li', {}, el('span', { class: `swatch ${kind}`, 'aria-hidden': 'true' }), text);
   return el('ul', { class: 'legend' }, items.map(one));
 }
 
-/** A picture of `peers` around the node `name` at `height`. */
-export function peersGraph(name, height, peers) {
-  const shown = peers.slice(0, PEERS_MAX);
-  const places = shown.map((peer, at) => {
-    // One or two stand at the sides, where there is more room.
-    const start = shown.length < 3 ? 0 : -Math.PI / 2;
-    const angle = start + (at / shown.length) * 2 * Math.PI;
-    return { peer, x: WIDTH / 2 + 126 * Math.cos(angle), y: HEIGHT / 2 - 6 + 74 * Math.sin(angle) };
-  });
-  const label = shown.length ? `connected to ${shown.map(peerName).join(', ')}` : 'connected to nobody';
+/**
+ * Of each peer the class of its colour, by its id. `headers` are the newest ones that this node knows. Peers report
+ * their tips now and then, so an old tip of our own chain is no fault; a tip that we do not know is of another chain.
+ */
+export function chainsOf(peers, headers) {
+  const known = new Map(headers.map((header) => [header.id, header]));
+  const lowest = headers.length ? headers[0].height : 0;
+  const others = [];
+  const kinds = new Map();
+  for (const { peer_id: id, height, tip } of peers) {
+    const isOld = height !== null && height < lowest;
+    const isOurs = known.get(tip)?.best_chain || isOld;
+    if (!tip) kinds.set(id, 'unknown');
+    else if (isOurs) kinds.set(id, 'level');
+    else {
+      if (!others.includes(tip)) others.push(tip);
+      kinds.set(id, `other-${Math.min(others.indexOf(tip), OTHERS_MAX - 1)}`);
+    }
+  }
+  return kinds;
+}
+
+/** A picture of all `peers` around the node `name`, in the colours of `kinds`. */
+export function peersGraph(name, peers, kinds) {
+  const rings = ringsOf(peers);
+  const [width, height] = [WIDTH + 2 * RING_X * (rings.length - 1), HEIGHT + 2 * RING_Y * (rings.length - 1)];
+  const center = { x: width / 2, y: height / 2 - 6 };
+  const chars = peers.length > RING_PEERS ? CROWD_NAME_CHARS_MAX : NAME_CHARS_MAX;
+  const places = rings.flatMap((ring, number) =>
+    ring.map((peer, at) => {
+      // One or two stand at the sides, where there is more room; every other ring is turned by half a step.
+      const start = peers.length < 3 ? 0 : -Math.PI / 2;
+      const angle = start + ((at + (number % 2) / 2) / ring.length) * 2 * Math.PI;
+      const [across, up] = [126 + number * RING_X, 74 + number * RING_Y];
+      return { peer, x: center.x + across * Math.cos(angle), y: center.y + up * Math.sin(angle) };
+    }),
+  );
+  const label = peers.length ? `connected to ${peers.map(peerName).join(', ')}` : 'connected to nobody';
   return svg(
     'svg',
-    { class: 'graph', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': `${name}, ${label}` },
-    places.map(({ x, y, peer }) => tie(x, y, peer)),
-    places.map(({ x, y, peer }) => knot(x, y, cut(peerName(peer)), at(peer, height), 11)),
-    knot(WIDTH / 2, HEIGHT / 2 - 6, cut(name), 'self', 17),
-    peers.length > shown.length
-      ? svg('text', { class: 'faint', x: 8, y: 16 }, `+${peers.length - shown.length}`)
-      : null,
+    { class: 'graph', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `${name}, ${label}` },
+    places.map(({ x, y, peer }) => tie(center, x, y, peer)),
+    places.map(({ x, y, peer }) => knot(x, y, cut(peerName(peer), chars), kinds.get(peer.peer_id), 11)),
+    knot(center.x, center.y, cut(name, NAME_CHARS_MAX), 'self', 17),
   );
 }
 
-function at(peer, height) {
-  return peer.height === null ? 'unknown' : peer.height >= height ? 'level' : 'behind';
+/** The peers of each ring, the innermost first. */
+function ringsOf(peers) {
+  const rings = [];
+  for (let [from, room] = [0, RING_PEERS]; from < peers.length; room += RING_MORE) {
+    rings.push(peers.slice(from, from + room));
+    from += room;
+  }
+  return rings.length ? rings : [[]];
 }
 
-function tie(x, y, peer) {
-  const [x0, y0] = [WIDTH / 2, HEIGHT / 2 - 6];
+function tie(center, x, y, peer) {
   const bend = peer.direction === 'inbound' ? 14 : -14;
-  return svg('path', { class: 'tie', d: `M${x0} ${y0}Q${(x0 + x) / 2} ${(y0 + y) / 2 + bend} ${x} ${y}` });
+  const [middleX, middleY] = [(center.x + x) / 2, (center.y + y) / 2 + bend];
+  return svg('path', { class: 'tie', d: `M${center.x} ${center.y}Q${middleX} ${middleY} ${x} ${y}` });
 }
 
 function knot(x, y, name, kind, r) {
@@ -65,7 +106,7 @@ function knot(x, y, name, kind, r) {
   );
 }
 
-function cut(text) {
+function cut(text, most) {
   const characters = [...text];
-  return characters.length > NAME_CHARS_MAX ? `${characters.slice(0, NAME_CHARS_MAX - 1).join('')}…` : text;
+  return characters.length > most ? `${characters.slice(0, most - 1).join('')}…` : text;
 }

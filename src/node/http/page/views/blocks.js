@@ -32,15 +32,15 @@ export function blocksTable(list) {
   const cells = list.map((block) => [
     blockLink(block.id, count(block.height)),
     blockLink(block.id, short(block.id)),
+    block.height === 0 ? '—' : ago(block.timestamp),
     accountLink(block.miner),
     count(block.transactions),
     coins(block.fees),
     bytes(block.size),
-    block.height === 0 ? '—' : ago(block.timestamp),
   ]);
   return table(
     'Blocks of the best chain, the newest first',
-    ['Height', 'Id', 'Miner', 'Transactions', 'Fees', 'Size', 'Age'],
+    ['Height', 'Id', 'Age', 'Miner', 'Transactions', 'Fees', 'Size'],
     cells,
   );
 }

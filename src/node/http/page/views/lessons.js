@@ -23,7 +23,7 @@ const LESSONS = [
   {
     name: 'chain',
     title: 'What is a chain?',
-    about: 'Each block names the one below it. Change the past, and all that follows falls off.',
+    about: 'Each block names the one below it. Change the past, and all that follows stands on a broken block.',
     make: chainLesson,
   },
   {

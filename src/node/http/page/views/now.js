@@ -7,7 +7,7 @@ import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, problem, section, table } from '../app/parts.js';
 import { Chart } from '../picture/chart.js';
 import { Cord, HEAP_KNOTS_MAX } from '../picture/cord.js';
-import { graphLegend, peersGraph } from '../picture/graph.js';
+import { chainsOf, graphLegend, peersGraph } from '../picture/graph.js';
 import { miningControls } from './mining.js';
 
 /** Heights in the charts. */
@@ -89,7 +89,7 @@ function makeParts(controls) {
       { class: 'charts' },
       Object.values(charts).map((chart) => chart.element),
     ),
-    el('div', { class: 'two' }, section('Last blocks', rows, el('p', {}, el('a', { href: '#/blocks' }, 'Older blocks'))), section('Peers', graph, graphLegend())),
+    el('div', { class: 'two' }, section('Last blocks', rows, el('p', { class: 'after' }, el('a', { href: '#/blocks' }, 'Older blocks'))), section('Peers', graph)),
   );
   return { element, cord, cordBox, news, figures, charts, graph, rows };
 }
@@ -118,7 +118,10 @@ function drawAll(parts, state) {
   );
   const status = live.status;
   if (status) {
-    refill(parts.graph, [status.name, status.height, peers], () => peersGraph(status.name, status.height, peers));
+    const kinds = chainsOf(peers, headers);
+    const draw = () => [peersGraph(status.name, peers, kinds), graphLegend()];
+    const nobody = () => el('p', { class: 'faint' }, 'Nobody is connected yet. ', el('a', { href: '#/peers' }, 'Connect'));
+    refill(parts.graph, [status.name, peers, [...kinds]], peers.length ? draw : nobody);
   }
   const newest = blocks.slice(0, ROWS);
   const names = [...live.aliases, status?.address];
@@ -186,8 +189,9 @@ function drawCharts({ rate, work, times }, best) {
     works,
     last(works, (value) => scaled(value, 'H')),
   );
-  const mean = gaps.length ? gaps.reduce((sum, gap) => sum + gap.value, 0) / gaps.length : null;
-  times.draw(gaps, mean === null ? '—' : `${span(mean)} on average`);
+  // One pause of the miners would spoil the mean.
+  const sorted = gaps.map((gap) => gap.value).sort((one, other) => one - other);
+  times.draw(gaps, sorted.length ? `median ${span(sorted[sorted.length >> 1])}` : '—');
 }
 
 /** The kinds of transactions in each block, the reward left out. */

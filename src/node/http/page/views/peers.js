@@ -5,16 +5,20 @@ import { el, fill, foreign, refill } from '../app/dom.js';
 import { count, shortPeer } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { button, field, problem, section, table } from '../app/parts.js';
-import { graphLegend, peerName, peersGraph } from '../picture/graph.js';
+import { chainsOf, graphLegend, peerName, peersGraph } from '../picture/graph.js';
+
+/** Heights among which the peers’ tips are looked for. */
+const HEADERS = 120;
 
 /** The view. */
 export async function peers(_, { signal }) {
   const graph = el('div');
   const rows = el('div');
   const refresh = async () => {
-    const list = await get('/peers');
-    const { name, height } = live.status ?? (await get('/status'));
-    refill(graph, [name, height, list], () => peersGraph(name, height, list));
+    const [list, headers] = await Promise.all([get('/peers'), get(`/headers?limit=${HEADERS}`)]);
+    const { name } = live.status ?? (await get('/status'));
+    const kinds = chainsOf(list, headers);
+    refill(graph, [name, list, [...kinds]], () => [peersGraph(name, list, kinds), graphLegend()]);
     refill(rows, list, () => (list.length ? peersTable(list) : nobody()));
   };
   await refresh();
@@ -23,7 +27,7 @@ export async function peers(_, { signal }) {
     'div',
     {},
     el('h1', {}, 'Peers'),
-    el('div', { class: 'two' }, section('Connected', rows), section('Map', graph, graphLegend())),
+    el('div', { class: 'two' }, section('Connected', rows), section('Map', graph)),
     section('Connect', connectForm()),
     section('Sync now', resolveForm()),
   );

@@ -18,7 +18,7 @@ export async function send(_, { query, signal }) {
   const amount = el('input', { inputmode: 'decimal', autocomplete: 'off', placeholder: '2.5' });
   const makeAction = () => {
     const units = parseAmount(amount.value.trim());
-    if (units === 0n) throw new Error('send more than nothing');
+    if (units === 0n) throw new Error('the amount must be more than 0');
     return { transfer: { to: hex(parseAddress(addressNamed(to.value.trim()))), amount: units.toString() } };
   };
   const describe = ({ transfer }) => [
