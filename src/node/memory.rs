@@ -115,19 +115,24 @@ mod glibc {
 
         #[test]
         fn what_was_freed_leaves_the_process() {
+            const FREED_BYTES: usize = 12_000 * (16 << 10);
             // Small pieces between which something stays: free memory in the middle, which the allocator keeps.
-            let (mut freed, mut kept) = (Vec::new(), Vec::new());
-            for _ in 0..12_000 {
-                freed.push(vec![1_u8; 16 << 10]);
-                kept.push(vec![1_u8; 64]);
-            }
-            let (full, before) = (resident_bytes().expect("proc(5)"), unused_bytes().expect("proc(5)"));
-            drop(freed);
-            let unused = unused_bytes().expect("proc(5)");
-            assert!(unused > before + (96 << 20), "{unused} bytes are unused, {before} before");
-            give_back();
-            let left = resident_bytes().expect("proc(5)");
-            assert!(left + (96 << 20) < full, "{left} of {full} bytes, {}", kept.len());
+            let attempt = || {
+                let (mut freed, mut kept) = (Vec::new(), Vec::new());
+                for _ in 0..FREED_BYTES / (16 << 10) {
+                    freed.push(vec![1_u8; 16 << 10]);
+                    kept.push(vec![1_u8; 64]);
+                }
+                let (full, before) = (resident_bytes()?, unused_bytes()?);
+                drop(freed);
+                let unused = unused_bytes()?;
+                give_back();
+                let left = resident_bytes()?;
+                drop(kept);
+                Some(unused > before + FREED_BYTES / 2 && left + FREED_BYTES / 2 < full)
+            };
+            // The process has other tests, which allocate meanwhile.
+            assert!((0..5).any(|_| attempt().expect("proc(5)")));
         }
     }
 }
