@@ -20,6 +20,8 @@ use crate::protocol::{Action, Address, Amount, Height, TransactionId};
 
 /// Blocks that `chain` shows to people who do not say which.
 const CHAIN_SHOWN: u64 = 10;
+/// Blocks that `chain FROM` shows to people who do not say how many.
+const CHAIN_PAGE: u64 = 50;
 /// `chain` fails if the encoded blocks are longer than this; their JSON is several times as long.
 const CHAIN_BYTES_MAX: usize = 32 << 20;
 
@@ -162,6 +164,7 @@ impl CommandRunner<'_> {
         let length = self.handle.reader().snapshot()?.tip().height.0 + 1;
         let default = if self.whole_chain { 0 } else { length.saturating_sub(CHAIN_SHOWN) };
         let from = from.unwrap_or(Height(default));
+        let count = count.or_else(|| (!self.whole_chain).then_some(CHAIN_PAGE));
         let limit = Some(count.unwrap_or(u64::MAX));
         let range = BlockRange { from: Some(from), limit, order: Order::Oldest, bytes_max: CHAIN_BYTES_MAX };
         let page = queries::blocks(self.handle, range, || self.cancel.load(Ordering::Relaxed))?;

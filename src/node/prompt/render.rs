@@ -13,11 +13,11 @@ use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, MiningWait, SyncView};
 use crate::node::api::error::Failure;
 use crate::node::api::rows::{
-    AccountRow, BlockRow, Data, Direction, HistoryPage, Identity, Kind, NodeStatus, Peer, PlaceRow, RecordPage,
-    Resolved, Saved, TransactionRow,
+    AccountRow, BlockPage, BlockRow, Data, Direction, HistoryPage, Identity, Kind, NodeStatus, Peer, PlaceRow,
+    RecordPage, Resolved, Saved, TransactionRow,
 };
 use crate::protocol::record::Record;
-use crate::protocol::{Address, Height};
+use crate::protocol::{Address, Height, Millis, Target};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_peer, span};
 
 pub use self::ledger::life;
@@ -25,6 +25,8 @@ pub use self::ledger::life;
 /// A record among the pending transactions is cut here, in characters. With its block it is shown whole.
 /// A best block that is dated ahead by less is shown as made just now.
 const AHEAD_SHOWN_MIN_MILLIS: u64 = 10_000;
+/// A shorter rest of `mine N` is not worth a word.
+const REST_SHOWN_MIN_MILLIS: u64 = 60_000;
 const RECORD_CHARACTERS_MAX: usize = 60;
 /// Mined blocks beyond this many are counted, not listed.
 const MINED_LISTED_MAX: usize = 5;
@@ -110,7 +112,7 @@ impl Renderer<'_> {
             CommandOutcome::Wallets(rows) => self.wallets(rows),
             CommandOutcome::Wallet { wallet, change } => self.wallet(wallet, *change),
             CommandOutcome::WalletMade(made) => self.wallet_made(made),
-            CommandOutcome::Chain(page) => self.chain(page.length, &page.blocks),
+            CommandOutcome::Chain(page) => self.chain(page),
             CommandOutcome::Block(found) => self.block(&found.block, found.best_chain),
             CommandOutcome::Pending(rows) if rows.is_empty() => "no transactions are waiting".to_owned(),
             CommandOutcome::Pending(rows) => {
@@ -179,14 +181,16 @@ impl Renderer<'_> {
         text
     }
 
-    fn chain(&self, length: u64, blocks: &[BlockRow]) -> String {
-        let mut text = match blocks {
+    fn chain(&self, page: &BlockPage) -> String {
+        let BlockPage { length, blocks, next } = page;
+        let length = *length;
+        let mut text = match blocks.as_slice() {
             [first, .., last] if (blocks.len() as u64) < length => {
                 let (first, last) = (grouped(first.height.0), grouped(last.height.0));
-                format!("blocks {first} to {last} of {} (`chain 0` shows all)\n", grouped(length))
+                format!("blocks {first} to {last} of {}\n", grouped(length))
             }
             [only] if length > 1 => {
-                format!("block {} of {} (`chain 0` shows all)\n", grouped(only.height.0), grouped(length))
+                format!("block {} of {}\n", grouped(only.height.0), grouped(length))
             }
             _ => format!("{} in all\n", counted(length, "block")),
         };
@@ -199,7 +203,13 @@ impl Renderer<'_> {
             let sent = block.transactions.len() - 1;
             writeln!(text, "{height:>9}  {}  {time}  {miner:<13}  {sent}", block.id.short()).expect("a string");
         }
-        text
+        match (next, blocks.first()) {
+            (Some(next), _) => text + &self.style.paint(Tone::Quiet, &format!("`chain {next}` goes on")),
+            (None, Some(first)) if first.height.0 > 0 => {
+                text + &self.style.paint(Tone::Quiet, "`chain 0` begins with the first block")
+            }
+            _ => text,
+        }
     }
 
     fn block(&self, block: &BlockRow, best_chain: bool) -> String {
@@ -209,7 +219,7 @@ impl Renderer<'_> {
         self.field(&mut text, "parent", &block.parent.to_string());
         self.field(&mut text, "time", &format!("{} UTC", date_time(block.timestamp)));
         self.field(&mut text, "miner", &self.identity.names.full(&block.miner));
-        self.field(&mut text, "target", &block.target.to_string());
+        self.field(&mut text, "target", &target(block.target));
         self.field(&mut text, "nonce", &block.nonce.to_string());
         text + &self.transactions(&block.transactions, usize::MAX)
     }
@@ -351,6 +361,17 @@ fn resolved_in_words(resolved: &Resolved) -> String {
     format!("{verdict} ({asked}); best block {} ({})", grouped(tip.height.0), tip.id.short())
 }
 
+/// What an id needs to meet it, and what that takes.
+fn target(target: Target) -> String {
+    let Some(bound) = target.expand() else { return target.to_string() };
+    let hashes = u64::try_from(target.work().0).unwrap_or(u64::MAX);
+    let zeros = counted(bound.leading_zeros().into(), "zero bit");
+    format!(
+        "{target}: needs {zeros}, {} on average",
+        if hashes == 1 { "1 hash".to_owned() } else { format!("{} hashes", grouped(hashes)) }
+    )
+}
+
 /// `12,000 / 20,000 (60 %)`.
 fn progress(done: u64, of: u64) -> String {
     // Rounded down, so that 100 % means all.
@@ -373,13 +394,15 @@ pub fn sync_end(height: Height, target: Height) -> NoticeLine {
     NoticeLine::new(Tone::Warning, text)
 }
 
-/// The progress line of `mine N`, if one runs.
-pub fn mining_line(mining: &MiningView, elapsed_millis: u64) -> Option<String> {
+/// The progress line of `mine N`, if one runs. `spacing` is the time between blocks that the network aims at, if it does.
+pub fn mining_line(mining: &MiningView, elapsed_millis: u64, spacing: Option<Millis>) -> Option<String> {
     let (done, wanted) = mining.job?;
     let next = (done + 1).min(wanted);
     let rate = hash_rate(mining.hash_rate);
+    let rest = spacing.map_or(0, |spacing| wanted.saturating_sub(done).saturating_mul(spacing.0));
+    let rest = if rest < REST_SHOWN_MIN_MILLIS { String::new() } else { format!(", about {} to go", span(rest)) };
     Some(format!(
-        "mining block {} of {}, {rate}, {}; Ctrl-C stops it",
+        "mining block {} of {}, {rate}, {}{rest}; Ctrl-C stops it",
         grouped(next),
         grouped(wanted),
         span(elapsed_millis)

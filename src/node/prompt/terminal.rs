@@ -16,7 +16,7 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
-use super::command::{COMMANDS, find};
+use super::command::{COMMANDS, find, parse};
 use super::input::{Input, Typed};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::names::Names;
@@ -28,6 +28,14 @@ const HISTORY_FILE: &str = "history";
 const HISTORY_LINES_MAX: usize = 1000;
 /// Addresses that completion offers; later ones are not learnt.
 const KNOWN_ADDRESSES_MAX: usize = 500;
+
+/// Whether a line may be kept on disk: a command, and none about a key that could not be understood. People type passwords
+/// where none is asked for.
+fn is_worth_keeping(line: &str) -> bool {
+    let Some(parsed) = parse(line) else { return false };
+    let is_about_a_key = |name: &str| ["lock", "unlock", "wallet"].contains(&name);
+    find(&parsed.name).is_some_and(|entry| parsed.command.is_ok() || !is_about_a_key(entry.name))
+}
 
 /// The answer to several lines that were pasted behind typed text.
 const MIXED: &str = "several lines were pasted behind typed text: none of them was carried out or recorded. A record at the \
@@ -118,7 +126,7 @@ impl LineReader {
                     return Typed::Unreadable(Failure::new(Code::BadLine, MIXED));
                 }
                 for line in std::iter::once(&first).chain(&others) {
-                    if self.editor.add_history_entry(line.trim()).unwrap_or(false) {
+                    if is_worth_keeping(line) && self.editor.add_history_entry(line.trim()).unwrap_or(false) {
                         // A full disk must not stop the user from typing.
                         let _ = self.editor.append_history(&self.history);
                     }
@@ -274,6 +282,17 @@ fn completions(line: &str, known: &KnownAddresses) -> (usize, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_a_password_is_not_kept() {
+        for line in ["mine 3", "MINE", "?", "tx lab2", "record secret is what I say", "unlock 5", "wallet use lab"] {
+            assert!(is_worth_keeping(line), "{line}");
+        }
+        for line in ["secret12", "mien 3", "unlock secret12", "wallet unlock secret12", "wallet secret12", "", "# note"]
+        {
+            assert!(!is_worth_keeping(line), "{line}");
+        }
+    }
 
     #[test]
     fn completion_knows_commands_options_and_addresses() {

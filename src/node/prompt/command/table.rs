@@ -107,7 +107,7 @@ pub const COMMANDS: &[CommandEntry] = &[
         "[FROM [COUNT]]",
         "show the blocks of the chain",
         "FROM is the height of the first block to show and COUNT how many.\n\
-         Without FROM: the last 10 blocks (with --json: all). `chain 0` shows all of them.",
+         Without FROM: the last 10 blocks; without COUNT: up to 50 (with --json: all).",
     ),
     entry(
         "block",
@@ -148,9 +148,10 @@ pub const COMMANDS: &[CommandEntry] = &[
     entry("peers", "", "show the connected peers", ""),
     entry(
         "connect",
-        "MULTIADDR",
+        "ADDRESS",
         "connect to a node that was not found automatically",
-        "Such as /ip4/192.168.1.5/tcp/7787; `status` at the other node shows its address.",
+        "Such as 192.168.1.5, 192.168.1.5:7787, lab1.local or /ip4/192.168.1.5/tcp/7787;\n\
+         `status` at the other node shows its address.",
     ),
     entry(
         "resolve",
@@ -170,9 +171,13 @@ pub const COMMANDS: &[CommandEntry] = &[
 ];
 
 pub fn find(name: &str) -> Option<&'static CommandEntry> {
-    let name = if name == "exit" { "quit" } else { name };
+    let lower = name.to_lowercase();
+    let name = SYNONYMS.iter().find(|(synonym, _)| *synonym == lower).map_or(&*lower, |(_, name)| name);
     COMMANDS.iter().find(|entry| entry.name == name)
 }
+
+/// Words that people try, and the commands that they mean.
+const SYNONYMS: [(&str, &str); 4] = [("?", "help"), ("exit", "quit"), ("pay", "tx"), ("send", "tx")];
 
 /// Abilities of the program that the prompt does not have, and that users look for here.
 const IN_A_SHELL: [&str; 2] = ["simulate", "verify"];

@@ -186,7 +186,6 @@ fn what_is_wrong_is_told_with_a_stable_code() {
         ("frobnicate".to_owned(), "unknown_command", "`help` shows all"),
         ("verify receipt.json".to_owned(), "unknown_command", "`quipu verify --help`"),
         ("blance".to_owned(), "unknown_command", "did you mean `balance`?"),
-        ("MINE 3".to_owned(), "unknown_command", "did you mean `mine"),
         ("transfer".to_owned(), "unknown_command", "`help`"),
         ("help minne".to_owned(), "unknown_command", "`mine"),
         ("mine 0".to_owned(), "bad_number", "at least 1"),
@@ -258,6 +257,21 @@ fn what_is_wrong_is_told_with_a_stable_code() {
 fn the_name_of_a_failed_command_is_kept() {
     assert_eq!(parse("tx a b").expect("a command").name, "tx");
     assert_eq!(parse("wat 1").expect("a command").name, "wat");
+}
+
+#[test]
+fn other_words_for_commands_are_understood() {
+    for (line, meant) in [
+        ("?", "help"),
+        ("Exit", "quit"),
+        ("MINE 2", "mine 2"),
+        ("send 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 1", "tx 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed 1"),
+        ("pay lab 1", "tx lab 1"),
+        ("help SEND", "help tx"),
+    ] {
+        let command = |line: &str| parse(line).expect("a command").command.expect("understood");
+        assert_eq!(command(line), command(meant), "{line}");
+    }
 }
 
 #[test]
