@@ -13,6 +13,7 @@
 //! | `ask_first` | the page in front of a change that a mere address asks for |
 //! | `token` | the bearer token's file |
 //! | `problem`, `extract` | errors as problem documents (RFC 9457), arguments that become them |
+//! | `exact` | numbers in bodies, as they are written |
 //! | `fresh` | entity tags: an answer that has not changed is not sent again |
 //! | `api` | `/api/v1`, and its description `/api/openapi.json` |
 //! | `feed` | server-sent events |
@@ -30,6 +31,7 @@
 mod api;
 mod ask_first;
 mod classic;
+mod exact;
 mod extract;
 mod feed;
 mod fresh;

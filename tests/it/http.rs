@@ -18,8 +18,8 @@ use crate::harness::{DEADLINE, Node, NodeOptions, agree, number, text};
 use quipu::protocol::{Network, Parameters, SecretKey};
 
 pub(crate) use self::classic::{
-    a_block_is_handed_over, classic_mistakes_are_explained, nodes_are_registered_by_either_address,
-    the_lines_of_tutorials_work,
+    a_block_is_handed_over, amounts_are_exact_on_every_way, classic_mistakes_are_explained,
+    nodes_are_registered_by_either_address, the_lines_of_tutorials_work,
 };
 pub(crate) use self::elsewhere::{
     one_machine_does_not_keep_others_out, other_machines_need_the_token, readers_change_nothing,

@@ -85,6 +85,7 @@ fn main() -> ExitCode {
         http::the_lines_of_tutorials_work,
         http::nodes_are_registered_by_either_address,
         http::a_block_is_handed_over,
+        http::amounts_are_exact_on_every_way,
         http::classic_mistakes_are_explained,
         http::foreign_pages_are_refused,
         http::links_that_change_something_ask_first,

@@ -20,8 +20,6 @@ mod block;
 mod chain;
 mod nodes;
 
-use std::collections::HashMap;
-
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -33,6 +31,7 @@ use serde_json::{Value, json};
 use self::block::{BlockJson, TransactionJson};
 use super::App;
 use super::api::PAGE_BYTES_MAX;
+use super::exact::Coins;
 use super::extract::{self, Query};
 use super::problem::Problem;
 use crate::engine::event::CommandError;
@@ -46,6 +45,8 @@ use crate::protocol::{Action, Address};
 
 /// A block in JSON is several times as long as encoded, in bytes.
 const BLOCK_JSON_BYTES_MAX: usize = 8 << 20;
+/// The answer to a block that is on the best chain.
+const ADDED: &str = "Block added to the chain";
 /// The file that `/save` writes, in the data folder.
 const SAVE_FILE: &str = "chain.json";
 
@@ -92,23 +93,29 @@ async fn mine(State(app): State<App>, Query(query): Query<MineQuery>) -> Result<
     Ok(Json(MinedBlock { message: "New Block Forged", block }))
 }
 
-/// A transaction of one of the node's wallets. A value is a text or a number.
+/// A transaction of one of the node's wallets.
+#[derive(Deserialize)]
+struct NewTransaction {
+    sender: Option<String>,
+    recipient: Option<String>,
+    amount: Option<Coins>,
+    fee: Option<Coins>,
+}
+
 async fn new_transaction(
     State(app): State<App>,
-    extract::Json(given): extract::Json<HashMap<String, Value>>,
+    extract::Json(given): extract::Json<NewTransaction>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let value = |name: &str| match given.get(name) {
-        Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-        Some(Value::Number(number)) => Some(block::decimal(number)),
-        _ => None,
-    };
-    let names = ["sender", "recipient", "amount"];
-    let missing: Vec<_> = names.into_iter().filter(|name| value(name).is_none()).collect();
-    let (Some(sender), Some(recipient), Some(amount)) = (value("sender"), value("recipient"), value("amount")) else {
+    let who = |given: Option<String>| given.map(|who| who.trim().to_owned()).filter(|who| !who.is_empty());
+    let (sender, recipient) = (who(given.sender), who(given.recipient));
+    let [amount, fee] = [given.amount, given.fee].map(|coins| coins.filter(|coins| !coins.is_blank()));
+    let values = [("sender", sender.is_some()), ("recipient", recipient.is_some()), ("amount", amount.is_some())];
+    let missing: Vec<_> = values.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect();
+    let (Some(sender), Some(recipient), Some(amount)) = (sender, recipient, amount) else {
         return Err(Problem::bad("missing_values", format!("Missing values: {}", missing.join(", "))));
     };
-    let amount = parse::amount(&amount, "amount")?;
-    let fee = value("fee").map(|fee| parse::amount(&fee, "fee")).transpose()?;
+    let amount = amount.amount("amount")?;
+    let fee = fee.map(|fee| fee.amount("fee")).transpose()?;
     let key = app.wait(move |app| {
         let [sender, to] = [&sender, &recipient].map(|who| app.address_of(who));
         Ok((app.handle().wallets().key_of(&sender?)?, to?))
@@ -146,11 +153,15 @@ async fn add_block(
     let discarded =
         |detail: String| Problem::bad("block_refused", format!("The block was discarded by the node: {detail}"));
     let block = given.understood().map_err(discarded)?;
+    // Nobody has mined the first block, so it does not pass as one that is new.
+    if block == *app.handle().network().genesis() {
+        return Ok((StatusCode::CREATED, Json(json!({"message": ADDED}))));
+    }
     let checked = app.wait(move |app| {
         check_block(block, app.handle().network()).map_err(|violation| discarded(violation.to_string()))
     });
     match app.handle().submit_block(checked.await?).await {
-        Ok(true) => Ok((StatusCode::CREATED, Json(json!({"message": "Block added to the chain"})))),
+        Ok(true) => Ok((StatusCode::CREATED, Json(json!({"message": ADDED})))),
         Ok(false) => {
             let message = "Block stored on a side branch: the chain has more work";
             Ok((StatusCode::OK, Json(json!({"message": message}))))

@@ -1,5 +1,8 @@
 //! The routes of tutorials, called by their curl lines.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::client::HttpClient;
@@ -108,6 +111,52 @@ pub(crate) fn a_block_is_handed_over() {
     changed["transactions"][0]["recipient"] = OTHER.into();
     assert_eq!(other_api.post("/add_block", &changed).problem(400), "block_refused");
     assert_eq!(other.height(), 2);
+}
+
+/// Numbers are taken as their digits say or not at all, and every block that one node shows another one takes.
+pub(crate) fn amounts_are_exact_on_every_way() {
+    let [(node, api), (other, other_api)] = pair();
+    node.run("mine 3");
+    let send =
+        |path: &str, body: &str| api.send("POST", path, &[("content-type", "application/json")], body.as_bytes());
+    let new =
+        |rest: &str| send("/transactions/new", &format!(r#"{{"sender":"default","recipient":"{OTHER}",{rest}}}"#));
+    for amount in ["0.1", "1e-8", "1.00000000000000000000", "\"0.00000001\"", "0.2,\"fee\":2.5E-1"] {
+        assert_eq!(new(&format!(r#""amount":{amount}"#)).status, 201, "{amount}");
+    }
+    let refused = ["0.30000000000000004", "12345678901234567890.12345678", "1e400", "-0", "1,\"fee\":1e-9"];
+    for amount in refused {
+        assert_eq!(new(&format!(r#""amount":{amount}"#)).problem(400), "bad_amount", "{amount}");
+    }
+    assert_eq!(new(r#""amount":1,"amount":2"#).problem(400), "bad_body", "which of them?");
+    let key = "00".repeat(32);
+    let prepared = |amount: &str| {
+        let transfer = format!(r#"{{"public_key":"{key}","transfer":{{"to":"{OTHER}","amount":{amount}}}}}"#);
+        send("/api/v1/transactions/prepare", &transfer)
+    };
+    assert_eq!(text(&prepared("1e-8").json()["summary"], "amount"), "0.00000001");
+    assert_eq!(prepared("0.30000000000000004").problem(400), "bad_amount");
+
+    let long = r#"record --json {"n":12345678901234567890.10,"n":1e2} --tag ürün"#;
+    for line in ["record \u{202e}e\u{301} \u{1f9f6} \\u0000 \"q\"", long, "record --tag a --fee 0.00000003 b", "mine 2"]
+    {
+        node.run(line);
+    }
+    assert_eq!(node.balance(OTHER), "1.30000002");
+    let shown = api.get("/chain");
+    let parts: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&shown.body).expect("JSON");
+    let blocks: Vec<Box<RawValue>> = serde_json::from_str(parts["chain"].get()).expect("a list");
+    assert_eq!(blocks.len(), 6);
+    for block in &blocks {
+        let taken =
+            other_api.send("POST", "/add_block", &[("content-type", "application/json")], block.get().as_bytes());
+        assert_eq!(taken.status, 201, "{} of {block}", String::from_utf8_lossy(&taken.body));
+    }
+    assert_eq!(other.tip(), node.tip());
+    let finer = blocks[4].get().replace("\"amount\":0.1,", "\"amount\":0.1000000000001,");
+    assert_ne!(finer, blocks[4].get());
+    let refused = other_api.send("POST", "/add_block", &[("content-type", "application/json")], finer.as_bytes());
+    assert_eq!(refused.problem(400), "block_refused");
 }
 
 /// Missing fields are named, and each mistake has its own code.

@@ -15,6 +15,7 @@ use crate::node::api::queries::{self, PendingRange};
 use crate::node::api::query::LIST_ROWS;
 use crate::node::api::receipt::{self, Extent};
 use crate::node::api::rows::{PendingPage, Sent, TransactionRow};
+use crate::node::http::exact::Coins;
 use crate::node::http::extract::{Json, Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
@@ -22,9 +23,7 @@ use crate::node::index::Location;
 use crate::protocol::check::check_transaction;
 use crate::protocol::encode::{decode, encode};
 use crate::protocol::record::{Content, Record};
-use crate::protocol::{
-    Action, Amount, PublicKey, Signature, SignedTransaction, Transaction, TransactionId, UnixMillis,
-};
+use crate::protocol::{Action, PublicKey, Signature, SignedTransaction, Transaction, TransactionId, UnixMillis};
 
 /// The longest transaction, in bytes.
 const TRANSACTION_BYTES_MAX: usize = 8 * 1024;
@@ -153,7 +152,8 @@ pub(super) struct Prepare {
     #[schema(format = "uint64")]
     nonce: Option<u64>,
     /// For the miner, in coins; by default the least that gets into this node's memory pool now.
-    fee: Option<String>,
+    #[schema(value_type = Option<Coins>)]
+    fee: Option<Coins>,
     /// Either this…
     transfer: Option<PrepareTransfer>,
     /// …or this.
@@ -168,8 +168,8 @@ pub(super) struct PrepareTransfer {
     #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
     to: String,
     /// The amount, in coins.
-    #[schema(example = "2.5")]
-    amount: String,
+    #[schema(value_type = Coins, example = "2.5")]
+    amount: Coins,
 }
 
 /// Data for the chain. One of `text`, `json` and `file`.
@@ -226,7 +226,7 @@ pub(super) async fn prepare(
     let bad_key = |_| Problem::bad("bad_key", "public_key is an Ed25519 public key, 64 hex digits");
     hex::decode_to_slice(&wanted.public_key, &mut key).map_err(bad_key)?;
     let sender = PublicKey::Ed25519(key);
-    let fee = parsed(wanted.fee.as_deref(), |fee| parse::amount(fee, "fee"))?;
+    let fee = wanted.fee.map(|fee| fee.amount("fee")).transpose()?;
     let action = match (wanted.transfer, wanted.record) {
         (Some(transfer), None) => transfer.understood()?,
         (None, Some(record)) => record.understood()?,
@@ -254,8 +254,7 @@ pub(super) async fn prepare(
 
 impl PrepareTransfer {
     fn understood(&self) -> Result<Action, Problem> {
-        let amount: Amount = parse::amount(&self.amount, "amount")?;
-        Ok(Action::Transfer { to: parse::address(&self.to)?, amount })
+        Ok(Action::Transfer { to: parse::address(&self.to)?, amount: self.amount.amount("amount")? })
     }
 }
 

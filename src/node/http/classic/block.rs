@@ -7,11 +7,11 @@
 //! record, in hex; null in a transfer). The reward comes first, its sender is `"0"`, and of these it has only `id`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Number;
 
+use crate::node::http::exact::{Coins, Seconds};
 use crate::protocol::{
     Action, Address, Amount, Block, BlockId, Body, Header, Height, Network, PublicKey, Reward, Signature,
-    SignedTransaction, Target, Transaction, UnixMillis,
+    SignedTransaction, Target, Transaction,
 };
 
 /// The sender of a reward.
@@ -20,7 +20,7 @@ const NOBODY: &str = "0";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct BlockJson {
     index: u64,
-    timestamp: f64,
+    timestamp: Seconds,
     transactions: Vec<TransactionJson>,
     proof: u64,
     previous_hash: BlockId,
@@ -36,11 +36,11 @@ pub(super) struct BlockJson {
 pub(super) struct TransactionJson {
     sender: String,
     recipient: Option<Address>,
-    amount: Number,
+    amount: Coins,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    fee: Option<Number>,
+    fee: Option<Coins>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nonce: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,8 +63,7 @@ impl BlockJson {
         let reward = TransactionJson::reward(&body.reward, header);
         Self {
             index: header.height.0,
-            // Milliseconds have an exact form in seconds for all times that occur.
-            timestamp: header.timestamp.0 as f64 / 1000.0,
+            timestamp: header.timestamp.into(),
             transactions: std::iter::once(reward).chain(others).collect(),
             proof: header.nonce,
             previous_hash: header.parent,
@@ -80,16 +79,12 @@ impl BlockJson {
             return Err("its first transaction is the reward, and it has none".to_owned());
         };
         let body = Body { reward: reward.as_reward()?, transactions: signed(others)?.into() };
-        let millis = (self.timestamp * 1000.0).round();
-        if !(0.0..9e15).contains(&millis) {
-            return Err("timestamp: Unix time in seconds".to_owned());
-        }
         let header = Header {
             version: self.version,
             height: Height(self.index),
             parent: self.previous_hash,
             body_root: body.root(),
-            timestamp: UnixMillis(millis as u64),
+            timestamp: self.timestamp.millis().ok_or("timestamp: Unix time in seconds, with up to three decimals")?,
             target: target(&self.target)?,
             nonce: self.proof,
         };
@@ -120,9 +115,9 @@ impl TransactionJson {
         Self {
             sender: transaction.sender.address().to_string(),
             recipient,
-            amount: number(amount),
+            amount: amount.into(),
             id: Some(transaction.id(&network.genesis_id()).to_string()),
-            fee: Some(number(transaction.fee)),
+            fee: Some(transaction.fee.into()),
             nonce: Some(transaction.nonce),
             public_key: Some(hex::encode(key)),
             signature: Some(hex::encode(signature)),
@@ -134,7 +129,7 @@ impl TransactionJson {
         Self {
             sender: NOBODY.to_owned(),
             recipient: Some(reward.to),
-            amount: number(reward.amount),
+            amount: reward.amount.into(),
             id: Some(reward.id(&header.parent).to_string()),
             fee: None,
             nonce: None,
@@ -172,22 +167,8 @@ impl TransactionJson {
     }
 }
 
-/// Coins as a number. Its shortest form has all decimals below 90 million coins.
-fn number(amount: Amount) -> Number {
-    let text = amount.to_string();
-    let whole = text.parse::<u64>().ok().map(Number::from);
-    let decimal = || text.parse::<f64>().ok().and_then(Number::from_f64);
-    whole.or_else(decimal).unwrap_or_else(|| Number::from(0))
-}
-
-/// A number without an exponent: JSON allows one, amounts do not.
-pub(super) fn decimal(number: &Number) -> String {
-    let is_whole = number.is_u64() || number.is_i64();
-    number.as_f64().filter(|_| !is_whole).map_or_else(|| number.to_string(), |number| number.to_string())
-}
-
-fn amount(name: &str, number: &Number) -> Result<Amount, String> {
-    decimal(number).parse().map_err(|error| format!("{name}: {error}"))
+fn amount(name: &str, coins: &Coins) -> Result<Amount, String> {
+    coins.amount(name).map_err(|failure| format!("{name}: {failure}"))
 }
 
 fn target(text: &str) -> Result<Target, String> {
@@ -211,17 +192,18 @@ mod tests {
     fn chain() -> Chain {
         let mut chain = Chain::new(1);
         chain.mine(vec![]);
-        let record = Action::Record { data: b"a record".to_vec().into() };
-        let (transfer, record) = (chain.transfer(0), chain.signed(&chain.key, 1, record));
-        chain.mine(vec![transfer, record]);
+        let record = |data: &[u8]| Action::Record { data: data.to_vec().into() };
+        let records = [record("ä \u{202e}\u{0}".as_bytes()), record(&[0xff, 0])];
+        let records = records.into_iter().zip(1..).map(|(action, nonce)| chain.signed(&chain.key, nonce, action));
+        let all = std::iter::once(chain.transfer(0)).chain(records).collect();
+        chain.mine(all);
         chain
     }
 
     #[test]
     fn what_is_shown_is_enough_to_make_the_block_again() {
         let chain = chain();
-        for (block, _) in &chain.blocks {
-            let block = block.to_block();
+        for block in chain.blocks.iter().map(|(block, _)| block.to_block()).chain([chain.network.genesis().clone()]) {
             let text = serde_json::to_string(&BlockJson::new(&block, &chain.network)).expect("numbers and texts");
             let read: BlockJson = serde_json::from_str(&text).expect("our own form");
             assert_eq!(read.understood(), Ok(block));
@@ -247,21 +229,13 @@ mod tests {
         let mut proof = shown.clone();
         proof.proof += 1;
         let mut amount = shown.clone();
-        amount.transactions[1].amount = Number::from(2);
+        amount.transactions[1].amount = Amount::from_units(2).into();
         let mut nobody = shown.clone();
         nobody.transactions.remove(0);
         let mut thief = shown;
         thief.transactions[1].sender = Address([7; 20]).to_string();
         for changed in [proof, amount, nobody, thief] {
             assert!(changed.understood().is_err(), "{changed:?}");
-        }
-    }
-
-    #[test]
-    fn amounts_keep_their_decimals() {
-        for text in ["0", "1", "2.5", "0.00000001", "89999999.99999999", "12345678.87654321"] {
-            let wanted: Amount = text.parse().expect("an amount");
-            assert_eq!(amount("amount", &number(wanted)), Ok(wanted), "{text}");
         }
     }
 }
