@@ -8,8 +8,8 @@
 //! | `wallet show` | `{name, address, public_key, encrypted, current, file}`; `public_key` is 64 hex digits |
 //! | `wallet export` | `{name, address, pem}`, or `{name, address, file, encrypted}` |
 //! | `wallet import`, `passwd` | `{name, address, encrypted}` |
-//! | `wallet sign` | `{name, network, genesis, signature, transaction}`; the transaction as the prompt shows it, `network` is null
-//! if it is no built-in one |
+//! | `wallet sign` | `{name, network, genesis, signature, transaction, submit}`; the transaction as the prompt shows it, `network` is null
+//! if it is no built-in one, `submit` is the body of `POST /api/v1/transactions` |
 //! | `wallet remove` | `{name, address}` |
 
 use std::fmt::Write;
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use super::sign::SubmitBody;
 use crate::node::api::rows::{Data, Kind, TransactionRow};
 use crate::node::wallet::name::WalletName;
 use crate::node::wallet::session::Listed;
@@ -78,8 +79,9 @@ pub enum WalletOutcome {
         /// The genesis block of the transaction's network.
         genesis: BlockId,
         summary: Box<TransactionRow>,
-        /// 128 hex digits.
-        signature: String,
+        submit: SubmitBody,
+        /// A saved answer was signed, so people get the body alone.
+        is_saved: bool,
     },
     /// `wallet remove`.
     Removed {
@@ -171,6 +173,7 @@ enum JsonForm<'a> {
         genesis: BlockId,
         signature: &'a str,
         transaction: &'a TransactionRow,
+        submit: &'a SubmitBody,
     },
     Removed {
         name: &'a str,
@@ -204,10 +207,14 @@ impl Serialize for WalletOutcome {
             Self::Imported { name, address, encrypted } | Self::PasswordSet { name, address, encrypted } => {
                 JsonForm::Kept { name: name.as_str(), address: *address, encrypted: *encrypted }
             }
-            Self::Signed { name, genesis, summary, signature } => {
-                let network = built_in(genesis);
-                JsonForm::Signed { name: name.as_str(), network, genesis: *genesis, signature, transaction: summary }
-            }
+            Self::Signed { name, genesis, summary, submit, .. } => JsonForm::Signed {
+                name: name.as_str(),
+                network: built_in(genesis),
+                genesis: *genesis,
+                signature: &submit.signature,
+                transaction: summary,
+                submit,
+            },
             Self::Removed { name, address } => JsonForm::Removed { name: name.as_str(), address: *address },
         };
         json.serialize(serializer)
@@ -241,8 +248,11 @@ impl WalletOutcome {
                 format!("{name} has a new password; copies of its file have the old one\n")
             }
             Self::PasswordSet { name, .. } => format!("{name} no longer has a password\n"),
-            Self::Signed { name, genesis, summary, signature } => {
-                format!("{}signature  {signature}\n", description(name, genesis, summary))
+            Self::Signed { submit, is_saved: true, .. } => {
+                serde_json::to_string(submit).expect("strings always serialise") + "\n"
+            }
+            Self::Signed { name, genesis, summary, submit, .. } => {
+                format!("{}signature  {}\n", description(name, genesis, summary), submit.signature)
             }
             Self::Removed { name, address: Some(address) } => format!("removed {name} ({address})\n"),
             Self::Removed { name, address: None } => format!("removed {name}\n"),
