@@ -6,11 +6,13 @@
 //! How things look is in [`render`], [`notice`] and [`json`]; what they are is in [`outcome`].
 
 pub mod command;
+mod doubt;
 #[cfg(test)]
 mod fixture;
 mod input;
 mod job;
 pub mod json;
+mod leave;
 pub mod notice;
 pub mod outcome;
 mod overtaken;

@@ -22,7 +22,7 @@ use crate::node::api::query::{BlockName, Range, RecordFilter, TransactionName, W
 use crate::protocol::{Address, Amount, Height};
 use crate::text::one_form;
 
-pub use self::record::{Recorded, Recording};
+pub use self::record::{Doubt, Recorded, Recording};
 pub use self::table::{COMMANDS, CommandEntry, find};
 
 /// A command of the prompt, understood.
@@ -143,6 +143,8 @@ pub struct Parsed {
     pub name: String,
     /// The command, or why it makes no sense.
     pub command: Result<PromptCommand, Failure>,
+    /// What was refused because it looks like a slip. A person may say that it is meant.
+    pub doubt: Option<Doubt>,
 }
 
 /// The prompt, as it stands before a command in the README and on screens.
@@ -157,17 +159,20 @@ pub fn parse(line: &str) -> Option<Parsed> {
         return None;
     }
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let command = match find(name) {
-        Some(entry) => parse_arguments(entry, rest),
-        None => Err(table::unknown(name)),
+    let (command, doubt) = match find(name) {
+        // The only command whose argument is not made of words.
+        Some(entry) if entry.name == "record" => {
+            let (recording, doubt) = record::parse(entry, rest);
+            (recording.map(PromptCommand::Record), doubt)
+        }
+        Some(entry) => (parse_arguments(entry, rest), None),
+        None => (Err(table::unknown(name)), None),
     };
-    Some(Parsed { name: name.to_owned(), command })
+    Some(Parsed { name: name.to_owned(), command, doubt })
 }
 
 fn parse_arguments(entry: &'static CommandEntry, rest: &str) -> Result<PromptCommand, Failure> {
     let options: &[&str] = match entry.name {
-        // The only command whose argument is not made of words.
-        "record" => return record::parse(entry, rest).map(PromptCommand::Record),
         "mine" => &["--to"],
         "tx" => &["--fee"],
         "records" => &["--tag", "--from", "--since", "--find", "--limit", "--before"],

@@ -29,32 +29,34 @@ pub(super) enum Typed {
 
 #[derive(Debug)]
 pub(super) struct Input {
-    ask: Sender<()>,
+    ask: Sender<Option<&'static str>>,
     /// One message for each [`Input::ask`].
     pub(super) typed: Receiver<Typed>,
 }
 
 impl Input {
-    /// Runs `read` on a thread, once for each line that is asked for.
-    pub(super) fn start(mut read: impl FnMut() -> Typed + Send + 'static) -> io::Result<Self> {
+    /// Runs `read` on a thread, once for each line that is asked for: a command, or the answer to a question.
+    pub(super) fn start(mut read: impl FnMut(Option<&'static str>) -> Typed + Send + 'static) -> io::Result<Self> {
         let (ask, asked) = crossbeam_channel::bounded(1);
         let (sender, typed) = crossbeam_channel::bounded(1);
-        std::thread::Builder::new()
-            .name("input".to_owned())
-            .spawn(move || while asked.recv().is_ok() && sender.send(read()).is_ok() {})?;
+        std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+            while let Ok(question) = asked.recv()
+                && sender.send(read(question)).is_ok()
+            {}
+        })?;
         Ok(Self { ask, typed })
     }
 
     /// Reads stdin as it is.
     pub(super) fn plain() -> io::Result<Self> {
         let (mut stdin, mut is_first) = (BufReader::new(io::stdin()), true);
-        Self::start(move || read_line(&mut stdin, std::mem::take(&mut is_first)))
+        Self::start(move |_| read_line(&mut stdin, std::mem::take(&mut is_first)))
     }
 
-    /// Asks for the next line.
-    pub(super) fn ask(&self) {
+    /// Asks for the next line: a command, or the answer to a question.
+    pub(super) fn ask(&self, question: Option<&'static str>) {
         // Never full: the next line is asked for when the last one has come.
-        let _ = self.ask.try_send(());
+        let _ = self.ask.try_send(question);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::protocol::record::Record;
 use crate::protocol::{Address, Height, Millis, Target};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_peer, span};
 
-pub use self::ledger::life;
+pub use self::ledger::{life, recording_in_words};
 
 /// A record among the pending transactions is cut here, in characters. With its block it is shown whole.
 /// A best block that is dated ahead by less is shown as made just now.

@@ -10,8 +10,10 @@ use crossbeam_channel::{Receiver, never, select};
 use zeroize::Zeroizing;
 
 use super::command::{self, Parsed, PromptCommand};
+use super::doubt::{Doubtful, QUESTION};
 use super::input::{Input, Typed};
 use super::json;
+use super::leave::{Leave, LoopStep};
 use super::notice::{Digest, NoticeLine, Shown};
 use super::outcome::CommandOutcome;
 use super::overtaken::Overtaken;
@@ -56,21 +58,6 @@ pub(super) enum Mode {
     Json,
 }
 
-/// The end of the loop: the user wants it, or stdout takes no more.
-struct Leave(Option<io::Error>);
-
-impl Leave {
-    const WANTED: Self = Self(None);
-}
-
-impl From<io::Error> for Leave {
-    fn from(error: io::Error) -> Self {
-        Self(Some(error))
-    }
-}
-
-type LoopStep = Result<(), Leave>;
-
 struct RunningCommand {
     name: String,
     mines: bool,
@@ -101,6 +88,8 @@ pub(super) struct PromptSession<'a> {
     has_read: bool,
     /// No more lines will come.
     has_ended: bool,
+    /// A person was asked whether this is meant.
+    doubtful: Option<Doubtful>,
     /// Ctrl-C was pressed at an empty prompt, and nothing since.
     asked_to_confirm: bool,
     /// Tenths of the way in the last report of a synchronisation, and the height where it leads.
@@ -143,6 +132,7 @@ impl<'a> PromptSession<'a> {
             is_reading: false,
             has_read: false,
             has_ended: false,
+            doubtful: None,
             asked_to_confirm: false,
             sync_reported: None,
             leaving: false,
@@ -255,10 +245,19 @@ impl<'a> PromptSession<'a> {
         let confirmed = std::mem::take(&mut self.asked_to_confirm);
         self.is_reading = false;
         self.has_read |= typed != Typed::End;
+        if let Some(doubtful) = self.doubtful.take() {
+            self.begin(doubtful.name.clone(), doubtful.answered(&typed), worker);
+            self.has_ended |= typed == Typed::End;
+            return self.ask_if_free(input);
+        }
         match typed {
             Typed::Line(line) => {
-                if let Some(Parsed { name, command }) = command::parse(&line) {
-                    self.begin(name, command, worker);
+                match command::parse(&line) {
+                    Some(Parsed { name, doubt: Some(doubt), .. }) if self.is_person => {
+                        return self.ask_whether_meant(Doubtful::new(name, doubt), input);
+                    }
+                    Some(Parsed { name, command, .. }) => self.begin(name, command, worker),
+                    None => {}
                 }
                 self.ask_if_free(input)
             }
@@ -436,10 +435,24 @@ impl<'a> PromptSession<'a> {
     }
 
     fn ask(&mut self, input: Option<&Input>) -> LoopStep {
+        self.read(input, None)
+    }
+
+    fn ask_whether_meant(&mut self, doubtful: Doubtful, input: Option<&Input>) -> LoopStep {
+        self.say(&NoticeLine::new(Tone::Warning, doubtful.told()))?;
+        if self.mode == Mode::Plain {
+            // No line editor shows it.
+            self.screen.line(QUESTION)?;
+        }
+        self.doubtful = Some(doubtful);
+        self.read(input, Some(QUESTION))
+    }
+
+    fn read(&mut self, input: Option<&Input>, question: Option<&'static str>) -> LoopStep {
         if let Some(input) = input {
             self.is_reading = true;
             self.screen.begin_reading()?;
-            input.ask();
+            input.ask(question);
         }
         Ok(())
     }

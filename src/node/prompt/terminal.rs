@@ -97,7 +97,7 @@ pub(super) fn open(
     // There is none at the first start, and one that can't be read is no reason to go without a prompt.
     let _ = editor.load_history(&history);
     let mut reader = LineReader { editor, history, style, pasted: VecDeque::new() };
-    let input = Input::start(move || reader.read())?;
+    let input = Input::start(move |question| reader.read(question))?;
     Ok((input, printer))
 }
 
@@ -110,7 +110,15 @@ struct LineReader {
 }
 
 impl LineReader {
-    fn read(&mut self) -> Typed {
+    /// Reads a command, or the answer to a question, which is none of the lines that were pasted.
+    fn read(&mut self, question: Option<&str>) -> Typed {
+        if let Some(question) = question {
+            return match self.editor.readline(question) {
+                Ok(answer) => Typed::Line(answer),
+                Err(ReadlineError::Interrupted) => Typed::Interrupted { empty: false },
+                Err(_) => Typed::End,
+            };
+        }
         if let Some(line) = self.pasted.pop_front() {
             // Its answer should stand below it, as if it had been typed. A terminal that is gone shows nothing anyway.
             let _ = writeln!(std::io::stdout(), "{}{line}", self.style.paint(Tone::Strong, PROMPT));

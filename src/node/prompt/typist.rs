@@ -43,7 +43,7 @@ impl Typist {
 
     /// Carries out a line, and blocks until it is done. `None`: the line is empty or a comment.
     pub fn answer(&self, line: &str) -> Option<String> {
-        let Parsed { name, command } = command::parse(line)?;
+        let Parsed { name, command, .. } = command::parse(line)?;
         let job = CommandRunner {
             handle: &self.handle,
             identity: &self.identity,

@@ -1,8 +1,10 @@
 //! Options that were not typed as such: a word processor makes dashes of hyphens, and one hyphen is quickly lost.
 
+use crate::text::distance;
+
 /// Characters with the property Dash of Unicode (PropList.txt of the Unicode Character Database, version 17.0), and the
 /// soft hyphen.
-const DASHES: [char; 32] = [
+pub(super) const DASHES: [char; 32] = [
     '-',
     '\u{58a}',
     '\u{5be}',
@@ -46,6 +48,22 @@ pub(super) fn look_alike(word: &str, options: &[&'static str]) -> Option<&'stati
     options.iter().find(same).copied().filter(|_| has_dashes)
 }
 
+/// The option that a word with two plain hyphens misses by one letter, or by two that changed places.
+pub(super) fn misspelt(word: &str, options: &[&'static str]) -> Option<&'static str> {
+    let (name, _) = word.split_once('=').unwrap_or((word, ""));
+    let name = name.strip_prefix("--").filter(|name| !name.is_empty())?.to_lowercase();
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let is_near = |option: &str| {
+        let option = option.trim_start_matches('-');
+        distance(&name, option) <= 1 || letters(&name) == letters(option)
+    };
+    options.iter().copied().find(|option| is_near(option))
+}
+
 /// The same for a word that is not the option itself.
 pub(super) fn slip(word: &str, options: &[&'static str]) -> Option<&'static str> {
     let is_itself =
@@ -70,6 +88,12 @@ mod tests {
                     "{word}"
                 );
             }
+        }
+        for (word, option) in [("--tags", "--tag"), ("--tga=x", "--tag"), ("--jsno", "--json"), ("--Fees", "--fee")] {
+            assert_eq!(misspelt(word, &["--tag", "--fee", "--json"]), Some(option), "{word}");
+        }
+        for word in ["--", "--to", "--oneline", "tags", "-tags", "\u{2013}tags", "--="] {
+            assert_eq!(misspelt(word, &options), None, "{word}");
         }
         assert_eq!((look_alike("--tag=a", &options), slip("--tag=a", &options)), (Some("--tag"), None));
         for word in ["tag", "", "-", "--", "--tags", "\u{2013} tag", "--tag2", "~tag"] {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::CommandEntry;
-use super::dashes::look_alike;
+use super::dashes::{DASHES, look_alike, misspelt};
 use super::words::wrong_usage;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse::{self, bad};
@@ -27,16 +27,62 @@ pub enum Recorded {
     Json(String),
 }
 
+/// The options that a slip may be meant as.
+const OPTIONS: [&str; 3] = ["--tag", "--fee", "--json"];
+
+/// A text that is perhaps not meant as one. A record can't be taken back, so a person is asked, and a script has to write it
+/// behind `--`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What looks like a slip.
+    pub word: String,
+    /// What it looks like.
+    pub problem: String,
+    /// The record, if it is meant.
+    pub recording: Recording,
+}
+
+impl Doubt {
+    /// For a script.
+    pub(super) fn failure(&self) -> Failure {
+        bad(
+            Code::Usage,
+            &self.word,
+            &format!("nothing was recorded. {}; a text is written `record -- TEXT`", self.problem),
+        )
+    }
+}
+
+/// Something to record, or the reason why not; and what it is if it is meant.
+pub(super) type Understood = (Result<Recording, Failure>, Option<Doubt>);
+
 /// Parses everything after `record` and one blank.
-pub(super) fn parse(entry: &'static CommandEntry, rest: &str) -> Result<Recording, Failure> {
+pub(super) fn parse(entry: &'static CommandEntry, rest: &str) -> Understood {
     let mut options = RecordOptions::default();
+    match read(entry, rest, &mut options) {
+        Ok((recording, Some((word, problem)))) => {
+            let doubt = Doubt { word, problem, recording };
+            let failure = doubt.failure();
+            // A file's name would be asked about in other words, and is seldom meant.
+            (Err(failure), Some(doubt).filter(|doubt| matches!(doubt.recording.what, Recorded::Text(_))))
+        }
+        read => (read.map(|(recording, _)| recording), None),
+    }
+}
+
+/// A word that looks like a slip, and what it looks like.
+type Slip = (String, String);
+
+fn read(
+    entry: &'static CommandEntry,
+    rest: &str,
+    options: &mut RecordOptions,
+) -> Result<(Recording, Option<Slip>), Failure> {
     let content = options.take(entry, rest)?;
     if content.trim().is_empty() {
         return Err(wrong_usage(entry));
     }
-    if !options.literal && !options.json {
-        refuse_slips(content)?;
-    }
+    let slip = if options.literal || options.json { None } else { slip(content) };
     let what = if options.json {
         Recorded::Json(unquoted(content.trim()).to_owned())
     } else if let Some(file) = content.strip_prefix('@').filter(|_| !options.literal) {
@@ -47,22 +93,25 @@ pub(super) fn parse(entry: &'static CommandEntry, rest: &str) -> Result<Recordin
     } else {
         Recorded::Text(content.to_owned())
     };
-    Ok(Recording { what, tags: options.tags, fee: options.fee })
+    Ok((Recording { what, tags: std::mem::take(&mut options.tags), fee: options.fee }, slip))
 }
 
-/// A record can't be taken back: a text with a word that looks like an option of `record` is refused, unless it stands
-/// after `--`.
-fn refuse_slips(content: &str) -> Result<(), Failure> {
-    let Some((word, option)) =
-        content.split_whitespace().find_map(|word| Some((word, look_alike(word, &["--tag", "--fee", "--json"])?)))
-    else {
-        return Ok(());
+fn slip(content: &str) -> Option<Slip> {
+    let option = |word| look_alike(word, &OPTIONS).or_else(|| misspelt(word, &OPTIONS));
+    if let Some((word, option)) = content.split_whitespace().find_map(|word| Some((word, option(word)?))) {
+        let problem =
+            format!("As an option, write {option} with two plain hyphens, a value, and before or behind the text");
+        return Some((word.to_owned(), problem));
+    }
+    let first = content.split_whitespace().next()?;
+    let problem = if first.starts_with("--") {
+        "`record` has no such option"
+    } else if first.starts_with(|c| c != '-' && DASHES.contains(&c)) {
+        "It begins with a dash that is no hyphen"
+    } else {
+        return None;
     };
-    let problem = format!(
-        "nothing was recorded. As an option, write {option} with two plain hyphens, a value, and before or behind the \
-         text; as a part of the text, `record -- TEXT`"
-    );
-    Err(bad(Code::Usage, word, &problem))
+    Some((first.to_owned(), problem.to_owned()))
 }
 
 #[derive(Debug, Default)]

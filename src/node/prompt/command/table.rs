@@ -58,7 +58,8 @@ pub const COMMANDS: &[CommandEntry] = &[
          4096 bytes. @FILE puts the file's SHA-256, name and size there, never the file;\n\
          `record --json JSON` puts a JSON value there, such as {\"pallet\": 7}.\n\
          Options stand before or behind: --tag WORD (up to 8 times), --fee F.\n\
-         A text that looks like an option follows `--`, as in `record -- --tag is a word`.\n\
+         A text that looks like an option is asked about, and refused in a script; behind\n\
+         `--` it is a text: `record -- --tag is a word`.\n\
          It is signed by your account. Everybody can read it, for ever.",
     ),
     entry(

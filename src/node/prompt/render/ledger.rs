@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::{RECORD_CHARACTERS_MAX, Renderer};
 use crate::node::api::rows::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow, Sent};
+use crate::node::prompt::command::{Recorded, Recording};
 use crate::node::prompt::notice::NoticeLine;
-use crate::protocol::record::{Content, Record, TAG_BYTES_MAX};
+use crate::protocol::record::{Content, Record, TAG_BYTES_MAX, Tag};
 use crate::protocol::transaction::RECORD_BYTES_MAX;
 use crate::protocol::{Action, Address, Amount, BlockId, Height, UnixMillis};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless};
@@ -15,10 +16,14 @@ impl Renderer<'_> {
     pub(super) fn sent(&self, sent: &Sent) -> String {
         let Sent { id, fee, file, signed } = sent;
         let waits = "It waits for a block (`pending` shows it, `mine` makes one).";
-        let waits = if *fee > Amount::ZERO { format!("{waits} Its fee is {fee}.") } else { waits.to_owned() };
+        let is_transfer = matches!(signed, Some(Action::Transfer { .. }));
+        let has_more = !is_transfer && *fee > Amount::ZERO;
+        let waits = if has_more { format!("{waits} Its fee is {fee}.") } else { waits.to_owned() };
         let what = match signed {
             None => String::new(),
-            Some(Action::Transfer { to, amount }) => format!("paid {amount} to {}\n", self.identity.names.full(to)),
+            Some(Action::Transfer { to, amount }) => {
+                format!("paid {amount} to {}, fee {fee}\n", self.identity.names.full(to))
+            }
             Some(Action::Record { data }) => {
                 format!("recorded {}\n", signed_record(&Record::read(data), file.as_ref()))
             }
@@ -161,12 +166,26 @@ fn signed_record(record: &Record, file: Option<&FileRow>) -> String {
         (Content::Text(text), _) => format!("\"{}\"", harmless(text, RECORD_BYTES_MAX)),
         (Content::File { .. } | Content::Bytes(_), None) => says(Style { colour: false }, record, RECORD_BYTES_MAX),
     };
-    let tags: Vec<_> = record.tags.iter().map(|tag| harmless(tag.as_str(), TAG_BYTES_MAX)).collect();
+    format!("{content}, {}", tags_in_words(&record.tags))
+}
+
+fn tags_in_words(tags: &[Tag]) -> String {
+    let tags: Vec<_> = tags.iter().map(|tag| harmless(tag.as_str(), TAG_BYTES_MAX)).collect();
     match tags.len() {
-        0 => format!("{content}, no tags"),
-        1 => format!("{content}, tag {}", tags[0]),
-        _ => format!("{content}, tags {}", tags.join(", ")),
+        0 => "no tags".to_owned(),
+        1 => format!("tag {}", tags[0]),
+        _ => format!("tags {}", tags.join(", ")),
     }
+}
+
+/// What would be recorded.
+pub fn recording_in_words(recording: &Recording) -> String {
+    let content = match &recording.what {
+        Recorded::Text(text) => format!("\"{}\"", harmless(text, RECORD_BYTES_MAX)),
+        Recorded::Json(json) => format!("JSON {}", harmless(json, RECORD_BYTES_MAX)),
+        Recorded::File(file) => harmless(&file.display().to_string(), RECORD_BYTES_MAX),
+    };
+    format!("{content}, {}", tags_in_words(&recording.tags))
 }
 
 /// The content of a record, its tags first, on one line.

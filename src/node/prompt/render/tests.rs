@@ -205,5 +205,5 @@ fn what_was_signed_is_said_word_for_word() {
     let long = "x".repeat(3000);
     assert_eq!(record(&["x", "y"], Content::Text(long.clone())), format!("recorded \"{long}\", tags x, y"));
     let (to, amount) = (Address([7; 20]), "2.5".parse().expect("an amount"));
-    assert_eq!(sent(Action::Transfer { to, amount }), format!("paid 2.5 to {to}"));
+    assert_eq!(sent(Action::Transfer { to, amount }), format!("paid 2.5 to {to}, fee 0"));
 }
