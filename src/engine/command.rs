@@ -46,6 +46,10 @@ impl Engine {
                 let answer = self.accept(*transaction);
                 self.answer(ticket, answer);
             }
+            Command::SubmitNext { transaction } => {
+                let answer = self.accept_next(*transaction);
+                self.answer(ticket, answer);
+            }
             Command::SubmitBlock { block } => self.on_submitted_block(ticket, *block, now),
             Command::Pending => {
                 let pending = self.mempool.list(self.chain.ledger());

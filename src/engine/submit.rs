@@ -90,6 +90,13 @@ impl Engine {
         Ok(Answer::Sent { id, fee })
     }
 
+    /// Adds a transaction that has its account's next nonce to the pool, and spreads it.
+    pub(super) fn accept_next(&mut self, checked: CheckedTransaction) -> Result<Answer, CommandError> {
+        let nonce = checked.signed().transaction.nonce;
+        let next = self.mempool.next_nonce(&checked.sender(), self.chain.ledger());
+        if nonce == next { self.accept(checked) } else { Err(CommandError::WrongNonce { nonce, next }) }
+    }
+
     /// Processes a block as if a peer had sent it, except that nobody is to blame for it. The answer waits for the
     /// rules on accounts.
     pub(super) fn on_submitted_block(&mut self, ticket: Ticket, block: CheckedBlock, now: Now) {

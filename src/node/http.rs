@@ -13,6 +13,7 @@
 //! | `ask_first` | the page in front of a change that a mere address asks for |
 //! | `token` | the bearer token's file |
 //! | `problem`, `extract` | errors as problem documents (RFC 9457), arguments that become them |
+//! | `idempotency` | requests that may be repeated |
 //! | `exact` | numbers in bodies, as they are written |
 //! | `fresh` | entity tags: an answer that has not changed is not sent again |
 //! | `api` | `/api/v1`, and its description `/api/openapi.json` |
@@ -37,6 +38,7 @@ mod feed;
 mod fresh;
 mod guard;
 mod health;
+mod idempotency;
 mod limits;
 mod listen;
 mod metrics;
@@ -61,6 +63,7 @@ use tokio::sync::watch;
 
 use self::feed::Feed;
 use self::guard::Guard;
+use self::idempotency::Keys;
 use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Problem;
@@ -172,6 +175,8 @@ impl Server {
             feed,
             metrics,
             room: Room::default(),
+            keys: Keys::new(&folder),
+            nonces: tokio::sync::Mutex::default(),
             folder,
             stopped: stopped.clone(),
         };
@@ -208,6 +213,9 @@ struct ServerState {
     metrics: Metrics,
     /// The room for long answers.
     room: Room,
+    keys: Keys,
+    /// Held while transactions get their nonces and are handed over to the engine.
+    nonces: tokio::sync::Mutex<()>,
     /// The data folder.
     folder: PathBuf,
     stopped: watch::Receiver<bool>,

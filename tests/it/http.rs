@@ -5,6 +5,7 @@ mod client;
 mod elsewhere;
 mod golden;
 mod openmetrics;
+mod recording;
 mod rude;
 mod search;
 mod secrets;
@@ -25,6 +26,9 @@ pub(crate) use self::elsewhere::{
     one_machine_does_not_keep_others_out, other_machines_need_the_token, readers_change_nothing,
 };
 pub(crate) use self::golden::{both_faces_give_the_same_answers, both_faces_tell_the_same_events};
+pub(crate) use self::recording::{
+    a_repeated_request_records_nothing_again, a_wallet_of_the_node_records_in_one_call, many_records_go_in_one_call,
+};
 pub(crate) use self::rude::{
     foreign_pages_are_refused, links_that_change_something_ask_first, long_and_slow_requests_are_refused,
     odd_paths_lead_nowhere,
@@ -211,7 +215,23 @@ pub(crate) fn a_wallet_signs_a_prepared_transaction() {
     let sent = json!({"transaction": prepared["transaction"], "signature": signed["signature"]});
     assert_eq!(api.post("/api/v1/transactions", &sent).json()["id"], prepared["id"]);
 
+    // The saved answer as a whole: the output is what is submitted.
+    let wanted = json!({"public_key": public, "record": {"json": {"saved": true}, "tags": ["t"]}});
+    let prepared = api.post("/api/v1/transactions/prepare", &wanted);
+    std::fs::write(&file, &prepared.body).expect("our own folder");
+    let mut sign = crate::harness::quipu(None);
+    sign.arg("--data-dir").arg(folder.path()).args(["wallet", "sign", "clerk", &file]);
+    let output = sign.output().expect("it starts");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("clerk signs: the record") && told.contains("network    dev"), "{told}");
+    let sent = api.send("POST", "/api/v1/transactions", &[("content-type", "application/json")], &output.stdout);
+    assert_eq!(sent.json()["id"], prepared.json()["id"]);
+    let submit = &wallet(&["sign", "clerk", &file])["result"]["submit"];
+    assert_eq!(*submit, serde_json::from_slice::<Value>(&output.stdout).expect("JSON"));
+
     assert_eq!(text(&wallet(&["sign", "other", &file])["error"], "code"), "other_sender");
+    std::fs::write(&file, r#"{"signing_bytes": "00"}"#).expect("our own folder");
+    assert_eq!(text(&wallet(&["sign", "clerk", &file])["error"], "code"), "not_a_transaction");
     std::fs::write(&file, "anything else").expect("our own folder");
     assert_eq!(text(&wallet(&["sign", "clerk", &file])["error"], "code"), "not_a_transaction");
 }

@@ -61,6 +61,11 @@ pub enum Command {
         /// The transaction.
         transaction: Box<CheckedTransaction>,
     },
+    /// The same, unless its nonce is not its account's next one: then it takes the place of no other transaction.
+    SubmitNext {
+        /// The transaction.
+        transaction: Box<CheckedTransaction>,
+    },
     /// Accept a block that was found elsewhere. Answered by [`Answer::Added`] when it is durable.
     SubmitBlock {
         /// The block.

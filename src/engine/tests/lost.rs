@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quipu_protocol::{Action, Amount, Header, SignedTransaction};
 
-use super::super::event::{Answer, Command, GoneReason, Notice};
+use super::super::event::{Answer, Command, CommandError, GoneReason, Notice};
 use super::super::lag::LAG_TIME;
 use super::{Bench, key};
 
@@ -86,6 +86,22 @@ fn a_replacement_is_told() {
     let checked = quipu_protocol::CheckedTransaction::recall(better, &bench.network);
     bench.command(Command::Submit { transaction: Box::new(checked) }).expect("it pays more");
     assert_eq!(bench.lost(), [(first, GoneReason::NonceUsed)]);
+}
+
+#[test]
+fn one_that_must_be_next_replaces_nothing() {
+    let mut bench = Bench::paid();
+    bench.pay(1);
+    let mut give = |nonce| {
+        let signed = bench.send(1, nonce, 3, 10, 1_000);
+        let checked = quipu_protocol::CheckedTransaction::recall(signed, &bench.network);
+        bench.command(Command::SubmitNext { transaction: Box::new(checked) })
+    };
+    for nonce in [0, 2] {
+        assert_eq!(give(nonce).err(), Some(CommandError::WrongNonce { nonce, next: 1 }));
+    }
+    give(1).expect("it is the next one");
+    assert_eq!((bench.lost(), bench.engine.mempool.len()), (vec![], 2));
 }
 
 #[test]

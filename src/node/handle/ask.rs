@@ -103,6 +103,11 @@ impl Handle {
         self.ask(Command::Submit { transaction: Box::new(transaction) }, sent)
     }
 
+    /// Sends a transaction only if its nonce is its account's next one; answered when it is durable.
+    pub fn submit_next(&self, transaction: CheckedTransaction) -> Asked<(TransactionId, Amount)> {
+        self.ask(Command::SubmitNext { transaction: Box::new(transaction) }, sent)
+    }
+
     /// Adds a block that was found elsewhere: whether it is on the best chain, once it is durable.
     pub fn submit_block(&self, block: CheckedBlock) -> Asked<bool> {
         self.ask(Command::SubmitBlock { block: Box::new(block) }, |answer| match answer {

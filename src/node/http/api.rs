@@ -5,18 +5,21 @@
 
 mod accounts;
 mod chain;
+mod content;
 mod network;
 mod peers;
+mod recording;
 mod records;
 mod search;
 mod transactions;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use super::problem::Problem;
@@ -80,6 +83,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(accounts::aliases))
         .routes(routes!(records::list))
         .routes(routes!(search::search))
+        .routes(routes!(recording::record).layer(DefaultBodyLimit::max(recording::BODY_BYTES_MAX)))
         .routes(routes!(feed::stream));
     OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, api)
 }

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::App;
@@ -53,21 +54,45 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            let detail = "the body must be JSON: send it with the header `Content-Type: application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_json", detail));
-        }
-        if let Some(coding) = request.headers().get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-            let coding = coding.to_str().unwrap_or("something");
-            let detail = format!("the body is compressed ({}), and only plain ones are read", excerpt(coding));
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed", detail));
-        }
-        let body = body(request, app).await?;
-        let value = serde_json::from_slice(bytes_without_mark(&body));
-        value.map(Self).map_err(|error| Problem::bad("bad_body", format!("the body is not what is expected: {error}")))
+        let body = json_body(request, app).await?;
+        from_json(&body).map(Self)
     }
+}
+
+/// As [`Json`], with the SHA-256 of the body as it came.
+pub(super) struct Hashed<T> {
+    pub(super) value: T,
+    pub(super) sha256: [u8; 32],
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for Hashed<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let body = json_body(request, app).await?;
+        Ok(Self { value: from_json(&body)?, sha256: Sha256::digest(&body).into() })
+    }
+}
+
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let value = serde_json::from_slice(bytes_without_mark(body));
+    value.map_err(|error| Problem::bad("bad_body", format!("the body is not what is expected: {error}")))
+}
+
+/// The body, if the headers say that it is plain JSON.
+async fn json_body(request: Request, app: &App) -> Result<Bytes, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let detail = "the body must be JSON: send it with the header `Content-Type: application/json`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_json", detail));
+    }
+    if let Some(coding) = request.headers().get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        let coding = coding.to_str().unwrap_or("something");
+        let detail = format!("the body is compressed ({}), and only plain ones are read", excerpt(coding));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed", detail));
+    }
+    body(request, app).await
 }
 
 /// The whole body, up to the route's limit.

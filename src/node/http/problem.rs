@@ -74,6 +74,11 @@ impl Problem {
         self.detail
     }
 
+    /// The same of a part of what was given.
+    pub(super) fn within(self, part: &str) -> Self {
+        Self { detail: format!("{part}: {}", self.detail), ..self }
+    }
+
     #[cfg(test)]
     pub(super) fn code(&self) -> &'static str {
         self.code

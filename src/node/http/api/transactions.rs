@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use super::content::{self, GivenFile};
 use super::{App, PAGE_BYTES_MAX};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::lookup;
@@ -22,7 +23,6 @@ use crate::node::http::problem::Problem;
 use crate::node::index::Location;
 use crate::protocol::check::check_transaction;
 use crate::protocol::encode::{decode, encode};
-use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, PublicKey, Signature, SignedTransaction, Transaction, TransactionId, UnixMillis};
 
 /// The longest transaction, in bytes.
@@ -185,20 +185,7 @@ pub(super) struct PrepareRecord {
     #[schema(value_type = Option<serde_json::Value>)]
     json: Option<Box<RawValue>>,
     /// A file's fingerprint.
-    file: Option<PrepareFile>,
-}
-
-/// A file's fingerprint; the file itself stays where it is.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PrepareFile {
-    /// The SHA-256 of its content, 64 hex digits.
-    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
-    sha256: String,
-    /// Its name, without its folder.
-    name: String,
-    /// In bytes.
-    size: u64,
+    file: Option<GivenFile>,
 }
 
 /// The bytes to sign, and their meaning.
@@ -260,17 +247,7 @@ impl PrepareTransfer {
 
 impl PrepareRecord {
     fn understood(self) -> Result<Action, Problem> {
-        let tags = self.tags.iter().map(|tag| parse::tag(tag)).collect::<Result<_, _>>()?;
-        let content = match (self.text, self.json, self.file) {
-            (Some(text), None, None) => Content::Text(text),
-            (None, Some(json), None) => Content::Json(Box::<str>::from(json).into()),
-            (None, None, Some(file)) => {
-                let sha256 = parse::sha256(&file.sha256, Code::BadRecord)?;
-                Content::File { sha256, name: file.name, size: file.size }
-            }
-            _ => return Err(Problem::bad("bad_record", "say one of `text`, `json` and `file`")),
-        };
-        Ok(Action::Record { data: Record { tags, content }.to_data()?.into() })
+        Ok(content::understood(&self.tags, self.text, self.json, self.file)?.action)
     }
 }
 
