@@ -65,6 +65,7 @@ function wallet(place) {
 }
 
 async function fillWallet(page, file) {
+  await page.getByLabel('Sign with').selectOption('file');
   await page.getByLabel('Wallet’s file').setInputFiles(file);
   await page.getByLabel('Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Show what will be signed' }).click();
@@ -86,6 +87,7 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
 
   await page.getByLabel('Text', { exact: true }).fill(MARKUP);
   await page.getByLabel('Tags').fill('lot-17, arrived');
+  await page.getByLabel('Sign with').selectOption('file');
   await page.getByLabel('Wallet’s file').setInputFiles(file);
   await page.getByLabel('Password').fill('not it');
   await page.getByRole('button', { name: 'Show what will be signed' }).click();
@@ -237,6 +239,36 @@ test('coins are sent, and too many are refused in the node’s words', OPTIONS, 
   assert.equal((await node.run('balance bob')).balance, '0.25');
 });
 
+test('the node signs with its own wallet', OPTIONS, async () => {
+  const node = await start();
+  await node.run('mine 1');
+  await node.run('alias bob 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed');
+  const { page, faults } = await visit(node, 'send');
+  const sign = async () => {
+    await page.getByRole('button', { name: 'Show what will be signed' }).click();
+    await page.getByRole('button', { name: 'Sign and send' }).click();
+    await says(page, '.good-news', 'The node has it');
+  };
+  await page.getByLabel('To', { exact: true }).fill('bob');
+  await page.getByLabel('Amount').fill('0.25');
+  await sign();
+  await page.getByRole('button', { name: 'Mine a block' }).click();
+  await says(page, '.mining .hint', 'Mined block 2');
+  assert.equal((await node.run('balance bob')).balance, '0.25');
+
+  const recorded = '{"n":9007199254740993, "t":19.90}';
+  await page.goto(`${node.url}/#/put`);
+  await page.getByLabel('JSON', { exact: true }).check();
+  await page.getByLabel('JSON value').fill(recorded);
+  await page.getByLabel('Tags').fill('lot-17');
+  await picture(page, 'node-signs');
+  await sign();
+  await node.run('mine 1');
+  const { records } = await node.run('records --tag lot-17');
+  assert.deepEqual(records.map(({ json }) => json), [recorded]);
+  assert.deepEqual(faults, []);
+});
+
 test('where the browser cannot sign, OpenSSL does', OPTIONS, async () => {
   const node = await start();
   const script = () => Object.defineProperty(crypto, 'subtle', { value: undefined });
@@ -245,6 +277,7 @@ test('where the browser cannot sign, OpenSSL does', OPTIONS, async () => {
   const key = join(place, 'key.pem');
   openssl('genpkey', '-algorithm', 'ed25519', '-out', key);
   const publicKey = openssl('pkey', '-in', key, '-pubout', '-outform', 'DER').subarray(-32).toString('hex');
+  await page.getByLabel('Sign with').selectOption('file');
   await says(page, '.badge', 'Sign elsewhere');
   await page.getByLabel('Text', { exact: true }).fill('signed elsewhere');
   await page.getByLabel('Public key').fill(publicKey);

@@ -90,6 +90,7 @@ const ASSETS: &[Asset] = assets![
     "views/lessons/hash.js",
     "views/lessons/sandbox.js",
     "views/mining.js",
+    "views/node-wallet.js",
     "views/now.js",
     "views/peers.js",
     "views/put.js",

@@ -3,6 +3,8 @@
 // Beyond loopback the node wants a bearer token. It is asked for once and kept for this tab alone.
 
 const API = '/api/v1';
+/** Sends coins of one of the node's wallets. */
+export const TUTORIAL_SEND = '/transactions/new';
 const TOKEN_KEY = 'quipu-token';
 /** A node that has not begun to answer by then hangs. */
 export const ANSWER_MILLIS_MAX = 5_000;
@@ -33,7 +35,7 @@ export function askAgain() {
 }
 
 /**
- * A response that worked. `path` follows `/api/v1`, or begins with `/api`; `body` is the text of JSON, sent as it is.
+ * A response that worked. `path` follows `/api/v1`, or begins with `/api`, or is `/transactions/new`, a route of tutorials; `body` is the text of JSON, sent as it is.
  * The answer begins within `millis`, or the node is unreachable; `patient` waits for ever: for a block, or for peers.
  */
 export async function request(
@@ -43,7 +45,7 @@ export async function request(
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
     const wait = patient ? null : millis;
-    const url = path.startsWith('/api/') ? path : API + path;
+    const url = path.startsWith('/api/') || path === TUTORIAL_SEND ? path : API + path;
     const response = await send(url, { method, body, headers, signal, token, wait });
     if (response.ok) return response;
     const problem = await problemOf(response);

@@ -21,7 +21,11 @@ export async function put(_, { signal }) {
     ['What', el('div', {}, recordContent(readRecord(data())))],
     ['Length', counted(record.data.length / 2, 'byte')],
   ];
-  const signer = await signing({ makeAction, describe, signal });
+  const askNode = ({ wallet, fee }) => {
+    const said = { ...what.content(), tags: tagsOf(tags.value), wallet, fee };
+    return { path: '/records', body: bodyOf(said) };
+  };
+  const signer = await signing({ makeAction, describe, askNode, signal });
   const measure = () => {
     try {
       fill(room, `${data().length} of ${RECORD_BYTES_MAX} bytes`);
@@ -52,6 +56,14 @@ export async function put(_, { signal }) {
     signer.outcome,
   );
   return { title: 'Put data', element };
+}
+
+/** A body in JSON. Recorded JSON goes in as it was typed: read as numbers, long ones would lose digits. */
+function bodyOf({ json, file, ...rest }) {
+  const members = Object.entries(rest).map(([name, value]) => [name, JSON.stringify(value)]);
+  if (json !== undefined) members.push(['json', json]);
+  if (file) members.push(['file', `{"sha256":"${file.sha256}","name":${JSON.stringify(file.name)},"size":${file.size}}`]);
+  return `{${members.filter(([, text]) => text !== undefined).map(([name, text]) => `"${name}":${text}`).join(',')}}`;
 }
 
 function tagsOf(text) {

@@ -1,5 +1,6 @@
 // Send coins.
 
+import { TUTORIAL_SEND } from '../app/api.js';
 import { el } from '../app/dom.js';
 import { live } from '../app/live.js';
 import { accountLink, coins, field, section } from '../app/parts.js';
@@ -25,7 +26,13 @@ export async function send(_, { query, signal }) {
     ['Send', coins(amountText(BigInt(transfer.amount)))],
     ['To', accountLink(addressText(unhex(transfer.to)), true)],
   ];
-  const signer = await signing({ makeAction, describe, signal });
+  // The route of tutorials sends coins of the node's wallets.
+  const askNode = ({ wallet, fee }) => {
+    const recipient = addressNamed(to.value.trim());
+    const body = JSON.stringify({ sender: wallet, recipient, amount: amount.value.trim(), fee });
+    return { path: TUTORIAL_SEND, body };
+  };
+  const signer = await signing({ makeAction, describe, askNode, signal });
   const element = el(
     'form',
     { on: { submit: signer.review } },

@@ -13,25 +13,35 @@ import { TRANSACTION, encode } from '../protocol/encode.js';
 import { signingBytes, transactionId } from '../protocol/transaction.js';
 import { isEncrypted, openWallet, signingProblem } from '../protocol/wallet.js';
 import { miningControls } from './mining.js';
+import { nodeReview, nodeWallets, walletHint, walletLabel } from './node-wallet.js';
 
 /** Longer files are no wallets. */
 const WALLET_BYTES_MAX = 64 << 10;
 
 /**
  * The second half of a form. `makeAction()` gives the action that the first half describes, or throws; `describe(action)`
- * gives rows about it. `review` takes the form's submission; what comes of it is in `outcome`.
+ * gives rows about it; `askNode({ wallet, fee })` gives the request that has a wallet of the node sign it, as `{ path,
+ * body }`. `review` takes the form's submission; what comes of it is in `outcome`.
  */
-export async function signing({ makeAction, describe, signal }) {
-  const trouble = await signingProblem();
+export async function signing({ makeAction, describe, askNode, signal }) {
+  const [trouble, own] = await Promise.all([signingProblem(), nodeWallets()]);
   const fee = el('input', { inputmode: 'decimal', autocomplete: 'off', placeholder: '0' });
-  const wallet = trouble ? outsideKey(trouble) : walletFields();
+  const wallet = signerChoice(own, trouble ? outsideKey(trouble) : walletFields());
   const outcome = el('div', { role: 'status' });
   const review = async (event) => {
     event.preventDefault();
-    fill(outcome, trouble ? 'One moment …' : 'Opening the wallet …');
+    fill(outcome, 'One moment …');
     try {
       const action = makeAction();
       const key = await wallet.open();
+      if (key.wallet) {
+        const [rows, paid] = [describe(action), fee.value.trim()];
+        const sent = (id) => fill(outcome, sentCard(id, signal));
+        const ask = askNode({ wallet: key.wallet.name, fee: paid || undefined });
+        fill(outcome, await nodeReview({ wallet: key.wallet, rows, fee: paid, ask, sent }));
+        outcome.querySelector('button')?.focus();
+        return;
+      }
       const prepared = await prepare(key.publicKey, fee.value.trim(), action);
       fill(outcome, reviewCard(prepared, describe(action), key, { outcome, signal }));
       outcome.querySelector('button')?.focus();
@@ -46,6 +56,27 @@ export async function signing({ makeAction, describe, signal }) {
     el('p', { class: 'buttons' }, el('button', { class: 'main' }, 'Show what will be signed')),
   );
   return { form, outcome, review };
+}
+
+/** One of the node's wallets, if there are any, or what `other` asks for. */
+function signerChoice(own, other) {
+  if (!own.length) return other;
+  const options = own.map((wallet, at) => el('option', { value: at }, walletLabel(wallet)));
+  const select = el('select', {}, options, el('option', { value: 'file' }, 'A wallet’s file or a key of yours'));
+  const first = own.findIndex(({ locked }) => !locked);
+  select.value = first < 0 ? 'file' : String(first);
+  const chosen = () => own[Number(select.value)];
+  const place = el('div', { class: 'signer' });
+  const draw = () => fill(place, chosen() ? walletHint(chosen()) : other.element);
+  select.addEventListener('change', draw);
+  draw();
+  const open = async () => {
+    const wallet = chosen();
+    if (!wallet) return other.open();
+    if (wallet.locked) throw new Error(`${wallet.name} is locked: unlock it at the node’s prompt, or choose another`);
+    return { wallet };
+  };
+  return { element: el('div', {}, field('Sign with', select), place), open };
 }
 
 function walletFields() {

@@ -44,12 +44,12 @@ function waitingTable({ transactions }, from) {
   const cells = transactions.map((row, at) => [
     count(from + at + 1),
     transactionLink(row.id, short(row.id)),
+    coins(row.fee),
     el('span', { class: `kind ${row.type}` }, row.type),
     accountLink(row.sender),
     rowSummary(row),
-    coins(row.fee),
   ]);
-  return table('Transactions that wait, the next one first', ['', 'Id', 'Kind', 'From', 'What', 'Fee'], cells);
+  return table('Transactions that wait, the next one first', ['', 'Id', 'Fee', 'Kind', 'From', 'What'], cells);
 }
 
 function pageLinks({ length, next, transactions }, from) {
