@@ -227,11 +227,12 @@ fn fail_fast(stream: &tokio::net::TcpStream) {
 /// first.
 fn start_mdns(local_peer: libp2p::PeerId) -> io::Result<(mdns::tokio::Behaviour, Option<mdns::tokio::Behaviour>)> {
     try_mdns_port()?;
-    let over_v4 = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, ..mdns::Config::default() };
-    let over_v6 = mdns::Config { enable_ipv6: true, ..over_v4.clone() };
+    let start = |enable_ipv6: bool| {
+        let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY_INTERVAL, enable_ipv6 };
+        mdns::tokio::Behaviour::new(config, local_peer)
+    };
     let has_v4 = Subnets::of_this_machine().own_v4().next().is_some();
-    let mdns_v6 = if has_v4 { None } else { Some(mdns::tokio::Behaviour::new(over_v6, local_peer)?) };
-    Ok((mdns::tokio::Behaviour::new(over_v4, local_peer)?, mdns_v6))
+    Ok((start(false)?, if has_v4 { None } else { Some(start(true)?) }))
 }
 
 /// Whether mDNS can have its port, as its library would take it.

@@ -76,8 +76,11 @@ impl Transport for NamesByTheSystem {
     }
 }
 
-/// The name that an address begins with, and which of its addresses are meant.
-fn name_of(address: &Multiaddr) -> Option<(String, fn(IpAddr) -> bool)> {
+/// Which addresses of a name are meant.
+type IsWanted = fn(IpAddr) -> bool;
+
+/// The name that an address begins with.
+fn name_of(address: &Multiaddr) -> Option<(String, IsWanted)> {
     match address.iter().next()? {
         Protocol::Dns(name) => Some((name.into_owned(), |_| true)),
         Protocol::Dns4(name) => Some((name.into_owned(), |ip| ip.is_ipv4())),
