@@ -217,7 +217,7 @@ pub(crate) fn wrong_arguments_end_the_start() {
         (with(&["--threads", "0"]), "usage"),
         (with(&["--threads", "many"]), "usage"),
         (with(&["--name", &"x".repeat(300)]), "usage"),
-        (NodeOptions { listen: vec!["127.0.0.1:80".to_owned()], ..NodeOptions::default() }, "usage"),
+        (NodeOptions { listen: vec!["lab1.local:80".to_owned()], ..NodeOptions::default() }, "usage"),
         (NodeOptions { peers: vec!["localhost".to_owned()], ..NodeOptions::default() }, "usage"),
         (network("no-such-network"), "bad_network_file"),
         (network(&network_file.display().to_string()), "bad_network_file"),
