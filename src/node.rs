@@ -178,8 +178,15 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
     let mut bound = config.http.as_ref().map(|http| http::Bound::new(http, &config.data_dir)).transpose()?;
     let (name, finds_peers) = (config.name.clone(), config.mdns);
     let http = bound.as_ref().map(http::Bound::address);
-    let profile =
-        Profile { network: Arc::clone(&config.network), peer_id, wallets, aliases, http, clock: Clock::Machine };
+    let profile = Profile {
+        network: Arc::clone(&config.network),
+        peer_id,
+        wallets,
+        aliases,
+        http,
+        page: bound.as_ref().map(http::Bound::page),
+        clock: Clock::Machine,
+    };
     let (threads, network) = (config.threads, Arc::clone(&config.network));
     let index_folder = config.index.then(|| config.data_dir.clone());
     let swarm = start_swarm(config, identity, &runtime, &sender, &users, bound.as_mut().map(http::Bound::registry))?;

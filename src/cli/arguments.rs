@@ -66,15 +66,23 @@ pub(super) struct Arguments {
     #[arg(long, env = "QUIPU_NO_INDEX", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub(super) no_index: bool,
 
-    /// Where to serve the page and the API [default: port 7788 of 127.0.0.1, or the next free one]. Beyond this machine,
-    /// clients need the token in the data folder's file `http-token`
+    /// Where to serve the page and the API [default: port 7788 of 127.0.0.1, or the next free one]. Clients elsewhere, and
+    /// other users of this machine, need the token in the data folder's file `http-token`
     #[arg(long, value_name = "ADDRESS:PORT", env = "QUIPU_HTTP", value_parser = parse_socket)]
     pub(super) http: Option<SocketAddr>,
 
     /// Serve no page and no API
     #[arg(long, env = "QUIPU_NO_HTTP", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(),
-        conflicts_with_all = ["http", "http_read_only"])]
+        conflicts_with_all = ["http", "http_read_only", "http_name", "no_http_classic"])]
     pub(super) no_http: bool,
+
+    /// A name under which a reverse proxy serves this node, may be repeated; foreign names are refused
+    #[arg(long, value_name = "NAME", env = "QUIPU_HTTP_NAME", value_delimiter = ',', value_parser = parse_host_name)]
+    pub(super) http_name: Vec<String>,
+
+    /// Serve the API and the page without the routes of tutorials (`/mine`, `/chain`, `/transactions/new`, …)
+    #[arg(long, env = "QUIPU_NO_HTTP_CLASSIC", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub(super) no_http_classic: bool,
 
     /// Make HTTP read-only; then no token is needed
     #[arg(long, env = "QUIPU_HTTP_READ_ONLY", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
@@ -143,6 +151,15 @@ A network file has all of these, with times in milliseconds and amounts as decim
 fn parse_socket(text: &str) -> Result<SocketAddr, String> {
     let problem = || "an address and a port, such as 127.0.0.1:7788, [::1]:7788 or 0.0.0.0:7788".to_owned();
     text.parse().map_err(|_| problem())
+}
+
+/// Only what a `Host` header can have.
+fn parse_host_name(text: &str) -> Result<String, String> {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if text.is_empty() || !text.chars().all(is_fit) || text.starts_with('.') {
+        return Err("a name of a host, such as quipu.example.org, without http:// and port".to_owned());
+    }
+    Ok(text.trim_end_matches('.').to_owned())
 }
 
 pub(super) fn parse_name(text: &str) -> Result<String, String> {

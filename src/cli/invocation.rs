@@ -156,8 +156,12 @@ fn config(arguments: Arguments, data_dir: PathBuf, network: Arc<Network>, log: S
         peers: arguments.peer,
         mdns: !arguments.no_mdns,
         index: !arguments.no_index,
-        http: (!arguments.no_http)
-            .then_some(HttpConfig { address: arguments.http, read_only: arguments.http_read_only }),
+        http: (!arguments.no_http).then_some(HttpConfig {
+            address: arguments.http,
+            read_only: arguments.http_read_only,
+            names: arguments.http_name,
+            classic: !arguments.no_http_classic,
+        }),
         mine: arguments.mine,
         threads: arguments.threads.map_or_else(default_threads, |threads| threads as usize),
         json: arguments.json,

@@ -41,4 +41,8 @@ pub struct HttpConfig {
     pub address: Option<SocketAddr>,
     /// Refuses every change, from any client.
     pub read_only: bool,
+    /// Names of the node beside those of its machine.
+    pub names: Vec<String>,
+    /// Whether to serve the routes of tutorials.
+    pub classic: bool,
 }

@@ -75,7 +75,7 @@ impl DetachedNode {
         let reader = store.reader();
         let index = start_index(folder, &reader, network, &users)?;
         let (network, set) = (Arc::clone(network), Clock::Set(Arc::clone(&clock)));
-        let profile = Profile { network, peer_id, wallets, aliases, http: None, clock: set };
+        let profile = Profile { network, peer_id, wallets, aliases, http: None, page: None, clock: set };
         let user_index = Some(index.0.clone());
         let handle = Handle::new(profile, engine, reader, user_index, Arc::clone(&swarm), view, Arc::clone(&users));
         users.ready(handle.listen(), None);

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use libp2p::{Multiaddr, PeerId};
 use parking_lot::{Mutex, MutexGuard};
+use zeroize::Zeroizing;
 
 use super::aliases::Aliases;
 use super::clock::unix_now;
@@ -50,6 +51,8 @@ pub(super) struct Profile {
     pub(super) wallets: Wallets,
     pub(super) aliases: Aliases,
     pub(super) http: Option<SocketAddr>,
+    /// The address of the page with the token in it.
+    pub(super) page: Option<Zeroizing<String>>,
     pub(super) clock: Clock,
 }
 
@@ -144,6 +147,12 @@ impl Handle {
     /// The address on which the node serves HTTP.
     pub fn http(&self) -> Option<SocketAddr> {
         self.0.profile.http
+    }
+
+    /// The address that opens the page, with the token where one is needed. Only for a terminal: other places are read
+    /// by others.
+    pub fn page(&self) -> Option<&str> {
+        self.0.profile.page.as_ref().map(|page| page.as_str())
     }
 
     pub fn network(&self) -> &Network {

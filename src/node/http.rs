@@ -10,6 +10,7 @@
 //! | `limits` | how much one client may ask |
 //! | `room` | the memory that long answers take until they are read |
 //! | `guard` | access: foreign pages, rebound names, strangers without the token |
+//! | `caller` | whether the node's own user sits at the other end |
 //! | `ask_first` | the page in front of a change that a mere address asks for |
 //! | `token` | the bearer token's file |
 //! | `problem`, `extract` | errors as problem documents (RFC 9457), arguments that become them |
@@ -31,6 +32,7 @@
 #[allow(unused_qualifications, reason = "made by a macro")]
 mod api;
 mod ask_first;
+mod caller;
 mod classic;
 mod exact;
 mod extract;
@@ -60,6 +62,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use self::feed::Feed;
 use self::guard::Guard;
@@ -68,7 +71,8 @@ use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Problem;
 use self::room::Room;
-use super::api::rows::Identity;
+use self::token::Token;
+use super::api::rows::{Identity, url};
 use super::config::HttpConfig;
 use super::handle::Handle;
 use super::thread::{self, Stoppable};
@@ -123,6 +127,7 @@ pub(super) struct Bound {
     listener: std::net::TcpListener,
     address: SocketAddr,
     guard: Guard,
+    token: Option<Zeroizing<String>>,
     registry: Registry,
     folder: PathBuf,
 }
@@ -132,14 +137,29 @@ impl Bound {
     pub(super) fn new(config: &HttpConfig, folder: &Path) -> Result<Self, HttpError> {
         let listener = listen::bind(config.address)?;
         let address = listener.local_addr()?;
-        let needs_token = !address.ip().is_loopback() && !config.read_only;
-        let token = needs_token.then(|| token::load_or_create(folder)).transpose()?;
-        let guard = Guard::new(address, token, config.read_only, guard::host_name());
-        Ok(Self { listener, address, guard, registry: Registry::default(), folder: folder.to_owned() })
+        let token = (!config.read_only).then(|| token::load_or_create(folder)).transpose()?;
+        let guard = Guard {
+            address,
+            token: token.as_deref().map(|text| Token::new(text)),
+            host_name: guard::host_name(),
+            names: config.names.clone(),
+            has_classic: config.classic,
+        };
+        Ok(Self { listener, address, guard, token, registry: Registry::default(), folder: folder.to_owned() })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The page's address, with the token where one is needed. The page takes it and keeps it; a browser sends no
+    /// fragment to anybody.
+    pub(super) fn page(&self) -> Zeroizing<String> {
+        let url = url(self.address);
+        Zeroizing::new(match &self.token {
+            Some(token) => format!("{url}/#token={}", **token),
+            None => url,
+        })
     }
 
     /// The registry for the metrics of other parts of the node.
@@ -244,9 +264,10 @@ impl App {
 /// All routes, behind the guard.
 fn router(app: App) -> Router {
     let compression = tower_http::compression::CompressionLayer::new();
+    let classic = if app.0.guard.has_classic { classic::router() } else { Router::new() };
     Router::new()
         .merge(api::router())
-        .merge(classic::router())
+        .merge(classic)
         .merge(health::router())
         .merge(metrics::router())
         .merge(page::router())

@@ -330,6 +330,22 @@ test('a node that is not on this machine asks for its token once', OPTIONS, asyn
   await tipIs(page, 2);
 });
 
+test('the address with the token opens the page, and the bar is clean afterwards', OPTIONS, async () => {
+  const node = await start({ http: '0.0.0.0:0' });
+  await node.run('mine 1');
+  const token = readFileSync(join(node.data, 'http-token'), 'utf8').trim();
+  const { page: asked, context } = await open(browser, node);
+  await says(asked, '#token', 'Token needed');
+  const fresh = await context.newPage();
+  for (const page of [fresh, asked]) {
+    await page.goto(`${node.url}/#token=${token}`);
+    await tipIs(page, 1);
+    assert.equal(new URL(page.url()).hash, '');
+    assert.equal(await page.locator('#token').isVisible(), false);
+    await page.reload();
+    await tipIs(page, 1);
+  }
+});
 test('a block is broken in the sandbox until another rule complains', OPTIONS, async () => {
   const node = await start();
   await node.run('mine 2');

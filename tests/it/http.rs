@@ -5,6 +5,8 @@ mod client;
 mod elsewhere;
 mod golden;
 mod openmetrics;
+#[cfg(target_os = "linux")]
+mod owner;
 mod recording;
 mod rude;
 mod search;
@@ -26,6 +28,10 @@ pub(crate) use self::elsewhere::{
     one_machine_does_not_keep_others_out, other_machines_need_the_token, readers_change_nothing,
 };
 pub(crate) use self::golden::{both_faces_give_the_same_answers, both_faces_tell_the_same_events};
+#[cfg(target_os = "linux")]
+pub(crate) use self::owner::{
+    other_users_need_the_token, the_routes_of_tutorials_can_be_left_out, what_comes_through_a_proxy_needs_the_token,
+};
 pub(crate) use self::recording::{
     a_repeated_request_records_nothing_again, a_wallet_of_the_node_records_in_one_call, many_records_go_in_one_call,
 };

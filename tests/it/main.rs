@@ -171,6 +171,9 @@ fn main() -> ExitCode {
     ));
     #[cfg(target_os = "linux")]
     trials.extend(trials!(plain:
+        http::other_users_need_the_token,
+        http::what_comes_through_a_proxy_needs_the_token,
+        http::the_routes_of_tutorials_can_be_left_out,
         memory::a_locked_wallet_leaves_no_secret,
         surroundings::a_full_stdout_is_told,
     ));

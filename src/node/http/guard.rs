@@ -2,20 +2,25 @@
 //!
 //! A browser on this machine sends requests here for any page that it shows, so three headers are checked before the
 //! route: the name in `Host` (with a foreign name that resolves to this machine, a foreign page would count as ours:
-//! DNS rebinding), `Origin`, and the browser's word in `Sec-Fetch-Site`. A client on another machine needs the token,
-//! unless nothing can be changed. A browser that comes to a changing route by its address alone asks first
-//! ([`ask_first`]).
+//! DNS rebinding), `Origin`, and the browser's word in `Sec-Fetch-Site`. A browser that comes to a changing route by its
+//! address alone asks first ([`ask_first`]).
+//!
+//! A server that other machines reach wants the token for nearly everything, unless nothing can be changed. One for this
+//! machine wants it for what changes something or costs much, and not from the node's own user ([`Caller`]). What came
+//! through a proxy is nobody's own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::api::NODE_PATH;
+use super::caller::Caller;
 use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
@@ -30,6 +35,14 @@ const METRICS_PATH: &str = "/metrics";
 const LOCAL_DOMAIN: &str = ".local";
 /// The classic routes that change something in spite of GET.
 const CHANGING_GETS: [&str; 4] = ["/mine", "/save", "/nodes/resolve", "/miner/nodes/resolve"];
+/// The whole chain, and the end of the paths of receipts, which may have 100,000 headers. Other answers are short, or pages.
+const COSTLY_PATH: &str = "/chain";
+const COSTLY_END: &str = "/receipt";
+/// Headers that proxies add (RFC 9110, section 7.6.3, RFC 7239, and customs).
+const PROXY_HEADERS: [&str; 8] =
+    ["via", "forwarded", "client-ip", "true-client-ip", "fastly-client-ip", "cdn-loop", "x-real-ip", "x-client-ip"];
+/// The beginnings of others.
+const PROXY_PREFIXES: [&str; 5] = ["x-forwarded", "x-original-", "x-envoy-", "x-cluster-", "cf-"];
 
 /// Scripts, styles and pictures come from this server alone, and no page may put this one into a frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -47,26 +60,32 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 /// The admission rules of this server.
 #[derive(Debug)]
 pub(super) struct Guard {
-    address: SocketAddr,
-    token: Option<Token>,
-    read_only: bool,
+    pub(super) address: SocketAddr,
+    /// `None`: nothing can be changed, and whoever reaches the server may read everything.
+    pub(super) token: Option<Token>,
     /// This machine's own name, if it has one.
-    host_name: Option<String>,
+    pub(super) host_name: Option<String>,
+    /// Names that the user gave it.
+    pub(super) names: Vec<String>,
+    /// Whether the routes of tutorials are there.
+    pub(super) has_classic: bool,
+}
+
+/// Whoever may ask what was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admitted {
+    Anybody,
+    OwnUser,
 }
 
 impl Guard {
-    /// For a server at this address.
-    pub(super) fn new(address: SocketAddr, token: Option<Token>, read_only: bool, host_name: Option<String>) -> Self {
-        Self { address, token, read_only, host_name }
-    }
-
     fn judge(
         &self,
         method: &Method,
         path: &str,
         target: Option<&Authority>,
         headers: &HeaderMap,
-    ) -> Result<(), Problem> {
+    ) -> Result<Admitted, Problem> {
         let refuse = |code, detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, detail));
         let host = one(headers, &header::HOST);
         // A foreign page can only borrow this machine's rights, so a name protects nothing that needs none, and nothing
@@ -79,13 +98,15 @@ impl Guard {
         let is_plain = target.is_none_or(|target| target.as_str() == host) && !host.contains('@');
         let is_ours = || host.parse().is_ok_and(|host: Authority| self.is_ours(host.host()));
         if needs_name && !(is_plain && is_ours()) {
-            let detail =
-                "this node has no such name: open this page by IP address, by the machine's name, or as localhost";
+            let detail = "this node has no such name: use its IP address, the machine's name or localhost, or start it with --http-name";
             return refuse("foreign_host", detail);
         }
         if headers.contains_key(header::ORIGIN) {
-            let origin = one(headers, &header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
-            if !origin.is_some_and(|origin| origin.eq_ignore_ascii_case(host)) {
+            // Behind a proxy with TLS, a page of this node is one of https.
+            let origin = one(headers, &header::ORIGIN).and_then(|origin| origin.split_once("://"));
+            if !origin
+                .is_some_and(|(scheme, name)| ["http", "https"].contains(&scheme) && name.eq_ignore_ascii_case(host))
+            {
                 return refuse("foreign_origin", "requests of other web pages are refused");
             }
         }
@@ -95,8 +116,8 @@ impl Guard {
         {
             return refuse("cross_site", "requests of other web pages are refused: open the address by itself");
         }
-        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || CHANGING_GETS.contains(&path);
-        if self.read_only && changes {
+        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || self.changes_by_get(path);
+        if self.token.is_none() && changes {
             return refuse(
                 "read_only",
                 "this node was started with --http-read-only: nothing can be changed over HTTP",
@@ -106,19 +127,27 @@ impl Guard {
             let detail = "this path changes something: ask it with GET, and it does";
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail));
         }
-        match &self.token {
-            Some(_) if !self.is_open(path) && !self.has_token(headers) => {
-                let detail =
-                    "send `Authorization: Bearer TOKEN` with the token in the file http-token of the data folder";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "no_token", detail))
-            }
-            _ => Ok(()),
+        if self.token.is_none() || self.is_open(path) || self.has_token(headers) {
+            return Ok(Admitted::Anybody);
         }
+        if !self.is_local() || came_through_proxy(headers) && (changes || is_costly(path)) {
+            return Err(no_token());
+        }
+        Ok(if changes || is_costly(path) { Admitted::OwnUser } else { Admitted::Anybody })
+    }
+
+    /// Whether only this machine reaches the server, unless somebody on it helps.
+    fn is_local(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+
+    fn changes_by_get(&self, path: &str) -> bool {
+        self.has_classic && CHANGING_GETS.contains(&path)
     }
 
     /// Whether a path is open to everybody who reaches this server. So is `/metrics` of one that anybody may read.
     fn is_open(&self, path: &str) -> bool {
-        let all_read = self.token.is_none() && !self.address.ip().is_loopback();
+        let all_read = self.token.is_none() && !self.is_local();
         OPEN_PATHS.contains(&path) || path.starts_with(OPEN_FOLDER) || (all_read && path == METRICS_PATH)
     }
 
@@ -132,7 +161,7 @@ impl Guard {
     fn is_ours(&self, host: &str) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         match host.parse::<IpAddr>() {
-            Ok(ip) if self.address.ip().is_loopback() => ip.is_loopback(),
+            Ok(ip) if self.is_local() => ip.is_loopback(),
             Ok(_) => true,
             Err(_) => host.eq_ignore_ascii_case("localhost") || self.is_own_name(host),
         }
@@ -140,12 +169,15 @@ impl Guard {
 }
 
 impl Guard {
-    /// Whether this is the machine's name, in full or its first part, alone or in the local network (`lab1.local`). Who
-    /// could make a browser find another machine under it rules the network anyway.
+    /// Whether this is a name that the user gave, or the machine's name, in full or its first part, alone or in the local
+    /// network (`lab1.local`). Who could make a browser find another machine under it rules the network anyway.
     fn is_own_name(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if self.names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
+            return true;
+        }
         let Some(own) = self.host_name.as_deref() else { return false };
         let short = own.split('.').next().unwrap_or(own);
-        let host = host.strip_suffix('.').unwrap_or(host);
         let plain = host.strip_suffix(LOCAL_DOMAIN).unwrap_or(host);
         !short.is_empty() && (host.eq_ignore_ascii_case(own) || plain.eq_ignore_ascii_case(short))
     }
@@ -166,6 +198,24 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
 }
 
+fn is_costly(path: &str) -> bool {
+    path == COSTLY_PATH || path.ends_with(COSTLY_END)
+}
+
+fn came_through_proxy(headers: &HeaderMap) -> bool {
+    let tells = |name: &str| {
+        PROXY_HEADERS.contains(&name) || PROXY_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
+    };
+    headers.keys().any(|name| tells(name.as_str()))
+}
+
+fn no_token() -> Problem {
+    let detail = "send `Authorization: Bearer TOKEN` with the token in the file http-token of the data folder; only the \
+                  node's own user goes without, on this machine, not through a proxy, and where the system tells users \
+                  apart (Linux)";
+    Problem::new(StatusCode::UNAUTHORIZED, "no_token", detail)
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = one(headers, &header::AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
@@ -177,8 +227,12 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     let client = request.extensions().get::<Client>().copied().unwrap_or(Client::Local);
     let judged = app.0.limits.ask(client, Instant::now());
     let judged = judged.and_then(|()| app.0.guard.judge(method, uri.path(), uri.authority(), request.headers()));
+    let judged = match judged {
+        Ok(Admitted::OwnUser) if !is_of_own_user(request.extensions()).await => Err(no_token()),
+        judged => judged,
+    };
     let mut response = match judged {
-        Ok(()) => match ask_first::came(request.headers()).filter(|_| CHANGING_GETS.contains(&uri.path())) {
+        Ok(_) => match ask_first::came(request.headers()).filter(|_| app.0.guard.changes_by_get(uri.path())) {
             Some(came) if *method == Method::GET => ask_first::page(came, uri),
             _ => next.run(request).await,
         },
@@ -191,6 +245,14 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     // An answer without a mark is the truth of a moment.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Whether a request came on a connection of the node's own user.
+async fn is_of_own_user(extensions: &Extensions) -> bool {
+    match extensions.get::<Arc<Caller>>() {
+        Some(caller) => caller.is_own_user().await,
+        None => false,
+    }
 }
 
 fn refused(problem: Problem) -> Response {
@@ -206,8 +268,17 @@ fn refused(problem: Problem) -> Response {
 mod tests {
     use super::*;
 
-    fn guard(address: &str, token: Option<Token>, read_only: bool) -> Guard {
-        Guard::new(address.parse().expect("an address"), token, read_only, Some("Lab1.school.example".to_owned()))
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    const BEARER: (&str, &str) = ("authorization", "Bearer 0123456789abcdef0123456789abcdef");
+
+    fn guard(address: &str, read_only: bool) -> Guard {
+        Guard {
+            address: address.parse().expect("an address"),
+            token: (!read_only).then(|| Token::new(TOKEN)),
+            host_name: Some("Lab1.school.example".to_owned()),
+            names: vec!["quipu.example.org".to_owned()],
+            has_classic: true,
+        }
     }
 
     fn judge(guard: &Guard, method: Method, path: &str, given: &[(&'static str, &str)]) -> &'static str {
@@ -215,15 +286,19 @@ mod tests {
         for (name, value) in given {
             headers.append(*name, value.parse().expect("visible"));
         }
-        guard.judge(&method, path, None, &headers).map_or_else(|problem| problem.code(), |()| "let in")
+        match guard.judge(&method, path, None, &headers) {
+            Ok(Admitted::Anybody) => "let in",
+            Ok(Admitted::OwnUser) => "own user",
+            Err(problem) => problem.code(),
+        }
     }
 
     /// Requests that a foreign page can make a browser send.
     #[test]
     fn foreign_pages_are_refused() {
-        let guard = guard("127.0.0.1:7788", None, false);
-        let (ours, good) = (("host", "127.0.0.1:7788"), "let in");
-        let cases: [(&[(&'static str, &str)], &str); 18] = [
+        let guard = guard("127.0.0.1:7788", false);
+        let (ours, good) = (("host", "127.0.0.1:7788"), "own user");
+        let cases: [(&[(&'static str, &str)], &str); 21] = [
             (&[ours], good),
             (&[("host", "localhost:7788")], good),
             (&[("host", "LOCALHOST")], good),
@@ -240,6 +315,9 @@ mod tests {
             (&[ours, ("origin", "http://127.0.0.1:9999")], "foreign_origin"),
             (&[ours, ("origin", "https://evil.example")], "foreign_origin"),
             (&[ours, ("origin", "null")], "foreign_origin"),
+            (&[ours, ("origin", "https://127.0.0.1:7788")], good),
+            (&[ours, ("origin", "ftp://127.0.0.1:7788")], "foreign_origin"),
+            (&[("host", "QUIPU.example.org"), ("origin", "https://quipu.example.org")], good),
             (&[ours, ("sec-fetch-site", "cross-site")], "cross_site"),
             (&[ours, ("sec-fetch-site", "same-site")], "cross_site"),
         ];
@@ -250,31 +328,24 @@ mod tests {
 
     #[test]
     fn who_is_elsewhere_needs_the_token() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let token = super::super::token::load_or_create(folder.path()).expect("a new file");
-        let text = std::fs::read_to_string(folder.path().join("http-token")).expect("it is there");
-        let guard = guard("0.0.0.0:7788", Some(token), false);
-        let (host, bearer) = (("host", "192.168.1.5:7788"), format!("Bearer {}", text.trim()));
+        let guard = guard("0.0.0.0:7788", false);
+        let host = ("host", "192.168.1.5:7788");
         assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host]), "no_token");
         assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, ("authorization", "Bearer x")]), "no_token");
-        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, ("authorization", &bearer)]), "let in");
+        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, BEARER]), "let in");
         assert_eq!(judge(&guard, Method::GET, "/page/style.css", &[host]), "let in");
         assert_eq!(judge(&guard, Method::GET, "/healthz", &[host]), "let in");
     }
 
     #[test]
     fn names_are_asked_for_where_they_protect_something() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let token = super::super::token::load_or_create(folder.path()).expect("a new file");
-        let text = std::fs::read_to_string(folder.path().join("http-token")).expect("it is there");
-        let bearer = ("authorization", &*format!("Bearer {}", text.trim()));
-        let (local, closed) = (guard("127.0.0.1:7788", None, false), guard("0.0.0.0:7788", Some(token), false));
+        let (local, closed) = (guard("127.0.0.1:7788", false), guard("0.0.0.0:7788", false));
         for name in ["lab1:7788", "LAB1.local", "lab1.local.:7788", "lab1.school.example:7788"] {
-            assert_eq!(judge(&local, Method::GET, "/mine", &[("host", name)]), "let in", "{name}");
+            assert_eq!(judge(&local, Method::GET, "/mine", &[("host", name)]), "own user", "{name}");
         }
         for name in ["lab2:7788", "lab1.evil.example", "lab1.local.evil.example", "school.example", ".local", "local"] {
             assert_eq!(judge(&local, Method::GET, "/mine", &[("host", name)]), "foreign_host", "{name}");
-            assert_eq!(judge(&closed, Method::GET, "/metrics", &[("host", name), bearer]), "let in", "{name}");
+            assert_eq!(judge(&closed, Method::GET, "/metrics", &[("host", name), BEARER]), "let in", "{name}");
             assert_eq!(judge(&closed, Method::GET, "/metrics", &[("host", name)]), "foreign_host", "{name}");
         }
         for path in ["/healthz", "/readyz"] {
@@ -282,21 +353,59 @@ mod tests {
             assert_eq!(judge(&local, Method::GET, path, &[("host", "probe.example")]), "let in");
             assert_eq!(judge(&local, Method::GET, path, &[("host", "a"), ("host", "b")]), "bad_host");
         }
-        let foreign = [("host", "evil.example"), ("origin", "http://other.example"), bearer];
+        let foreign = [("host", "evil.example"), ("origin", "http://other.example"), BEARER];
         assert_eq!(judge(&closed, Method::POST, "/mine", &foreign), "foreign_origin");
-        let readers = guard("0.0.0.0:7788", None, true);
+        let readers = guard("0.0.0.0:7788", true);
         assert_eq!(judge(&readers, Method::GET, "/metrics", &[("host", "prometheus.example")]), "let in");
         assert_eq!(judge(&readers, Method::GET, "/chain", &[("host", "prometheus.example")]), "foreign_host");
     }
 
     #[test]
     fn a_server_for_readers_changes_nothing() {
-        let guard = guard("0.0.0.0:7788", None, true);
+        let guard = guard("0.0.0.0:7788", true);
         let host = ("host", "192.168.1.5:7788");
         assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host]), "let in");
         assert_eq!(judge(&guard, Method::POST, "/api/v1/transactions", &[host]), "read_only");
         for path in CHANGING_GETS {
             assert_eq!(judge(&guard, Method::GET, path, &[host]), "read_only", "{path}");
         }
+    }
+
+    /// On this machine, what is cheap and changes nothing is for everybody.
+    #[test]
+    fn the_token_or_the_own_user_where_it_matters() {
+        let guard = guard("127.0.0.1:7788", false);
+        let host = ("host", "127.0.0.1:7788");
+        let cases = [
+            (Method::GET, "/api/v1/status", "let in", "let in"),
+            (Method::GET, "/api/v1/blocks", "let in", "let in"),
+            (Method::GET, "/pending_tx", "let in", "let in"),
+            (Method::GET, "/", "let in", "let in"),
+            (Method::GET, "/mine", "own user", "no_token"),
+            (Method::GET, "/chain", "own user", "no_token"),
+            (Method::HEAD, "/chain", "own user", "no_token"),
+            (Method::GET, "/api/v1/transactions/ab/receipt", "own user", "no_token"),
+            (Method::POST, "/transactions/new", "own user", "no_token"),
+            (Method::PUT, "/api/v1/mining", "own user", "no_token"),
+            (Method::DELETE, "/api/v1/mining/blocks", "own user", "no_token"),
+        ];
+        for (method, path, plain, by_proxy) in cases {
+            assert_eq!(judge(&guard, method.clone(), path, &[host]), plain, "{path}");
+            assert_eq!(judge(&guard, method.clone(), path, &[host, ("x-forwarded-for", "::1")]), by_proxy, "{path}");
+            assert_eq!(judge(&guard, method, path, &[host, ("via", "1.1 p"), BEARER]), "let in", "{path}");
+        }
+        for name in
+            ["Forwarded", "Via", "X-Forwarded-Host", "X-Forwarded", "X-Real-IP", "CF-Connecting-IP", "X-Original-URL"]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::try_from(name).expect("a name"), HeaderValue::from_static("x"));
+            assert!(came_through_proxy(&headers), "{name}");
+        }
+        let without = Guard { has_classic: false, ..guard };
+        assert_eq!(
+            judge(&without, Method::GET, "/mine", &[host]),
+            "let in",
+            "to an answer that there is no such route"
+        );
     }
 }

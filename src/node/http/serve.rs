@@ -4,6 +4,7 @@
 //! for, costs one of a bounded number of places, for a bounded time.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 use tower::ServiceExt;
 
+use super::caller::Caller;
 use super::limits::{Client, Limits};
 use super::metrics::{ConnectionMetrics, GaugeGuard};
 
@@ -69,7 +71,7 @@ pub(super) async fn run(
             continue;
         };
         let open = GaugeGuard::new(&counts.open);
-        let connection = graceful.watch(connection(stream, client, router.clone()));
+        let connection = graceful.watch(connection(stream, peer, router.clone()));
         tokio::spawn(async move {
             // An error on a connection concerns that connection alone.
             if let Err(error) = connection.await {
@@ -86,13 +88,15 @@ pub(super) async fn run(
 
 fn connection(
     stream: TcpStream,
-    client: Client,
+    peer: SocketAddr,
     router: Router,
 ) -> impl GracefulConnection<Error = hyper::Error> + Send + 'static {
     // Small answers must not wait for more of them.
     let _ = stream.set_nodelay(true);
+    let (client, caller) = (Client::from(peer.ip()), Caller::of(&stream, peer));
     let service = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(client);
+        request.extensions_mut().insert(Arc::clone(&caller));
         request
     });
     http1::Builder::new()

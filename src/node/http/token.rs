@@ -4,14 +4,17 @@ use std::io;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::HttpError;
 use crate::node::private_file;
 
 /// In the data folder, for its owner alone.
 const FILE: &str = "http-token";
-/// The length of the token, before it is written in hex.
-const TOKEN_BYTES: usize = 32;
+/// The length of the token, before it is written in hex. It is part of an address that fits in a line.
+const TOKEN_BYTES: usize = 16;
+/// A shorter text is no token.
+const TEXT_BYTES_MIN: usize = 2 * TOKEN_BYTES;
 /// A longer file is no token of ours.
 const FILE_BYTES_MAX: usize = 4096;
 
@@ -23,7 +26,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         Self { hash: Sha256::digest(text).into() }
     }
 
@@ -33,25 +36,25 @@ impl Token {
     }
 }
 
-/// The token of this data folder; the first call makes it.
-pub(super) fn load_or_create(folder: &Path) -> Result<Token, HttpError> {
+/// The text of this data folder's token; the first call makes it.
+pub(super) fn load_or_create(folder: &Path) -> Result<Zeroizing<String>, HttpError> {
     let file = folder.join(FILE);
     let failed = |error| HttpError::Token { file: file.clone(), error };
     match private_file::read(&file, FILE_BYTES_MAX) {
         Ok(content) => {
             let text = std::str::from_utf8(&content).map(str::trim).unwrap_or_default();
-            if text.len() < TOKEN_BYTES {
+            if text.len() < TEXT_BYTES_MIN {
                 let problem = "it holds no token: remove it, a new one is made";
                 return Err(failed(io::Error::new(io::ErrorKind::InvalidData, problem)));
             }
-            Ok(Token::new(text))
+            Ok(Zeroizing::new(text.to_owned()))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut bytes = [0; TOKEN_BYTES];
             getrandom::fill(&mut bytes).map_err(|error| failed(error.into()))?;
-            let text = hex::encode(bytes);
-            private_file::write_new(&file, format!("{text}\n").as_bytes()).map_err(failed)?;
-            Ok(Token::new(&text))
+            let text = Zeroizing::new(hex::encode(bytes));
+            private_file::write_new(&file, format!("{}\n", *text).as_bytes()).map_err(failed)?;
+            Ok(text)
         }
         Err(error) => Err(failed(error)),
     }
@@ -66,9 +69,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let made = load_or_create(folder.path()).expect("a new file");
         let text = std::fs::read_to_string(folder.path().join(FILE)).expect("it is there");
-        assert!(made.is(text.trim()) && text.trim().len() == 64);
+        assert!(*made == text.trim() && made.len() == 32);
         let again = load_or_create(folder.path()).expect("the same file");
-        assert!(again.is(text.trim()) && !again.is("") && !again.is(&text[1..]));
+        let token = Token::new(&again);
+        assert!(token.is(text.trim()) && !token.is("") && !token.is(&text[1..]));
     }
 
     #[test]

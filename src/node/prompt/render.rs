@@ -44,6 +44,8 @@ pub struct Renderer<'a> {
     pub style: Style,
     /// The node's names and addresses.
     pub identity: &'a Identity,
+    /// The address of its page, with the token in it, if only its user sees what is written.
+    pub page: Option<&'a str>,
 }
 
 impl Renderer<'_> {
@@ -157,7 +159,7 @@ impl Renderer<'_> {
             self.field(text, if at == 0 { "listens" } else { "" }, &address.to_string());
         }
         if let Some(http) = &status.http {
-            self.field(text, "page", http);
+            self.field(text, "page", self.page.unwrap_or(http));
         }
     }
 

@@ -73,6 +73,8 @@ pub(super) struct PromptSession<'a> {
     mode: Mode,
     /// Somebody sits at a terminal, with a line editor or without.
     is_person: bool,
+    /// The page's address with the token, if what is written is seen on a terminal and not kept in a log.
+    page: Option<&'a str>,
     style: Style,
     screen: Screen,
     known: KnownAddresses,
@@ -121,6 +123,7 @@ impl<'a> PromptSession<'a> {
             desk,
             mode,
             is_person,
+            page: handle.page().filter(|_| mode != Mode::Json && io::stdout().is_terminal()),
             style,
             screen,
             known,
@@ -483,7 +486,7 @@ impl<'a> PromptSession<'a> {
     }
 
     fn renderer(&self) -> Renderer<'_> {
-        Renderer { style: self.style, identity: &self.identity }
+        Renderer { style: self.style, identity: &self.identity, page: self.page }
     }
 
     fn learn_addresses(&self, event: &UserEvent) {

@@ -9,7 +9,7 @@ use crate::protocol::record::Content;
 use crate::protocol::{Action, Address, Amount, BlockId, TransactionId, UnixMillis};
 
 fn shown(result: &Result<CommandOutcome, Failure>) -> String {
-    Renderer { style: Style { colour: false }, identity: &fixture::identity() }.answer(result)
+    Renderer { style: Style { colour: false }, identity: &fixture::identity(), page: None }.answer(result)
 }
 
 fn places(count: u64) -> Vec<PlaceRow> {
@@ -158,7 +158,7 @@ fn help_fits_a_terminal() {
 #[test]
 fn the_banner_says_who_where_and_what_next() {
     let identity = fixture::identity();
-    let renderer = Renderer { style: Style { colour: false }, identity: &identity };
+    let renderer = Renderer { style: Style { colour: false }, identity: &identity, page: None };
     let listen = vec!["/ip4/192.168.100.100/tcp/7787".parse().expect("valid")];
     let status = NodeStatus::new(
         &identity,
@@ -183,7 +183,10 @@ fn the_banner_says_who_where_and_what_next() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let page = format!("http://127.0.0.1:7788/#token={}", "a".repeat(32));
+    let with_token = Renderer { page: Some(&page), ..renderer }.banner(&status, CommandsFrom::Terminal);
+    assert!(with_token.contains(&page) && !text.contains("token"), "{with_token}");
+    assert!(text.lines().chain(with_token.lines()).all(|line| line.chars().count() <= 80), "{with_token}");
     assert!(renderer.banner(&status, CommandsFrom::Nowhere).contains("SIGTERM"));
     let identity = Identity { finds_peers: false, ..fixture::identity() };
     let text = Renderer { identity: &identity, ..renderer }.banner(&status, CommandsFrom::Terminal);

@@ -1,6 +1,7 @@
 // Requests to the node. Errors are its own problem documents (RFC 9457), so the page shows the prompt's words.
 //
-// Beyond loopback the node wants a bearer token. It is asked for once and kept for this tab alone.
+// Where the node cannot tell that its own user asks, it wants a bearer token. The address on the node's terminal has it;
+// otherwise it is asked for once. It is kept for this tab alone.
 
 const API = '/api/v1';
 /** Sends coins of one of the node's wallets. */
@@ -8,6 +9,8 @@ export const TUTORIAL_SEND = '/transactions/new';
 const TOKEN_KEY = 'quipu-token';
 /** A node that has not begun to answer by then hangs. */
 export const ANSWER_MILLIS_MAX = 5_000;
+/** The address on the node's terminal ends with this and the token. */
+const TOKEN_IN_ADDRESS = '#token=';
 
 /** A request that was refused or did not work. `code` is stable, the message is for people. */
 export class Problem extends Error {
@@ -27,6 +30,15 @@ let hasNone = false;
 /** Sets the way to ask for the token. */
 export function onTokenWanted(ask) {
   askForToken = ask;
+}
+
+/** Takes the token out of the page's address, so that no bookmark and no glance at the screen has it. Whether it was there. */
+export function takeToken() {
+  if (!location.hash.startsWith(TOKEN_IN_ADDRESS)) return false;
+  sessionStorage.setItem(TOKEN_KEY, location.hash.slice(TOKEN_IN_ADDRESS.length));
+  history.replaceState(null, '', location.pathname + location.search);
+  hasNone = false;
+  return true;
 }
 
 /** The token may be asked for once more. */
@@ -92,6 +104,8 @@ async function renewToken(tried, problem) {
     asking = null;
   });
   const token = (await asking).trim();
+  // The page's address has brought one meanwhile.
+  if (sessionStorage.getItem(TOKEN_KEY) !== tried) return;
   hasNone = !token;
   if (hasNone) throw problem;
   sessionStorage.setItem(TOKEN_KEY, token);

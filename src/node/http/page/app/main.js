@@ -1,6 +1,6 @@
 // The page: its frame, the search box, and the word about the connection.
 
-import { askAgain, onTokenWanted } from './api.js';
+import { askAgain, onTokenWanted, takeToken } from './api.js';
 import { el, fill, foreign } from './dom.js';
 import { renewAges } from './format.js';
 import { live } from './live.js';
@@ -11,6 +11,13 @@ import { wireSearch } from './search.js';
 /** The page's fixed elements, by id. */
 const part = (id) => document.getElementById(id);
 
+takeToken();
+// An address with a token that is typed in this tab loads nothing anew. Before the router hears of it.
+addEventListener('hashchange', () => {
+  if (!takeToken()) return;
+  part('token').close('');
+  live.retry?.();
+});
 onTokenWanted(askForToken);
 showConnection();
 renewAges();
