@@ -277,9 +277,9 @@ impl<'a> PromptSession<'a> {
             }
             Typed::End => {
                 if !self.has_read && !self.is_person {
-                    output::complain(
-                        "there are no commands on stdin, so this ends: `--no-prompt` keeps a node running",
-                    );
+                    // That is how service managers and containers start programs.
+                    output::complain("there are no commands on stdin: the node runs on, SIGINT or SIGTERM stops it");
+                    return Ok(());
                 }
                 self.has_ended = true;
                 self.leave_if_done()
