@@ -5,12 +5,14 @@
 //! | `invocation` | the arguments and the environment, in usable values |
 //! | `arguments`, `network_file` | the same as they are written |
 //! | `node` | `quipu` |
+//! | `backup` | `quipu backup` |
 //! | [`wallet`] | `quipu wallet …` |
 //! | [`verify`] | `quipu verify` |
 //!
 //! `quipu simulate` is a module of its own, `simulate`. Only `main` imports this one.
 
 mod arguments;
+mod backup;
 pub mod invocation;
 mod network_file;
 mod node;
@@ -18,6 +20,7 @@ pub mod verify;
 pub mod wallet;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use zeroize::Zeroizing;
@@ -30,6 +33,7 @@ use crate::node::prompt::signal::Signals;
 use crate::node::telemetry;
 use crate::output;
 use crate::simulate;
+use crate::text::grouped;
 
 /// The exit status for wrong arguments, as `clap` and most tools have it.
 const EXIT_USAGE: u8 = 2;
@@ -41,6 +45,7 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
             node::run(config, wallet.as_deref(), new_wallet, &passwords)
         }
         Ok(Invocation::Wallet { request, json, log }) => run_wallet(request, json, &log),
+        Ok(Invocation::Backup { data_dir, to, json }) => run_backup(&data_dir, &to, json),
         Ok(Invocation::Verify { arguments, data_dir, name, network, json }) => {
             let place = verify::VerifyContext {
                 data_dir: data_dir.as_deref(),
@@ -72,6 +77,19 @@ fn run_wallet(request: WalletRequest, json: bool, log: &str) -> ExitCode {
         }
         (written, None) => status_of(written),
     }
+}
+
+fn run_backup(data_dir: &Path, to: &Path, json: bool) -> ExitCode {
+    let done = match backup::run(data_dir, to) {
+        Ok(done) => done,
+        Err(failure) => return fail("backup", failure.code.as_str(), &failure.message, json),
+    };
+    let text = if json {
+        json::success("backup", &done) + "\n"
+    } else {
+        format!("copied {} files to {} ({} bytes)\n", done.files, done.folder, grouped(done.bytes))
+    };
+    status_of(output::write(&text))
 }
 
 fn run_simulation(arguments: &simulate::SimulateArguments, json: bool) -> ExitCode {

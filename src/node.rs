@@ -219,7 +219,8 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
         Driver::new(engine, view, Inputs { queues, stop }, shells).run();
     })?;
 
-    notes.listens(swarm.listen())?;
+    let serves = http.map(api::rows::url);
+    notes.listens(swarm.listen().iter().map(ToString::to_string).chain(serves))?;
     let me = Identity::of(&handle, name, finds_peers);
     let http = bound.map(|bound| http::Server::start(bound, handle.clone(), me, failed)).transpose()?;
     users.ready(swarm.listen(), handle.http());

@@ -122,6 +122,11 @@ pub(super) enum Program {
     /// Make, keep and move the keys that sign
     #[command(subcommand)]
     Wallet(wallet::WalletSubcommand),
+    /// Copy a node's folder, its keys too, whether the node runs or not
+    Backup {
+        /// A folder that is not there, or empty
+        folder: PathBuf,
+    },
     /// Say what a receipt proves, without a node and without a network
     Verify(verify::VerifyArguments),
     /// Run a virtual network of many nodes in virtual time, and report the result
@@ -137,6 +142,7 @@ Examples:
   quipu wallet new team                     another account, in a file of its own; `quipu wallet` has more
   echo status | quipu --json                for scripts: every answer is one JSON object on a line
   quipu wallet passwd default               puts a password on the key of this machine's node
+  quipu backup /media/usb/quipu             a copy of the node's folder, keys included, while the node runs
   quipu verify receipt.json --file a.pdf    what a receipt proves: who recorded that file, when, under how much work
   quipu simulate partition                  fifty nodes, of which two fifths cannot reach the others for a while
 

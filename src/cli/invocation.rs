@@ -70,6 +70,8 @@ pub enum Invocation {
     },
     /// `quipu wallet …`.
     Wallet { request: WalletRequest, json: bool, log: String },
+    /// `quipu backup DIR`.
+    Backup { data_dir: PathBuf, to: PathBuf, json: bool },
     /// `quipu verify …`.
     Verify {
         arguments: verify::VerifyArguments,
@@ -122,6 +124,7 @@ impl Invocation {
                 let request = WalletRequest { command, data_dir, passwords };
                 Ok(Self::Wallet { request, json: arguments.json, log })
             }
+            Some(Program::Backup { folder }) => Ok(Self::Backup { data_dir, to: folder, json: arguments.json }),
             Some(Program::Verify(_) | Program::Simulate(_)) => unreachable!("they were taken before"),
         }
     }

@@ -14,10 +14,12 @@
 //! | [`event`] | events |
 //! | [`error`] | refusals: a stable code and a line for people |
 //! | [`names`] | names of accounts |
+//! | [`backup`] | a copy of the data folder |
 //! | `export`, [`receipt`] | the chain, and the proof of a transaction, in files |
 //!
 //! Not here: the look of an answer, and the questions that each front end allows.
 
+pub mod backup;
 pub mod error;
 pub mod event;
 pub(super) mod export;

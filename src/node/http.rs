@@ -60,6 +60,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -198,6 +199,7 @@ impl Server {
             keys: Keys::new(&folder),
             nonces: tokio::sync::Mutex::default(),
             folder,
+            backup: Mutex::default(),
             stopped: stopped.clone(),
         };
         let app = App(Arc::new(shared));
@@ -238,6 +240,8 @@ struct ServerState {
     nonces: tokio::sync::Mutex<()>,
     /// The data folder.
     folder: PathBuf,
+    /// One backup is staged at a time.
+    backup: Mutex<()>,
     stopped: watch::Receiver<bool>,
 }
 

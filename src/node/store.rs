@@ -128,11 +128,7 @@ impl Store {
 
     /// Copies the store to another folder, in the state that a power cut would leave behind now.
     pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
-        let from = self.files.path.parent().expect("the file is in a folder");
-        [open::FILE, open::JOURNAL_FILE].into_iter().try_for_each(|name| {
-            let to = folder.join(name);
-            std::fs::copy(from.join(name), &to).map(drop).map_err(|error| StoreError::from_io(&to, &error))
-        })
+        copy_files(self.files.path.parent().expect("the file is in a folder"), folder)
     }
 
     /// For reading beside the writer.
@@ -214,6 +210,14 @@ impl Drop for Store {
             tracing::warn!(%error, "the journal stays, the next start will read it");
         }
     }
+}
+
+/// Copies the files of a store that nobody writes meanwhile.
+pub fn copy_files(from: &Path, to: &Path) -> Result<(), StoreError> {
+    [open::FILE, open::JOURNAL_FILE].into_iter().try_for_each(|name| {
+        let to = to.join(name);
+        std::fs::copy(from.join(name), &to).map(drop).map_err(|error| StoreError::from_io(&to, &error))
+    })
 }
 
 /// Whether a folder holds blocks, or files of a chain that do not show that there are none.

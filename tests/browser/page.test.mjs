@@ -346,6 +346,7 @@ test('the address with the token opens the page, and the bar is clean afterwards
     await tipIs(page, 1);
   }
 });
+
 test('a block is broken in the sandbox until another rule complains', OPTIONS, async () => {
   const node = await start();
   await node.run('mine 2');

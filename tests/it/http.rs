@@ -30,7 +30,8 @@ pub(crate) use self::elsewhere::{
 pub(crate) use self::golden::{both_faces_give_the_same_answers, both_faces_tell_the_same_events};
 #[cfg(target_os = "linux")]
 pub(crate) use self::owner::{
-    other_users_need_the_token, the_routes_of_tutorials_can_be_left_out, what_comes_through_a_proxy_needs_the_token,
+    other_users_need_the_token, the_documented_proxy_works, the_routes_of_tutorials_can_be_left_out,
+    what_comes_through_a_proxy_needs_the_token,
 };
 pub(crate) use self::recording::{
     a_repeated_request_records_nothing_again, a_wallet_of_the_node_records_in_one_call, many_records_go_in_one_call,

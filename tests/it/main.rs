@@ -4,6 +4,7 @@
 //! count a test as ignored at run time: if a machine forbids network namespaces, the tests that need them say so and do
 //! not pretend to have passed. Everything else (`cargo test NAME`, `--list`, `--exact`) is as usual.
 
+mod backup;
 mod bad_input;
 mod crash;
 mod examples;
@@ -125,6 +126,8 @@ fn main() -> ExitCode {
         crash::kill_9_while_it_synchronises,
         crash::kill_9_while_it_reorganises,
         crash::kill_9_while_a_wallet_is_written,
+        backup::a_node_is_backed_up_while_it_mines,
+        backup::a_node_that_rests_is_backed_up,
         restart::a_long_chain_is_read_back,
         restart::a_record_after_an_old_backup_is_told_to_be_lost,
         simulate::a_seed_gives_the_same_run,
@@ -134,7 +137,7 @@ fn main() -> ExitCode {
         simulate::shown_scenarios_can_be_run,
         simulate::an_interrupted_run_reports_its_results_so_far,
         surroundings::empty_variables_count_as_not_set,
-        surroundings::a_node_without_commands_says_what_keeps_it,
+        surroundings::a_node_without_commands_runs_on,
         surroundings::byte_order_marks_are_left_out,
         surroundings::a_lost_wallet_is_told,
         surroundings::a_bad_name_is_refused_first,
@@ -174,6 +177,7 @@ fn main() -> ExitCode {
         http::other_users_need_the_token,
         http::what_comes_through_a_proxy_needs_the_token,
         http::the_routes_of_tutorials_can_be_left_out,
+        http::the_documented_proxy_works,
         memory::a_locked_wallet_leaves_no_secret,
         surroundings::a_full_stdout_is_told,
     ));

@@ -25,7 +25,7 @@ pub use self::brief::{BriefBlock, BriefPage};
 pub(super) use self::ledger::fate_in_words;
 pub use self::ledger::{AccountRow, FileRow, HistoryPage, HistoryRow, LifeRow, RecordPage, RecordRow, Sent};
 pub(in crate::node) use self::node::url;
-pub use self::node::{Direction, Mined, Mining, MiningJob, NodeStatus, Peer, Resolved, Saved};
+pub use self::node::{BackedUp, Direction, Mined, Mining, MiningJob, NodeStatus, Peer, Resolved, Saved};
 pub use self::search::{HitKind, SearchHit, SearchPage};
 pub use self::wallet::{AliasRow, WalletMade, WalletRow};
 

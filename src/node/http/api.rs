@@ -4,6 +4,7 @@
 //! strings of coins, ids 64 hex digits, addresses `0x…` with a checksum, times Unix milliseconds.
 
 mod accounts;
+mod backup;
 mod chain;
 mod content;
 mod network;
@@ -65,6 +66,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(network::node))
         .routes(routes!(network::parameters))
         .routes(routes!(network::wallets))
+        .routes(routes!(backup::stage))
         .routes(routes!(network::mining, network::set_mining))
         .routes(routes!(network::mine, network::stop_mining))
         .routes(routes!(peers::list, peers::connect))

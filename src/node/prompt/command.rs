@@ -112,6 +112,8 @@ pub enum PromptCommand {
     Resolve,
     /// Writes the whole chain to a file.
     Save(PathBuf),
+    /// Copies the data folder.
+    Backup(PathBuf),
     /// Shows the state of the node.
     Status,
     /// Explains all commands, or one.
@@ -228,6 +230,7 @@ fn parse_arguments(entry: &'static CommandEntry, rest: &str) -> Result<PromptCom
         ("resolve", []) => PromptCommand::Resolve,
         // A file's name may contain blanks.
         ("save", [_, ..]) => PromptCommand::Save(PathBuf::from(rest.trim())),
+        ("backup", [_, ..]) => PromptCommand::Backup(PathBuf::from(rest.trim())),
         ("status", []) => PromptCommand::Status,
         ("help", []) => PromptCommand::Help(None),
         ("help", [name]) => PromptCommand::Help(Some(find(name).ok_or_else(|| table::unknown(name))?)),

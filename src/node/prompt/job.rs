@@ -12,7 +12,7 @@ use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{Order, Who};
 use crate::node::api::rows::{FileRow, Identity, Mining, Sent, TransactionRow};
-use crate::node::api::{export, lookup, queries};
+use crate::node::api::{backup, export, lookup, queries};
 use crate::node::handle::Handle;
 use crate::node::handle::ask::Asked;
 use crate::node::wallet::password::Sources;
@@ -115,6 +115,7 @@ impl CommandRunner<'_> {
             PromptCommand::Connect(address) => CommandOutcome::Connected(queries::connect(handle, address)?),
             PromptCommand::Resolve => CommandOutcome::Resolved(handle.resolve().wait()?.into()),
             PromptCommand::Save(file) => self.save(file)?,
+            PromptCommand::Backup(folder) => CommandOutcome::BackedUp(backup::of_running(handle, &self.file(folder))?),
             PromptCommand::Status => CommandOutcome::Status(Box::new(queries::status(handle, self.identity))),
             PromptCommand::Help(entry) => {
                 let commands =

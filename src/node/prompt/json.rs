@@ -3,7 +3,7 @@
 //! # Answers
 //!
 //! Each line of stdin gets exactly one answer, in order; a blank line and one that begins with `#` get none. The next
-//! line is read when the answer is written, so a slow command (`mine 5`, `resolve`, `connect`, `save`)
+//! line is read when the answer is written, so a slow command (`mine 5`, `resolve`, `connect`, `save`, `backup`)
 //! holds up those after it. At the end of the input the node stops, with exit status 0.
 //!
 //! ```json
@@ -45,6 +45,7 @@
 //! | `resolve` | `{replaced, answered, asked, tip: {height, id}, kept_back_until}`: whether another chain replaced ours, how
 //! many peers answered and were asked, the best block now, until when a better chain dated ahead is kept back |
 //! | `save` | `{file, blocks, bytes}` |
+//! | `backup` | `{folder, files, bytes}` |
 //! | `status` | `{name, network, genesis, height, tip, work, peers, pending, balance, address, wallet, locked, checkpoint, mining: {mode, hash_rate, waits_for, job}, syncing, http}`; `peers` and `pending` are counts, `hash_rate` is in hashes per second, `waits_for` is null, `"chain"` (the node does not mine since a better chain is being fetched), `"transactions"` (none is pending) or `"account"` (the reward would overflow the balance of its account), `job` is null or the blocks that were asked for `{done, wanted}`, `syncing` is true or false |
 //! | `help` | `{commands: [{name, usage, summary, details}]}` |
 //! | `quit` | `{}`; the node stops after it |
@@ -171,8 +172,8 @@ mod tests {
     use crate::node::api::error::Code;
     use crate::node::api::event::{Roster, event};
     use crate::node::api::rows::{
-        AccountRow, BlockPage, BlockRow, Direction, Mined, Mining, NodeStatus, Peer, PlaceRow, Resolved, Saved, Sent,
-        StandingBlock,
+        AccountRow, BackedUp, BlockPage, BlockRow, Direction, Mined, Mining, NodeStatus, Peer, PlaceRow, Resolved,
+        Saved, Sent, StandingBlock,
     };
     use crate::node::event::PeerRow;
     use crate::node::event::UserEvent;
@@ -257,6 +258,10 @@ mod tests {
             (
                 CommandOutcome::Saved(Saved { file: "a b.json".to_owned(), blocks: 2, bytes: 99 }),
                 r#"{"file":"a b.json","blocks":2,"bytes":99}"#.to_owned(),
+            ),
+            (
+                CommandOutcome::BackedUp(BackedUp { folder: "/b".to_owned(), files: 5, bytes: 99 }),
+                r#"{"folder":"/b","files":5,"bytes":99}"#.to_owned(),
             ),
             (
                 CommandOutcome::Help { commands: vec![find("quit").expect("there").into()] },

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::command::CommandEntry;
 use crate::node::api::rows::{
-    AccountRow, AliasRow, BlockPage, HistoryPage, LifeRow, Mined, Mining, NodeStatus, Peer, PlaceRow, RecordPage,
-    Resolved, Saved, Sent, StandingBlock, TransactionRow, WalletMade, WalletRow,
+    AccountRow, AliasRow, BackedUp, BlockPage, HistoryPage, LifeRow, Mined, Mining, NodeStatus, Peer, PlaceRow,
+    RecordPage, Resolved, Saved, Sent, StandingBlock, TransactionRow, WalletMade, WalletRow,
 };
 use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
 
@@ -68,6 +68,7 @@ pub enum CommandOutcome {
     Connected(Peer),
     Resolved(Resolved),
     Saved(Saved),
+    BackedUp(BackedUp),
     Status(Box<NodeStatus>),
     Help {
         commands: Vec<HelpRow>,

@@ -13,8 +13,8 @@ use crate::engine::event::MiningMode;
 use crate::engine::view::{MiningView, MiningWait, SyncView};
 use crate::node::api::error::Failure;
 use crate::node::api::rows::{
-    AccountRow, BlockPage, BlockRow, Data, Direction, HistoryPage, Identity, Kind, NodeStatus, Peer, PlaceRow,
-    RecordPage, Resolved, Saved, TransactionRow,
+    AccountRow, BackedUp, BlockPage, BlockRow, Data, Direction, HistoryPage, Identity, Kind, NodeStatus, Peer,
+    PlaceRow, RecordPage, Resolved, Saved, TransactionRow,
 };
 use crate::protocol::record::Record;
 use crate::protocol::{Address, Height, Millis, Target};
@@ -139,6 +139,9 @@ impl Renderer<'_> {
             CommandOutcome::Resolved(resolved) => resolved_in_words(resolved),
             CommandOutcome::Saved(Saved { file, blocks, bytes }) => {
                 format!("saved {} to {file} ({} bytes)", counted(*blocks, "block"), grouped(*bytes))
+            }
+            CommandOutcome::BackedUp(BackedUp { folder, files, bytes }) => {
+                format!("copied {} to {folder} ({} bytes)", counted(*files, "file"), grouped(*bytes))
             }
             CommandOutcome::Status(status) => self.status(status),
             CommandOutcome::Help { commands } => self.help(commands),

@@ -1,6 +1,6 @@
 //! One node for each data folder: two with the same keys and files would ignore each other and ruin the files.
 //!
-//! The first line of the lock file names the holder, and the lines after it say where that node listens, so that other
+//! The first line of the lock file names the holder, and the lines after it say where that node listens and serves, so that other
 //! programs of this machine can ask it for what they can't read themselves.
 
 use std::fmt::Display;
@@ -14,6 +14,8 @@ use crate::files::make_folder;
 
 /// The file that is locked. It stays when the node ends, and names the last holder.
 const FILE: &str = "lock";
+/// Lines of the file that begin so are no multiaddresses.
+const HTTP: &str = "http://";
 /// Longer first lines are cut, in characters.
 const HOLDER_CHARACTERS_MAX: usize = 200;
 /// Reading stops here, in bytes.
@@ -77,7 +79,13 @@ impl FolderLock {
     /// the lock must have been found taken just before.
     pub fn holder_listens(folder: &Path) -> Vec<String> {
         let text = File::open(folder.join(FILE)).and_then(|mut file| read(&mut file)).unwrap_or_default();
-        text.lines().skip(1).map(str::to_owned).collect()
+        text.lines().skip(1).filter(|line| !line.starts_with(HTTP)).map(str::to_owned).collect()
+    }
+
+    /// The address of that node's API, if it serves any.
+    pub fn holder_http(folder: &Path) -> Option<String> {
+        let text = File::open(folder.join(FILE)).and_then(|mut file| read(&mut file)).ok()?;
+        text.lines().skip(1).find(|line| line.starts_with(HTTP)).map(str::to_owned)
     }
 }
 
@@ -160,7 +168,9 @@ mod tests {
         assert!(FolderLock::holder_listens(folder.path()).is_empty());
         let lock = FolderLock::acquire(folder.path(), "first").expect("free");
         assert!(FolderLock::holder_listens(folder.path()).is_empty());
-        lock.notes().listens(["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]).expect("writable");
+        let notes = ["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2", "http://127.0.0.1:3"];
+        lock.notes().listens(notes).expect("writable");
+        assert_eq!(FolderLock::holder_http(folder.path()).as_deref(), Some("http://127.0.0.1:3"));
         assert_eq!(FolderLock::holder_listens(folder.path()), ["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/2"]);
         let error = FolderLock::acquire(folder.path(), "second").expect_err("in use");
         assert!(error.to_string().contains(&format!("(process {}): stop", std::process::id())), "{error}");

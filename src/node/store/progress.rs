@@ -1,12 +1,25 @@
 //! The writer's progress: readers wait here for batches that are shown already, and hurry the writer.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::StoreError;
 
 /// The time that a reader waits for a shown batch. If the disk takes longer, the store is read as it is.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often somebody who waits for a copy looks whether there is still a writer.
+const CLOSED_POLL: Duration = Duration::from_millis(200);
+
+/// A copy of the store that somebody waits for.
+#[derive(Debug)]
+pub(super) struct CopyRequest {
+    pub(super) folder: PathBuf,
+    pub(super) done: Sender<Result<(), StoreError>>,
+}
 
 /// Shared by the writer, its readers, and the parts that show batches before they are written.
 #[derive(Debug)]
@@ -15,6 +28,8 @@ pub(super) struct Progress {
     changed: Condvar,
     hurry: Sender<()>,
     hurried: Receiver<()>,
+    copy: Sender<CopyRequest>,
+    copies: Receiver<CopyRequest>,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +45,9 @@ struct BatchNumbers {
 impl Default for Progress {
     fn default() -> Self {
         let (hurry, hurried) = bounded(1);
-        Self { state: Mutex::default(), changed: Condvar::new(), hurry, hurried }
+        // Bounded by those who wait.
+        let (copy, copies) = unbounded();
+        Self { state: Mutex::default(), changed: Condvar::new(), hurry, hurried, copy, copies }
     }
 }
 
@@ -76,6 +93,25 @@ impl Progress {
     /// A message here means that a reader waits.
     pub(super) fn hurried(&self) -> &Receiver<()> {
         &self.hurried
+    }
+
+    /// Has the writer copy the store. Waits until it has.
+    pub(super) fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        let (done, result) = bounded(1);
+        let request = CopyRequest { folder: folder.to_owned(), done };
+        self.copy.send(request).expect("this holds the other end");
+        loop {
+            match result.recv_timeout(CLOSED_POLL) {
+                Ok(copied) => return copied,
+                Err(RecvTimeoutError::Timeout) if !self.is_closed() => {}
+                Err(_) => return result.try_recv().unwrap_or(Err(StoreError::Closed)),
+            }
+        }
+    }
+
+    /// Copies that are asked for.
+    pub(super) fn copies(&self) -> &Receiver<CopyRequest> {
+        &self.copies
     }
 
     fn state(&self) -> MutexGuard<'_, BatchNumbers> {

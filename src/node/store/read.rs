@@ -1,7 +1,7 @@
 //! Reading beside the writer. A read sees one commit, whatever is written meanwhile.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
@@ -35,6 +35,17 @@ pub struct Reader {
 impl Reader {
     pub(super) fn new(files: &Arc<Files>, progress: Arc<Progress>, network: Arc<Network>) -> Self {
         Self { files: Arc::downgrade(files), progress, path: files.path.clone(), network }
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().expect("the file is in a folder")
+    }
+
+    /// Copies the store to another folder, with all that was shown. The writer does so between two commits.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        self.progress.wait();
+        self.progress.copy_to(folder)
     }
 
     /// Users see what this batch holds from now on, so [`Self::snapshot`] waits until it is written.

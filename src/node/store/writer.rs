@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 
-use super::progress::Progress;
+use super::progress::{CopyRequest, Progress};
 use super::{Store, StoreError};
 use crate::engine::Event;
 use crate::engine::event::{Batch, StoreEffect};
@@ -119,16 +119,23 @@ pub fn run(
     Ok(())
 }
 
-/// The next group, `None` when there will be none. Checkpoints the journal when none has come for a while.
+/// The next group, `None` when there will be none. Checkpoints the journal when none has come for a while, and makes the
+/// copies that are asked for.
 fn next_group(store: &mut Store, queue: &Receiver<Vec<Batch>>) -> Result<Option<Vec<Batch>>, StoreError> {
-    if store.should_checkpoint() {
-        match queue.recv_timeout(QUIET_TIME) {
-            Ok(group) => return Ok(Some(group)),
-            Err(RecvTimeoutError::Timeout) => store.checkpoint_journal()?,
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+    let progress = Arc::clone(&store.progress);
+    loop {
+        let quiet = if store.should_checkpoint() { after(QUIET_TIME) } else { never() };
+        select! {
+            recv(queue) -> group => return Ok(group.ok()),
+            recv(progress.copies()) -> request => {
+                if let Ok(CopyRequest { folder, done }) = request {
+                    // Whoever asked may have gone.
+                    let _ = done.send(store.copy_to(&folder));
+                }
+            }
+            recv(quiet) -> _ => store.checkpoint_journal()?,
         }
     }
-    Ok(queue.recv().ok())
 }
 
 #[cfg(test)]

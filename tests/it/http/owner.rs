@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
-use rustix::process::{Uid, geteuid};
+use rustix::process::{Pid, Signal, Uid, geteuid, kill_process};
 use rustix::thread::set_thread_res_uid;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::client::HttpClient;
 use super::node;
@@ -140,5 +144,81 @@ pub(crate) fn the_routes_of_tutorials_can_be_left_out() {
         );
     }
     assert_eq!(api.post("/api/v1/mining/blocks", &json!({"count": 1})).status, 200);
+    assert_eq!(node.height(), 1);
+}
+
+/// A running nginx, stopped when it is dropped.
+struct Nginx(TempDir);
+
+impl Nginx {
+    /// Starts it with these servers, if there is one here.
+    fn start(servers: &str) -> Option<Self> {
+        let names = std::env::var_os("QUIPU_NGINX").map(PathBuf::from).into_iter();
+        let program = names
+            .chain(["nginx", "/usr/sbin/nginx"].map(PathBuf::from))
+            .find(|name| Command::new(name).arg("-v").output().is_ok())?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let place = folder.path().display();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
+            .concat();
+        let text = format!(
+            "pid {place}/pid;\nerror_log {place}/error.log;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{servers}}}\n"
+        );
+        let file = folder.path().join("nginx.conf");
+        fs::write(&file, &text).expect("our own folder");
+        // It goes into the background when it listens.
+        let started =
+            Command::new(program).arg("-p").arg(folder.path()).arg("-c").arg(&file).output().expect("it runs");
+        assert!(started.status.success(), "{started:?}\n{text}");
+        Some(Self(folder))
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let pid = fs::read_to_string(self.0.path().join("pid")).ok().and_then(|pid| pid.trim().parse().ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("some port is free")
+}
+
+/// The configuration of docs/http.md in a real nginx, but for TLS; and one that sends no header of a proxy.
+pub(crate) fn the_documented_proxy_works() {
+    let name = ["--http-name", "quipu.example.org"].map(str::to_owned).to_vec();
+    let node = Node::start(NodeOptions { http: true, arguments: name, ..NodeOptions::default() });
+    let (inner, token) = (HttpClient::of(&node).address, bearer(&node));
+    let guide = include_str!("../../../docs/http.md");
+    let shown = guide.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it is there");
+    let lines = shown.lines().filter(|line| !line.trim().starts_with("ssl_"));
+    let (outer, bare) = (free_address(), free_address());
+    let server = lines.map(|line| line.to_owned() + "\n").collect::<String>();
+    let server = server.replace("listen 443 ssl", &format!("listen {outer}"));
+    let server = server.replace("127.0.0.1:7788", &inner.to_string());
+    assert!(server.contains(&outer.to_string()) && server.contains(&inner.to_string()), "{server}");
+    let other = format!("server {{ listen {bare}; location / {{ proxy_pass http://{inner}; }} }}\n");
+    let Some(_nginx) = Nginx::start(&(server + &other)) else {
+        eprintln!("not tried with a proxy: there is no nginx");
+        return;
+    };
+    let api = HttpClient { address: outer };
+    let host = ("host", "quipu.example.org");
+    assert_eq!(api.send("GET", "/api/v1/status", &[host], b"").status, 200);
+    assert_eq!(api.send("GET", "/", &[host], b"").status, 200);
+    assert_eq!(api.send("GET", "/mine", &[host], b"").problem(401), "no_token");
+    assert_eq!(api.send("GET", "/mine", &[("host", "other.example.org")], b"").problem(403), "foreign_host");
+    let page = [host, ("origin", "http://quipu.example.org"), ("content-type", "application/json")];
+    assert_eq!(api.send("POST", "/api/v1/mining/blocks", &page, br#"{"count":1}"#).problem(401), "no_token");
+    let page = [&page[..], &[("authorization", &token)]].concat();
+    assert_eq!(api.send("POST", "/api/v1/mining/blocks", &page, br#"{"count":1}"#).status, 200);
+    if geteuid().is_root() {
+        // Its workers are another user.
+        assert_eq!(HttpClient { address: bare }.get("/mine").problem(401), "no_token");
+    }
     assert_eq!(node.height(), 1);
 }

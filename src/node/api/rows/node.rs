@@ -243,6 +243,16 @@ impl From<Resolution> for Resolved {
     }
 }
 
+/// A copy of the data folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackedUp {
+    /// Where it is.
+    pub folder: String,
+    pub files: u64,
+    /// Their length.
+    pub bytes: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Saved {
     pub file: String,

@@ -166,6 +166,12 @@ pub const COMMANDS: &[CommandEntry] = &[
         "write the whole chain to a file, as JSON",
         "The file appears when it is complete.\nA chain saved earlier is replaced, any other file is not.",
     ),
+    entry(
+        "backup",
+        "FOLDER",
+        "copy the node's folder, from which a node can start",
+        "The folder appears when it is complete; it holds the keys. A node of which an old\nbackup is put back tells what was lost.",
+    ),
     entry("status", "", "show the state of the node", ""),
     entry("help", "[COMMAND]", "show all commands, or more about one", ""),
     entry("quit", "", "stop the node and leave (also `exit`)", ""),

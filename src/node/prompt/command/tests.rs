@@ -122,6 +122,7 @@ fn every_command() {
         ("peers", PromptCommand::Peers),
         ("connect /ip4/1.2.3.4/tcp/5", PromptCommand::Connect("/ip4/1.2.3.4/tcp/5".parse().expect("valid"))),
         ("resolve", PromptCommand::Resolve),
+        ("backup my copy", PromptCommand::Backup("my copy".into())),
         ("save my chain.json", PromptCommand::Save("my chain.json".into())),
         ("status", PromptCommand::Status),
         ("help", PromptCommand::Help(None)),
