@@ -73,8 +73,6 @@ pub(super) struct PromptSession<'a> {
     mode: Mode,
     /// Somebody sits at a terminal, with a line editor or without.
     is_person: bool,
-    /// The page's address with the token, if what is written is seen on a terminal and not kept in a log.
-    page: Option<&'a str>,
     style: Style,
     screen: Screen,
     known: KnownAddresses,
@@ -123,7 +121,6 @@ impl<'a> PromptSession<'a> {
             desk,
             mode,
             is_person,
-            page: handle.page().filter(|_| mode != Mode::Json && io::stdout().is_terminal()),
             style,
             screen,
             known,
@@ -275,12 +272,12 @@ impl<'a> PromptSession<'a> {
                 self.asked_to_confirm = true;
                 self.ask(input)
             }
+            // That is how service managers and containers start programs.
+            Typed::End if !self.has_read && !self.is_person => {
+                output::complain("there are no commands on stdin: the node runs on, SIGINT or SIGTERM stops it");
+                Ok(())
+            }
             Typed::End => {
-                if !self.has_read && !self.is_person {
-                    // That is how service managers and containers start programs.
-                    output::complain("there are no commands on stdin: the node runs on, SIGINT or SIGTERM stops it");
-                    return Ok(());
-                }
                 self.has_ended = true;
                 self.leave_if_done()
             }
@@ -486,7 +483,9 @@ impl<'a> PromptSession<'a> {
     }
 
     fn renderer(&self) -> Renderer<'_> {
-        Renderer { style: self.style, identity: &self.identity, page: self.page }
+        // What is no terminal may be a log, that others read.
+        let page = self.handle.page().filter(|_| io::stdout().is_terminal());
+        Renderer { style: self.style, identity: &self.identity, page }
     }
 
     fn learn_addresses(&self, event: &UserEvent) {
