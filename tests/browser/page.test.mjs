@@ -334,7 +334,7 @@ test('the address with the token opens the page, and the bar is clean afterwards
   const node = await start({ http: '0.0.0.0:0' });
   await node.run('mine 1');
   const token = readFileSync(join(node.data, 'http-token'), 'utf8').trim();
-  const { page: asked, context } = await open(browser, node);
+  const { page: asked, context } = await visit(node);
   await says(asked, '#token', 'Token needed');
   const fresh = await context.newPage();
   for (const page of [fresh, asked]) {

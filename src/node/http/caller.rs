@@ -10,11 +10,40 @@
 #[cfg(target_os = "linux")]
 mod table;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
+
+use crate::node::thread;
+
+/// The way to the thread that looks callers up, one after the other: a table may be long, and threads that make long
+/// answers would keep more memory if they were more.
+#[derive(Debug)]
+pub(super) struct Registry(Sender<(Ends, oneshot::Sender<bool>)>);
+
+impl Registry {
+    /// Starts the thread. It ends with this.
+    pub(super) fn start(failed: impl FnOnce(String) + Send + 'static) -> io::Result<Self> {
+        // Bounded by the connections, each of which asks once.
+        let (sender, asked): (_, Receiver<(Ends, oneshot::Sender<bool>)>) = unbounded();
+        thread::spawn("callers", failed, move || {
+            for (ends, answer) in asked {
+                // The connection may have ended.
+                let _ = answer.send(ends.are_of_own_user());
+            }
+        })?;
+        Ok(Self(sender))
+    }
+
+    async fn look_up(&self, ends: Ends) -> bool {
+        let (answer, told) = oneshot::channel();
+        self.0.send((ends, answer)).is_ok() && told.await.unwrap_or(false)
+    }
+}
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -40,12 +69,9 @@ impl Caller {
     }
 
     /// Whether it is the user as whom this node runs. Looked up by the first call.
-    pub(super) async fn is_own_user(&self) -> bool {
+    pub(super) async fn is_own_user(&self, registry: &Registry) -> bool {
         let Some(ends) = self.ends else { return false };
-        let told = self.is_own_user.get_or_init(|| async move {
-            tokio::task::spawn_blocking(move || ends.are_of_own_user()).await.unwrap_or(false)
-        });
-        *told.await
+        *self.is_own_user.get_or_init(|| registry.look_up(ends)).await
     }
 }
 

@@ -228,7 +228,7 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     let judged = app.0.limits.ask(client, Instant::now());
     let judged = judged.and_then(|()| app.0.guard.judge(method, uri.path(), uri.authority(), request.headers()));
     let judged = match judged {
-        Ok(Admitted::OwnUser) if !is_of_own_user(request.extensions()).await => Err(no_token()),
+        Ok(Admitted::OwnUser) if !is_of_own_user(&app, request.extensions()).await => Err(no_token()),
         judged => judged,
     };
     let mut response = match judged {
@@ -248,9 +248,9 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 }
 
 /// Whether a request came on a connection of the node's own user.
-async fn is_of_own_user(extensions: &Extensions) -> bool {
+async fn is_of_own_user(app: &App, extensions: &Extensions) -> bool {
     match extensions.get::<Arc<Caller>>() {
-        Some(caller) => caller.is_own_user().await,
+        Some(caller) => caller.is_own_user(&app.0.callers).await,
         None => false,
     }
 }
