@@ -6,6 +6,7 @@
 //! | `arguments`, `network_file` | the same as they are written |
 //! | `node` | `quipu` |
 //! | `backup` | `quipu backup` |
+//! | `reset` | `quipu reset` |
 //! | [`wallet`] | `quipu wallet …` |
 //! | [`verify`] | `quipu verify` |
 //!
@@ -16,6 +17,7 @@ mod backup;
 pub mod invocation;
 mod network_file;
 mod node;
+mod reset;
 pub mod verify;
 pub mod wallet;
 
@@ -46,6 +48,7 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
         }
         Ok(Invocation::Wallet { request, json, log }) => run_wallet(request, json, &log),
         Ok(Invocation::Backup { data_dir, to, json }) => run_backup(&data_dir, &to, json),
+        Ok(Invocation::Reset { data_dir, is_sure, json }) => run_reset(&data_dir, is_sure, json),
         Ok(Invocation::Verify { arguments, data_dir, name, network, json }) => {
             let place = verify::VerifyContext {
                 data_dir: data_dir.as_deref(),
@@ -88,6 +91,19 @@ fn run_backup(data_dir: &Path, to: &Path, json: bool) -> ExitCode {
         json::success("backup", &done) + "\n"
     } else {
         format!("copied {} files to {} ({} bytes)\n", done.files, done.folder, grouped(done.bytes))
+    };
+    status_of(output::write(&text))
+}
+
+fn run_reset(data_dir: &Path, is_sure: bool, json: bool) -> ExitCode {
+    let removed = match reset::run(data_dir, is_sure) {
+        Ok(removed) => removed,
+        Err(failure) => return fail("reset", failure.code.as_str(), &failure.message, json),
+    };
+    let text = if json {
+        json::success("reset", &removed) + "\n"
+    } else {
+        format!("removed the chain in {} ({} bytes)\n", removed.folder, grouped(removed.bytes))
     };
     status_of(output::write(&text))
 }

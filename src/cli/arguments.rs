@@ -127,6 +127,12 @@ pub(super) enum Program {
         /// A folder that is not there, or empty
         folder: PathBuf,
     },
+    /// Remove a node's chain, and keep its keys and names
+    Reset {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Say what a receipt proves, without a node and without a network
     Verify(verify::VerifyArguments),
     /// Run a virtual network of many nodes in virtual time, and report the result

@@ -6,6 +6,7 @@ mod ledger;
 mod wallet;
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::notice::NoticeLine;
 use super::outcome::{CommandOutcome, HelpRow};
@@ -17,7 +18,7 @@ use crate::node::api::rows::{
     PlaceRow, RecordPage, Resolved, Saved, TransactionRow,
 };
 use crate::protocol::record::Record;
-use crate::protocol::{Address, Height, Millis, Target};
+use crate::protocol::{Address, Height, Network, Parameters, Target};
 use crate::text::{Style, Tone, counted, date_time, grouped, harmless, hash_rate, short_peer, span};
 
 pub use self::ledger::{life, recording_in_words};
@@ -46,6 +47,8 @@ pub struct Renderer<'a> {
     pub identity: &'a Identity,
     /// The address of its page, with the token in it, if only its user sees what is written.
     pub page: Option<&'a str>,
+    /// The node's data folder.
+    pub folder: Option<&'a Path>,
 }
 
 impl Renderer<'_> {
@@ -303,6 +306,9 @@ impl Renderer<'_> {
         };
         let chain = format!("height {}, best block {} {made}", grouped(status.height.0), status.tip.short());
         self.field(&mut text, "chain", &chain);
+        if let Some(folder) = self.folder {
+            self.field(&mut text, "folder", &harmless(&folder.to_string_lossy(), usize::MAX));
+        }
         self.field(&mut text, "work", &format!("{} hashes", grouped(status.work)));
         self.field(&mut text, "account", &format!("{}, balance {}", status.address, status.balance));
         let lock = if status.locked { " (locked: `wallet unlock`)" } else { "" };
@@ -399,12 +405,14 @@ pub fn sync_end(height: Height, target: Height) -> NoticeLine {
     NoticeLine::new(Tone::Warning, text)
 }
 
-/// The progress line of `mine N`, if one runs. `spacing` is the time between blocks that the network aims at, if it does.
-pub fn mining_line(mining: &MiningView, elapsed_millis: u64, spacing: Option<Millis>) -> Option<String> {
+/// The progress line of `mine N`, if one runs. Where targets follow the time between blocks, it has an estimate.
+pub fn mining_line(mining: &MiningView, elapsed_millis: u64, network: &Network) -> Option<String> {
     let (done, wanted) = mining.job?;
     let next = (done + 1).min(wanted);
     let rate = hash_rate(mining.hash_rate);
-    let rest = spacing.map_or(0, |spacing| wanted.saturating_sub(done).saturating_mul(spacing.0));
+    let Parameters { half_life, target_spacing, .. } = network.parameters();
+    let spacing = if half_life.0 > 0 { target_spacing.0 } else { 0 };
+    let rest = wanted.saturating_sub(done).saturating_mul(spacing);
     let rest = if rest < REST_SHOWN_MIN_MILLIS { String::new() } else { format!(", about {} to go", span(rest)) };
     Some(format!(
         "mining block {} of {}, {rate}, {}{rest}; Ctrl-C stops it",

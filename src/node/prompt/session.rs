@@ -36,7 +36,7 @@ use crate::node::handle::Handle;
 use crate::node::telemetry::LogSink;
 use crate::node::wallet::password::Sources;
 use crate::output;
-use crate::protocol::{Action, Height, Millis};
+use crate::protocol::{Action, Height};
 use crate::text::{Style, Tone, grouped};
 
 /// How often the progress line is redrawn, and summaries are looked for.
@@ -360,7 +360,7 @@ impl<'a> PromptSession<'a> {
         let view = self.handle.view();
         let mining = self.running.front().filter(|running| running.mines);
         let since = mining.map(|running| u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX));
-        let mining_line = since.and_then(|since| render::mining_line(&view.mining, since, self.spacing()));
+        let mining_line = since.and_then(|since| render::mining_line(&view.mining, since, self.handle.network()));
         let syncing = self.far_behind(&view);
         match (mining_line, &syncing) {
             (Some(line), _) => self.screen.progress(Some(&line))?,
@@ -476,16 +476,11 @@ impl<'a> PromptSession<'a> {
         Ok(self.screen.line(&self.style.paint(line.tone, &line.text))?)
     }
 
-    /// The time between blocks that the network aims at; `None` where the target stays as it is.
-    fn spacing(&self) -> Option<Millis> {
-        let parameters = self.handle.network().parameters();
-        (parameters.half_life > Millis(0)).then_some(parameters.target_spacing)
-    }
-
     fn renderer(&self) -> Renderer<'_> {
         // What is no terminal may be a log, that others read.
         let page = self.handle.page().filter(|_| io::stdout().is_terminal());
-        Renderer { style: self.style, identity: &self.identity, page }
+        let folder = Some(self.handle.reader().folder());
+        Renderer { style: self.style, identity: &self.identity, page, folder }
     }
 
     fn learn_addresses(&self, event: &UserEvent) {

@@ -9,7 +9,7 @@ use crate::protocol::record::Content;
 use crate::protocol::{Action, Address, Amount, BlockId, TransactionId, UnixMillis};
 
 fn shown(result: &Result<CommandOutcome, Failure>) -> String {
-    Renderer { style: Style { colour: false }, identity: &fixture::identity(), page: None }.answer(result)
+    Renderer { style: Style { colour: false }, identity: &fixture::identity(), page: None, folder: None }.answer(result)
 }
 
 fn places(count: u64) -> Vec<PlaceRow> {
@@ -134,11 +134,11 @@ fn progress_lines() {
     assert_eq!(sync_line(&SyncView { height: Height(0), target: Height(0) }), "syncing 0 / 0 (0 %)");
     assert_eq!(sync_end(Height(20_001), Height(20_000)).text, "up to date at height 20,001");
     assert!(sync_end(Height(12_000), Height(20_000)).text.starts_with("stopped syncing at height 12,000 of 20,000"));
-    let line = mining_line(&view.mining, 5_000, None);
+    let line = mining_line(&view.mining, 5_000, &fixture::network());
     assert_eq!(line.as_deref(), Some("mining block 2 of 5, 4.2 MH/s, 5 s; Ctrl-C stops it"));
-    assert_eq!(mining_line(&MiningView::default(), 0, None), None);
+    assert_eq!(mining_line(&MiningView::default(), 0, &fixture::network()), None);
     let days = MiningView { job: Some((24, 100_000)), ..view.mining };
-    let line = mining_line(&days, 7_000, Some(Millis(10_000)));
+    let line = mining_line(&days, 7_000, &Network::new(Parameters::lan()).expect("valid"));
     assert_eq!(line.as_deref(), Some("mining block 25 of 100,000, 4.2 MH/s, 7 s, about 11 d to go; Ctrl-C stops it"));
 }
 
@@ -158,7 +158,7 @@ fn help_fits_a_terminal() {
 #[test]
 fn the_banner_says_who_where_and_what_next() {
     let identity = fixture::identity();
-    let renderer = Renderer { style: Style { colour: false }, identity: &identity, page: None };
+    let renderer = Renderer { style: Style { colour: false }, identity: &identity, page: None, folder: None };
     let listen = vec!["/ip4/192.168.100.100/tcp/7787".parse().expect("valid")];
     let status = NodeStatus::new(
         &identity,
