@@ -137,7 +137,7 @@ fn main() -> ExitCode {
         simulate::shown_scenarios_can_be_run,
         simulate::an_interrupted_run_reports_its_results_so_far,
         surroundings::empty_variables_count_as_not_set,
-        surroundings::a_node_without_commands_runs_on,
+        surroundings::a_node_without_commands_says_what_keeps_it,
         surroundings::byte_order_marks_are_left_out,
         surroundings::a_lost_wallet_is_told,
         surroundings::a_bad_name_is_refused_first,

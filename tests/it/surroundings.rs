@@ -4,11 +4,10 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::{DEADLINE, Node, NodeOptions, number};
+use crate::harness::Node;
 
 /// A program in a folder of its own, without variables of the environment.
 struct Place(TempDir);
@@ -108,33 +107,19 @@ pub(crate) fn empty_variables_count_as_not_set() {
     variables.dedup();
     assert!(variables.len() > 15 && variables.contains(&"QUIPU_PEER"), "{variables:?}");
     let empty = || variables.iter().map(|variable| (variable, ""));
-    let mut node = place.node("");
-    node.envs(empty());
-    let (code, text) = said(&with_input(node, b"status\n"));
+    let (code, text) = said(&place.node("").envs(empty()).output().expect("it runs"));
     assert_eq!(code, Some(0), "{text}");
     let (code, text) = said(&place.quipu("--data-dir node wallet list").envs(empty()).output().expect("it runs"));
     assert!(code == Some(0) && text.contains("default"), "{text}");
 }
 
-/// A node whose stdin is empty, as a service manager or a container gives it, runs until a signal; a script's end is its end.
-pub(crate) fn a_node_without_commands_runs_on() {
-    let watcher = Node::new();
-    let arguments = ["--mine", "on"].map(str::to_owned).to_vec();
-    let mut node = Node::start(NodeOptions { arguments, peers: vec![watcher.listen()], ..NodeOptions::default() });
-    node.wait_connected(&watcher.peer_id());
-    node.close_input();
-    let started = Instant::now();
-    while !node.stderr().iter().any(|line| line.contains("no commands on stdin: the node runs on")) {
-        assert!(started.elapsed() < DEADLINE, "{:?}", node.stderr());
-        node.glance(node.mark(), Duration::from_millis(50));
-    }
-    let height = watcher.height() + 100;
-    watcher.wait_event("tip", |event| number(event, "height") >= height);
-    node.stop();
+pub(crate) fn a_node_without_commands_says_what_keeps_it() {
+    let place = Place::new();
     for mode in ["", "--json"] {
-        let output = with_input(Place::new().node(mode), b"status\n");
-        assert_eq!(said(&output).0, Some(0), "{output:?}");
-        assert!(!String::from_utf8_lossy(&output.stderr).contains("no commands"), "{output:?}");
+        let output = place.node(mode).output().expect("it runs");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("`--no-prompt` keeps a node running"), "{output:?}");
+        let output = with_input(place.node(mode), b"status\n");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("--no-prompt"), "{output:?}");
     }
 }
 

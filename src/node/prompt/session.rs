@@ -272,12 +272,11 @@ impl<'a> PromptSession<'a> {
                 self.asked_to_confirm = true;
                 self.ask(input)
             }
-            // That is how service managers and containers start programs.
-            Typed::End if !self.has_read && !self.is_person => {
-                output::complain("there are no commands on stdin: the node runs on, SIGINT or SIGTERM stops it");
-                Ok(())
-            }
             Typed::End => {
+                if !self.has_read && !self.is_person {
+                    let why = "there are no commands on stdin, so this ends: `--no-prompt` keeps a node running";
+                    output::complain(why);
+                }
                 self.has_ended = true;
                 self.leave_if_done()
             }
