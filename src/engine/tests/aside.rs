@@ -1,9 +1,9 @@
 //! Bodies of side branches: in memory and bounded, until their chain has more work.
 
-use quipu_protocol::{Block, BlockId, Parameters};
+use quipu_protocol::{Block, BlockId, Parameters, Request};
 
 use super::super::chain::ASIDE_BYTES_MAX;
-use super::super::event::Verdict;
+use super::super::event::{Event, Ticket, Verdict};
 use super::{Bench, headers};
 
 impl Bench {
@@ -27,6 +27,11 @@ fn a_side_branch_is_written_when_it_has_more_work() {
         assert!(!bench.is_on_disk(block));
     }
     assert!(bench.occupancy("aside_bytes") > 0);
+    // The store would not find those in memory.
+    let ids: Vec<_> = side[..2].iter().chain(&ours).map(|block| block.header.id()).collect();
+    bench.event(Event::Request { peer, ticket: Ticket(1), request: Request::Blocks { ids: ids.clone().into() } });
+    let served: Vec<_> = bench.seen.served.concat().iter().map(|place| place.id).collect();
+    assert_eq!(served, ids[2..]);
     assert_eq!(bench.gossip_block(peer, &side[2]), Verdict::Accept);
     assert!(side.iter().all(|block| bench.is_on_disk(block)) && ours.iter().all(|block| bench.is_on_disk(block)));
     assert_eq!((bench.tip(), bench.occupancy("aside_bytes")), (side[2].header.id(), 0));
