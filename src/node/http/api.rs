@@ -20,6 +20,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
@@ -54,10 +55,28 @@ struct Description;
 
 /// The API's routes and its description.
 pub(super) fn router() -> Router<App> {
-    let (router, description) = documented().split_for_parts();
+    let (router, mut description) = documented().split_for_parts();
+    describe_answers(&mut description);
     let text: axum::body::Bytes = description.to_json().expect("strings and lists always serialise").into();
     let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() };
     router.route("/api/openapi.json", get(serve))
+}
+
+/// Gives each answer the description that OpenAPI requires: by default, what its operation does.
+fn describe_answers(description: &mut utoipa::openapi::OpenApi) {
+    for path in description.paths.paths.values_mut() {
+        let operations = [&mut path.get, &mut path.post, &mut path.put, &mut path.delete];
+        for operation in operations.into_iter().flatten() {
+            let summary = operation.summary.clone().unwrap_or_default();
+            for answer in operation.responses.responses.values_mut() {
+                if let RefOr::T(answer) = answer
+                    && answer.description.is_empty()
+                {
+                    answer.description.clone_from(&summary);
+                }
+            }
+        }
+    }
 }
 
 fn documented() -> OpenApiRouter<App> {
@@ -88,4 +107,31 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(recording::record).layer(DefaultBodyLimit::max(recording::BODY_BYTES_MAX)))
         .routes(routes!(feed::stream));
     OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, api)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Without these, programs make no client of the description.
+    #[test]
+    fn answers_are_described_and_operations_have_names_of_their_own() {
+        let (_, mut description) = documented().split_for_parts();
+        describe_answers(&mut description);
+        let text = serde_json::to_value(&description).expect("strings and lists always serialise");
+        let mut names = BTreeSet::new();
+        let operations = text["paths"].as_object().expect("paths").values();
+        for operation in operations.flat_map(|path| path.as_object().expect("operations").values()) {
+            let name = operation["operationId"].as_str().expect("a name");
+            assert!(names.insert(name.to_owned()), "{name} twice");
+            let answers = operation["responses"].as_object().expect("answers");
+            for (status, answer) in answers {
+                let words = answer["description"].as_str().unwrap_or_default();
+                assert!(!words.is_empty(), "{name} {status} has no description");
+            }
+        }
+        assert!(names.len() > 20, "{names:?}");
+    }
 }

@@ -47,7 +47,10 @@ pub(super) struct Problem {
 impl IntoResponses for Problem {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = ResponseBuilder::new().content(PROBLEM_JSON, content).build();
+        let response = ResponseBuilder::new()
+            .description("The request was refused, or it failed; `code` says why")
+            .content(PROBLEM_JSON, content)
+            .build();
         BTreeMap::from([("default".to_owned(), RefOr::T(response))])
     }
 }

@@ -11,7 +11,7 @@ use crate::node::http::extract::Json;
 use crate::node::http::problem::Problem;
 
 /// The connected peers of our network.
-#[utoipa::path(get, path = "/peers", tag = "node", responses(
+#[utoipa::path(get, operation_id = "peers", path = "/peers", tag = "node", responses(
     (status = 200, body = [Peer]), Problem
 ))]
 pub(super) async fn list(State(app): State<App>) -> axum::Json<Vec<Peer>> {

@@ -51,7 +51,7 @@ impl RecordsQuery {
 }
 
 /// Records by tag, sender, time and content, the newest first.
-#[utoipa::path(get, path = "/records", tag = "records", params(RecordsQuery), responses(
+#[utoipa::path(get, operation_id = "records", path = "/records", tag = "records", params(RecordsQuery), responses(
     (status = 200, body = RecordPage), Problem
 ))]
 pub(super) async fn list(
