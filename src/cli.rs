@@ -22,14 +22,15 @@ pub mod verify;
 pub mod wallet;
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use self::invocation::wants_json;
 pub use self::invocation::{ConfigError, Invocation};
 use self::wallet::WalletRequest;
+use crate::node::api::error::Failure;
 use crate::node::prompt::json;
 use crate::node::prompt::signal::Signals;
 use crate::node::telemetry;
@@ -47,8 +48,14 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
             node::run(config, wallet.as_deref(), new_wallet, &passwords)
         }
         Ok(Invocation::Wallet { request, json, log }) => run_wallet(request, json, &log),
-        Ok(Invocation::Backup { data_dir, to, json }) => run_backup(&data_dir, &to, json),
-        Ok(Invocation::Reset { data_dir, is_sure, json }) => run_reset(&data_dir, is_sure, json),
+        Ok(Invocation::Backup { data_dir, to, json }) => report("backup", backup::run(&data_dir, &to), json, |done| {
+            format!("copied {} files to {} ({} bytes)", done.files, done.folder, grouped(done.bytes))
+        }),
+        Ok(Invocation::Reset { data_dir, is_sure, json }) => {
+            report("reset", reset::run(&data_dir, is_sure), json, |done| {
+                format!("removed the chain in {} ({} bytes)", done.folder, grouped(done.bytes))
+            })
+        }
         Ok(Invocation::Verify { arguments, data_dir, name, network, json }) => {
             let place = verify::VerifyContext {
                 data_dir: data_dir.as_deref(),
@@ -82,30 +89,18 @@ fn run_wallet(request: WalletRequest, json: bool, log: &str) -> ExitCode {
     }
 }
 
-fn run_backup(data_dir: &Path, to: &Path, json: bool) -> ExitCode {
-    let done = match backup::run(data_dir, to) {
-        Ok(done) => done,
-        Err(failure) => return fail("backup", failure.code.as_str(), &failure.message, json),
-    };
-    let text = if json {
-        json::success("backup", &done) + "\n"
-    } else {
-        format!("copied {} files to {} ({} bytes)\n", done.files, done.folder, grouped(done.bytes))
-    };
-    status_of(output::write(&text))
-}
-
-fn run_reset(data_dir: &Path, is_sure: bool, json: bool) -> ExitCode {
-    let removed = match reset::run(data_dir, is_sure) {
-        Ok(removed) => removed,
-        Err(failure) => return fail("reset", failure.code.as_str(), &failure.message, json),
-    };
-    let text = if json {
-        json::success("reset", &removed) + "\n"
-    } else {
-        format!("removed the chain in {} ({} bytes)\n", removed.folder, grouped(removed.bytes))
-    };
-    status_of(output::write(&text))
+/// Reports what a program has done to a data folder.
+fn report<T: Serialize>(
+    program: &str,
+    done: Result<T, Failure>,
+    json: bool,
+    text: impl FnOnce(&T) -> String,
+) -> ExitCode {
+    match done {
+        Ok(done) if json => status_of(output::write(&(json::success(program, &done) + "\n"))),
+        Ok(done) => status_of(output::write(&(text(&done) + "\n"))),
+        Err(failure) => fail(program, failure.code.as_str(), &failure.message, json),
+    }
 }
 
 fn run_simulation(arguments: &simulate::SimulateArguments, json: bool) -> ExitCode {

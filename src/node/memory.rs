@@ -81,7 +81,7 @@ mod glibc {
         Some(pages * page_size())
     }
 
-    /// What of it is not allocated. (mallinfo2(3) would count beyond 4 GiB, but needs glibc 2.33.)
+    /// The part of the resident memory that is not allocated. (mallinfo2(3) would count beyond 4 GiB, but needs glibc 2.33.)
     #[allow(unsafe_code)]
     fn unused_bytes() -> Option<usize> {
         // SAFETY: it may be called at any time by any thread, and only reads.

@@ -36,7 +36,7 @@ fn assert_whole(copy: &Path) {
     assert!(!copy.with_extension("partial").exists());
 }
 
-/// What was acknowledged before is in the copy, and the copy is a beginning of the node's own chain.
+/// The copy has all records acknowledged before, and its chain is a beginning of the node's own.
 pub(crate) fn a_node_is_backed_up_while_it_mines() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let options = |arguments: &[&str]| NodeOptions {

@@ -71,7 +71,7 @@ pub(super) struct Guard {
     pub(super) has_classic: bool,
 }
 
-/// Whoever may ask what was judged.
+/// The callers whose requests a verdict lets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Admitted {
     Anybody,

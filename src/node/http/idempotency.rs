@@ -67,7 +67,7 @@ pub(super) struct Known {
     body: String,
     /// When it came.
     at: UnixMillis,
-    /// What it was going to send.
+    /// The transactions that it was going to send.
     pub(super) plan: Vec<Planned>,
     /// Its answer, once it was carried out.
     pub(super) answer: Option<Answer>,

@@ -129,7 +129,7 @@ fn next_group(store: &mut Store, queue: &Receiver<Vec<Batch>>) -> Result<Option<
             recv(queue) -> group => return Ok(group.ok()),
             recv(progress.copies()) -> request => {
                 if let Ok(CopyRequest { folder, done }) = request {
-                    // Whoever asked may have gone.
+                    // The caller may have gone.
                     let _ = done.send(store.copy_to(&folder));
                 }
             }

@@ -61,12 +61,18 @@ impl Clones {
     /// Waits for an answer that names our id. May be cancelled at any time.
     pub(super) async fn heard(&self) -> (IpAddr, Vec<Multiaddr>) {
         let Some(socket) = &self.socket else { return std::future::pending().await };
-        let mut message = vec![0; MESSAGE_BYTES_MAX];
         loop {
-            // Errors are of earlier sends, of which there are none, or pass.
-            let Ok((length, from)) = socket.recv_from(&mut message).await else {
-                tokio::time::sleep(DIAL_INTERVAL).await;
-                continue;
+            let ready = socket.readable().await;
+            // Only now: most waits end by something else that happens on the network's task.
+            let mut message = vec![0; MESSAGE_BYTES_MAX];
+            let (length, from) = match ready.and_then(|()| socket.try_recv_from(&mut message)) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                // Errors are of earlier sends, of which there are none, or pass.
+                Err(_) => {
+                    tokio::time::sleep(DIAL_INTERVAL).await;
+                    continue;
+                }
             };
             let named = addresses_of(&message[..length], &self.own);
             if !named.is_empty() {

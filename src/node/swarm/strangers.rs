@@ -31,7 +31,7 @@ impl Strangers {
             let newer = version.parse::<u32>().ok()? > our_version.parse::<u32>().ok()?;
             let older_one = if newer { "this node" } else { "that node" };
             return Some(format!(
-                "it speaks version {version} of the protocol, this node {our_version}: update {older_one}"
+                "it says that it speaks version {version} of the protocol, this node {our_version}: update {older_one}"
             ));
         }
         (network != our_network).then(|| {

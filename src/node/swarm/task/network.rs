@@ -431,7 +431,7 @@ impl SwarmTask {
     }
 
     fn listens_changed(&mut self) {
-        // What nobody can dial is not shown.
+        // Addresses that nobody can dial are not shown.
         let dialable = self.listens.iter().map(|(_, address)| address).filter(|address| !is_link_local(address));
         let mut addresses = dialable.cloned().collect::<Vec<_>>();
         addresses.sort_by_key(|address| ip_of(address).is_some_and(|ip| ip.is_loopback())); // least useful last

@@ -39,15 +39,17 @@ impl Reach {
 impl SwarmTask {
     /// Tells the user, once, what nobody else will tell.
     pub(super) fn judge_reach(&mut self, now: Instant) {
+        let are_listens_due = self.reach.listens_judged_at.take_if(|at| *at <= now).is_some();
+        let is_alone = self.reach.alone_until.take_if(|until| *until <= now).is_some();
+        if !are_listens_due && !is_alone {
+            return;
+        }
         let listens: Vec<Multiaddr> = self.listens.iter().map(|(_, address)| address.clone()).collect();
-        if self.reach.listens_judged_at.take_if(|at| *at <= now).is_some() && has_only_link_local(&listens) {
+        if are_listens_due && has_only_link_local(&listens) {
             (self.tell_user)(UserEvent::Warning(ONLY_LINK_LOCAL.to_owned()));
         }
-        if self.reach.alone_until.take_if(|until| *until <= now).is_some() {
-            let advice = alone(self.config.mdns, !self.config.peers.is_empty(), &listens);
-            if let Some(advice) = advice {
-                (self.tell_user)(UserEvent::Warning(advice));
-            }
+        if is_alone && let Some(advice) = alone(self.config.mdns, !self.config.peers.is_empty(), &listens) {
+            (self.tell_user)(UserEvent::Warning(advice));
         }
     }
 }

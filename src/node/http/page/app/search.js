@@ -51,7 +51,7 @@ async function placeOf(text) {
 /** The address of what was found. */
 export function placeOfHit({ kind, id, height }, text = '') {
   const places = {
-    // Who typed a height means whatever block is there.
+    // A typed height means whatever block is there.
     block: text.replace(/[, ]/g, '') === String(height) ? `#/block/${height}` : `#/block/${id}`,
     account: `#/account/${id}`,
     tag: `#/records${query({ tag: id })}`,
