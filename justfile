@@ -60,6 +60,10 @@ scenario *ARGS:
 browser-test *ARGS:
     scripts/browser-test {{ ARGS }}
 
+# Clients made of a node's description of its API
+clients:
+    scripts/clients
+
 # Generated requests to a node's API
 api-fuzz *ARGS:
     scripts/api-fuzz {{ ARGS }}

@@ -8,6 +8,7 @@ mod ledger;
 mod node;
 mod search;
 mod wallet;
+mod words;
 
 use libp2p::PeerId;
 use serde::{Serialize, Serializer};
@@ -28,6 +29,7 @@ pub(in crate::node) use self::node::url;
 pub use self::node::{BackedUp, Direction, Mined, Mining, MiningJob, NodeStatus, Peer, Resolved, Saved};
 pub use self::search::{HitKind, SearchHit, SearchPage};
 pub use self::wallet::{AliasRow, WalletMade, WalletRow};
+pub(in crate::node) use self::words::{AddressText, AmountText, IdText, ModeWord};
 
 /// The names and ids of this node. Only the names change while it runs.
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ pub struct PlaceRow {
     #[schema(value_type = u64)]
     pub height: Height,
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub id: BlockId,
 }
 
@@ -83,10 +85,10 @@ pub struct BlockRow {
     #[schema(value_type = u64)]
     pub height: Height,
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub id: BlockId,
     /// The id of the block below. In genesis: the hash of the network's parameters.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub parent: BlockId,
     /// When it was made, in Unix milliseconds.
     #[schema(value_type = u64)]
@@ -98,7 +100,7 @@ pub struct BlockRow {
     /// 64 bits; the miner of this program stays far below 2^53.
     pub nonce: u64,
     /// The recipient of the reward.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub miner: Address,
     /// The reward first.
     pub transactions: Vec<TransactionRow>,
@@ -170,7 +172,7 @@ pub struct PendingPage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TransactionRow {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub id: TransactionId,
     /// The type.
     #[serde(rename = "type")]
@@ -182,13 +184,13 @@ pub struct TransactionRow {
     /// The number of transactions that the sender had made before; null in a reward.
     pub nonce: Option<u64>,
     /// The fee for the miner.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     pub fee: Amount,
     /// The receiver of the coins.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub to: Option<Address>,
     /// The amount of coins.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AmountText>)]
     pub amount: Option<Amount>,
     /// The data of a record.
     pub data: Option<Data>,

@@ -9,6 +9,7 @@ mod chain;
 mod content;
 mod network;
 mod peers;
+mod receipt;
 mod recording;
 mod records;
 mod search;
@@ -19,8 +20,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
@@ -43,6 +45,8 @@ pub(super) const NODE_PATH: &str = "/api/v1/node";
             documents (RFC 9457) with stable codes."
     ),
     components(schemas(Problem)),
+    modifiers(&TokenScheme),
+    security((), ("token" = [])),
     tags(
         (name = "chain", description = "Blocks of the best chain, and of others that are stored"),
         (name = "transactions", description = "Find, prepare, submit, prove"),
@@ -52,6 +56,19 @@ pub(super) const NODE_PATH: &str = "/api/v1/node";
     )
 )]
 struct Description;
+
+/// The way in which clients send the token.
+struct TokenScheme;
+
+impl Modify for TokenScheme {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let about = "The text in the file `http-token` of the node's data folder. The node's own user needs none on this machine; \
+                     of others, what changes something or costs much wants it, and on a server that other machines reach \
+                     nearly everything. Without it the answer is 401 `no_token`.";
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+        description.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
 
 /// The API's routes and its description.
 pub(super) fn router() -> Router<App> {
@@ -98,7 +115,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(transactions::pending, transactions::submit))
         .routes(routes!(transactions::prepare))
         .routes(routes!(transactions::one))
-        .routes(routes!(transactions::receipt))
+        .routes(routes!(receipt::receipt))
         .routes(routes!(accounts::account))
         .routes(routes!(accounts::history))
         .routes(routes!(accounts::aliases))

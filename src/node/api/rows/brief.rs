@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words::{AddressText, AmountText, IdText};
 use crate::protocol::{Address, Amount, Block, BlockId, Height, UnixMillis};
 
 /// A block without its transactions.
@@ -12,18 +13,18 @@ pub struct BriefBlock {
     #[schema(value_type = u64)]
     pub height: Height,
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub id: BlockId,
     /// When it was made, in Unix milliseconds.
     #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
     /// The recipient of the reward.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub miner: Address,
     /// How many transactions it has, the reward not counted.
     pub transactions: usize,
     /// Their fees, which are a part of the reward.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     pub fees: Amount,
     /// The size in bytes, as peers send it.
     pub size: usize,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::TransactionRow;
+use super::words::{AddressText, AmountText, IdText, ROLES, RoleWord};
 use crate::engine::event::Fate;
 use crate::node::event::Life;
 use crate::node::index::{HistoryEntry, Item, Page, RecordEntry};
@@ -14,22 +15,22 @@ use crate::protocol::{Action, Address, Amount, BlockId, Height, TransactionId, U
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RecordRow {
     /// The transaction's id.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub id: TransactionId,
     /// The height of its block.
     #[schema(value_type = u64)]
     pub height: Height,
     /// Its block.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub block: BlockId,
     /// When the block was made.
     #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
     /// The signer.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub sender: Address,
     /// For the miner.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     pub fee: Amount,
     /// Tags by which it can be found.
     pub tags: Vec<String>,
@@ -109,7 +110,7 @@ impl From<Page<RecordEntry>> for RecordPage {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryPage {
     /// The account.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub address: Address,
     /// The entries.
     pub entries: Vec<HistoryRow>,
@@ -129,13 +130,13 @@ impl HistoryPage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AccountRow {
     /// Its address.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub address: Address,
     /// Its coins.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     pub balance: Amount,
     /// Its coins if everything pending were mined, what it receives from others left out.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     pub spendable: Amount,
     /// The number of its transactions on the chain.
     pub nonce: u64,
@@ -149,10 +150,10 @@ pub struct AccountRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Sent {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub id: TransactionId,
     /// Its fee, in coins.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     pub fee: Amount,
     /// The recorded file. Only at the prompt, which reads files; else the field is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,12 +170,13 @@ pub struct HistoryRow {
     #[schema(value_type = u64)]
     pub height: Height,
     /// Its block.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub block: BlockId,
     /// When the block was made.
     #[schema(value_type = u64)]
     pub timestamp: UnixMillis,
-    /// The account's parts in it: `sent`, `received`, `mined`, `recorded`.
+    /// The account's parts in it.
+    #[schema(value_type = Vec<RoleWord>)]
     pub roles: Vec<&'static str>,
     /// The transaction.
     pub transaction: TransactionRow,
@@ -189,13 +191,12 @@ impl From<&HistoryEntry> for HistoryRow {
             Item::Reward(reward) => TransactionRow::reward(reward, entry.id),
         };
         let roles = &entry.roles;
-        let words =
-            [(roles.sent, "sent"), (roles.received, "received"), (roles.mined, "mined"), (roles.recorded, "recorded")];
+        let words = [roles.sent, roles.received, roles.mined, roles.recorded].into_iter().zip(ROLES);
         Self {
             height: entry.place.height,
             block: entry.place.id,
             timestamp: entry.timestamp,
-            roles: words.into_iter().filter(|(played, _)| *played).map(|(_, word)| word).collect(),
+            roles: words.filter(|(played, _)| *played).map(|(_, word)| word).collect(),
             transaction,
         }
     }
@@ -205,7 +206,7 @@ impl From<&HistoryEntry> for HistoryRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LifeRow {
     /// The transaction's id.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub id: TransactionId,
     /// `unknown`, `pending`, `in_block`, `rolled_back`, `gone`.
     pub state: &'static str,
@@ -213,7 +214,7 @@ pub struct LifeRow {
     #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
     /// The id of that block.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<IdText>)]
     pub block: Option<BlockId>,
     /// Blocks from its own on; zero if it is in none.
     pub confirmations: u64,

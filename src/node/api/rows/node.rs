@@ -6,6 +6,7 @@ use libp2p::{Multiaddr, PeerId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words::{AddressText, AmountText, IdText, ModeWord, WaitWord};
 use super::{Identity, PlaceRow, as_text};
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
@@ -46,7 +47,7 @@ pub struct Peer {
     #[schema(value_type = Option<u64>)]
     pub height: Option<Height>,
     /// The block at that height; null until it is known.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<IdText>)]
     pub tip: Option<BlockId>,
     /// The side that dialled.
     pub direction: Direction,
@@ -83,13 +84,13 @@ pub struct NodeStatus {
     /// The network's name.
     pub network: String,
     /// The network's genesis block.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub genesis: BlockId,
     /// The height of the best block.
     #[schema(value_type = u64)]
     pub height: Height,
     /// The best block.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     pub tip: BlockId,
     /// The work of the best chain, in expected hashes; 128 bits, so as text.
     #[serde(serialize_with = "as_text")]
@@ -100,10 +101,10 @@ pub struct NodeStatus {
     /// The number of pending transactions.
     pub pending: usize,
     /// The balance of the node's own account.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     pub balance: Amount,
     /// The node's own account.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub address: Address,
     /// The wallet that holds its key.
     pub wallet: String,
@@ -138,13 +139,12 @@ pub struct NodeStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mining {
     /// The mode: when the node mines.
-    #[schema(value_type = String)]
+    #[schema(value_type = ModeWord)]
     pub mode: MiningMode,
     /// Hashes per second, zero when the miner rests.
     pub hash_rate: u64,
-    /// Why the node does not mine although its mode says so: `chain`, a better one is being fetched, or `transactions`,
-    /// none is pending; else null.
-    #[schema(value_type = Option<String>)]
+    /// Why the node does not mine although its mode says so; else null.
+    #[schema(value_type = Option<WaitWord>)]
     pub waits_for: Option<MiningWait>,
     /// The blocks that were asked for; null while the node mines by itself or rests.
     pub job: Option<MiningJob>,

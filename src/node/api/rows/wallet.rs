@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use super::words::AddressText;
 use crate::node::wallet::{Current, Listed, RecoveryPhrase};
 use crate::protocol::Address;
 
@@ -12,7 +13,7 @@ pub struct AliasRow {
     /// The name.
     pub name: String,
     /// The address.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub address: Address,
 }
 
@@ -22,7 +23,7 @@ pub struct WalletRow {
     /// Its name.
     pub name: String,
     /// The account of its key; null if its file can't be read.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub address: Option<Address>,
     /// Whether it is the node's own account.
     pub current: bool,

@@ -10,7 +10,7 @@ use super::{App, PAGE_BYTES_MAX};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{LIST_ROWS, Order};
-use crate::node::api::rows::{BlockPage, BriefPage, StandingBlock};
+use crate::node::api::rows::{BlockPage, BriefPage, IdText, StandingBlock};
 use crate::node::api::{parse, queries};
 use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
@@ -138,8 +138,10 @@ pub(super) struct HeaderRow {
     /// Genesis has 0.
     height: u64,
     /// Its id.
+    #[schema(value_type = IdText)]
     id: String,
     /// The id of the block below.
+    #[schema(value_type = IdText)]
     parent: String,
     /// When it was made, in Unix milliseconds.
     timestamp: u64,

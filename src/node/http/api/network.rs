@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 use super::App;
 use crate::engine::event::{MINE_COUNT_MAX, MiningMode, Place};
 use crate::node::api::queries;
-use crate::node::api::rows::{Mined, Mining, NodeStatus, WalletRow};
+use crate::node::api::rows::{AmountText, IdText, Mined, Mining, ModeWord, NodeStatus, WalletRow};
 use crate::node::http::extract::{self, Json};
 use crate::node::http::problem::Problem;
-use crate::protocol::{Address, Parameters};
+use crate::protocol::{Address, Amount, Millis, Parameters, Target, UnixMillis};
 
 /// The node's status.
 #[utoipa::path(get, path = "/status", tag = "node", responses(
@@ -29,6 +29,7 @@ pub(super) struct NodeInfo {
     /// The node's id among peers.
     peer_id: String,
     /// The network's genesis block.
+    #[schema(value_type = IdText)]
     genesis: String,
     /// The multiaddresses on which it listens to peers.
     listen: Vec<String>,
@@ -37,7 +38,7 @@ pub(super) struct NodeInfo {
 }
 
 /// The node's name, its identity towards peers, and where they reach it. Needs no token.
-#[utoipa::path(get, path = "/node", tag = "node", responses(
+#[utoipa::path(get, path = "/node", tag = "node", security(()), responses(
     (status = 200, body = NodeInfo), Problem
 ))]
 pub(super) async fn node(State(app): State<App>) -> axum::Json<NodeInfo> {
@@ -56,10 +57,71 @@ pub(super) async fn node(State(app): State<App>) -> axum::Json<NodeInfo> {
 #[schema(as = Network)]
 pub(super) struct NetworkInfo {
     /// The first block, which names the network.
+    #[schema(value_type = IdText)]
     genesis: String,
     #[serde(flatten)]
-    #[schema(value_type = Object)]
-    parameters: Parameters,
+    parameters: ParametersRow,
+}
+
+/// The parameters of a network.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Parameters)]
+pub(super) struct ParametersRow {
+    /// The network's name.
+    #[schema(example = "lan")]
+    name: String,
+    /// The genesis block's timestamp, in Unix milliseconds.
+    #[schema(value_type = u64)]
+    genesis_time: UnixMillis,
+    /// The wanted time between blocks, in milliseconds.
+    #[schema(value_type = u64, example = 10_000)]
+    target_spacing: Millis,
+    /// A block that is late by this many milliseconds gets twice its parent's target. 0 fixes the difficulty.
+    #[schema(value_type = u64, example = 180_000)]
+    half_life: Millis,
+    /// The easiest target, in compact form.
+    #[schema(value_type = u32)]
+    easiest_target: Target,
+    /// The most milliseconds that a block's timestamp may be ahead of a node's clock.
+    #[schema(value_type = u64, example = 60_000)]
+    future_time_max: Millis,
+    /// The coins that each block creates.
+    #[schema(value_type = AmountText)]
+    subsidy: Amount,
+    /// The least fee of a transaction, in coins.
+    #[schema(value_type = AmountText)]
+    fee_min: Amount,
+    /// The longest block, in bytes.
+    #[schema(example = 1_048_576)]
+    block_bytes_max: u32,
+}
+
+impl From<&Parameters> for ParametersRow {
+    fn from(parameters: &Parameters) -> Self {
+        let Parameters {
+            name,
+            genesis_time,
+            target_spacing,
+            half_life,
+            easiest_target,
+            future_time_max,
+            subsidy,
+            fee_min,
+            block_bytes_max,
+        } = parameters.clone();
+        Self {
+            name,
+            genesis_time,
+            target_spacing,
+            half_life,
+            easiest_target,
+            future_time_max,
+            subsidy,
+            fee_min,
+            block_bytes_max,
+        }
+    }
 }
 
 /// The network's parameters, which all its nodes share.
@@ -68,7 +130,7 @@ pub(super) struct NetworkInfo {
 ))]
 pub(super) async fn parameters(State(app): State<App>) -> axum::Json<NetworkInfo> {
     let network = app.handle().network();
-    axum::Json(NetworkInfo { genesis: network.genesis_id().to_string(), parameters: network.parameters().clone() })
+    axum::Json(NetworkInfo { genesis: network.genesis_id().to_string(), parameters: network.parameters().into() })
 }
 
 /// The node's wallets. Their keys and passwords are never revealed.
@@ -92,7 +154,7 @@ pub(super) async fn mining(State(app): State<App>) -> axum::Json<Mining> {
 #[serde(deny_unknown_fields)]
 pub(super) struct SetMining {
     /// `off`, `on`, or `pending`: while transactions wait.
-    #[schema(value_type = String, example = "pending")]
+    #[schema(value_type = ModeWord, example = "pending")]
     mode: MiningMode,
     /// The recipient of the rewards; by default the node's own account.
     #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]

@@ -17,7 +17,7 @@ use super::App;
 use super::content::{self, GivenFile, Understood};
 use crate::engine::event::CommandError;
 use crate::node::api::error::{Code, Failure};
-use crate::node::api::rows::FileRow;
+use crate::node::api::rows::{AddressText, AmountText, FileRow, IdText};
 use crate::node::api::{lookup, parse};
 use crate::node::handle::ask::{AccountState, Asked};
 use crate::node::http::exact::Coins;
@@ -101,13 +101,13 @@ pub(super) enum RecordOutcome {
 #[derive(Clone, Serialize, ToSchema)]
 pub(super) struct RecordMade {
     /// The id of its transaction.
-    #[schema(value_type = String)]
+    #[schema(value_type = IdText)]
     id: TransactionId,
     /// Its fee, in coins.
-    #[schema(value_type = String)]
+    #[schema(value_type = AmountText)]
     fee: Amount,
     /// The account that signed it.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     sender: Address,
     /// Its number among the sender's transactions.
     nonce: u64,

@@ -23,11 +23,13 @@ use crate::protocol::UnixMillis;
 #[into_params(parameter_in = Query)]
 pub(super) struct RecordsQuery {
     /// With this tag.
+    #[param(example = "delivery")]
     tag: Option<String>,
     /// Signed by this account.
-    #[param(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[param(pattern = "^0x[0-9a-fA-F]{40}$", example = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
     from: Option<String>,
     /// In blocks of this time or later: a date (`2026-11-21`, UTC), or a span back from now (`30m`, `12h`, `7d`).
+    #[param(example = "7d")]
     since: Option<String>,
     /// Content, or the file it is about, with this SHA-256 (64 hex digits).
     #[param(pattern = "^[0-9a-fA-F]{64}$")]

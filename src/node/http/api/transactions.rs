@@ -1,8 +1,7 @@
 //! Find, prepare, submit, prove.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -14,11 +13,9 @@ use crate::node::api::lookup;
 use crate::node::api::parse;
 use crate::node::api::queries::{self, PendingRange};
 use crate::node::api::query::LIST_ROWS;
-use crate::node::api::receipt::{self, Extent};
-use crate::node::api::rows::{PendingPage, Sent, TransactionRow};
+use crate::node::api::rows::{IdText, PendingPage, Sent, TransactionRow};
 use crate::node::http::exact::Coins;
 use crate::node::http::extract::{Json, Path, Query, parsed};
-use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::index::Location;
 use crate::protocol::check::check_transaction;
@@ -27,21 +24,17 @@ use crate::protocol::{Action, PublicKey, Signature, SignedTransaction, Transacti
 
 /// The longest transaction, in bytes.
 const TRANSACTION_BYTES_MAX: usize = 8 * 1024;
-/// The confirmations of a receipt, unless more are asked for.
-const CONFIRMATIONS_DEFAULT: u64 = 1000;
-/// The most confirmations that a receipt has over HTTP: 20 MB of it. The prompt writes longer ones.
-const CONFIRMATIONS_MAX: u64 = 100_000;
 
 /// A transaction, or a reward, and its place.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OneTransaction {
     #[serde(flatten)]
     transaction: TransactionRow,
-    /// `pending` or `in_block`.
-    state: &'static str,
+    state: TransactionState,
     /// The height of its block.
     height: Option<u64>,
     /// Its block.
+    #[schema(value_type = Option<IdText>)]
     block: Option<String>,
     /// When the block was made.
     timestamp: Option<u64>,
@@ -51,6 +44,16 @@ pub(super) struct OneTransaction {
     public_key: Option<String>,
     /// The sender's Ed25519 signature in hex; null for a reward.
     signature: Option<String>,
+}
+
+/// The state of a transaction.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TransactionState {
+    /// Waits to be mined.
+    Pending,
+    /// On the best chain.
+    InBlock,
 }
 
 /// Key and signature in hex.
@@ -76,7 +79,7 @@ pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Resul
         let transaction = TransactionRow::from(&waits);
         let (public_key, signature) = Some(proof(waits.signed())).unzip();
         let (height, block, timestamp) = (None, None, None);
-        let state = "pending";
+        let state = TransactionState::Pending;
         let confirmations = 0;
         return Ok(axum::Json(OneTransaction {
             transaction,
@@ -109,7 +112,7 @@ fn in_block(app: &App, id: &TransactionId) -> Result<Option<OneTransaction>, Pro
     let (public_key, signature) = proof.unzip();
     let confirmations = view.tip().height.saturating_since(place.height) + 1;
     let (height, UnixMillis(timestamp)) = (Some(place.height.0), block.header.timestamp);
-    let (state, block) = ("in_block", Some(place.id.to_string()));
+    let (state, block) = (TransactionState::InBlock, Some(place.id.to_string()));
     let timestamp = Some(timestamp);
     Ok(Some(OneTransaction { transaction, state, height, block, timestamp, confirmations, public_key, signature }))
 }
@@ -146,7 +149,10 @@ pub(super) async fn pending(State(app): State<App>, Query(query): Query<PendingQ
 #[serde(deny_unknown_fields)]
 pub(super) struct Prepare {
     /// The sender's Ed25519 public key, 64 hex digits.
-    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
+    #[schema(
+        pattern = "^[0-9a-fA-F]{64}$",
+        example = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    )]
     public_key: String,
     /// The number of transactions that the sender has made before; by default the next nonce.
     #[schema(format = "uint64")]
@@ -165,7 +171,7 @@ pub(super) struct Prepare {
 #[serde(deny_unknown_fields)]
 pub(super) struct PrepareTransfer {
     /// The receiver's address.
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(pattern = "^0x[0-9a-fA-F]{40}$", example = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
     to: String,
     /// The amount, in coins.
     #[schema(value_type = Coins, example = "2.5")]
@@ -192,6 +198,7 @@ pub(super) struct PrepareRecord {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Prepared {
     /// The id that the transaction will have.
+    #[schema(value_type = IdText)]
     id: String,
     /// The bytes to sign with Ed25519, in hex. They begin with a domain and the network's genesis block.
     signing_bytes: String,
@@ -202,7 +209,16 @@ pub(super) struct Prepared {
 }
 
 /// The bytes to sign for a transaction. Nothing is sent: sign them, then submit both.
-#[utoipa::path(post, path = "/transactions/prepare", tag = "transactions", request_body = Prepare, responses(
+#[utoipa::path(post, path = "/transactions/prepare", tag = "transactions", request_body(content = Prepare, examples(
+    ("transfer" = (value = json!({
+        "public_key": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "transfer": {"to": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "amount": "2.5"}
+    }))),
+    ("record" = (value = json!({
+        "public_key": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "record": {"text": "pallet 7 arrived", "tags": ["delivery"]}
+    })))
+)), responses(
     (status = 200, body = Prepared), Problem
 ))]
 pub(super) async fn prepare(
@@ -291,49 +307,4 @@ impl Submit {
         hex::decode_to_slice(signature, &mut content).map_err(|_| bad(problem.to_owned()))?;
         Ok(SignedTransaction { transaction, signature: Signature::Ed25519(content) })
     }
-}
-
-/// The extent of the proof.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ReceiptQuery {
-    /// Blocks from its own on; by default up to the best one, but at most 1000.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 100000)]
-    confirmations: Option<String>,
-}
-
-/// The receipt of a transaction: a file that proves, without a node, who signed it and how much work confirms it.
-#[utoipa::path(get, path = "/transactions/{id}/receipt", tag = "transactions", params(
-    ("id" = String, Path, pattern = "^[0-9a-f]{8,64}$", description = "64 hex digits, or at least the 8 that are shown"), ReceiptQuery
-), responses(
-    (status = 200, body = Object), Problem
-))]
-pub(super) async fn receipt(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    Query(query): Query<ReceiptQuery>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let name = parse::transaction_name(&id)?;
-    let extent = match parsed(query.confirmations.as_deref(), |word| parse::count(word, "confirmations"))? {
-        None => Extent::UpTo(CONFIRMATIONS_DEFAULT),
-        Some(wanted) if wanted <= CONFIRMATIONS_MAX => Extent::Exactly(wanted),
-        Some(_) => {
-            let problem =
-                "over HTTP a receipt has at most 100000 confirmations: `receipt` at the prompt writes longer ones";
-            return Err(Problem::bad("bad_number", problem));
-        }
-    };
-    fresh::of_tip(&app, &headers, async {
-        let made = app.make(move |app| {
-            let (id, _, receipt) = receipt::of(app.handle(), &name, extent)?;
-            Ok((id, receipt.to_json()))
-        });
-        let (id, text) = made.await?;
-        let file = format!("attachment; filename=\"receipt-{}.json\"", id.short());
-        let media = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, file)];
-        Ok((media, text).into_response())
-    })
-    .await
 }
