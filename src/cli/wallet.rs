@@ -91,7 +91,8 @@ pub struct Export {
 /// `wallet import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The key file: PKCS#8 in PEM form, Ed25519; it is left alone. With --words, the new wallet's name instead
+    /// The key file: PKCS#8 in PEM form, Ed25519; it is left alone, and its password stays that of the wallet. With
+    /// --words, the new wallet's name instead
     #[arg(value_name = "FILE", required_unless_present = "words")]
     source: Option<PathBuf>,
     /// The wallet's name here [default: as the file]
@@ -268,7 +269,7 @@ fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<W
         (false, file, None) => file.and_then(Path::file_stem).unwrap_or_default().to_string_lossy().parse()?,
     };
     folder.check_free(&name)?;
-    let mut has_old = false;
+    let mut old = None;
     let seed = if import.words {
         read_words()?.key_seed()
     } else {
@@ -276,15 +277,18 @@ fn run_import(folder: &Folder, import: &Import, passwords: &Sources) -> Result<W
         let content = private_file::read(file, FILE_BYTES_MAX).map_err(|source| unusable("read", file, source))?;
         let failed = |problem| WalletError::File { file: file.to_owned(), problem };
         let key = KeyFile::parse(&content).map_err(failed)?;
-        has_old = key.is_encrypted();
-        let password = has_old.then(|| passwords.existing(&format!("Password of {}: ", file.display()))).transpose()?;
-        key.open(password.as_ref()).map_err(failed)?
+        let ask = || passwords.existing(&format!("Password of {}: ", file.display()));
+        old = key.is_encrypted().then(ask).transpose()?;
+        key.open(old.as_ref()).map_err(failed)?
     };
     let address = WalletFile::seal(&seed, None, ITERATIONS)?.address();
     if let Some(other) = folder.with_address(&address)? {
         return Err(WalletError::Duplicate { name: other.to_string(), address });
     }
-    let password = import.protection.password(passwords, has_old, &name)?;
+    let password = match old {
+        Some(old) if !import.protection.no_password => Some(passwords.new_given()?.unwrap_or(old)),
+        _ => import.protection.password(passwords, false, &name)?,
+    };
     folder.add(&name, &WalletFile::seal(&seed, password.as_ref(), ITERATIONS)?)?;
     Ok(WalletOutcome::Imported { name, address, encrypted: password.is_some() })
 }

@@ -226,6 +226,13 @@ pub(crate) fn a_foreign_key_is_imported_and_the_file_left_alone() {
     let imported = place.run("wallet import theirs.pem --password-file one --new-password-file two");
     assert_eq!(text(&imported, "name"), "theirs");
     assert_eq!(fs::read(place.path("theirs.pem")).expect("there"), before);
+    // Unless another one is given, its password stays.
+    let plain = "wallet export theirs out.pem --no-password --password-file";
+    assert_eq!(place.refused(&format!("{plain} one"), "").0, "wrong_password");
+    place.run("wallet remove theirs --yes");
+    place.run("wallet import theirs.pem --password-file one");
+    assert_eq!(place.refused(&format!("{plain} two"), "").0, "wrong_password");
+    place.run(&format!("{plain} one"));
     let public = openssl(place.0.path(), "pkey -in theirs.pem -passin file:one -pubout");
     assert_eq!(Some(text(&place.run("wallet export theirs --public"), "pem")), public);
 

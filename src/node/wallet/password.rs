@@ -90,6 +90,11 @@ impl Sources {
         Self::look(self.file.as_deref(), PASSWORD_VARIABLE)
     }
 
+    /// The new password that was given where there is an old one too, if any. Never asks.
+    pub fn new_given(&self) -> Result<Option<Password>, WalletError> {
+        Self::look(self.new_file.as_deref(), NEW_PASSWORD_VARIABLE)
+    }
+
     /// The password of an existing wallet; asks for it if there is a terminal.
     pub fn existing(&self, prompt: &str) -> Result<Password, WalletError> {
         match self.given()? {
@@ -106,7 +111,7 @@ impl Sources {
     /// A new password; asks twice if there is a terminal. Where no old one is needed (`has_old` is false), it may come
     /// from the sources of the old one.
     pub fn new_one(&self, has_old: bool, prompt: &str) -> Result<Password, WalletError> {
-        let mut found = Self::look(self.new_file.as_deref(), NEW_PASSWORD_VARIABLE)?;
+        let mut found = self.new_given()?;
         if found.is_none() && !has_old {
             found = self.given()?;
         }
