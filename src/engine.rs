@@ -65,7 +65,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::compact::WHOLE_BYTES_MAX;
-use quipu_protocol::{Address, BlockId, CheckedTransaction, Millis, Network};
+use quipu_protocol::{Address, Amount, BlockId, CheckedTransaction, Millis, Network};
 
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
@@ -399,7 +399,8 @@ impl Engine {
             self.note_dropped();
         }
         let reorganised = progress.reorganised.as_ref();
-        let (reorg_depth, returned) = reorganised.map_or((0, 0), |done| (done.depth, self.reinstate(done)));
+        let (reorg_depth, fell) = reorganised.map_or((0, Amount::ZERO), |done| (done.depth, done.fell));
+        let returned = reorganised.map_or(0, |done| self.reinstate(done));
         if let Some((last, _)) = progress.connected.last() {
             let ours = self.mined_here.contains(&last.id());
             for (block, _) in &progress.connected {
@@ -407,7 +408,7 @@ impl Engine {
             }
             let tip = self.chain.tip_place();
             tracing::debug!(block = %tip.id, height = tip.height.0, reorg_depth, ours, "new tip");
-            self.notify(Notice::Tip { tip, reorg_depth, returned, ours });
+            self.notify(Notice::Tip { tip, reorg_depth, returned, fell, ours });
         }
     }
 

@@ -6,6 +6,7 @@
 //! How things look is in [`render`], [`notice`] and [`json`]; what they are is in [`outcome`].
 
 pub mod command;
+mod completion;
 mod doubt;
 #[cfg(test)]
 mod fixture;
@@ -23,15 +24,16 @@ pub mod signal;
 mod terminal;
 mod typist;
 mod worker;
+mod wrap;
 
 use std::io;
 use std::path::PathBuf;
 
+use self::completion::Known;
 use self::input::Input;
 use self::screen::Screen;
 use self::session::{Mode, PromptSession};
 use self::signal::Signals;
-use self::terminal::KnownAddresses;
 pub use self::typist::Typist;
 use super::api::rows::Identity;
 use super::config::Config;
@@ -41,6 +43,9 @@ use super::telemetry::{self, LogSink};
 use super::wallet::password::Sources;
 use crate::text::Style;
 use crossbeam_channel::Receiver;
+
+/// What a terminal shows before a command is typed.
+const PROMPT: &str = "quipu> ";
 
 /// How to speak with the user.
 #[derive(Debug, Clone)]
@@ -85,9 +90,8 @@ pub fn run(
 ) -> io::Result<()> {
     let identity = Identity::of(handle, options.name.clone(), options.finds_peers);
     let style = Style { colour: !options.json && telemetry::colours(&io::stdout()) };
-    let known = KnownAddresses::default();
+    let known = Known::default();
     known.learn(&identity.names.me);
-    known.learn_names(&identity.names);
     let (mode, screen, input) = open(options, style, &known);
     let logs = if mode == Mode::Terminal && io::IsTerminal::is_terminal(&io::stderr()) {
         log.divert()
@@ -99,10 +103,10 @@ pub fn run(
 }
 
 /// A terminal gets the line editor, unless it can't have one; then its lines are read like those of a file.
-fn open(options: &PromptOptions, style: Style, known: &KnownAddresses) -> (Mode, Screen, Option<Input>) {
+fn open(options: &PromptOptions, style: Style, known: &Known) -> (Mode, Screen, Option<Input>) {
     let plain = if options.json { Mode::Json } else { Mode::Plain };
     if !options.reads_commands {
-        return (plain, Screen::plain(), None);
+        return (plain, Screen::plain(plain == Mode::Plain), None);
     }
     if !options.json
         && let Ok((input, printer)) = terminal::open(&options.folder, style, known.clone())
@@ -111,5 +115,5 @@ fn open(options: &PromptOptions, style: Style, known: &KnownAddresses) -> (Mode,
         return (Mode::Terminal, screen, Some(input));
     }
     let input = Input::plain().inspect_err(|error| tracing::error!("no commands can be read: {error}")).ok();
-    (plain, Screen::plain(), input)
+    (plain, Screen::plain(plain == Mode::Plain), input)
 }

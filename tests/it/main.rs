@@ -180,6 +180,7 @@ fn main() -> ExitCode {
         http::the_documented_proxy_works,
         memory::a_locked_wallet_leaves_no_secret,
         surroundings::a_full_stdout_is_told,
+        surroundings::a_terminal_without_a_cursor_has_a_prompt,
     ));
     #[cfg(unix)]
     trials.extend(trials!(plain: surroundings::only_regular_files_are_opened));

@@ -1,7 +1,7 @@
 //! What a shell, a service manager, an editor or a full disk does to the program.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -197,4 +197,49 @@ pub(crate) fn a_bad_name_is_refused_first() {
         assert!(refused.code != "password_needed", "{refused:?}");
     }
     assert_eq!(node.try_run("wallet new good").expect_err("nobody can be asked").code, "password_needed");
+}
+
+/// A terminal without a cursor (`TERM=dumb`) has a prompt, words that stay whole on its narrow rows, and a question before
+/// Ctrl-C ends the node.
+#[cfg(target_os = "linux")]
+pub(crate) fn a_terminal_without_a_cursor_has_a_prompt() {
+    let place = Place::new();
+    let node = place.node("");
+    let line: Vec<_> =
+        std::iter::once(node.get_program()).chain(node.get_args()).map(|word| word.to_string_lossy()).collect();
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &format!("stty rows 24 cols 40; exec {}", line.join(" ")), "/dev/null"]);
+    terminal.env("TERM", "dumb").current_dir(place.path()).env("HOME", place.path());
+    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script(1) is there");
+    let (mut keys, mut screen) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    let mut shown = String::new();
+    let mut wait_for = |wanted: &str, shown: &mut String| {
+        let mut bytes = [0; 4096];
+        while !shown.contains(wanted) {
+            let count = screen.read(&mut bytes).expect("a terminal");
+            assert!(count > 0, "ended without {wanted}: {shown}");
+            shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    };
+    wait_for("quipu> ", &mut shown);
+    assert!(shown.contains("leaves.\r\nquipu> "), "behind the banner: {shown}");
+    let mut answer = |keys_pressed: &str, wanted: &str| {
+        shown.clear();
+        keys.write_all(keys_pressed.as_bytes()).expect("a terminal");
+        wait_for(wanted, &mut shown);
+        shown.clone()
+    };
+    let help = answer("help chain\n", "quipu> ");
+    assert!(
+        help.contains("Without FROM: the last 10 blocks; without\r\nCOUNT: up to 50 (with --json: all)."),
+        "{help}"
+    );
+    // An id that is longer than a row is in one piece.
+    let sent = answer("record two words\n", "quipu> ");
+    let id = sent.lines().find_map(|line| line.strip_prefix("sent ")).expect("an answer");
+    assert_eq!(id.trim().len(), 64, "{sent}");
+    let asked = answer("\u{3}", "quipu> ");
+    assert!(asked.contains("Ctrl-C again, Ctrl-D or `quit` stops"), "{asked}");
+    keys.write_all(b"\x03").expect("a terminal");
+    assert!(child.wait().expect("our own child").success());
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta};
+use quipu_protocol::{Address, Amount, CheckedBlock, CheckedTransaction, Delta};
 
 use super::super::header_tree::{BlockRef, HeaderTree};
 use super::rolled_back::{LeftBlock, RollbackReport};
@@ -22,6 +22,8 @@ pub(crate) const OWN_LEFT_BYTES_MAX: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Reorganisation {
     pub(super) old_tip: BlockRef,
+    /// The own account and its balance on the old chain.
+    own_before: (Address, Amount),
     /// The disconnected blocks of the old chain, newest first.
     left: Vec<Left>,
     /// How many of the newest have been forgotten.
@@ -46,9 +48,18 @@ struct Left {
 }
 
 impl Reorganisation {
-    fn leaving(old_tip: BlockRef) -> Self {
-        let (left, own) = (Vec::new(), Vec::new());
-        Self { old_tip, left, forgotten: 0, forgotten_transactions: 0, bytes: 0, own, own_bytes: 0, report: None }
+    fn leaving(old_tip: BlockRef, own_before: (Address, Amount)) -> Self {
+        Self {
+            old_tip,
+            own_before,
+            left: Vec::new(),
+            forgotten: 0,
+            forgotten_transactions: 0,
+            bytes: 0,
+            own: Vec::new(),
+            own_bytes: 0,
+            report: None,
+        }
     }
 
     /// Whether a block is one of the disconnected ones of the old chain.
@@ -79,11 +90,16 @@ impl Reorganisation {
 impl Chain {
     /// Records that a block was disconnected, with the delta that was reverted.
     pub(super) fn note_left(&mut self, block: BlockRef, body: Arc<CheckedBlock>, delta: &Delta) {
-        let reorganisation = self.reorganisation.get_or_insert_with(|| Reorganisation::leaving(block));
+        let own_change = delta.changes.binary_search_by_key(&self.own, |change| change.address).ok();
+        let reorganisation = self.reorganisation.get_or_insert_with(|| {
+            let now = || self.ledger.account(&self.own);
+            let before = own_change.map_or_else(now, |at| delta.changes[at].after);
+            Reorganisation::leaving(block, (self.own, before.balance))
+        });
         let next = reorganisation.left.last().map_or(reorganisation.old_tip, |last| self.tree.parent(last.block));
         // Blocks of branches that turned out bad, and blocks of the old chain that are disconnected again, are not new.
         if block == next {
-            let has_own = delta.changes.binary_search_by_key(&self.own, |change| change.address).is_ok();
+            let has_own = own_change.is_some();
             reorganisation.bytes += body.length();
             reorganisation.left.push(Left { block, body: Some(body.clone()), has_own });
             reorganisation.forget(&self.own);
@@ -167,12 +183,16 @@ impl Chain {
         let spent = spent.iter().filter_map(|left| left.body.as_deref()).map(|body| body.transactions().len());
         let other_transactions = done.forgotten_transactions + spent.sum::<usize>();
         let left = left.iter().filter_map(|left| left.body.clone()).collect();
-        let own = done.own.into_iter().rev().filter(|(block, _)| !self.is_best(*block));
+        let own_transactions = done.own.into_iter().rev().filter(|(block, _)| !self.is_best(*block));
+        let (own, before) = done.own_before;
+        let now = self.ledger.account(&own).balance;
+        let fell = if own == self.own { before.checked_sub(now).unwrap_or_default() } else { Amount::ZERO };
         progress.reorganised = Some(Reorganised {
             depth,
+            fell,
             left,
             other_transactions,
-            own: own.map(|(_, transaction)| transaction).collect(),
+            own: own_transactions.map(|(_, transaction)| transaction).collect(),
             report: done.report.expect("the last block is of another chain"),
         });
     }

@@ -284,6 +284,8 @@ pub enum Notice {
         reorg_depth: u64,
         /// The number of their transactions that are pending again.
         returned: usize,
+        /// The fall of the own account's balance by that.
+        fell: Amount,
         /// Whether the block was mined here.
         ours: bool,
     },

@@ -88,6 +88,35 @@ fn each_transaction_of_a_block_that_left_is_told_with_its_fate() {
     assert_eq!(told[0].0.iter().map(row).collect::<Vec<_>>(), want);
 }
 
+/// The own account loses the rewards and the payments of the blocks that left, and the user is told how much.
+#[test]
+fn a_fall_of_the_own_balance_is_told() {
+    let fall = |miners: [u8; 2], theirs: u8| {
+        let mut bench = Bench::new();
+        let common = bench.chain(&bench.genesis(), 1, 0);
+        let fork = common[0].header;
+        let first = bench.block(&fork, miners[0], vec![]);
+        let second = bench.block(&first.header, miners[1], vec![]);
+        bench.gossip_blocks(&[common, vec![first, second]].concat());
+        let before = bench.engine.view().balance;
+        bench.gossip_blocks(&bench.chain(&fork, 3, theirs));
+        let fell = bench.seen.notices.iter().filter_map(|notice| match notice {
+            Notice::Tip { reorg_depth: 2, fell, .. } => Some(*fell),
+            _ => None,
+        });
+        let fell: Vec<_> = fell.collect();
+        let seen = before.checked_sub(bench.engine.view().balance).unwrap_or_default();
+        assert_eq!(fell, [seen], "once, and as the view shows it");
+        fell[0]
+    };
+    let reward = Parameters::dev().subsidy;
+    let twice = reward.checked_add(reward).expect("small");
+    assert_eq!(fall([0, 0], 1), twice);
+    assert_eq!(fall([0, 1], 1), reward, "the newest block left it as it was");
+    assert_eq!(fall([1, 1], 2), Amount::ZERO);
+    assert_eq!(fall([1, 0], 0), Amount::ZERO, "it rises");
+}
+
 /// The new tip is reported when everything of the same moment is connected, and its transactions with it.
 #[test]
 fn a_transaction_is_mined_again_also_above_where_the_chains_changed_places() {

@@ -12,7 +12,7 @@ use crate::engine::event::{CommandError, NotFollowed, Notice, PeerKey, Place, Ro
 use crate::node::event::PeerRow;
 use crate::node::event::UserEvent;
 use crate::protocol::{Address, BlockId, Height, Millis, TransactionId, Violation};
-use crate::text::{grouped, short_peer, span};
+use crate::text::{grouped, harmless, short_peer, span};
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -167,16 +167,27 @@ fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings, numbers and lists always serialise")
 }
 
+/// A longer name of a peer is cut, in characters.
+const PEER_NAME_CHARACTERS_MAX: usize = 24;
+
 /// The peers behind the sessions.
 #[derive(Debug, Default)]
-pub struct Roster(BTreeMap<PeerKey, String>);
+pub struct Roster(BTreeMap<PeerKey, Known>);
+
+#[derive(Debug)]
+struct Known {
+    /// The end of its id.
+    id: String,
+    /// The peer's own word, once it has said it; empty if it has none.
+    name: Option<String>,
+}
 
 impl Roster {
     /// Records the sessions that begin. One that ends is kept until [`Roster::forget`], to be named in the line about
     /// its end.
     pub fn learn(&mut self, event: &UserEvent) {
         if let UserEvent::PeerConnected(row) = event {
-            self.0.insert(row.peer, short_peer(&row.peer_id));
+            self.0.insert(row.peer, Known { id: short_peer(&row.peer_id), name: None });
         }
     }
 
@@ -187,9 +198,28 @@ impl Roster {
         }
     }
 
-    /// The name of a session's peer.
+    /// Records the name that a peer gives itself, empty if it has none. Returns whether that is news.
+    pub fn learn_name(&mut self, peer: PeerKey, name: &str) -> bool {
+        let name = harmless(name, PEER_NAME_CHARACTERS_MAX);
+        self.0.get_mut(&peer).is_some_and(|known| {
+            let is_news = known.name.as_ref() != Some(&name);
+            known.name = Some(name);
+            is_news
+        })
+    }
+
+    /// Whether a peer has said its name, or that it has none.
+    pub fn has_name(&self, peer: PeerKey) -> bool {
+        self.0.get(&peer).is_some_and(|known| known.name.is_some())
+    }
+
+    /// The name of a session's peer: the end of its id, and what it calls itself if it has said so.
     pub fn name(&self, peer: PeerKey) -> String {
-        self.0.get(&peer).cloned().unwrap_or_else(|| "that has left".to_owned())
+        match self.0.get(&peer) {
+            None => "that has left".to_owned(),
+            Some(Known { id, name: Some(name) }) if !name.is_empty() => format!("{name} ({id})"),
+            Some(Known { id, .. }) => id.clone(),
+        }
     }
 
     pub fn len(&self) -> usize {

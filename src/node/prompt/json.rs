@@ -359,7 +359,7 @@ mod tests {
             ),
             (UserEvent::PeerConnected(row.clone()), format!(r#"{{"event":"peer_connected",{peer}"#)),
             (
-                UserEvent::Notice(Notice::Tip { tip: place, reorg_depth: 2, returned: 1, ours: true }),
+                UserEvent::Notice(Notice::Tip { tip: place, reorg_depth: 2, returned: 1, fell: Default::default(), ours: true }),
                 format!(r#"{{"event":"tip","height":7,"id":"{ID}","reorg_depth":2}}"#),
             ),
             (

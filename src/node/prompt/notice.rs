@@ -3,7 +3,7 @@
 //! [`Digest`] decides what is worth a line: a few lines for each kind of event in a while, the rest summed up. It has
 //! no clock; the time is an argument. Scripts get every event instead, see [`super::json`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::render;
@@ -16,8 +16,8 @@ use crate::node::api::names::Names;
 use crate::node::api::rows::LifeRow;
 use crate::node::event::PeerRow;
 use crate::node::event::UserEvent;
-use crate::protocol::{Action, CheckedTransaction, Height};
-use crate::text::{Tone, counted, grouped, harmless, short_peer};
+use crate::protocol::{Action, Amount, CheckedTransaction, Height};
+use crate::text::{Tone, counted, grouped, harmless};
 
 /// Lines of one kind that are shown in one [`WINDOW`]; the rest is summed up at its end.
 const LINES_MAX: u32 = 4;
@@ -25,6 +25,8 @@ const LINES_MAX: u32 = 4;
 const WINDOW: Duration = Duration::from_secs(10);
 /// The same warning is not repeated within this time.
 const WARNING_AGAIN: Duration = Duration::from_secs(600);
+/// A peer's name comes with its first status. Its line waits no longer for it.
+const NAME_WAIT: Duration = Duration::from_secs(2);
 /// Warnings that are remembered; beyond this number all are forgotten.
 const WARNINGS_MAX: usize = 256;
 
@@ -85,6 +87,8 @@ pub struct Shown {
 pub struct Digest {
     blocks: Limiter,
     peers: Limiter,
+    /// Peers without a line so far, and since when: one for each session at most.
+    joining: VecDeque<(PeerRow, Duration)>,
     payments: Limiter,
     lives: Limiter,
     last_tip: Option<Place>,
@@ -104,10 +108,20 @@ impl Digest {
         now: Duration,
     ) -> Option<NoticeLine> {
         match event {
-            UserEvent::PeerConnected(row) => self.peer(row, "joined", roster.len(), now),
-            UserEvent::PeerDisconnected(row) => self.peer(row, "left", roster.len().saturating_sub(1), now),
-            UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, ours }) => {
-                self.tip(*tip, (*reorg_depth, *returned as u64), *ours, shown, now)
+            UserEvent::PeerConnected(row) => {
+                self.joining.push_back((row.clone(), now));
+                self.joined(roster, now)
+            }
+            UserEvent::PeerDisconnected(row) => {
+                let waiting = self.joining.iter().position(|(joining, _)| joining.peer == row.peer);
+                let verb = waiting.and_then(|at| self.joining.remove(at)).map_or("left", |_| "joined and left");
+                self.peer(row, verb, roster, roster.len().saturating_sub(1), now)
+            }
+            UserEvent::Notice(Notice::Tip { tip, reorg_depth: 0, ours, .. }) => self.tip(*tip, *ours, shown, now),
+            UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, fell, .. }) => {
+                (self.last_tip, self.reported) = (Some(*tip), Some(tip.height));
+                let text = reorganised(*tip, *reorg_depth, *returned as u64, *fell);
+                Some(NoticeLine::new(Tone::Warning, text))
             }
             UserEvent::Notice(Notice::Transaction(transaction)) => self.payment(transaction, names, now),
             UserEvent::Notice(Notice::BlockRefused { place, violation }) => {
@@ -148,8 +162,12 @@ impl Digest {
         }
     }
 
-    /// Sums up the held back lines, now and then.
-    pub fn tick(&mut self, now: Duration) -> Option<NoticeLine> {
+    /// The line of a peer that has said its name, or has had the time to; else a sum of the held back lines. To be asked
+    /// again while it has one.
+    pub fn tick(&mut self, roster: &Roster, now: Duration) -> Option<NoticeLine> {
+        if let Some(line) = self.joined(roster, now) {
+            return Some(line);
+        }
         if let (Some(_), Some(tip)) = (self.blocks.take_held(now), self.last_tip) {
             return self.new_blocks(tip, false);
         }
@@ -164,36 +182,32 @@ impl Digest {
         Some(NoticeLine::new(Tone::Good, format!("{} more to you (see `pending`)", counted(held, "payment"))))
     }
 
-    fn peer(&mut self, row: &PeerRow, verb: &str, connected: usize, now: Duration) -> Option<NoticeLine> {
+    fn joined(&mut self, roster: &Roster, now: Duration) -> Option<NoticeLine> {
+        let has_waited = |(row, since): &(PeerRow, Duration)| roster.has_name(row.peer) || now >= *since + NAME_WAIT;
+        while let Some(at) = self.joining.iter().position(has_waited) {
+            let (row, _) = self.joining.remove(at).expect("it was found there");
+            if let Some(line) = self.peer(&row, "joined", roster, roster.len(), now) {
+                return Some(line);
+            }
+        }
+        None
+    }
+
+    fn peer(
+        &mut self,
+        row: &PeerRow,
+        verb: &str,
+        roster: &Roster,
+        connected: usize,
+        now: Duration,
+    ) -> Option<NoticeLine> {
         let at = harmless(&row.address.to_string(), 60);
-        let text = format!("peer {} {verb}: {at} ({connected} connected)", short_peer(&row.peer_id));
+        let text = format!("peer {} {verb}: {at} ({connected} connected)", roster.name(row.peer));
         self.peers.allows(now).then(|| NoticeLine::new(Tone::Quiet, text))
     }
 
-    fn tip(
-        &mut self,
-        tip: Place,
-        (reorg_depth, returned): (u64, u64),
-        ours: bool,
-        shown: Shown,
-        now: Duration,
-    ) -> Option<NoticeLine> {
+    fn tip(&mut self, tip: Place, ours: bool, shown: Shown, now: Duration) -> Option<NoticeLine> {
         self.last_tip = Some(tip);
-        let place = format!("{} ({})", grouped(tip.height.0), tip.id.short());
-        if reorg_depth > 0 {
-            let left = counted(reorg_depth, "block");
-            let verb = if reorg_depth == 1 { "is" } else { "are" };
-            let fate = match returned {
-                0 => "nothing has to be mined again".to_owned(),
-                1 => "1 transaction waits to be mined again".to_owned(),
-                many => format!("{} transactions wait to be mined again", grouped(many)),
-            };
-            let text = format!(
-                "a chain with more work took over: {left} of the old one {verb} out, {fate}; now at block {place}"
-            );
-            self.reported = Some(tip.height);
-            return Some(NoticeLine::new(Tone::Warning, text));
-        }
         if shown.progress {
             self.reported = Some(tip.height);
             return None;
@@ -242,19 +256,36 @@ impl Digest {
     }
 }
 
+fn reorganised(tip: Place, depth: u64, returned: u64, fell: Amount) -> String {
+    let place = format!("{} ({})", grouped(tip.height.0), tip.id.short());
+    let blocks = counted(depth, "block");
+    let are = if depth == 1 { "is" } else { "are" };
+    let fate = match returned {
+        0 => "nothing has to be mined again".to_owned(),
+        1 => "1 transaction waits to be mined again".to_owned(),
+        many => format!("{} transactions wait to be mined again", grouped(many)),
+    };
+    let what = if fell > Amount::ZERO {
+        format!("your balance fell by {fell}: a chain with more work took over, and {blocks} of the old one {are} out")
+    } else {
+        format!("a chain with more work took over: {blocks} of the old one {are} out")
+    };
+    format!("{what}, {fate}; now at block {place}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::event::PeerKey;
     use crate::protocol::Address;
     use crate::protocol::check::check_transaction;
-    use crate::protocol::{Amount, BlockId, Network, Parameters, SecretKey, Transaction};
+    use crate::protocol::{BlockId, Network, Parameters, SecretKey, Transaction};
 
     const ME: Address = Address([1; 20]);
 
     fn tip(height: u64, reorg_depth: u64, returned: usize, ours: bool) -> UserEvent {
         let tip = Place { height: Height(height), id: BlockId([0xab; 32]) };
-        UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, ours })
+        UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, fell: Amount::ZERO, ours })
     }
 
     fn peer(at: u64, joined: bool) -> UserEvent {
@@ -275,7 +306,7 @@ mod tests {
         let mut lines = Vec::new();
         for (seconds, event) in events {
             let now = Duration::from_secs(*seconds);
-            lines.extend(digest.tick(now));
+            lines.extend(std::iter::from_fn(|| digest.tick(&roster, now)));
             roster.learn(event);
             lines.extend(digest.take(event, &roster, &Names::only(ME), shown, now));
             roster.forget(event);
@@ -321,12 +352,51 @@ mod tests {
 
     #[test]
     fn peers_come_and_go() {
-        let lines = reported(&[(0, peer(1, true)), (1, peer(2, true)), (2, peer(1, false))], Shown::default());
+        let again = NAME_WAIT.as_secs();
+        let lines =
+            reported(&[(0, peer(1, true)), (again, peer(2, true)), (2 * again, peer(1, false))], Shown::default());
         assert_eq!(lines.len(), 3);
-        assert!(lines[0].contains("joined: /ip4/10.0.0.2/tcp/7787 (1 connected)"), "{lines:?}");
-        assert!(lines[2].contains("left") && lines[2].contains("(1 connected)"), "{lines:?}");
+        assert!(lines[0].contains(" joined: /ip4/10.0.0.2/tcp/7787 (1 connected)"), "{lines:?}");
+        assert!(lines[2].contains(" left: ") && lines[2].contains("(1 connected)"), "{lines:?}");
         let flapping: Vec<_> = (0..100).map(|at| (0, peer(1, at % 2 == 0))).collect();
-        assert_eq!(reported(&flapping, Shown::default()).len(), LINES_MAX as usize);
+        let lines = reported(&flapping, Shown::default());
+        assert_eq!(lines.len(), LINES_MAX as usize);
+        assert!(lines[0].contains(" joined and left: "), "{lines:?}");
+    }
+
+    #[test]
+    fn a_peer_joins_by_the_name_that_it_says() {
+        let (mut digest, mut roster, now) = (Digest::default(), Roster::default(), Duration::ZERO);
+        let take = |digest: &mut Digest, roster: &Roster, event: &UserEvent| {
+            digest.take(event, roster, &Names::only(ME), Shown::default(), now).map(|line| line.text)
+        };
+        for (at, name, shown) in [(1, "lab2", "lab2 ("), (2, "l\u{202e}ab\x1b", "l\u{fffd}ab\u{fffd} ("), (3, "", "…")]
+        {
+            let joins = peer(at, true);
+            roster.learn(&joins);
+            assert_eq!(take(&mut digest, &roster, &joins), None, "its name may come");
+            assert!(digest.tick(&roster, now).is_none());
+            assert!(roster.learn_name(PeerKey(at), name) && !roster.learn_name(PeerKey(at), name));
+            let line = digest.tick(&roster, now).expect("a line").text;
+            assert!(line.starts_with(&format!("peer {shown}")) && line.contains(" joined: "), "{line}");
+        }
+        let line = take(&mut digest, &roster, &peer(1, false)).expect("a line");
+        assert!(line.starts_with("peer lab2 (…") && line.contains(" left: "), "{line}");
+        assert!(!roster.learn_name(PeerKey(9), "stranger"), "it is not connected");
+    }
+
+    #[test]
+    fn a_reorganisation_that_costs_coins_says_so() {
+        let tip = Place { height: Height(18), id: BlockId([0xab; 32]) };
+        let fell = Amount::from_units(2 * Amount::COIN.units());
+        let event = UserEvent::Notice(Notice::Tip { tip, reorg_depth: 1, returned: 0, fell, ours: false });
+        assert_eq!(
+            reported(&[(0, event)], Shown { progress: true }),
+            [
+                "your balance fell by 2: a chain with more work took over, and 1 block of the old one is out, nothing has to \
+              be mined again; now at block 18 (abababab)"
+            ]
+        );
     }
 
     #[test]

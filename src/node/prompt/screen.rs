@@ -3,13 +3,14 @@
 //! While the line editor has the terminal, everything goes through its external printer, which redraws what is being
 //! typed. That printer may block until the next line is read, so it has a thread and a bounded queue of its own.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use rustyline::ExternalPrinter;
 use zeroize::Zeroizing;
 
+use super::wrap::wrap;
 use crate::output::write as write_out;
 
 /// Lines that wait for the line editor; any more are counted and dropped.
@@ -27,8 +28,12 @@ const UP: &str = "\x1b[1A";
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     terminal: Option<Terminal>,
+    /// Lines are broken where a terminal's row ends.
+    wraps: bool,
     /// Plain lines that are held back.
     held: Option<String>,
+    /// Without a line editor: what stands before the line that is being typed.
+    prompt: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -48,8 +53,14 @@ struct Terminal {
 }
 
 impl Screen {
-    pub(super) fn plain() -> Self {
-        Self::default()
+    /// Without a line editor. Lines for people are broken between words if stdout is a terminal.
+    pub(super) fn plain(for_people: bool) -> Self {
+        Self { wraps: for_people && io::stdout().is_terminal(), ..Self::default() }
+    }
+
+    /// Whether a line without an editor is asked for by a prompt.
+    pub(super) fn has_prompt(&self) -> bool {
+        self.wraps && self.terminal.is_none()
     }
 
     /// Shares a terminal with a line editor.
@@ -63,7 +74,9 @@ impl Screen {
             }
         })?;
         Ok(Self {
+            wraps: true,
             held: None,
+            prompt: None,
             terminal: Some(Terminal {
                 above,
                 reading: false,
@@ -88,13 +101,15 @@ impl Screen {
     /// Writes the lines that were held back.
     pub(super) fn release(&mut self) -> io::Result<()> {
         match self.held.take() {
-            Some(lines) if !lines.is_empty() => write_out(&lines),
+            Some(lines) if !lines.is_empty() => self.write_plain(&lines),
             _ => Ok(()),
         }
     }
 
     /// Writes a text of one or more lines, without the last line feed.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+        let wrapped = self.wraps.then(|| wrap(text, columns().into()));
+        let text = wrapped.as_ref().map_or(text, |wrapped| wrapped.as_str());
         match &mut self.terminal {
             None => self.plain_line(text),
             Some(terminal) if terminal.reading => {
@@ -112,17 +127,31 @@ impl Screen {
     }
 
     fn plain_line(&mut self, text: &str) -> io::Result<()> {
-        let Some(held) = &mut self.held else { return write_line(text) };
+        let Some(held) = &mut self.held else {
+            return self.write_plain(&Zeroizing::new([text, "\n"].concat()));
+        };
         held.push_str(text);
         held.push('\n');
-        if held.len() < HELD_BYTES_MAX { Ok(()) } else { write_out(&std::mem::take(held)) }
+        if held.len() < HELD_BYTES_MAX {
+            return Ok(());
+        }
+        let lines = std::mem::take(held);
+        self.write_plain(&lines)
+    }
+
+    /// Whole lines. A prompt that stands there is repeated below them; the terminal keeps what was typed.
+    fn write_plain(&self, lines: &str) -> io::Result<()> {
+        match self.prompt {
+            Some(prompt) => write_out(&Zeroizing::new(["\n", lines, prompt].concat())),
+            None => write_out(lines),
+        }
     }
 
     /// Shows, changes or takes away the progress line. Nothing where there is no terminal.
     pub(super) fn progress(&mut self, text: Option<&str>) -> io::Result<()> {
         let Some(terminal) = &mut self.terminal else { return Ok(()) };
         // A line that wraps could not be redrawn in place, and some terminals wrap at the last column.
-        let columns = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0);
+        let columns = columns();
         let text = text.map(|text| text.chars().take(usize::from(columns.saturating_sub(1))).collect::<String>());
         if terminal.progress == text {
             return Ok(());
@@ -141,9 +170,16 @@ impl Screen {
         Ok(())
     }
 
-    /// The line editor takes the terminal.
-    pub(super) fn begin_reading(&mut self) -> io::Result<()> {
-        let Some(terminal) = &mut self.terminal else { return Ok(()) };
+    /// The line editor takes the terminal; without one, a terminal shows the prompt.
+    pub(super) fn begin_reading(&mut self, prompt: Option<&'static str>) -> io::Result<()> {
+        let Some(terminal) = &mut self.terminal else {
+            // It comes behind all that is held back.
+            if let Some(lines) = self.held.as_mut().map(std::mem::take).filter(|lines| !lines.is_empty()) {
+                write_out(&lines)?;
+            }
+            self.prompt = prompt.filter(|_| self.wraps);
+            return self.prompt.map_or(Ok(()), write_out);
+        };
         if terminal.progress.take().is_some() {
             write_out(CLEAR_LINE)?;
         }
@@ -159,18 +195,26 @@ impl Screen {
         Ok(())
     }
 
-    /// The line editor gives the terminal back.
-    pub(super) fn end_reading(&mut self) {
+    /// The line editor gives the terminal back; or a line was typed, or the input has ended.
+    pub(super) fn end_reading(&mut self, is_end: bool) -> io::Result<()> {
+        if self.prompt.take().is_some() && is_end {
+            write_out("\n")?;
+        }
         if let Some(terminal) = &mut self.terminal {
             terminal.reading = false;
             // Text above the editor can't be changed any more.
             terminal.progress = None;
             terminal.drawing_late = terminal.redrawn_at.take().is_some_and(|at| at.elapsed() < DRAWING);
         }
+        Ok(())
     }
 
     /// Leaves the terminal as it was, also when the line editor has it and will not come back.
     pub(super) fn close(&mut self) {
+        if self.prompt.take().is_some() {
+            // The shell's own prompt begins a row.
+            let _ = write_out("\n");
+        }
         let Some(terminal) = self.terminal.take() else { return };
         #[cfg(unix)]
         if let Some(settings) = terminal.settings.as_ref().filter(|_| terminal.reading) {
@@ -202,6 +246,10 @@ impl Terminal {
     }
 }
 
+fn columns() -> u16 {
+    terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0)
+}
+
 /// In one piece, with which stdout keeps no copy: it may be a recovery phrase.
 fn write_line(text: &str) -> io::Result<()> {
     write_out(&Zeroizing::new([text, "\n"].concat()))
@@ -213,7 +261,7 @@ mod tests {
 
     #[test]
     fn lines_that_are_held_back_are_one_piece_of_a_bounded_length() {
-        let mut screen = Screen::plain();
+        let mut screen = Screen::plain(false);
         screen.hold();
         ["{}", "", "two\nlines"].iter().for_each(|line| screen.line(line).expect("nothing is written"));
         assert_eq!(screen.held.as_deref(), Some("{}\n\ntwo\nlines\n"));
@@ -221,6 +269,6 @@ mod tests {
         let almost = HELD_BYTES_MAX - 2;
         screen.line(&"x".repeat(almost)).expect("nothing is written");
         assert_eq!(screen.held.as_ref().map(String::len), Some(almost + 1));
-        assert!(Screen::plain().held.is_none(), "nothing is held back unasked");
+        assert!(Screen::plain(false).held.is_none(), "nothing is held back unasked");
     }
 }

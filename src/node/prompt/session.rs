@@ -1,5 +1,7 @@
 //! The loop that serves one user.
 
+mod learning;
+
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -9,7 +11,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 use zeroize::Zeroizing;
 
+use super::PROMPT;
 use super::command::{self, Parsed, PromptCommand};
+use super::completion::Known;
 use super::doubt::{Doubtful, QUESTION};
 use super::input::{Input, Typed};
 use super::json;
@@ -20,14 +24,12 @@ use super::overtaken::Overtaken;
 use super::render::{self, CommandsFrom, Renderer};
 use super::screen::Screen;
 use super::signal::{Signal, Signals};
-use super::terminal::KnownAddresses;
 use super::worker::{Desk, OPEN_MAX, Worker};
 use crate::engine::View;
-use crate::engine::event::{CommandError, Notice};
+use crate::engine::event::CommandError;
 use crate::engine::view::SyncView;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::event::Roster;
-use crate::node::api::names::Names;
 use crate::node::api::query::Who;
 use crate::node::api::rows::Identity;
 use crate::node::api::{self, queries};
@@ -36,7 +38,7 @@ use crate::node::handle::Handle;
 use crate::node::telemetry::LogSink;
 use crate::node::wallet::password::Sources;
 use crate::output;
-use crate::protocol::{Action, Height};
+use crate::protocol::Height;
 use crate::text::{Style, Tone, grouped};
 
 /// How often the progress line is redrawn, and summaries are looked for.
@@ -75,7 +77,7 @@ pub(super) struct PromptSession<'a> {
     is_person: bool,
     style: Style,
     screen: Screen,
-    known: KnownAddresses,
+    known: Known,
     roster: Roster,
     digest: Digest,
     started: Instant,
@@ -105,7 +107,7 @@ impl<'a> PromptSession<'a> {
         mode: Mode,
         style: Style,
         screen: Screen,
-        known: KnownAddresses,
+        known: Known,
     ) -> Self {
         let is_person = mode == Mode::Terminal || mode == Mode::Plain && io::stdin().is_terminal();
         let desk = Desk {
@@ -149,6 +151,7 @@ impl<'a> PromptSession<'a> {
         log: &LogSink,
     ) -> io::Result<()> {
         let mut shown = Ok(());
+        self.learn_wallets();
         // Without a thread for commands there is nothing to serve; the caller shuts the node down.
         if let Ok(worker) = Worker::start(self.desk.clone()) {
             let ticks = crossbeam_channel::tick(if self.mode == Mode::Json { TICK_OF_SCRIPTS } else { TICK });
@@ -204,7 +207,7 @@ impl<'a> PromptSession<'a> {
 
     fn show_event(&mut self, event: &UserEvent, input: Option<&Input>) -> LoopStep {
         self.roster.learn(event);
-        self.learn_addresses(event);
+        self.learn(|known| known.learn_event(event));
         match (self.mode, event) {
             (Mode::Json, _) => {
                 if let Some(line) = api::event::event(event, &self.identity, &self.roster) {
@@ -241,7 +244,7 @@ impl<'a> PromptSession<'a> {
     }
 
     fn on_typed(&mut self, typed: Typed, worker: &Worker, input: Option<&Input>) -> LoopStep {
-        self.screen.end_reading();
+        self.screen.end_reading(typed == Typed::End)?;
         let confirmed = std::mem::take(&mut self.asked_to_confirm);
         self.is_reading = false;
         self.has_read |= typed != Typed::End;
@@ -268,8 +271,7 @@ impl<'a> PromptSession<'a> {
             Typed::Interrupted { empty: false } => self.ask(input),
             Typed::Interrupted { empty: true } if confirmed => Err(Leave::WANTED),
             Typed::Interrupted { empty: true } => {
-                self.say(&NoticeLine::new(Tone::Quiet, "Ctrl-C again, Ctrl-D or `quit` stops the node"))?;
-                self.asked_to_confirm = true;
+                self.ask_to_confirm()?;
                 self.ask(input)
             }
             Typed::End => {
@@ -281,6 +283,11 @@ impl<'a> PromptSession<'a> {
                 self.leave_if_done()
             }
         }
+    }
+
+    fn ask_to_confirm(&mut self) -> LoopStep {
+        self.asked_to_confirm = true;
+        self.say(&NoticeLine::new(Tone::Quiet, "Ctrl-C again, Ctrl-D or `quit` stops the node"))
     }
 
     /// Once the input has ended, the node leaves with the last answer.
@@ -312,8 +319,11 @@ impl<'a> PromptSession<'a> {
             self.leaving |= matches!(event, UserEvent::Fatal(_));
         }
         let Some(running) = self.running.pop_front() else { return Ok(()) };
-        if result.as_ref().is_ok_and(CommandOutcome::changes_names) {
-            self.learn_names();
+        if let Ok(outcome) = result {
+            self.learn(|known| known.learn_answer(outcome));
+            if outcome.changes_names() {
+                self.learn_names();
+            }
         }
         self.screen.progress(None)?;
         self.answer(&running.name, result)?;
@@ -325,7 +335,11 @@ impl<'a> PromptSession<'a> {
     }
 
     fn on_signal(&mut self, signal: Signal) -> LoopStep {
-        let Some(running) = self.running.front() else { return Err(Leave::WANTED) };
+        let Some(running) = self.running.front() else {
+            // The line editor asks itself; without one, a person is asked here.
+            let is_asked = self.is_reading && self.is_person && signal == Signal::Interrupt;
+            return if is_asked && !self.asked_to_confirm { self.ask_to_confirm() } else { Err(Leave::WANTED) };
+        };
         if self.desk.cancel.swap(true, Ordering::Relaxed) {
             return Err(Leave::WANTED);
         }
@@ -341,12 +355,6 @@ impl<'a> PromptSession<'a> {
         Ok(())
     }
 
-    /// Reads each wallet's file, so not after every command.
-    fn learn_names(&mut self) {
-        self.identity.names = Names::of(self.handle);
-        self.known.learn_names(&self.identity.names);
-    }
-
     fn on_tick(&mut self, log: &LogSink) -> LoopStep {
         let locked = self.handle.wallets().lock_if_due(Instant::now());
         if self.mode == Mode::Json {
@@ -357,6 +365,7 @@ impl<'a> PromptSession<'a> {
             self.say(&NoticeLine::new(Tone::Quiet, format!("{name} is locked again: its time is over")))?;
         }
         let view = self.handle.view();
+        self.learn_peers(&view);
         let mining = self.running.front().filter(|running| running.mines);
         let since = mining.map(|running| u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX));
         let mining_line = since.and_then(|since| render::mining_line(&view.mining, since, self.handle.network()));
@@ -367,7 +376,7 @@ impl<'a> PromptSession<'a> {
             (None, None) => self.screen.progress(None)?,
         }
         self.report_sync(syncing.as_ref(), view.tip.height)?;
-        if let Some(line) = self.digest.tick(self.started.elapsed()) {
+        while let Some(line) = self.digest.tick(&self.roster, self.started.elapsed()) {
             self.say(&line)?;
         }
         match log.take_dropped() {
@@ -439,8 +448,7 @@ impl<'a> PromptSession<'a> {
 
     fn ask_whether_meant(&mut self, doubtful: Doubtful, input: Option<&Input>) -> LoopStep {
         self.say(&NoticeLine::new(Tone::Warning, doubtful.told()))?;
-        if self.mode == Mode::Plain {
-            // No line editor shows it.
+        if self.mode == Mode::Plain && !self.screen.has_prompt() {
             self.screen.line(QUESTION)?;
         }
         self.doubtful = Some(doubtful);
@@ -450,7 +458,8 @@ impl<'a> PromptSession<'a> {
     fn read(&mut self, input: Option<&Input>, question: Option<&'static str>) -> LoopStep {
         if let Some(input) = input {
             self.is_reading = true;
-            self.screen.begin_reading()?;
+            let shown = (self.mode == Mode::Plain && self.is_person).then(|| question.unwrap_or(PROMPT));
+            self.screen.begin_reading(shown)?;
             input.ask(question);
         }
         Ok(())
@@ -480,15 +489,5 @@ impl<'a> PromptSession<'a> {
         let page = self.handle.page().filter(|_| io::stdout().is_terminal());
         let folder = Some(self.handle.reader().folder());
         Renderer { style: self.style, identity: &self.identity, page, folder }
-    }
-
-    fn learn_addresses(&self, event: &UserEvent) {
-        // Completion is for the line editor alone.
-        if let (Mode::Terminal, UserEvent::Notice(Notice::Transaction(transaction))) = (self.mode, event) {
-            self.known.learn(&transaction.sender());
-            if let Action::Transfer { to, .. } = &transaction.signed().transaction.action {
-                self.known.learn(to);
-            }
-        }
     }
 }

@@ -1,13 +1,11 @@
-//! The line editor: history, completion, hints. Nothing is typed here that must stay secret.
+//! The line editor: history, hints, and the keys for completion. Nothing is typed here that must stay secret.
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -16,18 +14,15 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
+use super::PROMPT;
 use super::command::{COMMANDS, find, parse};
+use super::completion::{Completions, Known, Offer, complete};
 use super::input::{Input, Typed};
 use crate::node::api::error::{Code, Failure};
-use crate::node::api::names::Names;
-use crate::protocol::Address;
 use crate::text::{Style, Tone};
 
-const PROMPT: &str = "quipu> ";
 const HISTORY_FILE: &str = "history";
 const HISTORY_LINES_MAX: usize = 1000;
-/// Addresses that completion offers; later ones are not learnt.
-const KNOWN_ADDRESSES_MAX: usize = 500;
 
 /// Whether a line may be kept on disk: a command, and none about a key that could not be understood. People type passwords
 /// where none is asked for.
@@ -41,47 +36,11 @@ fn is_worth_keeping(line: &str) -> bool {
 const MIXED: &str = "several lines were pasted behind typed text: none of them was carried out or recorded. A record at the \
     prompt is one line: put the text into a file, and `record @FILE`. Commands are pasted on an empty line";
 
-/// Known addresses, for completion. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KnownAddresses(Arc<Mutex<Known>>);
-
-#[derive(Debug, Default)]
-struct Known {
-    addresses: BTreeSet<String>,
-    names: BTreeSet<String>,
-}
-
-impl KnownAddresses {
-    pub(super) fn learn(&self, address: &Address) {
-        let known = &mut self.known().addresses;
-        if known.len() < KNOWN_ADDRESSES_MAX {
-            known.insert(address.to_string());
-        }
-    }
-
-    /// Replaces the offered names.
-    pub(super) fn learn_names(&self, names: &Names) {
-        self.known().names = names.known.values().cloned().collect();
-    }
-
-    fn starting_with(&self, beginning: &str) -> Vec<String> {
-        let known = self.known();
-        let names = known.names.iter().filter(|name| name.starts_with(beginning));
-        let beginning = beginning.to_lowercase();
-        let addresses = known.addresses.iter().filter(|address| address.to_lowercase().starts_with(&beginning));
-        names.chain(addresses).cloned().collect()
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock()
-    }
-}
-
 /// Takes the terminal, or says why it can't be used: stdin or stdout is none, or one without a cursor.
 pub(super) fn open(
     folder: &Path,
     style: Style,
-    known: KnownAddresses,
+    known: Known,
 ) -> Result<(Input, impl ExternalPrinter + Send + 'static), ReadlineError> {
     let config = Config::builder()
         .max_history_size(HISTORY_LINES_MAX)?
@@ -157,7 +116,7 @@ fn split_pasted(text: &str) -> (String, Vec<String>) {
 }
 
 struct PromptHelper {
-    known: KnownAddresses,
+    known: Known,
     style: Style,
     typing: Typing,
 }
@@ -211,9 +170,9 @@ impl Completer for PromptHelper {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, words) = completions(&line[..pos], &self.known);
-        let pair = |word: String| Pair { display: word.clone(), replacement: word + " " };
-        Ok((start, words.into_iter().map(pair).collect()))
+        let Completions { start, offered } = complete(&line[..pos], &self.known);
+        let pair = |offer: Offer| Pair { display: offer.shown, replacement: offer.typed };
+        Ok((start, offered.into_iter().map(pair).collect()))
     }
 }
 
@@ -262,31 +221,6 @@ fn usage_hint(line: &str) -> Option<UsageHint> {
     }
 }
 
-/// The start of the word at the cursor, and its possible completions.
-fn completions(line: &str, known: &KnownAddresses) -> (usize, Vec<String>) {
-    let start = line.rfind(char::is_whitespace).map_or(0, |at| at + 1);
-    let (before, word) = line.split_at(start);
-    let matching = |candidates: &[&str]| -> Vec<String> {
-        candidates.iter().filter(|name| name.starts_with(word)).map(|name| (*name).to_owned()).collect()
-    };
-    let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
-    let words: Vec<&str> = before.split_whitespace().collect();
-    let found = match words.as_slice() {
-        [] | ["help"] => matching(&names),
-        [.., "--to" | "--from"] | ["tx" | "balance" | "history"] => known.starting_with(word),
-        ["wallet"] => matching(&["lock", "new", "unlock", "use"]),
-        ["records", ..] if word.starts_with("--") => {
-            matching(&["--before", "--find", "--from", "--limit", "--since", "--tag"])
-        }
-        ["record"] if word.starts_with("--") => matching(&["--fee", "--json", "--tag"]),
-        ["mine"] => matching(&["on", "off", "pending", "--to"]),
-        ["mine", ..] if !words.contains(&"--to") => matching(&["--to"]),
-        ["tx", _, _] => matching(&["--fee"]),
-        _ => Vec::new(),
-    };
-    (start, found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,33 +233,6 @@ mod tests {
         for line in ["secret12", "mien 3", "unlock secret12", "wallet unlock secret12", "wallet secret12", "", "# note"]
         {
             assert!(!is_worth_keeping(line), "{line}");
-        }
-    }
-
-    #[test]
-    fn completion_knows_commands_options_and_addresses() {
-        let known = KnownAddresses::default();
-        let address: Address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".parse().expect("valid");
-        known.learn(&address);
-        let text = address.to_string();
-        let cases: [(&str, usize, &[&str]); 10] = [
-            ("st", 0, &["status"]),
-            ("pe", 0, &["pending", "peers"]),
-            ("help pen", 5, &["pending"]),
-            ("tx 0x5aae", 3, &[&text]),
-            ("balance ", 8, &[&text]),
-            ("mine 3 --to ", 12, &[&text]),
-            ("mine o", 5, &["on", "off"]),
-            ("mine 3 ", 7, &["--to"]),
-            ("tx 0x5aae 3 --f", 12, &["--fee"]),
-            ("record st", 7, &[]),
-        ];
-        for (line, start, words) in cases {
-            assert_eq!(
-                completions(line, &known),
-                (start, words.iter().map(|word| (*word).to_owned()).collect()),
-                "{line}"
-            );
         }
     }
 
