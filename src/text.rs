@@ -187,6 +187,11 @@ pub fn one_form(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A text in the form in which texts are compared: case and the composition of letters do not count.
+pub fn folded(text: &str) -> String {
+    one_form(&text.to_lowercase()).into_owned()
+}
+
 /// Insertions, deletions and replacements between two words (Levenshtein). Long words are far from everything.
 pub fn distance(one: &str, other: &str) -> usize {
     const WORD_BYTES_MAX: usize = 32;

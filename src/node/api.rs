@@ -8,6 +8,7 @@
 //! | [`parse`] | the meaning of a value, or what to write instead |
 //! | [`query`] | users' names for an account, a block, a transaction, a part of a list |
 //! | `lookup` | the things behind those names |
+//! | `walk` | the blocks of a list |
 //! | `queries` | answers that need no engine: peers, status, records |
 //! | `search` | what a text names, in whole or in part |
 //! | [`rows`] | the answers |
@@ -32,3 +33,4 @@ pub mod query;
 pub mod receipt;
 pub mod rows;
 pub(super) mod search;
+pub(super) mod walk;

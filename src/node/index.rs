@@ -34,7 +34,9 @@ use super::thread;
 use crate::engine::event::Place;
 use crate::protocol::{Height, Network};
 
-pub use entry::{Cursor, CursorError, HistoryEntry, Item, Location, Page, RecordEntry, RecordQuery, Roles};
+pub use entry::{
+    Cursor, CursorError, HistoryEntry, Item, Location, Page, Period, RecordEntry, RecordQuery, Roles, says, words,
+};
 pub use view::{IndexView, PAGE_ENTRIES_MAX, SCAN_STEPS_MAX};
 
 /// How long a view waits for the index to reach the durable tip.

@@ -9,6 +9,7 @@ use libp2p::Multiaddr;
 
 use super::config::Config;
 use super::event::UserEvent;
+use super::index::Period;
 use super::keys::load_or_create_identity;
 use super::wallet::Wallets;
 use super::{Node, StartError, start};
@@ -190,7 +191,7 @@ fn what_is_answered_is_indexed_for_the_next_question() {
     let found = |node: &Node| {
         let handle = node.handle();
         let view = handle.index().expect("it keeps one").view().expect("in time");
-        let history = view.history(&handle.address(), None, 100).expect("readable");
+        let history = view.history(&handle.address(), Period::default(), None, 100).expect("readable");
         (view.find(&id).expect("readable").map(|location| location.place.height), history.entries.len())
     };
     assert_eq!(found(&first), (Some(Height(21)), 22));

@@ -4,6 +4,7 @@ mod classic;
 mod client;
 mod elsewhere;
 mod golden;
+mod lists;
 mod openmetrics;
 #[cfg(target_os = "linux")]
 mod owner;
@@ -28,6 +29,7 @@ pub(crate) use self::elsewhere::{
     one_machine_does_not_keep_others_out, other_machines_need_the_token, readers_change_nothing,
 };
 pub(crate) use self::golden::{both_faces_give_the_same_answers, both_faces_tell_the_same_events};
+pub(crate) use self::lists::lists_are_filtered;
 #[cfg(target_os = "linux")]
 pub(crate) use self::owner::{
     other_users_need_the_token, the_documented_proxy_works, the_routes_of_tutorials_can_be_left_out,

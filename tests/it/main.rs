@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         http::both_faces_tell_the_same_events,
         http::blocks_are_listed_in_brief,
         http::a_search_finds_whatever_has_a_name,
+        http::lists_are_filtered,
         http::pending_transactions_come_in_pages,
         http::a_transaction_signed_elsewhere_is_accepted,
         http::a_wallet_signs_a_prepared_transaction,

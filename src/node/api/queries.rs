@@ -9,10 +9,11 @@ use super::rows::{
     AccountRow, AliasRow, BlockPage, BlockRow, BriefBlock, BriefPage, HistoryPage, Identity, NodeStatus, Peer,
     PendingPage, RecordPage, StandingBlock, TransactionRow, WalletRow,
 };
+use super::walk::{BlockFilter, Step, Walk};
 use crate::node::event::PeerRow;
 use crate::node::handle::Handle;
 use crate::node::handle::ask::AccountState;
-use crate::node::index::RecordQuery;
+use crate::node::index::{Period, RecordQuery};
 use crate::node::swarm;
 use crate::protocol::encode::encode;
 use crate::protocol::{Address, Block, CheckedTransaction, Height};
@@ -70,7 +71,17 @@ pub(in crate::node) fn records(handle: &Handle, query: &RecordQuery, range: &Ran
 
 /// The history of an account.
 pub(in crate::node) fn history(handle: &Handle, address: Address, range: &Range) -> Result<HistoryPage, Failure> {
-    let page = lookup::index(handle)?.view()?.history(&address, range.before, range.rows())?;
+    history_in(handle, address, Period::default(), range)
+}
+
+/// A part of it in time.
+pub(in crate::node) fn history_in(
+    handle: &Handle,
+    address: Address,
+    period: Period,
+    range: &Range,
+) -> Result<HistoryPage, Failure> {
+    let page = lookup::index(handle)?.view()?.history(&address, period, range.before, range.rows())?;
     Ok(HistoryPage::new(address, &page))
 }
 
@@ -84,18 +95,20 @@ pub(in crate::node) fn block(handle: &Handle, name: BlockName) -> Result<Standin
 }
 
 /// A part of the pending transactions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(in crate::node) struct PendingRange {
     /// The place of the first one, counted from 0.
     pub(in crate::node) from: u64,
     pub(in crate::node) limit: u64,
     /// As in [`BlockRange`].
     pub(in crate::node) bytes_max: usize,
+    /// Only those that this account has signed. Places are counted among them.
+    pub(in crate::node) sender: Option<Address>,
 }
 
 /// Some of the pending transactions, in the order in which they would be mined now.
 pub(in crate::node) struct PendingPart {
-    /// The number of all that wait.
+    /// The number of all that are meant.
     pub(in crate::node) length: u64,
     pub(in crate::node) transactions: Vec<CheckedTransaction>,
     /// The place of the next one, if there is one.
@@ -112,6 +125,7 @@ impl From<PendingPart> for PendingPage {
 /// A part of the pending transactions. Blocks.
 pub(in crate::node) fn pending(handle: &Handle, range: PendingRange) -> Result<PendingPart, Failure> {
     let mut transactions = handle.pending().wait()?;
+    transactions.retain(|one| range.sender.is_none_or(|sender| one.sender() == sender));
     let length = transactions.len() as u64;
     transactions.drain(..range.from.min(length) as usize);
     let mut bytes = 0;
@@ -145,7 +159,17 @@ pub(in crate::node) fn blocks(
     range: BlockRange,
     is_cancelled: impl Fn() -> bool,
 ) -> Result<BlockPage, Failure> {
-    let part = part_of_chain(handle, range, is_cancelled, |block, _| BlockRow::new(block, handle.network()))?;
+    blocks_where(handle, range, &BlockFilter::default(), is_cancelled)
+}
+
+/// Those of them that fit a filter.
+pub(in crate::node) fn blocks_where(
+    handle: &Handle,
+    range: BlockRange,
+    filter: &BlockFilter,
+    is_cancelled: impl Fn() -> bool,
+) -> Result<BlockPage, Failure> {
+    let part = part_of_chain(handle, range, filter, is_cancelled, |block, _| BlockRow::new(block, handle.network()))?;
     Ok(BlockPage { length: part.length, blocks: part.rows, next: part.next })
 }
 
@@ -153,9 +177,9 @@ pub(in crate::node) fn blocks(
 pub(in crate::node) fn brief_blocks(
     handle: &Handle,
     range: BlockRange,
-    is_cancelled: impl Fn() -> bool,
+    filter: &BlockFilter,
 ) -> Result<BriefPage, Failure> {
-    let part = part_of_chain(handle, range, is_cancelled, BriefBlock::new)?;
+    let part = part_of_chain(handle, range, filter, || false, BriefBlock::new)?;
     Ok(BriefPage { length: part.length, blocks: part.rows, next: part.next })
 }
 
@@ -169,30 +193,24 @@ struct PartOfChain<T> {
 fn part_of_chain<T>(
     handle: &Handle,
     range: BlockRange,
+    filter: &BlockFilter,
     is_cancelled: impl Fn() -> bool,
     row: impl Fn(&Block, usize) -> T,
 ) -> Result<PartOfChain<T>, Failure> {
-    let snapshot = handle.reader().snapshot()?;
-    let tip = snapshot.tip().height;
-    let rises = range.order == Order::Oldest;
-    let first = range.from.unwrap_or(if rises { Height::GENESIS } else { tip });
-    if first > tip {
-        return Err(lookup::above(tip, first));
-    }
+    let mut walk = Walk::start(handle.reader().snapshot()?, range.from, range.order, filter)?;
     let limit = range.limit.unwrap_or(LIST_ROWS as u64);
-    let (mut rows, mut bytes, mut next) = (Vec::new(), 0, Some(first.0));
-    while let Some(height) = next.filter(|height| *height <= tip.0 && (rows.len() as u64) < limit) {
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while (rows.len() as u64) < limit {
         if is_cancelled() {
             return Err(Failure::new(Code::Cancelled, "stopped"));
         }
-        let block = lookup::block_at(&snapshot, Height(height))?;
-        let size = encode(&block).len();
+        let Step::At(block, size) = walk.step()? else { break };
         bytes += size;
         if bytes > range.bytes_max && !rows.is_empty() {
             break;
         }
         rows.push(row(&block, size));
-        next = if rises { Some(height + 1) } else { height.checked_sub(1) };
+        walk.pass();
     }
-    Ok(PartOfChain { length: tip.0 + 1, rows, next: next.filter(|height| *height <= tip.0) })
+    Ok(PartOfChain { length: walk.tip().0 + 1, rows, next: walk.next() })
 }

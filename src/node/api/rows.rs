@@ -160,7 +160,7 @@ pub struct BlockPage {
 /// Pending transactions, in the order in which they would be mined now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PendingPage {
-    /// The number of all that wait.
+    /// The number of all that wait, of the requested sender.
     pub length: u64,
     /// Long ones may be fewer than requested.
     pub transactions: Vec<TransactionRow>,

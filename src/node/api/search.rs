@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use super::error::Failure;
 use super::rows::{HitKind, SearchHit, SearchPage};
 use crate::node::handle::Handle;
-use crate::node::index::{ChainIndex, Cursor, IndexView, RecordQuery};
-use crate::protocol::record::{Content, Record, Tag};
+use crate::node::index::{ChainIndex, Cursor, IndexView, RecordQuery, says, words};
+use crate::protocol::record::{Record, Tag};
 use crate::protocol::{Action, Address, Height, SignedTransaction, TransactionId};
-use crate::text::{harmless, one_form};
+use crate::text::{folded, harmless, one_form};
 
 /// The newest records whose text is read.
 const RECORDS_READ_MAX: usize = 2000;
@@ -33,11 +33,6 @@ const ID_DIGITS: usize = 64;
 const ADDRESS_DIGITS: usize = 40;
 /// Characters of a record in a hit.
 const TEXT_CHARACTERS_MAX: usize = 120;
-
-/// A text in the form in which texts are compared: case and the composition of letters do not count.
-fn plain(text: &str) -> String {
-    one_form(&text.to_lowercase()).into_owned()
-}
 
 /// Hex digits, as typed with or without `0x`.
 struct Digits<'a> {
@@ -76,7 +71,7 @@ fn search_with(
     text: &str,
     is_cancelled: impl Fn() -> bool,
 ) -> Result<SearchPage, Failure> {
-    let wanted = plain(text.trim());
+    let wanted = folded(text.trim());
     let mut page = SearchPage { hits: Vec::new(), records_read: 0, complete: true };
     if wanted.is_empty() {
         return Ok(page);
@@ -110,7 +105,7 @@ fn block_at(handle: &Handle, wanted: &str) -> Result<Option<SearchHit>, Failure>
 /// Accounts whose name is or has this.
 fn names(handle: &Handle, wanted: &str) -> Vec<SearchHit> {
     let named = handle.aliases().list().into_iter().filter_map(|(name, address)| {
-        let known = plain(&name);
+        let known = folded(&name);
         known
             .contains(wanted)
             .then(|| SearchHit { text: Some(name), ..hit(HitKind::Account, address.to_string(), known == wanted) })
@@ -229,15 +224,7 @@ fn read_records(
 fn said(signed: &SignedTransaction, id: TransactionId, height: Option<Height>, wanted: &str) -> Option<SearchHit> {
     let Action::Record { data } = &signed.transaction.action else { return None };
     let record = Record::read(data);
-    let text = match &record.content {
-        Content::Text(text) | Content::Json(text) => text,
-        Content::File { name, .. } => name,
-        Content::Bytes(_) => return None,
-    };
-    let has = |text: &str| plain(text).contains(wanted);
-    if !has(text) && !record.tags.iter().any(|tag| has(tag.as_str())) {
-        return None;
-    }
+    let text = words(&record).filter(|_| says(&record, wanted))?;
     let text = Some(harmless(text, TEXT_CHARACTERS_MAX));
     Some(SearchHit { height, text, ..hit(HitKind::Record, id.to_string(), false) })
 }

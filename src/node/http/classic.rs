@@ -2,10 +2,10 @@
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `GET /chain` | `{chain: [block], length}`, streamed |
+//! | `GET /chain[?from=&limit=]` | `{chain: [block], length}`, streamed: all blocks, or so many from a height on |
 //! | `GET /mine[?miner_address=0x…]` | `{message, index, transactions, proof, previous_hash}` when a block is found |
 //! | `POST /transactions/new` | `{sender, recipient, amount}` is signed by one of the node's unlocked wallets: `{message, id}` |
-//! | `GET /pending_tx` | `[transaction]`: the first 1000 that would be mined, or 2 MiB of them |
+//! | `GET /pending_tx[?from=&limit=]` | `[transaction]`: the first 1000 that would be mined, or 2 MiB of them; `from` counts from 0 |
 //! | `POST /nodes/register`, `/miner/register` | `{nodes: [multiaddr, http://host:port or host:port]}`: `{message, total_nodes}` |
 //! | `POST /register_with` | `{node_address}`: the same for one node, then its chain is requested |
 //! | `GET`, `POST /nodes/resolve`, `/miner/nodes/resolve` | `{message, new_chain or chain}` |
@@ -32,7 +32,7 @@ use self::block::{BlockJson, TransactionJson};
 use super::App;
 use super::api::PAGE_BYTES_MAX;
 use super::exact::Coins;
-use super::extract::{self, Query};
+use super::extract::{self, Query, parsed};
 use super::problem::Problem;
 use crate::engine::event::CommandError;
 use crate::node::api::error::{Code, Failure};
@@ -134,11 +134,23 @@ impl App {
     }
 }
 
+/// A part of a list that is whole by default.
+#[derive(Deserialize)]
+struct PartQuery {
+    from: Option<String>,
+    limit: Option<String>,
+}
+
 /// Those that would be mined first: as many as fit on a page.
-async fn pending(State(app): State<App>) -> Result<Response, Problem> {
-    app.make_json(|app| {
-        let part =
-            queries::pending(app.handle(), PendingRange { from: 0, limit: LIMIT_MAX, bytes_max: PAGE_BYTES_MAX })?;
+async fn pending(State(app): State<App>, Query(part): Query<PartQuery>) -> Result<Response, Problem> {
+    let range = PendingRange {
+        from: parsed(part.from.as_deref(), parse::place)?.unwrap_or_default(),
+        limit: parsed(part.limit.as_deref(), parse::limit)?.map_or(LIMIT_MAX, |limit| limit as u64),
+        bytes_max: PAGE_BYTES_MAX,
+        sender: None,
+    };
+    app.make_json(move |app| {
+        let part = queries::pending(app.handle(), range)?;
         let network = app.handle().network();
         Ok(part.transactions.iter().map(|one| TransactionJson::new(one.signed(), network)).collect::<Vec<_>>())
     })

@@ -14,11 +14,15 @@ use tokio::time::timeout;
 use super::App;
 use super::problem::Problem;
 use crate::node::api::parse;
-use crate::protocol::Address;
-use crate::text::{bytes_without_mark, excerpt};
+use crate::node::index::Period;
+use crate::protocol::{Address, UnixMillis};
+use crate::text::{bytes_without_mark, excerpt, folded};
 
 /// The default limit of a body, in bytes: the largest record in hex, with room.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest text that is looked for, in bytes: a record has 4096.
+pub(super) const WANTED_BYTES_MAX: usize = 256;
 
 /// Time for the whole body, however steadily it trickles.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -115,6 +119,28 @@ pub(super) fn parsed<T, E: Into<Problem>>(
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {
     text.map(parse).transpose().map_err(Into::into)
+}
+
+/// A part of time: two moments, each a date or a span back from `now`.
+pub(super) fn period(since: Option<&str>, until: Option<&str>, now: UnixMillis) -> Result<Period, Problem> {
+    let moment = |name, text| {
+        let moment = parsed(text, parse::since).map_err(|problem: Problem| problem.within(name))?;
+        Ok::<_, Problem>(moment.map(|moment| moment.moment(now)))
+    };
+    let (since, until) = (moment("since", since)?, moment("until", until)?);
+    if since.zip(until).is_some_and(|(since, until)| since >= until) {
+        return Err(Problem::bad("bad_period", "nothing is between them: `since` has to be earlier than `until`"));
+    }
+    Ok(Period { since, until })
+}
+
+/// A text to look for, [folded].
+pub(super) fn wanted(text: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    if text.trim().is_empty() || text.len() > WANTED_BYTES_MAX {
+        return Err(Problem::bad("bad_search", format!("a text to look for has 1 to {WANTED_BYTES_MAX} bytes")));
+    }
+    Ok(Some(folded(text)))
 }
 
 /// An address, if there is one.

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use super::row::Spot;
 use crate::engine::event::Place;
-use crate::protocol::record::{Record, Tag};
+use crate::protocol::record::{Content, Record, Tag};
 use crate::protocol::{Address, Reward, SignedTransaction, TransactionId, UnixMillis};
-use crate::text::one_form;
+use crate::text::{folded, one_form};
 
 /// Where a transaction is on the best chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +117,39 @@ pub struct RecordQuery {
     pub from: Option<Address>,
     /// The earliest timestamp of its block.
     pub since: Option<UnixMillis>,
+    /// Its block is older than this.
+    pub until: Option<UnixMillis>,
     /// The SHA-256 of its content.
     pub find: Option<[u8; 32]>,
+    /// A part of its text, its file's name or a tag, [folded].
+    pub text: Option<String>,
+}
+
+/// A part of time: from `since` on, and before `until`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Period {
+    pub since: Option<UnixMillis>,
+    pub until: Option<UnixMillis>,
+}
+
+impl Period {
+    fn has(&self, at: UnixMillis) -> bool {
+        self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// The text of a record, or the name of its file. Other bytes have none.
+pub fn words(record: &Record) -> Option<&str> {
+    match &record.content {
+        Content::Text(text) | Content::Json(text) => Some(text),
+        Content::File { name, .. } => Some(name),
+        Content::Bytes(_) => None,
+    }
+}
+
+/// Whether a record has a text, which is [folded], in its words or in a tag.
+pub fn says(record: &Record, text: &str) -> bool {
+    words(record).into_iter().chain(record.tags.iter().map(Tag::as_str)).any(|words| folded(words).contains(text))
 }
 
 /// Whether two tags are the same, in whatever form of their letters.
@@ -127,12 +158,17 @@ fn is_same(one: &Tag, other: &Tag) -> bool {
 }
 
 impl RecordQuery {
+    pub(super) fn period(&self) -> Period {
+        Period { since: self.since, until: self.until }
+    }
+
     /// Whether all of it applies to a record.
     pub fn wants(&self, entry: &RecordEntry) -> bool {
         self.tag.as_ref().is_none_or(|tag| entry.record.tags.iter().any(|one| is_same(one, tag)))
             && self.from.is_none_or(|from| entry.sender == from)
-            && self.since.is_none_or(|since| entry.timestamp >= since)
+            && self.period().has(entry.timestamp)
             && self.find.is_none_or(|hash| entry.record.content_hash() == hash)
+            && self.text.as_ref().is_none_or(|text| says(&entry.record, text))
     }
 }
 

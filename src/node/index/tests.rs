@@ -205,7 +205,7 @@ fn a_history_says_what_an_account_did() {
     let running = world.index();
     let view = running.view();
     let roles = |address: &Address| -> Vec<(u64, Option<u32>, String)> {
-        let page = view.history(address, None, 100).expect("readable");
+        let page = view.history(address, Period::default(), None, 100).expect("readable");
         assert_eq!(page.next, None);
         let describe = |entry: HistoryEntry| {
             let Roles { sent, received, mined, recorded } = entry.roles;
@@ -246,14 +246,29 @@ fn records_are_what_a_scan_of_the_chain_finds() {
         let (mut asked, mut found) = (0, 0);
         for tag in [None, Some(tag("a")), Some(tag("b")), Some(tag("nothing"))] {
             for from in [None, Some(address(1)), Some(address(3)), Some(Address([7; 20]))] {
-                for since in [None, Some(0), Some(start), Some(start + 30_000), Some(start + 1_000_000)] {
-                    for find in [None, Some(Record::read(b"text 3").content_hash())] {
-                        let query = RecordQuery { tag: tag.clone(), from, since: since.map(UnixMillis), find };
+                for (since, until) in [
+                    (None, None),
+                    (Some(0), Some(start + 1_000_000)),
+                    (Some(start), None),
+                    (Some(start + 30_000), Some(start + 200_000)),
+                    (None, Some(start + 30_000)),
+                    (Some(start + 1_000_000), None),
+                    (None, Some(start)),
+                ] {
+                    for (find, text) in [
+                        (None, None),
+                        (Some(Record::read(b"text 3").content_hash()), None),
+                        (None, Some("ext 3".to_owned())),
+                    ] {
+                        let (since, until) = (since.map(UnixMillis), until.map(UnixMillis));
+                        let query = RecordQuery { tag: tag.clone(), from, since, until, find, text };
                         let wanted = all.iter().filter(|Row { block, record, .. }| {
                             record.as_ref().is_some_and(|(sender, record)| {
                                 query.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))
                                     && query.from.is_none_or(|from| from == *sender)
                                     && query.since.is_none_or(|since| block.header.timestamp >= since)
+                                    && query.until.is_none_or(|until| block.header.timestamp < until)
+                                    && query.text.as_ref().is_none_or(|text| says(record, text))
                                     && query.find.is_none_or(|find| find == record.content_hash())
                             })
                         });
@@ -282,6 +297,7 @@ fn histories_are_what_a_scan_of_the_chain_finds() {
     world.write(chain.writes_above(0));
     let running = world.index();
     let view = running.view();
+    let middle = newest_first(&chain)[30].header.timestamp;
     for address in (1..=ACCOUNTS).map(address) {
         let mut wanted = Vec::new();
         for block in newest_first(&chain) {
@@ -297,9 +313,17 @@ fn histories_are_what_a_scan_of_the_chain_finds() {
         }
         assert!(wanted.len() > 20);
         for limit in [1, 7, 1000] {
-            let pages = all_pages(limit, |before| view.history(&address, before, limit).expect("readable"));
+            let pages =
+                all_pages(limit, |before| view.history(&address, Period::default(), before, limit).expect("readable"));
             assert_eq!(pages.into_iter().map(|entry| entry.id).collect::<Vec<_>>(), wanted);
         }
+        let (since, until) = (UnixMillis(middle.0 - 60_000), middle);
+        let part = Period { since: Some(since), until: Some(until) };
+        let is_in = |entry: &HistoryEntry| entry.timestamp >= since && entry.timestamp < until;
+        let all = view.history(&address, Period::default(), None, 1000).expect("readable").entries;
+        let wanted: Vec<_> = all.into_iter().filter(is_in).collect();
+        assert!(!wanted.is_empty());
+        assert_eq!(all_pages(2, |before| view.history(&address, part, before, 2).expect("readable")), wanted);
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase};
 
-use super::entry::{Cursor, HistoryEntry, Item, Location, Page, RecordEntry, RecordQuery, Roles};
+use super::entry::{Cursor, HistoryEntry, Item, Location, Page, Period, RecordEntry, RecordQuery, Roles};
 use super::list::{Found, Intersection, RowSet};
 use super::row::{RowList, Spot, spot_of};
 use super::{ChainIndex, IndexError, file};
 use crate::engine::event::Place;
 use crate::node::store::Snapshot;
 use crate::protocol::record::Record;
-use crate::protocol::{Action, Address, Block, Header, Height, SignedTransaction, TransactionId, UnixMillis};
+use crate::protocol::{Action, Address, Block, Height, SignedTransaction, TransactionId, UnixMillis};
 
 /// The most rows on a page, whatever is asked for.
 pub const PAGE_ENTRIES_MAX: usize = 1000;
@@ -140,15 +140,18 @@ impl IndexView {
         Ok(found)
     }
 
-    /// Everything that an account sent, received, mined and recorded, newest first, from the row before `before` on.
+    /// Everything that an account sent, received, mined and recorded in a period, newest first, from the row before
+    /// `before` on.
     pub fn history(
         &self,
         address: &Address,
+        period: Period,
         before: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<HistoryEntry>, IndexError> {
+        let Some(part) = self.part(period, before)? else { return Ok(Page { entries: vec![], next: None }) };
         let mut blocks = BlockCache::new(self);
-        self.page(vec![RowList::account(address)], Spot::FIRST, before, limit, |spot| {
+        self.page(vec![RowList::account(address)], part, limit, |spot| {
             let Some(FoundItem { place, timestamp, id, item }) = blocks.item(spot)? else { return Ok(None) };
             let roles = roles(address, &item);
             Ok((roles != Roles::default()).then_some(HistoryEntry { place, timestamp, id, item, roles }))
@@ -162,9 +165,7 @@ impl IndexView {
         before: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<RecordEntry>, IndexError> {
-        let Some(floor) = query.since.map_or(Ok(Some(Spot::FIRST)), |since| self.first_since(since))? else {
-            return Ok(Page { entries: Vec::new(), next: None });
-        };
+        let Some(part) = self.part(query.period(), before)? else { return Ok(Page { entries: vec![], next: None }) };
         let mut lists = Vec::new();
         lists.extend(query.find.as_ref().map(RowList::content));
         lists.extend(query.from.as_ref().map(RowList::sender));
@@ -173,7 +174,7 @@ impl IndexView {
             lists.push(RowList::records());
         }
         let mut blocks = BlockCache::new(self);
-        self.page(lists, floor, before, limit, |spot| {
+        self.page(lists, part, limit, |spot| {
             let Some(found) = blocks.item(spot)? else { return Ok(None) };
             Ok(record_entry(found).filter(|entry| query.wants(entry)))
         })
@@ -184,14 +185,12 @@ impl IndexView {
     fn page<T>(
         &self,
         lists: Vec<RowList>,
-        floor: Spot,
-        before: Option<Cursor>,
+        (floor, mut bound): (Spot, Spot),
         limit: usize,
         mut read: impl FnMut(Spot) -> Result<Option<T>, IndexError>,
     ) -> Result<Page<T>, IndexError> {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX);
         let mut common = Intersection::new(&self.rows, lists, floor, SCAN_STEPS_MAX);
-        let mut bound = before.map_or(Spot::LAST, |cursor| cursor.0);
         let mut entries = Vec::new();
         loop {
             let place = match self.guarded(|| common.below(bound))? {
@@ -207,19 +206,15 @@ impl IndexView {
         }
     }
 
-    /// The lowest place in a block of this time or later. Timestamps never decrease along the chain.
-    fn first_since(&self, since: UnixMillis) -> Result<Option<Spot>, IndexError> {
-        let (mut low, mut high) = (0, self.tip.height.0 + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.header(middle)?.timestamp < since { low = middle + 1 } else { high = middle }
-        }
-        Ok((low <= self.tip.height.0).then(|| Spot::first_of(low)))
-    }
-
-    fn header(&self, height: u64) -> Result<Header, IndexError> {
-        let gap = || IndexError::Damaged { detail: format!("the store has no block {height}") };
-        self.snapshot.header_at(Height(height))?.ok_or_else(gap)
+    /// The lowest place of a period, and the one above its highest and below `before`. `None`: nothing is in it.
+    fn part(&self, period: Period, before: Option<Cursor>) -> Result<Option<(Spot, Spot)>, IndexError> {
+        let first_of = |moment| -> Result<Option<Spot>, IndexError> {
+            let height = self.snapshot.first_since(moment)?;
+            Ok((height <= self.tip.height.0).then(|| Spot::first_of(height)))
+        };
+        let Some(floor) = period.since.map_or(Ok(Some(Spot::FIRST)), first_of)? else { return Ok(None) };
+        let end = period.until.map(first_of).transpose()?.flatten().unwrap_or(Spot::LAST);
+        Ok(Some((floor, before.map_or(end, |cursor| cursor.0.min(end)))))
     }
 
     fn spots(&self, keys: std::ops::RangeInclusive<u128>) -> Result<Vec<Spot>, IndexError> {

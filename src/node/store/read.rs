@@ -17,7 +17,7 @@ use super::{Files, StoreError};
 use crate::engine::event::{LoadedBlock, Place};
 use crate::protocol::block::HEADER_BYTES;
 use crate::protocol::encode::{DECODE_BYTES_MAX, decode, encode};
-use crate::protocol::{Block, BlockId, CheckedBlock, Delta, Header, Height, Network};
+use crate::protocol::{Block, BlockId, CheckedBlock, Delta, Header, Height, Network, UnixMillis};
 
 /// Hex digits of an id.
 const ID_DIGITS: usize = 64;
@@ -204,6 +204,18 @@ impl Snapshot {
             let id = self.best.get(height.0)?.map(|id| BlockId(*id.value()));
             id.map(|id| self.blocks.header(&Place { height, id })).transpose()
         })
+    }
+
+    /// The lowest height of the best chain with a block of this time or later; the one above the tip if there is none.
+    /// Timestamps never decrease along the chain.
+    pub fn first_since(&self, moment: UnixMillis) -> Result<u64, StoreError> {
+        let (mut low, mut high) = (0, self.tip.height.0 + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let is_older = self.header_at(Height(middle))?.is_some_and(|header| header.timestamp < moment);
+            if is_older { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
     }
 
     /// Any stored block, on the best chain or not, and whether it is on it.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
-use quipu::node::index::{ChainIndex, IndexView, RecordQuery};
+use quipu::node::index::{ChainIndex, IndexView, Period, RecordQuery};
 use quipu::node::store::Store;
 use quipu::protocol::hash::sha256;
 use rustix::fs::{Advice, fadvise};
@@ -56,7 +56,7 @@ const KINDS: [(&str, LookUp); 8] = [
         records(view, &RecordQuery { tag, from, ..RecordQuery::default() })
     }),
     ("history", |view, chain, record| {
-        view.history(&chain.address(record), None, PAGE).expect("readable").entries.len()
+        view.history(&chain.address(record), Period::default(), None, PAGE).expect("readable").entries.len()
     }),
 ];
 

@@ -102,6 +102,12 @@ impl HttpResponse {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
+    /// The JSON body of an answer with this status.
+    pub(super) fn json_of(&self, status: u16) -> Value {
+        assert_eq!(self.status, status);
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
     /// The code of a problem document with this status.
     pub(super) fn problem(&self, status: u16) -> String {
         let body = String::from_utf8_lossy(&self.body);

@@ -10,7 +10,7 @@ use super::App;
 use crate::node::api::query::Range;
 use crate::node::api::rows::{AccountRow, AliasRow, HistoryPage};
 use crate::node::api::{parse, queries};
-use crate::node::http::extract::{Path, Query, parsed};
+use crate::node::http::extract::{self, Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 
@@ -45,6 +45,12 @@ pub(super) struct HistoryQuery {
     /// The `next` of the page before.
     #[param(pattern = "^[0-9]{1,12}[.][0-9]{1,6}$")]
     before: Option<String>,
+    /// In blocks of this time or later: a date (`2026-11-21`, UTC), or a span back from now (`30m`, `12h`, `7d`).
+    #[param(example = "7d")]
+    since: Option<String>,
+    /// In blocks before this time, written like `since`.
+    #[param(example = "1h")]
+    until: Option<String>,
     /// Rows, at most 1000.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
     limit: Option<String>,
@@ -60,15 +66,20 @@ pub(super) async fn history(
     State(app): State<App>,
     Path(address): Path<String>,
     Query(query): Query<HistoryQuery>,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let address = parse::address(&address)?;
     let range = Range {
         before: parsed(query.before.as_deref(), parse::cursor)?,
         limit: parsed(query.limit.as_deref(), parse::limit)?,
     };
+    let period = extract::period(query.since.as_deref(), query.until.as_deref(), app.handle().now())?;
+    if query.since.is_some() || query.until.is_some() {
+        // A span back from now moves with the clock.
+        headers.clear();
+    }
     fresh::of_tip(&app, &headers, async {
-        app.make_json(move |app| Ok(queries::history(app.handle(), address, &range)?)).await
+        app.make_json(move |app| Ok(queries::history_in(app.handle(), address, period, &range)?)).await
     })
     .await
 }

@@ -6,17 +6,18 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, PAGE_BYTES_MAX};
+use super::{App, PAGE_BYTES_MAX, PREFIX};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{LIST_ROWS, Order};
 use crate::node::api::rows::{BlockPage, BriefPage, IdText, StandingBlock};
+use crate::node::api::walk::BlockFilter;
 use crate::node::api::{parse, queries};
-use crate::node::http::extract::{Path, Query, parsed};
+use crate::node::http::extract::{self, Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::store::SnapshotHeader;
-use crate::protocol::BlockId;
+use crate::protocol::{BlockId, UnixMillis};
 
 /// Most headers on a page, those on side branches included.
 const HEADERS_MAX: usize = 2000;
@@ -38,6 +39,16 @@ pub(super) struct BlocksQuery {
     #[serde(default)]
     #[param(inline)]
     order: Order,
+    /// Those whose reward went to this account. A page ends early once 16 MiB of other blocks were read for it, and may
+    /// have no rows before the last one.
+    #[param(pattern = "^0x[0-9a-fA-F]{40}$", example = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
+    miner: Option<String>,
+    /// Of this time or later: a date (`2026-11-21`, UTC), or a span back from now (`30m`, `12h`, `7d`).
+    #[param(example = "7d")]
+    since: Option<String>,
+    /// Before this time, written like `since`.
+    #[param(example = "1h")]
+    until: Option<String>,
 }
 
 impl BlocksQuery {
@@ -48,6 +59,19 @@ impl BlocksQuery {
             order: self.order,
             bytes_max,
         })
+    }
+
+    fn filter(&self, now: UnixMillis) -> Result<BlockFilter, Problem> {
+        let period = extract::period(self.since.as_deref(), self.until.as_deref(), now)?;
+        Ok(BlockFilter { miner: extract::address(self.miner.as_deref())?, period })
+    }
+
+    /// A span back from now moves with the clock, not with the tip.
+    fn tagged(&self, mut headers: HeaderMap) -> HeaderMap {
+        if self.since.is_some() || self.until.is_some() {
+            headers.clear();
+        }
+        headers
     }
 }
 
@@ -60,9 +84,9 @@ pub(super) async fn blocks(
     Query(query): Query<BlocksQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let range = query.range(PAGE_BYTES_MAX)?;
-    fresh::of_tip(&app, &headers, async {
-        app.make_json(move |app| Ok(queries::blocks(app.handle(), range, || false)?)).await
+    let (range, filter) = (query.range(PAGE_BYTES_MAX)?, query.filter(app.handle().now())?);
+    fresh::of_tip(&app, &query.tagged(headers), async {
+        app.make_json(move |app| Ok(queries::blocks_where(app.handle(), range, &filter, || false)?)).await
     })
     .await
 }
@@ -76,9 +100,9 @@ pub(super) async fn brief_blocks(
     Query(query): Query<BlocksQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let range = query.range(BRIEF_READ_BYTES_MAX)?;
-    fresh::of_tip(&app, &headers, async {
-        app.make_json(move |app| Ok(queries::brief_blocks(app.handle(), range, || false)?)).await
+    let (range, filter) = (query.range(BRIEF_READ_BYTES_MAX)?, query.filter(app.handle().now())?);
+    fresh::of_tip(&app, &query.tagged(headers), async {
+        app.make_json(move |app| Ok(queries::brief_blocks(app.handle(), range, &filter)?)).await
     })
     .await
 }
@@ -173,18 +197,26 @@ impl From<&SnapshotHeader> for HeaderRow {
 
 /// Headers of all stored blocks of some heights, side branches included, the lowest first.
 #[utoipa::path(get, path = "/headers", tag = "chain", params(HeadersQuery), responses(
-    (status = 200, body = [HeaderRow]), Problem
+    (status = 200, body = [HeaderRow], description = "In the order of heights", headers(
+        ("Link" = String, description = "With `rel=\"next\"`, where the list goes on; absent at its end")
+    )), Problem
 ))]
 pub(super) async fn headers(State(app): State<App>, Query(query): Query<HeadersQuery>) -> Result<Response, Problem> {
     let from = parsed(query.from.as_deref(), parse::height)?;
     let limit = parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS) as u64;
     // A block on a side branch may come without a new tip, so this has no tag.
-    app.make_json(move |app| {
+    let made = app.make(move |app| {
         let snapshot = app.handle().reader().snapshot()?;
         let first = from.map_or((snapshot.tip().height.0 + 1).saturating_sub(limit), |from| from.0);
-        let last = first.saturating_add(limit - 1);
+        let last = first.saturating_add(limit - 1).min(u64::MAX - 1);
         let found = snapshot.headers(first..=last, HEADERS_MAX)?;
-        Ok(found.iter().map(HeaderRow::from).collect::<Vec<_>>())
-    })
-    .await
+        // A list that is cut may lack some of its last height.
+        let is_cut = found.len() >= HEADERS_MAX;
+        let next = if is_cut { found.last().map_or(last, |cut| cut.header.height.0.max(first + 1)) } else { last + 1 };
+        let next = (is_cut || next <= snapshot.tip().height.0).then_some(next);
+        Ok((found.iter().map(HeaderRow::from).collect::<Vec<_>>(), next))
+    });
+    let (rows, next) = made.await?;
+    let link = next.map(|next| [(header::LINK, format!("<{PREFIX}/headers?from={next}&limit={limit}>; rel=\"next\""))]);
+    Ok((link, axum::Json(rows)).into_response())
 }

@@ -14,7 +14,7 @@ use crate::node::api::{parse, queries};
 use crate::node::http::extract::{self, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
-use crate::node::index;
+use crate::node::index::{self, Period};
 use crate::protocol::UnixMillis;
 
 /// A filter for records, and a part of the list.
@@ -31,6 +31,13 @@ pub(super) struct RecordsQuery {
     /// In blocks of this time or later: a date (`2026-11-21`, UTC), or a span back from now (`30m`, `12h`, `7d`).
     #[param(example = "7d")]
     since: Option<String>,
+    /// In blocks before this time, written like `since`.
+    #[param(example = "1h")]
+    until: Option<String>,
+    /// With this in their text, in their file's name or in a tag. Case does not count. A page has what 2,000 records have of
+    /// it, so it may have fewer rows than requested, even none, before the last one.
+    #[param(example = "pallet", min_length = 1, max_length = 256)]
+    text: Option<String>,
     /// Content, or the file it is about, with this SHA-256 (64 hex digits).
     #[param(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
@@ -45,14 +52,15 @@ pub(super) struct RecordsQuery {
 impl RecordsQuery {
     /// The filter, with a span back from `now`.
     fn filter(&self, now: UnixMillis) -> Result<index::RecordQuery, Problem> {
-        let since = parsed(self.since.as_deref(), parse::since)?.map(|since| since.moment(now));
+        let Period { since, until } = extract::period(self.since.as_deref(), self.until.as_deref(), now)?;
         let find = parsed(self.sha256.as_deref(), |text| parse::sha256(text, Code::BadId))?;
         let tag = parsed(self.tag.as_deref(), parse::tag)?;
-        Ok(index::RecordQuery { tag, from: extract::address(self.from.as_deref())?, since, find })
+        let (from, text) = (extract::address(self.from.as_deref())?, extract::wanted(self.text.as_deref())?);
+        Ok(index::RecordQuery { tag, from, since, until, find, text })
     }
 }
 
-/// Records by tag, sender, time and content, the newest first.
+/// Records by tag, sender, time, text and content, the newest first.
 #[utoipa::path(get, operation_id = "records", path = "/records", tag = "records", params(RecordsQuery), responses(
     (status = 200, body = RecordPage), Problem
 ))]
@@ -66,7 +74,7 @@ pub(super) async fn list(
         before: parsed(query.before.as_deref(), parse::cursor)?,
         limit: parsed(query.limit.as_deref(), parse::limit)?,
     };
-    if query.since.is_some() {
+    if query.since.is_some() || query.until.is_some() {
         // A span back from now moves with the clock.
         headers.clear();
     }

@@ -11,11 +11,8 @@ use utoipa::IntoParams;
 use super::App;
 use crate::node::api::rows::SearchPage;
 use crate::node::api::search;
-use crate::node::http::extract::Query;
+use crate::node::http::extract::{Query, WANTED_BYTES_MAX};
 use crate::node::http::problem::Problem;
-
-/// Longer texts are not looked for, in bytes: a record has 4096.
-const TEXT_BYTES_MAX: usize = 256;
 
 /// What to look for.
 #[derive(Deserialize, IntoParams)]
@@ -34,8 +31,8 @@ pub(super) struct SearchQuery {
     (status = 200, body = SearchPage), Problem
 ))]
 pub(super) async fn search(State(app): State<App>, Query(query): Query<SearchQuery>) -> Result<Response, Problem> {
-    if query.q.len() > TEXT_BYTES_MAX {
-        return Err(Problem::bad("bad_search", format!("a search is for at most {TEXT_BYTES_MAX} bytes of text")));
+    if query.q.len() > WANTED_BYTES_MAX {
+        return Err(Problem::bad("bad_search", format!("a search is for at most {WANTED_BYTES_MAX} bytes of text")));
     }
     // A client that leaves drops this future.
     let left = Left(Arc::default());

@@ -15,7 +15,7 @@ use crate::node::api::queries::{self, PendingRange};
 use crate::node::api::query::LIST_ROWS;
 use crate::node::api::rows::{IdText, PendingPage, Sent, TransactionRow};
 use crate::node::http::exact::Coins;
-use crate::node::http::extract::{Json, Path, Query, parsed};
+use crate::node::http::extract::{self, Json, Path, Query, parsed};
 use crate::node::http::problem::Problem;
 use crate::node::index::Location;
 use crate::protocol::check::check_transaction;
@@ -128,6 +128,9 @@ pub(super) struct PendingQuery {
     /// Rows, at most 1000.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
     limit: Option<String>,
+    /// Signed by this account. Places are counted among these.
+    #[param(pattern = "^0x[0-9a-fA-F]{40}$", example = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
+    sender: Option<String>,
 }
 
 /// The pending transactions, in the order in which they would be mined now.
@@ -140,6 +143,7 @@ pub(super) async fn pending(State(app): State<App>, Query(query): Query<PendingQ
         from: parsed(query.from.as_deref(), parse::place)?.unwrap_or_default(),
         limit: parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS) as u64,
         bytes_max: PAGE_BYTES_MAX,
+        sender: extract::address(query.sender.as_deref())?,
     };
     app.make_json(move |app| Ok(PendingPage::from(queries::pending(app.handle(), range)?))).await
 }

@@ -13,9 +13,10 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde_json::json;
 
-use super::BlockJson;
-use crate::node::api::lookup;
+use super::{BlockJson, PartQuery};
+use crate::node::api::{lookup, parse};
 use crate::node::http::App;
+use crate::node::http::extract::{Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 use crate::node::http::room;
@@ -26,14 +27,31 @@ use crate::protocol::Height;
 const PIECE_BYTES: usize = 64 << 10;
 
 /// `GET /chain`.
-pub(super) async fn chain(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    fresh::of_tip(&app, &headers, document(&app, "{\"chain\":[".to_owned())).await
+pub(super) async fn chain(
+    State(app): State<App>,
+    Query(part): Query<PartQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let from = parsed(part.from.as_deref(), parse::height)?;
+    let limit = parsed(part.limit.as_deref(), |word| parse::count(word, "limit"))?;
+    fresh::of_tip(&app, &headers, part_of(&app, "{\"chain\":[".to_owned(), from, limit)).await
 }
 
-/// A document with all blocks: the beginning up to their list, then the list and their number.
+/// A document with all blocks: the beginning up to their list, then the list and the chain's length.
 pub(super) async fn document(app: &App, beginning: String) -> Result<Response, Problem> {
+    part_of(app, beginning, None, None).await
+}
+
+/// The same with some of the blocks.
+async fn part_of(app: &App, beginning: String, from: Option<Height>, limit: Option<u64>) -> Result<Response, Problem> {
     let snapshot = app.wait(|app| Ok(app.handle().reader().snapshot()?)).await?;
-    let writer = ChainWriter { app: app.clone(), snapshot, next: 0, text: beginning.into_bytes() };
+    let (tip, first) = (snapshot.tip().height, from.unwrap_or_default());
+    if first > tip {
+        return Err(lookup::above(tip, first).into());
+    }
+    let end = limit.map_or(u64::MAX, |limit| first.0.saturating_add(limit)).min(tip.0 + 1);
+    let writer =
+        ChainWriter { app: app.clone(), snapshot, first: first.0, next: first.0, end, text: beginning.into_bytes() };
     let place = app.0.room.chains.hold(1, writer, Instant::now()).ok_or_else(|| {
         room::no_room("too many whole chains are being sent: try again, or ask /api/v1/blocks for parts")
     })?;
@@ -55,27 +73,29 @@ pub(super) async fn document(app: &App, beginning: String) -> Result<Response, P
 struct ChainWriter {
     app: App,
     snapshot: Snapshot,
+    first: u64,
     /// The next height.
     next: u64,
+    /// The height above the last one.
+    end: u64,
     text: Vec<u8>,
 }
 
 impl ChainWriter {
     /// The next piece, and the writer if there are more.
     fn piece(mut self) -> Result<(Bytes, Option<Self>), Problem> {
-        let tip = self.snapshot.tip().height.0;
-        while self.next <= tip && self.text.len() < PIECE_BYTES {
+        while self.next < self.end && self.text.len() < PIECE_BYTES {
             let block = lookup::block_at(&self.snapshot, Height(self.next))?;
-            if self.next > 0 {
+            if self.next > self.first {
                 self.text.push(b',');
             }
             let block = BlockJson::new(&block, self.app.handle().network());
             serde_json::to_writer(&mut self.text, &block).expect("numbers and texts always serialise");
             self.next += 1;
         }
-        let is_last = self.next > tip;
+        let is_last = self.next >= self.end;
         if is_last {
-            self.text.extend_from_slice(format!("],\"length\":{}}}", tip + 1).as_bytes());
+            self.text.extend_from_slice(format!("],\"length\":{}}}", self.snapshot.tip().height.0 + 1).as_bytes());
         }
         let piece = Bytes::from(std::mem::take(&mut self.text));
         Ok((piece, (!is_last).then_some(self)))

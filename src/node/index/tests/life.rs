@@ -52,7 +52,7 @@ fn a_file_that_is_of_no_use_is_built_anew() {
         fs::write(world.file(), flipped).expect("writable");
         // Some damage is not seen, but it stops nothing.
         let running = world.index();
-        let _ = running.index.view().and_then(|view| view.history(&address(1), None, 100));
+        let _ = running.index.view().and_then(|view| view.history(&address(1), Period::default(), None, 100));
         assert_eq!(running.index.shared.state().failure, None);
     }
 }
@@ -138,8 +138,11 @@ fn a_view_stays_as_it_was() {
     world.write(old.writes_above(0));
     let running = world.index();
     let view = running.view();
-    let history = view.history(&address(1), None, 1000).expect("readable");
+    let history = view.history(&address(1), Period::default(), None, 1000).expect("readable");
     world.write([old.undo_above(0), new.writes_above(0)].concat());
     assert_eq!(running.view().tip(), new.tip());
-    assert_eq!((view.tip(), view.history(&address(1), None, 1000).expect("readable")), (old.tip(), history));
+    assert_eq!(
+        (view.tip(), view.history(&address(1), Period::default(), None, 1000).expect("readable")),
+        (old.tip(), history)
+    );
 }

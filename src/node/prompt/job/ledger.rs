@@ -49,7 +49,7 @@ impl CommandRunner<'_> {
     pub(super) fn records(&self, filter: &RecordFilter, range: &Range) -> Result<CommandOutcome, Failure> {
         let since = filter.since.map(|since| since.moment(self.handle.now()));
         let from = self.maybe(filter.from.as_ref())?;
-        let mut query = RecordQuery { tag: filter.tag.clone(), from, since, find: None };
+        let mut query = RecordQuery { tag: filter.tag.clone(), from, since, ..RecordQuery::default() };
         if let Some(what) = &filter.find {
             match self.content_of(what)? {
                 Wanted::Content(hash) => query.find = Some(hash),
