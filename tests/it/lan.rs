@@ -115,6 +115,26 @@ pub(crate) fn machines_with_ipv6_alone_find_each_other() {
     assert_eq!(agree(&[&nodes[0], &nodes[1]]), 2);
 }
 
+/// Without IPv4, too, two machines with one key are told of each other.
+pub(crate) fn clones_with_ipv6_alone_are_told() {
+    let lan = Lan::up(2);
+    let options = |machine: usize| {
+        lan.remove_addresses(machine);
+        lan.add_addresses(machine, &[format!("fd00:77::{machine}").parse().expect("an IPv6 address")]);
+        NodeOptions { listen: vec!["/ip6/::/tcp/0".to_owned()], ..lan.options(machine) }
+    };
+    let node = Node::start(options(1));
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(node.folder().join("node.key"), folder.path().join("node.key")).expect("it has a key");
+    let clone = Node::start_in(folder.path(), options(2));
+    assert_eq!(node.peer_id(), clone.peer_id());
+    for (one, other) in [(&node, 2), (&clone, 1)] {
+        let told = |event: &serde_json::Value| text(event, "message").contains("has the key of this one");
+        let warning = one.wait_event("warning", told);
+        assert!(text(&warning, "message").contains(&format!("fd00:77::{other}")), "{warning}");
+    }
+}
+
 /// Nodes that see each other and don't join say why: one key, another network, no address to be dialled at.
 pub(crate) fn nodes_that_do_not_join_say_why() {
     let lan = Lan::up(4);

@@ -195,6 +195,7 @@ fn main() -> ExitCode {
         lan::a_restarted_node_is_found_again,
         lan::mdns_that_cannot_start_is_a_warning,
         lan::machines_with_ipv6_alone_find_each_other,
+        lan::clones_with_ipv6_alone_are_told,
         lan::nodes_that_do_not_join_say_why,
         lan::many_connections_from_one_machine,
         lan::nodes_meet_again_though_strangers_sit_on_both,

@@ -91,6 +91,16 @@ pub(in crate::node) fn for_others(ours: &[Multiaddr]) -> Vec<Multiaddr> {
     if reachable.is_empty() { others } else { reachable }
 }
 
+/// The indices of the interfaces with IPv6, by which groups are joined.
+pub(super) fn v6_interfaces() -> Vec<u32> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let with_v6 = interfaces.iter().filter(|interface| !interface.is_loopback() && interface.ip().is_ipv6());
+    let mut indices: Vec<u32> = with_v6.filter_map(|interface| interface.index).collect();
+    indices.sort_unstable();
+    indices.dedup();
+    indices
+}
+
 /// The networks that this machine's interfaces are on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Subnets(Vec<(IpAddr, u8)>);

@@ -3,7 +3,7 @@
 //! on the network can send an answer.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use libp2p::swarm::ConnectionId;
@@ -11,10 +11,11 @@ use libp2p::{Multiaddr, PeerId};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::address::{Subnets, ip_of, reachable, split};
+use super::address::{Subnets, ip_of, reachable, split, v6_interfaces};
 
-/// The group and the port of mDNS (RFC 6762, section 3).
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+/// The groups and the port of mDNS (RFC 6762, section 3).
+const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 const PORT: u16 = 5353;
 /// The longest mDNS message, in bytes (RFC 6762, section 17).
 const MESSAGE_BYTES_MAX: usize = 9000;
@@ -31,8 +32,10 @@ const TOLD_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct Clones {
     own: PeerId,
-    /// None without mDNS.
-    socket: Option<UdpSocket>,
+    /// None without mDNS, and of a version of IP that the machine does not have.
+    v4: Option<UdpSocket>,
+    v6: Option<UdpSocket>,
+    subnets: Subnets,
     /// The dial of a suspect, of which there is one at a time.
     dial: Option<(ConnectionId, Multiaddr)>,
     next_dial: Instant,
@@ -44,23 +47,38 @@ impl Clones {
     /// Starts to listen, if mDNS runs. To be called in the context of a tokio runtime. An error is no more than a missing
     /// warning, so it is only logged.
     pub(super) fn new(own: PeerId, has_mdns: bool, now: Instant) -> Self {
-        let socket = has_mdns.then(open).and_then(|opened| {
-            opened.inspect_err(|error| tracing::debug!(%error, "nodes with our key can't be listened for")).ok()
-        });
-        Self { own, socket, dial: None, next_dial: now, told: Vec::new() }
+        let listen = |domain| {
+            let opened = has_mdns.then(|| open(domain))?;
+            opened
+                .inspect_err(|error| tracing::debug!(%error, ?domain, "nodes with our key can't be listened for"))
+                .ok()
+        };
+        let (v4, v6) = (listen(Domain::IPV4), listen(Domain::IPV6));
+        Self { own, v4, v6, subnets: Subnets::default(), dial: None, next_dial: now, told: Vec::new() }
     }
 
     /// Listens on all networks of this machine.
-    pub(super) fn set_subnets(&self, subnets: &Subnets) {
-        for ip in subnets.own_v4() {
-            // An error means that it is a member there already.
-            let _ = self.socket.as_ref().map(|socket| socket.join_multicast_v4(GROUP, ip));
+    pub(super) fn set_subnets(&mut self, subnets: &Subnets) {
+        // An error means that it is a member there already.
+        if let Some(socket) = &self.v4 {
+            subnets.own_v4().for_each(|ip| drop(socket.join_multicast_v4(GROUP_V4, ip)));
         }
+        if let Some(socket) = &self.v6 {
+            v6_interfaces().iter().for_each(|index| drop(socket.join_multicast_v6(&GROUP_V6, *index)));
+        }
+        self.subnets = subnets.clone();
     }
 
     /// Waits for an answer that names our id. May be cancelled at any time.
     pub(super) async fn heard(&self) -> (IpAddr, Vec<Multiaddr>) {
-        let Some(socket) = &self.socket else { return std::future::pending().await };
+        tokio::select! {
+            heard = self.heard_on(self.v4.as_ref()) => heard,
+            heard = self.heard_on(self.v6.as_ref()) => heard,
+        }
+    }
+
+    async fn heard_on(&self, socket: Option<&UdpSocket>) -> (IpAddr, Vec<Multiaddr>) {
+        let Some(socket) = socket else { return std::future::pending().await };
         loop {
             let ready = socket.readable().await;
             // Only now: most waits end by something else that happens on the network's task.
@@ -92,11 +110,19 @@ impl Clones {
         if now < self.next_dial || self.told.len() >= TOLD_MAX {
             return None;
         }
-        // Nobody names a third party for us to dial.
-        let is_suspect = |address: &&Multiaddr| ip_of(address) == Some(from) && reachable(address) && !ours(address);
+        let is_suspect = |address: &&Multiaddr| {
+            ip_of(address).is_some_and(|ip| self.may_be(ip, from)) && reachable(address) && !ours(address)
+        };
         let address = named.iter().find(is_suspect).filter(|address| !self.told.contains(address))?;
         self.next_dial = now + DIAL_INTERVAL;
         Some(address.clone())
+    }
+
+    /// Whether an address may be that of the sender: nobody names a third party for us to dial. IPv6 answers come from a
+    /// link-local address, which only a neighbour has, and name another one of the same network.
+    fn may_be(&self, ip: IpAddr, from: IpAddr) -> bool {
+        let is_neighbour = matches!(from, IpAddr::V6(from) if from.is_unicast_link_local());
+        ip == from || is_neighbour && ip.is_ipv6() && self.subnets.contain(ip)
     }
 
     pub(super) fn dialled(&mut self, connection: ConnectionId, address: Multiaddr) {
@@ -112,13 +138,19 @@ impl Clones {
 }
 
 /// Shares the port with libp2p's mDNS, and with that of the system.
-fn open() -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+fn open(domain: Domain) -> io::Result<UdpSocket> {
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    let all: IpAddr = if domain == Domain::IPV4 {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        socket.set_only_v6(true)?;
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)).into())?;
+    socket.bind(&SocketAddr::from((all, PORT)).into())?;
     UdpSocket::from_std(socket.into())
 }
 
@@ -170,6 +202,23 @@ mod tests {
         }
         assert_eq!(addresses_of(b"dnsaddr=", &own), []);
         assert_eq!(addresses_of(b"\xffdnsaddr=/ip4/1.2.3.4/tcp/1", &own), []);
+    }
+
+    #[test]
+    fn a_neighbour_with_ipv6_names_its_other_address() {
+        let now = Instant::now();
+        let named = ["/ip6/fe80::2/tcp/1", "/ip6/2001:db8::2/tcp/1", "/ip4/10.0.0.2/tcp/1", "/ip6/fd00::2/tcp/1"];
+        let named = named.map(|text| text.parse::<Multiaddr>().expect("a multiaddr"));
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an IP address");
+        let suspect = |from: &str| {
+            let mut clones = Clones::new(PeerId::random(), false, now);
+            clones.set_subnets(&Subnets::test(&[("fd00::1", 64), ("10.0.0.1", 24)]));
+            clones.suspect(ip(from), &named, |_| false, now)
+        };
+        assert_eq!(suspect("fe80::2"), Some(named[3].clone()), "of a network of ours");
+        assert_eq!(suspect("2001:db8::2"), Some(named[1].clone()), "the sender itself");
+        assert_eq!(suspect("2001:db8::3"), None, "a third party");
+        assert_eq!(suspect("fd00::3"), None, "a third party on our network");
     }
 
     #[test]
