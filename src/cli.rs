@@ -133,6 +133,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn fail(command: &str, code: &str, message: &str, json: bool) -> ExitCode {
+    let message = &*output::with_remedy(message);
     if json {
         // The message goes to stderr in any case.
         let _ = output::write(&(json::error(command, code, message) + "\n"));

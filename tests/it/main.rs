@@ -182,6 +182,8 @@ fn main() -> ExitCode {
         memory::a_locked_wallet_leaves_no_secret,
         surroundings::a_full_stdout_is_told,
         surroundings::a_terminal_without_a_cursor_has_a_prompt,
+        surroundings::a_file_system_without_locks_is_told,
+        surroundings::a_lack_of_descriptors_is_told,
     ));
     #[cfg(unix)]
     trials.extend(trials!(plain: surroundings::only_regular_files_are_opened));

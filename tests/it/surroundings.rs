@@ -243,3 +243,55 @@ pub(crate) fn a_terminal_without_a_cursor_has_a_prompt() {
     keys.write_all(b"\x03").expect("a terminal");
     assert!(child.wait().expect("our own child").success());
 }
+
+/// Where files can't be locked, as on some network drives, the start says so and what to do.
+#[cfg(target_os = "linux")]
+pub(crate) fn a_file_system_without_locks_is_told() {
+    let place = Place::new();
+    let source =
+        "#include <errno.h>\nint flock(int file, int how) { (void)file; (void)how; errno = FAILURE; return -1; }\n";
+    fs::write(place.path().join("locks.c"), source).expect("written");
+    for failure in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
+        // What links Rust programs makes this one, too.
+        let library = place.path().join(format!("{failure}.so"));
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", &format!("-DFAILURE={failure}"), "locks.c", "-o"]).arg(&library);
+        assert!(compiler.current_dir(place.path()).status().expect("cc is there").success());
+        let mut node = place.node("--json");
+        node.env("LD_PRELOAD", &library);
+        let (code, text) = said(&with_input(node, b"quit\n"));
+        assert_eq!(code, Some(1), "{failure}: {text}");
+        assert!(text.contains("without locks") && text.contains("--data-dir"), "{failure}: {text}");
+    }
+    let (code, text) = said(&with_input(place.node("--json"), b"quit\n"));
+    assert_eq!(code, Some(0), "nothing was spoilt: {text}");
+}
+
+/// A node that may open too few files says what helps, whatever it was about to open.
+#[cfg(target_os = "linux")]
+pub(crate) fn a_lack_of_descriptors_is_told() {
+    let place = Place::new();
+    let limited = |limit: u32| {
+        let node = place.node(&format!("--json --name n{limit}"));
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "ulimit -n $0; exec \"$@\"", &limit.to_string()])
+            .arg(node.get_program())
+            .args(node.get_args());
+        shell.current_dir(place.path()).env("HOME", place.path());
+        said(&with_input(shell, b"quit\n"))
+    };
+    let mut refused = 0;
+    for limit in [8, 10, 12, 14, 16, 18] {
+        let (code, text) = limited(limit);
+        if code == Some(0) {
+            continue;
+        }
+        refused += 1;
+        assert_eq!(code, Some(1), "{limit}: {text}");
+        assert!(text.contains("ulimit -n"), "{limit}: {text}");
+    }
+    assert!(refused >= 3, "the limits are too high to try anything");
+    let (code, text) = limited(256);
+    assert_eq!(code, Some(0), "nothing was spoilt: {text}");
+}
