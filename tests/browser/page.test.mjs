@@ -451,7 +451,7 @@ test(
     for (const colorScheme of ['light', 'dark']) {
       for (const [width, name] of [
         [1280, 'wide'],
-        [390, 'phone'],
+        [360, 'phone'],
       ]) {
         const { page, faults, context } = await visit(node, '', {
           colorScheme,

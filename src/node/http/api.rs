@@ -14,6 +14,7 @@ mod recording;
 mod records;
 mod search;
 mod transactions;
+mod wallet_files;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -35,6 +36,7 @@ pub(super) const PAGE_BYTES_MAX: usize = 2 << 20;
 const PREFIX: &str = "/api/v1";
 /// The route that other nodes ask: the node's identity and addresses.
 pub(super) const NODE_PATH: &str = "/api/v1/node";
+pub(super) use self::wallet_files::PATH as WALLET_FILES_PATH;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -102,6 +104,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(network::node))
         .routes(routes!(network::parameters))
         .routes(routes!(network::wallets))
+        .routes(routes!(wallet_files::files))
         .routes(routes!(backup::stage))
         .routes(routes!(network::mining, network::set_mining))
         .routes(routes!(network::mine, network::stop_mining))

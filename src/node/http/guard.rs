@@ -19,7 +19,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusC
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::api::NODE_PATH;
+use super::api::{NODE_PATH, WALLET_FILES_PATH};
 use super::caller::Caller;
 use super::limits::Client;
 use super::problem::Problem;
@@ -123,6 +123,12 @@ impl Guard {
                 "this node was started with --http-read-only: nothing can be changed over HTTP",
             );
         }
+        if self.token.is_none() && path == WALLET_FILES_PATH {
+            return refuse(
+                "read_only",
+                "this node was started with --http-read-only: its files are its own user's affair",
+            );
+        }
         if *method == Method::HEAD && changes {
             let detail = "this path changes something: ask it with GET, and it does";
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", detail));
@@ -130,10 +136,11 @@ impl Guard {
         if self.token.is_none() || self.is_open(path) || self.has_token(headers) {
             return Ok(Admitted::Anybody);
         }
-        if !self.is_local() || came_through_proxy(headers) && (changes || is_costly(path)) {
+        let is_guarded = changes || is_costly(path) || path == WALLET_FILES_PATH;
+        if !self.is_local() || came_through_proxy(headers) && is_guarded {
             return Err(no_token());
         }
-        Ok(if changes || is_costly(path) { Admitted::OwnUser } else { Admitted::Anybody })
+        Ok(if is_guarded { Admitted::OwnUser } else { Admitted::Anybody })
     }
 
     /// Whether only this machine reaches the server, unless somebody on it helps.
@@ -369,6 +376,8 @@ mod tests {
         for path in CHANGING_GETS {
             assert_eq!(judge(&guard, Method::GET, path, &[host]), "read_only", "{path}");
         }
+        // Nobody is told apart there.
+        assert_eq!(judge(&guard, Method::GET, WALLET_FILES_PATH, &[host]), "read_only");
     }
 
     /// On this machine, what is cheap and changes nothing is for everybody.
@@ -385,6 +394,7 @@ mod tests {
             (Method::GET, "/chain", "own user", "no_token"),
             (Method::HEAD, "/chain", "own user", "no_token"),
             (Method::GET, "/api/v1/transactions/ab/receipt", "own user", "no_token"),
+            (Method::GET, WALLET_FILES_PATH, "own user", "no_token"),
             (Method::POST, "/transactions/new", "own user", "no_token"),
             (Method::PUT, "/api/v1/mining", "own user", "no_token"),
             (Method::DELETE, "/api/v1/mining/blocks", "own user", "no_token"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,6 +139,12 @@ impl Wallets {
         let mut active = self.active();
         active.lock_if_due(Instant::now());
         active.key.clone().ok_or_else(|| WalletError::Locked { name: active.name.to_string() })
+    }
+
+    /// The wallets' names and files.
+    pub fn files(&self) -> Result<Vec<(String, PathBuf)>, WalletError> {
+        let (folder, names) = (&self.0.folder, self.0.folder.names()?);
+        Ok(names.iter().map(|name| (name.to_string(), folder.file(name))).collect())
     }
 
     /// The key of any wallet that needs no password now: the one in use, or one that has none.

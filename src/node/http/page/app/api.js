@@ -48,11 +48,11 @@ export function askAgain() {
 
 /**
  * A response that worked. `path` follows `/api/v1`, or begins with `/api`, or is `/transactions/new`, a route of tutorials; `body` is the text of JSON, sent as it is.
- * The answer begins within `millis`, or the node is unreachable; `patient` waits for ever: for a block, or for peers.
+ * `quiet` asks nobody for a token. The answer begins within `millis`, or the node is unreachable; `patient` waits for ever: for a block, or for peers.
  */
 export async function request(
   path,
-  { method = 'GET', body, headers = {}, signal, patient = false, millis = ANSWER_MILLIS_MAX } = {},
+  { method = 'GET', body, headers = {}, signal, patient = false, quiet = false, millis = ANSWER_MILLIS_MAX } = {},
 ) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
@@ -61,7 +61,7 @@ export async function request(
     const response = await send(url, { method, body, headers, signal, token, wait });
     if (response.ok) return response;
     const problem = await problemOf(response);
-    if (response.status !== 401) throw problem;
+    if (response.status !== 401 || quiet) throw problem;
     await renewToken(token, problem);
   }
 }

@@ -48,21 +48,25 @@ export function facts(rows) {
   );
 }
 
-/** A table. `rows` are lists of cells; on a narrow screen it scrolls by itself, also with the keyboard. */
+/**
+ * A table. `rows` are lists of cells; on a phone each row is a card, where a cell follows its heading. Roles are said, since a
+ * table that is not laid out as one loses them.
+ */
 export function table(caption, headings, rows) {
   const head = el(
     'tr',
-    {},
-    headings.map((heading) => el('th', { scope: 'col' }, heading)),
+    { role: 'row' },
+    headings.map((heading) => el('th', { scope: 'col', role: 'columnheader' }, heading)),
   );
   const body = rows.map((cells) =>
     el(
       'tr',
-      {},
-      cells.map((cell) => el('td', {}, cell)),
+      { role: 'row' },
+      cells.map((cell, at) => el('td', { role: 'cell', 'data-heading': headings[at] || null }, cell)),
     ),
   );
-  const content = el('table', {}, el('caption', {}, caption), el('thead', {}, head), el('tbody', {}, body));
+  const parts = [el('thead', { role: 'rowgroup' }, head), el('tbody', { role: 'rowgroup' }, body)];
+  const content = el('table', { role: 'table' }, el('caption', {}, caption), parts);
   return el('div', { class: 'scrolls', tabindex: '0', role: 'region', 'aria-label': caption }, content);
 }
 

@@ -2,7 +2,7 @@
 
 import { get, request } from '../app/api.js';
 import { el, fill, foreign } from '../app/dom.js';
-import { accountLink, button, coins, facts, problem, section } from '../app/parts.js';
+import { accountLink, button, coins, copyable, facts, problem, section } from '../app/parts.js';
 
 /** Elsewhere the wallets are somebody else's. */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -12,6 +12,19 @@ export async function nodeWallets() {
   if (!LOOPBACK.test(location.hostname)) return [];
   const all = await get('/wallets').catch(() => []);
   return all.filter(({ address }) => address).sort((one, other) => Number(other.current) - Number(one.current));
+}
+
+/** The files of the node's wallets, as `{ name, file }`; none for anybody but its own user. */
+export async function walletFiles() {
+  if (!LOOPBACK.test(location.hostname)) return [];
+  return get('/wallets/files', { quiet: true }).catch(() => []);
+}
+
+/** Where the files are, each with a button that copies its path into a file dialog. */
+export function walletPaths(files) {
+  if (files.length === 0) return null;
+  const rows = files.map(({ name, file }) => [foreign(name), copyable(file, `path of ${name}`)]);
+  return el('div', { class: 'paths' }, el('p', { class: 'hint' }, 'The wallets of this node are here:'), facts(rows));
 }
 
 /** What stands in the choice of signers. */

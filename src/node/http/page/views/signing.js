@@ -13,7 +13,7 @@ import { TRANSACTION, encode } from '../protocol/encode.js';
 import { signingBytes, transactionId } from '../protocol/transaction.js';
 import { isEncrypted, openWallet, signingProblem } from '../protocol/wallet.js';
 import { miningControls } from './mining.js';
-import { nodeReview, nodeWallets, walletHint, walletLabel } from './node-wallet.js';
+import { nodeReview, nodeWallets, walletFiles, walletHint, walletLabel, walletPaths } from './node-wallet.js';
 
 /** Longer files are no wallets. */
 const WALLET_BYTES_MAX = 64 << 10;
@@ -24,9 +24,9 @@ const WALLET_BYTES_MAX = 64 << 10;
  * body }`. `review` takes the form's submission; what comes of it is in `outcome`.
  */
 export async function signing({ makeAction, describe, askNode, signal }) {
-  const [trouble, own] = await Promise.all([signingProblem(), nodeWallets()]);
+  const [trouble, own, files] = await Promise.all([signingProblem(), nodeWallets(), walletFiles()]);
   const fee = el('input', { inputmode: 'decimal', autocomplete: 'off', placeholder: '0' });
-  const wallet = signerChoice(own, trouble ? outsideKey(trouble) : walletFields());
+  const wallet = signerChoice(own, trouble ? outsideKey(trouble) : walletFields(files));
   const outcome = el('div', { role: 'status' });
   const review = async (event) => {
     event.preventDefault();
@@ -79,7 +79,7 @@ function signerChoice(own, other) {
   return { element: el('div', {}, field('Sign with', select), place), open };
 }
 
-function walletFields() {
+function walletFields(files) {
   const file = el('input', { type: 'file', accept: '.pem,.key' });
   const password = el('input', { type: 'password', autocomplete: 'off' });
   const element = el(
@@ -91,6 +91,7 @@ function walletFields() {
       file,
       'A PEM file with an Ed25519 key, such as the node’s wallets/default.pem, or one of OpenSSL’s',
     ),
+    walletPaths(files),
     field('Password', password, 'Leave it empty if the file has none'),
   );
   const open = async () => {
