@@ -15,6 +15,7 @@
 //! | [`api`] | any | users' questions and answers as plain data, shared by all front ends |
 //! | [`front`] | any | the same over an engine that lives elsewhere |
 //! | [`watch`], [`watched`] | one thread | follows transactions for the user |
+//! | [`lost`] | any | transactions that can no longer be mined |
 //! | [`aliases`] | any | names for addresses |
 //! | [`wallet`] | any | keys in files, and the one that signs |
 //! | [`config`], [`keys`], [`telemetry`], [`prompt`] | the main thread | configuration, the identity, logs, the user |
@@ -41,6 +42,7 @@ pub mod inbox;
 pub mod index;
 pub mod keys;
 pub mod loader;
+pub mod lost;
 mod memory;
 pub mod miner;
 pub(crate) mod private_file;

@@ -11,6 +11,7 @@
 //! | `walk` | the blocks of a list |
 //! | `queries` | answers that need no engine: peers, status, records |
 //! | `search` | what a text names, in whole or in part |
+//! | `again` | a lost transaction, signed once more |
 //! | [`rows`] | the answers |
 //! | [`event`] | events |
 //! | [`error`] | refusals: a stable code and a line for people |
@@ -20,6 +21,7 @@
 //!
 //! Not here: the look of an answer, and the questions that each front end allows.
 
+pub(super) mod again;
 pub mod backup;
 pub mod error;
 pub mod event;

@@ -30,6 +30,8 @@ pub enum UserEvent {
         id: TransactionId,
         /// The new point.
         life: Life,
+        /// Whether it is lost, and its content can be signed once more.
+        again: bool,
     },
     /// A line that the user should read (mDNS does not start, a full disk, …).
     Warning(String),

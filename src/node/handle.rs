@@ -18,6 +18,7 @@ use super::clock::unix_now;
 use super::event::{ConnectError, PeerRow, UserEvent};
 use super::inbox::EngineSender;
 use super::index::ChainIndex;
+use super::lost::Lost;
 use super::store::Reader;
 use super::swarm::{SwarmCommand, SwarmHandle};
 use super::wallet::{WalletError, Wallets};
@@ -39,6 +40,7 @@ struct HandleInner {
     reader: Reader,
     index: Option<ChainIndex>,
     watched: Watched,
+    lost: Lost,
     swarm: Arc<SwarmHandle>,
     view: ArcSwap<View>,
     commands: Mutex<Commands>,
@@ -84,8 +86,9 @@ impl Handle {
         view: Arc<View>,
         users: Arc<Users>,
     ) -> Self {
-        let (view, commands, watched) = (ArcSwap::new(view), Mutex::default(), Watched::default());
-        Self(Arc::new(HandleInner { profile, engine, reader, index, watched, swarm, view, commands, users }))
+        let (view, commands, watched, lost) =
+            (ArcSwap::new(view), Mutex::default(), Watched::default(), Lost::default());
+        Self(Arc::new(HandleInner { profile, engine, reader, index, watched, lost, swarm, view, commands, users }))
     }
 
     /// The newest snapshot. Never blocks.
@@ -115,6 +118,11 @@ impl Handle {
     /// The index; `None` if the node keeps none.
     pub fn index(&self) -> Option<&ChainIndex> {
         self.0.index.as_ref()
+    }
+
+    /// The lost transactions.
+    pub fn lost(&self) -> &Lost {
+        &self.0.lost
     }
 
     /// The watched transactions.

@@ -16,7 +16,7 @@ use super::index::{ChainIndex, IndexError};
 use super::thread::Stoppable;
 use super::watched::{Followed, WATCHED_MAX};
 use crate::engine::event::{Fate, GoneReason, Notice, RolledBack};
-use crate::protocol::TransactionId;
+use crate::protocol::{CheckedTransaction, TransactionId};
 
 /// Confirmations that are reported one by one. Beyond them only a rollback is reported.
 pub const CONFIRMATIONS_TOLD_MAX: u64 = 6;
@@ -68,7 +68,7 @@ fn run(handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {
                 UserEvent::Notice(Notice::RolledBack { transactions, .. }) => {
                     on_rolled_back(handle, transactions);
                 }
-                UserEvent::Notice(Notice::Lost { transaction, reason }) => on_lost(handle, transaction.id(), reason),
+                UserEvent::Notice(Notice::Lost { transaction, reason }) => on_lost(handle, transaction, reason),
                 // Only the last of several blocks matters.
                 UserEvent::Indexed(_) => indexed = true,
                 _ => {}
@@ -96,12 +96,28 @@ fn on_rolled_back(handle: &Handle, transactions: Vec<RolledBack>) {
             None => continue,
         }
         drop(watched);
-        handle.publish(UserEvent::Life { id, life });
+        if let Fate::Gone(reason) = fate {
+            note_lost(handle, transaction, reason);
+        }
+        publish(handle, id, life);
+    }
+}
+
+fn publish(handle: &Handle, id: TransactionId, life: Life) {
+    let again = handle.lost().offers(&id);
+    handle.publish(UserEvent::Life { id, life, again });
+}
+
+/// Keeps a transaction of one of the node's wallets, so that it can be signed once more.
+fn note_lost(handle: &Handle, transaction: CheckedTransaction, reason: GoneReason) {
+    if handle.wallets().has(&transaction.sender()) {
+        handle.lost().note(transaction, reason);
     }
 }
 
 /// Reports a transaction that the node had promised to keep. It stays watched, so that the user finds out later too.
-fn on_lost(handle: &Handle, id: TransactionId, reason: GoneReason) {
+fn on_lost(handle: &Handle, transaction: CheckedTransaction, reason: GoneReason) {
+    let id = transaction.id();
     // The engine may have heard of its block before it was stopped.
     if handle.index().is_some_and(|index| in_block(index, &id).is_ok_and(|life| life.is_some())) {
         return;
@@ -112,7 +128,8 @@ fn on_lost(handle: &Handle, id: TransactionId, reason: GoneReason) {
         watched.insert(id, Followed { life: life.clone(), asked_for: true });
     }
     drop(watched);
-    handle.publish(UserEvent::Life { id, life });
+    note_lost(handle, transaction, reason);
+    publish(handle, id, life);
 }
 
 /// Reports every change.
@@ -131,8 +148,11 @@ fn report_changes(handle: &Handle) {
             watched.remove(&id);
         }
         drop(watched);
+        if matches!(life, Life::Pending | Life::InBlock { .. }) {
+            handle.lost().forget(&id);
+        }
         if is_news {
-            handle.publish(UserEvent::Life { id, life });
+            publish(handle, id, life);
         }
     }
 }

@@ -5,6 +5,7 @@ mod client;
 mod elsewhere;
 mod golden;
 mod lists;
+mod lost;
 mod openmetrics;
 #[cfg(target_os = "linux")]
 mod owner;
@@ -30,13 +31,15 @@ pub(crate) use self::elsewhere::{
 };
 pub(crate) use self::golden::{both_faces_give_the_same_answers, both_faces_tell_the_same_events};
 pub(crate) use self::lists::lists_are_filtered;
+pub(crate) use self::lost::{a_locked_wallet_signs_nothing, a_lost_record_is_signed_again};
 #[cfg(target_os = "linux")]
 pub(crate) use self::owner::{
     other_users_need_the_token, the_documented_proxy_works, the_routes_of_tutorials_can_be_left_out,
     what_comes_through_a_proxy_needs_the_token,
 };
 pub(crate) use self::recording::{
-    a_repeated_request_records_nothing_again, a_wallet_of_the_node_records_in_one_call, many_records_go_in_one_call,
+    a_part_is_recorded_when_room_runs_out, a_repeated_request_records_nothing_again,
+    a_wallet_of_the_node_records_in_one_call, many_records_go_in_one_call,
 };
 pub(crate) use self::rude::{
     foreign_pages_are_refused, links_that_change_something_ask_first, long_and_slow_requests_are_refused,

@@ -200,6 +200,13 @@ pub(crate) fn a_lost_record_is_reported_with_the_reason() {
     let life = a.wait_event("watch", |life| life["state"] == "rolled_back");
     assert_eq!((text(&life, "id"), text(&life, "fate")), (id, "gone".to_owned()));
     assert!(text(&life, "reason").contains("coins"), "{life}");
+    // With a fee that can be paid, it is signed again, under the nonce that the first one had.
+    let id = text(&life, "id");
+    assert_eq!(life["again"], true, "{life}");
+    let new = text(&a.run(&format!("again {id}")), "id");
+    let pending = a.run("pending");
+    assert_eq!((text(&pending[0], "id"), text(&pending[0], "data")), (new, "paid for".to_owned()));
+    assert_eq!(number(&pending[0], "nonce"), 0);
 }
 
 /// A receipt is verified with nothing but itself, and the recorded file.

@@ -231,7 +231,7 @@ pub(crate) fn a_terminal_without_a_cursor_has_a_prompt() {
     };
     let help = answer("help chain\n", "quipu> ");
     assert!(
-        help.contains("Without FROM: the last 10 blocks; without\r\nCOUNT: up to 50 (with --json: all)."),
+        help.contains("Without FROM: the last 10 blocks;\r\nwithout COUNT: up to 50 (with --json:\r\nall)."),
         "{help}"
     );
     // An id that is longer than a row is in one piece.

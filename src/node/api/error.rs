@@ -58,6 +58,10 @@ pub enum Code {
     WalletLocked,
     /// A rule of the network forbids the transaction.
     InvalidTransaction,
+    /// A transaction that is lost was sent again already.
+    SentAgain,
+    /// A transaction is not lost, so it is not sent again.
+    NotLost,
     /// A transaction that was signed elsewhere does not have its account's next nonce.
     WrongNonce,
     /// A block that was found elsewhere can't be accepted.
@@ -100,6 +104,8 @@ impl Code {
             Self::InsufficientBalance => "insufficient_balance",
             Self::WalletLocked => "wallet_locked",
             Self::InvalidTransaction => "invalid_transaction",
+            Self::SentAgain => "sent_again",
+            Self::NotLost => "not_lost",
             Self::WrongNonce => "wrong_nonce",
             Self::BlockRefused => "block_refused",
             Self::PoolFull => "pool_full",

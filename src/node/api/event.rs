@@ -155,7 +155,7 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
         UserEvent::Notice(Notice::OurClockDiffers { offset_millis }) => {
             EventFields::Warning { code: "own_clock", message: own_clock(*offset_millis).into() }
         }
-        UserEvent::Life { id, life } => EventFields::Watch(LifeRow::new(*id, life)),
+        UserEvent::Life { id, life, again } => EventFields::Watch(LifeRow::new(*id, life, *again)),
         UserEvent::Warning(message) => EventFields::Warning { code: "node", message: message.into() },
         UserEvent::Fatal(message) => EventFields::Fatal { message },
         // The progress of the index is internal, and what is lost is told as the end of its life.

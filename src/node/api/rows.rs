@@ -24,7 +24,7 @@ use crate::protocol::{
 
 pub use self::brief::{BriefBlock, BriefPage};
 pub(super) use self::ledger::fate_in_words;
-pub use self::ledger::{AccountRow, FileRow, HistoryPage, HistoryRow, LifeRow, RecordPage, RecordRow, Sent};
+pub use self::ledger::{AccountRow, FileRow, HistoryPage, HistoryRow, LifeRow, LostRow, RecordPage, RecordRow, Sent};
 pub(in crate::node) use self::node::url;
 pub use self::node::{BackedUp, Direction, Mined, Mining, MiningJob, NodeStatus, Peer, Resolved, Saved};
 pub use self::search::{HitKind, SearchHit, SearchPage};

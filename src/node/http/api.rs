@@ -7,6 +7,7 @@ mod accounts;
 mod backup;
 mod chain;
 mod content;
+mod lost;
 mod network;
 mod peers;
 mod receipt;
@@ -119,6 +120,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(transactions::prepare))
         .routes(routes!(transactions::one))
         .routes(routes!(receipt::receipt))
+        .routes(routes!(lost::list))
+        .routes(routes!(lost::again))
         .routes(routes!(accounts::account))
         .routes(routes!(accounts::history))
         .routes(routes!(accounts::aliases))

@@ -89,6 +89,7 @@ const ASSETS: &[Asset] = assets![
     "views/lessons/fork.js",
     "views/lessons/hash.js",
     "views/lessons/sandbox.js",
+    "views/lost.js",
     "views/mining.js",
     "views/node-wallet.js",
     "views/now.js",

@@ -112,9 +112,13 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         let status = match failure.code {
             Code::NotFound | Code::NoSuchHeight => StatusCode::NOT_FOUND,
-            Code::Busy | Code::WrongNonce | Code::NameTaken | Code::FileExists | Code::Cancelled => {
-                StatusCode::CONFLICT
-            }
+            Code::Busy
+            | Code::WrongNonce
+            | Code::SentAgain
+            | Code::NotLost
+            | Code::NameTaken
+            | Code::FileExists
+            | Code::Cancelled => StatusCode::CONFLICT,
             Code::WalletLocked => StatusCode::LOCKED,
             Code::InsufficientBalance | Code::InvalidTransaction | Code::BlockRefused | Code::ConnectFailed => {
                 StatusCode::UNPROCESSABLE_ENTITY

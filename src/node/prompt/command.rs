@@ -66,6 +66,8 @@ pub enum PromptCommand {
     Watching,
     /// Watches a transaction no longer.
     Unwatch(TransactionName),
+    /// Signs the content of a lost transaction once more.
+    Again(TransactionName),
     /// Writes a proof of a transaction to a file.
     Receipt {
         of: TransactionName,
@@ -201,6 +203,7 @@ fn parse_arguments(entry: &'static CommandEntry, rest: &str) -> Result<PromptCom
         },
         ("watch", []) => PromptCommand::Watching,
         ("watch", [id]) => PromptCommand::Watch(parse::transaction_name(id)?),
+        ("again", [id]) => PromptCommand::Again(parse::transaction_name(id)?),
         ("unwatch", [id]) => PromptCommand::Unwatch(parse::transaction_name(id)?),
         ("receipt", ["--tip"]) => PromptCommand::ReceiptTip,
         ("receipt", [_, _, ..]) => parse_receipt(entry, rest)?,

@@ -362,8 +362,8 @@ mod tests {
         let id = |byte: u8| TransactionId([byte; 32]);
         let sent = Sent { id: id(0xa1), fee: Amount::ZERO, file: None, signed: None };
         known.learn_answer(&CommandOutcome::Sent(sent));
-        known.learn_answer(&CommandOutcome::Watched(LifeRow::new(id(0xa2), &Life::Pending)));
-        known.learn_event(&UserEvent::Life { id: id(0xa1), life: Life::Pending });
+        known.learn_answer(&CommandOutcome::Watched(LifeRow::new(id(0xa2), &Life::Pending, false)));
+        known.learn_event(&UserEvent::Life { id: id(0xa1), life: Life::Pending, again: false });
         known.learn_block(&BlockId([0xb1; 32]));
         // Shown without its zeros.
         let mut zeros = [0x17; 32];

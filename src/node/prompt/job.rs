@@ -12,7 +12,7 @@ use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{Order, Who};
 use crate::node::api::rows::{FileRow, Identity, Mining, Sent, TransactionRow};
-use crate::node::api::{backup, export, lookup, queries};
+use crate::node::api::{again, backup, export, lookup, queries};
 use crate::node::handle::Handle;
 use crate::node::handle::ask::Asked;
 use crate::node::wallet::password::Sources;
@@ -89,6 +89,7 @@ impl CommandRunner<'_> {
             PromptCommand::Watch(name) => self.watch(name)?,
             PromptCommand::Watching => self.watching(),
             PromptCommand::Unwatch(name) => self.unwatch(name)?,
+            PromptCommand::Again(name) => CommandOutcome::Sent(again::again(handle, name)?),
             PromptCommand::Receipt { of, confirmations, file } => self.receipt(of, *confirmations, file)?,
             PromptCommand::ReceiptTip => self.tip()?,
             PromptCommand::Checkpoint => {

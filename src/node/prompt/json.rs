@@ -25,6 +25,7 @@
 //! | `history` | `{address, entries: [{height, block, timestamp, roles, transaction}], next}`; roles are `sent`, `received`, `mined`, `recorded` |
 //! | `watch ID` | a life; without ID: `[life]` of the watched ones |
 //! | `unwatch` | `{id}` |
+//! | `again` | `{id, fee}` of the new transaction |
 //! | `receipt` | `{file, id, height, confirmations, bytes}` |
 //! | `receipt --tip` | `{height, id, timestamp}` of the best block |
 //! | `checkpoint` | `{checkpoint}`: null or `{height, id}` |
@@ -60,7 +61,7 @@
 //! | `record` | address | number | null | text, or `{"hex": "…"}` if it is no UTF-8 |
 //!
 //! A record is `{id, height, block, timestamp, sender, fee, tags, text, file, json, hex}`: one of the last four is the
-//! content, the others are null. `json` is the text that was recorded, not parsed: most readers round long numbers. A life is `{id, state, height, block, confirmations, fate, reason}`:
+//! content, the others are null. `json` is the text that was recorded, not parsed: most readers round long numbers. A life is `{id, state, height, block, confirmations, fate, reason, again}`:
 //!
 //! | state | meaning |
 //! | --- | --- |
@@ -71,6 +72,8 @@
 //! chain) or `gone` (never again, `reason` says why) |
 //! | `gone` | it no longer waits: another one replaced it, or it was evicted from the full pool. With a
 //! `reason`: this node had promised to keep it, and it can never be mined |
+//!
+//! `again` is true if it is lost and a wallet of this node can sign its content once more.
 //!
 //! Amounts are decimal strings of coins (`"2.5"`), and `work` is a decimal string too: it may exceed 2^53, which many
 //! readers round. `target` is a hex string (`"0x1e03ffff"`), ids are 64 hex digits, addresses `0x…` with a checksum.

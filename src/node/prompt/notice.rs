@@ -152,7 +152,9 @@ impl Digest {
                 self.warn_once("clock".to_owned(), own_clock(*offset_millis), now)
             }
             UserEvent::Warning(text) => self.warning(text.clone(), now),
-            UserEvent::Life { id, life } => self.lives.allows(now).then(|| render::life(&LifeRow::new(*id, life))),
+            UserEvent::Life { id, life, again } => {
+                self.lives.allows(now).then(|| render::life(&LifeRow::new(*id, life, *again)))
+            }
             // The lives of its transactions show the effect of a reorganisation; the banner and the last line of the
             // process report the others.
             UserEvent::Notice(Notice::RolledBack { .. } | Notice::Lost { .. })

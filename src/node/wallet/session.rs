@@ -147,6 +147,11 @@ impl Wallets {
         Ok(names.iter().map(|name| (name.to_string(), folder.file(name))).collect())
     }
 
+    /// Whether one of the wallets has this address. One that can't be read has none.
+    pub fn has(&self, address: &Address) -> bool {
+        self.address() == *address || self.0.folder.with_address(address).is_ok_and(|found| found.is_some())
+    }
+
     /// The key of any wallet that needs no password now: the one in use, or one that has none.
     pub fn key_of(&self, address: &Address) -> Result<Arc<SecretKey>, WalletError> {
         if self.address() == *address {

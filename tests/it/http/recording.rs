@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::client::{HttpClient, HttpResponse};
 use super::{HELLO, node};
 use crate::harness::{number, text};
+use quipu::engine::mempool::SENDER_TRANSACTIONS_MAX;
 
 const PATH: &str = "/api/v1/records";
 
@@ -171,4 +172,37 @@ pub(crate) fn a_repeated_request_records_nothing_again() {
     let found = node.run("records");
     let raced = found["records"].as_array().expect("a list").iter().filter(|row| row["text"] == "raced");
     assert_eq!(raced.count(), 1);
+}
+
+/// Records in one call.
+const RECORDS_MAX: usize = 500;
+
+/// The memory pool has no room for the last of several records: those before it are made, it is not, and the answer says
+/// which, with 207.
+pub(crate) fn a_part_is_recorded_when_room_runs_out() {
+    let (node, api) = node();
+    node.run("mine 1");
+    let call = |count: usize| {
+        let records: Vec<Value> = (0..count).map(|n| json!({"text": n.to_string()})).collect();
+        api.post(PATH, &json!({"records": records}))
+    };
+    let mut room = SENDER_TRANSACTIONS_MAX;
+    while room > RECORDS_MAX - 3 {
+        let count = RECORDS_MAX.min(room - 7);
+        body(&call(count), 201);
+        room -= count;
+    }
+    let answer = body(&call(room + 3), 207);
+    let rows = answer["records"].as_array().expect("a list");
+    assert_eq!(rows.len(), room + 3);
+    for row in &rows[..room] {
+        assert!(row["id"].is_string() && row["problem"].is_null(), "{row}");
+    }
+    for row in &rows[room..] {
+        assert!(row["id"].is_null(), "{row}");
+        assert_eq!((text(&row["problem"], "code"), number(&row["problem"], "status")), ("pool_full".to_owned(), 503));
+    }
+    assert_eq!(number(&node.run("status"), "pending"), SENDER_TRANSACTIONS_MAX as u64);
+    // None of them alone: the whole call is refused.
+    assert_eq!(call(2).problem(503), "pool_full");
 }

@@ -8,6 +8,7 @@ use super::words::{AddressText, AmountText, IdText, ROLES, RoleWord};
 use crate::engine::event::Fate;
 use crate::node::event::Life;
 use crate::node::index::{HistoryEntry, Item, Page, RecordEntry};
+use crate::node::lost::{Again, LostTransaction};
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, Address, Amount, BlockId, Height, TransactionId, UnixMillis};
 
@@ -222,12 +223,15 @@ pub struct LifeRow {
     pub fate: Option<&'static str>,
     /// The reason why it is gone.
     pub reason: Option<String>,
+    /// Whether it is lost, and a wallet of this node can sign its content once more.
+    pub again: bool,
 }
 
 impl LifeRow {
     /// In words and numbers.
-    pub fn new(id: TransactionId, life: &Life) -> Self {
-        let base = Self { id, state: "unknown", height: None, block: None, confirmations: 0, fate: None, reason: None };
+    pub fn new(id: TransactionId, life: &Life, again: bool) -> Self {
+        let (height, block, fate, reason) = (None, None, None, None);
+        let base = Self { id, state: "unknown", height, block, confirmations: 0, fate, reason, again };
         match life {
             Life::Unknown => base,
             Life::Pending => Self { state: "pending", ..base },
@@ -245,6 +249,27 @@ impl LifeRow {
             }
             Life::Gone(reason) => Self { state: "gone", reason: reason.map(|reason| reason.to_string()), ..base },
         }
+    }
+}
+
+/// A transaction of a wallet of this node that can no longer be mined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LostTransaction)]
+pub struct LostRow {
+    /// The transaction, as it was signed.
+    #[serde(flatten)]
+    pub transaction: TransactionRow,
+    /// The reason why it can't be mined.
+    pub reason: String,
+    /// The transaction that has the same content, once it was sent again.
+    #[schema(value_type = Option<String>)]
+    pub again: Option<TransactionId>,
+}
+
+impl From<&LostTransaction> for LostRow {
+    fn from(lost: &LostTransaction) -> Self {
+        let again = if let Again::As(id) = lost.again { Some(id) } else { None };
+        Self { transaction: (&lost.transaction).into(), reason: lost.reason.to_string(), again }
     }
 }
 

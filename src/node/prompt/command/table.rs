@@ -87,6 +87,14 @@ pub const COMMANDS: &[CommandEntry] = &[
     ),
     entry("unwatch", "TXID", "stop watching a transaction", ""),
     entry(
+        "again",
+        "TXID",
+        "sign a lost transaction of yours once more",
+        "Its content byte for byte, with the next nonce and the least fee that gets in. It works\n\
+         once for each, and only for one that can no longer be mined itself: the node tells of\n\
+         such a loss, and `watch TXID` shows it until the node stops.",
+    ),
+    entry(
         "receipt",
         "TXID FILE|--tip",
         "write a proof of it, for `quipu verify FILE`",

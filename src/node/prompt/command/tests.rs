@@ -87,6 +87,7 @@ fn every_command() {
         ("watch", PromptCommand::Watching),
         ("watch 85F9535d", PromptCommand::Watch(TransactionName::Short("85f9535d".to_owned()))),
         (&format!("watch {id}"), PromptCommand::Watch(TransactionName::Id(TransactionId([0xab; 32])))),
+        (&format!("again {id}"), PromptCommand::Again(TransactionName::Id(TransactionId([0xab; 32])))),
         (&format!("unwatch {id}"), PromptCommand::Unwatch(TransactionName::Id(TransactionId([0xab; 32])))),
         ("receipt 85f9535d a b.json", receipt(None)),
         ("receipt --confirmations 6 85f9535d a b.json", receipt(Some(6))),

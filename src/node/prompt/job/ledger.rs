@@ -76,12 +76,13 @@ impl CommandRunner<'_> {
     pub(super) fn watch(&self, name: &TransactionName) -> Result<CommandOutcome, Failure> {
         let id = lookup::transaction(self.handle, name)?;
         let life = watch::follow(self.handle, id)?;
-        Ok(CommandOutcome::Watched(LifeRow::new(id, &life)))
+        Ok(CommandOutcome::Watched(LifeRow::new(id, &life, self.handle.lost().offers(&id))))
     }
 
     pub(super) fn watching(&self) -> CommandOutcome {
         let lives = self.handle.watched().list();
-        CommandOutcome::Watching(lives.iter().map(|(id, life)| LifeRow::new(*id, life)).collect())
+        let row = |(id, life): &(_, _)| LifeRow::new(*id, life, self.handle.lost().offers(id));
+        CommandOutcome::Watching(lives.iter().map(row).collect())
     }
 
     pub(super) fn unwatch(&self, name: &TransactionName) -> Result<CommandOutcome, Failure> {

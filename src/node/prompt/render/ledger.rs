@@ -130,6 +130,7 @@ pub fn life(life: &LifeRow) -> NoticeLine {
         let height = life.height.map_or_else(String::new, |height| grouped(height.0));
         format!("{height} ({})", life.block.map_or_else(String::new, |block| block.short()))
     };
+    let again = if life.again { format!("; `again {id}` signs it once more") } else { String::new() };
     let (tone, text) = match (life.state, life.fate) {
         ("pending", _) => (Tone::Plain, format!("{id} waits to be mined")),
         ("in_block", _) => {
@@ -144,10 +145,10 @@ pub fn life(life: &LifeRow) -> NoticeLine {
         }
         ("rolled_back", _) => {
             let reason = life.reason.as_deref().unwrap_or("it can no longer be mined");
-            (Tone::Error, format!("{id} was rolled back with block {} and is lost: {reason}", block()))
+            (Tone::Error, format!("{id} was rolled back with block {} and is lost: {reason}{again}", block()))
         }
         ("gone", _) => match &life.reason {
-            Some(reason) => (Tone::Error, format!("{id} is lost, it was never mined: {reason}; send it again")),
+            Some(reason) => (Tone::Error, format!("{id} is lost, it was never mined: {reason}{again}")),
             None => {
                 (Tone::Warning, format!("{id} does not wait any longer: it was replaced, or crowded out of the pool"))
             }

@@ -3,8 +3,9 @@
 import { askAgain, onTokenWanted, takeToken } from './api.js';
 import { el, fill, foreign } from './dom.js';
 import { renewAges } from './format.js';
-import { live } from './live.js';
+import { calmly, live } from './live.js';
 import { button } from './parts.js';
+import { lostLine, lostTransactions } from '../views/lost.js';
 import { route } from './router.js';
 import { wireSearch } from './search.js';
 
@@ -21,6 +22,7 @@ addEventListener('hashchange', () => {
 onTokenWanted(askForToken);
 showConnection();
 renewAges();
+showLost();
 wireSearch({
   form: part('search'),
   input: part('search-text'),
@@ -55,6 +57,13 @@ function showConnection() {
       button('Hide', () => fill(part('warning'))),
     ),
   );
+}
+
+/** Says on every view that something of this node's user is lost. */
+function showLost() {
+  const show = calmly(async () => fill(part('lost-transactions'), lostLine(await lostTransactions())));
+  live.on('watch transaction', show);
+  live.on('connection', ({ isConnected }) => isConnected && show());
 }
 
 /** Asks for the bearer token in a dialog. Gives the typed text, or nothing. */

@@ -7,15 +7,25 @@ import { calmly, live } from '../app/live.js';
 import { accountLink, blockLink, button, coins, copyable, copyButton, facts, problem, save, section } from '../app/parts.js';
 import { utf8 } from '../protocol/bytes.js';
 import { readRecord } from '../protocol/record.js';
+import { lostSection, lostTransactions } from './lost.js';
 import { miningControls } from './mining.js';
 import { recordContent, recordLine } from './record.js';
 
 /** The view of the transaction with this id, or the beginning of one. It follows the transaction's life. */
 export async function transaction([name], { signal }) {
   const path = `/transactions/${encodeURIComponent(name)}`;
-  const first = await get(path);
+  const first = await get(path).catch(async (error) => {
+    const lost = error.status === 404 ? (await lostTransactions()).find(({ id }) => id.startsWith(name)) : null;
+    if (!lost) throw error;
+    return { ...lost, state: 'gone', height: null, block: null, timestamp: null };
+  });
   const badge = el('p', { id: 'state', role: 'status' });
   const rest = el('div');
+  const lost = el('div');
+  const drawLost = async () => {
+    const found = (await lostTransactions()).filter(({ id }) => id === first.id);
+    refill(lost, found, () => lostSection(found, () => again()));
+  };
   const draw = (found) => {
     drawState(badge, found);
     refill(rest, [found.state, found.block], () => content(found, signal));
@@ -28,8 +38,10 @@ export async function transaction([name], { signal }) {
       // A node that does not answer says nothing about it.
       if (error.status === 404) draw({ ...first, state: 'gone', height: null, block: null, timestamp: null });
     }
+    await drawLost();
   });
-  live.on('tip', again, signal);
+  await drawLost();
+  live.on('tip watch', again, signal);
   const element = el(
     'div',
     {},
@@ -42,6 +54,7 @@ export async function transaction([name], { signal }) {
       el('small', { class: 'id' }, short(first.id)),
     ),
     badge,
+    lost,
     rest,
   );
   return { title: `Transaction ${short(first.id)}`, element };

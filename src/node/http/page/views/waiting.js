@@ -5,6 +5,7 @@ import { el, fill, refill } from '../app/dom.js';
 import { count, counted, short } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
 import { accountLink, coins, problem, section, table, transactionLink } from '../app/parts.js';
+import { lostSection, lostTransactions } from './lost.js';
 import { miningControls } from './mining.js';
 import { rowSummary } from './transaction.js';
 
@@ -14,6 +15,7 @@ const PAGE_ROWS = 25;
 export async function waiting(_, { query, signal }) {
   const from = Number(query.get('from')) || 0;
   const rows = el('div');
+  const lost = el('div');
   const pages = el('nav', { class: 'buttons', 'aria-label': 'Pages' });
   const show = async () => {
     const page = await get(`/transactions${queryText({ from, limit: PAGE_ROWS })}`);
@@ -22,13 +24,19 @@ export async function waiting(_, { query, signal }) {
     refill(pages, [page.length, page.next], () => pageLinks(page, from));
   };
   await show();
-  const again = calmly(() => show().catch((error) => fill(pages, problem(error))));
-  live.on('tip transaction', again, signal);
+  const showLost = async () => {
+    const all = await lostTransactions();
+    refill(lost, all, () => lostSection(all, () => again()));
+  };
+  await showLost();
+  const again = calmly(() => Promise.all([show(), showLost()]).catch((error) => fill(pages, problem(error))));
+  live.on('tip transaction watch', again, signal);
   const element = el(
     'div',
     {},
     el('h1', {}, 'Waiting'),
     el('p', {}, 'These transactions are in no block yet. This node would mine the first ones first: by fee, and those of one account in their order.'),
+    lost,
     el('section', { class: 'card' }, rows),
     pages,
     section('Mine them', miningControls(signal)),
@@ -49,7 +57,7 @@ function waitingTable({ transactions }, from) {
     accountLink(row.sender),
     rowSummary(row),
   ]);
-  return table('Transactions that wait, the next one first', ['', 'Id', 'Fee', 'Kind', 'From', 'What'], cells);
+  return table('Transactions that wait, the next one first', ['Place', 'Id', 'Fee', 'Kind', 'From', 'What'], cells);
 }
 
 function pageLinks({ length, next, transactions }, from) {
