@@ -90,9 +90,9 @@ pub const COMMANDS: &[CommandEntry] = &[
         "again",
         "TXID",
         "sign a lost transaction of yours once more",
-        "Its content byte for byte, with the next nonce and the least fee that gets in. It works\n\
-         once for each, and only for one that can no longer be mined itself: the node tells of\n\
-         such a loss, and `watch TXID` shows it until the node stops.",
+        "Its content byte for byte, with a free nonce and the least fee that gets in.\n\
+         It works once for each, and only for one that can no longer be mined itself: the\n\
+         node tells of such a loss, and `watch TXID` shows it until the node stops.",
     ),
     entry(
         "receipt",
