@@ -8,7 +8,7 @@
 //! | [`parse`] | the meaning of a value, or what to write instead |
 //! | [`query`] | users' names for an account, a block, a transaction, a part of a list |
 //! | `lookup` | the things behind those names |
-//! | `walk` | the blocks of a list |
+//! | `walk`, `mined` | the blocks of a list, the transactions of the chain |
 //! | `queries` | answers that need no engine: peers, status, records |
 //! | `search` | what a text names, in whole or in part |
 //! | `again` | a lost transaction, signed once more |
@@ -27,6 +27,7 @@ pub mod error;
 pub mod event;
 pub(super) mod export;
 pub(super) mod lookup;
+pub(super) mod mined;
 pub mod names;
 pub mod parse;
 pub mod peer_address;

@@ -18,6 +18,8 @@
 //! | `exact` | numbers in bodies, as they are written |
 //! | `fresh` | entity tags: an answer that has not changed is not sent again |
 //! | `api` | `/api/v1`, and its description `/api/openapi.json` |
+//! | `form`, `table` | whole lists as CSV and NDJSON |
+//! | `streamed` | answers that are made as they are read |
 //! | `feed` | server-sent events |
 //! | `classic` | the routes that tutorials teach |
 //! | `page` | `/` and `/page`: the node in a browser |
@@ -37,6 +39,7 @@ mod classic;
 mod exact;
 mod extract;
 mod feed;
+mod form;
 mod fresh;
 mod guard;
 mod health;
@@ -48,6 +51,8 @@ mod page;
 mod problem;
 mod room;
 mod serve;
+mod streamed;
+mod table;
 mod token;
 
 use std::io;

@@ -196,6 +196,32 @@ pub struct TransactionRow {
     pub data: Option<Data>,
 }
 
+/// A transaction or a reward on the best chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MinedRow {
+    /// The height of its block.
+    #[schema(value_type = u64)]
+    pub height: Height,
+    /// Its block.
+    #[schema(value_type = IdText)]
+    pub block: BlockId,
+    /// When the block was made.
+    #[schema(value_type = u64)]
+    pub timestamp: UnixMillis,
+    /// The transaction.
+    #[serde(flatten)]
+    pub transaction: TransactionRow,
+}
+
+/// Transactions of the best chain, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MinedPage {
+    /// They may be fewer than requested.
+    pub transactions: Vec<MinedRow>,
+    /// The `before` of the next page; null on the last page.
+    pub next: Option<String>,
+}
+
 /// The type of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -9,9 +9,9 @@ use crate::protocol::encode::encode;
 use crate::protocol::{Address, Block, Height};
 
 /// A list ends early once the blocks that it left out are longer than this together.
-const LEFT_OUT_BYTES_MAX: usize = 16 << 20;
+pub(super) const LEFT_OUT_BYTES_MAX: usize = 16 << 20;
 /// A block that is left out counts as at least so many bytes, since each has to be looked for.
-const LEFT_OUT_BYTES_MIN: usize = 1 << 10;
+pub(super) const LEFT_OUT_BYTES_MIN: usize = 1 << 10;
 
 /// The blocks that a list is about. All conditions must hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

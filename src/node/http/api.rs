@@ -33,6 +33,8 @@ use super::{App, feed};
 
 /// A page of a list ends early at this many encoded bytes; their JSON is several times as long.
 pub(super) const PAGE_BYTES_MAX: usize = 2 << 20;
+/// Rows of a whole list that are read at once.
+pub(super) const ROWS_AT_ONCE: usize = 100;
 /// The path of the API.
 const PREFIX: &str = "/api/v1";
 /// The route that other nodes ask: the node's identity and addresses.
@@ -118,6 +120,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(chain::headers))
         .routes(routes!(transactions::pending, transactions::submit))
         .routes(routes!(transactions::prepare))
+        .routes(routes!(transactions::mined))
         .routes(routes!(transactions::one))
         .routes(routes!(receipt::receipt))
         .routes(routes!(lost::list))

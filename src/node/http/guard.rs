@@ -15,12 +15,13 @@ use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::api::{NODE_PATH, WALLET_FILES_PATH};
 use super::caller::Caller;
+use super::form::Form;
 use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
@@ -35,7 +36,8 @@ const METRICS_PATH: &str = "/metrics";
 const LOCAL_DOMAIN: &str = ".local";
 /// The classic routes that change something in spite of GET.
 const CHANGING_GETS: [&str; 4] = ["/mine", "/save", "/nodes/resolve", "/miner/nodes/resolve"];
-/// The whole chain, and the end of the paths of receipts, which may have 100,000 headers. Other answers are short, or pages.
+/// The whole chain, and the end of the paths of receipts, which may have 100,000 headers. Other answers are short, or pages,
+/// or whole lists ([`Form`]).
 const COSTLY_PATH: &str = "/chain";
 const COSTLY_END: &str = "/receipt";
 /// Headers that proxies add (RFC 9110, section 7.6.3, RFC 7239, and customs).
@@ -79,13 +81,9 @@ enum Admitted {
 }
 
 impl Guard {
-    fn judge(
-        &self,
-        method: &Method,
-        path: &str,
-        target: Option<&Authority>,
-        headers: &HeaderMap,
-    ) -> Result<Admitted, Problem> {
+    /// `form` is that of the answer, if it is a list.
+    fn judge(&self, method: &Method, uri: &Uri, form: Form, headers: &HeaderMap) -> Result<Admitted, Problem> {
+        let (path, target) = (uri.path(), uri.authority());
         let refuse = |code, detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, detail));
         let host = one(headers, &header::HOST);
         // A foreign page can only borrow this machine's rights, so a name protects nothing that needs none, and nothing
@@ -136,7 +134,7 @@ impl Guard {
         if self.token.is_none() || self.is_open(path) || self.has_token(headers) {
             return Ok(Admitted::Anybody);
         }
-        let is_guarded = changes || is_costly(path) || path == WALLET_FILES_PATH;
+        let is_guarded = changes || is_costly(path) || form != Form::Json || path == WALLET_FILES_PATH;
         if !self.is_local() || came_through_proxy(headers) && is_guarded {
             return Err(no_token());
         }
@@ -229,11 +227,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Refuses forbidden requests, and marks every answer.
-pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let form = Form::of(request.uri(), request.headers());
+    request.extensions_mut().insert(form);
     let (uri, method) = (request.uri(), request.method());
     let client = request.extensions().get::<Client>().copied().unwrap_or(Client::Local);
     let judged = app.0.limits.ask(client, Instant::now());
-    let judged = judged.and_then(|()| app.0.guard.judge(method, uri.path(), uri.authority(), request.headers()));
+    let judged = judged.and_then(|()| app.0.guard.judge(method, uri, form, request.headers()));
     let judged = match judged {
         Ok(Admitted::OwnUser) if !is_of_own_user(&app, request.extensions()).await => Err(no_token()),
         judged => judged,
@@ -293,7 +293,8 @@ mod tests {
         for (name, value) in given {
             headers.append(*name, value.parse().expect("visible"));
         }
-        match guard.judge(&method, path, None, &headers) {
+        let uri: Uri = path.parse().expect("a path");
+        match guard.judge(&method, &uri, Form::of(&uri, &headers), &headers) {
             Ok(Admitted::Anybody) => "let in",
             Ok(Admitted::OwnUser) => "own user",
             Err(problem) => problem.code(),
@@ -395,6 +396,9 @@ mod tests {
             (Method::HEAD, "/chain", "own user", "no_token"),
             (Method::GET, "/api/v1/transactions/ab/receipt", "own user", "no_token"),
             (Method::GET, WALLET_FILES_PATH, "own user", "no_token"),
+            (Method::GET, "/api/v1/records?format=json", "let in", "let in"),
+            (Method::GET, "/api/v1/records?format=csv", "own user", "no_token"),
+            (Method::GET, "/api/v1/blocks?limit=1&form%61t=ndjson", "own user", "no_token"),
             (Method::POST, "/transactions/new", "own user", "no_token"),
             (Method::PUT, "/api/v1/mining", "own user", "no_token"),
             (Method::DELETE, "/api/v1/mining/blocks", "own user", "no_token"),

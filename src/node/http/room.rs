@@ -5,7 +5,7 @@
 //! gives way, if it has had [`PATIENCE`]: its memory is free at once, and its connection breaks off. If nobody is that
 //! slow, the new answer is refused with 503.
 //!
-//! Whole chains (`classic::chain`) share [`STREAMS_MAX`] places in the same way.
+//! Whole chains and lists (`streamed`) share [`STREAMS_MAX`] places in the same way.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -33,7 +33,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 const SHORT_BYTES_MAX: usize = 64 << 10;
 /// A client gets a long answer in pieces of so many bytes.
 const PIECE_BYTES: usize = 64 << 10;
-/// Whole chains that are sent at once. Each keeps the store from reusing its old pages. The slowest client gives way.
+/// Whole chains and lists that are sent at once. Each keeps the store from reusing its old pages. The slowest client gives way.
 const STREAMS_MAX: usize = 8;
 /// A client that has read a piece within this time does not give way.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -22,6 +22,22 @@ pub struct Location {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub(super) Spot);
 
+impl Cursor {
+    /// A place; `None` if no block is that high or that full.
+    pub fn new(height: u64, slot: u64) -> Option<Self> {
+        Spot::new(height, slot).map(Self)
+    }
+
+    pub fn height(self) -> u64 {
+        self.0.height()
+    }
+
+    /// 0 for the reward, n for the n-th transaction.
+    pub fn slot(self) -> u64 {
+        self.0.slot()
+    }
+}
+
 /// Text that is not a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a page begins at a height and a number such as 123.4: copy it from the end of the page before")]

@@ -10,14 +10,16 @@ use super::{App, PAGE_BYTES_MAX, PREFIX};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{LIST_ROWS, Order};
-use crate::node::api::rows::{BlockPage, BriefPage, IdText, StandingBlock};
-use crate::node::api::walk::BlockFilter;
+use crate::node::api::rows::{BlockPage, BriefBlock, BriefPage, IdText, StandingBlock};
+use crate::node::api::walk::{BlockFilter, Step, Walk};
 use crate::node::api::{parse, queries};
 use crate::node::http::extract::{self, Path, Query, parsed};
+use crate::node::http::form::Form;
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
+use crate::node::http::table::{self, BlockLine, Row};
 use crate::node::store::SnapshotHeader;
-use crate::protocol::{BlockId, UnixMillis};
+use crate::protocol::{Block, BlockId, Network, UnixMillis};
 
 /// Most headers on a page, those on side branches included.
 const HEADERS_MAX: usize = 2000;
@@ -49,6 +51,11 @@ pub(super) struct BlocksQuery {
     /// Before this time, written like `since`.
     #[param(example = "1h")]
     until: Option<String>,
+    /// `csv` and `ndjson` give the whole list, or its first `limit` rows. Without it, `Accept` chooses (`text/csv`,
+    /// `application/x-ndjson`).
+    #[param(inline)]
+    #[expect(dead_code, reason = "the guard has read it")]
+    format: Option<Form>,
 }
 
 impl BlocksQuery {
@@ -66,6 +73,36 @@ impl BlocksQuery {
         Ok(BlockFilter { miner: extract::address(self.miner.as_deref())?, period })
     }
 
+    /// The blocks that a whole list is about.
+    fn walk(&self, app: &App) -> Result<impl FnOnce(&App) -> Result<Walk, Problem> + Send + use<>, Problem> {
+        let (range, filter) = (self.range(0)?, self.filter(app.handle().now())?);
+        Ok(move |app: &App| {
+            let snapshot = app.handle().reader().snapshot()?;
+            Ok(Walk::start(snapshot, range.from, range.order, &filter)?)
+        })
+    }
+
+    /// The whole list, with a row for each block.
+    async fn whole<R: Row + 'static>(
+        &self,
+        app: &App,
+        form: Form,
+        row: impl Fn(&Block, usize, &Network) -> R + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let (limit, handle) = (parsed(self.limit.as_deref(), parse::limit)?, app.handle().clone());
+        let mut walk = app.wait(self.walk(app)?).await?;
+        table::whole(app, form, limit, move || {
+            Ok(match walk.step()? {
+                Step::At(block, size) => {
+                    walk.pass();
+                    Some(vec![row(&block, size, handle.network())])
+                }
+                Step::Tired => Some(Vec::new()),
+                Step::End => None,
+            })
+        })
+    }
+
     /// A span back from now moves with the clock, not with the tip.
     fn tagged(&self, mut headers: HeaderMap) -> HeaderMap {
         if self.since.is_some() || self.until.is_some() {
@@ -77,34 +114,44 @@ impl BlocksQuery {
 
 /// Blocks of the best chain, the newest first.
 #[utoipa::path(get, path = "/blocks", tag = "chain", params(BlocksQuery), responses(
-    (status = 200, body = BlockPage), Problem
+    (status = 200, content((BlockPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))), Problem
 ))]
 pub(super) async fn blocks(
     State(app): State<App>,
     Query(query): Query<BlocksQuery>,
+    form: Form,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if form != Form::Json {
+        return query.whole(&app, form, BlockLine::new).await;
+    }
     let (range, filter) = (query.range(PAGE_BYTES_MAX)?, query.filter(app.handle().now())?);
     fresh::of_tip(&app, &query.tagged(headers), async {
         app.make_json(move |app| Ok(queries::blocks_where(app.handle(), range, &filter, || false)?)).await
     })
     .await
+    .map(table::page)
 }
 
 /// Blocks of the best chain without their transactions: for lists.
 #[utoipa::path(get, path = "/blocks/brief", tag = "chain", params(BlocksQuery), responses(
-    (status = 200, body = BriefPage), Problem
+    (status = 200, content((BriefPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))), Problem
 ))]
 pub(super) async fn brief_blocks(
     State(app): State<App>,
     Query(query): Query<BlocksQuery>,
+    form: Form,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if form != Form::Json {
+        return query.whole(&app, form, |block, size, _| BriefBlock::new(block, size)).await;
+    }
     let (range, filter) = (query.range(BRIEF_READ_BYTES_MAX)?, query.filter(app.handle().now())?);
     fresh::of_tip(&app, &query.tagged(headers), async {
         app.make_json(move |app| Ok(queries::brief_blocks(app.handle(), range, &filter)?)).await
     })
     .await
+    .map(table::page)
 }
 
 /// A block by its height, its id, or the shown eight digits of the id.

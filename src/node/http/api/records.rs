@@ -6,14 +6,16 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::App;
+use super::{App, ROWS_AT_ONCE};
 use crate::node::api::error::Code;
 use crate::node::api::query::Range;
 use crate::node::api::rows::RecordPage;
-use crate::node::api::{parse, queries};
+use crate::node::api::{lookup, parse, queries};
 use crate::node::http::extract::{self, Query, parsed};
+use crate::node::http::form::Form;
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
+use crate::node::http::table::{self, RecordLine};
 use crate::node::index::{self, Period};
 use crate::protocol::UnixMillis;
 
@@ -47,6 +49,11 @@ pub(super) struct RecordsQuery {
     /// Rows, at most 1000.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
     limit: Option<String>,
+    /// `csv` and `ndjson` give the whole list, or its first `limit` rows. Without it, `Accept` chooses (`text/csv`,
+    /// `application/x-ndjson`).
+    #[param(inline)]
+    #[expect(dead_code, reason = "the guard has read it")]
+    format: Option<Form>,
 }
 
 impl RecordsQuery {
@@ -62,11 +69,12 @@ impl RecordsQuery {
 
 /// Records by tag, sender, time, text and content, the newest first.
 #[utoipa::path(get, operation_id = "records", path = "/records", tag = "records", params(RecordsQuery), responses(
-    (status = 200, body = RecordPage), Problem
+    (status = 200, content((RecordPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))), Problem
 ))]
 pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<RecordsQuery>,
+    form: Form,
     mut headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let filter = query.filter(app.handle().now())?;
@@ -74,6 +82,16 @@ pub(super) async fn list(
         before: parsed(query.before.as_deref(), parse::cursor)?,
         limit: parsed(query.limit.as_deref(), parse::limit)?,
     };
+    if form != Form::Json {
+        let view = app.wait(|app| Ok(lookup::index(app.handle())?.view()?)).await?;
+        let mut next = Some(range.before);
+        return table::whole(&app, form, range.limit, move || {
+            let Some(before) = next else { return Ok(None) };
+            let page = view.records(&filter, before, ROWS_AT_ONCE)?;
+            next = page.next.map(Some);
+            Ok(Some(page.entries.iter().map(RecordLine::from).collect()))
+        });
+    }
     if query.since.is_some() || query.until.is_some() {
         // A span back from now moves with the clock.
         headers.clear();
@@ -82,4 +100,5 @@ pub(super) async fn list(
         app.make_json(move |app| Ok(queries::records(app.handle(), &filter, &range)?)).await
     })
     .await
+    .map(table::page)
 }

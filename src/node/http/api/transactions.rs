@@ -7,16 +7,19 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::content::{self, GivenFile};
-use super::{App, PAGE_BYTES_MAX};
+use super::{App, PAGE_BYTES_MAX, ROWS_AT_ONCE};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::lookup;
+use crate::node::api::mined::{self, Mined, MinedFilter};
 use crate::node::api::parse;
 use crate::node::api::queries::{self, PendingRange};
-use crate::node::api::query::LIST_ROWS;
-use crate::node::api::rows::{IdText, PendingPage, Sent, TransactionRow};
+use crate::node::api::query::{LIST_ROWS, Range};
+use crate::node::api::rows::{IdText, MinedPage, PendingPage, Sent, TransactionRow};
 use crate::node::http::exact::Coins;
 use crate::node::http::extract::{self, Json, Path, Query, parsed};
+use crate::node::http::form::Form;
 use crate::node::http::problem::Problem;
+use crate::node::http::table;
 use crate::node::index::Location;
 use crate::protocol::check::check_transaction;
 use crate::protocol::encode::{decode, encode};
@@ -131,21 +134,89 @@ pub(super) struct PendingQuery {
     /// Signed by this account. Places are counted among these.
     #[param(pattern = "^0x[0-9a-fA-F]{40}$", example = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
     sender: Option<String>,
+    /// `csv` and `ndjson` give the whole list, or its first `limit` rows. Without it, `Accept` chooses (`text/csv`,
+    /// `application/x-ndjson`).
+    #[param(inline)]
+    #[expect(dead_code, reason = "the guard has read it")]
+    format: Option<Form>,
 }
 
 /// The pending transactions, in the order in which they would be mined now.
 #[utoipa::path(get, path = "/transactions", tag = "transactions", operation_id = "pending", params(PendingQuery), responses(
-    (status = 200, body = PendingPage),
+    (status = 200, content((PendingPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))),
     Problem
 ))]
-pub(super) async fn pending(State(app): State<App>, Query(query): Query<PendingQuery>) -> Result<Response, Problem> {
+pub(super) async fn pending(
+    State(app): State<App>,
+    Query(query): Query<PendingQuery>,
+    form: Form,
+) -> Result<Response, Problem> {
     let range = PendingRange {
         from: parsed(query.from.as_deref(), parse::place)?.unwrap_or_default(),
         limit: parsed(query.limit.as_deref(), parse::limit)?.unwrap_or(LIST_ROWS) as u64,
         bytes_max: PAGE_BYTES_MAX,
         sender: extract::address(query.sender.as_deref())?,
     };
-    app.make_json(move |app| Ok(PendingPage::from(queries::pending(app.handle(), range)?))).await
+    if form != Form::Json {
+        let all = PendingRange { limit: u64::MAX, bytes_max: usize::MAX, ..range };
+        let limit = parsed(query.limit.as_deref(), parse::limit)?;
+        let waiting = app.wait(move |app| Ok(queries::pending(app.handle(), all)?.transactions)).await?;
+        let mut waiting = waiting.into_iter();
+        return table::whole(&app, form, limit, move || {
+            let rows: Vec<_> = waiting.by_ref().take(ROWS_AT_ONCE).map(|one| TransactionRow::from(&one)).collect();
+            Ok(Some(rows).filter(|rows| !rows.is_empty()))
+        });
+    }
+    app.make_json(move |app| Ok(PendingPage::from(queries::pending(app.handle(), range)?))).await.map(table::page)
+}
+
+/// A part of the transactions of the best chain.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MinedQuery {
+    /// Signed by this account. A page ends early once 16 MiB of blocks without one were read for it.
+    #[param(pattern = "^0x[0-9a-fA-F]{40}$", example = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")]
+    sender: Option<String>,
+    /// In blocks of this time or later: a date (`2026-11-21`, UTC), or a span back from now (`30m`, `12h`, `7d`).
+    #[param(example = "7d")]
+    since: Option<String>,
+    /// In blocks before this time, written like `since`.
+    #[param(example = "1h")]
+    until: Option<String>,
+    /// The `next` of the page before.
+    #[param(pattern = "^[0-9]{1,12}[.][0-9]{1,6}$")]
+    before: Option<String>,
+    /// Rows, at most 1000.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<String>,
+    /// `csv` and `ndjson` give the whole list, or its first `limit` rows. Without it, `Accept` chooses (`text/csv`,
+    /// `application/x-ndjson`).
+    #[param(inline)]
+    #[expect(dead_code, reason = "the guard has read it")]
+    format: Option<Form>,
+}
+
+/// The transactions and rewards of the best chain, the newest first.
+#[utoipa::path(get, path = "/transactions/mined", tag = "transactions", params(MinedQuery), responses(
+    (status = 200, content((MinedPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))), Problem
+))]
+pub(super) async fn mined(
+    State(app): State<App>,
+    Query(query): Query<MinedQuery>,
+    form: Form,
+) -> Result<Response, Problem> {
+    let period = extract::period(query.since.as_deref(), query.until.as_deref(), app.handle().now())?;
+    let filter = MinedFilter { sender: extract::address(query.sender.as_deref())?, period };
+    let range = Range {
+        before: parsed(query.before.as_deref(), parse::cursor)?,
+        limit: parsed(query.limit.as_deref(), parse::limit)?,
+    };
+    if form != Form::Json {
+        let mut list = app.wait(move |app| Ok(Mined::start(app.handle(), &filter, range.before)?)).await?;
+        return table::whole(&app, form, range.limit, move || Ok(list.more()?));
+    }
+    app.make_json(move |app| Ok(mined::mined(app.handle(), &filter, &range)?)).await.map(table::page)
 }
 
 /// A transaction to be signed.

@@ -1,16 +1,9 @@
-//! The whole chain as one JSON document, in constant memory.
-//!
-//! Pieces are made as the client reads them, each on a thread that may block, so a slow client holds up nobody. All are
-//! of one snapshot: a reorganisation meanwhile does not put two chains into one answer. A client that does not read
-//! gives way to others ([`Places`](crate::node::http::room::Places)).
+//! The whole chain as one JSON document, [streamed](crate::node::http::streamed): of one snapshot, so that a
+//! reorganisation meanwhile does not put two chains into one answer.
 
-use std::time::Instant;
-
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
 use serde_json::json;
 
 use super::{BlockJson, PartQuery};
@@ -19,12 +12,8 @@ use crate::node::http::App;
 use crate::node::http::extract::{Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
-use crate::node::http::room;
-use crate::node::store::Snapshot;
+use crate::node::http::streamed::{Progress, streamed};
 use crate::protocol::Height;
-
-/// The size at which a piece is sent, in bytes.
-const PIECE_BYTES: usize = 64 << 10;
 
 /// `GET /chain`.
 pub(super) async fn chain(
@@ -50,56 +39,29 @@ async fn part_of(app: &App, beginning: String, from: Option<Height>, limit: Opti
         return Err(lookup::above(tip, first).into());
     }
     let end = limit.map_or(u64::MAX, |limit| first.0.saturating_add(limit)).min(tip.0 + 1);
-    let writer =
-        ChainWriter { app: app.clone(), snapshot, first: first.0, next: first.0, end, text: beginning.into_bytes() };
-    let place = app.0.room.chains.hold(1, writer, Instant::now()).ok_or_else(|| {
-        room::no_room("too many whole chains are being sent: try again, or ask /api/v1/blocks for parts")
-    })?;
-    // Once an answer has begun, breaking it off is the only sign of an error.
-    let pieces = stream::try_unfold(Some(place), |place| async move {
-        let Some(place) = place else { return Ok(None) };
-        let writer = place.take().ok_or_else(room::gave_way)?;
-        let piece = tokio::task::spawn_blocking(move || writer.piece()).await;
-        let (piece, rest) = piece
-            .map_err(|_| Problem::fault())
-            .flatten()
-            .map_err(|problem| std::io::Error::other(problem.into_detail()))?;
-        let Some(rest) = rest else { return Ok(Some((piece, None))) };
-        if place.keep(rest, Instant::now()) { Ok(Some((piece, Some(place)))) } else { Err(room::gave_way()) }
-    });
-    Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response())
-}
-
-struct ChainWriter {
-    app: App,
-    snapshot: Snapshot,
-    first: u64,
-    /// The next height.
-    next: u64,
-    /// The height above the last one.
-    end: u64,
-    text: Vec<u8>,
-}
-
-impl ChainWriter {
-    /// The next piece, and the writer if there are more.
-    fn piece(mut self) -> Result<(Bytes, Option<Self>), Problem> {
-        while self.next < self.end && self.text.len() < PIECE_BYTES {
-            let block = lookup::block_at(&self.snapshot, Height(self.next))?;
-            if self.next > self.first {
-                self.text.push(b',');
+    let app = app.clone();
+    let (mut opening, mut next) = (Some(beginning), first.0);
+    let write = {
+        let app = app.clone();
+        move |text: &mut Vec<u8>| {
+            text.extend_from_slice(opening.take().unwrap_or_default().as_bytes());
+            if next < end {
+                let block = lookup::block_at(&snapshot, Height(next))?;
+                if next > first.0 {
+                    text.push(b',');
+                }
+                let block = BlockJson::new(&block, app.handle().network());
+                serde_json::to_writer(&mut *text, &block).expect("numbers and texts always serialise");
+                next += 1;
             }
-            let block = BlockJson::new(&block, self.app.handle().network());
-            serde_json::to_writer(&mut self.text, &block).expect("numbers and texts always serialise");
-            self.next += 1;
+            if next < end {
+                return Ok(Progress::More);
+            }
+            text.extend_from_slice(format!("],\"length\":{}}}", tip.0 + 1).as_bytes());
+            Ok(Progress::End)
         }
-        let is_last = self.next >= self.end;
-        if is_last {
-            self.text.extend_from_slice(format!("],\"length\":{}}}", self.snapshot.tip().height.0 + 1).as_bytes());
-        }
-        let piece = Bytes::from(std::mem::take(&mut self.text));
-        Ok((piece, (!is_last).then_some(self)))
-    }
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], streamed(&app, Box::new(write))?).into_response())
 }
 
 /// The beginning of a document with a message.
