@@ -3,9 +3,9 @@
 use super::error::{Code, Failure};
 use super::query::{BlockName, TransactionName, Who};
 use crate::node::handle::Handle;
-use crate::node::index::{ChainIndex, IndexError};
+use crate::node::index::{ChainIndex, IndexError, Location};
 use crate::node::store::Snapshot;
-use crate::protocol::{Address, Block, Height, TransactionId};
+use crate::protocol::{Address, Block, Height, SignedTransaction, TransactionId};
 use crate::text::{distance, grouped};
 
 /// An id is shown without its leading zeros; no id with more of them than this has ever been found.
@@ -80,6 +80,20 @@ pub(in crate::node) fn address(handle: &Handle, who: &Who) -> Result<Address, Fa
         let message = format!("{name}: neither an address (0x and 40 hex digits) nor a name; {hint}");
         Failure::new(Code::BadAddress, message)
     })
+}
+
+/// A signed transaction that is pending or on the best chain. `None` also for a reward.
+pub(in crate::node) fn signed(handle: &Handle, id: &TransactionId) -> Result<Option<SignedTransaction>, Failure> {
+    let in_block = || -> Result<Option<SignedTransaction>, Failure> {
+        let view = index(handle)?.view()?;
+        let Some(Location { place, position: Some(position) }) = view.find(id)? else { return Ok(None) };
+        let block = block_at(view.snapshot(), place.height)?;
+        Ok(block.body.transactions.get(position as usize).cloned())
+    };
+    if let Some(waits) = handle.pending_transaction(*id).wait()? {
+        return Ok(Some(waits.signed().clone()));
+    }
+    in_block()
 }
 
 /// A transaction that is pending or on the best chain, by the shown part of its id.

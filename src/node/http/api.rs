@@ -10,6 +10,7 @@ mod content;
 mod lost;
 mod network;
 mod peers;
+mod plain;
 mod receipt;
 mod recording;
 mod records;
@@ -125,6 +126,10 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(receipt::receipt))
         .routes(routes!(lost::list))
         .routes(routes!(lost::again))
+        .routes(routes!(plain::encoded_transaction))
+        .routes(routes!(plain::hex_transaction))
+        .routes(routes!(plain::tip_height))
+        .routes(routes!(plain::tip_id))
         .routes(routes!(accounts::account))
         .routes(routes!(accounts::history))
         .routes(routes!(accounts::aliases))
