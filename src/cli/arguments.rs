@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use axum::http::uri::Authority;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Parser, Subcommand};
 use libp2p::Multiaddr;
@@ -73,12 +74,17 @@ pub(super) struct Arguments {
 
     /// Serve no page and no API
     #[arg(long, env = "QUIPU_NO_HTTP", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(),
-        conflicts_with_all = ["http", "http_read_only", "http_name", "no_http_classic"])]
+        conflicts_with_all = ["http", "http_read_only", "http_name", "http_allow_origin", "no_http_classic"])]
     pub(super) no_http: bool,
 
     /// A name under which a reverse proxy serves this node, may be repeated; foreign names are refused
     #[arg(long, value_name = "NAME", env = "QUIPU_HTTP_NAME", value_delimiter = ',', value_parser = parse_host_name)]
     pub(super) http_name: Vec<String>,
+
+    /// Let the web page of this origin ask over HTTP, such as https://page.example, may be repeated. For what changes or
+    /// costs something it needs the token
+    #[arg(long, value_name = "ORIGIN", env = "QUIPU_HTTP_ALLOW_ORIGIN", value_delimiter = ',', value_parser = parse_origin)]
+    pub(super) http_allow_origin: Vec<String>,
 
     /// Serve the API and the page without the routes of tutorials (`/mine`, `/chain`, `/transactions/new`, …)
     #[arg(long, env = "QUIPU_NO_HTTP_CLASSIC", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
@@ -166,6 +172,21 @@ fn parse_socket(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Only what a `Host` header can have.
+/// An origin as browsers write it (RFC 6454, section 6.2).
+fn parse_origin(text: &str) -> Result<String, String> {
+    let hint = "an origin is http:// or https://, a name and perhaps a port, as in https://page.example:8443, without a path; \
+                each is named, there is no *";
+    let lower = text.to_ascii_lowercase();
+    let known = [("http://", ":80"), ("https://", ":443")].into_iter().find(|(scheme, _)| lower.starts_with(scheme));
+    let (scheme, port) = known.ok_or(hint)?;
+    let authority: Authority = lower[scheme.len()..].parse().map_err(|_| hint)?;
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
+    if authority.host().is_empty() || !authority.as_str().chars().all(is_fit) || authority.as_str().ends_with(':') {
+        return Err(hint.to_owned());
+    }
+    Ok(format!("{scheme}{}", authority.as_str().strip_suffix(port).unwrap_or(authority.as_str())))
+}
+
 fn parse_host_name(text: &str) -> Result<String, String> {
     let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if text.is_empty() || !text.chars().all(is_fit) || text.starts_with('.') {

@@ -166,6 +166,7 @@ fn config(arguments: Arguments, data_dir: PathBuf, network: Arc<Network>, log: S
             address: arguments.http,
             read_only: arguments.http_read_only,
             names: arguments.http_name,
+            origins: arguments.http_allow_origin,
             classic: !arguments.no_http_classic,
         }),
         mine: arguments.mine,

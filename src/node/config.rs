@@ -43,6 +43,8 @@ pub struct HttpConfig {
     pub read_only: bool,
     /// Names of the node beside those of its machine.
     pub names: Vec<String>,
+    /// Origins of web pages that may ask, as browsers write them.
+    pub origins: Vec<String>,
     /// Whether to serve the routes of tutorials.
     pub classic: bool,
 }

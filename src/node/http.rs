@@ -10,6 +10,7 @@
 //! | `limits` | how much one client may ask |
 //! | `room` | the memory that long answers take until they are read |
 //! | `guard` | access: foreign pages, rebound names, strangers without the token |
+//! | `cors` | pages of other origins that may ask |
 //! | `caller` | whether the node's own user sits at the other end |
 //! | `ask_first` | the page in front of a change that a mere address asks for |
 //! | `token` | the bearer token's file |
@@ -36,6 +37,7 @@ mod api;
 mod ask_first;
 mod caller;
 mod classic;
+mod cors;
 mod exact;
 mod extract;
 mod feed;
@@ -149,6 +151,7 @@ impl Bound {
             token: token.as_deref().map(|text| Token::new(text)),
             host_name: guard::host_name(),
             names: config.names.clone(),
+            origins: config.origins.clone(),
             has_classic: config.classic,
         };
         Ok(Self { listener, address, guard, token, registry: Registry::default(), folder: folder.to_owned() })

@@ -25,7 +25,7 @@ use super::form::Form;
 use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
-use super::{App, ask_first};
+use super::{App, ask_first, cors};
 
 /// Paths that are open to everybody: they hold nothing that the node does not send to its peers.
 const OPEN_PATHS: [&str; 4] = ["/", "/healthz", "/readyz", NODE_PATH];
@@ -69,8 +69,19 @@ pub(super) struct Guard {
     pub(super) host_name: Option<String>,
     /// Names that the user gave it.
     pub(super) names: Vec<String>,
+    /// Origins of foreign pages that may ask.
+    pub(super) origins: Vec<String>,
     /// Whether the routes of tutorials are there.
     pub(super) has_classic: bool,
+}
+
+/// What a request says of the page that makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    /// A page of this node, or no page.
+    Own,
+    /// One of an allowed origin.
+    Allowed,
 }
 
 /// The callers whose requests a verdict lets in.
@@ -81,10 +92,9 @@ enum Admitted {
 }
 
 impl Guard {
-    /// `form` is that of the answer, if it is a list.
-    fn judge(&self, method: &Method, uri: &Uri, form: Form, headers: &HeaderMap) -> Result<Admitted, Problem> {
+    /// Whether a request means this node, and comes from no page that has no business here.
+    fn judge_page(&self, uri: &Uri, headers: &HeaderMap) -> Result<Page, Problem> {
         let (path, target) = (uri.path(), uri.authority());
-        let refuse = |code, detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, detail));
         let host = one(headers, &header::HOST);
         // A foreign page can only borrow this machine's rights, so a name protects nothing that needs none, and nothing
         // that a token protects. HTTP/1.0 has no Host.
@@ -105,6 +115,10 @@ impl Guard {
             if !origin
                 .is_some_and(|(scheme, name)| ["http", "https"].contains(&scheme) && name.eq_ignore_ascii_case(host))
             {
+                if one(headers, &header::ORIGIN).is_some_and(|origin| self.origins.iter().any(|known| known == origin))
+                {
+                    return Ok(Page::Allowed);
+                }
                 return refuse("foreign_origin", "requests of other web pages are refused");
             }
         }
@@ -114,6 +128,19 @@ impl Guard {
         {
             return refuse("cross_site", "requests of other web pages are refused: open the address by itself");
         }
+        Ok(Page::Own)
+    }
+
+    /// Who may make a request that was let through so far. `form` is that of the answer, if it is a list.
+    fn judge_rights(
+        &self,
+        page: Page,
+        method: &Method,
+        uri: &Uri,
+        form: Form,
+        headers: &HeaderMap,
+    ) -> Result<Admitted, Problem> {
+        let path = uri.path();
         let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || self.changes_by_get(path);
         if self.token.is_none() && changes {
             return refuse(
@@ -135,7 +162,8 @@ impl Guard {
             return Ok(Admitted::Anybody);
         }
         let is_guarded = changes || is_costly(path) || form != Form::Json || path == WALLET_FILES_PATH;
-        if !self.is_local() || came_through_proxy(headers) && is_guarded {
+        let is_nobodys_own = page == Page::Allowed || came_through_proxy(headers);
+        if !self.is_local() || is_nobodys_own && is_guarded {
             return Err(no_token());
         }
         Ok(if is_guarded { Admitted::OwnUser } else { Admitted::Anybody })
@@ -197,6 +225,10 @@ pub(super) fn host_name() -> Option<String> {
     name
 }
 
+fn refuse<T>(code: &'static str, detail: &str) -> Result<T, Problem> {
+    Err(Problem::new(StatusCode::FORBIDDEN, code, detail))
+}
+
 /// The one value of a header.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
@@ -233,21 +265,38 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
     let (uri, method) = (request.uri(), request.method());
     let client = request.extensions().get::<Client>().copied().unwrap_or(Client::Local);
     let judged = app.0.limits.ask(client, Instant::now());
-    let judged = judged.and_then(|()| app.0.guard.judge(method, uri, form, request.headers()));
+    let guard = &app.0.guard;
+    let page = judged.and_then(|()| guard.judge_page(uri, request.headers()));
+    let shared = request.headers().get(header::ORIGIN).cloned().filter(|_| matches!(page, Ok(Page::Allowed)));
+    if shared.is_some() && cors::is_preflight(method, request.headers()) {
+        return marked(&app, shared, cors::preflight(request.headers()));
+    }
+    let judged = page.and_then(|page| guard.judge_rights(page, method, uri, form, request.headers()));
     let judged = match judged {
         Ok(Admitted::OwnUser) if !is_of_own_user(&app, request.extensions()).await => Err(no_token()),
         judged => judged,
     };
-    let mut response = match judged {
+    let response = match judged {
         Ok(_) => match ask_first::came(request.headers()).filter(|_| app.0.guard.changes_by_get(uri.path())) {
             Some(came) if *method == Method::GET => ask_first::page(came, uri),
             _ => next.run(request).await,
         },
         Err(problem) => refused(problem),
     };
+    marked(&app, shared, response)
+}
+
+/// An answer with the headers of every one. `shared` is the foreign origin whose page may read it.
+fn marked(app: &App, shared: Option<HeaderValue>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, value);
+    }
+    if !app.0.guard.origins.is_empty() {
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+    if let Some(origin) = shared {
+        cors::share(origin, headers);
     }
     // An answer without a mark is the truth of a moment.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -272,154 +321,4 @@ fn refused(problem: Problem) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-    const BEARER: (&str, &str) = ("authorization", "Bearer 0123456789abcdef0123456789abcdef");
-
-    fn guard(address: &str, read_only: bool) -> Guard {
-        Guard {
-            address: address.parse().expect("an address"),
-            token: (!read_only).then(|| Token::new(TOKEN)),
-            host_name: Some("Lab1.school.example".to_owned()),
-            names: vec!["quipu.example.org".to_owned()],
-            has_classic: true,
-        }
-    }
-
-    fn judge(guard: &Guard, method: Method, path: &str, given: &[(&'static str, &str)]) -> &'static str {
-        let mut headers = HeaderMap::new();
-        for (name, value) in given {
-            headers.append(*name, value.parse().expect("visible"));
-        }
-        let uri: Uri = path.parse().expect("a path");
-        match guard.judge(&method, &uri, Form::of(&uri, &headers), &headers) {
-            Ok(Admitted::Anybody) => "let in",
-            Ok(Admitted::OwnUser) => "own user",
-            Err(problem) => problem.code(),
-        }
-    }
-
-    /// Requests that a foreign page can make a browser send.
-    #[test]
-    fn foreign_pages_are_refused() {
-        let guard = guard("127.0.0.1:7788", false);
-        let (ours, good) = (("host", "127.0.0.1:7788"), "own user");
-        let cases: [(&[(&'static str, &str)], &str); 21] = [
-            (&[ours], good),
-            (&[("host", "localhost:7788")], good),
-            (&[("host", "LOCALHOST")], good),
-            (&[("host", "[::1]:7788")], good),
-            (&[], "bad_host"),
-            (&[ours, ours], "bad_host"),
-            (&[("host", "")], "foreign_host"),
-            (&[("host", "evil.example:7788")], "foreign_host"),
-            (&[("host", "127.0.0.1.evil.example")], "foreign_host"),
-            (&[("host", "localhost.evil.example")], "foreign_host"),
-            (&[("host", "evil@127.0.0.1")], "foreign_host"),
-            (&[("host", "192.168.1.5:7788")], "foreign_host"),
-            (&[ours, ("origin", "http://127.0.0.1:7788")], good),
-            (&[ours, ("origin", "http://127.0.0.1:9999")], "foreign_origin"),
-            (&[ours, ("origin", "https://evil.example")], "foreign_origin"),
-            (&[ours, ("origin", "null")], "foreign_origin"),
-            (&[ours, ("origin", "https://127.0.0.1:7788")], good),
-            (&[ours, ("origin", "ftp://127.0.0.1:7788")], "foreign_origin"),
-            (&[("host", "QUIPU.example.org"), ("origin", "https://quipu.example.org")], good),
-            (&[ours, ("sec-fetch-site", "cross-site")], "cross_site"),
-            (&[ours, ("sec-fetch-site", "same-site")], "cross_site"),
-        ];
-        for (headers, wanted) in cases {
-            assert_eq!(judge(&guard, Method::GET, "/mine", headers), wanted, "{headers:?}");
-        }
-    }
-
-    #[test]
-    fn who_is_elsewhere_needs_the_token() {
-        let guard = guard("0.0.0.0:7788", false);
-        let host = ("host", "192.168.1.5:7788");
-        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host]), "no_token");
-        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, ("authorization", "Bearer x")]), "no_token");
-        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, BEARER]), "let in");
-        assert_eq!(judge(&guard, Method::GET, "/page/style.css", &[host]), "let in");
-        assert_eq!(judge(&guard, Method::GET, "/healthz", &[host]), "let in");
-    }
-
-    #[test]
-    fn names_are_asked_for_where_they_protect_something() {
-        let (local, closed) = (guard("127.0.0.1:7788", false), guard("0.0.0.0:7788", false));
-        for name in ["lab1:7788", "LAB1.local", "lab1.local.:7788", "lab1.school.example:7788"] {
-            assert_eq!(judge(&local, Method::GET, "/mine", &[("host", name)]), "own user", "{name}");
-        }
-        for name in ["lab2:7788", "lab1.evil.example", "lab1.local.evil.example", "school.example", ".local", "local"] {
-            assert_eq!(judge(&local, Method::GET, "/mine", &[("host", name)]), "foreign_host", "{name}");
-            assert_eq!(judge(&closed, Method::GET, "/metrics", &[("host", name), BEARER]), "let in", "{name}");
-            assert_eq!(judge(&closed, Method::GET, "/metrics", &[("host", name)]), "foreign_host", "{name}");
-        }
-        for path in ["/healthz", "/readyz"] {
-            assert_eq!(judge(&local, Method::GET, path, &[]), "let in");
-            assert_eq!(judge(&local, Method::GET, path, &[("host", "probe.example")]), "let in");
-            assert_eq!(judge(&local, Method::GET, path, &[("host", "a"), ("host", "b")]), "bad_host");
-        }
-        let foreign = [("host", "evil.example"), ("origin", "http://other.example"), BEARER];
-        assert_eq!(judge(&closed, Method::POST, "/mine", &foreign), "foreign_origin");
-        let readers = guard("0.0.0.0:7788", true);
-        assert_eq!(judge(&readers, Method::GET, "/metrics", &[("host", "prometheus.example")]), "let in");
-        assert_eq!(judge(&readers, Method::GET, "/chain", &[("host", "prometheus.example")]), "foreign_host");
-    }
-
-    #[test]
-    fn a_server_for_readers_changes_nothing() {
-        let guard = guard("0.0.0.0:7788", true);
-        let host = ("host", "192.168.1.5:7788");
-        assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host]), "let in");
-        assert_eq!(judge(&guard, Method::POST, "/api/v1/transactions", &[host]), "read_only");
-        for path in CHANGING_GETS {
-            assert_eq!(judge(&guard, Method::GET, path, &[host]), "read_only", "{path}");
-        }
-        // Nobody is told apart there.
-        assert_eq!(judge(&guard, Method::GET, WALLET_FILES_PATH, &[host]), "read_only");
-    }
-
-    /// On this machine, what is cheap and changes nothing is for everybody.
-    #[test]
-    fn the_token_or_the_own_user_where_it_matters() {
-        let guard = guard("127.0.0.1:7788", false);
-        let host = ("host", "127.0.0.1:7788");
-        let cases = [
-            (Method::GET, "/api/v1/status", "let in", "let in"),
-            (Method::GET, "/api/v1/blocks", "let in", "let in"),
-            (Method::GET, "/pending_tx", "let in", "let in"),
-            (Method::GET, "/", "let in", "let in"),
-            (Method::GET, "/mine", "own user", "no_token"),
-            (Method::GET, "/chain", "own user", "no_token"),
-            (Method::HEAD, "/chain", "own user", "no_token"),
-            (Method::GET, "/api/v1/transactions/ab/receipt", "own user", "no_token"),
-            (Method::GET, WALLET_FILES_PATH, "own user", "no_token"),
-            (Method::GET, "/api/v1/records?format=json", "let in", "let in"),
-            (Method::GET, "/api/v1/records?format=csv", "own user", "no_token"),
-            (Method::GET, "/api/v1/blocks?limit=1&form%61t=ndjson", "own user", "no_token"),
-            (Method::POST, "/transactions/new", "own user", "no_token"),
-            (Method::PUT, "/api/v1/mining", "own user", "no_token"),
-            (Method::DELETE, "/api/v1/mining/blocks", "own user", "no_token"),
-        ];
-        for (method, path, plain, by_proxy) in cases {
-            assert_eq!(judge(&guard, method.clone(), path, &[host]), plain, "{path}");
-            assert_eq!(judge(&guard, method.clone(), path, &[host, ("x-forwarded-for", "::1")]), by_proxy, "{path}");
-            assert_eq!(judge(&guard, method, path, &[host, ("via", "1.1 p"), BEARER]), "let in", "{path}");
-        }
-        for name in
-            ["Forwarded", "Via", "X-Forwarded-Host", "X-Forwarded", "X-Real-IP", "CF-Connecting-IP", "X-Original-URL"]
-        {
-            let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::try_from(name).expect("a name"), HeaderValue::from_static("x"));
-            assert!(came_through_proxy(&headers), "{name}");
-        }
-        let without = Guard { has_classic: false, ..guard };
-        assert_eq!(
-            judge(&without, Method::GET, "/mine", &[host]),
-            "let in",
-            "to an answer that there is no such route"
-        );
-    }
-}
+mod tests;
