@@ -3,10 +3,12 @@
 mod classic;
 mod client;
 mod elsewhere;
+mod forms;
 mod golden;
 mod lists;
 mod lost;
 mod openmetrics;
+mod origins;
 #[cfg(target_os = "linux")]
 mod owner;
 mod recording;
@@ -29,9 +31,11 @@ pub(crate) use self::classic::{
 pub(crate) use self::elsewhere::{
     one_machine_does_not_keep_others_out, other_machines_need_the_token, readers_change_nothing,
 };
+pub(crate) use self::forms::{values_come_alone, whole_lists_come_in_other_forms};
 pub(crate) use self::golden::{both_faces_give_the_same_answers, both_faces_tell_the_same_events};
 pub(crate) use self::lists::lists_are_filtered;
 pub(crate) use self::lost::{a_locked_wallet_signs_nothing, a_lost_record_is_signed_again};
+pub(crate) use self::origins::allowed_pages_may_ask;
 #[cfg(target_os = "linux")]
 pub(crate) use self::owner::{
     other_users_need_the_token, the_documented_proxy_works, the_routes_of_tutorials_can_be_left_out,

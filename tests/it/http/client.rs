@@ -95,6 +95,12 @@ impl HttpResponse {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether caches tell answers apart by this header of the request.
+    pub(super) fn varies_by(&self, name: &str) -> bool {
+        let vary = self.headers.iter().filter(|(known, _)| known == "vary");
+        vary.flat_map(|(_, names)| names.split(',')).any(|one| one.trim() == name)
+    }
+
     /// The JSON body of a successful answer.
     pub(super) fn json(&self) -> Value {
         let body = String::from_utf8_lossy(&self.body);
