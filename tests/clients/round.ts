@@ -13,7 +13,9 @@ type Problem = components['schemas']['Problem'];
 
 const [url, token, quipu] = process.argv.slice(2);
 assert(url && token && quipu);
-const api = createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${token}` } });
+// Lists have other forms than JSON, too.
+type Media = 'application/json' | 'application/problem+json';
+const api = createClient<paths, Media>({ baseUrl: url, headers: { Authorization: `Bearer ${token}` } });
 
 /** The answer to a request that must succeed. */
 function good<T>({ data, error }: { data?: T; error?: Problem }): T {
