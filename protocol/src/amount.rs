@@ -98,6 +98,65 @@ impl fmt::Display for Amount {
     }
 }
 
+/// The wei in one unit of an [`Amount`].
+pub const WEI_PER_UNIT: u128 = 10_000_000_000;
+const WEI_DECIMALS: usize = 18;
+
+/// The balance of an account, in units of 10^-18 coin, as in Ethereum. Transfers, fees and rewards move whole units of
+/// 10^-8 coin. Written as a decimal number of coins without needless zeros.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Wei(pub u128);
+
+impl Wei {
+    /// Zero coins.
+    pub const ZERO: Self = Self(0);
+
+    /// This many units of 10^-8 coin, at most 2^94 of them.
+    pub fn from_units(units: u128) -> Self {
+        Self(units * WEI_PER_UNIT)
+    }
+
+    /// The sum, if it fits.
+    pub fn checked_add(self, other: impl Into<Self>) -> Option<Self> {
+        self.0.checked_add(other.into().0).map(Self)
+    }
+
+    /// The difference, if `other` is not the larger one.
+    pub fn checked_sub(self, other: impl Into<Self>) -> Option<Self> {
+        self.0.checked_sub(other.into().0).map(Self)
+    }
+
+    /// The difference, zero if `other` is the larger one.
+    pub fn saturating_sub(self, other: impl Into<Self>) -> Self {
+        Self(self.0.saturating_sub(other.into().0))
+    }
+
+    /// The most that a transfer can move of it: its whole units of 10^-8 coin.
+    pub fn whole_units(self) -> Amount {
+        Amount(u64::try_from(self.0 / WEI_PER_UNIT).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Amount> for Wei {
+    fn from(amount: Amount) -> Self {
+        Self::from_units(amount.0.into())
+    }
+}
+
+impl fmt::Display for Wei {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let coin = 10_u128.pow(WEI_DECIMALS as u32);
+        let text = format!("{}.{:0WEI_DECIMALS$}", self.0 / coin, self.0 % coin);
+        f.pad(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl Serialize for Wei {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_string())
+    }
+}
+
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.to_string())

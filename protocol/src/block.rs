@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::account::Address;
 use crate::amount::Amount;
 use crate::encode::{EncodedSize, List, encode};
-use crate::hash::{BlockId, LeafHash, TransactionId, sha256, tagged_hash};
+use crate::hash::{BlockId, HistoryHash, LeafHash, OutcomeHash, TransactionId, sha256, tagged_hash};
 use crate::merkle;
 use crate::time::UnixMillis;
 use crate::transaction::SignedTransaction;
 use crate::work::Target;
 
 /// The only header version that exists (rule R4).
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Length of an encoded header, in bytes.
 pub const HEADER_BYTES: usize = 96;
@@ -56,8 +56,8 @@ pub struct Header {
     pub height: Height,
     /// The id of the parent block. In the genesis block: the hash of the network's parameters.
     pub parent: BlockId,
-    /// The Merkle root of the body.
-    pub body_root: LeafHash,
+    /// The commitment to context and body, [`Body::root`].
+    pub root: LeafHash,
     /// The time at which the miner says it started on this block; not before the parent's timestamp.
     pub timestamp: UnixMillis,
     /// The bound that the block's id must not exceed.
@@ -104,9 +104,40 @@ impl Reward {
     }
 }
 
+/// What a block says about the chain below it and about itself, and what needs no body to be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Context {
+    /// The root over all ancestors (rule R20).
+    pub history: HistoryHash,
+    /// What the block's contracts did (rule R21).
+    pub outcome: OutcomeHash,
+}
+
+/// Length of an encoded context, in bytes.
+pub(crate) const CONTEXT_BYTES: usize = 64;
+
+impl Context {
+    /// The context of a block without contracts.
+    pub fn of(history: HistoryHash) -> Self {
+        Self { history, outcome: OutcomeHash::NONE }
+    }
+
+    /// The Merkle leaf of the encoded context.
+    pub fn leaf(&self) -> LeafHash {
+        merkle::leaf(&encode(self))
+    }
+}
+
+impl OutcomeHash {
+    /// No contract did anything.
+    pub const NONE: Self = Self([0; 32]);
+}
+
 /// The part of a block that its header commits to.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Body {
+    /// The commitments to the chain below and to contracts.
+    pub context: Context,
     /// The miner's reward.
     pub reward: Reward,
     /// The transactions in the order in which they are applied.
@@ -114,10 +145,12 @@ pub struct Body {
 }
 
 impl Body {
-    /// The Merkle root: the reward's leaf, then each transaction's.
+    /// The node above the context's leaf and the Merkle root over the reward and each transaction. So the context is proven
+    /// by one hash, whatever the block holds.
     pub fn root(&self) -> LeafHash {
         let transactions = self.transactions.iter().map(SignedTransaction::leaf);
-        merkle::root(std::iter::once(self.reward.leaf()).chain(transactions))
+        let content = merkle::root(std::iter::once(self.reward.leaf()).chain(transactions));
+        merkle::node(&self.context.leaf(), &content)
     }
 }
 
@@ -131,8 +164,8 @@ pub struct Block {
 }
 
 impl EncodedSize for Block {
-    /// A header, a reward of 28 bytes and an empty list.
-    const ENCODED_BYTES_MIN: usize = HEADER_BYTES + 28 + 8;
+    /// A header, a context, a reward of 28 bytes and an empty list.
+    const ENCODED_BYTES_MIN: usize = HEADER_BYTES + CONTEXT_BYTES + 28 + 8;
 }
 
 #[cfg(test)]
@@ -145,13 +178,13 @@ mod tests {
             version: VERSION,
             height: Height(2),
             parent: BlockId([3; 32]),
-            body_root: LeafHash([4; 32]),
+            root: LeafHash([4; 32]),
             timestamp: UnixMillis(5),
             target: Target(6),
             nonce: 0x0807_0605_0403_0201,
         };
         let bytes = header.to_bytes();
-        assert_eq!(bytes[..12], [1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[..12], [2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bytes[12..44], [3; 32]);
         assert_eq!(bytes[44..76], [4; 32]);
         assert_eq!(bytes[76..88], [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0]);

@@ -12,12 +12,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::account::{Address, PublicKey, SIGNATURE_BYTES, SecretKey, Signature};
-use crate::block::{Block, Body, Header, Height, Reward};
+use crate::block::{Block, Body, Context, Header, Height, Reward};
 use crate::encode::{EncodedSize, decode, encode, encode_list};
-use crate::hash::{BlockId, LeafHash, TransactionId, sha256};
+use crate::hash::{BlockId, LeafHash, OutcomeHash, TransactionId, sha256};
+use crate::history::Peaks;
 use crate::merkle;
 use crate::network::{BLOCK_BYTES_LIMIT, Network};
-use crate::time::UnixMillis;
+use crate::time::{Millis, UnixMillis};
 use crate::transaction::{Action, RECORD_BYTES_MAX, SignedTransaction, Transaction};
 use crate::violation::Violation;
 use crate::work::Target;
@@ -99,6 +100,7 @@ impl CheckedTransaction {
 pub struct CheckedBlock {
     id: BlockId,
     header: Header,
+    context: Context,
     reward: Reward,
     transactions: Arc<[CheckedTransaction]>,
     length: usize,
@@ -113,6 +115,11 @@ impl CheckedBlock {
     /// The header, which meets its own target.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The commitments to the chain below and to contracts.
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 
     /// The miner's reward.
@@ -133,7 +140,7 @@ impl CheckedBlock {
     /// The block as it travels, copied.
     pub fn to_block(&self) -> Block {
         let transactions = self.transactions.iter().map(|transaction| transaction.signed().clone()).collect();
-        Block { header: self.header, body: Body { reward: self.reward, transactions } }
+        Block { header: self.header, body: Body { context: self.context, reward: self.reward, transactions } }
     }
 
     /// Restores a block that this node checked before storing it. Recomputes derived values and skips signatures. Only
@@ -148,27 +155,29 @@ impl CheckedBlock {
             .into_iter()
             .map(|signed| CheckedTransaction::new(signed, network))
             .collect();
-        Self { id, header: block.header, reward: block.body.reward, transactions, length }
+        let Body { context, reward, .. } = block.body;
+        Self { id, header: block.header, context, reward, transactions, length }
     }
 
     /// Builds a block from checked transactions. Checks the remaining rules: R2, R4 to R7.
     pub fn assemble(
         header: Header,
+        context: Context,
         reward: Reward,
         transactions: Vec<CheckedTransaction>,
         network: &Network,
     ) -> Result<Self, Violation> {
-        Self::complete(header, CheckedBody::new(reward, transactions), network)
+        Self::complete(header, CheckedBody::new(context, reward, transactions), network)
     }
 
     /// [`CheckedBlock::assemble`] with a body whose root is known, as a miner has when it finds a nonce.
     pub fn complete(header: Header, body: CheckedBody, network: &Network) -> Result<Self, Violation> {
         let id = check_header(&header, network)?;
-        let CheckedBody { reward, transactions, root } = body;
+        let CheckedBody { context, reward, transactions, root } = body;
         let length = Self::length_of(&transactions);
         check_length(length, network)?;
         check_root(&header, root)?;
-        Ok(Self { id, header, reward, transactions: transactions.into(), length })
+        Ok(Self { id, header, context, reward, transactions: transactions.into(), length })
     }
 
     /// The length in bytes of a block with these transactions.
@@ -177,23 +186,25 @@ impl CheckedBlock {
     }
 
     /// The root that a header must carry to commit to this body.
-    pub fn root_of(reward: &Reward, transactions: &[CheckedTransaction]) -> LeafHash {
-        merkle::root(std::iter::once(reward.leaf()).chain(transactions.iter().map(CheckedTransaction::leaf)))
+    pub fn root_of(context: &Context, reward: &Reward, transactions: &[CheckedTransaction]) -> LeafHash {
+        let leaves = std::iter::once(reward.leaf()).chain(transactions.iter().map(CheckedTransaction::leaf));
+        merkle::node(&context.leaf(), &merkle::root(leaves))
     }
 }
 
-/// A body that a miner seeks a header for: checked transactions, and the root over them and the reward.
+/// A body that a miner seeks a header for: checked transactions, and the root over everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedBody {
+    context: Context,
     reward: Reward,
     transactions: Vec<CheckedTransaction>,
     root: LeafHash,
 }
 
 impl CheckedBody {
-    /// Computes the root over the reward and the transactions.
-    pub fn new(reward: Reward, transactions: Vec<CheckedTransaction>) -> Self {
-        Self { root: CheckedBlock::root_of(&reward, &transactions), reward, transactions }
+    /// Computes the root over context, reward and transactions.
+    pub fn new(context: Context, reward: Reward, transactions: Vec<CheckedTransaction>) -> Self {
+        Self { root: CheckedBlock::root_of(&context, &reward, &transactions), context, reward, transactions }
     }
 
     /// The miner's reward.
@@ -216,6 +227,7 @@ impl CheckedBody {
 impl Encode for CheckedBlock {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
         self.header.encode(encoder)?;
+        self.context.encode(encoder)?;
         self.reward.encode(encoder)?;
         encode_list(self.transactions.iter().map(CheckedTransaction::signed), encoder)
     }
@@ -230,11 +242,27 @@ pub struct Parent {
     pub timestamp: UnixMillis,
     /// The parent's target.
     pub target: Target,
+    /// The time from its own parent to the parent. Genesis came on time.
+    pub interval: Millis,
 }
 
-impl From<&Header> for Parent {
-    fn from(header: &Header) -> Self {
-        Self { height: header.height, timestamp: header.timestamp, target: header.target }
+impl Parent {
+    /// The genesis block of a network.
+    pub fn genesis(network: &Network) -> Self {
+        let Header { height, timestamp, target, .. } = network.genesis().header;
+        Self { height, timestamp, target, interval: network.parameters().target_spacing }
+    }
+
+    /// A child of this block.
+    #[must_use]
+    pub fn child(&self, header: &Header) -> Self {
+        let Header { height, timestamp, target, .. } = *header;
+        Self { height, timestamp, target, interval: timestamp.saturating_since(self.timestamp) }
+    }
+
+    /// The target of a child that claims this time.
+    pub fn target_after(&self, timestamp: UnixMillis, network: &Network) -> Target {
+        network.retarget().target_after(self.target, self.interval, timestamp.saturating_since(self.timestamp))
     }
 }
 
@@ -259,15 +287,21 @@ pub fn check_header(header: &Header, network: &Network) -> Result<BlockId, Viola
 
 /// Applies the rules on a header and its parent: R11, R12, R13.
 pub fn check_header_in_context(header: &Header, parent: &Parent, network: &Network) -> Result<(), Violation> {
+    check_header_order(header, parent)?;
+    let expected = parent.target_after(header.timestamp, network);
+    if header.target != expected {
+        return Err(Violation::TargetRule { target: header.target, expected });
+    }
+    Ok(())
+}
+
+/// Applies the rules on a header and its parent that need no more of the parent than its header: R11, R12.
+pub(crate) fn check_header_order(header: &Header, parent: &Parent) -> Result<(), Violation> {
     if header.height != parent.height.next() {
         return Err(Violation::Height { height: header.height, parent: parent.height });
     }
     if header.timestamp < parent.timestamp {
         return Err(Violation::TimeBeforeParent { timestamp: header.timestamp, parent: parent.timestamp });
-    }
-    let expected = network.retarget().target_after(parent.target, parent.timestamp, header.timestamp);
-    if header.target != expected {
-        return Err(Violation::TargetRule { target: header.target, expected });
     }
     Ok(())
 }
@@ -277,6 +311,18 @@ pub fn check_header_time(header: &Header, now: UnixMillis, network: &Network) ->
     let ahead = header.timestamp.saturating_since(now);
     let limit = network.parameters().future_time_max;
     if ahead > limit { Err(Violation::TimeTooFarAhead { ahead, limit }) } else { Ok(()) }
+}
+
+/// Applies the rules on a block's context and the blocks below it, R20 and R21.
+pub fn check_context(context: &Context, below: &Peaks) -> Result<(), Violation> {
+    let expected = below.root();
+    if context.history != expected {
+        return Err(Violation::History { claimed: context.history, expected });
+    }
+    if context.outcome != OutcomeHash::NONE {
+        return Err(Violation::Outcome { claimed: context.outcome, expected: OutcomeHash::NONE });
+    }
+    Ok(())
 }
 
 /// Decodes a block and applies every rule that needs no state: R1 to R10.
@@ -289,11 +335,11 @@ pub fn check_block_bytes(bytes: &[u8], network: &Network) -> Result<CheckedBlock
 /// Applies every rule on a block that needs no state: R2 to R10. Verifies all signatures in one batch.
 pub fn check_block(block: Block, network: &Network) -> Result<CheckedBlock, Violation> {
     let id = check_header(&block.header, network)?;
-    let Block { header, body: Body { reward, transactions } } = block;
+    let Block { header, body: Body { context, reward, transactions } } = block;
     let transactions: Vec<_> =
         transactions.into_vec().into_iter().map(|signed| CheckedTransaction::new(signed, network)).collect();
     // The root comes first: until it matches, these transactions say nothing about the header, not even their length.
-    check_root(&header, CheckedBlock::root_of(&reward, &transactions))?;
+    check_root(&header, CheckedBlock::root_of(&context, &reward, &transactions))?;
     let length = CheckedBlock::length_of(&transactions);
     check_length(length, network)?;
     for transaction in &transactions {
@@ -302,7 +348,7 @@ pub fn check_block(block: Block, network: &Network) -> Result<CheckedBlock, Viol
     if let Some(at) = first_bad_signature(&transactions, network) {
         return Err(Violation::Signature { id: transactions[at].id() });
     }
-    Ok(CheckedBlock { id, header, reward, transactions: transactions.into(), length })
+    Ok(CheckedBlock { id, header, context, reward, transactions: transactions.into(), length })
 }
 
 /// Decodes a transaction and applies every rule that needs no accounts: R1, R3, R8, R9, R10.
@@ -344,7 +390,7 @@ fn check_length(length: usize, network: &Network) -> Result<(), Violation> {
 }
 
 fn check_root(header: &Header, actual: LeafHash) -> Result<(), Violation> {
-    if actual == header.body_root { Ok(()) } else { Err(Violation::BodyRoot { claimed: header.body_root, actual }) }
+    if actual == header.root { Ok(()) } else { Err(Violation::Root { claimed: header.root, actual }) }
 }
 
 fn check_form(signed: &SignedTransaction, network: &Network) -> Result<(), Violation> {

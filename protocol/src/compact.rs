@@ -16,7 +16,7 @@ use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Decode, Encode};
 use siphasher::sip::SipHasher24;
 
-use crate::block::{Block, Header, Reward};
+use crate::block::{Block, CONTEXT_BYTES, Context, Header, Reward};
 use crate::check::{CheckedBlock, CheckedTransaction};
 use crate::encode::{EncodedSize, List};
 use crate::hash::{LeafHash, tagged_hash};
@@ -72,6 +72,7 @@ impl EncodedSize for Hint {
 #[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct CompactBlock {
     header: Header,
+    context: Context,
     reward: Reward,
     id_bits: u8,
     /// Bit `k` of the concatenated ids is bit `k % 8` of byte `k / 8`. The bits after the last id are 0.
@@ -110,12 +111,17 @@ impl CompactBlock {
         let hints = (0..).zip(&hashes).filter(|(_, hash)| shared.binary_search(&id(hash)).is_ok());
         let hints = hints.map(|(position, hash)| Hint { position, bits: hint_of(*hash, id_bits) }).collect();
         let ids = pack(hashes.iter().map(id), id_bits).into();
-        Self { header: *block.header(), reward: *block.reward(), id_bits, ids, hints }
+        Self { header: *block.header(), context: *block.context(), reward: *block.reward(), id_bits, ids, hints }
     }
 
     /// The block's header, not checked against any rule.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The commitments to the chain below and to contracts.
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 
     /// The miner's reward.
@@ -150,7 +156,7 @@ impl CompactBlock {
 
     /// Length of the encoding, in bytes.
     pub fn length(&self) -> usize {
-        const FIXED: usize = Header::ENCODED_BYTES_MIN + 28 + 1 + 8 + 8;
+        const FIXED: usize = Header::ENCODED_BYTES_MIN + CONTEXT_BYTES + 28 + 1 + 8 + 8;
         FIXED + self.ids.len() + self.hints.len() * Hint::ENCODED_BYTES_MIN
     }
 
@@ -230,6 +236,7 @@ impl<C> Decode<C> for CompactBlock {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let compact = Self {
             header: Decode::decode(decoder)?,
+            context: Decode::decode(decoder)?,
             reward: Decode::decode(decoder)?,
             id_bits: Decode::decode(decoder)?,
             ids: Decode::decode(decoder)?,

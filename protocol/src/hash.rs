@@ -88,6 +88,14 @@ hash_type! {
     LeafHash
 }
 hash_type! {
+    /// A node of the tree over all ancestors of a block, see [`crate::history`].
+    HistoryHash
+}
+hash_type! {
+    /// The commitment to what the contracts of a block did.
+    OutcomeHash
+}
+hash_type! {
     /// The hash of a network's parameters.
     ParametersHash
 }

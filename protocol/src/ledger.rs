@@ -6,7 +6,7 @@ use bincode::{Decode, Encode};
 use foldhash::fast::RandomState;
 
 use crate::account::Address;
-use crate::amount::Amount;
+use crate::amount::{Amount, Wei};
 use crate::check::{CheckedBlock, CheckedTransaction};
 use crate::encode::{EncodedSize, List};
 use crate::network::Network;
@@ -17,7 +17,7 @@ use crate::violation::Violation;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Account {
     /// The coins that the account owns.
-    pub balance: Amount,
+    pub balance: Wei,
     /// The number of transactions that the account has made, which is the nonce of its next one.
     pub nonce: u64,
 }
@@ -34,7 +34,7 @@ pub struct AccountChange {
 }
 
 impl EncodedSize for AccountChange {
-    const ENCODED_BYTES_MIN: usize = 20 + 16 + 16;
+    const ENCODED_BYTES_MIN: usize = 20 + 24 + 24;
 }
 
 /// The effect of a block on all accounts, in the order of addresses: enough to apply it and to revert it.
@@ -51,6 +51,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The accounts before the first block: the network's opening balances.
+    pub fn opening(network: &Network) -> Self {
+        let openings = network.parameters().opening_balances.iter();
+        Self::from_accounts(openings.map(|one| (one.address, Account { balance: one.amount.into(), nonce: 0 })))
+    }
+
+    /// Replaces accounts by what was stored of them.
+    pub fn restore(&mut self, accounts: impl IntoIterator<Item = (Address, Account)>) {
+        self.accounts.extend(accounts);
+    }
+
     /// A ledger of stored accounts.
     pub fn from_accounts(accounts: impl IntoIterator<Item = (Address, Account)>) -> Self {
         Self { accounts: accounts.into_iter().collect() }
@@ -59,6 +70,11 @@ impl Ledger {
     /// The account at an address.
     pub fn account(&self, address: &Address) -> Account {
         self.accounts.get(address).copied().unwrap_or_default()
+    }
+
+    /// The sum of all balances.
+    pub fn total(&self) -> Wei {
+        Wei(self.accounts.values().map(|account| account.balance.0).sum())
     }
 
     /// The number of accounts that own anything or were ever used.
@@ -217,8 +233,9 @@ fn sorted<T>(list: &[(Address, T)]) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
     use crate::account::SecretKey;
-    use crate::block::{Body, Header, Height, Reward};
+    use crate::block::{Body, Context, Header, Height, Reward, VERSION};
     use crate::check::{check_block, check_header, check_transaction};
+    use crate::history::Peaks;
     use crate::network::Parameters;
     use crate::transaction::{SignedTransaction, Transaction};
 
@@ -233,7 +250,7 @@ mod tests {
         let network = Network::new(Parameters::dev()).expect("a preset is valid");
         let key = SecretKey::from_seed([1; 32]);
         let me = key.public_key().address();
-        let account = Account { balance: Amount::from_units(balance), nonce: 0 };
+        let account = Account { balance: Amount::from_units(balance).into(), nonce: 0 };
         LedgerFixture { network, ledger: Ledger::from_accounts([(me, account)]), key, me }
     }
 
@@ -247,12 +264,13 @@ mod tests {
 
         fn block(&self, reward: u64, transactions: Vec<SignedTransaction>) -> CheckedBlock {
             let reward = Reward { to: Address([7; 20]), amount: Amount::from_units(reward) };
-            let body = Body { reward, transactions: transactions.into() };
+            let context = Context::of(Peaks::default().root());
+            let body = Body { context, reward, transactions: transactions.into() };
             let mut header = Header {
-                version: 1,
+                version: VERSION,
                 height: Height(1),
                 parent: self.network.genesis_id(),
-                body_root: body.root(),
+                root: body.root(),
                 timestamp: self.network.genesis().header.timestamp,
                 target: self.network.parameters().easiest_target,
                 nonce: 0,
@@ -278,11 +296,11 @@ mod tests {
             .connect(COIN + 3, vec![world.transfer(0, OTHER, 100, 1), world.transfer(1, OTHER, 200, 2)])
             .expect("valid");
         world.ledger.apply(&delta);
-        let balance = |address: Address| world.ledger.account(&address).balance.units();
+        let balance = |address: Address| world.ledger.account(&address).balance.whole_units().units();
         assert_eq!((balance(world.me), balance(OTHER), balance(Address([7; 20]))), (697, 300, COIN + 3));
         assert_eq!(world.ledger.account(&world.me).nonce, 2);
         world.ledger.revert(&delta);
-        assert_eq!(world.ledger.account(&world.me), Account { balance: Amount::from_units(1000), nonce: 0 });
+        assert_eq!(world.ledger.account(&world.me), Account { balance: Amount::from_units(1000).into(), nonce: 0 });
         assert_eq!(world.ledger.len(), 1, "accounts that were not there are not there again");
     }
 
@@ -332,9 +350,9 @@ mod tests {
     fn sums_do_not_wrap() {
         let world = world(u64::MAX);
         assert_eq!(world.connect(COIN, vec![world.transfer(0, OTHER, u64::MAX, 1)]), Err(18));
-        let miner_full = vec![world.transfer(0, Address([7; 20]), u64::MAX, 0)];
-        assert_eq!(world.connect(COIN, miner_full), Err(18));
         assert_eq!(world.connect(COIN, vec![world.transfer(0, OTHER, 1, u64::MAX - 1)]), Err(18));
+        // A balance has room for more than the largest amount.
+        assert!(world.connect(COIN, vec![world.transfer(0, Address([7; 20]), u64::MAX, 0)]).is_ok());
         assert!(world.connect(COIN, vec![world.transfer(0, world.me, u64::MAX, 0)]).is_ok());
     }
 
@@ -342,8 +360,8 @@ mod tests {
     fn a_refused_transaction_changes_nothing() {
         let world = world(u64::MAX);
         let ledger = Ledger::from_accounts([
-            (world.me, Account { balance: Amount::from_units(5), nonce: 0 }),
-            (OTHER, Account { balance: Amount::MAX, nonce: 0 }),
+            (world.me, Account { balance: Amount::from_units(5).into(), nonce: 0 }),
+            (OTHER, Account { balance: Wei(u128::MAX), nonce: 0 }),
         ]);
         let mut overlay = Overlay::new(&ledger);
         let checked = check_transaction(world.transfer(0, OTHER, 1, 0), &world.network).expect("well formed");

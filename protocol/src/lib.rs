@@ -16,6 +16,7 @@
 //! | [`merkle`] | the commitment to a list of leaves |
 //! | [`account`] | keys, signatures, addresses |
 //! | [`transaction`], [`block`] | the content of the chain |
+//! | [`history`] | the commitment to all ancestors of a block |
 //! | [`network`] | the parameters of a network and its genesis block |
 //! | [`check`] | the rules that need no state, and the types that prove they were applied |
 //! | [`ledger`] | the rules that need the accounts: connect a block, undo it |
@@ -37,6 +38,7 @@ pub mod compact;
 pub mod encode;
 pub mod harmless;
 pub mod hash;
+pub mod history;
 pub mod ledger;
 pub mod merkle;
 pub mod message;
@@ -49,16 +51,17 @@ pub mod violation;
 pub mod work;
 
 pub use account::{Address, AddressError, PublicKey, SecretKey, Signature};
-pub use amount::{Amount, AmountError};
-pub use block::{Block, Body, Header, Height, Reward};
+pub use amount::{Amount, AmountError, Wei};
+pub use block::{Block, Body, Context, Header, Height, Reward};
 pub use bundle::Bundle;
 pub use check::{CheckedBlock, CheckedBody, CheckedTransaction};
 pub use compact::{Announcement, CompactBlock};
 pub use encode::{DecodeError, List};
-pub use hash::{BlockId, LeafHash, TransactionId};
+pub use hash::{BlockId, HistoryHash, LeafHash, OutcomeHash, TransactionId};
+pub use history::{HistoryNode, Peaks};
 pub use ledger::{Account, Delta, Ledger};
 pub use message::{Request, Response, Status};
-pub use network::{Network, Parameters};
+pub use network::{Contracts, Network, OpeningBalance, Parameters};
 pub use receipt::{Proof, Receipt, ReceiptError};
 pub use record::{Content, Record, RecordError, Tag, TagError};
 pub use time::{Millis, UnixMillis};

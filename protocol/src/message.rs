@@ -15,7 +15,7 @@ use crate::transaction::SignedTransaction;
 use crate::work::Work;
 
 /// The version in every protocol name and topic.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 /// The most ids in one request.
 pub const REQUEST_IDS_MAX: usize = 4096;
 /// The longest encoded request, in bytes: a tag, a count and the ids, with room to spare.

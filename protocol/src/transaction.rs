@@ -11,8 +11,9 @@ use crate::merkle;
 /// The most data that one record carries, in bytes (rule R3).
 pub const RECORD_BYTES_MAX: usize = 4096;
 
-/// The first bytes of everything that is signed, so that a signature made for another purpose never fits.
-const SIGNING_DOMAIN: &[u8] = b"quipu transaction 1\n";
+/// Begins everything that is signed, so that a signature made for another purpose never fits: the length of a namespace,
+/// as a varint (LEB128), and the namespace.
+const SIGNING_FRAME: &[u8] = b"\x13quipu transaction 2";
 
 /// The difference between a transfer's encoding and that of an empty record: recipient 20, amount 8, and no count of 8.
 const TRANSFER_BYTES_MORE: usize = 20;
@@ -62,16 +63,16 @@ impl EncodedSize for SignedTransaction {
 }
 
 impl Transaction {
-    /// The bytes that are signed: a domain, the id of the network's genesis block, the transaction. A
-    /// signature is therefore worth nothing on another network.
+    /// The bytes that are signed: a framed namespace, the id of the network's genesis block, the transaction. A signature
+    /// is therefore worth nothing on another network.
     pub fn signing_bytes(&self, genesis: &BlockId) -> Vec<u8> {
-        [SIGNING_DOMAIN, genesis.as_bytes(), &encode(self)].concat()
+        [SIGNING_FRAME, genesis.as_bytes(), &encode(self)].concat()
     }
 
     /// Decodes signing bytes into the genesis block's id and the transaction.
     pub fn from_signing_bytes(bytes: &[u8]) -> Result<(BlockId, Self), DecodeError> {
-        let rest = bytes.strip_prefix(SIGNING_DOMAIN).and_then(|rest| rest.split_first_chunk());
-        let (genesis, rest) = rest.ok_or_else(|| DecodeError::Malformed("another domain".to_owned()))?;
+        let rest = bytes.strip_prefix(SIGNING_FRAME).and_then(|rest| rest.split_first_chunk());
+        let (genesis, rest) = rest.ok_or_else(|| DecodeError::Malformed("another namespace".to_owned()))?;
         Ok((BlockId(*genesis), decode(rest, bytes.len())?))
     }
 
@@ -82,7 +83,7 @@ impl Transaction {
 
     /// [`Transaction::id`] from an encoding that exists already.
     pub(crate) fn id_of_encoding(encoded: &[u8], genesis: &BlockId) -> TransactionId {
-        TransactionId(sha256(&[SIGNING_DOMAIN, genesis.as_bytes(), encoded]))
+        TransactionId(sha256(&[SIGNING_FRAME, genesis.as_bytes(), encoded]))
     }
 
     /// Adds the signature of `key`, which must be the sender's for the result to be valid.
@@ -163,10 +164,10 @@ mod tests {
         let transaction = record(b"data").transaction;
         let bytes = transaction.signing_bytes(&genesis);
         assert_eq!(Transaction::from_signing_bytes(&bytes), Ok((genesis, transaction)));
-        let mut other_domain = bytes.clone();
-        other_domain[0] ^= 1;
+        let mut other_namespace = bytes.clone();
+        other_namespace[0] ^= 1;
         let longer = [&bytes[..], &[0]].concat();
-        for bad in [&other_domain[..], &longer, &bytes[..bytes.len() - 1], SIGNING_DOMAIN, &[]] {
+        for bad in [&other_namespace[..], &longer, &bytes[..bytes.len() - 1], SIGNING_FRAME, &[]] {
             assert!(Transaction::from_signing_bytes(bad).is_err(), "{bad:?}");
         }
     }

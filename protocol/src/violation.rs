@@ -1,10 +1,10 @@
 //! The rules, one variant each. `README.md` beside this crate states them in full.
 
 use crate::account::Address;
-use crate::amount::Amount;
+use crate::amount::{Amount, Wei};
 use crate::block::Height;
 use crate::encode::DecodeError;
-use crate::hash::{BlockId, LeafHash, TransactionId};
+use crate::hash::{BlockId, HistoryHash, LeafHash, OutcomeHash, TransactionId};
 use crate::time::{Millis, UnixMillis};
 use crate::work::Target;
 
@@ -51,9 +51,9 @@ pub enum Violation {
         /// The target in the header.
         target: Target,
     },
-    /// R7: the header's root is the body's.
+    /// R7: the header's root is that of context and body.
     #[error("the body's root is {actual}, not {claimed} as the header says")]
-    BodyRoot {
+    Root {
         /// The root in the header.
         claimed: LeafHash,
         /// The root of the body.
@@ -126,7 +126,7 @@ pub enum Violation {
         /// The account that pays.
         sender: Address,
         /// The coins in the account.
-        balance: Amount,
+        balance: Wei,
     },
     /// R17: the reward is the subsidy and the fees, exactly.
     #[error("the reward is {amount} where subsidy and fees make {expected}")]
@@ -136,14 +136,30 @@ pub enum Violation {
         /// The sum of the subsidy and the fees.
         expected: Amount,
     },
-    /// R18: no sum exceeds 64 bits.
-    #[error("a sum of amounts exceeds 64 bits")]
+    /// R18: no sum of amounts exceeds 64 bits, and no balance 128 bits.
+    #[error("a sum of amounts is too large")]
     Overflow,
     /// R19: a chain begins with the network's genesis block.
     #[error("block {id} at height 0 is not this network's genesis")]
     Genesis {
         /// The id of the block at height 0.
         id: BlockId,
+    },
+    /// R20: the context commits to the blocks below.
+    #[error("the block's history is {claimed}, that of the blocks below is {expected}")]
+    History {
+        /// The root in the context.
+        claimed: HistoryHash,
+        /// The root over all ancestors.
+        expected: HistoryHash,
+    },
+    /// R21: the context commits to what the block's contracts did.
+    #[error("the outcome of the block's contracts is {expected}, not {claimed} as the block says")]
+    Outcome {
+        /// The outcome in the context.
+        claimed: OutcomeHash,
+        /// The outcome here.
+        expected: OutcomeHash,
     },
 }
 
@@ -168,7 +184,7 @@ impl Violation {
             Self::Version { .. } => 4,
             Self::TargetForm { .. } => 5,
             Self::WorkTooLow { .. } => 6,
-            Self::BodyRoot { .. } => 7,
+            Self::Root { .. } => 7,
             Self::FeeTooLow { .. } => 8,
             Self::EmptyTransfer => 9,
             Self::Signature { .. } => 10,
@@ -181,6 +197,8 @@ impl Violation {
             Self::Reward { .. } => 17,
             Self::Overflow => 18,
             Self::Genesis { .. } => 19,
+            Self::History { .. } => 20,
+            Self::Outcome { .. } => 21,
         }
     }
 
@@ -190,7 +208,7 @@ impl Violation {
     /// be a mutilated copy of a good block.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Encoding(_) | Self::BodyRoot { .. } => Blame::Bytes,
+            Self::Encoding(_) | Self::Root { .. } => Blame::Bytes,
             Self::TimeTooFarAhead { .. } => Blame::Nobody,
             _ => Blame::Block,
         }

@@ -9,7 +9,7 @@ use ethnum::U256;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::BlockId;
-use crate::time::{Millis, UnixMillis};
+use crate::time::Millis;
 
 /// The bound that a block's id must not exceed, in Bitcoin's compact form: the top byte is an exponent
 /// `e`, the low 23 bits a mantissa `m`, the bound is `m * 256^(e - 3)`.
@@ -100,27 +100,34 @@ impl fmt::Display for Work {
 pub struct Retarget {
     /// The wanted time between blocks.
     pub spacing: Millis,
-    /// A block that is late by this much gets twice its parent's target. Zero fixes the target.
+    /// A parent that came late by this much gives its child twice its own target. Zero fixes the target.
     pub half_life: Millis,
+    /// The time since its parent from which on a block's own time counts at once, and no longer only for its child.
+    pub grace: Millis,
     /// The easiest target: no block's target is easier.
     pub easiest: Target,
 }
 
 impl Retarget {
-    /// The target of a block that claims `timestamp`, on a parent with this target and timestamp.
+    /// The target of a block that comes `since` its parent, which has this target and came `before` since its own parent.
     ///
-    /// target = parent's target * 2^((timestamp - parent's timestamp - spacing) / half life), between
+    /// target = parent's target * 2^((min(before, grace) - spacing + max(0, since - grace)) / half life), between
     /// [`Target::HARDEST`] and [`Retarget::easiest`]. This is ASERT (Mark B. Lundeberg, "Static difficulty
     /// adjustments, with absolutely scheduled exponentially rising targets", 2020; aserti3-2d of Bitcoin Cash) taken
     /// from the parent instead of an anchor, with the same integer arithmetic: a cubic approximation of 2^x with 16
     /// bits after the point.
-    pub fn target_after(&self, parent: Target, parent_timestamp: UnixMillis, timestamp: UnixMillis) -> Target {
+    ///
+    /// Up to the grace, a block's own time counts for its child alone. So siblings have the same work whatever time they
+    /// claim, and nobody gains by dating one back (Yaish, Stern and Zohar, "Uncle Maker", 2023). Beyond it, the time counts
+    /// at once: a network that lost most of its machines finds its next block.
+    pub fn target_after(&self, parent: Target, before: Millis, since: Millis) -> Target {
         let easiest = self.easiest.expand().expect("a network's easiest target is checked when it is made");
         if self.half_life == Millis(0) {
             return self.easiest;
         }
         let parent = parent.expand().expect("the parent's header was checked before it was built upon");
-        let late = i128::from(timestamp.0) - i128::from(parent_timestamp.0) - i128::from(self.spacing.0);
+        let late = i128::from(before.min(self.grace).0) - i128::from(self.spacing.0)
+            + i128::from(since.0.saturating_sub(self.grace.0));
         let exponent = (late << 16).div_euclid(i128::from(self.half_life.0));
         let (shift, fraction) = (exponent >> 16, (exponent & 0xffff) as u64);
 
@@ -170,8 +177,12 @@ fn scale_down(bound: U256, factor: u128, shift: u128) -> U256 {
 mod tests {
     use super::*;
 
-    const LAN: Retarget =
-        Retarget { spacing: Millis(10_000), half_life: Millis(180_000), easiest: Target(0x1e03_ffff) };
+    const LAN: Retarget = Retarget {
+        spacing: Millis(10_000),
+        half_life: Millis(180_000),
+        grace: Millis(60_000),
+        easiest: Target(0x1e03_ffff),
+    };
 
     fn ratio(after: Target, before: Target) -> f64 {
         let float = |target: Target| target.expand().expect("valid").as_f64();
@@ -213,48 +224,67 @@ mod tests {
         assert!(!target.is_met_by(&BlockId((bound + U256::ONE).to_be_bytes())));
     }
 
+    fn after(rule: Retarget, parent: Target, before: u64, since: u64) -> Target {
+        rule.target_after(parent, Millis(before), Millis(since))
+    }
+
     #[test]
-    fn the_target_follows_the_time_taken() {
+    fn the_target_follows_the_time_that_the_parent_took() {
         let parent = Target(0x1c12_3456);
-        let after = |millis: u64| LAN.target_after(parent, UnixMillis(1_000_000), UnixMillis(1_000_000 + millis));
-        assert_eq!(after(10_000), parent);
-        for (millis, want) in
-            [(190_000, 2.0), (370_000, 4.0), (0, 0.9622), (100_000, std::f64::consts::SQRT_2), (55_000, 1.1892)]
-        {
-            let got = ratio(after(millis), parent);
-            assert!((got / want - 1.0).abs() < 2e-4, "{millis} ms: {got} instead of {want}");
+        assert_eq!(after(LAN, parent, 10_000, 10_000), parent);
+        for (before, want) in [(0, 0.9622), (55_000, 1.1892), (60_000, 1.2123), (u64::MAX, 1.2123)] {
+            let got = ratio(after(LAN, parent, before, 10_000), parent);
+            assert!((got / want - 1.0).abs() < 2e-4, "{before} ms: {got} instead of {want}");
+        }
+    }
+
+    #[test]
+    fn the_own_time_counts_only_beyond_the_grace() {
+        let parent = Target(0x1c12_3456);
+        for since in [0, 10_000, 60_000] {
+            assert_eq!(after(LAN, parent, 10_000, since), parent, "{since} ms");
+        }
+        for (since, want) in [(240_000, 2.0), (420_000, 4.0), (150_000, std::f64::consts::SQRT_2)] {
+            let got = ratio(after(LAN, parent, 10_000, since), parent);
+            assert!((got / want - 1.0).abs() < 2e-4, "{since} ms: {got} instead of {want}");
+        }
+    }
+
+    #[test]
+    fn every_millisecond_counts_once() {
+        // At the block itself what is beyond the grace, at its child the rest.
+        let widest = Retarget { easiest: Target(0x2100_ffff), ..LAN };
+        for late in [0, 9_000, 60_000, 61_000, 250_000] {
+            let start = Target(0x1c12_3456);
+            let block = after(widest, start, 10_000, late);
+            let child = after(widest, block, late, 10_000);
+            let want = 2_f64.powf((late as f64 - 10_000.0) / 180_000.0);
+            assert!((ratio(child, start) / want - 1.0).abs() < 4e-4, "{late} ms");
         }
     }
 
     #[test]
     fn the_target_is_clamped_at_both_ends() {
-        let start = UnixMillis(1_000_000);
         let year = 365 * 86_400_000;
-        assert_eq!(LAN.target_after(Target(0x1c12_3456), start, UnixMillis(1_000_000 + year)), LAN.easiest);
-        assert_eq!(LAN.target_after(LAN.easiest, start, UnixMillis(u64::MAX)), LAN.easiest);
-        assert_eq!(LAN.target_after(Target::HARDEST, start, start), Target::HARDEST);
-        // Times before the parent's break a rule of their own, but must not break the arithmetic.
-        assert_eq!(LAN.target_after(LAN.easiest, UnixMillis(u64::MAX), UnixMillis(0)), Target::HARDEST);
+        assert_eq!(after(LAN, Target(0x1c12_3456), 10_000, year), LAN.easiest);
+        assert_eq!(after(LAN, LAN.easiest, u64::MAX, u64::MAX), LAN.easiest);
+        assert_eq!(after(LAN, Target::HARDEST, 0, 0), Target::HARDEST);
     }
 
     #[test]
     fn wide_bounds_do_not_overflow() {
         let all = Retarget { easiest: Target(0x2100_ffff), ..LAN };
-        for millis in [0, 5_000, 10_000, 10_001, 60_000, 190_000, 10_000_000] {
-            let target = all.target_after(Target(0x2100_ffff), UnixMillis(0), UnixMillis(millis));
-            assert_eq!(target == all.easiest, millis >= 10_000, "{millis}");
+        for before in [0, 5_000, 10_000, 10_001, 60_000, 190_000, 10_000_000] {
+            let target = after(all, Target(0x2100_ffff), before, 0);
+            assert_eq!(target == all.easiest, before >= 10_000, "{before}");
         }
-        assert!(
-            (ratio(all.target_after(Target(0x207f_ffff), UnixMillis(0), UnixMillis(0)), Target(0x207f_ffff)) / 0.9622
-                - 1.0)
-                .abs()
-                < 1e-3
-        );
+        let ratio = ratio(after(all, Target(0x207f_ffff), 0, 0), Target(0x207f_ffff));
+        assert!((ratio / 0.9622 - 1.0).abs() < 1e-3);
     }
 
     #[test]
     fn a_fixed_difficulty_stays() {
         let fixed = Retarget { half_life: Millis(0), ..LAN };
-        assert_eq!(fixed.target_after(LAN.easiest, UnixMillis(0), UnixMillis(0)), LAN.easiest);
+        assert_eq!(after(fixed, LAN.easiest, 0, 0), LAN.easiest);
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use quipu_protocol::block::HEADER_BYTES;
+use quipu_protocol::block::{HEADER_BYTES, VERSION};
 use quipu_protocol::bundle::BUNDLE_TRANSACTIONS_MAX;
 use quipu_protocol::encode::{decode, encode};
 use quipu_protocol::ledger::AccountChange;
@@ -43,15 +43,18 @@ prop_compose! {
     fn header()(
         version: u32, height: u64, parent in hash_bytes(), root in hash_bytes(), time: u64, target: u32, nonce: u64,
     ) -> Header {
-        let (parent, body_root) = (BlockId(parent), LeafHash(root));
+        let (parent, root) = (BlockId(parent), LeafHash(root));
         let (height, timestamp, target) = (Height(height), UnixMillis(time), Target(target));
-        Header { version, height, parent, body_root, timestamp, target, nonce }
+        Header { version, height, parent, root, timestamp, target, nonce }
     }
 }
 
 prop_compose! {
-    fn block()(header in header(), to in address(), amount in amount(), transactions in vec(signed(), 0..4)) -> Block {
-        Block { header, body: Body { reward: Reward { to, amount }, transactions: transactions.into() } }
+    fn block()(
+        header in header(), roots: [[u8; 32]; 2], to in address(), amount in amount(), transactions in vec(signed(), 0..4),
+    ) -> Block {
+        let context = Context { history: HistoryHash(roots[0]), outcome: OutcomeHash(roots[1]) };
+        Block { header, body: Body { context, reward: Reward { to, amount }, transactions: transactions.into() } }
     }
 }
 
@@ -157,7 +160,7 @@ fn decode_as_everything(bytes: &[u8], network: &Network) {
         assert_eq!(bytes.len(), HEADER_BYTES);
         let _ = check::check_header(&header, network);
         let _ = check::check_header_time(&header, UnixMillis(0), network);
-        let _ = check::check_header_in_context(&header, &(&network.genesis().header).into(), network);
+        let _ = check::check_header_in_context(&header, &check::Parent::genesis(network), network);
     }
     if let Some(bundle) = one::<Bundle>(bytes) {
         assert!(!bundle.is_empty() && bundle.len() <= BUNDLE_TRANSACTIONS_MAX && bundle.length() == bytes.len());
@@ -187,9 +190,11 @@ fn retarget() -> impl Strategy<Value = Retarget> {
     let half_life = prop_oneof![1..100_u64, 1000..1_000_000_u64, any::<u64>().prop_map(|span| span.max(1))];
     let spacing = prop_oneof![1..1_000_000_u64, any::<u64>()];
     let easiest = prop_oneof![Just(Target(0x1e03_ffff)), Just(Target(0x2100_ffff)), target()];
-    (half_life, spacing, easiest).prop_map(|(half_life, spacing, easiest)| Retarget {
+    let grace = prop_oneof![Just(0), 1..1_000_000_u64, any::<u64>()];
+    (half_life, spacing, grace, easiest).prop_map(|(half_life, spacing, grace, easiest)| Retarget {
         spacing: Millis(spacing),
         half_life: Millis(half_life),
+        grace: Millis(grace),
         easiest,
     })
 }
@@ -287,17 +292,20 @@ proptest! {
 
     #[test]
     fn retargeting_is_monotone_in_time_and_bounded(
-        rule in retarget(), parent in target(), start in prop_oneof![Just(0), Just(u64::MAX), any::<u64>()],
+        rule in retarget(), parent in target(),
         spans in prop_oneof![any::<(u64, u64)>(), (0..10_000_000_u64, 0..10_000_000_u64)],
     ) {
-        let after = |time: u64| rule.target_after(parent, UnixMillis(start), UnixMillis(time)).expand();
-        let times = [start.saturating_add(spans.0), start.saturating_add(spans.1), spans.0, 0, u64::MAX];
+        let after = |before: u64, since: u64| rule.target_after(parent, Millis(before), Millis(since)).expand();
+        let times = [spans.0, spans.1, rule.grace.0, 0, u64::MAX];
         let easiest = rule.easiest.expand();
         for one in times {
-            let target = after(one);
-            prop_assert!(target.is_some() && target >= Target::HARDEST.expand() && target <= easiest);
             for other in times {
-                prop_assert!(one > other || after(one) <= after(other), "{one} {other}");
+                let target = after(one, other);
+                prop_assert!(target.is_some() && target >= Target::HARDEST.expand() && target <= easiest);
+                for third in times {
+                    prop_assert!(other > third || target <= after(one, third), "{one} {other} {third}");
+                    prop_assert!(one > third || target <= after(third, other), "{one} {other} {third}");
+                }
             }
         }
     }
@@ -342,7 +350,7 @@ impl Game {
     }
 
     fn total(&self) -> u128 {
-        (0..PLAYERS).map(|player| u128::from(self.ledger.account(&self.address(player)).balance.units())).sum()
+        (0..PLAYERS).map(|player| self.ledger.account(&self.address(player)).balance.0).sum()
     }
 
     fn state(&self) -> Vec<Account> {
@@ -357,7 +365,7 @@ impl Game {
         for step in moves {
             let (sender, to) = (self.address(step.from), self.address(step.to));
             let Account { balance, nonce } = overlay.account(&sender);
-            let amount = Amount::from_units(balance.units() / 200 * step.share + 1);
+            let amount = Amount::from_units(balance.whole_units().units() / 200 * step.share + 1);
             let action = if step.record {
                 Action::Record { data: step.fee.to_le_bytes().to_vec().into() }
             } else {
@@ -374,11 +382,12 @@ impl Game {
             }
         }
         let reward = Reward { to: self.address(miner), amount: reward };
+        let context = Context::of(HistoryHash([3; 32]));
         let mut header = Header {
-            version: 1,
+            version: VERSION,
             height: self.parent.height.next(),
             parent: self.parent.id(),
-            body_root: CheckedBlock::root_of(&reward, &transactions),
+            root: CheckedBlock::root_of(&context, &reward, &transactions),
             timestamp: self.parent.timestamp,
             target: self.network.parameters().easiest_target,
             nonce: 0,
@@ -386,7 +395,7 @@ impl Game {
         while !header.target.is_met_by(&header.id()) {
             header.nonce += 1;
         }
-        CheckedBlock::assemble(header, reward, transactions, &self.network).expect("made by the rules")
+        CheckedBlock::assemble(header, context, reward, transactions, &self.network).expect("made by the rules")
     }
 }
 
@@ -408,7 +417,7 @@ proptest! {
             prop_assert!(delta.changes.windows(2).all(|pair: &[AccountChange]| pair[0].address < pair[1].address));
             prop_assert_eq!(game.state(), before.clone(), "connect must not change the ledger");
             game.ledger.apply(&delta);
-            prop_assert_eq!(game.total(), total + u128::from(Amount::COIN.units()));
+            prop_assert_eq!(game.total(), total + Wei::from(Amount::COIN).0);
             history.push((delta, before, accounts));
             game.parent = *block.header();
         }

@@ -132,6 +132,9 @@ def parse_address(text):
 
 # 4. Amounts
 
+WEI = 10**10  # in a unit
+
+
 def amount_text(units):
     return f"{units // 10**8}.{units % 10**8:08}".rstrip("0").rstrip(".")
 
@@ -172,19 +175,20 @@ def work(compact):
     return 2**256 // (expand(compact) + 1)
 
 
-def target_after(spacing, half_life, easiest, parent_target, parent_timestamp, timestamp):
-    if half_life == 0:
-        return easiest
-    x = (timestamp - parent_timestamp - spacing) * 65536 // half_life
+def target_after(rule, parent_target, before, since):
+    if rule["half_life"] == 0:
+        return rule["easiest"]
+    late = min(before, rule["grace"]) - rule["spacing"] + max(0, since - rule["grace"])
+    x = late * 65536 // rule["half_life"]
     shift, f = x // 65536, x % 65536
     factor = 65536 + ((195766423245049 * f + 971821376 * f**2 + 5127 * f**3 + 2**47) >> 48)
     shift = max(-1000, min(1000, shift - 16))  # saturates: bounds have 256 bits
     product = expand(parent_target) * factor
     bound = product << shift if shift >= 0 else product >> -shift
-    return compress(min(max(bound, HARDEST), expand(easiest)))
+    return compress(min(max(bound, HARDEST), expand(rule["easiest"])))
 
 
-# 7. Merkle tree
+# 7. Merkle trees
 
 def leaf(data):
     return sha256(b"\x00" + data)
@@ -201,6 +205,27 @@ def merkle_root(leaves):
     return sha256(b"\x01" + merkle_root(leaves[:split]) + merkle_root(leaves[split:]))
 
 
+def root_of(context, leaves):
+    return sha256(b"\x01" + leaf(encode(CONTEXT, context)) + merkle_root(leaves))
+
+
+def history_leaf(block_id, work):
+    return sha256(b"\x02" + block_id + work.to_bytes(16, "little")), work
+
+
+def history_node(leaves):
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    parts = [history_node(leaves[:split]), history_node(leaves[split:])]
+    data = b"".join(hash + work.to_bytes(16, "little") for hash, work in parts)
+    return sha256(b"\x03" + data), sum(work for _, work in parts)
+
+
+def history_root(leaves):
+    return history_node(leaves)[0] if leaves else sha256(b"")
+
+
 # 1. Encoding: types as data, values as the JSON of encodings.json
 
 HASH, ADDRESS = ("bytes", 32), ("bytes", 20)
@@ -214,11 +239,12 @@ ACTION = ("enum", [
 TRANSACTION = [("sender", KEY), ("nonce", "u64"), ("fee", "u64"), ("action", ACTION)]
 SIGNED = ("struct", TRANSACTION + [("signature", SIGNATURE)])
 HEADER = ("struct", [
-    ("version", "u32"), ("height", "u64"), ("parent", HASH), ("body_root", HASH), ("timestamp", "u64"),
+    ("version", "u32"), ("height", "u64"), ("parent", HASH), ("root", HASH), ("timestamp", "u64"),
     ("target", "target"), ("nonce", "u64"),
 ])
+CONTEXT = ("struct", [("history", HASH), ("outcome", HASH)])
 REWARD = ("struct", [("to", ADDRESS), ("amount", "u64")])
-BLOCK = ("struct", [("header", HEADER), ("reward", REWARD), ("transactions", ("list", SIGNED))])
+BLOCK = ("struct", [("header", HEADER), ("context", CONTEXT), ("reward", REWARD), ("transactions", ("list", SIGNED))])
 STATUS = ("struct", [
     ("tip", HASH), ("height", "u64"), ("work", "u128"), ("clock", "u64"), ("pending", "u64"), ("nickname", DATA),
 ])
@@ -233,12 +259,12 @@ RESPONSE = ("enum", [
 ])
 HINT = ("struct", [("position", "u32"), ("bits", "u32")])
 COMPACT = ("struct", [
-    ("header", HEADER), ("reward", REWARD), ("id_bits", "u8"), ("ids", DATA), ("hints", ("list", HINT)),
+    ("header", HEADER), ("context", CONTEXT), ("reward", REWARD), ("id_bits", "u8"), ("ids", DATA), ("hints", ("list", HINT)),
 ])
 ANNOUNCEMENT = ("enum", [("whole", BLOCK), ("compact", COMPACT)])
 BUNDLE = ("list", SIGNED, range(1, 257))
 TYPES = {
-    "header": HEADER, "reward": REWARD, "signed_transaction": SIGNED, "bundle": BUNDLE, "block": BLOCK,
+    "header": HEADER, "context": CONTEXT, "reward": REWARD, "signed_transaction": SIGNED, "bundle": BUNDLE, "block": BLOCK,
     "status": STATUS, "announcement": ANNOUNCEMENT, "request": REQUEST, "response": RESPONSE,
 }
 LIMITS = {"bundle": 65536}
@@ -322,7 +348,7 @@ def decode_part(kind, data):
 
 def signing_bytes(network, signed):
     content = {name: signed[name] for name, _ in TRANSACTION}
-    return b"quipu transaction 1\n" + network["genesis_id"] + encode(("struct", TRANSACTION), content)
+    return b"\x13quipu transaction 2" + network["genesis_id"] + encode(("struct", TRANSACTION), content)
 
 
 def sender_of(signed):
@@ -344,23 +370,34 @@ def check_signature(network, signed):
 # 10. Networks and genesis
 
 def make_network(case):
-    numbers = [int(case[name]) for name in ("genesis_time", "target_spacing", "half_life")]
+    numbers = [int(case[name]) for name in ("genesis_time", "target_spacing", "half_life", "grace")]
     target = int(case["easiest_target"], 16)
     more = [int(case[name]) for name in ("future_time_max", "subsidy", "fee_min")]
     name = case["name"].encode()
     encoding = len(name).to_bytes(8, "little") + name
     encoding += b"".join(n.to_bytes(8, "little") for n in numbers) + target.to_bytes(4, "little")
     encoding += b"".join(n.to_bytes(8, "little") for n in more) + case["block_bytes_max"].to_bytes(4, "little")
+    openings, contracts = case["opening_balances"], [case["contracts"]] if case["contracts"] else []
+    encoding += len(openings).to_bytes(8, "little")
+    for opening in openings:
+        encoding += parse_address(opening["address"]) + parse_amount(opening["amount"]).to_bytes(8, "little")
+    encoding += len(contracts).to_bytes(8, "little")
+    for limits in contracts:
+        for field in ("block_gas", "transaction_gas", "chain_id"):
+            encoding += limits[field].to_bytes(8, "little")
     reward = {"to": "00" * 20, "amount": "0"}
+    context = {"history": history_root([]).hex(), "outcome": "00" * 32}
     header = {
-        "version": 1, "height": "0", "parent": tagged("quipu network 1", encoding).hex(),
-        "body_root": leaf(encode(REWARD, reward)).hex(), "timestamp": case["genesis_time"],
+        "version": 2, "height": "0", "parent": tagged("quipu network 2", encoding).hex(),
+        "root": root_of(context, [leaf(encode(REWARD, reward))]).hex(), "timestamp": case["genesis_time"],
         "target": case["easiest_target"], "nonce": "0",
     }
+    accounts = {parse_address(one["address"]): (WEI * parse_amount(one["amount"]), 0) for one in openings}
     return {
-        "encoding": encoding, "hash": header["parent"], "easiest": target, "genesis_header": header,
-        "genesis": encode(BLOCK, {"header": header, "reward": reward, "transactions": []}),
+        "accounts": accounts, "encoding": encoding, "hash": header["parent"], "easiest": target, "genesis_header": header,
+        "genesis": encode(BLOCK, {"header": header, "context": context, "reward": reward, "transactions": []}),
         "genesis_id": sha256(encode(HEADER, header)), "spacing": numbers[1], "half_life": numbers[2],
+        "grace": numbers[3],
         "future_time_max": more[0], "subsidy": more[1], "fee_min": more[2], "block_bytes_max": case["block_bytes_max"],
     }
 
@@ -378,42 +415,44 @@ def check_block(network, nodes, now, data):
         demand(block_id == network["genesis_id"], "R19")
     if block_id in nodes:
         return None
-    demand(header["version"] == 1, "R4")
+    demand(header["version"] == 2, "R4")
     bound = expand(target)
     demand(bound is not None and bound <= expand(network["easiest"]), "R5")
     demand(int.from_bytes(block_id, "big") <= bound, "R6")
     parent = nodes[bytes.fromhex(header["parent"])]
     demand(height == parent["height"] + 1, "R11")
     demand(timestamp >= parent["timestamp"], "R12")
-    due = target_after(network["spacing"], network["half_life"], network["easiest"], parent["target"],
-                       parent["timestamp"], timestamp)
+    due = target_after(network, parent["target"], parent["interval"], timestamp - parent["timestamp"])
     demand(target == due, "R13")
     demand(timestamp <= now + network["future_time_max"], "R14")
     leaves = [leaf(encode(REWARD, block["reward"]))] + [leaf(encode(SIGNED, s)) for s in block["transactions"]]
-    demand(merkle_root(leaves).hex() == header["body_root"], "R7")
+    demand(root_of(block["context"], leaves).hex() == header["root"], "R7")
     demand(len(data) <= network["block_bytes_max"], "R2")
     for signed in block["transactions"]:
         check_form(network, signed)
     for signed in block["transactions"]:
         check_signature(network, signed)
+    demand(block["context"]["history"] == history_root(parent["blocks"]).hex(), "R20")
+    demand(block["context"]["outcome"] == "00" * 32, "R21")
     accounts = connect(network, parent["accounts"], block)
     return block_id, {
         "height": height, "timestamp": timestamp, "target": target, "work": parent["work"] + work(target),
-        "accounts": accounts,
+        "accounts": accounts, "interval": timestamp - parent["timestamp"],
+        "blocks": parent["blocks"] + [history_leaf(block_id, work(target))],
     }
 
 
 def connect(network, accounts, block):
     accounts = dict(accounts)
 
-    def fits(number):
-        demand(number < 2**64, "R18")
+    def fits(number, bits=64):
+        demand(number < 2**bits, "R18")
         return number
 
     def credit(to, amount):
         balance, nonce = accounts.get(to, (0, 0))
         if amount:
-            accounts[to] = (fits(balance + amount), nonce)
+            accounts[to] = (fits(balance + WEI * amount, 128), nonce)
 
     reward = network["subsidy"]
     for signed in block["transactions"]:
@@ -421,8 +460,8 @@ def connect(network, accounts, block):
         balance, nonce = accounts.get(sender, (0, 0))
         demand(int(signed["nonce"]) == nonce, "R15")
         spent = fits(fee + (int(transfer["amount"]) if transfer else 0))
-        demand(balance >= spent, "R16")
-        accounts[sender] = (balance - spent, fits(nonce + 1))
+        demand(balance >= WEI * spent, "R16")
+        accounts[sender] = (balance - WEI * spent, fits(nonce + 1))
         if transfer:
             credit(bytes.fromhex(transfer["to"]), int(transfer["amount"]))
         reward = fits(reward + fee)
@@ -438,7 +477,8 @@ def replay(network, now, blocks):
     header = network["genesis_header"]
     tip = network["genesis_id"]
     nodes = {tip: {
-        "height": 0, "timestamp": int(header["timestamp"]), "target": network["easiest"], "work": 0, "accounts": {},
+        "height": 0, "timestamp": int(header["timestamp"]), "target": network["easiest"], "work": 0,
+        "accounts": network["accounts"], "interval": network["spacing"], "blocks": [history_leaf(tip, 0)],
     }}
     for at, data in enumerate(blocks):
         try:
@@ -465,7 +505,7 @@ def check_compact(compact):
     bits, ids = compact["id_bits"], bytes.fromhex(compact["ids"])
     demand(16 <= bits <= 32, "R1")
     count = 8 * len(ids) // bits
-    demand(count <= 31774 and len(ids) == (count * bits + 7) // 8, "R1")
+    demand(count <= 31773 and len(ids) == (count * bits + 7) // 8, "R1")
     demand(int.from_bytes(ids, "little") < 1 << count * bits, "R1")
     positions = [hint["position"] for hint in compact["hints"]]
     demand(all(a < b for a, b in zip(positions, positions[1:] + [count])), "R1")
@@ -628,8 +668,10 @@ def write_record(tags, content):
 # 17. Receipts
 
 FIELDS = ["quipu_receipt", "network", "genesis", "transaction", "path", "headers", "tip"]
-PARAMETERS = ["name", "genesis_time", "target_spacing", "half_life", "easiest_target", "future_time_max", "subsidy",
-              "fee_min", "block_bytes_max"]
+PARAMETERS = ["name", "genesis_time", "target_spacing", "half_life", "grace", "easiest_target", "future_time_max", "subsidy",
+              "fee_min", "block_bytes_max",
+              "opening_balances", "contracts"]
+GAS_LIMITS = ["block_gas", "transaction_gas", "chain_id"]
 
 
 class Unreadable(Exception):
@@ -659,6 +701,16 @@ def read_receipt(text):
     for name in PARAMETERS:
         if name in ("name", "subsidy", "fee_min"):
             form(isinstance(parameters[name], str))
+        elif name == "opening_balances":
+            form(isinstance(parameters[name], list))
+            for one in parameters[name]:
+                form(isinstance(one, dict) and set(one) == {"address", "amount"})
+                form(all(isinstance(part, str) for part in one.values()))
+                form(parse_address(one["address"]) is not None and parse_amount(one["amount"]) is not None)
+        elif name == "contracts":
+            limits = parameters[name]
+            form(limits is None or isinstance(limits, dict) and set(limits) == set(GAS_LIMITS))
+            form(limits is None or all(type(limit) is int and 0 <= limit < 2**64 for limit in limits.values()))
         else:
             bits = 32 if name in ("easiest_target", "block_bytes_max") else 64
             form(type(parameters[name]) is int and 0 <= parameters[name] < 2**bits)
@@ -676,6 +728,12 @@ def read_receipt(text):
     amounts = {name: amount_text(parse_amount(parameters[name])) for name in ("subsidy", "fee_min")}
     again = {name: value[name].lower() if isinstance(value[name], str) else value[name] for name in FIELDS}
     again["network"] = {name: amounts.get(name, parameters[name]) for name in PARAMETERS}
+    again["network"]["opening_balances"] = [
+        {"address": address_text(parse_address(one["address"])), "amount": amount_text(parse_amount(one["amount"]))}
+        for one in parameters["opening_balances"]
+    ]
+    if parameters["contracts"] is not None:
+        again["network"]["contracts"] = {name: parameters["contracts"][name] for name in GAS_LIMITS}
     again["path"] = [{side: sibling.lower() for side, sibling in step.items()} for step in path]
     again["headers"] = [header.lower() for header in headers]
     if re.sub("[ \t\r\n]", "", text) != compact(again):
@@ -689,6 +747,13 @@ def network_of_receipt(parameters):
     demand(re.fullmatch("[a-z0-9-]{1,32}", parameters["name"], re.ASCII), "parameters")
     demand(expand(parameters["easiest_target"]) is not None and spacing > 0, "parameters")
     demand(16384 <= block_bytes <= 4194304, "parameters")
+    openings, contracts = parameters["opening_balances"], parameters["contracts"]
+    owners = [parse_address(one["address"]) for one in openings]
+    demand(len(owners) <= 1024 and owners == sorted(set(owners)), "parameters")
+    demand(all(parse_amount(one["amount"]) > 0 for one in openings), "parameters")
+    if contracts is not None:
+        demand(0 < contracts["transaction_gas"] <= contracts["block_gas"], "parameters")
+        demand(contracts["chain_id"] <= 4503599627370476, "parameters")
     return make_network({**parameters, **amounts, "easiest_target": f"{parameters['easiest_target']:#010x}"})
 
 
@@ -698,21 +763,23 @@ def check_receipt_headers(network, headers):
     for data in headers:
         header, block_id = decode(HEADER, data), sha256(data)
         height, timestamp, target = int(header["height"]), int(header["timestamp"]), int(header["target"], 16)
+        interval = None  # of the first header, whose parent is not there
         if before:
-            parent_height, parent_timestamp, parent_target, parent_id = before
+            parent_height, parent_timestamp, parent_target, parent_interval, parent_id = before
             demand(header["parent"] == parent_id.hex(), "link")
             demand(height == parent_height + 1, "height")
             demand(timestamp >= parent_timestamp, "time")
-            due = target_after(network["spacing"], network["half_life"], network["easiest"], parent_target,
-                               parent_timestamp, timestamp)
-            demand(target == due, "target")
+            interval = timestamp - parent_timestamp
+            if parent_interval is not None:
+                demand(target == target_after(network, parent_target, parent_interval, interval), "target")
         if height == 0:
             demand(block_id == network["genesis_id"], "not_genesis")
+            interval = network["spacing"]
         else:
-            demand(header["version"] == 1, "header_version")
+            demand(header["version"] == 2, "header_version")
             demand(expand(target) is not None and expand(target) <= expand(network["easiest"]), "target")
             demand(int.from_bytes(block_id, "big") <= expand(target), "work")
-        before = height, timestamp, target, block_id
+        before = height, timestamp, target, interval, block_id
 
 
 def verify_receipt(value):
@@ -738,7 +805,7 @@ def verify_receipt(value):
         root = sha256(b"\x01" + pair[0] + pair[1])
     encoded = [bytes.fromhex(header) for header in value["headers"]]
     parent, block, *later = [decode(HEADER, header) for header in encoded]
-    demand(root.hex() == block["body_root"], "path")
+    demand(root.hex() == block["root"], "path")
     check_receipt_headers(network, encoded)
     demand(sha256(encoded[-1]).hex() == value["tip"], "tip")
     tip, record = (later or [block])[-1], signed["action"].get("record")
@@ -819,9 +886,9 @@ def check_targets():
     for case in targets["compress"]:
         same(compress(int(case["bound"], 16)), int(case["compact"], 16), case["bound"])
     for case in targets["retarget"]:
-        got = target_after(
-            int(case["spacing"]), int(case["half_life"]), int(case["easiest"], 16), int(case["parent_target"], 16),
-            int(case["parent_timestamp"]), int(case["timestamp"]))
+        rule = {name: int(case[name], 16 if name == "easiest" else 10)
+                for name in ("spacing", "half_life", "grace", "easiest")}
+        got = target_after(rule, int(case["parent_target"], 16), int(case["before"]), int(case["since"]))
         same(got, int(case["target"], 16), case["name"])
     for case in load("merkle.json")["cases"]:
         same(merkle_root([leaf(plain(data)) for data in case["leaves"]]).hex(), case["root"], "Merkle root")

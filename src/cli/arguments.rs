@@ -14,6 +14,7 @@ use crate::engine::event::MiningMode;
 use crate::node::api::parse;
 use crate::node::api::peer_address::{listen_address, peer_address};
 use crate::protocol::message::NICKNAME_BYTES_MAX;
+use crate::protocol::network::ROOM_NAME_BYTES_MAX;
 use crate::simulate;
 
 /// More threads than any user's machine has.
@@ -34,10 +35,14 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", env = "QUIPU_NAME", value_parser = parse_name, global = true)]
     pub(super) name: Option<String>,
 
-    /// `lan`, `dev` (trivial difficulty, for lessons), or a TOML file with the parameters of another network
-    /// [default: lan]
-    #[arg(long, value_name = "lan|dev|FILE.toml", env = "QUIPU_NETWORK", global = true)]
+    /// `lan`, `class` (a block every 5 s, for lessons), `dev` (trivial difficulty, for tests), or a TOML file with the
+    /// parameters of another network [default: lan]
+    #[arg(long, value_name = "lan|class|dev|FILE.toml", env = "QUIPU_NETWORK", global = true)]
     pub(super) network: Option<String>,
+
+    /// A network of its own for all who give the same name: `class` as `room-NAME`
+    #[arg(long, value_name = "NAME", env = "QUIPU_ROOM", value_parser = parse_room, conflicts_with = "network", global = true)]
+    pub(super) room: Option<String>,
 
     /// The wallet to use [default: the one used last, else `default`, else the only one]
     #[arg(long, value_name = "NAME", env = "QUIPU_WALLET", global = true)]
@@ -149,6 +154,7 @@ const AFTER_HELP: &str = "\
 Examples:
   quipu                                     a node; start another on the same network and they meet
   quipu --name lab2                         a second node on the same machine
+  quipu --room physics                      joins those, and only those, who say the same
   quipu --mine pending                      mines whenever transactions wait
   quipu --peer /ip4/192.168.1.5/tcp/7787    also stays connected to a node that discovery does not reach
   quipu wallet new team                     another account, in a file of its own; `quipu wallet` has more
@@ -162,9 +168,26 @@ Every option can also be given in the environment: QUIPU_DATA_DIR, QUIPU_NAME, a
 
 A network file has all of these, with times in milliseconds and amounts as decimal strings; the values are lan's:
   name = \"lab\"                      genesis_time = 1793491200000     target_spacing = 10000
-  half_life = 180000                easiest_target = 0x1e03ffff      future_time_max = 60000
-  subsidy = \"1\"                     fee_min = \"0\"                    block_bytes_max = 1048576
-(each on a line of its own). Nodes whose files differ in anything are on different networks.";
+  half_life = 180000                grace = 60000                    easiest_target = 0x1e03ffff
+  future_time_max = 60000           subsidy = \"1\"                    fee_min = \"0\"
+  block_bytes_max = 1048576
+(each on a line of its own), and may have coins before the first block, by address, and limits of contracts:
+  [[opening_balances]]
+  address = \"0x842c1ec7B91A4c3ed45F870eaB5521544A86DF94\"
+  amount = \"100\"
+  [contracts]
+  block_gas = 30000000              transaction_gas = 8000000        chain_id = 0
+Nodes whose files differ in anything are on different networks.";
+
+/// The name of a room. Upper case is taken as lower case, since people say names to each other.
+fn parse_room(text: &str) -> Result<String, String> {
+    let name = text.to_lowercase();
+    let is_character = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=ROOM_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_character) {
+        return Ok(name);
+    }
+    Err(format!("a room's name is 1 to {ROOM_NAME_BYTES_MAX} letters (a-z), digits and `-`"))
+}
 
 fn parse_socket(text: &str) -> Result<SocketAddr, String> {
     let problem = || "an address and a port, such as 127.0.0.1:7788, [::1]:7788 or 0.0.0.0:7788".to_owned();

@@ -16,7 +16,7 @@ use super::verify;
 use super::wallet::WalletRequest;
 use crate::node::config::{Config, HttpConfig};
 use crate::node::wallet::password::Sources;
-use crate::protocol::Network;
+use crate::protocol::{Network, Parameters};
 use crate::simulate;
 
 /// The folder of a node that has no `--name`.
@@ -104,7 +104,8 @@ impl Invocation {
         if let Some(Program::Simulate(simulate)) = arguments.program {
             return Ok(Self::Simulate { arguments: simulate, json: arguments.json });
         }
-        let named = arguments.network.take();
+        let room = arguments.room.take().map(|name| Parameters::room(&name).name);
+        let named = room.or(arguments.network.take());
         let network = Arc::new(load_network(named.as_deref().unwrap_or(DEFAULT_NETWORK))?);
         if let Some(Program::Verify(verify)) = arguments.program {
             let network = named.map(|_| network);
@@ -253,6 +254,21 @@ mod tests {
         assert!(!config.mdns && !config.prompt && config.json);
         assert_eq!((config.mine, config.threads), (MiningMode::Pending, 3));
         assert_eq!(config.log, "info,quipu=debug");
+    }
+
+    #[test]
+    fn a_room_is_a_network_of_its_own() {
+        let parameters = |line: &str| {
+            let config = config_of(&line.split_whitespace().collect::<Vec<_>>());
+            config.map(|config| (config.network.parameters().clone(), config.data_dir))
+        };
+        let (room, folder) = parameters("--room Physics-7").expect("valid");
+        assert_eq!(room, Parameters { name: "room-physics-7".to_owned(), ..Parameters::class() });
+        assert!(folder.ends_with("quipu/room-physics-7/default"));
+        for bad in ["--room a_b", "--room äb", "--room 0123456789012345678901234567", "--room x --network lan"] {
+            assert!(parameters(bad).is_err(), "{bad}");
+        }
+        assert!(parameters("--room 012345678901234567890123456").is_ok());
     }
 
     #[test]

@@ -8,7 +8,6 @@ use crate::files::read_text;
 use crate::node::clock::unix_now;
 use crate::protocol::message::printable_problem;
 use crate::protocol::{Amount, Network, Parameters, UnixMillis};
-use crate::text::counted;
 
 /// The longest network file, in bytes.
 const NETWORK_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -27,10 +26,6 @@ pub(super) fn load_network(text: &str) -> Result<Network, ConfigError> {
     Network::new(parameters).map_err(|error| fail(error.to_string()))
 }
 
-/// The blocks that one account must be able to mine before their rewards overflow its balance (R18): at a block each ten
-/// seconds, more than eleven days.
-const MINED_BY_ONE_MIN: u64 = 100_000;
-
 /// Mistakes that are not against the rules, but would only be noticed later: when nodes don't agree, or mine.
 fn check_usable(parameters: Parameters, now: UnixMillis) -> Result<Parameters, String> {
     if Parameters::preset(&parameters.name).is_some_and(|preset| preset != parameters) {
@@ -39,20 +34,16 @@ fn check_usable(parameters: Parameters, now: UnixMillis) -> Result<Parameters, S
     if parameters.genesis_time > now {
         return Err(format!("genesis_time: is in the future, and no block may be; it is {} now", now.0));
     }
-    let most = Amount::from_units(u64::MAX / MINED_BY_ONE_MIN);
+    let most = Amount::from_units(u64::MAX / 2);
     if parameters.subsidy > most {
-        let blocks = u64::MAX / parameters.subsidy.units();
-        return Err(format!(
-            "subsidy: overflows a miner's balance after {}, use at most {most}",
-            counted(blocks, "block")
-        ));
+        return Err(format!("subsidy: leaves no room for fees in a reward, use at most {most}"));
     }
     Ok(parameters)
 }
 
 fn read_network_file(text: &str) -> Result<String, String> {
     read_text(Path::new(text), NETWORK_FILE_BYTES_MAX).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file; --network takes lan, dev or a TOML file".to_owned(),
+        io::ErrorKind::NotFound => "there is no such file; --network takes lan, class, dev or a TOML file".to_owned(),
         io::ErrorKind::FileTooLarge => {
             format!("is longer than {NETWORK_FILE_BYTES_MAX} bytes, so it is no network file")
         }
@@ -103,6 +94,7 @@ name = "lab"
 genesis_time = 1793491200000
 target_spacing = 10000
 half_life = 180000
+grace = 60000
 easiest_target = 0x1e03ffff
 future_time_max = 60000
 subsidy = "2.5"
@@ -121,21 +113,27 @@ block_bytes_max = 1048576
 
     #[test]
     fn bad_network_files_name_the_field_and_what_is_right() {
-        let cases: [(&str, &str, &[&str]); 15] = [
+        let cases: [(&str, &str, &[&str]); 17] = [
             ("name = \"lab\"\n", "", &["missing field `name`", "every parameter"]),
             ("\"lab\"", "\"La b\"", &["name: use 1 to 32 of a-z"]),
-            ("\"2.5\"", "2.5", &["line 8: subsidy:", "string"]),
+            ("\"2.5\"", "2.5", &["line 9: subsidy:", "string"]),
             ("\"2.5\"", "\"-1\"", &["subsidy: an amount cannot be negative"]),
             ("\"2.5\"", "\"0.123456789\"", &["subsidy: an amount has at most 8 decimals"]),
             // Found by fuzzing, from seed 101106: the line is quoted, whatever is in it.
-            ("future_time_max", "future_time\rmax", &["line 7: future_time\\rmax"]),
-            ("\"2.5\"", "\"100000000000\"", &["subsidy: overflows a miner's balance after 1 block,"]),
-            ("\"2.5\"", "\"1844674.40737096\"", &["after 99,999 blocks, use at most 1844674.40737095"]),
-            ("fee_min", "feemin", &["line 9:", "unknown field `feemin`", "`fee_min`"]),
+            ("future_time_max", "future_time\rmax", &["line 8: future_time\\rmax"]),
+            ("\"2.5\"", "\"100000000000\"", &["subsidy: leaves no room", "use at most 92233720368.54775807"]),
+            ("grace = 60000\n", "", &["missing field `grace`", "every parameter"]),
+            ("1048576\n", "1048576\n[contracts]\nblock_gas = 1\n", &["line 13:", "transaction_gas"]),
+            (
+                "1048576\n",
+                "1048576\n[[opening_balances]]\naddress = \"0x12\"\namount = \"1\"\n",
+                &["line 13:", "40 hex digits"],
+            ),
+            ("fee_min", "feemin", &["line 10:", "unknown field `feemin`", "`fee_min`"]),
             ("10000\n", "-1\n", &["line 4: target_spacing:"]),
             ("10000\n", "0\n", &["target_spacing: must be at least 1"]),
             ("0x1e03ffff", "0", &["easiest_target:"]),
-            ("1048576", "", &["line 10:", "block_bytes_max"]),
+            ("1048576", "", &["line 11:", "block_bytes_max"]),
             ("\"lab\"", "\"dev\"", &["name: dev is another network already"]),
             ("1793491200000", "17934912000000", &["genesis_time: is in the future"]),
         ];
@@ -150,7 +148,7 @@ block_bytes_max = 1048576
     #[test]
     fn a_network_that_is_not_there() {
         let problem = |text: &str| load_network(text).expect_err("must be refused").to_string();
-        assert!(problem("lann").contains("lan, dev or a TOML file"));
+        assert!(problem("lann").contains("lan, class, dev or a TOML file"));
         assert!(problem("/").contains("cannot be read"));
     }
 }

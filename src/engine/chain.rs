@@ -11,6 +11,7 @@
 
 mod aside;
 mod checkpoint;
+mod history;
 mod outcome;
 mod path;
 mod recent;
@@ -21,14 +22,15 @@ mod withheld;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use quipu_protocol::check::{check_header, check_header_in_context, check_header_time};
-use quipu_protocol::{Address, BlockId, Header, Ledger, Network, UnixMillis, Work};
+use quipu_protocol::check::{check_context, check_header, check_header_in_context, check_header_time};
+use quipu_protocol::{Address, BlockId, Header, Ledger, Network, Peaks, UnixMillis, Work};
 
 use super::bodies::{Bodies, Cached};
 use super::event::{LoadedBlock, Place, Stored, Write};
 use super::header_tree::{BlockRef, GENESIS, HeaderTree};
 pub(crate) use aside::ASIDE_BYTES_MAX;
 use aside::Aside;
+use history::ChainHistory;
 pub(crate) use outcome::{ChainAdvance, Insertion, Reorganised};
 pub(crate) use reorganisation::LEFT_BYTES_MAX;
 use reorganisation::Reorganisation;
@@ -49,6 +51,7 @@ pub(crate) struct Chain {
     tree: HeaderTree,
     /// The best chain by height.
     best: Vec<BlockRef>,
+    history: ChainHistory,
     ledger: Ledger,
     bodies: Bodies,
     aside: Aside,
@@ -79,7 +82,7 @@ struct ChainPath {
 impl Chain {
     /// The chain as it was stored.
     pub(crate) fn new(network: Arc<Network>, own: Address, stored: &Stored, hash_key: u64) -> Self {
-        let mut tree = HeaderTree::new(&network.genesis().header, hash_key);
+        let mut tree = HeaderTree::new(&network, hash_key);
         tree.reserve(stored.headers.len());
         let mut last = GENESIS;
         for stored in &stored.headers {
@@ -106,12 +109,15 @@ impl Chain {
             best.push(tree.parent(top));
         }
         best.reverse();
-        let ledger = Ledger::from_accounts(stored.accounts.iter().copied());
+        let history = ChainHistory::of(best.iter().map(|block| tree.history_node(*block)));
+        let mut ledger = Ledger::opening(&network);
+        ledger.restore(stored.accounts.iter().copied());
         let mut chain = Self {
             network,
             own,
             tree,
             best,
+            history,
             ledger,
             bodies: Bodies::default(),
             aside: Aside::default(),
@@ -143,6 +149,11 @@ impl Chain {
     /// Bounds the cached bodies, in bytes.
     pub(crate) fn set_cached_bytes_max(&mut self, bytes_max: usize) {
         self.bodies.set_bytes_max(bytes_max);
+    }
+
+    /// All blocks up to the tip, as the next block commits to them.
+    pub(crate) fn peaks(&self) -> &Peaks {
+        self.history.peaks()
     }
 
     /// The accounts at the tip.
@@ -364,6 +375,8 @@ impl Chain {
         assert!(self.checkpoint != Some(top), "every path contains the checkpoint");
         self.ledger.revert(&delta);
         self.best.pop();
+        let (tree, best) = (&self.tree, &self.best);
+        self.history.pop(|height| tree.history_node(best[height as usize]));
         self.held_writes.push(Write::Disconnect { place: self.tree.place(top), delta: delta.clone() });
         *units += 1 + block.transactions().len();
         self.note_left(top, block, &delta);
@@ -374,7 +387,8 @@ impl Chain {
     fn connect(&mut self, next: BlockRef, progress: &mut ChainAdvance, units: &mut usize) -> Result<(), Missing> {
         let Some(Cached { block, .. }) = self.bodies.get(next).cloned() else { return Err(Missing) };
         *units += 1 + block.transactions().len();
-        let delta = match self.ledger.connect(&block, &self.network) {
+        let context = check_context(block.context(), self.history.peaks());
+        let delta = match context.and_then(|()| self.ledger.connect(&block, &self.network)) {
             Ok(delta) => Arc::new(delta),
             Err(violation) => {
                 progress.refused.push((self.tree.place(next), violation));
@@ -385,6 +399,7 @@ impl Chain {
         };
         self.ledger.apply(&delta);
         self.best.push(next);
+        self.history.push(self.tree.history_node(next));
         self.path.blocks.pop_front();
         self.path.ready -= 1;
         let write = Write::Connect { place: self.tree.place(next), delta: delta.clone() };

@@ -266,9 +266,10 @@ impl Engine {
         }
         let found = std::mem::take(&mut one.found).into_iter();
         let transactions = found.map(|found| found.expect("no transaction is missing any more")).collect();
-        let (header, reward) = (*one.announced.header(), *one.announced.reward());
+        let announced = &one.announced;
+        let (header, context, reward) = (*announced.header(), *announced.context(), *announced.reward());
         // A wrong root means that an unknown transaction collided with a known one.
-        if let Ok(checked) = CheckedBlock::assemble(header, reward, transactions, &self.network) {
+        if let Ok(checked) = CheckedBlock::assemble(header, context, reward, transactions, &self.network) {
             self.chain.insert_body(one.block, checked.into());
             self.awaiting_verdict.extend(one.ticket.take().map(|ticket| (one.peer, ticket, one.block)));
         }

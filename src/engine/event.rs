@@ -427,7 +427,7 @@ pub struct Stored {
     pub headers: Vec<StoredHeader>,
     /// The tip of the best chain; `None`: genesis.
     pub tip: Option<BlockId>,
-    /// All accounts at the tip.
+    /// All accounts at the tip that a block has changed: the others have their opening balances.
     pub accounts: Vec<(Address, Account)>,
     /// The pending transactions.
     pub pending: Vec<SignedTransaction>,

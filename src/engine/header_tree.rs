@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
 use quipu_protocol::check::Parent;
-use quipu_protocol::{BlockId, Header, Height, LeafHash, Target, UnixMillis, Work};
+use quipu_protocol::{BlockId, Header, Height, HistoryNode, LeafHash, Network, Target, UnixMillis, Work};
 
 use super::event::Place;
 
@@ -25,7 +25,7 @@ pub(crate) const GENESIS: BlockRef = BlockRef(0);
 #[repr(C, packed(4))]
 struct TreeEntry {
     id: BlockId,
-    body_root: LeafHash,
+    root: LeafHash,
     work: Work,
     timestamp: UnixMillis,
     nonce: u64,
@@ -66,6 +66,7 @@ pub(crate) struct HeaderTree {
     /// The last target and its work, since the next target is usually the same.
     last_work: (Target, Work),
     version: u32,
+    genesis: Parent,
     genesis_parent: BlockId,
     /// New blocks at this height or below are barred.
     barred_up_to: Option<Height>,
@@ -73,13 +74,15 @@ pub(crate) struct HeaderTree {
 
 impl HeaderTree {
     /// A tree of the genesis header alone.
-    pub(crate) fn new(genesis: &Header, hash_key: u64) -> Self {
+    pub(crate) fn new(network: &Network, hash_key: u64) -> Self {
+        let genesis = &network.genesis().header;
         let mut tree = Self {
             entries: Vec::new(),
             by_id: HashTable::new(),
             hash_key: hash_key | 1,
             last_work: (genesis.target, genesis.target.work()),
             version: genesis.version,
+            genesis: Parent::genesis(network),
             genesis_parent: genesis.parent,
             barred_up_to: None,
         };
@@ -132,7 +135,7 @@ impl HeaderTree {
         let height = u32::try_from(header.height.0).ok().filter(|height| *height <= HEIGHT_MAX);
         let mut entry = TreeEntry {
             id,
-            body_root: header.body_root,
+            root: header.root,
             work,
             timestamp: header.timestamp,
             nonce: header.nonce,
@@ -203,8 +206,12 @@ impl HeaderTree {
 
     /// The parts of a header that the rules on its children need.
     pub(crate) fn as_parent(&self, block: BlockRef) -> Parent {
-        let entry = self.entry(block);
-        Parent { height: self.height(block), timestamp: entry.timestamp, target: entry.target }
+        if block == GENESIS {
+            return self.genesis;
+        }
+        let TreeEntry { timestamp, target, parent, .. } = *self.entry(block);
+        let interval = timestamp.saturating_since(self.entry(parent).timestamp);
+        Parent { height: self.height(block), timestamp, target, interval }
     }
 
     /// The header of a block.
@@ -214,11 +221,17 @@ impl HeaderTree {
             version: self.version,
             height: self.height(block),
             parent: if block == GENESIS { self.genesis_parent } else { self.id(entry.parent) },
-            body_root: entry.body_root,
+            root: entry.root,
             timestamp: entry.timestamp,
             target: entry.target,
             nonce: entry.nonce,
         }
+    }
+
+    /// The block as a leaf of the tree over its chain.
+    pub(crate) fn history_node(&self, block: BlockRef) -> HistoryNode {
+        let (work, below) = (self.work(block), self.work(self.parent(block)));
+        HistoryNode::leaf(&self.id(block), Work(work.0 - below.0))
     }
 
     /// Whether the body was checked, and is in the store (or on its way there) or put aside in memory.

@@ -18,7 +18,7 @@ use quipu_protocol::check::TRANSACTION_BYTES_MAX;
 use quipu_protocol::encode::EncodedSize;
 use quipu_protocol::ledger::Overlay;
 use quipu_protocol::{
-    Account, Address, Amount, CheckedBlock, CheckedTransaction, Ledger, SignedTransaction, TransactionId,
+    Account, Address, Amount, CheckedBlock, CheckedTransaction, Ledger, SignedTransaction, TransactionId, Wei,
 };
 
 use super::event::PeerKey;
@@ -56,7 +56,7 @@ pub enum Refusal {
     /// The account cannot pay for it together with its pending transactions.
     InsufficientBalance {
         /// The balance at the tip.
-        balance: Amount,
+        balance: Wei,
         /// The balance less the pending transactions.
         spendable: Amount,
         /// The sum of amount and fee.
@@ -241,9 +241,8 @@ impl Mempool {
     /// The coins that an account could still spend, and the number of its pending transactions.
     pub fn spendable(&self, address: &Address, ledger: &Ledger) -> (Amount, u64) {
         let balance = ledger.account(address).balance;
-        let Some(queue) = self.queues.get(address) else { return (balance, 0) };
-        let left = u128::from(balance.units()).saturating_sub(queue.spends()) as u64;
-        (Amount::from_units(left), queue.len() as u64)
+        let Some(queue) = self.queues.get(address) else { return (balance.whole_units(), 0) };
+        (balance.saturating_sub(Wei::from_units(queue.spends())).whole_units(), queue.len() as u64)
     }
 
     /// Updates the pool after a block changed these accounts.
@@ -261,8 +260,10 @@ impl Mempool {
             {
                 left.extend(queue.remove(mined).map(|(waiting, _)| waiting));
             }
-            while let Some(last) =
-                queue.last().map(PendingTransaction::nonce).filter(|_| queue.spends() > balance(account))
+            while let Some(last) = queue
+                .last()
+                .map(PendingTransaction::nonce)
+                .filter(|_| Wei::from_units(queue.spends()) > account.balance)
             {
                 left.extend(queue.remove(last).map(|(waiting, _)| waiting));
             }
@@ -446,10 +447,6 @@ fn remove_all<V>(ranked: &mut BTreeMap<Rank, V>, mut ranks: Vec<Rank>) {
     debug_assert!(ranks.next().is_none(), "every rank was there");
 }
 
-fn balance(account: Account) -> u128 {
-    account.balance.units().into()
-}
-
 #[cfg(test)]
 impl Mempool {
     /// Compares the derived tables with the queues.
@@ -476,7 +473,7 @@ impl Mempool {
             assert!(queue.iter().all(|one| one.transaction.sender() == *sender));
             assert_eq!(queue.bytes(), queue.iter().map(PendingTransaction::bytes).sum::<usize>());
             assert_eq!(queue.spends(), queue.iter().map(|one| u128::from(one.spends().units())).sum::<u128>());
-            assert!(queue.spends() <= u128::from(account.balance.units()));
+            assert!(Wei::from_units(queue.spends()) <= account.balance);
             let first = queue.iter().find(|one| one.nonce() == account.nonce);
             assert_eq!(queue.ready, first.map(PendingTransaction::rank));
             ready.extend(first.map(|first| (first.rank(), place(first))));

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use quipu_protocol::block::{Header, Reward, VERSION};
-use quipu_protocol::{Action, Address, Amount, CheckedBlock, CheckedBody, CheckedTransaction, Millis, UnixMillis};
+use quipu_protocol::{Address, Amount, CheckedBlock, CheckedBody, Context, Millis, UnixMillis};
 
 use super::Engine;
-use super::event::{
-    Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MineEffect, MiningMode, Notice, Now, Place, Ticket,
-};
+use super::event::{Answer, CommandError, Effect, Key, MINE_COUNT_MAX, MineEffect, MiningMode, Now, Place, Ticket};
 use super::header_tree::BlockRef;
 use super::view::{MiningView, MiningWait};
 
@@ -29,8 +27,6 @@ pub(crate) struct MiningState {
     /// Whether the miner threads may be searching.
     searching: bool,
     hash_rate: u64,
-    /// Whether the user was told that the account for the rewards has no room for one.
-    told_of_full_account: bool,
 }
 
 /// A running `mine N`.
@@ -59,7 +55,7 @@ struct BlockTemplate {
 
 impl MiningState {
     pub(crate) fn new(mode: MiningMode) -> Self {
-        Self { mode, to: None, job: None, template: None, searching: false, hash_rate: 0, told_of_full_account: false }
+        Self { mode, to: None, job: None, template: None, searching: false, hash_rate: 0 }
     }
 
     /// Whether the node mines without a command for a number of blocks.
@@ -94,19 +90,9 @@ impl Engine {
     }
 
     pub(super) fn on_set_mining(&mut self, mode: MiningMode, to: Option<Address>) -> Result<Answer, CommandError> {
-        let account = to.unwrap_or(self.account);
-        if mode != MiningMode::Off && !self.has_room_for_reward(&account) {
-            return Err(no_room(account));
-        }
         self.mining.mode = mode;
         self.mining.to = to;
         Ok(Answer::Done)
-    }
-
-    /// Whether the reward of an empty block can be credited (R18).
-    fn has_room_for_reward(&self, account: &Address) -> bool {
-        let balance = self.chain.ledger().account(account).balance;
-        balance.checked_add(self.network.parameters().subsidy).is_some()
     }
 
     /// The account that gets the reward of the next block, if one is to be mined.
@@ -126,9 +112,6 @@ impl Engine {
         if self.is_resting() {
             return Some(MiningWait::Chain);
         }
-        if !self.has_room_for_reward(&self.mining.to.unwrap_or(self.account)) {
-            return Some(MiningWait::Account);
-        }
         let lacks_transactions = self.mining.mode == MiningMode::Pending && !self.mempool.has_ready();
         lacks_transactions.then_some(MiningWait::Transactions)
     }
@@ -146,7 +129,6 @@ impl Engine {
         if self.mining.job.is_some() || self.mining.mode != MiningMode::Off {
             self.catch_up_pool();
         }
-        self.refuse_full_account();
         let Some(to) = self.wants_block() else {
             self.mining.template = None;
             if std::mem::take(&mut self.mining.searching) {
@@ -169,24 +151,6 @@ impl Engine {
         }
     }
 
-    /// Ends a job whose reward has no room, and tells the user once when mining by mode stops for that reason.
-    fn refuse_full_account(&mut self) {
-        if self.chain.is_reorganising() {
-            return;
-        }
-        if let Some(to) = self.mining.job.as_ref().map(|job| job.to.unwrap_or(self.account)) {
-            if !self.has_room_for_reward(&to) {
-                self.fail_job(no_room(to));
-            }
-            return;
-        }
-        let waits = self.mining.is_by_itself() && self.mining_waits_for() == Some(MiningWait::Account);
-        if waits && !self.mining.told_of_full_account {
-            self.notify(Notice::NotMined(no_room(self.mining.to.unwrap_or(self.account))));
-        }
-        self.mining.told_of_full_account = waits;
-    }
-
     fn fail_job(&mut self, error: CommandError) {
         let job = self.mining.job.take().expect("the job is running");
         let error = match (error, job.mined.len()) {
@@ -206,29 +170,23 @@ impl Engine {
         let fees: u128 = transactions.iter().map(|one| u128::from(one.signed().transaction.fee.units())).sum();
         let subsidy = self.network.parameters().subsidy;
         let mut reward = fees + u128::from(subsidy.units());
-        // Selected transactions keep the rules on accounts; the reward comes on top of what they bring its account.
-        let received = |one: &CheckedTransaction| match one.signed().transaction.action {
-            Action::Transfer { to: receiver, amount } if receiver == to => u128::from(amount.units()),
-            _ => 0,
-        };
-        let received: u128 = transactions.iter().map(received).sum();
-        let balance = u128::from(self.chain.ledger().account(&to).balance.units());
-        if balance + received + reward > u128::from(u64::MAX) {
+        if reward > u128::from(u64::MAX) {
             // On a network whose subsidy is beyond reason: leave them to others.
             transactions.clear();
             reward = subsidy.units().into();
         }
-        let amount = Amount::from_units(u64::try_from(reward).expect("it fits with the balance"));
-        let body = CheckedBody::new(Reward { to, amount }, transactions);
+        let amount = Amount::from_units(u64::try_from(reward).expect("it fits, or is the subsidy alone"));
+        let below = Context::of(self.chain.peaks().root());
+        let body = CheckedBody::new(below, Reward { to, amount }, transactions);
         let context = self.chain.tree().as_parent(parent);
         let timestamp: UnixMillis = now.unix.max(context.timestamp);
         let header = Header {
             version: VERSION,
             height: context.height.next(),
             parent: self.chain.tree().id(parent),
-            body_root: body.root(),
+            root: body.root(),
             timestamp,
-            target: self.network.retarget().target_after(context.target, context.timestamp, timestamp),
+            target: context.target_after(timestamp, &self.network),
             nonce: 0,
         };
         let pending = self.mempool.len();
@@ -270,9 +228,4 @@ impl Engine {
             self.answer(job.ticket, Ok(Answer::Mined(job.mined)));
         }
     }
-}
-
-fn no_room(account: Address) -> CommandError {
-    let why = format!("the reward would overflow the balance of {account} (R18): mine to another account");
-    CommandError::BlockRefused(why)
 }

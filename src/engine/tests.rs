@@ -22,13 +22,14 @@ mod refused;
 mod rollbacks;
 mod slow;
 
-use std::collections::{HashSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::check::{check_block, check_transactions};
 use quipu_protocol::{
-    Action, Address, Amount, Block, BlockId, CheckedBlock, Header, LeafHash, Millis, Network, Parameters, Request,
-    Response, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
+    Action, Address, Amount, Block, BlockId, CheckedBlock, Header, LeafHash, Millis, Network, Parameters, Peaks,
+    Request, Response, SecretKey, SignedTransaction, Status, Transaction, UnixMillis, Work,
 };
 
 use super::budget::QUESTION_GAP;
@@ -61,6 +62,8 @@ struct Bench {
     engine: Engine,
     network: Arc<Network>,
     disk: VirtualDisk,
+    /// Of each block that the bench made and all below it.
+    histories: RefCell<HashMap<BlockId, Peaks>>,
     now: Millis,
     counter: u64,
     seen: Seen,
@@ -93,6 +96,7 @@ impl Bench {
             engine,
             network,
             disk: VirtualDisk::default(),
+            histories: RefCell::default(),
             now: Millis(0),
             clock_ahead: Millis(0),
             counter: 0,

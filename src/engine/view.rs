@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use quipu_protocol::{Address, Amount, BlockId, Header, Height, Ledger, Status, TransactionId, Work};
+use quipu_protocol::check::Parent;
+use quipu_protocol::{Address, BlockId, Header, Height, Ledger, Status, TransactionId, Wei, Work};
 use serde::Serialize;
 
 use super::Engine;
@@ -23,7 +24,7 @@ pub struct View {
     /// The node's own account.
     pub account: Address,
     /// The own account's balance at the tip.
-    pub balance: Amount,
+    pub balance: Wei,
     /// The number of pending transactions.
     pub pending: usize,
     /// The price of room in the memory pool.
@@ -61,8 +62,6 @@ pub enum MiningWait {
     Chain,
     /// No transaction is pending, and the mode is [`MiningMode::Pending`].
     Transactions,
-    /// The account for the rewards has no room for another one (R18).
-    Account,
 }
 
 /// The progress of a synchronisation.
@@ -138,6 +137,12 @@ impl Engine {
     pub fn header(&self, id: &BlockId) -> Option<Header> {
         let tree = self.chain.tree();
         tree.find(id).map(|block| tree.header(block))
+    }
+
+    /// The parts of a known block's header that the rules on its children need.
+    pub fn as_parent(&self, id: &BlockId) -> Option<Parent> {
+        let tree = self.chain.tree();
+        tree.find(id).map(|block| tree.as_parent(block))
     }
 
     /// Whether a transaction is pending.

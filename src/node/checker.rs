@@ -197,14 +197,14 @@ mod tests {
         (0..1000).for_each(|_| chain.mine(vec![]));
         let (checker, results) = checker(&chain);
         let mut blocks: Vec<_> = chain.blocks.iter().map(|(block, _)| block.to_block()).collect();
-        blocks[700].header.version = 2;
+        blocks[700].header.version = 1;
         checker.check_blocks(Key(7), blocks);
         let Ok(Event::BlocksChecked { key: Key(7), results }) = results.recv() else { panic!("another event") };
         assert_eq!(results.len(), 1000);
         for (at, (result, (block, _))) in results.iter().zip(&chain.blocks).enumerate() {
             match result {
                 Ok(checked) => assert_eq!(checked, block.as_ref()),
-                Err(violation) => assert_eq!((at, violation), (700, &Violation::Version { version: 2 })),
+                Err(violation) => assert_eq!((at, violation), (700, &Violation::Version { version: 1 })),
             }
         }
         assert!(results[700].is_err());
@@ -232,8 +232,8 @@ mod tests {
         let (checker, results) = checker(&chain);
         let (good, _) = &chain.blocks[0];
         let mut bad = good.to_block();
-        bad.header.version = 2;
-        let judged = [(good.to_block(), Ok((**good).clone())), (bad, Err(Violation::Version { version: 2 }))];
+        bad.header.version = 1;
+        let judged = [(good.to_block(), Ok((**good).clone())), (bad, Err(Violation::Version { version: 1 }))];
         for (block, want) in judged {
             checker.check_blocks(Key(3), vec![block]);
             let Ok(Event::BlocksChecked { key: Key(3), results }) = results.recv() else { panic!("another event") };

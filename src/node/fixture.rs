@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::engine::event::{Batch, Place, Write};
 use crate::protocol::check::{check_header, check_transaction};
 use crate::protocol::{
-    Action, Address, Amount, CheckedBlock, CheckedTransaction, Delta, Header, Height, Ledger, Millis, Network,
-    Parameters, Reward, SecretKey, Transaction, UnixMillis,
+    Action, Address, Amount, CheckedBlock, CheckedTransaction, Context, Delta, Header, Height, HistoryNode, Ledger,
+    Millis, Network, Parameters, Peaks, Reward, SecretKey, Transaction, UnixMillis,
 };
 
 /// A chain on the network `dev`.
@@ -56,12 +56,17 @@ impl Chain {
     /// Adds a block whose timestamp is `later` than its parent's.
     pub(crate) fn mine_for(&mut self, to: Address, later: Millis, transactions: Vec<CheckedTransaction>) {
         let parent = self.blocks.last().map_or(&self.network.genesis().header, |(block, _)| block.header());
+        let mut below = Peaks::default();
+        let headers =
+            std::iter::once(&self.network.genesis().header).chain(self.blocks.iter().map(|(block, _)| block.header()));
+        headers.for_each(|header| below.push(HistoryNode::of(header), |_, _| {}));
+        let context = Context::of(below.root());
         let reward = Reward { to, amount: self.network.parameters().subsidy };
         let mut header = Header {
-            version: 1,
+            version: crate::protocol::block::VERSION,
             height: parent.height.next(),
             parent: parent.id(),
-            body_root: CheckedBlock::root_of(&reward, &transactions),
+            root: CheckedBlock::root_of(&context, &reward, &transactions),
             timestamp: UnixMillis(parent.timestamp.0 + later.0),
             target: self.network.parameters().easiest_target,
             nonce: 0,
@@ -69,7 +74,7 @@ impl Chain {
         while check_header(&header, &self.network).is_err() {
             header.nonce += 1;
         }
-        let block = CheckedBlock::assemble(header, reward, transactions, &self.network).expect("valid");
+        let block = CheckedBlock::assemble(header, context, reward, transactions, &self.network).expect("valid");
         let delta = self.ledger.connect(&block, &self.network).expect("valid in its place");
         self.ledger.apply(&delta);
         self.blocks.push((Arc::new(block), Arc::new(delta)));

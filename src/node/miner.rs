@@ -235,9 +235,9 @@ fn turns(number: u64, threads: u64, attempts: u32) -> impl Iterator<Item = Range
 
 /// The hash rate of this number of threads, measured for `time` with the code that mines.
 pub fn measure_rate(threads: usize, time: Duration) -> u64 {
-    let (parent, body_root) = (BlockId([0; 32]), LeafHash([0; 32]));
+    let (parent, root) = (BlockId([0; 32]), LeafHash([0; 32]));
     let (height, timestamp, target) = (Height::GENESIS, UnixMillis(0), Target::HARDEST);
-    let header = Header { version: VERSION, height, parent, body_root, timestamp, target, nonce: 0 };
+    let header = Header { version: VERSION, height, parent, root, timestamp, target, nonce: 0 };
     let search = Search::new(&header).expect("a target");
     let kernel = Kernel::fastest();
     let began = Instant::now();

@@ -88,7 +88,7 @@ fn what_is_answered_is_shown_and_durable() {
     assert_eq!((second.handle().view().tip.height, second.handle().view().pending), (Height(20), 1));
     assert_eq!(mine(&second, 1), Height(21));
     let state = second.handle().account(Address([3; 20])).wait().expect("answered");
-    assert_eq!(state.account.balance, Amount::COIN);
+    assert_eq!(state.account.balance, Amount::COIN.into());
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn sent(effects: &[Effect]) -> Option<SignedTransaction> {
 
 /// Commits a changed block's header to its body, and finds a nonce for it.
 fn seal(block: &mut Block) {
-    block.header.body_root = block.body.root();
+    block.header.root = block.body.root();
     loop {
         block.header.nonce = block.header.nonce.wrapping_add(1);
         if block.header.target.is_met_by(&block.header.id()) {

@@ -54,7 +54,7 @@ impl Checks {
     }
 
     fn block(&mut self, block: Block, network: &Network) -> Result<CheckedBlock, Violation> {
-        let key = word(&block.header.body_root.0) ^ word(&block.header.parent.0) ^ block.header.nonce;
+        let key = word(&block.header.root.0) ^ word(&block.header.parent.0) ^ block.header.nonce;
         if let Some((_, result)) = self.blocks.get(key).filter(|(known, _)| *known == block) {
             return result.clone();
         }

@@ -113,13 +113,13 @@ impl VirtualDisk {
         places.iter().map(load).collect()
     }
 
-    /// All accounts at the tip, computed from the deltas of the best chain. Storing them on each of a thousand disks
-    /// would take most of a simulation's memory.
-    pub fn accounts(&self) -> BTreeMap<Address, Account> {
+    /// All accounts at the tip that a block has changed, computed from the deltas of the best chain. Storing them on each
+    /// of a thousand disks would take most of a simulation's memory.
+    pub fn changed_accounts(&self) -> BTreeMap<Address, Account> {
         let mut accounts = BTreeMap::new();
         for (height, id) in &self.best {
             for change in self.deltas[&Place { height: *height, id: *id }].changes.iter() {
-                let before = accounts.insert(change.address, change.after).unwrap_or_default();
+                let before = accounts.insert(change.address, change.after).unwrap_or(change.before);
                 assert_eq!(before, change.before, "a delta fits the accounts before it");
             }
         }
@@ -173,7 +173,7 @@ impl VirtualDisk {
         Stored {
             headers: self.blocks.values().map(header).collect(),
             tip: self.best.last_key_value().map(|(_, id)| *id),
-            accounts: self.accounts().into_iter().collect(),
+            accounts: self.changed_accounts().into_iter().collect(),
             pending: self.pending.values().map(|transaction| transaction.signed().clone()).collect(),
             checkpoint: self.checkpoint,
         }

@@ -33,7 +33,7 @@ use super::reference::{Model, ModelState, Refused};
 use super::world::World;
 use crate::engine::event::{Answer, Command, Fault, Place, Ticket};
 use crate::protocol::encode::encode;
-use crate::protocol::{Account, Address, BlockId, CheckedBlock, Height, Millis, TransactionId};
+use crate::protocol::{Account, Address, BlockId, CheckedBlock, Height, Millis, OpeningBalance, TransactionId, Wei};
 
 /// Containers that are empty when nothing is under way.
 const EMPTY_AT_REST: [&str; 3] = ["requested_blocks", "unchecked_transactions", "checks"];
@@ -341,7 +341,10 @@ impl Judge {
         }
         let tip = state.tip;
         let state = self.states.entry(tip).or_insert(state);
-        let accounts = disk.accounts();
+        let parameters = world.network().parameters();
+        let opening = |one: &OpeningBalance| (one.address, Account { balance: one.amount.into(), nonce: 0 });
+        let mut accounts: BTreeMap<_, _> = parameters.opening_balances.iter().map(opening).collect();
+        accounts.extend(disk.changed_accounts());
         for address in accounts.keys().chain(state.accounts.keys()) {
             let found = accounts.get(address).copied().unwrap_or_default();
             let expected = state.account(address);
@@ -349,9 +352,10 @@ impl Judge {
                 return Err(Breach::Account { address: *address, tip, found, expected });
             }
         }
-        let found = accounts.values().map(|account| u128::from(account.balance.units())).sum();
+        let found = accounts.values().map(|account| account.balance.0).sum();
         let height = disk.tip().map_or(Height::GENESIS, |tip| tip.height);
-        let expected = u128::from(height.0) * u128::from(world.network().parameters().subsidy.units());
+        let opening = parameters.opening_balances.iter().map(|one| Wei::from(one.amount).0).sum::<u128>();
+        let expected = opening + u128::from(height.0) * Wei::from(parameters.subsidy).0;
         if found == expected { Ok(()) } else { Err(Breach::Coins { height, found, expected }) }
     }
 

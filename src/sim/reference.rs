@@ -25,7 +25,10 @@ use std::collections::BTreeMap;
 use ed25519_zebra::{Signature, VerificationKey};
 use sha2::{Digest, Sha256};
 
-use crate::protocol::{Account, Address, Amount, BlockId, Parameters, UnixMillis};
+use crate::protocol::check::Parent;
+use crate::protocol::{
+    Account, Address, BlockId, Height, HistoryHash, Millis, OpeningBalance, Parameters, Target, UnixMillis, Wei,
+};
 use read::{RawAction, RawBlock, RawTransaction};
 
 /// The most data in a record, in bytes (R3).
@@ -52,6 +55,9 @@ pub struct BrokenChain {
     pub refused: Refused,
 }
 
+/// Wei in a unit of amounts, by section 4.
+const WEI_PER_UNIT: u128 = 10_000_000_000;
+
 /// The state after a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelState {
@@ -65,17 +71,36 @@ pub struct ModelState {
     pub accounts: BTreeMap<Address, Account>,
     timestamp: u64,
     target: u32,
+    /// The time from the parent's timestamp to this one; the spacing for genesis.
+    interval: u64,
+    /// Over this block and all below it, the largest first.
+    subtrees: Vec<Subtree>,
 }
 
 impl ModelState {
+    /// The history that a block on top of this one commits to.
+    pub fn history(&self) -> HistoryHash {
+        HistoryHash(history(&self.subtrees))
+    }
+
+    /// The parts of its header that the rules on children need.
+    pub fn as_parent(&self) -> Parent {
+        Parent {
+            height: Height(self.height),
+            timestamp: UnixMillis(self.timestamp),
+            target: Target(self.target),
+            interval: Millis(self.interval),
+        }
+    }
+
     /// The account at an address; balance 0 and nonce 0 if it was never used.
     pub fn account(&self, address: &Address) -> Account {
         self.accounts.get(address).copied().unwrap_or_default()
     }
 
-    /// The sum of all balances, in units.
-    pub fn units(&self) -> u128 {
-        self.accounts.values().map(|account| u128::from(account.balance.units())).sum()
+    /// The sum of all balances, in wei.
+    pub fn wei(&self) -> u128 {
+        self.accounts.values().map(|account| account.balance.0).sum()
     }
 }
 
@@ -173,12 +198,13 @@ impl Model {
 struct Rules {
     spacing: u64,
     half_life: u64,
+    grace: u64,
     easiest: u32,
     future_time_max: u64,
     subsidy: u64,
     fee_min: u64,
     block_bytes_max: usize,
-    /// The state after genesis, which changes no account.
+    /// The state after genesis: the opening balances.
     genesis: ModelState,
 }
 
@@ -189,6 +215,7 @@ impl Rules {
         Self {
             spacing: parameters.target_spacing.0,
             half_life: parameters.half_life.0,
+            grace: parameters.grace.0,
             easiest,
             future_time_max: parameters.future_time_max.0,
             subsidy: parameters.subsidy.units(),
@@ -198,9 +225,11 @@ impl Rules {
                 tip: BlockId(genesis_id(parameters)),
                 height: 0,
                 work: 0,
-                accounts: BTreeMap::new(),
+                accounts: parameters.opening_balances.iter().map(opening).collect(),
                 timestamp: parameters.genesis_time.0,
                 target: easiest,
+                interval: parameters.target_spacing.0,
+                subtrees: with_block(Vec::new(), &genesis_id(parameters), 0),
             },
         }
     }
@@ -212,7 +241,7 @@ impl Rules {
             demand(block.id() == self.genesis.tip.0, 19)?;
             return Ok(block);
         }
-        demand(block.version == 1, 4)?;
+        demand(block.version == 2, 4)?;
         let easiest = target::expand(self.easiest).expect("the target was checked when the rules were made");
         let bound = target::expand(block.target).filter(|bound| *bound <= easiest).ok_or(Refused::Rule(5))?;
         demand(target::number(&block.id()) <= bound, 6)?;
@@ -228,7 +257,7 @@ impl Rules {
         demand(block.target == self.target_after(parent, block.timestamp), 13)?;
         demand(u128::from(block.timestamp) <= u128::from(now.0) + u128::from(self.future_time_max), 14)?;
 
-        demand(body_root(block) == block.body_root, 7)?;
+        demand(root(block) == block.root, 7)?;
         demand(block.length <= self.block_bytes_max, 2)?;
         for transaction in &block.transactions {
             self.check_form(transaction)?;
@@ -236,7 +265,10 @@ impl Rules {
         for transaction in &block.transactions {
             demand(is_signed(transaction, &self.genesis.tip), 10)?;
         }
+        demand(block.history == history(&parent.subtrees), 20)?;
+        demand(block.outcome == [0; 32], 21)?;
         let accounts = self.connect(&parent.accounts, block)?;
+        let subtrees = with_block(parent.subtrees.clone(), &block.id(), target::work(block.target));
         Ok(ModelState {
             tip: BlockId(block.id()),
             height: block.height,
@@ -244,12 +276,15 @@ impl Rules {
             accounts,
             timestamp: block.timestamp,
             target: block.target,
+            interval: block.timestamp - parent.timestamp,
+            subtrees,
         })
     }
 
     fn target_after(&self, parent: &ModelState, timestamp: u64) -> u32 {
-        let spaced = target::Spaced { spacing: self.spacing, half_life: self.half_life, easiest: self.easiest };
-        spaced.target_after(parent.target, parent.timestamp, timestamp)
+        let Self { spacing, half_life, grace, easiest, .. } = *self;
+        let spaced = target::Spaced { spacing, half_life, grace, easiest };
+        spaced.target_after(parent.target, parent.interval, timestamp - parent.timestamp)
     }
 
     fn check_form(&self, transaction: &RawTransaction<'_>) -> Result<(), Refused> {
@@ -277,8 +312,8 @@ impl Rules {
                 RawAction::Record { .. } => 0,
             };
             let spent = sum(transaction.fee, moved)?;
-            let rest = account.balance.units().checked_sub(spent).ok_or(Refused::Rule(16))?;
-            account.balance = Amount::from_units(rest);
+            let rest = account.balance.0.checked_sub(u128::from(spent) * WEI_PER_UNIT).ok_or(Refused::Rule(16))?;
+            account.balance = Wei(rest);
             account.nonce = sum(account.nonce, 1)?;
             accounts.insert(sender, account);
             if let RawAction::Transfer { to, amount } = transaction.action {
@@ -302,9 +337,15 @@ fn sum(one: u64, other: u64) -> Result<u64, Refused> {
     one.checked_add(other).ok_or(Refused::Rule(18))
 }
 
+fn opening(opening: &OpeningBalance) -> (Address, Account) {
+    let balance = Wei(u128::from(opening.amount.units()) * WEI_PER_UNIT);
+    (opening.address, Account { balance, nonce: 0 })
+}
+
 fn credit(accounts: &mut BTreeMap<Address, Account>, to: Address, units: u64) -> Result<(), Refused> {
     let account = accounts.entry(to).or_default();
-    account.balance = Amount::from_units(sum(account.balance.units(), units)?);
+    let balance = account.balance.0.checked_add(u128::from(units) * WEI_PER_UNIT);
+    account.balance = Wei(balance.ok_or(Refused::Rule(18))?);
     Ok(())
 }
 
@@ -329,16 +370,49 @@ fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
     sha256(&[&[1], &merkle_root(&leaves[..split]), &merkle_root(&leaves[split..])])
 }
 
-/// The body root by section 9.
-fn body_root(block: &RawBlock<'_>) -> [u8; 32] {
+/// The root by section 9.
+fn root(block: &RawBlock<'_>) -> [u8; 32] {
     let mut leaves = vec![sha256(&[&[0], block.reward_bytes])];
     leaves.extend(block.transactions.iter().map(|transaction| sha256(&[&[0], transaction.bytes])));
-    merkle_root(&leaves)
+    sha256(&[&[1], &sha256(&[&[0], block.context_bytes]), &merkle_root(&leaves)])
+}
+
+/// A complete subtree of section 7.2, by its number of blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Subtree {
+    blocks: u64,
+    hash: [u8; 32],
+    work: u128,
+}
+
+fn above(left: &Subtree, right: &Subtree) -> Subtree {
+    let [left_work, right_work] = [left, right].map(|part| part.work.to_le_bytes());
+    let hash = sha256(&[&[3], &left.hash, &left_work, &right.hash, &right_work]);
+    Subtree { blocks: left.blocks + right.blocks, hash, work: left.work + right.work }
+}
+
+/// The subtrees over one block more.
+fn with_block(mut subtrees: Vec<Subtree>, id: &[u8; 32], work: u128) -> Vec<Subtree> {
+    subtrees.push(Subtree { blocks: 1, hash: sha256(&[&[2], id, &work.to_le_bytes()]), work });
+    while let [.., left, right] = subtrees.as_slice()
+        && left.blocks == right.blocks
+    {
+        let joined = above(left, right);
+        subtrees.truncate(subtrees.len() - 2);
+        subtrees.push(joined);
+    }
+    subtrees
+}
+
+/// The history of a block on top of these.
+fn history(subtrees: &[Subtree]) -> [u8; 32] {
+    let root = subtrees.iter().rev().cloned().reduce(|right, left| above(&left, &right));
+    root.map_or_else(|| sha256(&[]), |root| root.hash)
 }
 
 /// The signature by section 8. The library verifies by ZIP 215.
 fn is_signed(transaction: &RawTransaction<'_>, genesis: &BlockId) -> bool {
-    let message = [b"quipu transaction 1\n", &genesis.0[..], transaction.unsigned_bytes].concat();
+    let message = [b"\x13quipu transaction 2", &genesis.0[..], transaction.unsigned_bytes].concat();
     VerificationKey::try_from(transaction.sender)
         .is_ok_and(|key| key.verify(&Signature::from(transaction.signature), &message).is_ok())
 }
@@ -348,7 +422,8 @@ fn genesis_id(parameters: &Parameters) -> [u8; 32] {
     let name = parameters.name.as_bytes();
     let mut encoding = (name.len() as u64).to_le_bytes().to_vec();
     encoding.extend(name);
-    for number in [parameters.genesis_time.0, parameters.target_spacing.0, parameters.half_life.0] {
+    let times = [parameters.genesis_time.0, parameters.target_spacing.0, parameters.half_life.0, parameters.grace.0];
+    for number in times {
         encoding.extend(number.to_le_bytes());
     }
     encoding.extend(parameters.easiest_target.0.to_le_bytes());
@@ -356,14 +431,26 @@ fn genesis_id(parameters: &Parameters) -> [u8; 32] {
         encoding.extend(number.to_le_bytes());
     }
     encoding.extend(parameters.block_bytes_max.to_le_bytes());
-    let tag = sha256(&[b"quipu network 1"]);
+    encoding.extend((parameters.opening_balances.len() as u64).to_le_bytes());
+    for opening in &parameters.opening_balances {
+        encoding.extend(opening.address.0);
+        encoding.extend(opening.amount.units().to_le_bytes());
+    }
+    encoding.extend(u64::from(parameters.contracts.is_some()).to_le_bytes());
+    if let Some(contracts) = parameters.contracts {
+        for number in [contracts.block_gas, contracts.transaction_gas, contracts.chain_id] {
+            encoding.extend(number.to_le_bytes());
+        }
+    }
+    let tag = sha256(&[b"quipu network 2"]);
     let hash = sha256(&[&tag, &tag, &encoding]);
 
     let no_reward = [0; 28];
-    let mut header = 1_u32.to_le_bytes().to_vec();
+    let context = [history(&[]), [0; 32]].concat();
+    let mut header = 2_u32.to_le_bytes().to_vec();
     header.extend(0_u64.to_le_bytes());
     header.extend(hash);
-    header.extend(sha256(&[&[0], &no_reward]));
+    header.extend(sha256(&[&[1], &sha256(&[&[0], &context]), &sha256(&[&[0], &no_reward])]));
     header.extend(parameters.genesis_time.0.to_le_bytes());
     header.extend(parameters.easiest_target.0.to_le_bytes());
     header.extend(0_u64.to_le_bytes());

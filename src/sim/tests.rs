@@ -111,8 +111,8 @@ fn blocks_and_transactions_reach_everybody() {
     mine(&mut world, nodes[3], 1);
     agree_at(&mut world, &nodes, 4);
     for node in &nodes {
-        assert_eq!(account(&mut world, *node, nodes[0]).balance.units(), 300_000_000 - sent - 1);
-        assert_eq!(account(&mut world, *node, nodes[3]).balance.units(), 100_000_000 + sent + 1);
+        assert_eq!(account(&mut world, *node, nodes[0]).balance.whole_units().units(), 300_000_000 - sent - 1);
+        assert_eq!(account(&mut world, *node, nodes[3]).balance.whole_units().units(), 100_000_000 + sent + 1);
         assert_eq!(world.view(*node).pending, 0);
     }
 }
@@ -171,7 +171,7 @@ fn after_a_partition_the_longer_chain_wins_and_nothing_is_lost() {
     world.run_until(SOON, |world| nodes.iter().all(|node| world.view(*node).pending == 1));
     mine(&mut world, nodes[3], 1);
     agree_at(&mut world, &nodes, 10);
-    assert_eq!(account(&mut world, nodes[3], nodes[1]).balance.units(), 77);
+    assert_eq!(account(&mut world, nodes[3], nodes[1]).balance.whole_units().units(), 77);
     let Ok(Answer::Pending(pending)) = world.command(nodes[0], Command::Pending) else { panic!("no list") };
     assert!(pending.iter().all(|transaction| transaction.id() != id));
 }
@@ -351,7 +351,8 @@ fn nodes_agree_after_any_faults() {
         world.run_for(Millis::from_secs(1));
 
         let height = world.view(nodes[0]).tip.height.0;
-        let total: u64 = nodes.iter().map(|node| account(&mut world, nodes[0], *node).balance.units()).sum();
+        let total: u64 =
+            nodes.iter().map(|node| account(&mut world, nodes[0], *node).balance.whole_units().units()).sum();
         assert_eq!(total, height * Amount::COIN.units(), "seed {seed}: coins are subsidies");
         let chain: Vec<_> = world.disk(nodes[0]).best().collect();
         assert_eq!(chain.len() as u64, height, "seed {seed}");

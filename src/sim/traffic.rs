@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::random::Random;
 use crate::engine::event::Command;
-use crate::protocol::{Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction, TransactionId};
+use crate::protocol::{
+    Action, Address, Amount, CheckedTransaction, Millis, SecretKey, Transaction, TransactionId, Wei,
+};
 
 /// The greatest amount of a transfer, in units; its fee is up to a hundredth of it.
 const AMOUNT_MAX: u64 = 10_000;
@@ -71,7 +73,7 @@ impl UserTraffic {
     pub(crate) fn take(
         &mut self,
         key: &Arc<SecretKey>,
-        balance: Amount,
+        balance: Wei,
         now: Millis,
         random: &mut Random,
     ) -> Option<Command> {
@@ -79,7 +81,7 @@ impl UserTraffic {
         self.draw(now, random);
         let pays = random.bits() & 1 == 0 && !self.payees.is_empty();
         let units = random.between(1, AMOUNT_MAX);
-        let (action, fee) = if pays && balance.units() > 2 * AMOUNT_MAX {
+        let (action, fee) = if pays && balance > Amount::from_units(2 * AMOUNT_MAX).into() {
             let to = self.payees[random.between(0, self.payees.len() as u64 - 1) as usize];
             (Action::Transfer { to, amount: Amount::from_units(units) }, units / 100)
         } else {

@@ -266,6 +266,7 @@ struct NetworkPart {
     preset: Option<String>,
     target_spacing: Option<Millis>,
     half_life: Option<Millis>,
+    grace: Option<Millis>,
     easiest_target: Option<Target>,
     future_time_max: Option<Millis>,
     subsidy: Option<Amount>,
@@ -278,19 +279,20 @@ impl NetworkPart {
         let preset = match self.preset.as_deref() {
             // A target that needs few real hashes.
             None | Some("lan") => Setup::lan(1).network.parameters().clone(),
+            Some("class") => Parameters { name: "class-simulated".to_owned(), ..Parameters::class() },
             Some("dev") => Parameters { name: "dev-simulated".to_owned(), ..Parameters::dev() },
-            Some(other) => return Err(format!("network: there is no preset {other}, choose lan or dev")),
+            Some(other) => return Err(format!("network: there is no preset {other}, choose lan, class or dev")),
         };
         let network = Network::new(Parameters {
-            name: preset.name,
-            genesis_time: preset.genesis_time,
             target_spacing: self.target_spacing.unwrap_or(preset.target_spacing),
             half_life: self.half_life.unwrap_or(preset.half_life),
+            grace: self.grace.unwrap_or(preset.grace),
             easiest_target: self.easiest_target.unwrap_or(preset.easiest_target),
             future_time_max: self.future_time_max.unwrap_or(preset.future_time_max),
             subsidy: self.subsidy.unwrap_or(preset.subsidy),
             fee_min: self.fee_min.unwrap_or(preset.fee_min),
             block_bytes_max: self.block_bytes_max.unwrap_or(preset.block_bytes_max),
+            ..preset
         });
         let network = network.map_err(|error| format!("network: {error}"))?;
         if network.parameters().easiest_target.work().0 > u128::from(HASHES_PER_BLOCK_MAX) {

@@ -2,13 +2,14 @@
 //!
 //! Signatures are made only where they are verified: the other transactions are recalled, as from a store.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use quipu::protocol::check::check_header;
 use quipu::protocol::hash::sha256;
 use quipu::protocol::{
-    Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Header, Network, Parameters, PublicKey, Reward,
-    SecretKey, Signature, SignedTransaction, Transaction,
+    Account, Action, Address, Amount, BlockId, CheckedBlock, CheckedTransaction, Context, Header, HistoryNode, Network,
+    Parameters, Peaks, PublicKey, Reward, SecretKey, Signature, SignedTransaction, Transaction,
 };
 
 /// The coins of each account at genesis, in units.
@@ -21,7 +22,7 @@ pub(crate) fn network() -> Arc<Network> {
 
 /// The first accounts, before anything is sent.
 pub(crate) fn accounts(count: u64) -> impl Iterator<Item = (Address, Account)> {
-    (0..count).map(|number| (address(number), Account { balance: Amount::from_units(BALANCE_UNITS), nonce: 0 }))
+    (0..count).map(|number| (address(number), Account { balance: Amount::from_units(BALANCE_UNITS).into(), nonce: 0 }))
 }
 
 /// The address of an account that nobody can sign for.
@@ -55,7 +56,7 @@ pub(crate) fn signed_transfers(count: u64, network: &Network) -> Vec<SignedTrans
 
 /// The accounts of those, before anything is sent.
 pub(crate) fn senders(signed: &[SignedTransaction]) -> impl Iterator<Item = (Address, Account)> {
-    let rich = Account { balance: Amount::from_units(BALANCE_UNITS), nonce: 0 };
+    let rich = Account { balance: Amount::from_units(BALANCE_UNITS).into(), nonce: 0 };
     signed.iter().map(move |one| (one.transaction.sender.address(), rich))
 }
 
@@ -64,6 +65,19 @@ fn transfer(number: u64, accounts: u64, sender: PublicKey) -> Transaction {
     // Accounts are paid in another order than they pay.
     let to = address((number % accounts * 5 + 1) % accounts);
     Transaction { sender, nonce, fee, action: Action::Transfer { to, amount: Amount::from_units(1 + number % 10) } }
+}
+
+/// Of each block that was made here and all below it.
+static HISTORIES: LazyLock<Mutex<HashMap<BlockId, Peaks>>> = LazyLock::new(Mutex::default);
+
+/// All blocks up to one that was made here; without those below if it was not.
+fn up_to(block: &Header) -> Peaks {
+    let known = HISTORIES.lock().expect("no panic").get(&block.id()).cloned();
+    known.unwrap_or_else(|| {
+        let mut peaks = Peaks::default();
+        peaks.push(HistoryNode::of(block), |_, _| {});
+        peaks
+    })
 }
 
 /// A block on top of another. Different miners make different blocks of the same transactions.
@@ -76,11 +90,13 @@ pub(crate) fn block(
     let fees: u64 = transactions.iter().map(|one| one.signed().transaction.fee.units()).sum();
     let amount = Amount::from_units(network.parameters().subsidy.units() + fees);
     let reward = Reward { to: address(u64::MAX - miner), amount };
+    let mut peaks = up_to(parent);
+    let context = Context::of(peaks.root());
     let mut header = Header {
-        version: 1,
+        version: quipu::protocol::block::VERSION,
         height: parent.height.next(),
         parent: parent.id(),
-        body_root: CheckedBlock::root_of(&reward, &transactions),
+        root: CheckedBlock::root_of(&context, &reward, &transactions),
         timestamp: parent.timestamp,
         target: parent.target,
         nonce: 0,
@@ -88,7 +104,9 @@ pub(crate) fn block(
     while check_header(&header, network).is_err() {
         header.nonce += 1;
     }
-    CheckedBlock::assemble(header, reward, transactions, network).expect("valid without its context")
+    peaks.push(HistoryNode::of(&header), |_, _| {});
+    HISTORIES.lock().expect("no panic").insert(header.id(), peaks);
+    CheckedBlock::assemble(header, context, reward, transactions, network).expect("valid without the accounts")
 }
 
 /// A chain of `blocks` blocks from genesis on, with these transactions divided among them.

@@ -15,7 +15,8 @@ import {
 } from '../../src/node/http/page/protocol/address.js';
 import { hex, unhex, utf8 } from '../../src/node/http/page/protocol/bytes.js';
 import * as encoding from '../../src/node/http/page/protocol/encode.js';
-import { PARAMETERS, makeNetwork } from '../../src/node/http/page/protocol/network.js';
+import { historyLeaf } from '../../src/node/http/page/protocol/history.js';
+import { AMOUNTS, makeNetwork, openingAccounts, parametersOf } from '../../src/node/http/page/protocol/network.js';
 import { Refuted, hasBlock, verifyReceipt } from '../../src/node/http/page/protocol/receipt.js';
 import { readRecord, writeRecord } from '../../src/node/http/page/protocol/record.js';
 import * as rules from '../../src/node/http/page/protocol/rules.js';
@@ -41,6 +42,7 @@ export function plain(data) {
 
 const TYPES = {
   header: encoding.HEADER,
+  context: encoding.CONTEXT,
   reward: encoding.REWARD,
   signed_transaction: encoding.SIGNED_TRANSACTION,
   block: encoding.BLOCK,
@@ -49,8 +51,9 @@ const TYPES = {
 /** The networks that the vectors name. */
 const networks = new Map(
   load('networks').cases.map((given) => {
-    const value = (name) => (name === 'name' ? given.name : BigInt(given[name]));
-    return [given.name, makeNetwork(Object.fromEntries(PARAMETERS.map((name) => [name, value(name)])))];
+    // Amounts are units there, but in the opening balances.
+    const amounts = Object.fromEntries(AMOUNTS.map((name) => [name, BigInt(given[name])]));
+    return [given.name, makeNetwork({ ...parametersOf({ ...given, subsidy: '0', fee_min: '0' }), ...amounts })];
   }),
 );
 
@@ -107,14 +110,10 @@ test('targets, work and retargeting', () => {
     const parameters = {
       target_spacing: BigInt(one.spacing),
       half_life: BigInt(one.half_life),
+      grace: BigInt(one.grace),
       easiest_target: Number(one.easiest),
     };
-    const next = targetAfter(
-      parameters,
-      Number(one.parent_target),
-      BigInt(one.parent_timestamp),
-      BigInt(one.timestamp),
-    );
+    const next = targetAfter(parameters, Number(one.parent_target), BigInt(one.before), BigInt(one.since));
     assert.equal(targetText(next), one.target, one.name);
   }
 });
@@ -215,7 +214,9 @@ test('receipts prove what the specification says, or nothing for its reason', ()
 
 /** What becomes of blocks that are offered in order to a node that has genesis alone. */
 function replay(network, now, blocks) {
-  const genesis = { header: network.genesis, work: 0n, accounts: new Map() };
+  const header = { ...network.genesis, interval: network.target_spacing };
+  const leaves = [historyLeaf(network.genesis_id, 0n)];
+  const genesis = { header, work: 0n, accounts: openingAccounts(network), leaves };
   const nodes = new Map([[network.genesis_id, genesis]]);
   let tip = network.genesis_id;
   for (const [at, bytes] of blocks.entries()) {
@@ -227,8 +228,11 @@ function replay(network, now, blocks) {
       const parent = nodes.get(block.header.parent);
       rules.checkPlace(network, block.header, parent.header, now);
       rules.checkBody(network, block);
+      rules.checkContext(block, parent.leaves);
+      const leaves = [...parent.leaves, historyLeaf(id, work(block.header.target))];
       const accounts = rules.connect(network, block, parent.accounts);
-      nodes.set(id, { header: block.header, work: parent.work + work(block.header.target), accounts });
+      const interval = BigInt(block.header.timestamp) - BigInt(parent.header.timestamp);
+      nodes.set(id, { header: { ...block.header, interval }, work: parent.work + work(block.header.target), accounts, leaves });
       if (nodes.get(id).work > nodes.get(tip).work) tip = id;
     } catch (error) {
       if (!(error instanceof rules.Broken)) throw error;

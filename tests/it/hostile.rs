@@ -45,9 +45,9 @@ use std::time::Duration;
 use attacker::{Answers, Attacker, network};
 use quipu::protocol::encode::encode;
 use quipu::protocol::{
-    Action, Amount, Announcement, Block, BlockId, Body, Bundle, CheckedBlock, CompactBlock, Header, Height, LeafHash,
-    List, Network, Request, Response, Reward, SecretKey, Signature, SignedTransaction, Status, Transaction, UnixMillis,
-    Work,
+    Action, Amount, Announcement, Block, BlockId, Body, Bundle, CheckedBlock, CompactBlock, Context, Header, Height,
+    HistoryNode, LeafHash, List, Network, Peaks, Request, Response, Reward, SecretKey, Signature, SignedTransaction,
+    Status, Transaction, UnixMillis, Work,
 };
 
 use crate::harness::{Node, agree, number, text};
@@ -113,7 +113,7 @@ pub(crate) fn invalid_blocks() {
         ("too little work", with_work(victim.next_block(Amount::COIN, vec![]), false)),
         ("another body", {
             let mut block = victim.next_block(Amount::COIN, vec![]);
-            block.header.body_root = LeafHash([9; 32]);
+            block.header.root = LeafHash([9; 32]);
             with_work(block, true)
         }),
         ("too much reward", victim.next_block(Amount::from_units(100_000_001), vec![])),
@@ -269,6 +269,8 @@ struct Victim {
     height: u64,
     tip: String,
     last: Header,
+    /// All blocks up to the last.
+    blocks: Peaks,
 }
 
 impl Victim {
@@ -284,7 +286,13 @@ impl Victim {
             parent: tip.parse().expect("an id"),
             ..network().genesis().header
         };
-        Self { node, height: 3, tip, last }
+        let mut blocks = Peaks::default();
+        blocks.push(HistoryNode::of(&network().genesis().header), |_, _| {});
+        for height in 1..=3 {
+            let id = text(&node.run(&format!("block {height}")), "id").parse().expect("an id");
+            blocks.push(HistoryNode::leaf(&id, last.target.work()), |_, _| {});
+        }
+        Self { node, height: 3, tip, last, blocks }
     }
 
     /// Extends its chain by `count` blocks by gossip, with the transactions that `content` makes of a number, and
@@ -299,6 +307,7 @@ impl Victim {
             self.node.wait_event("tip", |event| event["id"] == *id.to_string());
             self.height += 1;
             (self.tip, self.last) = (id.to_string(), Header { parent: id, ..block.header });
+            self.blocks.push(HistoryNode::of(&block.header), |_, _| {});
             ids.push(id);
         }
         ids
@@ -320,12 +329,13 @@ impl Victim {
     /// A block on top of the chain that keeps all rules, unless its content does not.
     fn next_block(&self, reward: Amount, transactions: Vec<SignedTransaction>) -> Block {
         let to = SecretKey::from_seed([7; 32]).public_key().address();
-        let body = Body { reward: Reward { to, amount: reward }, transactions: transactions.into() };
+        let context = Context::of(self.blocks.root());
+        let body = Body { context, reward: Reward { to, amount: reward }, transactions: transactions.into() };
         let header = Header {
             height: self.last.height.next(),
             // The genesis header's own fields fill in version and target.
             parent: self.last.parent,
-            body_root: body.root(),
+            root: body.root(),
             timestamp: self.last.timestamp,
             ..network().genesis().header
         };
@@ -346,9 +356,10 @@ fn record_of(seed: u64, nonce: u64, length: usize) -> SignedTransaction {
 fn orphan(seed: u8, reward: Amount, transactions: Vec<SignedTransaction>) -> Block {
     let key = SecretKey::from_seed([seed; 32]);
     let reward = Reward { to: key.public_key().address(), amount: reward };
-    let body = Body { reward, transactions: transactions.into() };
+    let context = network().genesis().body.context;
+    let body = Body { context, reward, transactions: transactions.into() };
     let genesis = network().genesis().header;
-    let header = Header { height: Height(9), parent: BlockId([seed; 32]), body_root: body.root(), ..genesis };
+    let header = Header { height: Height(9), parent: BlockId([seed; 32]), root: body.root(), ..genesis };
     with_work(Block { header, body }, true)
 }
 

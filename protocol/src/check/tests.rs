@@ -1,5 +1,7 @@
 use super::*;
 use crate::amount::Amount;
+use crate::block::VERSION;
+use crate::hash::HistoryHash;
 use crate::network::Parameters;
 
 fn network() -> Network {
@@ -15,10 +17,10 @@ fn transfer(seed: u8, nonce: u64) -> SignedTransaction {
 fn mine(body: Body, network: &Network) -> Block {
     let genesis = network.genesis().header;
     let mut header = Header {
-        version: 1,
+        version: VERSION,
         height: Height(1),
         parent: network.genesis_id(),
-        body_root: body.root(),
+        root: body.root(),
         timestamp: genesis.timestamp,
         target: network.parameters().easiest_target,
         nonce: 0,
@@ -30,7 +32,9 @@ fn mine(body: Body, network: &Network) -> Block {
 }
 
 fn body(transactions: Vec<SignedTransaction>) -> Body {
-    Body { reward: Reward { to: Address([1; 20]), amount: Amount::COIN }, transactions: transactions.into() }
+    let context = Context::of(HistoryHash([8; 32]));
+    let reward = Reward { to: Address([1; 20]), amount: Amount::COIN };
+    Body { context, reward, transactions: transactions.into() }
 }
 
 #[test]
@@ -42,8 +46,13 @@ fn a_good_block_passes_and_keeps_its_bytes() {
     assert_eq!((checked.length(), encode(&checked)), (bytes.len(), bytes));
     assert_eq!(checked.to_block(), block);
     assert_eq!(CheckedBlock::recall(block, &network), checked);
-    let assembled =
-        CheckedBlock::assemble(*checked.header(), *checked.reward(), checked.transactions().to_vec(), &network);
+    let assembled = CheckedBlock::assemble(
+        *checked.header(),
+        *checked.context(),
+        *checked.reward(),
+        checked.transactions().to_vec(),
+        &network,
+    );
     assert_eq!(assembled, Ok(checked));
 }
 

@@ -25,7 +25,8 @@ fn transfers(numbers: std::ops::Range<u64>) -> Vec<CheckedTransaction> {
 fn block(transactions: &[CheckedTransaction]) -> CheckedBlock {
     let reward = Reward { to: Address([1; 20]), amount: Amount::COIN };
     let transactions = transactions.iter().map(|one| one.signed().clone()).collect();
-    CheckedBlock::recall(Block { header: network().genesis().header, body: Body { reward, transactions } }, &network())
+    let Block { header, body: Body { context, .. } } = *network().genesis();
+    CheckedBlock::recall(Block { header, body: Body { context, reward, transactions } }, &network())
 }
 
 fn leaves(transactions: &[CheckedTransaction]) -> Vec<LeafHash> {
@@ -120,8 +121,8 @@ fn ids_of_every_width_are_read_as_they_were_packed() {
                 .map(|at: u32| id_of(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(at) + 1), id_bits))
                 .collect();
             let packed = pack(ids.iter().copied(), id_bits).into();
-            let (header, reward) = (network().genesis().header, Reward { to: Address([1; 20]), amount: Amount::ZERO });
-            let compact = CompactBlock { header, reward, id_bits, ids: packed, hints: List::default() };
+            let Block { header, body: Body { context, reward, .. } } = network().genesis().clone();
+            let compact = CompactBlock { header, context, reward, id_bits, ids: packed, hints: List::default() };
             assert_eq!((0..compact.count()).map(|place| compact.id(place)).collect::<Vec<_>>(), ids, "{id_bits}");
             assert_eq!(decode(&encode(&compact), 1000), Ok(compact));
         }

@@ -65,13 +65,9 @@ impl Receipt {
     }
 
     fn write_json(&self, out: &mut impl Write) -> fmt::Result {
-        let parameters = serde_json::to_value(&self.parameters).expect("plain fields");
-        writeln!(out, "{{\n  \"quipu_receipt\": {RECEIPT_VERSION},\n  \"network\": {{")?;
-        for (at, field) in PARAMETERS.iter().enumerate() {
-            let comma = if at + 1 < PARAMETERS.len() { "," } else { "" };
-            writeln!(out, "    \"{field}\": {}{comma}", parameters[field])?;
-        }
-        writeln!(out, "  }},\n  \"genesis\": \"{}\",", self.genesis)?;
+        let parameters = serde_json::to_string_pretty(&self.parameters).expect("plain fields").replace('\n', "\n  ");
+        writeln!(out, "{{\n  \"quipu_receipt\": {RECEIPT_VERSION},\n  \"network\": {parameters},")?;
+        writeln!(out, "  \"genesis\": \"{}\",", self.genesis)?;
         writeln!(out, "  \"transaction\": \"{}\",", hex::encode(&self.transaction))?;
         write_list(out, "path", &self.path, |out, step| match step {
             Step::Left(hash) => write!(out, "{{\"left\": \"{hash}\"}}"),
@@ -96,19 +92,6 @@ impl Receipt {
         self.write_json(&mut comparer).is_ok() && comparer.rest.next().is_none()
     }
 }
-
-/// The names of the parameters, in the order of a network file.
-const PARAMETERS: [&str; 9] = [
-    "name",
-    "genesis_time",
-    "target_spacing",
-    "half_life",
-    "easiest_target",
-    "future_time_max",
-    "subsidy",
-    "fee_min",
-    "block_bytes_max",
-];
 
 /// Whether a byte is white space by RFC 8259, section 2.
 fn is_blank(byte: u8) -> bool {

@@ -3,7 +3,9 @@
 use super::{Receipt, ReceiptError};
 use crate::account::Address;
 use crate::block::{Header, Height};
-use crate::check::{CheckedTransaction, Parent, check_header, check_header_in_context, check_transaction_bytes};
+use crate::check::{
+    CheckedTransaction, Parent, check_header, check_header_in_context, check_header_order, check_transaction_bytes,
+};
 use crate::hash::{BlockId, TransactionId};
 use crate::merkle;
 use crate::network::Network;
@@ -121,7 +123,7 @@ impl Receipt {
         let [parent, block, later @ ..] = self.headers.as_slice() else {
             return Err(ReceiptError::Form { problem: "a receipt has the block's parent and the block".to_owned() });
         };
-        if merkle::fold(transaction.leaf(), &self.path) != block.body_root {
+        if merkle::fold(transaction.leaf(), &self.path) != block.root {
             return Err(ReceiptError::Path);
         }
         let tip = self.check_headers(&network)?;
@@ -148,18 +150,32 @@ impl Receipt {
     /// Applies every rule on headers alone and on headers and their parents. The link to the parent is judged before
     /// the work: nearly every change costs a header its work, so the other reasons say more.
     fn check_headers(&self, network: &Network) -> Result<ProvenBlock, ReceiptError> {
-        let mut before: Option<(&Header, BlockId)> = None;
+        let genesis = Parent::genesis(network);
+        let mut before: Option<(Parent, BlockId)> = None;
+        let mut last = None;
         for (position, header) in (1..).zip(&self.headers) {
             let fail = |violation| ReceiptError::of_header(position, violation);
-            if let Some((parent, id)) = before {
-                if header.parent != id {
-                    return Err(ReceiptError::Link { position });
+            let place = match before {
+                None if header.height == genesis.height => genesis,
+                // The time since its own parent is not known, and it is not used.
+                None => genesis.child(header),
+                Some((parent, id)) => {
+                    if header.parent != id {
+                        return Err(ReceiptError::Link { position });
+                    }
+                    // A target follows from two ancestors, so that of the second header can't be checked.
+                    if position > 2 || parent.height == genesis.height {
+                        check_header_in_context(header, &parent, network).map_err(fail)?;
+                    } else {
+                        check_header_order(header, &parent).map_err(fail)?;
+                    }
+                    parent.child(header)
                 }
-                check_header_in_context(header, &Parent::from(parent), network).map_err(fail)?;
-            }
-            before = Some((header, check_header(header, network).map_err(fail)?));
+            };
+            before = Some((place, check_header(header, network).map_err(fail)?));
+            last = Some(header);
         }
-        let (header, id) = before.expect("there are at least two headers");
+        let ((_, id), header) = before.zip(last).expect("there are at least two headers");
         Ok(ProvenBlock { height: header.height, id, timestamp: header.timestamp })
     }
 }

@@ -1,6 +1,6 @@
 //! Makes the vectors of blocks whose header commits to a body that breaks a rule.
 
-use quipu_protocol::{Action, Amount, Block, SignedTransaction};
+use quipu_protocol::{Action, Amount, Block, Context, HistoryNode, OutcomeHash, Peaks, SignedTransaction};
 
 use crate::chains::{COIN, CaseChain, MINER, funded};
 use crate::form::ChainCase;
@@ -20,9 +20,19 @@ fn reward(name: &str, edit: impl FnOnce(u64) -> u64) -> ChainCase {
     let payment = chain.sign(MINER, 0, 1000, 2, 5);
     let mut block: Block = chain.draft(10_000, vec![payment]);
     block.body.reward.amount = Amount::from_units(edit(block.body.reward.amount.units()));
-    block.header.body_root = block.body.root();
+    block.header.root = block.body.root();
     chain.push(block);
     chain.rejected(name, 17, "block")
+}
+
+/// A block whose context is edited before the header is made.
+fn context(name: &str, rule: u8, edit: impl FnOnce(&CaseChain, &mut Context)) -> ChainCase {
+    let mut chain = funded();
+    let mut block: Block = chain.draft(10_000, vec![]);
+    edit(&chain, &mut block.body.context);
+    block.header.root = block.body.root();
+    chain.push(block);
+    chain.rejected(name, rule, "block")
 }
 
 /// A block in a network whose subsidy is the largest 64-bit amount; the miner owns one subsidy.
@@ -38,11 +48,9 @@ pub(crate) fn rejected() -> Vec<ChainCase> {
     let mut replayed = funded();
     let payment = replayed.sign(MINER, 0, 1000, 2, 5);
     replayed.good(10_000, vec![payment.clone()]).good(10_000, vec![payment]);
-    let mut receiver = CaseChain::new("riches");
-    receiver.good(10_000, vec![]);
-    // The miner sends all its coins away before each reward, so only the receiver's balance can overflow.
-    let (all, one_more) = (receiver.sign(MINER, 0, 0, 2, u64::MAX), receiver.sign(MINER, 1, 0, 2, 1));
-    receiver.good(10_000, vec![all]).good(10_000, vec![one_more]);
+    let mut heir = CaseChain::new("heirs");
+    let more = heir.sign(2, 0, 0, 5, 700_000_001);
+    heir.good(10_000, vec![more]);
     vec![
         with("a record one byte too long", 3, |chain| vec![sign(&chain.network, MINER, 0, 1000, record(4097))]),
         with("a fee below the least", 8, |chain| vec![chain.sign(MINER, 0, 999, 2, 5)]),
@@ -84,7 +92,20 @@ pub(crate) fn rejected() -> Vec<ChainCase> {
         reward("a reward of all that 64 bits hold", |_| u64::MAX),
         riches("overflow: fee and amount", |chain| vec![chain.sign(MINER, 0, 2, 2, u64::MAX - 1)]),
         riches("overflow: subsidy and fees", |chain| vec![chain.sign(MINER, 0, 1, 2, 5)]),
-        riches("overflow: the balance of the miner", |_| vec![]),
-        receiver.rejected("overflow: the balance of the receiver", 18, "block"),
+        context("the history of other blocks", 20, |_, context| context.history.0[31] ^= 1),
+        context("a history that ends with the parent's parent", 20, |chain, context| {
+            let mut below = Peaks::default();
+            for header in [chain.network.genesis().header, chain.first()] {
+                below.push(HistoryNode::of(&header), |_, _| {});
+            }
+            context.history = below.root();
+        }),
+        context("a history that has the block's own parent twice", 20, |chain, context| {
+            let mut below = chain.below().clone();
+            below.push(HistoryNode::of(&chain.tip), |_, _| {});
+            context.history = below.root();
+        }),
+        context("an outcome where there are no contracts", 21, |_, context| context.outcome = OutcomeHash([1; 32])),
+        heir.rejected("one unit more than an opening balance", 16, "block"),
     ]
 }

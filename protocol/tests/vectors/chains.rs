@@ -1,8 +1,11 @@
 //! Makes the vectors of chains: blocks offered in order, and the outcome.
 
-use quipu_protocol::encode::encode;
+use quipu_protocol::block::VERSION;
+use quipu_protocol::check::Parent;
+use quipu_protocol::encode::{decode, encode};
 use quipu_protocol::{
-    Address, Amount, Block, BlockId, Body, Header, Height, Network, Reward, SignedTransaction, Target, UnixMillis,
+    Address, Amount, Block, BlockId, Body, Context, Header, Height, HistoryNode, Network, Peaks, Reward,
+    SignedTransaction, Target, UnixMillis,
 };
 
 use crate::form::{ChainCase, ChainRejected, Chains, HexBytes};
@@ -19,14 +22,28 @@ pub(crate) struct CaseChain {
     pub(crate) network: Network,
     name: &'static str,
     pub(crate) tip: Header,
+    place: Parent,
+    below: Peaks,
     blocks: Vec<Vec<u8>>,
 }
 
 impl CaseChain {
     pub(crate) fn new(name: &'static str) -> Self {
         let network = network(name);
-        let tip = network.genesis().header;
-        Self { network, name, tip, blocks: Vec::new() }
+        let (tip, place) = (network.genesis().header, Parent::genesis(&network));
+        let mut below = Peaks::default();
+        below.push(HistoryNode::of(&tip), |_, _| {});
+        Self { network, name, tip, place, below, blocks: Vec::new() }
+    }
+
+    /// The blocks up to the tip.
+    pub(crate) fn below(&self) -> &Peaks {
+        &self.below
+    }
+
+    /// The header of the first block that was appended.
+    pub(crate) fn first(&self) -> Header {
+        decode::<Block>(&self.blocks[0], 10_000).expect("a good block").header
     }
 
     pub(crate) fn sign(&self, seed: u8, nonce: u64, fee: u64, to: u8, units: u64) -> SignedTransaction {
@@ -37,12 +54,14 @@ impl CaseChain {
     pub(crate) fn draft(&self, millis: u64, transactions: Vec<SignedTransaction>) -> Block {
         let fees = transactions.iter().fold(0_u64, |sum, signed| sum.wrapping_add(signed.transaction.fee.units()));
         let amount = Amount::from_units(self.network.parameters().subsidy.units().wrapping_add(fees));
-        let body = Body { reward: Reward { to: address(MINER), amount }, transactions: transactions.into() };
+        let context = Context::of(self.below.root());
+        let reward = Reward { to: address(MINER), amount };
+        let body = Body { context, reward, transactions: transactions.into() };
         let mut header = Header {
-            version: 1,
+            version: VERSION,
             height: self.tip.height.next(),
             parent: self.tip.id(),
-            body_root: body.root(),
+            root: body.root(),
             timestamp: self.tip.timestamp,
             target: self.tip.target,
             nonce: 0,
@@ -55,13 +74,14 @@ impl CaseChain {
     pub(crate) fn date(&self, header: &mut Header, millis: i128) {
         let timestamp = i128::from(self.tip.timestamp.0) + millis;
         header.timestamp = UnixMillis(timestamp.try_into().expect("in range"));
-        header.target = self.network.retarget().target_after(self.tip.target, self.tip.timestamp, header.timestamp);
+        header.target = self.place.target_after(header.timestamp, &self.network);
     }
 
     /// Appends a block after finding its nonce; the next draft is on top of it.
     pub(crate) fn push(&mut self, block: Block) {
         let block = mined(block, true);
-        self.tip = block.header;
+        (self.tip, self.place) = (block.header, self.place.child(&block.header));
+        self.below.push(HistoryNode::of(&block.header), |_, _| {});
         self.blocks.push(encode(&block));
     }
 
@@ -156,6 +176,9 @@ fn accepted() -> Vec<ChainCase> {
         at_limits("the fullest block, with the longest record", 0).accepted_here(),
         ahead(60_000).accepted_here(),
         tie(),
+        dated_back(),
+        heirs(),
+        riches(),
         heavier_reorganises(),
         fewer_blocks_with_more_work(),
     ]
@@ -183,7 +206,7 @@ impl Draft {
 /// A block that is `over` bytes longer than allowed.
 fn at_limits(name: &'static str, over: usize) -> Draft {
     let mut chain = funded();
-    let room = chain.network.block_bytes_max() + over - 132;
+    let room = chain.network.block_bytes_max() + over - 196;
     let full = 132 + 4096;
     let lengths = [4096, 4096, 4096, room - 3 * full - 132];
     let record = |(nonce, length)| sign(&chain.network, MINER, nonce, 1000, crate::world::record(length));
@@ -207,19 +230,53 @@ fn tie() -> ChainCase {
     let mut other = chain.draft(20_000, vec![]);
     chain.good(20_000, vec![]);
     other.body.reward.to = address(2);
-    other.header.body_root = other.body.root();
+    other.header.root = other.body.root();
     let first = chain.tip;
     chain.push(other);
     assert_ne!(chain.tip.id(), first.id());
     chain.accepted("fork choice: of two blocks with the same work, the first seen stays")
 }
 
+/// The sibling is dated back as far as it may be, in a network whose targets have moved.
+fn dated_back() -> ChainCase {
+    let mut chain = funded();
+    chain.good(0, vec![]).good(0, vec![]);
+    let sibling = chain.draft(0, vec![]);
+    chain.good(30_000, vec![]);
+    let first = chain.tip;
+    assert_eq!(sibling.header.target, first.target);
+    chain.push(sibling);
+    let case = chain.accepted("fork choice: a sibling that is dated back has no more work, so the first seen stays");
+    assert_eq!(case.accept.as_ref().expect("accepted").tip, first.id().to_string());
+    case
+}
+
+/// Coins that are there before the first block.
+fn heirs() -> ChainCase {
+    let mut chain = CaseChain::new("heirs");
+    let spends = [chain.sign(2, 0, 0, 5, 700_000_000), chain.sign(3, 0, 1, 2, u64::MAX - 1)];
+    chain.good(10_000, spends.into()).good(10_000, vec![]);
+    chain.accepted("opening balances, spent in the first block")
+}
+
+/// More than 64 bits of units on one account.
+fn riches() -> ChainCase {
+    let mut chain = CaseChain::new("riches");
+    chain.good(10_000, vec![]);
+    // What the miner gets and what it sends away are each as much as an amount holds.
+    let all = chain.sign(MINER, 0, 0, 2, u64::MAX);
+    chain.good(10_000, vec![all]).good(10_000, vec![]);
+    let more = chain.sign(MINER, 1, 0, 2, u64::MAX);
+    chain.good(10_000, vec![more]);
+    chain.accepted("balances beyond the largest amount")
+}
+
 fn heavier_reorganises() -> ChainCase {
     let mut chain = funded();
-    let fork = chain.tip;
+    let fork = (chain.tip, chain.place, chain.below.clone());
     let payment = chain.sign(MINER, 0, 1000, 2, COIN);
     chain.good(10_000, vec![payment]);
-    chain.tip = fork;
+    (chain.tip, chain.place, chain.below) = fork;
     let rival = chain.sign(MINER, 0, 1000, 3, COIN);
     chain.good(11_000, vec![rival]).good(10_000, vec![]);
     chain.accepted("fork choice: the longer branch wins, and what the other one moved is undone")
@@ -228,16 +285,16 @@ fn heavier_reorganises() -> ChainCase {
 fn fewer_blocks_with_more_work() -> ChainCase {
     let mut chain = CaseChain::new("knots");
     chain.good(20_000, vec![]);
-    let fork = chain.tip;
-    for _ in 0..8 {
+    let fork = (chain.tip, chain.place, chain.below.clone());
+    for _ in 0..10 {
         chain.good(20_000, vec![]);
     }
-    chain.tip = fork;
-    for _ in 0..7 {
+    (chain.tip, chain.place, chain.below) = fork;
+    for _ in 0..9 {
         chain.good(0, vec![]);
     }
-    let case = chain.accepted("fork choice: seven blocks with more work win over eight");
-    assert_eq!(case.accept.as_ref().expect("accepted").height, "8");
+    let case = chain.accepted("fork choice: nine blocks with more work win over ten");
+    assert_eq!(case.accept.as_ref().expect("accepted").height, "10");
     case
 }
 
@@ -250,6 +307,14 @@ fn rejected_headers() -> Vec<ChainCase> {
         chain.push(block);
         chain.rejected(name, rule, "block")
     };
+    // The parent came early, so a harder target than its own is due.
+    let hurried = |name: &str, edit: &dyn Fn(&CaseChain, &mut Header)| {
+        let mut chain = funded();
+        let mut block = chain.good(1_000, vec![]).draft(10_000, vec![]);
+        edit(&chain, &mut block.header);
+        chain.push(block);
+        chain.rejected(name, 13, "block")
+    };
     let target =
         |name: &str, rule: u8, compact: u32| edited(name, rule, &move |_, header| header.target = Target(compact));
     let mut lazy = funded();
@@ -258,7 +323,8 @@ fn rejected_headers() -> Vec<ChainCase> {
     foreign.push_bytes(encode(network("lan").genesis()));
     vec![
         edited("version 0", 4, &|_, header| header.version = 0),
-        edited("version 2", 4, &|_, header| header.version = 2),
+        edited("version 1", 4, &|_, header| header.version = 1),
+        edited("version 3", 4, &|_, header| header.version = 3),
         target("a target easier than the easiest", 5, 0x2008_0000),
         target("a target of zero", 5, 0),
         target("a negative target", 5, 0x1f87_ffff),
@@ -269,14 +335,15 @@ fn rejected_headers() -> Vec<ChainCase> {
         edited("a height that skips one", 11, &|_, header| header.height = Height(4)),
         edited("the parent's height", 11, &|_, header| header.height = Height(2)),
         edited("a timestamp a millisecond before the parent's", 12, &|chain, header| chain.date(header, -1)),
-        edited("the parent's target where a harder one is due", 13, &|chain, header| {
-            chain.date(header, 1_000);
-            header.target = chain.tip.target;
+        hurried("the parent's target where a harder one is due", &|chain, header| header.target = chain.tip.target),
+        hurried("a block dated back that asks for a harder target", &|chain, header| {
+            chain.date(header, 0);
+            header.target.0 -= 1;
         }),
         edited("a target harder than what is due", 13, &|_, header| header.target = Target(0x2007_fffe)),
-        edited("forward-dating without the target that goes with it", 13, &|chain, header| {
+        hurried("forward-dating beyond the grace without the target that goes with it", &|chain, header| {
             chain.date(header, 0);
-            header.timestamp.0 += 60_000;
+            header.timestamp.0 += 61_000;
         }),
         ahead(60_001).rejected_here(14, "nobody"),
         foreign.rejected("the genesis block of the network lan", 19, "block"),
@@ -311,7 +378,7 @@ fn rejected_bytes() -> Vec<ChainCase> {
         bytes("a block that ends early", 1, &|block| Some(encode(block)[..200].to_vec())),
         bytes("a decode bomb: 2^40 transactions claimed", 1, &|block| {
             let mut bytes = encode(block);
-            bytes[124..132].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+            bytes[188..196].copy_from_slice(&(1_u64 << 40).to_le_bytes());
             Some(bytes)
         }),
         transactions("merkle mutation: the last transaction repeated", &|all| all.push(all[2].clone())),
@@ -322,6 +389,10 @@ fn rejected_bytes() -> Vec<ChainCase> {
         transactions("a signature replaced under the same root", &|all| all[0].signature = all[1].signature),
         bytes("the reward sent to somebody else", 7, &|block| {
             block.body.reward.to = Address([9; 20]);
+            None
+        }),
+        bytes("another history under the same root", 7, &|block| {
+            block.body.context.history.0[0] ^= 1;
             None
         }),
         bytes("an overlong body under a good header: the header is not to blame", 7, &|block| {

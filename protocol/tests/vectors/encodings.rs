@@ -5,9 +5,9 @@ use quipu_protocol::encode::{List, encode};
 use quipu_protocol::merkle;
 use quipu_protocol::transaction::RECORD_BYTES_MAX;
 use quipu_protocol::{
-    Action, Address, Amount, Announcement, Block, BlockId, Body, CheckedBlock, CompactBlock, Header, Height, LeafHash,
-    PublicKey, Request, Response, Reward, Signature, SignedTransaction, Status, Target, Transaction, TransactionId,
-    UnixMillis, Work,
+    Action, Address, Amount, Announcement, Block, BlockId, Body, CheckedBlock, CompactBlock, Context, Header, Height,
+    HistoryHash, LeafHash, OutcomeHash, PublicKey, Request, Response, Reward, Signature, SignedTransaction, Status,
+    Target, Transaction, TransactionId, UnixMillis, Work,
 };
 use serde_json::{Value, json};
 
@@ -16,14 +16,18 @@ use crate::world::network;
 
 fn header() -> Header {
     Header {
-        version: 1,
+        version: quipu_protocol::block::VERSION,
         height: Height(2),
         parent: BlockId([0xa1; 32]),
-        body_root: LeafHash([0xa2; 32]),
+        root: LeafHash([0xa2; 32]),
         timestamp: UnixMillis(1_793_491_200_123),
         target: Target(0x1e03_ffff),
         nonce: 0x0123_4567_89ab_cdef,
     }
+}
+
+fn context() -> Context {
+    Context { history: HistoryHash([0xa3; 32]), outcome: OutcomeHash([0xa4; 32]) }
 }
 
 fn reward() -> Reward {
@@ -57,7 +61,7 @@ fn blank(action: Action) -> SignedTransaction {
 
 fn block() -> Block {
     let transactions = vec![transfer(), record(b"knot")].into();
-    Block { header: header(), body: Body { reward: reward(), transactions } }
+    Block { header: header(), body: Body { context: context(), reward: reward(), transactions } }
 }
 
 /// Two short ids of 19 bits with a hint each, since both ids collide with other known transactions.
@@ -89,11 +93,15 @@ fn header_json(header: &Header) -> Value {
         "version": header.version,
         "height": header.height.0.to_string(),
         "parent": header.parent,
-        "body_root": header.body_root,
+        "root": header.root,
         "timestamp": header.timestamp.0.to_string(),
         "target": header.target.to_string(),
         "nonce": header.nonce.to_string(),
     })
+}
+
+fn context_json(context: &Context) -> Value {
+    json!({ "history": context.history, "outcome": context.outcome })
 }
 
 fn reward_json(reward: &Reward) -> Value {
@@ -121,6 +129,7 @@ fn block_json(block: &Block) -> Value {
     let transactions: Vec<Value> = block.body.transactions.iter().map(signed_json).collect();
     json!({
         "header": header_json(&block.header),
+        "context": context_json(&block.body.context),
         "reward": reward_json(&block.body.reward),
         "transactions": transactions,
     })
@@ -131,6 +140,7 @@ fn compact_json(compact: &CompactBlock) -> Value {
     let hints: Vec<Value> = compact.hints().iter().map(hint).collect();
     json!({
         "header": header_json(compact.header()),
+        "context": context_json(compact.context()),
         "reward": reward_json(compact.reward()),
         "id_bits": compact.id_bits(),
         "ids": hex::encode(compact.ids()),
@@ -189,6 +199,7 @@ fn accepted() -> Vec<EncodingCase> {
     };
     let mut cases = vec![
         case("header", header_json(&header()), encode(&header())),
+        case("context", context_json(&context()), encode(&context())),
         case("reward", reward_json(&reward()), encode(&reward())),
         case("signed_transaction", signed_json(&transfer()), encode(&transfer())),
         case("signed_transaction", signed_json(&record(b"")), encode(&record(b""))),
@@ -233,10 +244,10 @@ fn refused() -> Vec<BadEncoding> {
         ("a byte too few", "block", shorter(&block)),
         ("a byte too many", "block", longer(&block)),
         ("a header without a body", "block", HexBytes(header.clone())),
-        ("a count of transactions one too high", "block", with(block.clone(), 124, &[3])),
-        ("a count of transactions one too low", "block", with(block.clone(), 124, &[1])),
-        ("a decode bomb: 2^40 transactions claimed", "block", with(block.clone(), 124, &bomb)),
-        ("a decode bomb: 2^64 - 1 transactions claimed", "block", with(block, 124, &huge)),
+        ("a count of transactions one too high", "block", with(block.clone(), 188, &[3])),
+        ("a count of transactions one too low", "block", with(block.clone(), 188, &[1])),
+        ("a decode bomb: 2^40 transactions claimed", "block", with(block.clone(), 188, &bomb)),
+        ("a decode bomb: 2^64 - 1 transactions claimed", "block", with(block, 188, &huge)),
         ("an unknown scheme of keys", "signed_transaction", with(transfer.clone(), 0, &[1])),
         ("a tag whose high bytes are not zero", "signed_transaction", with(transfer.clone(), 3, &[1])),
         ("an unknown action", "signed_transaction", with(transfer.clone(), 52, &[2])),
@@ -270,7 +281,7 @@ fn refused() -> Vec<BadEncoding> {
 
 /// Damaged announcements of a block with two short ids of 19 bits, which take five bytes, and a hint for each.
 fn refused_announcements() -> Vec<(&'static str, &'static str, HexBytes)> {
-    const ID_BITS: usize = 4 + 96 + 28;
+    const ID_BITS: usize = 4 + 96 + 64 + 28;
     const IDS: usize = ID_BITS + 1 + 8;
     const HINTS: usize = IDS + 5 + 8;
     let good = encode(&Announcement::Compact(compact()));

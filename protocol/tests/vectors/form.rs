@@ -3,6 +3,7 @@
 //! Numbers that may exceed 53 bits are decimal strings, compact targets are `0x` and eight hex digits, hashes and
 //! ids are 64 hex digits, amounts are in units.
 
+use quipu_protocol::network::{Contracts, OpeningBalance};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -110,10 +111,11 @@ records! {
         name: String,
         spacing: String,
         half_life: String,
+        grace: String,
         easiest: String,
         parent_target: String,
-        parent_timestamp: String,
-        timestamp: String,
+        before: String,
+        since: String,
         target: String,
     }
 
@@ -128,11 +130,14 @@ records! {
         genesis_time: String,
         target_spacing: String,
         half_life: String,
+        grace: String,
         easiest_target: String,
         future_time_max: String,
         subsidy: String,
         fee_min: String,
         block_bytes_max: u32,
+        opening_balances: Vec<OpeningBalance>,
+        contracts: Option<Contracts>,
         encoding: HexBytes,
         hash: String,
         genesis: HexBytes,

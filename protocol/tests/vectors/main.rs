@@ -25,8 +25,8 @@ use quipu_protocol::message::RESPONSE_BYTES_MAX;
 use quipu_protocol::record::Record;
 use quipu_protocol::work::Retarget;
 use quipu_protocol::{
-    Address, Amount, Announcement, Block, Bundle, DecodeError, Header, Millis, PublicKey, Request, Response, Reward,
-    SignedTransaction, Status, Target, UnixMillis,
+    Address, Amount, Announcement, Block, Bundle, Context, DecodeError, Header, Millis, PublicKey, Request, Response,
+    Reward, SignedTransaction, Status, Target, UnixMillis,
 };
 
 use form::{RecordFacts, read_or_bless};
@@ -110,10 +110,11 @@ fn targets() {
         let rule = Retarget {
             spacing: Millis(number(&case.spacing)),
             half_life: Millis(number(&case.half_life)),
+            grace: Millis(number(&case.grace)),
             easiest: compact(&case.easiest),
         };
-        let times = [&case.parent_timestamp, &case.timestamp].map(|text| UnixMillis(number(text)));
-        let got = rule.target_after(compact(&case.parent_target), times[0], times[1]);
+        let [before, since] = [&case.before, &case.since].map(|text| Millis(number(text)));
+        let got = rule.target_after(compact(&case.parent_target), before, since);
         assert_eq!(got, compact(&case.target), "{}", case.name);
     }
 }
@@ -131,7 +132,7 @@ fn networks() {
         let network = world::network(&case.name);
         assert_eq!(network.parameters().hash().to_string(), case.hash);
         assert_eq!(network.genesis_id().to_string(), case.genesis_id);
-        assert_eq!(decode::<Block>(&case.genesis.0, 200).as_ref(), Ok(network.genesis()));
+        assert_eq!(decode::<Block>(&case.genesis.0, 300).as_ref(), Ok(network.genesis()));
     }
 }
 
@@ -143,6 +144,7 @@ fn recode(r#type: &str, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let bundle = |bytes| decode::<Bundle>(bytes, BUNDLE_BYTES_MAX).map(|bundle| encode(&bundle));
     match r#type {
         "header" => one::<Header>(bytes),
+        "context" => one::<Context>(bytes),
         "reward" => one::<Reward>(bytes),
         "signed_transaction" => one::<SignedTransaction>(bytes),
         "bundle" => bundle(bytes),

@@ -32,18 +32,20 @@ fn receipt(
     position: usize,
 ) -> Receipt {
     let mut chain = CaseChain::new(network);
-    let (mut headers, mut leaves) = (vec![chain.tip], Vec::new());
+    let (mut headers, mut leaves, mut context) = (vec![chain.tip], Vec::new(), None);
     let transactions = transactions(&chain);
     for (height, millis) in (1..).zip(millis) {
         let block = chain.draft(*millis, if height == at { transactions.clone() } else { vec![] });
         if height == at {
+            context = Some(block.body.context.leaf());
             leaves.push(block.body.reward.leaf());
             leaves.extend(transactions.iter().map(SignedTransaction::leaf));
         }
         chain.push(block);
         headers.push(chain.tip);
     }
-    let path = merkle::path(&leaves, 1 + position);
+    let mut path = merkle::path(&leaves, 1 + position);
+    path.extend(context.map(Step::Left));
     Receipt::new(&chain.network, &transactions[position], path, headers.split_off(at - 1))
 }
 
@@ -110,8 +112,8 @@ fn refuted() -> Vec<(&'static str, &'static str, Receipt)> {
         }),
         ("a step from the other side", "path", {
             edited(fixed(), |receipt| {
-                let [Step::Left(sibling)] = receipt.path[..] else { unreachable!("the reward's leaf") };
-                receipt.path = vec![Step::Right(sibling)];
+                let [Step::Left(sibling), context] = receipt.path[..] else { unreachable!("the reward, the context") };
+                receipt.path = vec![Step::Right(sibling), context];
             })
         }),
         ("the block of another transaction", "path", {
@@ -137,7 +139,7 @@ fn refuted() -> Vec<(&'static str, &'static str, Receipt)> {
             with_last(retargeted(), true, |last, _| last.target = Target(0x2007_ffff)),
         ),
         ("a target that is none", "target", edited(moved(), |receipt| receipt.headers[0].target = Target(0))),
-        ("another version", "header_version", with_last(retargeted(), true, |last, _| last.version = 2)),
+        ("another version", "header_version", with_last(retargeted(), true, |last, _| last.version = 3)),
         ("no work in the last header", "work", with_last(retargeted(), false, |last, _| last.nonce += 1)),
         ("no work in the parent", "work", {
             edited(moved(), |receipt| {
@@ -179,10 +181,10 @@ fn unreadable() -> Vec<(&'static str, &'static str, String)> {
         ("a repeated field", "form", replaced("  \"tip\"", &format!("  \"tip\": {tip},\n  \"tip\""))),
         ("an unknown parameter", "form", replaced("\"fee_min\": \"0\"", "\"fee_min\": \"0\", \"fee_max\": \"0\"")),
         ("a number as text", "form", replaced("1793491200000", "\"1793491200000\"")),
-        ("a header of 95 bytes", "form", text.replacen("    \"01", "    \"", 1)),
-        ("no digits", "form", text.replacen("    \"01", "    \"0x", 1)),
+        ("a header of 95 bytes", "form", text.replacen("    \"02", "    \"", 1)),
+        ("no digits", "form", text.replacen("    \"02", "    \"0x", 1)),
         ("33 steps", "form", steps(33).to_json()),
-        ("a step to no side", "form", replaced("\"left\"", "\"up\"")),
+        ("a step to no side", "form", text.replacen("\"left\"", "\"up\"", 1)),
         ("one header", "form", edited(fixed(), |receipt| receipt.headers.truncate(1)).to_json()),
         ("fields in another order", "not_canonical", {
             replaced("  \"quipu_receipt\": 1,\n", "").replacen("\n}", ",\n  \"quipu_receipt\": 1\n}", 1)

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quipu_protocol::check::{check_block_bytes, check_header_in_context, check_header_time};
-use quipu_protocol::{Address, Blame, BlockId, Header, Ledger, Network, UnixMillis, Violation, Work};
+use quipu_protocol::check::{Parent, check_block_bytes, check_context, check_header_in_context, check_header_time};
+use quipu_protocol::{Address, Blame, BlockId, HistoryNode, Ledger, Network, Peaks, UnixMillis, Violation, Work};
 
 use crate::form::{AccountCase, ChainAccepted, ChainRejected, HexBytes};
 
 struct ReplayedBlock {
-    header: Header,
+    place: Parent,
+    /// Of the block and all below it.
+    peaks: Peaks,
     work: Work,
     ledger: Ledger,
     touched: BTreeSet<Address>,
@@ -16,8 +18,11 @@ struct ReplayedBlock {
 
 /// Offers the blocks in order. Stops at the first that breaks a rule.
 pub(crate) fn replay(network: &Network, now: UnixMillis, blocks: &[HexBytes]) -> Result<ChainAccepted, ChainRejected> {
-    let genesis = network.genesis().header;
-    let root = ReplayedBlock { header: genesis, work: Work::ZERO, ledger: Ledger::default(), touched: BTreeSet::new() };
+    let place = Parent::genesis(network);
+    let touched = network.parameters().opening_balances.iter().map(|opening| opening.address).collect();
+    let mut peaks = Peaks::default();
+    peaks.push(HistoryNode::of(&network.genesis().header), |_, _| {});
+    let root = ReplayedBlock { place, peaks, work: Work::ZERO, ledger: Ledger::opening(network), touched };
     let mut nodes = BTreeMap::from([(network.genesis_id(), root)]);
     let mut tip = network.genesis_id();
     for (at, bytes) in blocks.iter().enumerate() {
@@ -37,13 +42,13 @@ pub(crate) fn replay(network: &Network, now: UnixMillis, blocks: &[HexBytes]) ->
         let account = best.ledger.account(address);
         AccountCase {
             address: address.to_string(),
-            balance: account.balance.units().to_string(),
+            balance: account.balance.0.to_string(),
             nonce: account.nonce.to_string(),
         }
     });
     Ok(ChainAccepted {
         tip: tip.to_string(),
-        height: best.header.height.to_string(),
+        height: best.place.height.to_string(),
         work: best.work.to_string(),
         accounts: accounts.collect(),
     })
@@ -62,13 +67,25 @@ fn accept(
     }
     let header = *block.header();
     let parent = nodes.get(&header.parent).expect("vectors have no orphans");
-    check_header_in_context(&header, &(&parent.header).into(), network)?;
+    check_header_in_context(&header, &parent.place, network)?;
     check_header_time(&header, now, network)?;
+    check_context(block.context(), &parent.peaks)?;
     let delta = parent.ledger.connect(&block, network)?;
+    let mut peaks = parent.peaks.clone();
+    peaks.push(HistoryNode::of(&header), |_, _| {});
     let (mut ledger, mut touched) = (parent.ledger.clone(), parent.touched.clone());
     ledger.apply(&delta);
     touched.extend(delta.changes.iter().map(|change| change.address));
-    Ok(Some((block.id(), ReplayedBlock { header, work: parent.work + header.target.work(), ledger, touched })))
+    Ok(Some((
+        block.id(),
+        ReplayedBlock {
+            place: parent.place.child(&header),
+            peaks,
+            work: parent.work + header.target.work(),
+            ledger,
+            touched,
+        },
+    )))
 }
 
 fn blame_word(blame: Blame) -> &'static str {

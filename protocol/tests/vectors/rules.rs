@@ -5,7 +5,8 @@ use std::mem::discriminant;
 
 use quipu_protocol::time::{Millis, UnixMillis};
 use quipu_protocol::{
-    Address, Amount, Blame, BlockId, DecodeError, Height, LeafHash, Target, TransactionId, Violation,
+    Address, Amount, Blame, BlockId, DecodeError, Height, HistoryHash, LeafHash, OutcomeHash, Target, TransactionId,
+    Violation, Wei,
 };
 
 use crate::{chains, encodings, transactions};
@@ -15,6 +16,7 @@ fn one_of_each() -> Vec<Violation> {
     let id = BlockId([0; 32]);
     let transaction = TransactionId([0; 32]);
     let leaf = LeafHash([0; 32]);
+    let history = HistoryHash([0; 32]);
     let amount = Amount::ZERO;
     let target = Target(0);
     let time = UnixMillis(0);
@@ -26,7 +28,7 @@ fn one_of_each() -> Vec<Violation> {
         Violation::Version { version: 0 },
         Violation::TargetForm { target },
         Violation::WorkTooLow { id, target },
-        Violation::BodyRoot { claimed: leaf, actual: leaf },
+        Violation::Root { claimed: leaf, actual: leaf },
         Violation::FeeTooLow { fee: amount, least: amount },
         Violation::EmptyTransfer,
         Violation::Signature { id: transaction },
@@ -35,10 +37,12 @@ fn one_of_each() -> Vec<Violation> {
         Violation::TargetRule { target, expected: target },
         Violation::TimeTooFarAhead { ahead: Millis(0), limit: Millis(0) },
         Violation::Nonce { id: transaction, nonce: 0, expected: 0 },
-        Violation::Balance { id: transaction, sender: Address([0; 20]), balance: amount },
+        Violation::Balance { id: transaction, sender: Address([0; 20]), balance: Wei::ZERO },
         Violation::Reward { amount, expected: amount },
         Violation::Overflow,
         Violation::Genesis { id },
+        Violation::History { claimed: history, expected: history },
+        Violation::Outcome { claimed: OutcomeHash::NONE, expected: OutcomeHash::NONE },
     ]
 }
 

@@ -34,9 +34,13 @@ fn part_of(text: &str, at: usize) -> String {
 fn fitting(part: &str, headers: usize) -> Vec<&'static str> {
     let own = ["header_version", "height", "time", "target", "work"];
     match part {
-        "network.name" | "network.easiest_target" | "network.target_spacing" | "network.block_bytes_max" => {
-            vec!["genesis", "parameters"]
-        }
+        "network.name"
+        | "network.easiest_target"
+        | "network.target_spacing"
+        | "network.block_bytes_max"
+        | "network.block_gas"
+        | "network.transaction_gas"
+        | "network.chain_id" => vec!["genesis", "parameters"],
         "genesis" => vec!["genesis"],
         "transaction" => vec!["transaction", "transaction_rule", "signature"],
         "path" => vec!["path"],

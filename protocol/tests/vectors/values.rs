@@ -20,10 +20,10 @@ pub(crate) fn hashes() -> Hashes {
         Tagged { tag: tag.to_owned(), message: HexBytes(message), hash }
     });
     let header = Header {
-        version: 1,
+        version: quipu_protocol::block::VERSION,
         height: Height(0x0102_0304_0506_0708),
         parent: BlockId([0x11; 32]),
-        body_root: LeafHash([0x22; 32]),
+        root: LeafHash([0x22; 32]),
         timestamp: UnixMillis(1_793_491_200_123),
         target: Target(0x1e03_ffff),
         nonce: u64::MAX - 1,
@@ -196,40 +196,49 @@ fn retarget() -> Vec<RetargetCase> {
     let widest = Retarget { easiest: Target(0x2100_ffff), ..lan };
     let jumpy = Retarget { half_life: Millis(1), ..widest };
     let fixed = Retarget { half_life: Millis(0), ..lan };
-    let (hard, start, year) = (0x1c12_3456, 1_800_000_000_000, 365 * 86_400_000);
+    let old = Retarget { grace: Millis(0), ..lan };
+    let (hard, year) = (0x1c12_3456, 365 * 86_400_000);
     let cases = [
-        ("on time: nothing changes", lan, hard, start, start + 10_000),
-        ("a millisecond late: too little to change a target", lan, hard, start, start + 10_001),
-        ("a millisecond early: rounding is towards minus infinity", lan, hard, start, start + 9_999),
-        ("a second late", lan, hard, start, start + 11_000),
-        ("at once", lan, hard, start, start),
-        ("half a half-life late", lan, hard, start, start + 100_000),
-        ("one half-life late: twice the target", lan, hard, start, start + 190_000),
-        ("two half-lives and a bit late", lan, hard, start, start + 371_234),
-        ("17 half-lives late: shifted up, not down", lan, 0x1a12_3456, start, start + 3_070_000),
-        ("clamped at the easiest", lan, hard, start, start + year),
-        ("clamped at the easiest, by a factor of 2^1000000", jumpy, hard, start, start + 1_010_000),
-        ("clamped at the easiest, at the end of time", lan, hard, start, u64::MAX),
-        ("clamped at the hardest", lan, 0x1501_0000, start, start),
-        ("clamped at the hardest, by a time long before the parent's", lan, 0x1e03_ffff, u64::MAX, 0),
-        ("a time before the parent's", lan, hard, start, start - 100_000),
-        ("just under the easiest", lan, 0x1e03_ffff, start, start + 9_000),
-        ("the widest bound, early", widest, 0x2100_ffff, start, start),
-        ("the widest bound, late: the product needs more than 256 bits", widest, 0x2100_ffff, start, start + 180_000),
-        ("a parent under half of the widest bound", widest, 0x207f_ffff, start, start + 180_000),
-        ("a half-life of a millisecond, 40 of them early", jumpy, 0x207f_ffff, start, start + 9_960),
-        ("a fixed difficulty, early", fixed, 0x1e03_ffff, start, start),
-        ("a fixed difficulty, late", fixed, 0x1e03_ffff, start, start + year),
+        ("a parent on time: nothing changes", lan, hard, 10_000, 10_000),
+        ("the block's own time does not matter before the grace is over", lan, hard, 10_000, 0),
+        ("nor at its very end", lan, hard, 10_000, 60_000),
+        ("a millisecond after the grace: too little to change a target", lan, hard, 10_000, 60_001),
+        ("a second after the grace", lan, hard, 10_000, 61_000),
+        ("one half-life after the grace: twice the target", lan, hard, 10_000, 240_000),
+        ("a parent a millisecond late: too little to change a target", lan, hard, 10_001, 10_000),
+        ("a parent a millisecond early: rounding is towards minus infinity", lan, hard, 9_999, 10_000),
+        ("a parent a second late", lan, hard, 11_000, 10_000),
+        ("a parent at its own parent's time", lan, hard, 0, 10_000),
+        ("a parent late by the grace", lan, hard, 70_000, 10_000),
+        ("a parent late by years: what is beyond the grace counted at the parent itself", lan, hard, 10 * year, 10_000),
+        ("both late by more than the grace", lan, hard, 371_234, 371_234),
+        ("17 half-lives after the grace: shifted up, not down", lan, 0x1a12_3456, 10_000, 3_120_000),
+        ("clamped at the easiest", lan, hard, 10_000, year),
+        ("clamped at the easiest, by a factor of 2^1000000", jumpy, hard, 10_000, 1_060_000),
+        ("clamped at the easiest, at the end of time", lan, hard, u64::MAX, u64::MAX),
+        ("clamped at the hardest", lan, 0x1501_0000, 0, 0),
+        ("just under the easiest", lan, 0x1e03_ffff, 9_000, 10_000),
+        ("the widest bound, early", widest, 0x2100_ffff, 0, 0),
+        ("the widest bound, late: the product needs more than 256 bits", widest, 0x2100_ffff, 20_000, 240_000),
+        ("a parent under half of the widest bound", widest, 0x207f_ffff, 20_000, 240_000),
+        ("a half-life of a millisecond, 40 of them early", jumpy, 0x207f_ffff, 9_960, 0),
+        ("no grace: only the block's own time matters", old, hard, 0, 11_000),
+        ("no grace, and at once", old, hard, 60_000, 0),
+        ("a grace shorter than the spacing", Retarget { grace: Millis(4_000), ..lan }, hard, 9_000, 9_000),
+        ("a grace without end", Retarget { grace: Millis(u64::MAX), ..lan }, hard, 190_000, year),
+        ("a fixed difficulty, early", fixed, 0x1e03_ffff, 0, 0),
+        ("a fixed difficulty, late", fixed, 0x1e03_ffff, year, year),
     ];
-    let case = |(name, rule, parent, before, after): (&str, Retarget, u32, u64, u64)| RetargetCase {
+    let case = |(name, rule, parent, before, since): (&str, Retarget, u32, u64, u64)| RetargetCase {
         name: name.to_owned(),
         spacing: rule.spacing.0.to_string(),
         half_life: rule.half_life.0.to_string(),
+        grace: rule.grace.0.to_string(),
         easiest: rule.easiest.to_string(),
         parent_target: Target(parent).to_string(),
-        parent_timestamp: before.to_string(),
-        timestamp: after.to_string(),
-        target: rule.target_after(Target(parent), UnixMillis(before), UnixMillis(after)).to_string(),
+        before: before.to_string(),
+        since: since.to_string(),
+        target: rule.target_after(Target(parent), Millis(before), Millis(since)).to_string(),
     };
     cases.map(case).into()
 }
@@ -262,11 +271,14 @@ pub(crate) fn networks() -> Networks {
             genesis_time: parameters.genesis_time.0.to_string(),
             target_spacing: parameters.target_spacing.0.to_string(),
             half_life: parameters.half_life.0.to_string(),
+            grace: parameters.grace.0.to_string(),
             easiest_target: parameters.easiest_target.to_string(),
             future_time_max: parameters.future_time_max.0.to_string(),
             subsidy: parameters.subsidy.units().to_string(),
             fee_min: parameters.fee_min.units().to_string(),
             block_bytes_max: parameters.block_bytes_max,
+            opening_balances: parameters.opening_balances.clone(),
+            contracts: parameters.contracts,
             encoding: HexBytes(parameters.encoding()),
             hash: parameters.hash().to_string(),
             genesis: HexBytes(encode(network.genesis())),
@@ -275,7 +287,7 @@ pub(crate) fn networks() -> Networks {
         }
     };
     Networks {
-        about: "The presets `lan` and `dev`, and two networks that only the vectors use. The other files name them."
+        about: "The presets `lan`, `class` and `dev`, and three networks that only the vectors use. The other files name them."
             .to_owned(),
         cases: parameters().into_iter().map(case).collect(),
     }

@@ -1,17 +1,19 @@
 //! The networks, keys and transactions of the vectors.
 
 use quipu_protocol::{
-    Action, Address, Amount, Millis, Network, Parameters, SecretKey, SignedTransaction, Target, Transaction,
+    Action, Address, Amount, Contracts, Millis, Network, OpeningBalance, Parameters, SecretKey, SignedTransaction,
+    Target, Transaction,
 };
 
-/// The presets, and two more: `knots` has every parameter in use and costs about 32 hashes a block; in `riches`
-/// a block creates as many coins as 64 bits hold.
+/// The presets, and three more: `knots` has every parameter in use and costs about 32 hashes a block; in `riches`
+/// a block creates as many coins as 64 bits hold; in `heirs` three accounts own coins before the first block.
 pub(crate) fn parameters() -> Vec<Parameters> {
     let knots = Parameters {
         name: "knots".to_owned(),
         easiest_target: Target(0x2007_ffff),
         fee_min: Amount::from_units(1000),
         block_bytes_max: 16 << 10,
+        contracts: None,
         ..Parameters::lan()
     };
     let riches = Parameters {
@@ -22,7 +24,16 @@ pub(crate) fn parameters() -> Vec<Parameters> {
         block_bytes_max: 4 << 20,
         ..Parameters::lan()
     };
-    vec![Parameters::lan(), Parameters::dev(), knots, riches]
+    let opening = |seed, units| OpeningBalance { address: address(seed), amount: Amount::from_units(units) };
+    let mut opening_balances = vec![opening(2, 700_000_000), opening(3, u64::MAX), opening(4, 1)];
+    opening_balances.sort_by_key(|opening| opening.address);
+    let heirs = Parameters {
+        name: "heirs".to_owned(),
+        opening_balances,
+        contracts: Some(Contracts { block_gas: 100_000, transaction_gas: 50_000, chain_id: 1337 }),
+        ..Parameters::dev()
+    };
+    vec![Parameters::lan(), Parameters::class(), Parameters::dev(), knots, riches, heirs]
 }
 
 pub(crate) fn network(name: &str) -> Network {

@@ -160,7 +160,7 @@ fn a_network_is_the_one_that_it_seems() {
     };
     assert!(verify_in(&world.chain.network).expect("proven").is_built_in);
     let error = verify_in(&lan).expect_err("another network");
-    assert_eq!(error.to_string(), "the receipt is of network dev (97c38b625a1a1b20), not of lan (df22676f2fa91af0)");
+    assert_eq!(error.to_string(), "the receipt is of network dev (989058142a61b6f6), not of lan (6ad16c7dd830c9da)");
 
     let named =
         |name: &str| Network::new(Parameters { name: name.to_owned(), subsidy: Amount::ZERO, ..Parameters::dev() });

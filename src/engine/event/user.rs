@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quipu_protocol::{
     Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, Millis, SecretKey, TransactionId,
-    UnixMillis, Violation,
+    UnixMillis, Violation, Wei,
 };
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,7 @@ pub enum CommandError {
     #[error("insufficient balance: amount and fee are {needed}, {spendable} of {balance} can be spent")]
     InsufficientBalance {
         /// The balance at the tip.
-        balance: Amount,
+        balance: Wei,
         /// The balance less the pending transactions.
         spendable: Amount,
         /// The sum of amount and fee.
@@ -340,8 +340,6 @@ pub enum Notice {
         /// The rule that it breaks.
         violation: Violation,
     },
-    /// The node does not mine by itself although its mode says so, for this reason. Comes when that begins.
-    NotMined(CommandError),
     /// The node mines by itself, and waits now for a better chain that is on its way. Comes when the wait begins.
     MiningWaits {
         /// Our height.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use quipu_protocol::{Account, Amount, CheckedTransaction};
+use quipu_protocol::{Account, Amount, CheckedTransaction, Wei};
 
 use super::{ENTRY_BYTES, NONCE_GAP_MAX, Refusal, SENDER_TRANSACTIONS_MAX};
 use crate::engine::event::PeerKey;
@@ -69,7 +69,7 @@ pub(super) struct Standing(u64);
 impl Standing {
     /// `held` are the bytes of the account's pending transactions, this one included.
     pub(super) fn new(account: Account, held: usize, arrival: u64, is_own: bool) -> Self {
-        let has_coins = account.balance > Amount::ZERO;
+        let has_coins = account.balance > Wei::ZERO;
         let age = u64::MAX >> 8 & !arrival;
         let smallness = u64::from(held.leading_zeros() & 63);
         Self(u64::from(has_coins) << 63 | smallness << 57 | age << 1 | u64::from(is_own))
@@ -123,10 +123,10 @@ impl Queue {
             waiting_spends -= u128::from(replaced.spends().units());
             waiting_count -= 1;
         }
-        let spendable = u128::from(account.balance.units()).saturating_sub(waiting_spends) as u64;
+        let spendable = account.balance.saturating_sub(Wei::from_units(waiting_spends));
         let needed = content.spends().unwrap_or(Amount::MAX);
-        if content.spends().is_none() || needed.units() > spendable {
-            let spendable = Amount::from_units(spendable);
+        if content.spends().is_none() || Wei::from(needed) > spendable {
+            let spendable = spendable.whole_units();
             return Err(Refusal::InsufficientBalance { balance: account.balance, spendable, needed });
         }
         if waiting_count >= SENDER_TRANSACTIONS_MAX {

@@ -108,7 +108,7 @@ impl Engine {
                 vetted.early_until = Some(UnixMillis(until));
                 break;
             }
-            parent = Parent::from(header);
+            parent = parent.child(header);
             vetted.work = vetted.work + header.target.work();
             vetted.good += 1;
         }

@@ -100,13 +100,14 @@ impl Presync {
     /// Adds headers in the first pass, which were checked and have this much work.
     pub(super) fn extend(&mut self, headers: &[Header], work: Work) {
         for header in headers {
+            self.parent = self.parent.child(header);
             self.count += 1;
             if self.count.is_multiple_of(MARK_SPACING) {
                 self.marks.push(header.id());
             }
         }
         if let Some(last) = headers.last() {
-            (self.last, self.parent, self.work) = (last.id(), Parent::from(last), self.work + work);
+            (self.last, self.work) = (last.id(), self.work + work);
         }
     }
 
@@ -273,7 +274,7 @@ mod tests {
             headers.push(Header { height: parent.height.next(), parent: parent.id(), nonce, ..genesis });
         }
         let now = Now { elapsed: Millis(0), unix: UnixMillis(0) };
-        let mut presync = Presync::above(GENESIS, &HeaderTree::new(&genesis, 1), now);
+        let mut presync = Presync::above(GENESIS, &HeaderTree::new(&network, 1), now);
         presync.extend(&headers, Work(count as u128));
         presync.begin_second_pass();
         (presync, headers)

@@ -17,7 +17,7 @@ impl Bench {
 
     fn coins(&mut self, seed: u8) -> u64 {
         match self.command(Command::Account { address: address(seed) }) {
-            Ok(Answer::Account { account, .. }) => account.balance.units() / Amount::COIN.units(),
+            Ok(Answer::Account { account, .. }) => account.balance.whole_units().units() / Amount::COIN.units(),
             other => panic!("no account: {other:?}"),
         }
     }
@@ -32,7 +32,7 @@ fn rewards_go_to_the_account_in_use_by_default() {
     bench.find_nonces(3);
     assert_eq!((bench.coins(0), bench.coins(5)), (2, 3));
     let view = bench.engine.view();
-    assert_eq!((view.account, view.balance.units()), (address(5), 3 * Amount::COIN.units()));
+    assert_eq!((view.account, view.balance.whole_units().units()), (address(5), 3 * Amount::COIN.units()));
 }
 
 #[test]

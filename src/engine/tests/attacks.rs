@@ -20,7 +20,7 @@ use super::{Bench, headers, key};
 fn a_block_that_breaks_a_rule_is_rejected_and_its_sender_dropped() {
     type Change = fn(&mut Header);
     let cases: [(&str, Change); 5] = [
-        ("version", |header| header.version = 2),
+        ("version", |header| header.version = 1),
         ("height", |header| header.height = Height(2)),
         ("timestamp before the parent's", |header| header.timestamp = UnixMillis(header.timestamp.0 - 1)),
         ("easier target than there is", |header| header.target = Target(0x2100_ffff + 1)),
@@ -54,7 +54,7 @@ fn a_block_without_work_is_rejected() {
 fn a_reward_that_is_too_high_is_rejected_and_the_block_remembered() {
     let mut bench = Bench::new();
     let reward = Reward { to: key(1).public_key().address(), amount: Amount::from_units(Amount::COIN.units() + 1) };
-    let body = Body { reward, transactions: vec![].into() };
+    let body = Body { context: bench.context(&bench.genesis()), reward, transactions: vec![].into() };
     let bad = bench.solve(&bench.genesis(), body, |_| {});
     let (first, second) = (bench.connect(), bench.connect());
     assert_eq!(bench.gossip_block(first, &bad), Verdict::Reject);

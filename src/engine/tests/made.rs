@@ -1,7 +1,9 @@
 //! Blocks and transactions for tests to send.
 
 use quipu_protocol::check::check_header;
-use quipu_protocol::{Action, Amount, Block, Body, Header, Reward, SignedTransaction, Transaction};
+use quipu_protocol::{
+    Action, Amount, Block, BlockId, Body, Context, Header, HistoryNode, Peaks, Reward, SignedTransaction, Transaction,
+};
 
 use super::{Bench, key};
 
@@ -37,15 +39,33 @@ impl Bench {
         let fees: u64 = transactions.iter().map(|signed| signed.transaction.fee.units()).sum();
         let amount = Amount::from_units(Amount::COIN.units() + fees);
         let reward = Reward { to: key(branch).public_key().address(), amount };
-        self.solve(parent, Body { reward, transactions: transactions.into() }, |_| {})
+        self.solve(parent, Body { context: self.context(parent), reward, transactions: transactions.into() }, |_| {})
+    }
+
+    /// The context of a block on top of this one.
+    pub(super) fn context(&self, parent: &Header) -> Context {
+        Context::of(self.peaks(&parent.id()).root())
+    }
+
+    /// All blocks up to one that was made here or is the engine's tip. Genesis alone for others.
+    fn peaks(&self, block: &BlockId) -> Peaks {
+        if let Some(peaks) = self.histories.borrow().get(block) {
+            return peaks.clone();
+        }
+        if *block == self.engine.chain.tree().id(self.engine.chain.tip()) {
+            return self.engine.chain.peaks().clone();
+        }
+        let mut genesis = Peaks::default();
+        genesis.push(HistoryNode::of(&self.genesis()), |_, _| {});
+        genesis
     }
 
     pub(super) fn solve(&self, parent: &Header, body: Body, change: impl Fn(&mut Header)) -> Block {
         let mut header = Header {
-            version: 1,
+            version: quipu_protocol::block::VERSION,
             height: parent.height.next(),
             parent: parent.id(),
-            body_root: body.root(),
+            root: body.root(),
             timestamp: parent.timestamp,
             target: self.network.parameters().easiest_target,
             nonce: 0,
@@ -54,6 +74,9 @@ impl Bench {
         while check_header(&header, &self.network).is_err_and(|violation| violation.rule() == 6) {
             header.nonce += 1;
         }
+        let mut peaks = self.peaks(&header.parent);
+        peaks.push(HistoryNode::of(&header), |_, _| {});
+        self.histories.borrow_mut().insert(header.id(), peaks);
         Block { header, body }
     }
 

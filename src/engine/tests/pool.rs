@@ -34,7 +34,7 @@ fn address(seed: u32) -> Address {
 /// A pool, and accounts 1, 2, … with these balances.
 fn pool(balances: &[u64]) -> PoolBench {
     let account = |(at, balance): (usize, &u64)| {
-        (address(at as u32 + 1), Account { balance: Amount::from_units(*balance), nonce: 0 })
+        (address(at as u32 + 1), Account { balance: Amount::from_units(*balance).into(), nonce: 0 })
     };
     PoolBench {
         network: Arc::new(Network::new(Parameters::dev()).expect("a preset is valid")),
@@ -86,7 +86,7 @@ impl PoolBench {
 
     fn set(&mut self, account: u32, balance: u64, nonce: u64) {
         let account_now = self.ledger.account(&address(account));
-        let after = Account { balance: Amount::from_units(balance), nonce };
+        let after = Account { balance: Amount::from_units(balance).into(), nonce };
         let change = quipu_protocol::ledger::AccountChange { address: address(account), before: account_now, after };
         self.ledger.apply(&quipu_protocol::Delta { changes: vec![change].into() });
         self.pool.update([address(account)], &self.ledger);
@@ -130,7 +130,7 @@ fn all_pending_transactions_can_be_paid() {
     pool.add(1, 0, 60, 0).expect("taken");
     let refusal = pool.add(1, 1, 60, 0);
     let [balance, spendable, needed] = [100, 40, 60].map(Amount::from_units);
-    assert_eq!(refusal, Err(Refusal::InsufficientBalance { balance, spendable, needed }));
+    assert_eq!(refusal, Err(Refusal::InsufficientBalance { balance: balance.into(), spendable, needed }));
     pool.add(1, 1, 39, 1).expect("taken");
     // The account pays something else meanwhile.
     pool.set(1, 70, 0);

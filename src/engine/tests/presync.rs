@@ -26,7 +26,7 @@ impl Branch {
     fn easy(bench: &Bench, on: &Header, count: usize, branch: u8) -> Self {
         let parameters = bench.network.parameters();
         let reward = Reward { to: key(branch).public_key().address(), amount: parameters.subsidy };
-        let body = Body { reward, transactions: vec![].into() };
+        let body = Body { context: bench.context(on), reward, transactions: vec![].into() };
         let mut branch = Self { headers: Vec::new(), ids: Vec::new() };
         for _ in 0..count {
             let parent = *branch.headers.last().unwrap_or(on);
@@ -63,8 +63,10 @@ impl Bench {
         let peer = bench.connect();
         let mut parent = bench.genesis();
         while bench.engine.view().work < Work(work) {
-            let body = bench.block(&bench.genesis(), 1, vec![]).body;
-            let target = bench.network.retarget().target_after(parent.target, parent.timestamp, parent.timestamp);
+            let mut body = bench.block(&bench.genesis(), 1, vec![]).body;
+            body.context = bench.context(&parent);
+            let target = bench.engine.as_parent(&parent.id()).expect("the tip");
+            let target = target.target_after(parent.timestamp, &bench.network);
             let block = bench.solve(&parent, body, |header| header.target = target);
             bench.gossip_block(peer, &block);
             assert_eq!(bench.tip(), block.header.id());

@@ -210,7 +210,7 @@ impl Bench {
     /// A block with an excessive reward, which only the rules on accounts reveal.
     fn bad_block(&self, parent: &Header) -> Block {
         let reward = Reward { to: key(9).public_key().address(), amount: Amount::from_units(Amount::COIN.units() + 1) };
-        self.solve(parent, Body { reward, transactions: vec![].into() }, |_| {})
+        self.solve(parent, Body { context: self.context(parent), reward, transactions: vec![].into() }, |_| {})
     }
 }
 

@@ -7,6 +7,7 @@ use crate::node::index::IndexError;
 use crate::node::store::StoreError;
 use crate::node::wallet::WalletError;
 use crate::node::watch::WatchError;
+use crate::protocol::Wei;
 use crate::protocol::record::RecordError;
 
 /// The codes that scripts may rely on. A code never changes its meaning; new ones may be added.
@@ -145,7 +146,7 @@ impl From<CommandError> for Failure {
             CommandError::Closing => Code::Closing,
         };
         let message = match error {
-            CommandError::InsufficientBalance { balance, spendable, needed } if balance == spendable => {
+            CommandError::InsufficientBalance { balance, spendable, needed } if balance == Wei::from(spendable) => {
                 format!("not enough coins: this takes {needed} with the fee, you have {balance} (`mine` makes some)")
             }
             CommandError::InsufficientBalance { balance, spendable, needed } => format!(
@@ -221,7 +222,7 @@ mod tests {
     fn the_engines_words_are_ours() {
         let amount = Amount::COIN;
         let errors = [
-            CommandError::InsufficientBalance { balance: amount, spendable: amount, needed: amount },
+            CommandError::InsufficientBalance { balance: amount.into(), spendable: amount, needed: amount },
             CommandError::Invalid(Violation::EmptyTransfer),
             CommandError::PoolFull { least_fee: None },
             CommandError::Busy,

@@ -8,7 +8,7 @@ use libp2p::Multiaddr;
 use serde::Serialize;
 
 use super::rows::{self, Direction, Identity, LifeRow, PlaceRow, TransactionRow};
-use crate::engine::event::{CommandError, NotFollowed, Notice, PeerKey, Place, RolledBack};
+use crate::engine::event::{NotFollowed, Notice, PeerKey, Place, RolledBack};
 use crate::node::event::PeerRow;
 use crate::node::event::UserEvent;
 use crate::protocol::{Address, BlockId, Height, Millis, TransactionId, Violation};
@@ -140,9 +140,6 @@ fn fields<'a>(event: &'a UserEvent, identity: &'a Identity, roster: &Roster) -> 
             code: "chain_not_followed",
             message: chain_not_followed(&roster.name(*peer), *height, *why).into(),
         },
-        UserEvent::Notice(Notice::NotMined(why)) => {
-            EventFields::Warning { code: "not_mined", message: not_mined(why).into() }
-        }
         UserEvent::Notice(Notice::TipAhead { tip, ahead }) => {
             EventFields::Warning { code: "tip_ahead", message: tip_ahead(*tip, *ahead).into() }
         }
@@ -234,11 +231,6 @@ impl Roster {
 /// A refused block, in words.
 pub fn block_refused(place: Place, violation: &Violation) -> String {
     format!("refused block {} ({}): {violation}", grouped(place.height.0), place.id.short())
-}
-
-/// The reason why a node does not mine although its mode says so, in words.
-pub fn not_mined(why: &CommandError) -> String {
-    format!("mining waits: {why}")
 }
 
 /// A chain that leaves out the checkpoint, in words.

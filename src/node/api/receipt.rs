@@ -9,8 +9,9 @@ use super::query::TransactionName;
 use crate::node::handle::Handle;
 use crate::node::index::Location;
 use crate::node::store::{Snapshot, StoreError};
+use crate::protocol::merkle::{self, Step};
 use crate::protocol::receipt::{RECEIPT_HEADERS_MAX, Receipt};
-use crate::protocol::{Height, Network, SignedTransaction, TransactionId, merkle};
+use crate::protocol::{Height, Network, SignedTransaction, TransactionId};
 
 /// The reason why there is no receipt.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,8 @@ pub fn make(
     };
     let leaves: Vec<_> =
         std::iter::once(block.body.reward.leaf()).chain(transactions.iter().map(SignedTransaction::leaf)).collect();
-    let path = merkle::path(&leaves, 1 + position);
+    let mut path = merkle::path(&leaves, 1 + position);
+    path.push(Step::Left(block.body.context.leaf()));
 
     let count = count_confirmations(height, tip, extent)?;
     // The genesis block has no transaction, so there is a block below.

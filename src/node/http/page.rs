@@ -66,6 +66,7 @@ const ASSETS: &[Asset] = assets![
     "protocol/bytes.js",
     "protocol/ed25519.js",
     "protocol/encode.js",
+    "protocol/history.js",
     "protocol/json.js",
     "protocol/keccak.js",
     "protocol/network.js",

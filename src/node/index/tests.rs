@@ -125,7 +125,7 @@ fn random_chain(seed: u64, blocks: u64) -> Chain {
     for _ in 0..blocks {
         let mut transactions = Vec::new();
         // Accounts that were paid before can pay.
-        let mut coins = chain.ledger.account(&chain.address()).balance.units() / Amount::COIN.units();
+        let mut coins = chain.ledger.account(&chain.address()).balance.whole_units().units() / Amount::COIN.units();
         for _ in 0..random.below(6) {
             let who = random.below(u64::from(ACCOUNTS)) as u8 + 1;
             let nonce = &mut nonces[usize::from(who)];

@@ -116,9 +116,9 @@ mod tests {
 
     fn header(random: &mut Random, target: Target) -> Header {
         let mut hash = || std::array::from_fn(|_| random.bits() as u8);
-        let (parent, body_root) = (BlockId(hash()), LeafHash(hash()));
+        let (parent, root) = (BlockId(hash()), LeafHash(hash()));
         let (height, timestamp) = (Height(random.bits()), UnixMillis(random.bits()));
-        Header { version: VERSION, height, parent, body_root, timestamp, target, nonce: random.bits() }
+        Header { version: VERSION, height, parent, root, timestamp, target, nonce: random.bits() }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn view() -> View {
         work: Work(u128::MAX),
         tip_timestamp: UnixMillis(1_000),
         account: me(),
-        balance: Amount::from_units(250_000_000),
+        balance: Amount::from_units(250_000_000).into(),
         pending: 2,
         checkpoint: None,
         pool_price: Default::default(),
@@ -69,14 +69,15 @@ pub(super) fn block() -> Block {
     let transactions =
         vec![sign(0, 25_000_000, transfer), sign(1, 0, record(b"p \"7\"")), sign(2, 0, record(&[0xff, 0]))];
     let body = Body {
+        context: network.genesis().body.context,
         reward: Reward { to: me(), amount: Amount::from_units(125_000_000) },
         transactions: transactions.into(),
     };
     let header = Header {
-        version: 1,
+        version: crate::protocol::block::VERSION,
         height: Height(1),
         parent: network.genesis_id(),
-        body_root: body.root(),
+        root: body.root(),
         timestamp: network.genesis().header.timestamp,
         target: network.parameters().easiest_target,
         nonce: u64::MAX,

@@ -99,7 +99,7 @@
 //! | `mining_waits` | `height`, `target`: the node mines by itself, and now waits for a better chain that is being fetched |
 //! | `rolled_back` | `transactions: [{id, height, block, fate, reason}]`, `untold`; before the `tip` of a reorganisation |
 //! | `watch` | a life that has changed, of a watched transaction, or of your own that was rolled back |
-//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `not_mined`, `tip_ahead`, `peer_clock`, `own_clock`, `node`), `message` |
+//! | `warning` | `code` (`block_refused`, `reorganisation_refused`, `chain_not_followed`, `tip_ahead`, `peer_clock`, `own_clock`, `node`), `message` |
 //! | `fatal` | `message`; the node stops, with exit status 1 |
 //!
 //! `rolled_back` has transactions whose blocks left the best chain: `height` and `block` are of the block that left,
@@ -235,7 +235,7 @@ mod tests {
             (
                 CommandOutcome::Balance(AccountRow {
                     address,
-                    balance: amount,
+                    balance: amount.into(),
                     spendable: Amount::ZERO,
                     nonce: 3,
                     pending: 1,

@@ -9,8 +9,7 @@ use std::time::Duration;
 use super::render;
 use crate::engine::event::{Notice, Place};
 use crate::node::api::event::{
-    Roster, block_refused, chain_not_followed, mining_waits, not_mined, own_clock, peer_clock, reorganisation_refused,
-    tip_ahead,
+    Roster, block_refused, chain_not_followed, mining_waits, own_clock, peer_clock, reorganisation_refused, tip_ahead,
 };
 use crate::node::api::names::Names;
 use crate::node::api::rows::LifeRow;
@@ -137,7 +136,6 @@ impl Digest {
                 let text = chain_not_followed(&name, *height, *why);
                 self.warn_once(format!("not followed {name}"), text, now)
             }
-            UserEvent::Notice(Notice::NotMined(why)) => self.warning(not_mined(why), now),
             UserEvent::Notice(Notice::TipAhead { tip, ahead }) => self.warning(tip_ahead(*tip, *ahead), now),
             UserEvent::Notice(Notice::MiningWaits { height, target }) => {
                 Some(NoticeLine::new(Tone::Quiet, mining_waits(*height, *target)))

@@ -327,7 +327,6 @@ impl Renderer<'_> {
         };
         let rests = match status.mining.waits_for {
             Some(MiningWait::Chain) => " (waits for a better chain)",
-            Some(MiningWait::Account) => " (the reward has no room in its account)",
             Some(MiningWait::Transactions) | None => "",
         };
         self.field(&mut text, "mining", &format!("{mode}, {}{rests}", hash_rate(status.mining.hash_rate)));

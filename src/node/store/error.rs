@@ -36,6 +36,17 @@ pub enum StoreError {
         /// Name and tag of the network asked for.
         wanted: String,
     },
+    /// An older version wrote it, of a protocol that nodes no longer speak. Nothing of it is changed.
+    #[error(
+        "{} was written by an older quipu (format {found}, known here: {known}), whose chain can't be continued: start with \
+         another --data-dir, or move the file away (keys are in other files); that version still reads it", file.display()
+    )]
+    TooOld {
+        file: PathBuf,
+        found: u32,
+        /// The format of this version.
+        known: u32,
+    },
     /// A newer version wrote it, in a form that this one does not know.
     #[error("{} was written by a newer quipu (format {found}, known here: {known}): update this one", file.display())]
     TooNew {
@@ -74,6 +85,7 @@ impl StoreError {
             Self::Locked { .. } => "data_dir_in_use",
             Self::NoLocks { .. } => "no_locks",
             Self::OtherNetwork { .. } => "other_network",
+            Self::TooOld { .. } => "database_too_old",
             Self::TooNew { .. } => "database_too_new",
             Self::Damaged { .. } => "database_damaged",
             Self::Full { .. } => "disk_full",

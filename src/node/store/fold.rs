@@ -118,7 +118,7 @@ impl<'a> Folded<'a> {
             put_or_remove(&mut rows, Table::Undo, &place_key(place), delta.map(encode));
         }
         for (address, account) in &self.accounts {
-            let value = account_value(account.balance.units(), account.nonce);
+            let value = account_value(account.balance.0, account.nonce);
             put_or_remove(&mut rows, Table::Accounts, &address.0, (*account != Account::default()).then_some(value));
         }
         for (id, put) in &self.pending {

@@ -25,7 +25,7 @@ use crate::engine::event::{Place, Stored, StoredHeader};
 use crate::files::sync_folder;
 use crate::protocol::check::TRANSACTION_BYTES_MAX;
 use crate::protocol::encode::decode;
-use crate::protocol::{Account, Address, Amount, BlockId, Height, Network, SignedTransaction};
+use crate::protocol::{Account, Address, BlockId, Height, Ledger, Network, SignedTransaction, Wei};
 
 /// The database in the data folder.
 pub(super) const FILE: &str = "chain.redb";
@@ -79,6 +79,9 @@ pub(super) fn adopt(
     let found = guarded(&path, || read_identity(files.database()))?;
     if found.schema > SCHEMA {
         return Err(StoreError::TooNew { file: path, found: found.schema, known: SCHEMA });
+    }
+    if found.schema < SCHEMA {
+        return Err(StoreError::TooOld { file: path, found: found.schema, known: SCHEMA });
     }
     if found.genesis != network.genesis_id() {
         let folder = path.parent().expect("the file is in a folder").to_owned();
@@ -245,7 +248,7 @@ fn read_accounts(transaction: &ReadTransaction) -> Result<Vec<(Address, Account)
     for row in table.iter()? {
         let (address, account) = row?;
         let (balance, nonce) = account.value();
-        accounts.push((Address(*address.value()), Account { balance: Amount::from_units(balance), nonce }));
+        accounts.push((Address(*address.value()), Account { balance: Wei(balance), nonce }));
     }
     Ok(accounts)
 }
@@ -270,9 +273,12 @@ fn check_chain(
             _ => return Err(damaged(tip, &"the chain below is broken")),
         };
     }
-    let coins: u128 = accounts.iter().map(|(_, account)| u128::from(account.balance.units())).sum();
-    let subsidies = u128::from(network.parameters().subsidy.units()) * u128::from(height.0);
-    if coins != subsidies {
+    // Accounts that no block has changed are not stored.
+    let mut ledger = Ledger::opening(network);
+    let opening = ledger.total();
+    ledger.restore(accounts.iter().copied());
+    let subsidies = Wei::from(network.parameters().subsidy).0 * u128::from(height.0);
+    if ledger.total().0 != opening.0 + subsidies {
         return Err(damaged(tip, &"the accounts do not add up"));
     }
     Ok(())

@@ -62,7 +62,9 @@ impl Reader {
                 .iter()
                 .map(|place| {
                     let block = CheckedBlock::recall(blocks.block(place)?, &self.network);
-                    if CheckedBlock::root_of(block.reward(), block.transactions()) != block.header().body_root {
+                    if CheckedBlock::root_of(block.context(), block.reward(), block.transactions())
+                        != block.header().root
+                    {
                         return Err(damaged(place, &"its body is another one"));
                     }
                     let delta = undo

@@ -206,10 +206,10 @@ fn write<'a>(
 }
 
 /// The value of an account's row: balance and nonce.
-pub(super) fn account_value(balance: u64, nonce: u64) -> [u8; 16] {
-    let mut value = [0; 16];
-    value[..8].copy_from_slice(&balance.to_le_bytes());
-    value[8..].copy_from_slice(&nonce.to_le_bytes());
+pub(super) fn account_value(balance: u128, nonce: u64) -> [u8; 24] {
+    let mut value = [0; 24];
+    value[..16].copy_from_slice(&balance.to_le_bytes());
+    value[16..].copy_from_slice(&nonce.to_le_bytes());
     value
 }
 
@@ -218,9 +218,9 @@ pub(super) fn pending_value(order: u64, encoded: &[u8]) -> Vec<u8> {
     [&order.to_le_bytes(), encoded].concat()
 }
 
-fn account(value: &[u8]) -> Result<(u64, u64), redb::Error> {
-    let (balance, nonce) = value.split_at_checked(8).ok_or_else(no_row)?;
-    Ok((number(balance)?, number(nonce)?))
+fn account(value: &[u8]) -> Result<(u128, u64), redb::Error> {
+    let (balance, nonce) = value.split_first_chunk().ok_or_else(no_row)?;
+    Ok((u128::from_le_bytes(*balance), number(nonce)?))
 }
 
 fn pending(value: &[u8]) -> Result<(u64, &[u8]), redb::Error> {

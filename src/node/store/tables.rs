@@ -12,7 +12,7 @@ use crate::protocol::encode::decode;
 use crate::protocol::{BlockId, Header, Height};
 
 /// The version of this format. A database of a higher one is refused.
-pub(super) const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 3;
 
 /// [`SCHEMA`], network, journal and checkpoint.
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -46,8 +46,8 @@ pub(super) const HEIGHTS: TableDefinition<&HeightKey, u64> = TableDefinition::ne
 /// page, and a commit of 500 blocks would take more than twice as long. With segments, a commit touches some tens of
 /// pages, and a lookup takes one probe for each segment.
 pub(super) const HEIGHTS_SEGMENT: u64 = 4096;
-/// Balance in units and nonce at the tip.
-pub(super) const ACCOUNTS: TableDefinition<&[u8; 20], (u64, u64)> = TableDefinition::new("accounts");
+/// Balance in wei and nonce at the tip of the accounts that a block has changed.
+pub(super) const ACCOUNTS: TableDefinition<&[u8; 20], (u128, u64)> = TableDefinition::new("accounts");
 /// Encoded transactions by id, each with a number that tells their order.
 pub(super) const PENDING: TableDefinition<&[u8; 32], (u64, &[u8])> = TableDefinition::new("pending");
 

@@ -300,18 +300,17 @@ fn a_newer_form_is_refused() {
 }
 
 #[test]
-fn an_older_form_is_taken_over() {
+fn an_older_form_is_named_and_left_alone() {
     let folder = folder();
     let chain = filled(folder.path());
-    // The first one had no journal.
-    set_meta(folder.path(), META_SCHEMA, Some(&1_u32.to_le_bytes()));
-    set_meta(folder.path(), META_SETTLED, None);
-    fs::remove_file(folder.path().join("chain.journal")).expect("it was there");
-    let (store, stored) = open(folder.path(), &chain.network).expect("a store");
+    set_meta(folder.path(), META_SCHEMA, Some(&(SCHEMA - 1).to_le_bytes()));
+    let error = open(folder.path(), &chain.network).expect_err("older");
+    assert_eq!(error.code(), "database_too_old");
+    assert!(error.to_string().contains("an older quipu") && error.to_string().contains("--data-dir"), "{error}");
+    assert_eq!(meta(folder.path(), META_SCHEMA), Some((SCHEMA - 1).to_le_bytes().to_vec()));
+    set_meta(folder.path(), META_SCHEMA, Some(&SCHEMA.to_le_bytes()));
+    let (_store, stored) = open(folder.path(), &chain.network).expect("a store");
     assert_eq!(stored.tip, Some(chain.tip().id));
-    // A version that knows no journal would lose what is in it.
-    drop(store);
-    assert_eq!(meta(folder.path(), META_SCHEMA), Some(SCHEMA.to_le_bytes().to_vec()));
 }
 
 /// A store that was killed after some commits, in a folder of its own, and its chain.

@@ -36,7 +36,7 @@ impl Strangers {
         }
         (network != our_network).then(|| {
             format!(
-                "it is of another network ({network}, this node's is {our_network}): start both with the same --network"
+                "it is of another network ({network}, this node's is {our_network}): start both with the same --network or --room"
             )
         })
     }

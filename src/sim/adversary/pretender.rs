@@ -123,6 +123,7 @@ fn refuse(effect: &mut Effect) {
 /// A chain of headers on top of the tip, with the work that they claim and no blocks.
 fn withheld(hands: &mut Hands<'_>, tip: BlockId) -> Vec<Header> {
     let Some(mut last) = hands.engine.header(&tip) else { return Vec::new() };
+    let Some(mut parent) = hands.engine.as_parent(&tip) else { return Vec::new() };
     let mut headers = Vec::new();
     for _ in 0..HEADERS {
         let timestamp = last.timestamp;
@@ -130,16 +131,16 @@ fn withheld(hands: &mut Hands<'_>, tip: BlockId) -> Vec<Header> {
             version: VERSION,
             height: last.height.next(),
             parent: last.id(),
-            body_root: LeafHash(hands.random.bytes()),
+            root: LeafHash(hands.random.bytes()),
             timestamp,
-            target: hands.network.retarget().target_after(last.target, last.timestamp, timestamp),
+            target: parent.target_after(timestamp, hands.network),
             nonce: hands.random.bits(),
         };
         while !header.target.is_met_by(&header.id()) {
             header.nonce = header.nonce.wrapping_add(1);
         }
         headers.push(header);
-        last = header;
+        (parent, last) = (parent.child(&header), header);
     }
     headers
 }

@@ -7,9 +7,10 @@
 use super::{Hands, statuses};
 use crate::engine::event::{Effect, Event, Gossip, PeerEffect, Ticket, Wake};
 use crate::protocol::block::VERSION;
+use crate::protocol::check::Parent;
 use crate::protocol::{
-    Action, Address, Amount, Block, BlockId, Body, Bundle, Header, Height, LeafHash, Millis, Request, Response, Reward,
-    SecretKey, SignedTransaction, Target, Transaction, UnixMillis, Work,
+    Action, Address, Amount, Block, BlockId, Body, Bundle, Context, Header, Height, HistoryHash, LeafHash, Millis,
+    Request, Response, Reward, SecretKey, SignedTransaction, Target, Transaction, UnixMillis, Work,
 };
 
 /// Pause between two bursts.
@@ -99,7 +100,8 @@ fn unpaid(hands: &mut Hands<'_>) -> SignedTransaction {
 
 fn orphan(hands: &mut Hands<'_>) -> Block {
     let reward = Reward { to: Address([7; 20]), amount: hands.network.parameters().subsidy };
-    let body = Body { reward, transactions: Vec::new().into() };
+    let context = Context::of(HistoryHash(hands.random.bytes()));
+    let body = Body { context, reward, transactions: Vec::new().into() };
     let parent = BlockId(hands.random.bytes());
     let height = Height(hands.random.between(1, 1 << 40));
     let target = hands.network.parameters().easiest_target;
@@ -113,10 +115,10 @@ fn header(
     height: Height,
     timestamp: UnixMillis,
     target: Target,
-    body_root: LeafHash,
+    root: LeafHash,
 ) -> Header {
     let nonce = hands.random.bits();
-    let mut header = Header { version: VERSION, height, parent, body_root, timestamp, target, nonce };
+    let mut header = Header { version: VERSION, height, parent, root, timestamp, target, nonce };
     while !target.is_met_by(&header.id()) {
         header.nonce = header.nonce.wrapping_add(1);
     }
@@ -127,12 +129,14 @@ fn header(
 fn answer(hands: &mut Hands<'_>, ticket: Ticket, effects: &mut Vec<Effect>) -> Wake {
     let genesis = hands.network.genesis().header;
     let mut headers: Vec<Header> = Vec::new();
+    let mut parent = Parent::genesis(hands.network);
     for _ in 0..HEADERS {
         let last = *headers.last().unwrap_or(&genesis);
         let timestamp = last.timestamp + hands.network.parameters().target_spacing;
-        let target = hands.network.retarget().target_after(last.target, last.timestamp, timestamp);
+        let target = parent.target_after(timestamp, hands.network);
         let root = LeafHash(hands.random.bytes());
         headers.push(header(hands, last.id(), last.height.next(), timestamp, target, root));
+        parent = parent.child(&headers[headers.len() - 1]);
     }
     effects.push(Effect::Peer(PeerEffect::Reply { ticket, response: Some(Response::Headers(headers.into())) }));
     hands.pass(Event::Tick, effects)

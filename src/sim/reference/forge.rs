@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use super::ModelState;
-use crate::protocol::block::{Body, VERSION};
+use crate::protocol::block::{Body, Context, VERSION};
 use crate::protocol::encode::encode;
 use crate::protocol::transaction::RECORD_BYTES_MAX;
 use crate::protocol::{
-    Action, Address, Amount, Block, BlockId, Header, Height, Millis, Network, Parameters, Reward, SecretKey, Signature,
-    SignedTransaction, Target, Transaction, UnixMillis,
+    Action, Address, Amount, Block, BlockId, Header, Height, HistoryHash, Millis, Network, OutcomeHash, Parameters,
+    Reward, SecretKey, Signature, SignedTransaction, Target, Transaction, UnixMillis,
 };
 use crate::sim::random::Random;
 
@@ -21,7 +21,7 @@ const KEYS: u8 = 4;
 /// The most transactions of a valid block.
 const TRANSACTIONS_MAX: u64 = 4;
 /// The number of kinds of damage; see [`Forge::spoil`].
-const DAMAGES: u64 = 22;
+const DAMAGES: u64 = 24;
 
 /// A maker of blocks for one network.
 #[derive(Debug, Clone)]
@@ -65,16 +65,18 @@ impl Forge {
         let transactions = self.transactions(state, random);
         let fees = transactions.iter().fold(0, |sum, signed| sum + signed.transaction.fee.units());
         let amount = Amount::from_units(self.network.parameters().subsidy.units() + fees);
-        let body = Body { reward: Reward { to: self.address(random), amount }, transactions: transactions.into() };
+        let context = Context::of(state.history());
+        let reward = Reward { to: self.address(random), amount };
+        let body = Body { context, reward, transactions: transactions.into() };
         let timestamp = parent.timestamp + Millis(random.between(0, 25_000));
         let mut block = Block {
             header: Header {
                 version: VERSION,
                 height: parent.height.next(),
                 parent: parent.id(),
-                body_root: body.root(),
+                root: body.root(),
                 timestamp,
-                target: self.network.retarget().target_after(parent.target, parent.timestamp, timestamp),
+                target: state.as_parent().target_after(timestamp, &self.network),
                 nonce: 0,
             },
             body,
@@ -84,33 +86,40 @@ impl Forge {
     }
 
     /// The encoding of a valid block on `parent`, with one fault added.
-    pub fn spoil(&self, mut block: Block, parent: &Header, random: &mut Random) -> Vec<u8> {
+    pub fn spoil(&self, mut block: Block, parent: &Header, state: &ModelState, random: &mut Random) -> Vec<u8> {
         let damage = random.between(0, DAMAGES - 1);
         match damage {
             0..=3 => return cut_or_flip(encode(&block), random),
-            4..=8 => self.spoil_header(damage, &mut block.header, parent, random),
+            4..=8 => self.spoil_header(damage, &mut block.header, (parent, state), random),
             9..=11 => self.spoil_reward(&mut block.body.reward, random),
+            12 => block.body.context.history = HistoryHash(random.bytes()),
+            13 => block.body.context.outcome = OutcomeHash(random.bytes()),
             _ => self.spoil_transactions(&mut block, random),
         }
         // Sometimes the root stays that of the original body.
         if random.between(0, 7) > 0 {
-            block.header.body_root = block.body.root();
+            block.header.root = block.body.root();
         }
         self.mine(&mut block.header);
         encode(&block)
     }
 
-    fn spoil_header(&self, damage: u64, header: &mut Header, parent: &Header, random: &mut Random) {
+    fn spoil_header(
+        &self,
+        damage: u64,
+        header: &mut Header,
+        (parent, state): (&Header, &ModelState),
+        random: &mut Random,
+    ) {
         match damage {
-            4 => header.version = random.between(0, 3) as u32,
+            4 => header.version = random.between(0, 4) as u32,
             5 => header.height = Height(random.between(0, header.height.0 + 2)),
             6 => {
                 // A year ahead, or any time before; in half of the cases with the target that follows from it.
                 let times = [parent.timestamp.0 + 31_536_000_000, random.between(0, parent.timestamp.0)];
                 header.timestamp = UnixMillis(*pick(&times, random));
                 if random.bits() & 1 == 0 {
-                    let rule = self.network.retarget();
-                    header.target = rule.target_after(parent.target, parent.timestamp, header.timestamp);
+                    header.target = state.as_parent().target_after(header.timestamp, &self.network);
                 }
             }
             7 => {
@@ -180,7 +189,7 @@ impl Forge {
         for _ in 0..random.between(0, TRANSACTIONS_MAX) {
             let (from, to) =
                 (random.between(0, u64::from(KEYS) - 1) as usize, random.between(0, u64::from(KEYS) - 1) as usize);
-            let (balance, nonce) = (accounts[from].balance.units(), accounts[from].nonce);
+            let (balance, nonce) = (accounts[from].balance.whole_units().units(), accounts[from].nonce);
             if balance <= fee_min {
                 continue;
             }
@@ -194,8 +203,9 @@ impl Forge {
             };
             accounts[from].nonce += 1;
             let moved = if is_record { 0 } else { units };
-            accounts[from].balance = Amount::from_units(balance - fee - moved);
-            accounts[to].balance = Amount::from_units(accounts[to].balance.units() + moved);
+            accounts[from].balance = Amount::from_units(balance - fee - moved).into();
+            let moved = Amount::from_units(moved);
+            accounts[to].balance = accounts[to].balance.checked_add(moved).expect("fewer coins than that");
             let sender = self.keys[from].public_key();
             let transaction = Transaction { sender, nonce, fee: Amount::from_units(fee), action };
             transactions.push(self.sign(transaction, &self.network.genesis_id()));

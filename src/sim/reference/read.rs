@@ -15,9 +15,12 @@ pub(super) struct RawBlock<'a> {
     pub(super) version: u32,
     pub(super) height: u64,
     pub(super) parent: [u8; 32],
-    pub(super) body_root: [u8; 32],
+    pub(super) root: [u8; 32],
     pub(super) timestamp: u64,
     pub(super) target: u32,
+    pub(super) context_bytes: &'a [u8],
+    pub(super) history: [u8; 32],
+    pub(super) outcome: [u8; 32],
     pub(super) reward_bytes: &'a [u8],
     pub(super) reward_to: [u8; 20],
     pub(super) reward_amount: u64,
@@ -65,9 +68,12 @@ pub(super) fn block(bytes: &[u8]) -> Option<RawBlock<'_>> {
     let mut reader = ByteReader(bytes);
     let start = reader;
     let (version, height) = (reader.u32()?, reader.u64()?);
-    let (parent, body_root) = (reader.array()?, reader.array()?);
+    let (parent, root) = (reader.array()?, reader.array()?);
     let (timestamp, target, _nonce) = (reader.u64()?, reader.u32()?, reader.u64()?);
     let header_bytes = start.until(reader);
+    let start = reader;
+    let (history, outcome) = (reader.array()?, reader.array()?);
+    let context_bytes = start.until(reader);
     let start = reader;
     let (reward_to, reward_amount) = (reader.array()?, reader.u64()?);
     let reward_bytes = start.until(reader);
@@ -81,9 +87,12 @@ pub(super) fn block(bytes: &[u8]) -> Option<RawBlock<'_>> {
         version,
         height,
         parent,
-        body_root,
+        root,
         timestamp,
         target,
+        context_bytes,
+        history,
+        outcome,
         reward_bytes,
         reward_to,
         reward_amount,

@@ -39,15 +39,18 @@ pub(super) fn work(target: u32) -> u128 {
 pub(super) struct Spaced {
     pub(super) spacing: u64,
     pub(super) half_life: u64,
+    pub(super) grace: u64,
     pub(super) easiest: u32,
 }
 
 impl Spaced {
-    pub(super) fn target_after(&self, parent_target: u32, parent_timestamp: u64, timestamp: u64) -> u32 {
+    /// `before` is the time from the parent's parent to the parent, `since` that from the parent to the block.
+    pub(super) fn target_after(&self, parent_target: u32, before: u64, since: u64) -> u32 {
         if self.half_life == 0 {
             return self.easiest;
         }
-        let late = i128::from(timestamp) - i128::from(parent_timestamp) - i128::from(self.spacing);
+        let [before, since, grace, spacing] = [before, since, self.grace, self.spacing].map(i128::from);
+        let late = before.min(grace) - spacing + (since - grace).max(0);
         // The divisors are positive, so the Euclidean quotient is the one towards minus infinity.
         let x = (late * 65536).div_euclid(i128::from(self.half_life));
         let shift = x.div_euclid(65536);

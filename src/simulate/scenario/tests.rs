@@ -169,7 +169,7 @@ fn errors_are_one_line() {
         ("topology = \"ring\"", &["line 8", "unknown variant `ring`", "`full`"]),
         ("topology = { links = [[0, 12]] }", &["nodes 0 and 12"]),
         ("topology = { random = 1 }", &["cannot have 1 links"]),
-        ("[network]\npreset = \"wan\"", &["no preset wan", "lan or dev"]),
+        ("[network]\npreset = \"wan\"", &["no preset wan", "lan, class or dev"]),
         ("[network]\nname = \"x\"", &["line 9", "unknown field `name`"]),
         ("[network]\nsubsidy = \"-1\"", &["line 9: subsidy", "negative"]),
         ("[network]\ntarget_spacing = 0", &["network: target_spacing: must be at least 1"]),

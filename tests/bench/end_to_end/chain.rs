@@ -11,8 +11,8 @@ use quipu::node::store::{FolderLock, Store};
 use quipu::protocol::check::check_header;
 use quipu::protocol::hash::sha256;
 use quipu::protocol::{
-    Action, Address, Amount, CheckedBlock, CheckedTransaction, Delta, Header, Ledger, Millis, Network, Reward,
-    SecretKey, Transaction, UnixMillis,
+    Action, Address, Amount, CheckedBlock, CheckedTransaction, Context, Delta, Header, HistoryNode, Ledger, Millis,
+    Network, Peaks, Reward, SecretKey, Transaction, UnixMillis,
 };
 
 /// Time between two blocks.
@@ -26,6 +26,8 @@ pub(crate) struct StoredChain {
     ledger: Ledger,
     /// The header of the last block.
     tip: Header,
+    /// All blocks up to it.
+    peaks: Peaks,
     /// The blocks that have not been flushed.
     blocks: Vec<(Arc<CheckedBlock>, Arc<Delta>)>,
 }
@@ -34,7 +36,9 @@ impl StoredChain {
     /// A chain of genesis alone.
     pub(crate) fn new(network: Network) -> Self {
         let tip = network.genesis().header;
-        Self { network: Arc::new(network), ledger: Ledger::default(), tip, blocks: Vec::new() }
+        let mut peaks = Peaks::default();
+        peaks.push(HistoryNode::of(&tip), |_, _| {});
+        Self { network: Arc::new(network), ledger: Ledger::default(), tip, peaks, blocks: Vec::new() }
     }
 
     /// Adds a block, and returns the time for connecting it.
@@ -44,11 +48,12 @@ impl StoredChain {
         let subsidy = self.network.parameters().subsidy;
         let amount = fees.fold(subsidy, |sum, fee| sum.checked_add(fee).expect("far below all coins"));
         let reward = Reward { to, amount };
+        let context = Context::of(self.peaks.root());
         let mut header = Header {
-            version: 1,
+            version: quipu::protocol::block::VERSION,
             height: parent.height.next(),
             parent: parent.id(),
-            body_root: CheckedBlock::root_of(&reward, &transactions),
+            root: CheckedBlock::root_of(&context, &reward, &transactions),
             timestamp: UnixMillis(parent.timestamp.0 + SPACING.0),
             target: parent.target,
             nonce: 0,
@@ -56,12 +61,13 @@ impl StoredChain {
         while check_header(&header, &self.network).is_err() {
             header.nonce += 1;
         }
-        let block = CheckedBlock::assemble(header, reward, transactions, &self.network).expect("valid");
+        let block = CheckedBlock::assemble(header, context, reward, transactions, &self.network).expect("valid");
         let start = Instant::now();
         let delta = self.ledger.connect(&block, &self.network).expect("valid in its place");
         self.ledger.apply(&delta);
         let time = start.elapsed();
         self.tip = *block.header();
+        self.peaks.push(HistoryNode::of(&self.tip), |_, _| {});
         self.blocks.push((Arc::new(block), Arc::new(delta)));
         time
     }

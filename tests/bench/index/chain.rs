@@ -122,11 +122,13 @@ impl RecordChain {
     fn assemble(&self, parent: &Header, records: Vec<CheckedTransaction>) -> CheckedBlock {
         let height = parent.height.next();
         let reward = Reward { to: self.address(height.0), amount: self.network.parameters().subsidy };
+        // The index does not look at it.
+        let context = self.network.genesis().body.context;
         let mut header = Header {
-            version: 1,
+            version: quipu::protocol::block::VERSION,
             height,
             parent: parent.id(),
-            body_root: CheckedBlock::root_of(&reward, &records),
+            root: CheckedBlock::root_of(&context, &reward, &records),
             timestamp: UnixMillis(parent.timestamp.0 + BLOCK_MILLIS),
             target: parent.target,
             nonce: 0,
@@ -134,7 +136,7 @@ impl RecordChain {
         while check_header(&header, &self.network).is_err() {
             header.nonce += 1;
         }
-        CheckedBlock::assemble(header, reward, records, &self.network).expect("valid")
+        CheckedBlock::assemble(header, context, reward, records, &self.network).expect("valid")
     }
 }
 

@@ -87,8 +87,8 @@ fn tell(what: &str, (value, unit): (f64, &str), reference: Option<(&str, f64)>, 
 }
 
 fn header(target: Target, number: u64) -> Header {
-    let (parent, body_root) = (BlockId([3; 32]), LeafHash([5; 32]));
-    Header { version: VERSION, height: Height(7), parent, body_root, timestamp: UnixMillis(number), target, nonce: 0 }
+    let (parent, root) = (BlockId([3; 32]), LeafHash([5; 32]));
+    Header { version: VERSION, height: Height(7), parent, root, timestamp: UnixMillis(number), target, nonce: 0 }
 }
 
 /// A kind of work: it tries that many hashes when it is called.

@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use quipu::protocol::block::VERSION;
 use quipu::protocol::bundle::{BUNDLE_BYTES_MAX, BUNDLE_TRANSACTIONS_MAX};
 use quipu::protocol::check::{
-    TRANSACTION_BYTES_MAX, check_block, check_header, check_header_in_context, check_transaction,
+    Parent, TRANSACTION_BYTES_MAX, check_block, check_header, check_header_in_context, check_transaction,
 };
 use quipu::protocol::encode::{decode, encode};
 use quipu::protocol::message::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
@@ -28,10 +29,10 @@ pub(crate) fn blocks(data: &[u8]) {
     assert_eq!(encode(&block), data, "a value has one encoding");
     let genesis = network().genesis().header;
     let header = &mut block.header;
-    (header.version, header.height, header.parent) = (1, genesis.height.next(), genesis.id());
+    (header.version, header.height, header.parent) = (VERSION, genesis.height.next(), genesis.id());
     header.timestamp = UnixMillis(genesis.timestamp.0 + header.timestamp.0 % 100_000);
-    header.target = network().retarget().target_after(genesis.target, genesis.timestamp, header.timestamp);
-    header.body_root = block.body.root();
+    header.target = Parent::genesis(network()).target_after(header.timestamp, network());
+    header.root = block.body.root();
     while check_header(&block.header, network()).is_err() {
         block.header.nonce = block.header.nonce.wrapping_add(1);
     }
@@ -52,9 +53,9 @@ fn judge(data: &[u8]) {
 fn by_the_crate(data: &[u8]) -> Result<(), Violation> {
     let block: Block = decode(data, BLOCK_BYTES_LIMIT)?;
     check_header(&block.header, network())?;
-    check_header_in_context(&block.header, &(&network().genesis().header).into(), network())?;
+    check_header_in_context(&block.header, &Parent::genesis(network()), network())?;
     let checked = check_block(block, network())?;
-    Ledger::default().connect(&checked, network()).map(|_| ())
+    Ledger::opening(network()).connect(&checked, network()).map(|_| ())
 }
 
 /// An announcement of a block, and transactions that fit it.
@@ -96,7 +97,7 @@ pub(crate) fn headers(data: &[u8]) {
     if parent.target.expand().is_some()
         && let Ok(header) = decode::<Header>(second, 96)
     {
-        let _refused = check_header_in_context(&header, &(&parent).into(), network()).is_err();
+        let _refused = check_header_in_context(&header, &Parent::genesis(network()).child(&parent), network()).is_err();
     }
 }
 

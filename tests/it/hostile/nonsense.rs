@@ -142,8 +142,10 @@ fn transactions() -> Vec<Case> {
 fn blocks() -> Vec<Case> {
     let genesis = network().genesis().header;
     let block = |header: Header| {
-        let body = Body { reward: Reward { to: Address([1; 20]), amount: Amount::COIN }, transactions: vec![].into() };
-        let header = Header { body_root: body.root(), ..header };
+        let context = network().genesis().body.context;
+        let reward = Reward { to: Address([1; 20]), amount: Amount::COIN };
+        let body = Body { context, reward, transactions: vec![].into() };
+        let header = Header { root: body.root(), ..header };
         whole(super::with_work(Block { header, body }, true))
     };
     let child = Header { height: Height(1), parent: network().genesis_id(), ..genesis };
@@ -166,7 +168,7 @@ fn blocks() -> Vec<Case> {
         case(
             "a root of nothing",
             {
-                let header = Header { body_root: LeafHash([0; 32]), ..child };
+                let header = Header { root: LeafHash([0; 32]), ..child };
                 whole(super::with_work(Block { header, body: network().genesis().body.clone() }, true))
             },
             End::CutOff,
@@ -187,7 +189,8 @@ fn whole(block: Block) -> Vec<u8> {
 /// A hundred unknown transactions.
 fn by_ids(header: Header, has_work: bool) -> Vec<u8> {
     let transactions = (0..100).map(|seed| record_of(seed, 0, 0)).collect();
+    let context = network().genesis().body.context;
     let reward = Reward { to: Address([1; 20]), amount: Amount::COIN };
-    let block = super::with_work(Block { header, body: Body { reward, transactions } }, has_work);
+    let block = super::with_work(Block { header, body: Body { context, reward, transactions } }, has_work);
     encode(&Announcement::Compact(CompactBlock::of(&CheckedBlock::recall(block, &network()), [])))
 }

@@ -4,13 +4,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::TransactionRow;
-use super::words::{AddressText, AmountText, IdText, ROLES, RoleWord};
+use super::words::{AddressText, AmountText, BalanceText, IdText, ROLES, RoleWord};
 use crate::engine::event::Fate;
 use crate::node::event::Life;
 use crate::node::index::{HistoryEntry, Item, Page, RecordEntry};
 use crate::node::lost::{Again, LostTransaction};
 use crate::protocol::record::{Content, Record};
-use crate::protocol::{Action, Address, Amount, BlockId, Height, TransactionId, UnixMillis};
+use crate::protocol::{Action, Address, Amount, BlockId, Height, TransactionId, UnixMillis, Wei};
 
 /// A record on the best chain.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -134,8 +134,8 @@ pub struct AccountRow {
     #[schema(value_type = AddressText)]
     pub address: Address,
     /// Its coins.
-    #[schema(value_type = AmountText)]
-    pub balance: Amount,
+    #[schema(value_type = BalanceText)]
+    pub balance: Wei,
     /// Its coins if everything pending were mined, what it receives from others left out.
     #[schema(value_type = AmountText)]
     pub spendable: Amount,

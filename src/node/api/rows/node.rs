@@ -6,7 +6,7 @@ use libp2p::{Multiaddr, PeerId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::words::{AddressText, AmountText, IdText, ModeWord, WaitWord};
+use super::words::{AddressText, AmountText, BalanceText, IdText, ModeWord, WaitWord};
 use super::{Identity, PlaceRow, as_text};
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};
@@ -14,7 +14,7 @@ use crate::engine::view::{MiningView, MiningWait, PeerView, SyncView};
 use crate::node::event::PeerRow;
 use crate::node::handle::ask::Resolution;
 use crate::node::wallet::Current;
-use crate::protocol::{Address, Amount, BlockId, Height, UnixMillis};
+use crate::protocol::{Address, BlockId, Height, UnixMillis, Wei};
 
 /// The side that dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -101,8 +101,8 @@ pub struct NodeStatus {
     /// The number of pending transactions.
     pub pending: usize,
     /// The balance of the node's own account.
-    #[schema(value_type = AmountText)]
-    pub balance: Amount,
+    #[schema(value_type = BalanceText)]
+    pub balance: Wei,
     /// The node's own account.
     #[schema(value_type = AddressText)]
     pub address: Address,

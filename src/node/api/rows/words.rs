@@ -50,11 +50,13 @@ described! {
         |about| one_of(&[MiningMode::Off, MiningMode::On, MiningMode::Pending], about);
     WaitWord, "MiningWait", "`chain`: a better one is being fetched; `transactions`: none is pending; `account`: the one for \
         the rewards has no room for another.",
-        |about| one_of(&[MiningWait::Chain, MiningWait::Transactions, MiningWait::Account], about);
+        |about| one_of(&[MiningWait::Chain, MiningWait::Transactions], about);
     RoleWord, "Role", "What an account did in a transaction, or what happened to it.", |about| one_of(&ROLES, about);
     IdText, "Id", "The id of a block or of a transaction.",
-        |about| text("^[0-9a-f]{64}$", "97c38b625a1a1b20f03acf2b9ad84f80f0a485dde5bd861066a2af145a0be4ee", about);
+        |about| text("^[0-9a-f]{64}$", "989058142a61b6f63221d34a4374aa5d1c9e703929cb82329b363156be3cdc7d", about);
     AddressText, "Address", "An account, with the checksum of EIP-55 in its letters.",
         |about| text("^0x[0-9a-fA-F]{40}$", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", about);
     AmountText, "Amount", "Coins, with up to eight decimals.", |about| text("^[0-9]+([.][0-9]{1,8})?$", "2.5", about);
+    BalanceText, "Balance", "Coins that an account has, with up to eighteen decimals.",
+        |about| text("^[0-9]+([.][0-9]{1,18})?$", "2.5", about);
 }

@@ -1,7 +1,8 @@
 //! Blocks as tutorials show them, with everything that is needed to make them again.
 //!
 //! A block is `{index, timestamp, transactions, proof, previous_hash}`: its height, when it was made (in Unix seconds),
-//! the reward and the transactions, the nonce, the id of the block below; and `hash` (its id), `version`, `target`. A
+//! the reward and the transactions, the nonce, the id of the block below; and `hash` (its id), `version`, `target`,
+//! `history` (the commitment to all blocks below) and `outcome` (of contracts; none here). A
 //! transaction is `{sender, recipient, amount}`, and `id`, `fee`, `nonce`, `public_key`, `signature`, `data` (the bytes
 //! of a
 //! record, in hex; null in a transfer). The reward comes first, its sender is `"0"`, and of these it has only `id`.
@@ -9,9 +10,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::node::http::exact::{Coins, Seconds};
+use crate::protocol::block::VERSION;
 use crate::protocol::{
-    Action, Address, Amount, Block, BlockId, Body, Header, Height, Network, PublicKey, Reward, Signature,
-    SignedTransaction, Target, Transaction,
+    Action, Address, Amount, Block, BlockId, Body, Context, Header, Height, HistoryHash, Network, OutcomeHash,
+    PublicKey, Reward, Signature, SignedTransaction, Target, Transaction,
 };
 
 /// The sender of a reward.
@@ -26,9 +28,14 @@ pub(super) struct BlockJson {
     previous_hash: BlockId,
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<BlockId>,
-    #[serde(default = "first_version")]
+    #[serde(default = "known_version")]
     version: u32,
     target: String,
+    /// The commitment to all blocks below.
+    history: HistoryHash,
+    /// What contracts did.
+    #[serde(default = "no_outcome")]
+    outcome: OutcomeHash,
 }
 
 /// A transaction, or a reward.
@@ -51,8 +58,12 @@ pub(super) struct TransactionJson {
     data: Option<String>,
 }
 
-fn first_version() -> u32 {
-    1
+fn known_version() -> u32 {
+    VERSION
+}
+
+fn no_outcome() -> OutcomeHash {
+    OutcomeHash::NONE
 }
 
 impl BlockJson {
@@ -70,6 +81,8 @@ impl BlockJson {
             hash: Some(header.id()),
             version: header.version,
             target: header.target.to_string(),
+            history: body.context.history,
+            outcome: body.context.outcome,
         }
     }
 
@@ -78,12 +91,13 @@ impl BlockJson {
         let Some((reward, others)) = self.transactions.split_first() else {
             return Err("its first transaction is the reward, and it has none".to_owned());
         };
-        let body = Body { reward: reward.as_reward()?, transactions: signed(others)?.into() };
+        let context = Context { history: self.history, outcome: self.outcome };
+        let body = Body { context, reward: reward.as_reward()?, transactions: signed(others)?.into() };
         let header = Header {
             version: self.version,
             height: Height(self.index),
             parent: self.previous_hash,
-            body_root: body.root(),
+            root: body.root(),
             timestamp: self.timestamp.millis().ok_or("timestamp: Unix time in seconds, with up to three decimals")?,
             target: target(&self.target)?,
             nonce: self.proof,

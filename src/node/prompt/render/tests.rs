@@ -99,7 +99,7 @@ fn balances_and_status() {
     let balance = |pending| {
         shown(&Ok(CommandOutcome::Balance(AccountRow {
             address: fixture::me(),
-            balance: Amount::from_units(250_000_000),
+            balance: Amount::from_units(250_000_000).into(),
             spendable: Amount::COIN,
             nonce: 1,
             pending,

@@ -8,7 +8,7 @@ use crate::node::fixture::{Chain, batch, place};
 use crate::node::store::{Store, StoreError};
 use crate::protocol::{
     Account, Action, Address, Amount, Block, BlockId, CheckedTransaction, Delta, Height, Millis, Network, SecretKey,
-    TransactionId,
+    TransactionId, Wei,
 };
 
 /// Commits in order, and the contents before the first and after each.
@@ -53,8 +53,8 @@ impl Picture {
         }
         let pending = stored.pending.iter().map(|signed| signed.transaction.id(&network.genesis_id())).collect();
         let accounts: BTreeMap<_, _> = stored.accounts.iter().copied().collect();
-        let coins: u64 = accounts.values().map(|account| account.balance.units()).sum();
-        assert_eq!(coins, best.len() as u64 * Amount::COIN.units(), "coins are subsidies");
+        let coins: u128 = accounts.values().map(|account| account.balance.0).sum();
+        assert_eq!(coins, best.len() as u128 * Wei::from(Amount::COIN).0, "coins are subsidies");
         Ok(Self { blocks, best, accounts, pending, checkpoint: stored.checkpoint })
     }
 

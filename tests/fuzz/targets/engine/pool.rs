@@ -122,7 +122,7 @@ impl ScriptPool {
             let parent = branch[random.between(0, branch.len() as u64 - 1) as usize].header;
             let state = self.model.state(&parent.id()).expect("the branch is good");
             let good = self.forge.block(&parent, state, random);
-            let bytes = self.forge.spoil(good, &parent, random);
+            let bytes = self.forge.spoil(good, &parent, state, random);
             // Some faults break nothing, and would make good blocks that no test expects.
             if let Ok(block) = decode::<Block>(&bytes, BLOCK_BYTES_LIMIT)
                 && let Err(refused) = self.model.clone().offer(&bytes, ANY_TIME)

@@ -11,7 +11,7 @@ use quipu::engine::{Engine, EngineConfig, View};
 use quipu::protocol::check::{check_block, check_header, check_transactions};
 use quipu::protocol::encode::encode;
 use quipu::protocol::hash::sha256;
-use quipu::protocol::{Address, Header, Millis, Request, SignedTransaction, UnixMillis};
+use quipu::protocol::{Address, Header, Millis, Request, SignedTransaction, UnixMillis, Wei};
 use quipu::sim::disk::VirtualDisk;
 use quipu::sim::reference::Model;
 
@@ -223,7 +223,7 @@ impl<'a> FuzzShell<'a> {
                 if let Some(state) = self.model.state(&self.view.tip.id) {
                     assert_eq!(*account, state.account(&address), "the account is that of the tip");
                 }
-                assert!(*spendable <= account.balance, "no more can be spent than there is");
+                assert!(Wei::from(*spendable) <= account.balance, "no more can be spent than there is");
             }
             Ok(Answer::Mined(places)) => {
                 for place in places {
@@ -451,7 +451,7 @@ impl<'a> FuzzShell<'a> {
         let state = self.model.state(&self.view.tip.id).expect("the tip is valid");
         assert_eq!(self.disk.best().last(), Some(state.tip), "the disk has the tip");
         assert_eq!(self.disk.best().count() as u64, state.height, "the disk has the chain");
-        let accounts = self.disk.accounts();
+        let accounts = self.disk.changed_accounts();
         for (address, account) in &state.accounts {
             assert_eq!(accounts.get(address).copied().unwrap_or_default(), *account, "{address} on disk");
         }

@@ -36,15 +36,22 @@ export const HEADER = struct(
   ['version', 'u32'],
   ['height', 'u64'],
   ['parent', HASH],
-  ['body_root', HASH],
+  ['root', HASH],
   ['timestamp', 'u64'],
   ['target', 'u32'],
   ['nonce', 'u64'],
 );
 /** The miner's reward. */
 export const REWARD = struct(['to', ADDRESS], ['amount', 'u64']);
-/** A header and its body. */
-export const BLOCK = struct(['header', HEADER], ['reward', REWARD], ['transactions', list(SIGNED_TRANSACTION, 132)]);
+/** What a block says of the blocks below it and of its contracts. */
+export const CONTEXT = struct(['history', HASH], ['outcome', HASH]);
+/** A header, its context and its body. */
+export const BLOCK = struct(
+  ['header', HEADER],
+  ['context', CONTEXT],
+  ['reward', REWARD],
+  ['transactions', list(SIGNED_TRANSACTION, 132)],
+);
 /** A public key with its tag. */
 export const PUBLIC_KEY = KEY;
 

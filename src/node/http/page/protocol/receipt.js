@@ -1,10 +1,10 @@
 // Receipts: section 17 of the specification. A text in, what it proves out; or the reason why it proves nothing.
 
-import { addressOf, amountText, parseAmount } from './address.js';
+import { addressOf, addressText, amountText, parseAddress, parseAmount } from './address.js';
 import { bigEndian, hex, unhex } from './bytes.js';
 import { decodeHeader } from './encode.js';
 import { readJson } from './json.js';
-import { PARAMETERS, isNetwork, makeNetwork } from './network.js';
+import { AMOUNTS, LIMITS, PARAMETERS, isNetwork, makeNetwork, parametersOf } from './network.js';
 import { readRecord } from './record.js';
 import { leaf, node, sha256 } from './sha256.js';
 import { expand, targetAfter, work } from './target.js';
@@ -16,7 +16,6 @@ const STEPS_MAX = 32;
 const HEADERS_MAX = 1_048_576;
 const TRANSACTION_DIGITS_MAX = 2 * 4228;
 const FIELDS = ['quipu_receipt', 'network', 'genesis', 'transaction', 'path', 'headers', 'tip'];
-const AMOUNTS = ['subsidy', 'fee_min'];
 const NARROW = ['easiest_target', 'block_bytes_max'];
 
 /** A receipt that proves nothing. `reason` is a word of the specification; `unreadable` if the text is no receipt. */
@@ -80,6 +79,8 @@ function read(text) {
 function readParameters(network) {
   for (const name of PARAMETERS) {
     if (name === 'name') form(typeof network.name === 'string');
+    else if (name === 'opening_balances') form(Array.isArray(network[name]) && network[name].every(isOpening));
+    else if (name === 'contracts') form(network[name] === null || isContracts(network[name]));
     else if (AMOUNTS.includes(name)) form(isAmount(network[name]));
     else form(isWhole(network[name], NARROW.includes(name) ? 32 : 64));
   }
@@ -90,8 +91,13 @@ function written(value) {
   const { network, path, headers } = value;
   const parameter = (name) => {
     if (name === 'name') return JSON.stringify(network.name);
+    if (name === 'opening_balances') return `[${network[name].map(opening).join(',')}]`;
+    if (name === 'contracts' && network[name] === null) return 'null';
+    if (name === 'contracts') return `{${LIMITS.map((limit) => `"${limit}":${network[name][limit]}`).join(',')}}`;
     return AMOUNTS.includes(name) ? `"${amountText(parseAmount(network[name]))}"` : network[name].toString();
   };
+  const opening = ({ address, amount }) =>
+    `{"address":"${addressText(parseAddress(address))}","amount":"${amountText(parseAmount(amount))}"}`;
   const digits = (text) => `"${text.toLowerCase()}"`;
   const parameters = PARAMETERS.map((name) => `"${name}":${parameter(name)}`).join(',');
   const steps = path.map((step) => Object.entries(step).map(([side, sibling]) => `{"${side}":${digits(sibling)}}`));
@@ -103,12 +109,7 @@ function written(value) {
 }
 
 function networkOf({ network: given, genesis }) {
-  const parameters = Object.fromEntries(
-    PARAMETERS.map((name) => [
-      name,
-      name === 'name' ? given.name : AMOUNTS.includes(name) ? parseAmount(given[name]) : given[name],
-    ]),
-  );
+  const parameters = parametersOf(given);
   demand(isNetwork(parameters), 'parameters');
   const network = makeNetwork(parameters);
   demand(network.genesis_id === genesis, 'genesis');
@@ -134,7 +135,7 @@ function headersOf({ path, headers, tip }, network, start) {
     return side === 'left' ? node(unhex(sibling), hash) : node(hash, unhex(sibling));
   }, start);
   const decoded = headers.map((digits) => withId(unhex(digits)));
-  demand(hex(root) === decoded[1].body_root, 'path');
+  demand(hex(root) === decoded[1].root, 'path');
   decoded.forEach((header, at) => checkHeader(network, header, decoded[at - 1]));
   demand(decoded.at(-1).id === tip.toLowerCase(), 'tip');
   return decoded;
@@ -144,20 +145,26 @@ function withId(bytes) {
   return { ...decodeHeader(bytes), id: hex(sha256(bytes)) };
 }
 
-/** The rules on one header; those with the one before it first. `before` is missing for the first. */
+/**
+ * The rules on one header; those with the one before it first. `before` is missing for the first. The time between both
+ * goes into the header: the next target depends on it. That of the first is not known, if it is not genesis.
+ */
 function checkHeader(network, header, before) {
   const [height, timestamp] = [BigInt(header.height), BigInt(header.timestamp)];
+  header.interval = height === 0n ? network.target_spacing : null;
   if (before) {
     demand(header.parent === before.id, 'link');
     demand(height === BigInt(before.height) + 1n, 'height');
     demand(timestamp >= BigInt(before.timestamp), 'time');
-    demand(header.target === targetAfter(network, before.target, BigInt(before.timestamp), timestamp), 'target');
+    header.interval = timestamp - BigInt(before.timestamp);
+    const due = () => targetAfter(network, before.target, before.interval, header.interval);
+    demand(before.interval === null || header.target === due(), 'target');
   }
   if (height === 0n) {
     demand(header.id === network.genesis_id, 'not_genesis');
     return;
   }
-  demand(header.version === 1, 'header_version');
+  demand(header.version === 2, 'header_version');
   const bound = expand(header.target);
   demand(bound !== null && bound <= expand(network.easiest_target), 'target');
   demand(bigEndian(unhex(header.id)) <= bound, 'work');
@@ -195,6 +202,23 @@ function isObject(value) {
 function hasExactly(value, names) {
   const keys = Object.keys(value);
   return keys.length === names.length && names.every((name) => Object.hasOwn(value, name));
+}
+
+function isOpening(value) {
+  const isText = isObject(value) && hasExactly(value, ['address', 'amount']) && typeof value.address === 'string';
+  return isText && isAddress(value.address) && isAmount(value.amount);
+}
+
+function isContracts(value) {
+  return isObject(value) && hasExactly(value, LIMITS) && LIMITS.every((limit) => isWhole(value[limit], 64));
+}
+
+function isAddress(text) {
+  try {
+    return parseAddress(text) !== null;
+  } catch {
+    return false;
+  }
 }
 
 function isWhole(value, bits) {

@@ -35,11 +35,15 @@ export function targetText(compact) {
   return `0x${compact.toString(16).padStart(8, '0')}`;
 }
 
-/** The target of a block after this parent. Times in milliseconds, all of them BigInt. */
-export function targetAfter(network, parentTarget, parentTimestamp, timestamp) {
-  const { target_spacing: spacing, half_life: halfLife, easiest_target: easiest } = network;
+/**
+ * The target of a block that comes `since` its parent, which has this target and came `before` since its own. Times in
+ * milliseconds, all of them BigInt.
+ */
+export function targetAfter(network, parentTarget, before, since) {
+  const { target_spacing: spacing, half_life: halfLife, grace, easiest_target: easiest } = network;
   if (halfLife === 0n) return easiest;
-  const x = floorDivide((timestamp - parentTimestamp - spacing) * 65536n, halfLife);
+  const late = (before < grace ? before : grace) - spacing + (since > grace ? since - grace : 0n);
+  const x = floorDivide(late * 65536n, halfLife);
   const shift = floorDivide(x, 65536n);
   const f = x - shift * 65536n;
   const cubic = 195766423245049n * f + 971821376n * f ** 2n + 5127n * f ** 3n + (1n << 47n);

@@ -7,11 +7,12 @@ import { SIGNED_TRANSACTION, TRANSACTION, TRANSACTION_BYTES_MAX, decode, encode 
 import { RECORD_BYTES_MAX } from './record.js';
 import { sha256 } from './sha256.js';
 
-const DOMAIN = 'quipu transaction 1\n';
+// The length of the namespace as a varint, and the namespace.
+const FRAME = '\x13quipu transaction 2';
 
-/** The bytes to sign: the domain, the network, the transaction without its signature. `genesis` is an id in hex. */
+/** The bytes to sign: the framed namespace, the network, the transaction without its signature. `genesis` is an id in hex. */
 export function signingBytes(genesis, transaction) {
-  return concat(utf8(DOMAIN), unhex(genesis), encode(TRANSACTION, transaction));
+  return concat(utf8(FRAME), unhex(genesis), encode(TRANSACTION, transaction));
 }
 
 /** The id, in hex. */

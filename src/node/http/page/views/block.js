@@ -46,7 +46,7 @@ function headerFacts(found, header, encoded) {
     [mined ? 'Parent' : 'Parameters', mined ? blockLink(found.parent, found.parent) : el('code', {}, found.parent)],
     ['Made', timeAndAge(found.timestamp)],
     ['Miner', accountLink(found.miner, true)],
-    ['Body root', el('code', {}, header.body_root)],
+    ['Root', el('code', {}, header.root)],
     [
       'Target',
       el(

@@ -5,7 +5,8 @@ import { el, fill } from '../../app/dom.js';
 import { count, counted, span } from '../../app/format.js';
 import { blockLink, button, facts, problem, section } from '../../app/parts.js';
 import { amountText } from '../../protocol/address.js';
-import { RULES, blockId, bodyRoot, complaint } from '../../protocol/rules.js';
+import { rootOf } from '../../protocol/network.js';
+import { RULES, blockId, complaint } from '../../protocol/rules.js';
 import { work } from '../../protocol/target.js';
 import { LESSON_TARGET, genesisAlone, loadBlock, loadNetwork, mine, minedForLesson, withLessonWork } from './sandbox.js';
 
@@ -16,7 +17,7 @@ const BREAKS = [
   ['Postdate it by a day', ({ block }) => add(block.header, 'timestamp', 86_400_000n)],
   ['Skip a height', ({ block }) => add(block.header, 'height', 1n)],
   ['Choose another target', ({ block }) => set(block.header, 'target', otherTarget(block.header.target))],
-  ['Invent a version', ({ block }) => set(block.header, 'version', 2)],
+  ['Invent a version', ({ block }) => set(block.header, 'version', 3)],
   ['Add 1 to the nonce', ({ block }) => add(block.header, 'nonce', 1n)],
   ['Raise a transaction’s fee', ({ block }) => add(block.transactions[0], 'fee', 1n), true],
   ['Leave a transaction out', ({ block }) => block.transactions.shift(), true],
@@ -30,7 +31,7 @@ export async function blockLesson(context) {
   if (height === 0) return genesisAlone(context);
   const [real, below] = await Promise.all([loadBlock(height), loadBlock(height - 1)]);
   const original = { ...real, header: (await minedForLesson(real.header, signal)) ?? real.header };
-  const parent = { header: { ...below.header, target: LESSON_TARGET } };
+  const parent = { header: { ...below.header, target: LESSON_TARGET, interval: network.target_spacing } };
   const intro = el(
     'p',
     {},
@@ -64,7 +65,7 @@ function anatomy({ header, transactions }) {
       el(
         'span',
         {},
-        el('code', {}, header.body_root),
+        el('code', {}, header.root),
         `: one hash over the reward and ${counted(transactions.length, 'transaction')}`,
       ),
     ],
@@ -154,7 +155,7 @@ function repairs(state, judge, act, original, signal) {
       { class: 'buttons' },
       button(
         'Make the root fit the body',
-        act(({ block }) => set(block.header, 'body_root', bodyRoot(block))),
+        act(({ block }) => set(block.header, 'root', rootOf(block))),
       ),
       button('Mine it here', again),
       button('Start over', reset, { kind: 'main' }),

@@ -27,7 +27,7 @@ export async function chainLesson(context) {
   const draw = () => drawAll(cards, news, state, originals, real);
   const change = () => {
     const victim = state.headers[Math.min(1, state.headers.length - 1)];
-    victim.body_root = victim.body_root.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+    victim.root = victim.root.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
     draw();
   };
   const reset = () => {

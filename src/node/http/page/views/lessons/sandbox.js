@@ -6,8 +6,7 @@ import { live } from '../../app/live.js';
 import { section } from '../../app/parts.js';
 import { hex, unhex, utf8 } from '../../protocol/bytes.js';
 import { HEADER, encode } from '../../protocol/encode.js';
-import { makeNetwork, PARAMETERS } from '../../protocol/network.js';
-import { parseAmount } from '../../protocol/address.js';
+import { makeNetwork, parametersOf } from '../../protocol/network.js';
 import { decodeBlock } from '../../protocol/rules.js';
 import { sha256 } from '../../protocol/sha256.js';
 import { expand } from '../../protocol/target.js';
@@ -22,11 +21,7 @@ export const LESSON_TARGET = 0x1f080000;
 
 /** This node's network, as the rules take it. */
 export async function loadNetwork() {
-  const given = await get('/network');
-  const amounts = ['subsidy', 'fee_min'];
-  const value = (name) =>
-    name === 'name' ? given.name : amounts.includes(name) ? parseAmount(String(given[name])) : BigInt(given[name]);
-  return makeNetwork(Object.fromEntries(PARAMETERS.map((name) => [name, value(name)])));
+  return makeNetwork(parametersOf(await get('/network')));
 }
 
 /** A real block by its height or id, to be changed at will. */

@@ -1,0 +1,95 @@
+//! The tree over the best chain that each block's context commits to, and how a reorganisation goes back in it.
+//!
+//! The chain needs the peaks of the tree, which grow with each block. To take blocks away, complete nodes from a level on are
+//! kept: 1.5 bytes for each block. What is below is computed again from the headers.
+
+use quipu_protocol::{HistoryNode, Peaks};
+
+/// The lowest level whose nodes are kept: each is over 64 blocks.
+const LEVEL_MIN: u32 = 6;
+
+/// The tree over the blocks of the best chain.
+#[derive(Debug, Default)]
+pub(super) struct ChainHistory {
+    peaks: Peaks,
+    /// The complete nodes of each level from [`LEVEL_MIN`] on, from the left.
+    levels: Vec<Vec<HistoryNode>>,
+}
+
+impl ChainHistory {
+    /// The tree over these blocks, from genesis on.
+    pub(super) fn of(blocks: impl Iterator<Item = HistoryNode>) -> Self {
+        let mut history = Self::default();
+        blocks.for_each(|block| history.push(block));
+        history
+    }
+
+    /// The peaks over all blocks.
+    pub(super) fn peaks(&self) -> &Peaks {
+        &self.peaks
+    }
+
+    /// Adds the next block.
+    pub(super) fn push(&mut self, block: HistoryNode) {
+        let levels = &mut self.levels;
+        self.peaks.push(block, |level, node| {
+            let Some(kept) = level.checked_sub(LEVEL_MIN) else { return };
+            if levels.len() <= kept as usize {
+                levels.push(Vec::new());
+            }
+            levels[kept as usize].push(node);
+        });
+    }
+
+    /// Takes the last block away. `block` gives the leaf of the block at a height.
+    pub(super) fn pop(&mut self, block: impl Fn(u64) -> HistoryNode) {
+        let blocks = self.peaks.blocks() - 1;
+        for (level, nodes) in (LEVEL_MIN..).zip(&mut self.levels) {
+            nodes.truncate((blocks >> level) as usize);
+        }
+        let mut covered = 0;
+        let peaks = (0..u64::BITS).rev().filter(|level| blocks >> level & 1 == 1).map(|level| {
+            let first = covered;
+            covered += 1 << level;
+            match level.checked_sub(LEVEL_MIN) {
+                Some(kept) => self.levels[kept as usize][(first >> level) as usize],
+                None => {
+                    let mut peaks = Peaks::default();
+                    (first..covered).for_each(|height| peaks.push(block(height), |_, _| {}));
+                    peaks.nodes()[0]
+                }
+            }
+        });
+        self.peaks = Peaks::from_nodes(peaks.collect(), blocks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quipu_protocol::{BlockId, Work};
+
+    use super::*;
+
+    fn leaf(height: u64) -> HistoryNode {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&height.to_le_bytes());
+        HistoryNode::leaf(&BlockId(id), Work(u128::from(height)))
+    }
+
+    #[test]
+    fn what_is_left_after_blocks_are_taken_away_is_what_was_before_they_came() {
+        let roots: Vec<_> = (0..300).map(|blocks| ChainHistory::of((0..blocks).map(leaf)).peaks().root()).collect();
+        let mut history = ChainHistory::of((0..299).map(leaf));
+        for blocks in (0..299_usize).rev() {
+            history.pop(leaf);
+            assert_eq!(history.peaks().root(), roots[blocks], "{blocks} blocks");
+            // It goes on as if nothing had been there.
+            if blocks.is_multiple_of(37) {
+                (blocks as u64..299).for_each(|height| history.push(leaf(height)));
+                assert_eq!(history.peaks().root(), roots[299]);
+                (blocks..299).for_each(|_| history.pop(leaf));
+                assert_eq!(history.peaks().root(), roots[blocks]);
+            }
+        }
+    }
+}
