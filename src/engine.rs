@@ -65,7 +65,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use quipu_protocol::compact::WHOLE_BYTES_MAX;
-use quipu_protocol::{Address, Amount, BlockId, CheckedTransaction, Millis, Network};
+use quipu_protocol::{Address, BlockId, CheckedTransaction, Millis, Network, Wei};
 
 pub use event::{Effect, Event, Now, Wake};
 pub use view::View;
@@ -399,7 +399,7 @@ impl Engine {
             self.note_dropped();
         }
         let reorganised = progress.reorganised.as_ref();
-        let (reorg_depth, fell) = reorganised.map_or((0, Amount::ZERO), |done| (done.depth, done.fell));
+        let (reorg_depth, fell) = reorganised.map_or((0, Wei::ZERO), |done| (done.depth, done.fell));
         let returned = reorganised.map_or(0, |done| self.reinstate(done));
         if let Some((last, _)) = progress.connected.last() {
             let ours = self.mined_here.contains(&last.id());

@@ -15,6 +15,9 @@ pub const RECORD_BYTES_MAX: usize = 4096;
 /// as a varint (LEB128), and the namespace.
 const SIGNING_FRAME: &[u8] = b"\x13quipu transaction 2";
 
+/// The namespace in the frame.
+pub(crate) const SIGNING_NAMESPACE: &[u8] = SIGNING_FRAME.split_first().expect("a length comes first").1;
+
 /// The difference between a transfer's encoding and that of an empty record: recipient 20, amount 8, and no count of 8.
 const TRANSFER_BYTES_MORE: usize = 20;
 
@@ -66,7 +69,12 @@ impl Transaction {
     /// The bytes that are signed: a framed namespace, the id of the network's genesis block, the transaction. A signature
     /// is therefore worth nothing on another network.
     pub fn signing_bytes(&self, genesis: &BlockId) -> Vec<u8> {
-        [SIGNING_FRAME, genesis.as_bytes(), &encode(self)].concat()
+        [SIGNING_FRAME, &self.signing_message(genesis)].concat()
+    }
+
+    /// The signed bytes without the frame.
+    pub(crate) fn signing_message(&self, genesis: &BlockId) -> Vec<u8> {
+        [genesis.as_bytes(), &encode(self)[..]].concat()
     }
 
     /// Decodes signing bytes into the genesis block's id and the transaction.
@@ -156,6 +164,16 @@ mod tests {
         assert_eq!(one.transaction.id(&genesis), other.transaction.id(&genesis));
         assert_ne!(one.leaf(), other.leaf());
         assert_ne!(one.transaction.id(&genesis), one.transaction.id(&BlockId([1; 32])));
+    }
+
+    #[test]
+    fn the_frame_is_the_length_of_the_namespace_and_the_namespace() {
+        assert_eq!(SIGNING_FRAME[0] as usize, SIGNING_NAMESPACE.len());
+        let transaction = record(b"data").transaction;
+        let genesis = BlockId([7; 32]);
+        let bytes = transaction.signing_bytes(&genesis);
+        assert_eq!(bytes, [SIGNING_FRAME, &transaction.signing_message(&genesis)].concat());
+        assert_eq!(transaction.id(&genesis).0, sha256(&[&bytes]));
     }
 
     #[test]

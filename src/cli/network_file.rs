@@ -51,10 +51,23 @@ fn read_network_file(text: &str) -> Result<String, String> {
     })
 }
 
+/// The spacings in a grace that is not given.
+const GRACE_SPACINGS: i64 = 6;
+
+/// The file with a grace in it, which files for earlier versions lack.
+fn with_default_grace(text: &str) -> Option<String> {
+    let spacing = text.parse::<toml::Table>().ok()?.get("target_spacing")?.as_integer()?;
+    Some(format!("grace = {}\n{text}", spacing.checked_mul(GRACE_SPACINGS)?))
+}
+
 /// An error in one line: the parser's own errors are drawings of several lines, and leave the field's name to the
 /// drawing.
 fn parse_parameters(text: &str) -> Result<Parameters, String> {
-    toml::from_str(text).map_err(|error: toml::de::Error| {
+    let parsed = toml::from_str(text).or_else(|error: toml::de::Error| match with_default_grace(text) {
+        Some(text) if error.message().starts_with("missing field `grace`") => toml::from_str(&text),
+        _ => Err(error),
+    });
+    parsed.map_err(|error| {
         let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
         if message.starts_with("missing field") {
             return format!("{message}; every parameter must be there");
@@ -112,6 +125,12 @@ block_bytes_max = 1048576
     }
 
     #[test]
+    fn a_grace_that_is_not_given_is_six_spacings() {
+        let network = with_file(&FILE.replace("grace = 60000\n", "").replace("10000", "7000")).expect("valid");
+        assert_eq!(network.parameters().grace.0, 42_000);
+    }
+
+    #[test]
     fn bad_network_files_name_the_field_and_what_is_right() {
         let cases: [(&str, &str, &[&str]); 17] = [
             ("name = \"lab\"\n", "", &["missing field `name`", "every parameter"]),
@@ -122,8 +141,8 @@ block_bytes_max = 1048576
             // Found by fuzzing, from seed 101106: the line is quoted, whatever is in it.
             ("future_time_max", "future_time\rmax", &["line 8: future_time\\rmax"]),
             ("\"2.5\"", "\"100000000000\"", &["subsidy: leaves no room", "use at most 92233720368.54775807"]),
-            ("grace = 60000\n", "", &["missing field `grace`", "every parameter"]),
-            ("1048576\n", "1048576\n[contracts]\nblock_gas = 1\n", &["line 13:", "transaction_gas"]),
+            ("half_life = 180000\ngrace = 60000\n", "", &["missing field `half_life`", "every parameter"]),
+            ("1048576\n", "1048576\n[contracts]\nblock_gas = 1\n", &["missing field `transaction_gas`"]),
             (
                 "1048576\n",
                 "1048576\n[[opening_balances]]\naddress = \"0x12\"\namount = \"1\"\n",

@@ -40,6 +40,7 @@ mod literature;
 mod rules;
 mod scale;
 mod seeds;
+mod shares;
 mod slow_links;
 
 use super::id::NodeId;

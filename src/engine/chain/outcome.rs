@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quipu_protocol::{Address, Amount, CheckedBlock, CheckedTransaction, Delta, Violation, Work};
+use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, Violation, Wei, Work};
 
 use super::super::event::Place;
 use super::super::header_tree::BlockRef;
@@ -50,7 +50,7 @@ pub(crate) struct Reorganised {
     /// The number of blocks that left the best chain.
     pub(crate) depth: u64,
     /// The fall of the own account's balance by it.
-    pub(crate) fell: Amount,
+    pub(crate) fell: Wei,
     /// Disconnected blocks that are kept and whose transactions may become pending again, oldest first.
     pub(crate) left: Vec<Arc<CheckedBlock>>,
     /// The own account's transactions in the forgotten blocks, oldest first.

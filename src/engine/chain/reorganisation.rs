@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use quipu_protocol::{Address, Amount, CheckedBlock, CheckedTransaction, Delta};
+use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, Wei};
 
 use super::super::header_tree::{BlockRef, HeaderTree};
 use super::rolled_back::{LeftBlock, RollbackReport};
@@ -23,7 +23,7 @@ pub(crate) const OWN_LEFT_BYTES_MAX: usize = 8 << 20;
 pub(super) struct Reorganisation {
     pub(super) old_tip: BlockRef,
     /// The own account and its balance on the old chain.
-    own_before: (Address, Amount),
+    own_before: (Address, Wei),
     /// The disconnected blocks of the old chain, newest first.
     left: Vec<Left>,
     /// How many of the newest have been forgotten.
@@ -48,7 +48,7 @@ struct Left {
 }
 
 impl Reorganisation {
-    fn leaving(old_tip: BlockRef, own_before: (Address, Amount)) -> Self {
+    fn leaving(old_tip: BlockRef, own_before: (Address, Wei)) -> Self {
         Self {
             old_tip,
             own_before,
@@ -186,7 +186,7 @@ impl Chain {
         let own_transactions = done.own.into_iter().rev().filter(|(block, _)| !self.is_best(*block));
         let (own, before) = done.own_before;
         let now = self.ledger.account(&own).balance;
-        let fell = if own == self.own { before.checked_sub(now).unwrap_or_default() } else { Amount::ZERO };
+        let fell = if own == self.own { before.checked_sub(now).unwrap_or_default() } else { Wei::ZERO };
         progress.reorganised = Some(Reorganised {
             depth,
             fell,

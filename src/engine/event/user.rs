@@ -285,7 +285,7 @@ pub enum Notice {
         /// The number of their transactions that are pending again.
         returned: usize,
         /// The fall of the own account's balance by that.
-        fell: Amount,
+        fell: Wei,
         /// Whether the block was mined here.
         ours: bool,
     },

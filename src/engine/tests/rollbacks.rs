@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use quipu_protocol::encode::encode;
-use quipu_protocol::{Action, Amount, Block, Body, Header, Height, Parameters, Reward, SignedTransaction, Transaction};
+use quipu_protocol::{
+    Action, Amount, Block, Body, Header, Height, Parameters, Reward, SignedTransaction, Transaction, Wei,
+};
 
 use super::super::chain::LEFT_BYTES_MAX;
 use super::super::event::{Fate, GoneReason, Notice, Place, ROLLED_BACK_TOLD_MAX, RolledBack};
@@ -109,12 +111,12 @@ fn a_fall_of_the_own_balance_is_told() {
         assert_eq!(fell, [seen], "once, and as the view shows it");
         fell[0]
     };
-    let reward = Parameters::dev().subsidy;
+    let reward = Wei::from(Parameters::dev().subsidy);
     let twice = reward.checked_add(reward).expect("small");
     assert_eq!(fall([0, 0], 1), twice);
     assert_eq!(fall([0, 1], 1), reward, "the newest block left it as it was");
-    assert_eq!(fall([1, 1], 2), Amount::ZERO);
-    assert_eq!(fall([1, 0], 0), Amount::ZERO, "it rises");
+    assert_eq!(fall([1, 1], 2), Wei::ZERO);
+    assert_eq!(fall([1, 0], 0), Wei::ZERO, "it rises");
 }
 
 /// The new tip is reported when everything of the same moment is connected, and its transactions with it.

@@ -15,7 +15,7 @@ use crate::node::api::names::Names;
 use crate::node::api::rows::LifeRow;
 use crate::node::event::PeerRow;
 use crate::node::event::UserEvent;
-use crate::protocol::{Action, Amount, CheckedTransaction, Height};
+use crate::protocol::{Action, CheckedTransaction, Height, Wei};
 use crate::text::{Tone, counted, grouped, harmless};
 
 /// Lines of one kind that are shown in one [`WINDOW`]; the rest is summed up at its end.
@@ -256,7 +256,7 @@ impl Digest {
     }
 }
 
-fn reorganised(tip: Place, depth: u64, returned: u64, fell: Amount) -> String {
+fn reorganised(tip: Place, depth: u64, returned: u64, fell: Wei) -> String {
     let place = format!("{} ({})", grouped(tip.height.0), tip.id.short());
     let blocks = counted(depth, "block");
     let are = if depth == 1 { "is" } else { "are" };
@@ -265,7 +265,7 @@ fn reorganised(tip: Place, depth: u64, returned: u64, fell: Amount) -> String {
         1 => "1 transaction waits to be mined again".to_owned(),
         many => format!("{} transactions wait to be mined again", grouped(many)),
     };
-    let what = if fell > Amount::ZERO {
+    let what = if fell > Wei::ZERO {
         format!("your balance fell by {fell}: a chain with more work took over, and {blocks} of the old one {are} out")
     } else {
         format!("a chain with more work took over: {blocks} of the old one {are} out")
@@ -277,15 +277,14 @@ fn reorganised(tip: Place, depth: u64, returned: u64, fell: Amount) -> String {
 mod tests {
     use super::*;
     use crate::engine::event::PeerKey;
-    use crate::protocol::Address;
     use crate::protocol::check::check_transaction;
-    use crate::protocol::{BlockId, Network, Parameters, SecretKey, Transaction};
+    use crate::protocol::{Address, Amount, BlockId, Network, Parameters, SecretKey, Transaction};
 
     const ME: Address = Address([1; 20]);
 
     fn tip(height: u64, reorg_depth: u64, returned: usize, ours: bool) -> UserEvent {
         let tip = Place { height: Height(height), id: BlockId([0xab; 32]) };
-        UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, fell: Amount::ZERO, ours })
+        UserEvent::Notice(Notice::Tip { tip, reorg_depth, returned, fell: Wei::ZERO, ours })
     }
 
     fn peer(at: u64, joined: bool) -> UserEvent {
@@ -388,7 +387,7 @@ mod tests {
     #[test]
     fn a_reorganisation_that_costs_coins_says_so() {
         let tip = Place { height: Height(18), id: BlockId([0xab; 32]) };
-        let fell = Amount::from_units(2 * Amount::COIN.units());
+        let fell = Wei::from_units(200_000_000);
         let event = UserEvent::Notice(Notice::Tip { tip, reorg_depth: 1, returned: 0, fell, ours: false });
         assert_eq!(
             reported(&[(0, event)], Shown { progress: true }),

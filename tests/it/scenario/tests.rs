@@ -286,7 +286,7 @@ fn facts<S: Stage>(runner: &mut Runner<S>, lines: impl Fn(&Value) -> Vec<String>
 /// On a network with far too hard a target nothing is mined, and virtual time does not go on for ever.
 fn a_command_that_takes_too_long_is_reported() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let hard = std::fs::read_to_string(Path::new(super::FOLDER).join("class.toml")).expect("it is shipped");
+    let hard = std::fs::read_to_string(Path::new(super::FOLDER).join("lesson.toml")).expect("it is shipped");
     let hard = hard.replace("0x1e1fffff", "0x15010000");
     std::fs::write(folder.path().join("hard.toml"), hard).expect("a new folder takes a file");
     let script =

@@ -6,7 +6,7 @@ use libp2p::{Multiaddr, PeerId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::words::{AddressText, AmountText, BalanceText, IdText, ModeWord, WaitWord};
+use super::words::{AddressText, BalanceText, IdText, ModeWord, WaitWord};
 use super::{Identity, PlaceRow, as_text};
 use crate::engine::View;
 use crate::engine::event::{MiningMode, Place};

@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 use super::App;
 use crate::engine::event::{MINE_COUNT_MAX, MiningMode, Place};
 use crate::node::api::queries;
-use crate::node::api::rows::{AmountText, IdText, Mined, Mining, ModeWord, NodeStatus, WalletRow};
+use crate::node::api::rows::{AddressText, AmountText, IdText, Mined, Mining, ModeWord, NodeStatus, WalletRow};
 use crate::node::http::extract::{self, Json};
 use crate::node::http::problem::Problem;
-use crate::protocol::{Address, Amount, Millis, Parameters, Target, UnixMillis};
+use crate::protocol::{Address, Amount, Contracts, Millis, OpeningBalance, Parameters, Target, UnixMillis};
 
 /// The node's status.
 #[utoipa::path(get, path = "/status", tag = "node", responses(
@@ -77,9 +77,12 @@ pub(super) struct ParametersRow {
     /// The wanted time between blocks, in milliseconds.
     #[schema(value_type = u64, example = 10_000)]
     target_spacing: Millis,
-    /// A block that is late by this many milliseconds gets twice its parent's target. 0 fixes the difficulty.
+    /// A block that is late by this many milliseconds doubles the next one's target. 0 fixes the difficulty.
     #[schema(value_type = u64, example = 180_000)]
     half_life: Millis,
+    /// The milliseconds since its parent from which on a late block gets an easier target itself.
+    #[schema(value_type = u64, example = 60_000)]
+    grace: Millis,
     /// The easiest target, in compact form.
     #[schema(value_type = u32)]
     easiest_target: Target,
@@ -95,6 +98,38 @@ pub(super) struct ParametersRow {
     /// The longest block, in bytes.
     #[schema(example = 1_048_576)]
     block_bytes_max: u32,
+    /// What accounts own before the first block, in the order of their addresses.
+    opening_balances: Vec<OpeningRow>,
+    /// The limits of contracts, on a network that has them. No rule uses them yet.
+    contracts: Option<ContractsRow>,
+}
+
+/// What an account owns before the first block.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OpeningBalance)]
+pub(super) struct OpeningRow {
+    /// The account's address.
+    #[schema(value_type = AddressText)]
+    address: Address,
+    /// Its coins.
+    #[schema(value_type = AmountText)]
+    amount: Amount,
+}
+
+/// The limits of contracts.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Contracts)]
+pub(super) struct ContractsRow {
+    /// The most gas that the transactions of a block may use together.
+    #[schema(example = 30_000_000)]
+    block_gas: u64,
+    /// The most gas that one transaction may ask for.
+    #[schema(example = 8_000_000)]
+    transaction_gas: u64,
+    /// The chain id of EIP-155. 0 stands for the one that follows from the genesis block's id.
+    chain_id: u64,
 }
 
 impl From<&Parameters> for ParametersRow {
@@ -104,22 +139,31 @@ impl From<&Parameters> for ParametersRow {
             genesis_time,
             target_spacing,
             half_life,
+            grace,
             easiest_target,
             future_time_max,
             subsidy,
             fee_min,
             block_bytes_max,
+            opening_balances,
+            contracts,
         } = parameters.clone();
+        let opening = |OpeningBalance { address, amount }| OpeningRow { address, amount };
+        let limits =
+            |Contracts { block_gas, transaction_gas, chain_id }| ContractsRow { block_gas, transaction_gas, chain_id };
         Self {
             name,
             genesis_time,
             target_spacing,
             half_life,
+            grace,
             easiest_target,
             future_time_max,
             subsidy,
             fee_min,
             block_bytes_max,
+            opening_balances: opening_balances.into_iter().map(opening).collect(),
+            contracts: contracts.map(limits),
         }
     }
 }
