@@ -16,6 +16,7 @@ pub const RECORD_BYTES_MAX: usize = 4096;
 const SIGNING_FRAME: &[u8] = b"\x13quipu transaction 2";
 
 /// The namespace in the frame.
+#[cfg(any(test, feature = "lanes"))]
 pub(crate) const SIGNING_NAMESPACE: &[u8] = SIGNING_FRAME.split_first().expect("a length comes first").1;
 
 /// The difference between a transfer's encoding and that of an empty record: recipient 20, amount 8, and no count of 8.

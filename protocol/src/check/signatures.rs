@@ -4,38 +4,24 @@
 //! Two libraries judge so. One is two to three times as fast as the other on processors with AVX-512 IFMA, and slower
 //! on others and in the smallest batches.
 
-use commonware_codec::DecodeExt;
-use commonware_cryptography::{BatchEntry, BatchVerifier};
-use commonware_cryptography_curve25519::signing;
-use commonware_parallel::Sequential;
+#[cfg(feature = "lanes")]
+mod lanes;
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::CheckedTransaction;
 use crate::account::{PublicKey, Signature};
 use crate::hash::{BlockId, sha256};
-use crate::transaction::{SIGNING_NAMESPACE, SignedTransaction};
-
-/// The smallest batch that is worth eight lanes.
-const LANES_BATCH_MIN: usize = 8;
+use crate::transaction::SignedTransaction;
 
 /// Whether the signatures of all transactions, at least one, are valid on the network with this genesis block.
 pub(super) fn are_valid(transactions: &[CheckedTransaction], genesis: &BlockId) -> bool {
-    if transactions.len() >= LANES_BATCH_MIN && has_lanes() {
-        are_valid_in_lanes(transactions, genesis)
-    } else {
-        are_valid_one_after_the_other(transactions, genesis)
+    #[cfg(feature = "lanes")]
+    if lanes::are_worth_it(transactions.len()) {
+        return lanes::are_valid(transactions, genesis);
     }
-}
-
-/// Whether this processor multiplies 52-bit numbers in eight lanes.
-fn has_lanes() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512ifma");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    are_valid_one_after_the_other(transactions, genesis)
 }
 
 /// A batch is a sum with random coefficients. Their generator is seeded with a hash of the whole batch, so that the
@@ -57,26 +43,6 @@ fn are_valid_one_after_the_other(transactions: &[CheckedTransaction], genesis: &
         ));
     }
     batch.verify(coefficients(transactions, genesis)).is_ok()
-}
-
-/// Key, signature, and the message without the frame that the library adds.
-type Item = (signing::VerifyingKey, signing::Signature, Vec<u8>);
-
-fn are_valid_in_lanes(transactions: &[CheckedTransaction], genesis: &BlockId) -> bool {
-    fn entry<'a>(_: usize, (public_key, signature, message): &'a Item) -> BatchEntry<'a, signing::VerifyingKey> {
-        BatchEntry { namespace: SIGNING_NAMESPACE, message, public_key, signature }
-    }
-    let items: Vec<Item> = transactions.iter().map(|transaction| item(transaction, genesis)).collect();
-    signing::VerifyingKey::verify_batch(&mut coefficients(transactions, genesis), &items, entry, &Sequential)
-}
-
-fn item(transaction: &CheckedTransaction, genesis: &BlockId) -> Item {
-    let SignedTransaction { transaction, signature } = transaction.signed();
-    let (PublicKey::Ed25519(key), Signature::Ed25519(signature)) = (&transaction.sender, signature);
-    // Whether they are points of the curve is judged with the batch.
-    let key = signing::VerifyingKey::decode(key.to_vec()).expect("any 32 bytes");
-    let signature = signing::Signature::decode(signature.to_vec()).expect("any 64 bytes");
-    (key, signature, transaction.signing_message(genesis))
 }
 
 #[cfg(test)]
@@ -119,7 +85,8 @@ mod tests {
         let checked: Vec<_> = signed.iter().map(|one| CheckedTransaction::recall(one.clone(), &network)).collect();
         let alone = checked.iter().all(|one| signature_is_valid(one, &network));
         let genesis = network.genesis_id();
-        assert_eq!(are_valid_in_lanes(&checked, &genesis), alone, "{signed:?}");
+        #[cfg(feature = "lanes")]
+        assert_eq!(lanes::are_valid(&checked, &genesis), alone, "{signed:?}");
         assert_eq!(are_valid_one_after_the_other(&checked, &genesis), alone, "{signed:?}");
         assert_eq!(are_valid(&checked, &genesis), alone);
         alone
