@@ -383,7 +383,12 @@ pub(crate) fn the_description_matches_the_routes() {
         if methods["get"].is_object() && !path.contains('{') && !path.ends_with("/events") {
             let answer: HttpResponse = api.get(path);
             assert_eq!(answer.status, 200, "{path}");
-            answer.json();
+            // A value alone is plain text.
+            if answer.header("content-type").is_some_and(|media| media.starts_with("application/json")) {
+                answer.json();
+            } else {
+                assert!(["/api/v1/tip/height", "/api/v1/tip/id"].contains(&path.as_str()), "{path}");
+            }
         }
     }
 }

@@ -123,11 +123,8 @@ pub(super) fn parsed<T, E: Into<Problem>>(
 
 /// A part of time: two moments, each a date or a span back from `now`.
 pub(super) fn period(since: Option<&str>, until: Option<&str>, now: UnixMillis) -> Result<Period, Problem> {
-    let moment = |name, text| {
-        let moment = parsed(text, parse::since).map_err(|problem: Problem| problem.within(name))?;
-        Ok::<_, Problem>(moment.map(|moment| moment.moment(now)))
-    };
-    let (since, until) = (moment("since", since)?, moment("until", until)?);
+    let moment = |text| Ok::<_, Problem>(parsed(text, parse::since)?.map(|moment| moment.moment(now)));
+    let (since, until) = (moment(since)?, moment(until).map_err(|problem| problem.within("until"))?);
     if since.zip(until).is_some_and(|(since, until)| since >= until) {
         return Err(Problem::bad("bad_period", "nothing is between them: `since` has to be earlier than `until`"));
     }
