@@ -151,7 +151,7 @@ impl Chain {
         self.bodies.set_bytes_max(bytes_max);
     }
 
-    /// All blocks up to the tip, as the next block commits to them.
+    /// All blocks up to the tip, as the next block commits to them. Not during a reorganisation.
     pub(crate) fn peaks(&self) -> &Peaks {
         self.history.peaks()
     }
@@ -375,8 +375,6 @@ impl Chain {
         assert!(self.checkpoint != Some(top), "every path contains the checkpoint");
         self.ledger.revert(&delta);
         self.best.pop();
-        let (tree, best) = (&self.tree, &self.best);
-        self.history.pop(|height| tree.history_node(best[height as usize]));
         self.held_writes.push(Write::Disconnect { place: self.tree.place(top), delta: delta.clone() });
         *units += 1 + block.transactions().len();
         self.note_left(top, block, &delta);
@@ -387,6 +385,8 @@ impl Chain {
     fn connect(&mut self, next: BlockRef, progress: &mut ChainAdvance, units: &mut usize) -> Result<(), Missing> {
         let Some(Cached { block, .. }) = self.bodies.get(next).cloned() else { return Err(Missing) };
         *units += 1 + block.transactions().len();
+        let (tree, best) = (&self.tree, &self.best);
+        self.history.cut_to(best.len() as u64, |height| tree.history_node(best[height as usize]));
         let context = check_context(block.context(), self.history.peaks());
         let delta = match context.and_then(|()| self.ledger.connect(&block, &self.network)) {
             Ok(delta) => Arc::new(delta),

@@ -11,6 +11,7 @@ const LEVEL_MIN: u32 = 6;
 /// The tree over the blocks of the best chain.
 #[derive(Debug, Default)]
 pub(super) struct ChainHistory {
+    /// Those over the blocks that are there; behind while blocks are taken away.
     peaks: Peaks,
     /// The complete nodes of each level from [`LEVEL_MIN`] on, from the left.
     levels: Vec<Vec<HistoryNode>>,
@@ -24,7 +25,7 @@ impl ChainHistory {
         history
     }
 
-    /// The peaks over all blocks.
+    /// The peaks over all blocks, once those that were taken away are [cut off](Self::cut_to).
     pub(super) fn peaks(&self) -> &Peaks {
         &self.peaks
     }
@@ -41,9 +42,12 @@ impl ChainHistory {
         });
     }
 
-    /// Takes the last block away. `block` gives the leaf of the block at a height.
-    pub(super) fn pop(&mut self, block: impl Fn(u64) -> HistoryNode) {
-        let blocks = self.peaks.blocks() - 1;
+    /// Leaves only the lowest `blocks`. `block` gives the leaf of the block at a height. Cheap if nothing is above them;
+    /// else up to 63 leaves are hashed, however many blocks go: so it is called once for all of them.
+    pub(super) fn cut_to(&mut self, blocks: u64, block: impl Fn(u64) -> HistoryNode) {
+        if self.peaks.blocks() == blocks {
+            return;
+        }
         for (level, nodes) in (LEVEL_MIN..).zip(&mut self.levels) {
             nodes.truncate((blocks >> level) as usize);
         }
@@ -81,13 +85,13 @@ mod tests {
         let roots: Vec<_> = (0..300).map(|blocks| ChainHistory::of((0..blocks).map(leaf)).peaks().root()).collect();
         let mut history = ChainHistory::of((0..299).map(leaf));
         for blocks in (0..299_usize).rev() {
-            history.pop(leaf);
+            history.cut_to(blocks as u64, leaf);
             assert_eq!(history.peaks().root(), roots[blocks], "{blocks} blocks");
             // It goes on as if nothing had been there.
             if blocks.is_multiple_of(37) {
                 (blocks as u64..299).for_each(|height| history.push(leaf(height)));
                 assert_eq!(history.peaks().root(), roots[299]);
-                (blocks..299).for_each(|_| history.pop(leaf));
+                history.cut_to(blocks as u64, leaf);
                 assert_eq!(history.peaks().root(), roots[blocks]);
             }
         }
