@@ -63,9 +63,8 @@ pub(super) struct NetworkInfo {
     parameters: ParametersRow,
 }
 
-/// The parameters of a network.
+/// The parameters of a network. Not closed: `/network` has the genesis block's id beside them.
 #[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 #[schema(as = Parameters)]
 pub(super) struct ParametersRow {
     /// The network's name.
