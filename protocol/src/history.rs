@@ -53,6 +53,15 @@ pub struct Peaks {
     blocks: u64,
 }
 
+/// The peaks over these blocks, from genesis on.
+impl FromIterator<HistoryNode> for Peaks {
+    fn from_iter<I: IntoIterator<Item = HistoryNode>>(blocks: I) -> Self {
+        let mut peaks = Self::default();
+        blocks.into_iter().for_each(|block| peaks.push(block, |_, _| {}));
+        peaks
+    }
+}
+
 impl Peaks {
     /// The peaks over that many blocks: one for each bit of the number, from the highest on.
     ///

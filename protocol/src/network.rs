@@ -26,7 +26,7 @@ pub const ROOM_NAME_BYTES_MAX: usize = NAME_BYTES_MAX - ROOM_PREFIX.len();
 /// The most accounts that own something before the first block.
 pub const OPENING_BALANCES_MAX: usize = 1024;
 
-/// The largest chain id that wallets take: what is safe in JavaScript's numbers, by EIP-2294's formula.
+/// The largest chain id that wallets take (MetaMask): twice of it and 36 is exact in a JavaScript number.
 const CHAIN_ID_MAX: u64 = 4_503_599_627_370_476;
 
 /// The parameters that all nodes of a network share.

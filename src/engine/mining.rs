@@ -176,17 +176,17 @@ impl Engine {
             reward = subsidy.units().into();
         }
         let amount = Amount::from_units(u64::try_from(reward).expect("it fits, or is the subsidy alone"));
-        let below = Context::of(self.chain.peaks().root());
-        let body = CheckedBody::new(below, Reward { to, amount }, transactions);
-        let context = self.chain.tree().as_parent(parent);
-        let timestamp: UnixMillis = now.unix.max(context.timestamp);
+        let context = Context::of(self.chain.peaks().root());
+        let body = CheckedBody::new(context, Reward { to, amount }, transactions);
+        let place = self.chain.tree().as_parent(parent);
+        let timestamp: UnixMillis = now.unix.max(place.timestamp);
         let header = Header {
             version: VERSION,
-            height: context.height.next(),
+            height: place.height.next(),
             parent: self.chain.tree().id(parent),
             root: body.root(),
             timestamp,
-            target: context.target_after(timestamp, &self.network),
+            target: place.target_after(timestamp, &self.network),
             nonce: 0,
         };
         let pending = self.mempool.len();

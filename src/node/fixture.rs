@@ -15,13 +15,17 @@ pub(crate) struct Chain {
     pub(crate) key: SecretKey,
     pub(crate) ledger: Ledger,
     pub(crate) blocks: Vec<(Arc<CheckedBlock>, Arc<Delta>)>,
+    /// Over genesis and the blocks.
+    peaks: Peaks,
 }
 
 impl Chain {
     /// A chain of genesis alone. Chains of other seeds have other blocks.
     pub(crate) fn new(seed: u8) -> Self {
         let network = Arc::new(Network::new(Parameters::dev()).expect("a preset is valid"));
-        Self { network, key: SecretKey::from_seed([seed; 32]), ledger: Ledger::default(), blocks: Vec::new() }
+        let peaks = Peaks::from_iter([HistoryNode::of(&network.genesis().header)]);
+        let (key, ledger) = (SecretKey::from_seed([seed; 32]), Ledger::opening(&network));
+        Self { network, key, ledger, blocks: Vec::new(), peaks }
     }
 
     /// The address that is paid by default.
@@ -56,11 +60,7 @@ impl Chain {
     /// Adds a block whose timestamp is `later` than its parent's.
     pub(crate) fn mine_for(&mut self, to: Address, later: Millis, transactions: Vec<CheckedTransaction>) {
         let parent = self.blocks.last().map_or(&self.network.genesis().header, |(block, _)| block.header());
-        let mut below = Peaks::default();
-        let headers =
-            std::iter::once(&self.network.genesis().header).chain(self.blocks.iter().map(|(block, _)| block.header()));
-        headers.for_each(|header| below.push(HistoryNode::of(header), |_, _| {}));
-        let context = Context::of(below.root());
+        let context = Context::of(self.peaks.root());
         let reward = Reward { to, amount: self.network.parameters().subsidy };
         let mut header = Header {
             version: crate::protocol::block::VERSION,
@@ -77,6 +77,7 @@ impl Chain {
         let block = CheckedBlock::assemble(header, context, reward, transactions, &self.network).expect("valid");
         let delta = self.ledger.connect(&block, &self.network).expect("valid in its place");
         self.ledger.apply(&delta);
+        self.peaks.push(HistoryNode::of(block.header()), |_, _| {});
         self.blocks.push((Arc::new(block), Arc::new(delta)));
     }
 

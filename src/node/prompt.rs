@@ -44,7 +44,7 @@ use super::wallet::password::Sources;
 use crate::text::Style;
 use crossbeam_channel::Receiver;
 
-/// What a terminal shows before a command is typed.
+/// The text before a command on a terminal.
 const PROMPT: &str = "quipu> ";
 
 /// How to speak with the user.

@@ -73,11 +73,7 @@ static HISTORIES: LazyLock<Mutex<HashMap<BlockId, Peaks>>> = LazyLock::new(Mutex
 /// All blocks up to one that was made here; without those below if it was not.
 fn up_to(block: &Header) -> Peaks {
     let known = HISTORIES.lock().expect("no panic").get(&block.id()).cloned();
-    known.unwrap_or_else(|| {
-        let mut peaks = Peaks::default();
-        peaks.push(HistoryNode::of(block), |_, _| {});
-        peaks
-    })
+    known.unwrap_or_else(|| Peaks::from_iter([HistoryNode::of(block)]))
 }
 
 /// A block on top of another. Different miners make different blocks of the same transactions.

@@ -286,8 +286,7 @@ impl Victim {
             parent: tip.parse().expect("an id"),
             ..network().genesis().header
         };
-        let mut blocks = Peaks::default();
-        blocks.push(HistoryNode::of(&network().genesis().header), |_, _| {});
+        let mut blocks = Peaks::from_iter([HistoryNode::of(&network().genesis().header)]);
         for height in 1..=3 {
             let id = text(&node.run(&format!("block {height}")), "id").parse().expect("an id");
             blocks.push(HistoryNode::leaf(&id, last.target.work()), |_, _| {});

@@ -94,11 +94,8 @@ pub(crate) fn rejected() -> Vec<ChainCase> {
         riches("overflow: subsidy and fees", |chain| vec![chain.sign(MINER, 0, 1, 2, 5)]),
         context("the history of other blocks", 20, |_, context| context.history.0[31] ^= 1),
         context("a history that ends with the parent's parent", 20, |chain, context| {
-            let mut below = Peaks::default();
-            for header in [chain.network.genesis().header, chain.first()] {
-                below.push(HistoryNode::of(&header), |_, _| {});
-            }
-            context.history = below.root();
+            let headers = [chain.network.genesis().header, chain.first()];
+            context.history = headers.iter().map(HistoryNode::of).collect::<Peaks>().root();
         }),
         context("a history that has the block's own parent twice", 20, |chain, context| {
             let mut below = chain.below().clone();

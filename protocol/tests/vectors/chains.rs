@@ -31,8 +31,7 @@ impl CaseChain {
     pub(crate) fn new(name: &'static str) -> Self {
         let network = network(name);
         let (tip, place) = (network.genesis().header, Parent::genesis(&network));
-        let mut below = Peaks::default();
-        below.push(HistoryNode::of(&tip), |_, _| {});
+        let below = Peaks::from_iter([HistoryNode::of(&tip)]);
         Self { network, name, tip, place, below, blocks: Vec::new() }
     }
 
@@ -263,7 +262,7 @@ fn heirs() -> ChainCase {
 fn riches() -> ChainCase {
     let mut chain = CaseChain::new("riches");
     chain.good(10_000, vec![]);
-    // What the miner gets and what it sends away are each as much as an amount holds.
+    // The miner's reward and its transfer are each the largest amount.
     let all = chain.sign(MINER, 0, 0, 2, u64::MAX);
     chain.good(10_000, vec![all]).good(10_000, vec![]);
     let more = chain.sign(MINER, 1, 0, 2, u64::MAX);

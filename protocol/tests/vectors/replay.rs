@@ -20,8 +20,7 @@ struct ReplayedBlock {
 pub(crate) fn replay(network: &Network, now: UnixMillis, blocks: &[HexBytes]) -> Result<ChainAccepted, ChainRejected> {
     let place = Parent::genesis(network);
     let touched = network.parameters().opening_balances.iter().map(|opening| opening.address).collect();
-    let mut peaks = Peaks::default();
-    peaks.push(HistoryNode::of(&network.genesis().header), |_, _| {});
+    let peaks = Peaks::from_iter([HistoryNode::of(&network.genesis().header)]);
     let root = ReplayedBlock { place, peaks, work: Work::ZERO, ledger: Ledger::opening(network), touched };
     let mut nodes = BTreeMap::from([(network.genesis_id(), root)]);
     let mut tip = network.genesis_id();

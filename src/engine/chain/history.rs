@@ -1,7 +1,7 @@
 //! The tree over the best chain that each block's context commits to, and how a reorganisation goes back in it.
 //!
-//! The chain needs the peaks of the tree, which grow with each block. To take blocks away, complete nodes from a level on are
-//! kept: 1.5 bytes for each block. What is below is computed again from the headers.
+//! The chain needs the peaks of the tree, which grow with each block. To take blocks away, the chain keeps the complete nodes
+//! of level 6 and above, 1.5 bytes for each block, and computes those below again from the headers.
 
 use quipu_protocol::{HistoryNode, Peaks};
 
@@ -11,7 +11,7 @@ const LEVEL_MIN: u32 = 6;
 /// The tree over the blocks of the best chain.
 #[derive(Debug, Default)]
 pub(super) struct ChainHistory {
-    /// Those over the blocks that are there; behind while blocks are taken away.
+    /// Over the blocks of the chain. While a reorganisation takes blocks away, those are still in them.
     peaks: Peaks,
     /// The complete nodes of each level from [`LEVEL_MIN`] on, from the left.
     levels: Vec<Vec<HistoryNode>>,
@@ -57,11 +57,7 @@ impl ChainHistory {
             covered += 1 << level;
             match level.checked_sub(LEVEL_MIN) {
                 Some(kept) => self.levels[kept as usize][(first >> level) as usize],
-                None => {
-                    let mut peaks = Peaks::default();
-                    (first..covered).for_each(|height| peaks.push(block(height), |_, _| {}));
-                    peaks.nodes()[0]
-                }
+                None => (first..covered).map(&block).collect::<Peaks>().nodes()[0],
             }
         });
         self.peaks = Peaks::from_nodes(peaks.collect(), blocks);

@@ -55,9 +55,7 @@ impl Bench {
         if *block == self.engine.chain.tree().id(self.engine.chain.tip()) {
             return self.engine.chain.peaks().clone();
         }
-        let mut genesis = Peaks::default();
-        genesis.push(HistoryNode::of(&self.genesis()), |_, _| {});
-        genesis
+        Peaks::from_iter([HistoryNode::of(&self.genesis())])
     }
 
     pub(super) fn solve(&self, parent: &Header, body: Body, change: impl Fn(&mut Header)) -> Block {

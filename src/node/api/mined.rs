@@ -25,7 +25,7 @@ pub(in crate::node) struct Mined {
     sender: Option<Address>,
 }
 
-/// What the list has of a block, and what reading it has cost.
+/// The rows that a block gives the list, and the bytes that were read for them.
 struct OfBlock {
     height: u64,
     size: usize,

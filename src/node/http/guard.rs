@@ -131,7 +131,7 @@ impl Guard {
         Ok(Page::Own)
     }
 
-    /// Who may make a request that was let through so far. `form` is that of the answer, if it is a list.
+    /// The callers that may make a request of this page. `form` is the form of the answer, if that is a list.
     fn judge_rights(
         &self,
         page: Page,

@@ -189,8 +189,7 @@ fn compare(seed: u64) -> BTreeSet<u8> {
     let mut model = Model::new(network.parameters());
     let genesis = network.genesis().header;
     let now = genesis.timestamp + Millis::from_secs(86_400);
-    let mut peaks = Peaks::default();
-    peaks.push(HistoryNode::of(&genesis), |_, _| {});
+    let peaks = Peaks::from_iter([HistoryNode::of(&genesis)]);
     let (place, ledger) = (Parent::genesis(&network), Ledger::opening(&network));
     let nodes = BTreeMap::from([(genesis.id(), CrateNode { header: genesis, place, peaks, work: Work::ZERO, ledger })]);
     let mut ours = Crate { network, now, nodes };

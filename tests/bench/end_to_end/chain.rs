@@ -36,8 +36,7 @@ impl StoredChain {
     /// A chain of genesis alone.
     pub(crate) fn new(network: Network) -> Self {
         let tip = network.genesis().header;
-        let mut peaks = Peaks::default();
-        peaks.push(HistoryNode::of(&tip), |_, _| {});
+        let peaks = Peaks::from_iter([HistoryNode::of(&tip)]);
         Self { network: Arc::new(network), ledger: Ledger::default(), tip, peaks, blocks: Vec::new() }
     }
 

@@ -1,4 +1,4 @@
-//! What was acknowledged and can never be mined is signed again, once; and a locked wallet signs nothing.
+//! A user signs an acknowledged transaction that can never be mined again, once. A locked wallet signs nothing.
 
 use std::fs;
 

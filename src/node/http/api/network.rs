@@ -10,7 +10,7 @@ use crate::node::api::queries;
 use crate::node::api::rows::{AddressText, AmountText, IdText, Mined, Mining, ModeWord, NodeStatus, WalletRow};
 use crate::node::http::extract::{self, Json};
 use crate::node::http::problem::Problem;
-use crate::protocol::{Address, Amount, Contracts, Millis, OpeningBalance, Parameters, Target, UnixMillis};
+use crate::protocol::{Address, Amount, Millis, Parameters, Target, UnixMillis};
 
 /// The node's status.
 #[utoipa::path(get, path = "/status", tag = "node", responses(
@@ -60,10 +60,11 @@ pub(super) struct NetworkInfo {
     #[schema(value_type = IdText)]
     genesis: String,
     #[serde(flatten)]
-    parameters: ParametersRow,
+    #[schema(value_type = ParametersRow)]
+    parameters: Parameters,
 }
 
-/// The parameters of a network. Not closed: `/network` has the genesis block's id beside them.
+/// The parameters of a network, described field by field. Not closed: `/network` has the genesis block's id beside them.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Parameters)]
 pub(super) struct ParametersRow {
@@ -131,49 +132,13 @@ pub(super) struct ContractsRow {
     chain_id: u64,
 }
 
-impl From<&Parameters> for ParametersRow {
-    fn from(parameters: &Parameters) -> Self {
-        let Parameters {
-            name,
-            genesis_time,
-            target_spacing,
-            half_life,
-            grace,
-            easiest_target,
-            future_time_max,
-            subsidy,
-            fee_min,
-            block_bytes_max,
-            opening_balances,
-            contracts,
-        } = parameters.clone();
-        let opening = |OpeningBalance { address, amount }| OpeningRow { address, amount };
-        let limits =
-            |Contracts { block_gas, transaction_gas, chain_id }| ContractsRow { block_gas, transaction_gas, chain_id };
-        Self {
-            name,
-            genesis_time,
-            target_spacing,
-            half_life,
-            grace,
-            easiest_target,
-            future_time_max,
-            subsidy,
-            fee_min,
-            block_bytes_max,
-            opening_balances: opening_balances.into_iter().map(opening).collect(),
-            contracts: contracts.map(limits),
-        }
-    }
-}
-
 /// The network's parameters, which all its nodes share.
 #[utoipa::path(get, path = "/network", tag = "node", responses(
     (status = 200, body = NetworkInfo), Problem
 ))]
 pub(super) async fn parameters(State(app): State<App>) -> axum::Json<NetworkInfo> {
     let network = app.handle().network();
-    axum::Json(NetworkInfo { genesis: network.genesis_id().to_string(), parameters: network.parameters().into() })
+    axum::Json(NetworkInfo { genesis: network.genesis_id().to_string(), parameters: network.parameters().clone() })
 }
 
 /// The node's wallets. Their keys and passwords are never revealed.

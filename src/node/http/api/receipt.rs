@@ -107,7 +107,7 @@ mod tests {
     use crate::protocol::receipt::Receipt;
     use crate::protocol::{LeafHash, Network, Parameters};
 
-    /// What is described is what is written: reading and writing it changes blanks alone.
+    /// A receipt that is read and written by its description differs in blanks alone.
     #[test]
     fn a_receipt_has_the_form_that_is_described() {
         let network = Network::new(Parameters::dev()).expect("a preset is valid");
