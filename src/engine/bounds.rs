@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | headers | none: each costs the work in it, and blocks of branches far behind are not kept | nothing |
 //! | accounts | none: the state of the chain | nothing |
-//! | cached bodies | `BODY_CACHE_BYTES_MAX` and one block | the oldest |
+//! | cached bodies | `BODY_CACHE_BYTES_MAX` and one block, `BODY_CACHE_BLOCKS_MAX` | the oldest |
 //! | bodies of side branches | `ASIDE_BYTES_MAX` | the least work, of equals the newest |
 //! | memory pool, in all, per sender, per peer | see [`mempool`] | the worst paying |
 //! | changes that the pool has not followed | `LAG_ACCOUNTS_MAX` | none: followed at once |
@@ -66,6 +66,7 @@ impl Engine {
         vec![
             // One block may be longer than all the others together.
             ("cached_body_bytes", bodies::BODY_CACHE_BYTES_MAX + block_bytes),
+            ("cached_bodies", bodies::BODY_CACHE_BLOCKS_MAX),
             ("aside_bytes", ASIDE_BYTES_MAX),
             ("left_block_bytes", LEFT_BYTES_MAX + block_bytes),
             ("mempool_bytes", mempool::POOL_BYTES_MAX + mempool::OWN_BYTES_MAX),
@@ -105,6 +106,7 @@ impl Engine {
         vec![
             ("headers", self.chain.tree().len()),
             ("cached_body_bytes", self.chain.cached_bytes()),
+            ("cached_bodies", self.chain.cached_blocks()),
             ("aside_bytes", self.chain.aside_bytes()),
             ("left_block_bytes", self.chain.left_bytes()),
             ("mempool_bytes", self.mempool.bytes()),

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use quipu_protocol::{CheckedBlock, Work};
 
-use super::super::bodies::Cached;
+use super::super::bodies::{Cached, memory_of};
 use super::super::event::Write;
 use super::super::header_tree::{BlockRef, HeaderTree};
 use super::Chain;
 
-/// Encoded length of the bodies put aside, in bytes. Those with the least work give way, and of equals the newest.
+/// Memory of the bodies put aside, in bytes. Those with the least work give way, and of equals the newest.
 pub(crate) const ASIDE_BYTES_MAX: usize = 16 << 20;
 
 /// Bodies of side branches.
@@ -30,12 +30,12 @@ pub(super) struct Aside {
 impl Aside {
     /// Adds a body, and returns the blocks that give way.
     fn insert(&mut self, block: BlockRef, work: Work, body: Arc<CheckedBlock>) -> Vec<BlockRef> {
-        self.bytes += body.length();
+        self.bytes += memory_of(&body);
         self.bodies.insert((work, Reverse(block)), body);
         let mut gone = Vec::new();
         while self.bytes > ASIDE_BYTES_MAX {
             let ((_, Reverse(block)), body) = self.bodies.pop_first().expect("what has a length is there");
-            self.bytes -= body.length();
+            self.bytes -= memory_of(&body);
             gone.push(block);
         }
         gone
@@ -46,7 +46,7 @@ impl Aside {
             return None;
         }
         let body = self.bodies.remove(&(tree.work(block), Reverse(block)))?;
-        self.bytes -= body.length();
+        self.bytes -= memory_of(&body);
         Some(body)
     }
 }
@@ -115,7 +115,7 @@ impl Chain {
         self.tree.has_body(block) && (self.aside.bodies.is_empty() || !self.aside.bodies.contains_key(&key))
     }
 
-    /// Encoded length of the bodies put aside, in bytes.
+    /// Memory of the bodies put aside, in bytes.
     pub(crate) fn aside_bytes(&self) -> usize {
         self.aside.bytes
     }

@@ -21,9 +21,14 @@ impl Chain {
         self.cached(self.tip()).cloned()
     }
 
-    /// Encoded length of the cached blocks, in bytes.
+    /// Memory of the cached blocks, in bytes.
     pub(crate) fn cached_bytes(&self) -> usize {
         self.bodies.bytes()
+    }
+
+    /// The number of cached blocks.
+    pub(crate) fn cached_blocks(&self) -> usize {
+        self.bodies.len()
     }
 
     /// The blocks in memory that would leave the best chain for this one, if it branches off not far below the tip:

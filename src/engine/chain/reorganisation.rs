@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use quipu_protocol::{Address, CheckedBlock, CheckedTransaction, Delta, Wei};
 
+use super::super::bodies::memory_of;
 use super::super::header_tree::{BlockRef, HeaderTree};
 use super::rolled_back::{LeftBlock, RollbackReport};
 use super::{Chain, ChainAdvance, Reorganised};
 
-/// Encoded length, in bytes, of the kept blocks, whose transactions become pending again after a reorganisation.
+/// Memory, in bytes, of the kept blocks, whose transactions become pending again after a reorganisation.
 pub(crate) const LEFT_BYTES_MAX: usize = 32 << 20;
 
 /// Encoded length, in bytes, of the own account's transactions that are kept from forgotten blocks: more than one
@@ -74,7 +75,7 @@ impl Reorganisation {
             let Left { block, body, has_own } = &mut self.left[self.forgotten];
             let (block, body) = (*block, body.take().expect("only newer blocks are forgotten"));
             self.forgotten += 1;
-            self.bytes -= body.length();
+            self.bytes -= memory_of(&body);
             self.forgotten_transactions += body.transactions().len();
             for transaction in body.transactions().iter().rev().filter(|one| *has_own && one.sender() == *own) {
                 if self.own_bytes + transaction.length() <= OWN_LEFT_BYTES_MAX {
@@ -100,14 +101,14 @@ impl Chain {
         // Blocks of branches that turned out bad, and blocks of the old chain that are disconnected again, are not new.
         if block == next {
             let has_own = own_change.is_some();
-            reorganisation.bytes += body.length();
+            reorganisation.bytes += memory_of(&body);
             reorganisation.left.push(Left { block, body: Some(body.clone()), has_own });
             reorganisation.forget(&self.own);
         }
         self.note_moved(block, &body, false);
     }
 
-    /// Encoded length, in bytes, of the blocks that the present reorganisation keeps.
+    /// Memory, in bytes, of the blocks that the present reorganisation keeps.
     pub(crate) fn left_bytes(&self) -> usize {
         self.reorganisation.as_ref().map_or(0, |reorganisation| reorganisation.bytes)
     }
