@@ -148,9 +148,12 @@ impl Body {
     /// The node above the context's leaf and the Merkle root over the reward and each transaction. So the context is proven
     /// by one hash, whatever the block holds.
     pub fn root(&self) -> LeafHash {
-        let transactions = self.transactions.iter().map(SignedTransaction::leaf);
-        let content = merkle::root(std::iter::once(self.reward.leaf()).chain(transactions));
-        merkle::node(&self.context.leaf(), &content)
+        merkle::node(&self.context.leaf(), &merkle::root(self.leaves()))
+    }
+
+    /// The leaves of the reward and of each transaction.
+    pub fn leaves(&self) -> impl Iterator<Item = LeafHash> {
+        std::iter::once(self.reward.leaf()).chain(self.transactions.iter().map(SignedTransaction::leaf))
     }
 }
 

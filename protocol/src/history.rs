@@ -7,12 +7,15 @@
 //! Nobody keeps the tree: a chain has its [`Peaks`], the roots of the complete subtrees from the left, whose sizes are the
 //! bits of the number of blocks.
 
+mod opened;
+
 use bincode::{Decode, Encode};
 
 use crate::block::Header;
 use crate::encode::EncodedSize;
 use crate::hash::{BlockId, HistoryHash, sha256};
 use crate::work::Work;
+pub use opened::{Below, halves, hidden, root_of_opened};
 
 /// A node of the tree: a block, or all blocks below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]

@@ -32,47 +32,84 @@ pub fn root(leaves: impl IntoIterator<Item = LeafHash>) -> LeafHash {
     subtrees.into_iter().rev().reduce(|right, left| node(&left, &right)).unwrap_or_else(|| LeafHash(sha256(&[])))
 }
 
-/// One step from a leaf towards the root: the sibling's hash, and its side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// The sibling is the left one.
-    Left(LeafHash),
-    /// The sibling is the right one.
-    Right(LeafHash),
+/// The place of a leaf in a tree, and what proves that it is there: the audit path of section 2.1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPath {
+    /// The leaf's position, from 0.
+    pub position: u64,
+    /// The number of leaves.
+    pub leaves: u64,
+    /// The hash beside each node on the way up from the leaf. Position and number of leaves say on which side it stands.
+    pub beside: Vec<LeafHash>,
 }
 
-/// The audit path of the leaf at `position`, from the leaf upwards, with at most one step for each bit of the number of
-/// leaves.
-///
-/// # Panics
-///
-/// If `position` is out of range.
-pub fn path(leaves: &[LeafHash], position: usize) -> Vec<Step> {
-    assert!(position < leaves.len(), "no leaf {position} among {}", leaves.len());
-    let mut part = leaves;
-    let mut position = position;
-    let mut path = Vec::new();
-    while part.len() > 1 {
-        let split = part.len().next_power_of_two() / 2;
-        let (left, right) = part.split_at(split);
-        if position < split {
-            path.push(Step::Right(root(right.iter().copied())));
-            part = left;
+impl AuditPath {
+    /// The path of the leaf at `position`, with at most one hash for each bit of the number of leaves.
+    ///
+    /// # Panics
+    ///
+    /// If `position` is out of range.
+    pub fn of(leaves: &[LeafHash], position: usize) -> Self {
+        assert!(position < leaves.len(), "no leaf {position} among {}", leaves.len());
+        let (mut part, mut within) = (leaves, position);
+        let mut beside = Vec::new();
+        while part.len() > 1 {
+            let (left, right) = part.split_at(part.len().next_power_of_two() / 2);
+            let other = if within < left.len() {
+                part = left;
+                right
+            } else {
+                within -= left.len();
+                part = right;
+                left
+            };
+            beside.push(root(other.iter().copied()));
+        }
+        beside.reverse();
+        Self { position: position as u64, leaves: leaves.len() as u64, beside }
+    }
+
+    /// The number of hashes on the path of a leaf at this position among so many.
+    pub fn length(position: u64, leaves: u64) -> usize {
+        sides(position, leaves).len()
+    }
+
+    /// The root that the path computes from the leaf.
+    ///
+    /// # Panics
+    ///
+    /// If the path has another length than its place asks for.
+    pub fn fold(&self, leaf: LeafHash) -> LeafHash {
+        let sides = sides(self.position, self.leaves);
+        assert_eq!(sides.len(), self.beside.len(), "one hash for each level");
+        self.beside.iter().zip(sides).fold(leaf, |below, (beside, side)| match side {
+            Side::Left => node(beside, &below),
+            Side::Right => node(&below, beside),
+        })
+    }
+}
+
+/// The side on which the other hash stands.
+enum Side {
+    Left,
+    Right,
+}
+
+/// The sides of the hashes beside the way from a leaf to the root, from the leaf upwards.
+fn sides(mut position: u64, mut leaves: u64) -> Vec<Side> {
+    let mut sides = Vec::new();
+    while leaves > 1 {
+        let left = leaves.next_power_of_two() / 2;
+        if position < left {
+            leaves = left;
+            sides.push(Side::Right);
         } else {
-            path.push(Step::Left(root(left.iter().copied())));
-            (part, position) = (right, position - split);
+            (position, leaves) = (position - left, leaves - left);
+            sides.push(Side::Left);
         }
     }
-    path.reverse();
-    path
-}
-
-/// The root that a path computes from a leaf.
-pub fn fold(leaf: LeafHash, path: &[Step]) -> LeafHash {
-    path.iter().fold(leaf, |below, step| match step {
-        Step::Left(sibling) => node(sibling, &below),
-        Step::Right(sibling) => node(&below, sibling),
-    })
+    sides.reverse();
+    sides
 }
 
 #[cfg(test)]
@@ -85,10 +122,11 @@ mod tests {
         for n in 1..=leaves.len() {
             let root = root(leaves[..n].iter().copied());
             for position in 0..n {
-                let path = path(&leaves[..n], position);
-                assert!(path.len() <= n.next_power_of_two().ilog2() as usize, "{n} leaves, position {position}");
-                assert_eq!(fold(leaves[position], &path), root, "{n} leaves, position {position}");
-                assert_ne!(fold(leaf(b"another"), &path), root);
+                let path = AuditPath::of(&leaves[..n], position);
+                assert_eq!(path.beside.len(), AuditPath::length(position as u64, n as u64));
+                assert!(path.beside.len() <= n.next_power_of_two().ilog2() as usize, "{n} leaves, position {position}");
+                assert_eq!(path.fold(leaves[position]), root, "{n} leaves, position {position}");
+                assert_ne!(path.fold(leaf(b"another")), root);
             }
         }
     }
@@ -96,10 +134,11 @@ mod tests {
     #[test]
     fn a_path_has_sides() {
         let leaves: Vec<_> = (0..3_u8).map(|n| leaf(&[n])).collect();
-        assert_eq!(path(&leaves, 0), [Step::Right(leaves[1]), Step::Right(leaves[2])]);
-        assert_eq!(path(&leaves, 1), [Step::Left(leaves[0]), Step::Right(leaves[2])]);
-        assert_eq!(path(&leaves, 2), [Step::Left(node(&leaves[0], &leaves[1]))]);
-        assert_eq!(path(&leaves[..1], 0), []);
+        let beside = |position| AuditPath::of(&leaves, position).beside;
+        assert_eq!(beside(0), [leaves[1], leaves[2]]);
+        assert_eq!(beside(1), [leaves[0], leaves[2]]);
+        assert_eq!(beside(2), [node(&leaves[0], &leaves[1])]);
+        assert_eq!(AuditPath::of(&leaves[..1], 0).beside, []);
     }
 
     /// The definition of the RFC, word for word.

@@ -4,36 +4,42 @@
 //! receipt itself. Always true: the two together accept one text for each receipt (blanks between its parts aside), and
 //! no change to a valid receipt makes it valid with another content, unless somebody redoes its proof of work.
 //!
+//! A [full](ChainProof::Full) receipt holds all headers on top of its block, a [sampled](ChainProof::Sampled) one some of
+//! them, drawn by their work (FlyClient; Bünz, Kiffer, Luu and Zamani, 2020), and a [witnessed](ChainProof::Witnessed) one
+//! none: it is for those who know a later block from elsewhere.
+//!
 //! README.md, section 17, says what a proof rests on and what it cannot show. In short: the sender's consent is as
 //! certain as the signature; the network's agreement is worth as much as the work from the block to the tip, which a
 //! faster machine can redo.
 //!
 //! Not here: whether the block is still on the best chain. Only nodes know that.
 
+mod bytes;
 mod error;
+mod opening;
+mod proof;
+mod shape;
 mod text;
 mod verify;
 
 pub use error::ReceiptError;
+pub use opening::{Opening, Parts};
+pub use proof::{ChainProof, Content, Form};
+pub use shape::{Shape, ShownChain};
 pub use verify::{Proof, ProvenBlock};
 
-use crate::block::Header;
 use crate::encode::encode;
 use crate::hash::BlockId;
-use crate::merkle::Step;
+use crate::merkle::AuditPath;
 use crate::network::{Network, Parameters};
 use crate::transaction::SignedTransaction;
 
 /// The version of the form.
-pub const RECEIPT_VERSION: u32 = 1;
+pub const RECEIPT_VERSION: u32 = 2;
 /// The longest receipt, in bytes.
-pub const RECEIPT_BYTES_MAX: usize = 256 << 20;
-/// The most headers: the block's parent, the block, and the following blocks of four months at one every ten seconds.
-pub const RECEIPT_HEADERS_MAX: usize = 1 << 20;
-/// The fewest headers: the block's parent and the block.
-pub const RECEIPT_HEADERS_MIN: usize = 2;
-/// The longest Merkle path, in steps: a block has far fewer than 2^32 transactions.
-pub const RECEIPT_STEPS_MAX: usize = 32;
+pub const RECEIPT_BYTES_MAX: usize = 8 << 20;
+/// The most headers in a receipt, and the most opened blocks.
+pub const RECEIPT_HEADERS_MAX: usize = 1 << 16;
 
 /// The content of a receipt, not verified; see [`Receipt::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,26 +50,24 @@ pub struct Receipt {
     pub genesis: BlockId,
     /// An encoded [`SignedTransaction`].
     pub transaction: Vec<u8>,
-    /// The audit path from the transaction's leaf to the body root of its block.
-    pub path: Vec<Step>,
-    /// The parent of the transaction's block, that block, and its descendants.
-    pub headers: Vec<Header>,
-    /// The id of the last header.
+    /// From the transaction's leaf to the root over the reward and transactions of its block.
+    pub inclusion: AuditPath,
+    /// The transaction's block, and what stands on it.
+    pub proof: ChainProof,
+    /// The id of the last block.
     pub tip: BlockId,
 }
 
 impl Receipt {
-    /// A receipt for a transaction, with its path and at least [`RECEIPT_HEADERS_MIN`] headers, as in the fields. It is
-    /// as valid as the given parts.
-    pub fn new(network: &Network, transaction: &SignedTransaction, path: Vec<Step>, headers: Vec<Header>) -> Self {
-        assert!(headers.len() >= RECEIPT_HEADERS_MIN, "the block's parent and the block are always there");
+    /// A receipt for a transaction. It is as valid as the given parts.
+    pub fn new(network: &Network, transaction: &SignedTransaction, inclusion: AuditPath, proof: ChainProof) -> Self {
         Self {
             parameters: network.parameters().clone(),
             genesis: network.genesis_id(),
             transaction: encode(transaction),
-            path,
-            tip: headers[headers.len() - 1].id(),
-            headers,
+            inclusion,
+            tip: proof.tip().id(),
+            proof,
         }
     }
 }

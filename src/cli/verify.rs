@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | 0 | proven, with everything that was asked for |
 //! | 1 | refuted: the receipt is wrong, or the file, the witness or the chain contradicts it |
-//! | 2 | unreadable: the receipt or the file can't be read, the node can't be asked, or the result can't be written |
+//! | 2 | unreadable: the receipt or the file can't be read, the node can't be asked, a witness is missing, or the result can't be written |
 //!
 //! # JSON
 //!
@@ -17,14 +17,16 @@
 //! ```
 //!
 //! `verdict` is `refuted` or `unreadable`. Codes are the reasons of the protocol's README, section 17, and
-//! `not_built_in`, `other_network`, `no_record`, `other_file`, `not_witnessed`, `not_best`, `io_error`, `cannot_ask`.
+//! `not_built_in`, `other_network`, `no_record`, `other_file`, `needs_witness`, `not_witnessed`, `not_best`, `io_error`,
+//! `cannot_ask`.
 //! The result is
 //! `{network: {name, genesis, built_in}, transaction: {id, sender, nonce, fee, type, to, amount}, record, block: {height,
-//! id, time}, parent_time, earliest, latest, confirmations, work, tip: {height, id, time}, hash_rate, seconds, file,
+//! id, time}, form, parent_time, earliest, latest, confirmations, work, tip: {height, id, time}, hash_rate, seconds, file,
 //! witness, node}`:
 //!
 //! - `record` is null for a transfer, else `{tags, content_hash}` and one of `text`, `file: {sha256, name, size}`, `json`
 //!   (the JSON as it was typed, in a string) and `hex`; `to` and `amount` are null for a record;
+//! - `form` is `full`, `sampled` or `witnessed`; `parent_time` is null in the last one;
 //! - times are Unix milliseconds, `latest` is null if no block follows; amounts and `work` are decimal strings;
 //! - `hash_rate` is this machine's, in hashes per second, `seconds` what it would need for `work`;
 //! - `file` is true if a file was given, for then it is the recorded one, else null; `witness` is null or the `{height,
@@ -51,13 +53,13 @@ use crate::files::{fingerprint, open_or_pipe, read_text};
 use crate::node::api::peer_address::peer_address;
 use crate::node::miner::measure_rate;
 use crate::output;
-use crate::protocol::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
+use crate::protocol::receipt::{Form, Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
 use crate::protocol::transaction::RECORD_BYTES_MAX;
 use crate::protocol::{BlockId, Content, Height, Network, Parameters};
 use crate::text::bytes_without_mark;
 
 /// How long the hash rate is measured.
-const RATE_TIME: Duration = Duration::from_millis(300);
+const RATE_TIME: Duration = Duration::from_millis(5);
 
 const PROVEN: u8 = 0;
 const REFUTED: u8 = 1;
@@ -74,7 +76,8 @@ pub struct VerifyArguments {
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// A published block id: the receipt must contain it, as the block itself or one on top of it
+    /// A published block id: the receipt must contain it, as the block itself or one on top of it. A receipt of the form
+    /// `witnessed` needs it
     #[arg(long, value_name = "ID")]
     pub witness: Option<BlockId>,
 
@@ -130,6 +133,15 @@ pub enum VerifyError {
         /// The hash in the record.
         recorded: String,
     },
+    /// The receipt shows no work, and nothing else speaks for its last block.
+    #[error(
+        "the receipt holds, and shows no work: it proves that block {height} is on the chain only to those who know its last \
+         block from elsewhere. Give that block's id, as it was published, with --witness ID, or ask a node with --node"
+    )]
+    NeedsWitness {
+        /// The height of the transaction's block.
+        height: Height,
+    },
     /// A witnessed block is not in the receipt.
     #[error("no block of the receipt, from the transaction's on, has the witnessed id {id}")]
     NotWitnessed {
@@ -165,6 +177,7 @@ impl VerifyError {
             Self::OtherNetwork { .. } => "other_network",
             Self::NoRecord => "no_record",
             Self::OtherFile { .. } => "other_file",
+            Self::NeedsWitness { .. } => "needs_witness",
             Self::NotWitnessed { .. } => "not_witnessed",
             Self::NotBest { .. } => "not_best",
             Self::Ask(_) => "cannot_ask",
@@ -175,7 +188,7 @@ impl VerifyError {
     pub fn is_unreadable(&self) -> bool {
         match self {
             Self::Receipt(error) => error.is_unreadable(),
-            Self::Config(_) | Self::Io { .. } | Self::Ask(_) => true,
+            Self::Config(_) | Self::Io { .. } | Self::Ask(_) | Self::NeedsWitness { .. } => true,
             _ => false,
         }
     }
@@ -240,7 +253,10 @@ fn verify(arguments: &VerifyArguments, place: VerifyContext<'_>) -> Result<Verif
     if let Some(file) = &arguments.file {
         check_file(file, &proof)?;
     }
-    let witnessed = arguments.witness.map(|id| find(&receipt, id)).transpose()?;
+    let witnessed = arguments.witness.map(|id| find(&proof, id)).transpose()?;
+    if proof.form() == Form::Witnessed && witnessed.is_none() && arguments.node.is_none() {
+        return Err(VerifyError::NeedsWitness { height: proof.block().height });
+    }
     let node = match &arguments.node {
         Some(node) => {
             let folder = match place.data_dir {
@@ -302,10 +318,10 @@ fn is_recorded(text: &str, recorded: &str) -> bool {
     hex::encode(Sha256::digest(text)) == recorded
 }
 
-/// The block with this id, the parent of the transaction's block left out: that one says nothing about it.
-fn find(receipt: &Receipt, id: BlockId) -> Result<BlockPlace, VerifyError> {
-    let header = receipt.headers.iter().skip(1).find(|header| header.id() == id);
-    header.map(|header| BlockPlace { height: header.height, id }).ok_or(VerifyError::NotWitnessed { id })
+/// The block with this id, among those that are proven to be the transaction's or to stand on it.
+fn find(proof: &Proof, id: BlockId) -> Result<BlockPlace, VerifyError> {
+    let block = proof.find(&id).ok_or(VerifyError::NotWitnessed { id })?;
+    Ok(BlockPlace { height: block.height, id })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod path;
 mod recent;
 mod reorganisation;
 mod rolled_back;
+mod shown;
 mod withheld;
 
 use std::collections::{BTreeSet, VecDeque};

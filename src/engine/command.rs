@@ -63,6 +63,10 @@ impl Engine {
                 let pending = self.mempool.get(&id).cloned();
                 self.answer(ticket, Ok(Answer::Transaction(pending)));
             }
+            Command::Show { block, tip, form } => {
+                let shown = self.chain.shown(block, tip, form);
+                self.answer(ticket, Ok(Answer::Shown(shown.map(Box::new))));
+            }
             Command::Resolve => self.on_resolve(ticket, now),
             Command::UseAccount { address } => {
                 self.account = address;

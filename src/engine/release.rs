@@ -108,6 +108,7 @@ impl Gate {
                 Answer::Pending(_)
                 | Answer::Account { .. }
                 | Answer::Transaction(_)
+                | Answer::Shown(_)
                 | Answer::Resolved { .. }
                 | Answer::Done,
             )

@@ -1,13 +1,25 @@
 //! Small chains for the tests of this folder.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::engine::event::{Batch, Place, Write};
 use crate::protocol::check::{check_header, check_transaction};
+use crate::protocol::history::halves;
+use crate::protocol::receipt::{Form, Shape, ShownChain};
 use crate::protocol::{
     Action, Address, Amount, CheckedBlock, CheckedTransaction, Context, Delta, Header, Height, HistoryNode, Ledger,
     Millis, Network, Parameters, Peaks, Reward, SecretKey, Transaction, UnixMillis,
 };
+
+/// A node of the tree over these blocks.
+fn node(headers: &[Header], range: Range<u64>) -> HistoryNode {
+    if range.end - range.start == 1 {
+        return HistoryNode::of(&headers[range.start as usize]);
+    }
+    let (left, right) = halves(&range);
+    HistoryNode::above(&node(headers, left), &node(headers, right))
+}
 
 /// A chain on the network `dev`.
 pub(crate) struct Chain {
@@ -38,6 +50,16 @@ impl Chain {
         self.blocks
             .last()
             .map_or(Place { height: Height::GENESIS, id: self.network.genesis_id() }, |(block, _)| place(block))
+    }
+
+    /// What a receipt shows of the chain, as the engine would say.
+    pub(crate) fn show(&self, block: Height, tip: Place, form: Option<Form>) -> Option<ShownChain> {
+        let genesis = std::iter::once(self.network.genesis().header);
+        let headers: Vec<_> = genesis.chain(self.blocks.iter().map(|(block, _)| *block.header())).collect();
+        let below = |height: u64| headers[..height as usize].iter().map(|header| HistoryNode::of(header).work).sum();
+        let is_there = headers.get(tip.height.0 as usize).is_some_and(|header| header.id() == tip.id);
+        let shape = is_there.then(|| Shape::choose(block, (tip.height, &tip.id), form, below)).flatten()?;
+        Some(shape.gather(|height| headers[height as usize], |range| node(&headers, range)))
     }
 
     /// A transfer of one coin that the chain would take next.

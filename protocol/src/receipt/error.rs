@@ -1,15 +1,15 @@
 //! The reasons why a receipt proves nothing: it cannot be read, or it claims something untrue.
 
+use crate::block::Height;
 use crate::encode::DecodeError;
 use crate::hash::BlockId;
 use crate::network::ParametersError;
-use crate::time::Millis;
 use crate::violation::Violation;
-use crate::work::Target;
+use crate::work::{Target, Work};
 
 use super::RECEIPT_VERSION;
 
-/// The reason why a receipt proves nothing. Headers are counted from 1, which is the parent of the transaction's block.
+/// The reason why a receipt proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
@@ -61,56 +61,37 @@ pub enum ReceiptError {
     /// Refuted: the block does not hold the transaction.
     #[error("the path does not lead to the block's root")]
     Path,
-    /// Refuted: a header is not built on the one before.
-    #[error("header {position} does not follow header {} of the receipt", position - 1)]
-    Link {
-        /// The header's position, from 1.
-        position: usize,
-    },
     /// Refuted: a header at height 0 is not the network's genesis block.
-    #[error("header {position} is at height 0 and not the network's genesis block")]
-    NotGenesis {
-        /// The header's position, from 1.
-        position: usize,
-    },
-    /// Refuted: a header's height is not the parent's plus one.
-    #[error("header {position} is not one height above header {}", position - 1)]
-    Height {
-        /// The header's position, from 1.
-        position: usize,
-    },
-    /// Refuted: a header's time is before the parent's.
-    #[error("header {position} is dated {early} before header {}", position - 1)]
-    Time {
-        /// The header's position, from 1.
-        position: usize,
-        /// The span between the parent's time and the header's.
-        early: Millis,
-    },
+    #[error("the block at height 0 is not the network's genesis block")]
+    NotGenesis,
     /// Refuted: a header's target is not the one that the retargeting rule gives.
-    #[error("header {position} has target {target}, which the network's rules do not give")]
+    #[error("block {height} has target {target}, which the network's rules do not give")]
     Target {
-        /// The header's position, from 1.
-        position: usize,
+        /// The block's height.
+        height: Height,
         /// The target in the header.
         target: Target,
     },
-    /// Refuted: a header has an unknown version.
-    #[error("header {position} has version {version}, which no block has")]
-    HeaderVersion {
-        /// The header's position, from 1.
-        position: usize,
-        /// The version in the header.
-        version: u32,
-    },
     /// Refuted: a header's id exceeds its target.
-    #[error("header {position} has too little work")]
+    #[error("block {height} has too little work")]
     Work {
-        /// The header's position, from 1.
-        position: usize,
+        /// The block's height.
+        height: Height,
+    },
+    /// Refuted: a block was built upon another chain, or holds something else than the receipt says.
+    #[error("block {height} commits to another chain below it than the receipt shows")]
+    History {
+        /// The block's height.
+        height: Height,
+    },
+    /// Refuted: the receipt leaves out a block that it must show.
+    #[error("the receipt leaves out the block at {work} of the chain's hashes, which it must show")]
+    Samples {
+        /// The sampled position, in work from genesis on.
+        work: Work,
     },
     /// Refuted: the last header is not the tip that the receipt names.
-    #[error("the last header is {actual}, not {claimed} as the receipt says")]
+    #[error("the last block is {actual}, not {claimed} as the receipt says")]
     Tip {
         /// The tip's id in the receipt.
         claimed: BlockId,
@@ -138,31 +119,23 @@ impl ReceiptError {
             Self::TransactionRule(_) => "transaction_rule",
             Self::Signature => "signature",
             Self::Path => "path",
-            Self::Link { .. } => "link",
-            Self::NotGenesis { .. } => "not_genesis",
-            Self::Height { .. } => "height",
-            Self::Time { .. } => "time",
+            Self::NotGenesis => "not_genesis",
             Self::Target { .. } => "target",
-            Self::HeaderVersion { .. } => "header_version",
             Self::Work { .. } => "work",
+            Self::History { .. } => "history",
+            Self::Samples { .. } => "samples",
             Self::Tip { .. } => "tip",
         }
     }
 
-    /// The error for a header at this position that breaks a rule.
-    pub(super) fn of_header(position: usize, violation: Violation) -> Self {
+    /// The error for a header at this height that breaks a rule. Receipts say nothing of version, height and parent, and no
+    /// time before the parent's.
+    pub(super) fn of_header(height: Height, violation: Violation) -> Self {
         match violation {
-            Violation::Version { version } => Self::HeaderVersion { position, version },
-            Violation::TargetForm { target } | Violation::TargetRule { target, .. } => {
-                Self::Target { position, target }
-            }
-            Violation::WorkTooLow { .. } => Self::Work { position },
-            Violation::Genesis { .. } => Self::NotGenesis { position },
-            Violation::Height { .. } => Self::Height { position },
-            Violation::TimeBeforeParent { timestamp, parent } => {
-                Self::Time { position, early: parent.saturating_since(timestamp) }
-            }
-            other => unreachable!("not a rule on headers: {other}"),
+            Violation::TargetForm { target } | Violation::TargetRule { target, .. } => Self::Target { height, target },
+            Violation::WorkTooLow { .. } => Self::Work { height },
+            Violation::Genesis { .. } => Self::NotGenesis,
+            other => unreachable!("no header of a receipt can break this: {other}"),
         }
     }
 

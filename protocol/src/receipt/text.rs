@@ -1,24 +1,18 @@
-//! The text of a receipt: JSON with a fixed order of fields, one header on each line.
+//! The text of a receipt: JSON with a fixed order of fields.
 //!
 //! Reading is strict without a grammar of its own: the parsed content is written again, and every byte that is not a
 //! blank must be the same. So each number, amount and hash can be written in one way only, and no field can be missing,
 //! repeated or unknown.
 
 use std::fmt::{self, Write};
-use std::marker::PhantomData;
 
-use serde::de::{SeqAccess, Visitor};
+use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer};
 
-use super::{
-    RECEIPT_BYTES_MAX, RECEIPT_HEADERS_MAX, RECEIPT_HEADERS_MIN, RECEIPT_STEPS_MAX, RECEIPT_VERSION, Receipt,
-    ReceiptError,
-};
-use crate::block::{HEADER_BYTES, Header};
+use super::proof::{self, Form};
+use super::{RECEIPT_BYTES_MAX, RECEIPT_VERSION, Receipt, ReceiptError};
 use crate::check::TRANSACTION_BYTES_MAX;
-use crate::encode::decode;
-use crate::hash::{BlockId, LeafHash};
-use crate::merkle::Step;
+use crate::hash::BlockId;
 use crate::message::printable_problem;
 use crate::network::Parameters;
 
@@ -28,6 +22,14 @@ impl Receipt {
     pub fn to_json(&self) -> String {
         let mut json = String::new();
         self.write_json(&mut json).expect("a string takes everything");
+        json
+    }
+
+    /// The file without blanks, in one line without an end: as short as it can be, as for a QR code.
+    pub fn to_compact_json(&self) -> String {
+        let mut json = self.to_json();
+        // No text in a receipt has a blank: the network's name is letters, digits and dashes.
+        json.retain(|character| !character.is_ascii_whitespace());
         json
     }
 
@@ -49,18 +51,15 @@ impl Receipt {
         if file.quipu_receipt != u64::from(RECEIPT_VERSION) {
             return Err(ReceiptError::Version { found: file.quipu_receipt });
         }
+        let (inclusion, proof) = proof::read(file.form.0, &file.proof.0)?;
         let receipt = Self {
             parameters: file.network,
             genesis: file.genesis,
             transaction: file.transaction.0,
-            path: file.path.0.into_iter().map(Step::from).collect(),
-            headers: file.headers.0.into_iter().map(|header| header.0).collect(),
+            inclusion,
+            proof,
             tip: file.tip,
         };
-        if receipt.headers.len() < RECEIPT_HEADERS_MIN {
-            let problem = format!("fewer than {RECEIPT_HEADERS_MIN} headers");
-            return Err(ReceiptError::Form { problem });
-        }
         if receipt.is_text(bytes) { Ok(receipt) } else { Err(ReceiptError::NotCanonical) }
     }
 
@@ -68,12 +67,9 @@ impl Receipt {
         let parameters = serde_json::to_string_pretty(&self.parameters).expect("plain fields").replace('\n', "\n  ");
         writeln!(out, "{{\n  \"quipu_receipt\": {RECEIPT_VERSION},\n  \"network\": {parameters},")?;
         writeln!(out, "  \"genesis\": \"{}\",", self.genesis)?;
-        writeln!(out, "  \"transaction\": \"{}\",", hex::encode(&self.transaction))?;
-        write_list(out, "path", &self.path, |out, step| match step {
-            Step::Left(hash) => write!(out, "{{\"left\": \"{hash}\"}}"),
-            Step::Right(hash) => write!(out, "{{\"right\": \"{hash}\"}}"),
-        })?;
-        write_list(out, "headers", &self.headers, |out, header| write!(out, "\"{}\"", hex::encode(header.to_bytes())))?;
+        writeln!(out, "  \"transaction\": \"{}\",", BASE64.encode(&self.transaction))?;
+        writeln!(out, "  \"form\": \"{}\",", self.proof.form().word())?;
+        writeln!(out, "  \"proof\": \"{}\",", BASE64.encode(&proof::write(&self.inclusion, &self.proof)))?;
         writeln!(out, "  \"tip\": \"{}\"\n}}", self.tip)
     }
 
@@ -98,20 +94,6 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-fn write_list<W: Write, T>(
-    out: &mut W,
-    field: &str,
-    elements: &[T],
-    mut write_element: impl FnMut(&mut W, &T) -> fmt::Result,
-) -> fmt::Result {
-    write!(out, "  \"{field}\": [")?;
-    for (at, element) in elements.iter().enumerate() {
-        out.write_str(if at == 0 { "\n    " } else { ",\n    " })?;
-        write_element(out, element)?;
-    }
-    out.write_str(if elements.is_empty() { "],\n" } else { "\n  ],\n" })
-}
-
 /// The parsed JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,9 +101,9 @@ struct ReceiptJson {
     quipu_receipt: u64,
     network: Parameters,
     genesis: BlockId,
-    transaction: TransactionText,
-    path: Bounded<StepText, RECEIPT_STEPS_MAX>,
-    headers: Bounded<HeaderText, RECEIPT_HEADERS_MAX>,
+    transaction: Base64<TRANSACTION_BYTES_MAX>,
+    form: FormWord,
+    proof: Base64<RECEIPT_BYTES_MAX>,
     tip: BlockId,
 }
 
@@ -131,71 +113,28 @@ struct Marker {
     quipu_receipt: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StepText {
-    Left(LeafHash),
-    Right(LeafHash),
-}
+struct FormWord(Form);
 
-impl From<StepText> for Step {
-    fn from(step: StepText) -> Self {
-        match step {
-            StepText::Left(hash) => Self::Left(hash),
-            StepText::Right(hash) => Self::Right(hash),
-        }
+impl<'de> Deserialize<'de> for FormWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let unknown = || serde::de::Error::custom("a form is full, sampled or witnessed");
+        Form::of_word(&word).map(Self).ok_or_else(unknown)
     }
 }
 
-struct TransactionText(Vec<u8>);
+/// At most that many bytes, in the Base64 of RFC 4648, section 4.
+struct Base64<const BYTES_MAX: usize>(Vec<u8>);
 
-impl<'de> Deserialize<'de> for TransactionText {
+impl<'de, const BYTES_MAX: usize> Deserialize<'de> for Base64<BYTES_MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = hex::decode(text).map_err(|_| serde::de::Error::custom("a transaction is hex digits"))?;
-        if bytes.len() > TRANSACTION_BYTES_MAX {
-            return Err(serde::de::Error::custom(format_args!(
-                "a transaction has at most {TRANSACTION_BYTES_MAX} bytes"
-            )));
+        let bytes = BASE64.decode(text.as_bytes());
+        let bytes = bytes.map_err(|_| serde::de::Error::custom("transaction and proof are Base64 with padding"))?;
+        if bytes.len() > BYTES_MAX {
+            return Err(serde::de::Error::custom(format_args!("a transaction has at most {BYTES_MAX} bytes")));
         }
         Ok(Self(bytes))
-    }
-}
-
-struct HeaderText(Header);
-
-impl<'de> Deserialize<'de> for HeaderText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut bytes = [0; HEADER_BYTES];
-        hex::decode_to_slice(String::deserialize(deserializer)?, &mut bytes)
-            .map_err(|_| serde::de::Error::custom(format_args!("a header is {} hex digits", 2 * HEADER_BYTES)))?;
-        decode(&bytes, HEADER_BYTES).map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-/// A list that refuses to grow past `MAX` elements while it is read.
-struct Bounded<T, const MAX: usize>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements<T, const MAX: usize>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Elements<T, MAX> {
-            type Value = Vec<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a list of at most {MAX}")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = list.next_element()? {
-                    if elements.len() == MAX {
-                        return Err(serde::de::Error::invalid_length(MAX + 1, &self));
-                    }
-                    elements.push(element);
-                }
-                Ok(elements)
-            }
-        }
-        deserializer.deserialize_seq(Elements::<T, MAX>(PhantomData)).map(Self)
     }
 }
 

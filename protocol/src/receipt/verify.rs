@@ -1,12 +1,13 @@
 //! Verifies a receipt from nothing but the receipt.
 
+use super::opening::{Opening, points};
+use super::proof::{ChainProof, Content, Form};
 use super::{Receipt, ReceiptError};
 use crate::account::Address;
-use crate::block::{Header, Height};
-use crate::check::{
-    CheckedTransaction, Parent, check_header, check_header_in_context, check_header_order, check_transaction_bytes,
-};
-use crate::hash::{BlockId, TransactionId};
+use crate::block::{Context, Header, Height};
+use crate::check::{CheckedTransaction, Parent, check_header, check_header_in_context, check_transaction_bytes};
+use crate::hash::{BlockId, HistoryHash, LeafHash, TransactionId};
+use crate::history::{Below, HistoryNode, root_of_opened};
 use crate::merkle;
 use crate::network::Network;
 use crate::record::Record;
@@ -17,18 +18,24 @@ use crate::work::Work;
 /// The proven content of a receipt. Only [`Receipt::verify`] makes one.
 ///
 /// The signature and the content are certain. Everything about blocks is worth [`Proof::work`]: anyone who can spend
-/// that many hashes can make another chain with another content, times included (from the parent's on).
+/// that many hashes can make another chain with another content, times included (from the parent's on). With
+/// [`Form::Witnessed`] not even that: it is worth as much as the knowledge that the [tip](Proof::tip) is on the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     network: Network,
     transaction: CheckedTransaction,
     record: Option<Record>,
-    parent_timestamp: UnixMillis,
-    block: ProvenBlock,
-    next_timestamp: Option<UnixMillis>,
-    confirmations: u64,
+    chain: ProvenChain,
+}
+
+/// What is proven of blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ProvenChain {
+    form: Form,
+    parent_timestamp: Option<UnixMillis>,
     work: Work,
-    tip: ProvenBlock,
+    /// The transaction's block, the tip, and the blocks between them that are shown, in ascending order.
+    blocks: Vec<ProvenBlock>,
 }
 
 /// A block with a known header.
@@ -43,8 +50,8 @@ pub struct ProvenBlock {
 }
 
 impl ProvenBlock {
-    fn of(header: &Header) -> Self {
-        Self { height: header.height, id: header.id(), timestamp: header.timestamp }
+    fn of(header: &Header, id: BlockId) -> Self {
+        Self { height: header.height, id, timestamp: header.timestamp }
     }
 }
 
@@ -74,108 +81,252 @@ impl Proof {
         self.record.as_ref()
     }
 
-    /// The block that holds the transaction.
-    pub fn block(&self) -> ProvenBlock {
-        self.block
+    /// What the receipt shows of the blocks.
+    pub fn form(&self) -> Form {
+        self.chain.form
     }
 
-    /// The time of the parent block. Redoing the work from the block on cannot change it.
-    pub fn parent_timestamp(&self) -> UnixMillis {
-        self.parent_timestamp
+    /// The block that holds the transaction.
+    pub fn block(&self) -> ProvenBlock {
+        *self.chain.blocks.first().expect("the transaction's block is shown")
+    }
+
+    /// The time of the parent block, if the receipt shows it. Redoing the work from the block on cannot change it.
+    pub fn parent_timestamp(&self) -> Option<UnixMillis> {
+        self.chain.parent_timestamp
     }
 
     /// The block was on no chain before this time, which is its own time less the network's future time limit. This
     /// rests on nodes with right clocks, which refuse it earlier. (The transaction may have been signed long before.)
     pub fn earliest(&self) -> UnixMillis {
-        UnixMillis(self.block.timestamp.0.saturating_sub(self.network.parameters().future_time_max.0))
+        UnixMillis(self.block().timestamp.0.saturating_sub(self.network.parameters().future_time_max.0))
     }
 
-    /// The block existed at this time, which is the time of the next block. This rests on the clock of that block's
-    /// miner, who may date it back as far as this block.
+    /// The block existed at this time, which is the time of the first shown block above it. This rests on the clock of that
+    /// block's miner, who may date it back as far as this block.
     pub fn latest(&self) -> Option<UnixMillis> {
-        self.next_timestamp
+        self.chain.blocks.get(1).map(|next| next.timestamp)
     }
 
     /// The number of blocks that confirm it: 1 is the block alone.
     pub fn confirmations(&self) -> u64 {
-        self.confirmations
+        self.tip().height.saturating_since(self.block().height) + 1
     }
 
     /// The expected number of hashes to make the blocks from this one to the tip.
     pub fn work(&self) -> Work {
-        self.work
+        self.chain.work
     }
 
     /// The last block of the receipt.
     pub fn tip(&self) -> ProvenBlock {
-        self.tip
+        *self.chain.blocks.last().expect("the transaction's block is shown")
+    }
+
+    /// The block with this id, if the receipt proves that it is the transaction's or stands on it.
+    pub fn find(&self, id: &BlockId) -> Option<ProvenBlock> {
+        self.chain.blocks.iter().find(|block| block.id == *id).copied()
     }
 }
 
 impl Receipt {
-    /// The proof, or the first claim that is untrue, in this order: network, transaction, path, headers, tip.
+    /// The proof, or the first claim that is untrue, in this order: network, transaction, headers, histories, samples, tip.
+    /// (A path that no history belongs to comes before the headers.)
+    ///
+    /// # Panics
+    ///
+    /// If the parts do not fit together as they do in a receipt that was read.
     pub fn verify(&self) -> Result<Proof, ReceiptError> {
         let network = Network::new(self.parameters.clone()).map_err(ReceiptError::Parameters)?;
         if network.genesis_id() != self.genesis {
             return Err(ReceiptError::Genesis { claimed: self.genesis, actual: network.genesis_id() });
         }
         let transaction = check_transaction_bytes(&self.transaction, &network).map_err(ReceiptError::of_transaction)?;
-        let [parent, block, later @ ..] = self.headers.as_slice() else {
-            return Err(ReceiptError::Form { problem: "a receipt has the block's parent and the block".to_owned() });
-        };
-        if merkle::fold(transaction.leaf(), &self.path) != block.root {
-            return Err(ReceiptError::Path);
-        }
-        let tip = self.check_headers(&network)?;
-        if tip.id != self.tip {
-            return Err(ReceiptError::Tip { claimed: self.tip, actual: tip.id });
-        }
+        let content = self.inclusion.fold(transaction.leaf());
+        let chain = match &self.proof {
+            ChainProof::Full { height, context, headers } => full(content, *height, context, headers, &network),
+            ChainProof::Sampled { opening, headers, outcome, contents, nodes } => {
+                sampled(Content { outcome: *outcome, root: content }, opening, headers, contents, nodes, &network)
+            }
+            ChainProof::WitnessedBlock { context, header } => witnessed_block(content, context, header, &network),
+            ChainProof::Witnessed { outcome, header, content: tip_content, tip, nodes } => {
+                let content = Content { outcome: *outcome, root: content };
+                witnessed((header, content), (tip, *tip_content), nodes, &network)
+            }
+        }?;
         let record = match &transaction.signed().transaction.action {
             Action::Record { data } => Some(Record::read(data)),
             Action::Transfer { .. } => None,
         };
-        Ok(Proof {
-            record,
-            parent_timestamp: parent.timestamp,
-            block: ProvenBlock::of(block),
-            next_timestamp: later.first().map(|next| next.timestamp),
-            confirmations: 1 + later.len() as u64,
-            work: self.headers[1..].iter().map(|header| header.target.work()).sum(),
-            tip,
-            transaction,
-            network,
-        })
+        let proof = Proof { record, transaction, network, chain };
+        match proof.tip().id {
+            tip if tip == self.tip => Ok(proof),
+            actual => Err(ReceiptError::Tip { claimed: self.tip, actual }),
+        }
+    }
+}
+
+/// The root that a header has if its block has this content and was built upon this chain.
+fn root_of(content: Content, history: HistoryHash) -> LeafHash {
+    let Content { outcome, root } = content;
+    merkle::node(&Context { history, outcome }.leaf(), &root)
+}
+
+fn full(
+    content: LeafHash,
+    height: Height,
+    context: &LeafHash,
+    headers: &[Header],
+    network: &Network,
+) -> Result<ProvenChain, ReceiptError> {
+    let first = headers.partition_point(|header| header.height < height);
+    let (below, chain) = headers.split_at(first);
+    if merkle::node(context, &content) != chain[0].root {
+        return Err(ReceiptError::Path);
+    }
+    let blocks = check_headers(headers, network)?.split_off(first);
+    Ok(ProvenChain {
+        form: Form::Full,
+        parent_timestamp: below.last().map(|parent| parent.timestamp),
+        work: chain.iter().map(|header| header.target.work()).sum(),
+        blocks,
+    })
+}
+
+fn witnessed_block(
+    content: LeafHash,
+    context: &LeafHash,
+    header: &Header,
+    network: &Network,
+) -> Result<ProvenChain, ReceiptError> {
+    if merkle::node(context, &content) != header.root {
+        return Err(ReceiptError::Path);
+    }
+    let blocks = check_headers(std::slice::from_ref(header), network)?;
+    Ok(ProvenChain { form: Form::Witnessed, parent_timestamp: None, work: header.target.work(), blocks })
+}
+
+fn witnessed(
+    (header, content): (&Header, Content),
+    (tip, tip_content): (&Header, Content),
+    nodes: &[HistoryNode],
+    network: &Network,
+) -> Result<ProvenChain, ReceiptError> {
+    let mut blocks = check_headers(std::slice::from_ref(header), network)?;
+    blocks.extend(check_headers(std::slice::from_ref(tip), network)?);
+    let (mut below_block, mut found) = (Work::ZERO, Ok(()));
+    let root = root_of_opened(tip.height.0, &[header.height.0], nodes, |_, below| {
+        below_block = below.work();
+        found = check_root(header, content, below).map_err(|_| ReceiptError::Path);
+        HistoryNode::of(header)
+    });
+    found?;
+    if root_of(tip_content, root.hash) != tip.root {
+        return Err(ReceiptError::History { height: tip.height });
+    }
+    let work = Work(root.work.0 + tip.target.work().0 - below_block.0);
+    Ok(ProvenChain { form: Form::Witnessed, parent_timestamp: None, work, blocks })
+}
+
+/// Whether a block was built upon what is below it.
+fn check_root(header: &Header, content: Content, below: Below<'_>) -> Result<(), ReceiptError> {
+    let is_root = root_of(content, below.history()) == header.root;
+    if is_root { Ok(()) } else { Err(ReceiptError::History { height: header.height }) }
+}
+
+fn sampled(
+    content: Content,
+    opening: &Opening,
+    headers: &[Header],
+    contents: &[Content],
+    nodes: &[HistoryNode],
+    network: &Network,
+) -> Result<ProvenChain, ReceiptError> {
+    let ids = check_headers(headers, network)?;
+    let at = |height: u64| headers.partition_point(|header| header.height.0 < height);
+    let Opening { block, tip, tail, .. } = *opening;
+
+    // The work below each opened block and below the tail, and the first block that was built upon another chain.
+    let (mut starts, mut found) = (Vec::new(), Ok(()));
+    let mut contents = contents.iter().copied();
+    let mut next = || contents.next().expect("one for each opened block, for the tail and for the tip");
+    let mut check = |header: &Header, below: Below<'_>| {
+        starts.push((header.height, below.work()));
+        let checked = if header.height == block {
+            check_root(header, content, below).map_err(|_| ReceiptError::Path)
+        } else {
+            check_root(header, next(), below)
+        };
+        if found.is_ok() {
+            found = checked;
+        }
+    };
+    let leaves = opening.leaves();
+    let root = root_of_opened(tip.0, &leaves, nodes, |height, below| {
+        let header = &headers[at(height)];
+        if header.height <= tail {
+            check(header, below);
+        }
+        HistoryNode::of(header)
+    });
+    let last = headers.last().expect("the tip is shown");
+    let total = root.work + last.target.work();
+    if tail == tip {
+        starts.push((tip, root.work));
+    }
+    found?;
+    if root_of(next(), root.hash) != last.root {
+        return Err(ReceiptError::History { height: tip });
     }
 
-    /// Applies every rule on headers alone and on headers and their parents. The link to the parent is judged before
-    /// the work: nearly every change costs a header its work, so the other reasons say more.
-    fn check_headers(&self, network: &Network) -> Result<ProvenBlock, ReceiptError> {
-        let genesis = Parent::genesis(network);
-        let mut before: Option<(Parent, BlockId)> = None;
-        let mut last = None;
-        for (position, header) in (1..).zip(&self.headers) {
-            let fail = |violation| ReceiptError::of_header(position, violation);
-            let place = match before {
-                None if header.height == genesis.height => genesis,
-                // The time since its own parent is not known, and it is not used.
-                None => genesis.child(header),
-                Some((parent, id)) => {
-                    if header.parent != id {
-                        return Err(ReceiptError::Link { position });
-                    }
-                    // A target follows from two ancestors, so that of the second header can't be checked.
-                    if position > 2 || parent.height == genesis.height {
-                        check_header_in_context(header, &parent, network).map_err(fail)?;
-                    } else {
-                        check_header_order(header, &parent).map_err(fail)?;
-                    }
-                    parent.child(header)
-                }
-            };
-            before = Some((place, check_header(header, network).map_err(fail)?));
-            last = Some(header);
+    let (_, below_block) = starts[0];
+    let (_, below_tail) = starts[starts.len() - 1];
+    for point in points(total, below_tail, &ids[ids.len() - 1].id) {
+        let opened = starts.partition_point(|(_, below)| *below <= point);
+        let is_met = match opened.checked_sub(1) {
+            // It lies below the transaction's block.
+            None => true,
+            Some(opened) => {
+                let (height, below) = starts[opened];
+                height >= tail || point < below + headers[at(height.0)].target.work()
+            }
+        };
+        if !is_met {
+            return Err(ReceiptError::Samples { work: point });
         }
-        let ((_, id), header) = before.zip(last).expect("there are at least two headers");
-        Ok(ProvenBlock { height: header.height, id, timestamp: header.timestamp })
     }
+    let shown =
+        |proven: &ProvenBlock| starts.iter().any(|(height, _)| *height == proven.height) || proven.height >= tail;
+    Ok(ProvenChain {
+        form: Form::Sampled,
+        parent_timestamp: block.0.checked_sub(1).map(|parent| headers[at(parent)].timestamp),
+        work: Work(total.0 - below_block.0),
+        blocks: ids.into_iter().filter(shown).collect(),
+    })
+}
+
+/// Applies every rule on headers alone, and those on targets to all but the first two of each run, since a target follows
+/// from two ancestors.
+fn check_headers(headers: &[Header], network: &Network) -> Result<Vec<ProvenBlock>, ReceiptError> {
+    let genesis = Parent::genesis(network);
+    let mut run: Option<(Parent, usize)> = None;
+    let mut checked = Vec::with_capacity(headers.len());
+    for header in headers {
+        let fail = |violation| ReceiptError::of_header(header.height, violation);
+        let (place, position) = match run.filter(|(before, _)| before.height.next() == header.height) {
+            None if header.height == genesis.height => (genesis, 2),
+            // The time since its own parent is not known, and it is not used.
+            None => (genesis.child(header), 0),
+            Some((before, position)) => {
+                if position > 0 {
+                    check_header_in_context(header, &before, network).map_err(fail)?;
+                }
+                (before.child(header), position + 1)
+            }
+        };
+        let id = check_header(header, network).map_err(fail)?;
+        run = Some((place, position));
+        checked.push(ProvenBlock::of(header, id));
+    }
+    Ok(checked)
 }

@@ -40,6 +40,11 @@ impl CaseChain {
         &self.below
     }
 
+    /// The blocks that were appended, all of them good.
+    pub(crate) fn decoded(&self) -> impl Iterator<Item = Block> {
+        self.blocks.iter().map(|block| decode::<Block>(block, 1 << 20).expect("a good block"))
+    }
+
     /// The header of the first block that was appended.
     pub(crate) fn first(&self) -> Header {
         decode::<Block>(&self.blocks[0], 10_000).expect("a good block").header

@@ -1,10 +1,12 @@
 //! Makes the vectors of receipts: texts with the proof in them, and texts that prove nothing, with the reason.
 
+use data_encoding::BASE64;
 use quipu_protocol::hash::sha256;
-use quipu_protocol::merkle::{self, Step};
-use quipu_protocol::receipt::{Proof, ReceiptError};
+use quipu_protocol::history::{HistoryNode, halves};
+use quipu_protocol::merkle::{self, AuditPath};
+use quipu_protocol::receipt::{ChainProof, Content as BlockContent, Opening, Proof, ReceiptError, Shape};
 use quipu_protocol::record::{Content, Record};
-use quipu_protocol::{Action, Header, LeafHash, SignedTransaction, Target};
+use quipu_protocol::{Action, Block, Header, Height, OutcomeHash, SignedTransaction, Target, UnixMillis, Work};
 
 use crate::chains::{CaseChain, MINER};
 use crate::form::{ReceiptAccepted, ReceiptCase, ReceiptRejected, Receipts};
@@ -22,55 +24,136 @@ fn report() -> Record {
     Record { tags: vec!["lot-17".parse().expect("a tag")], content }
 }
 
-/// A chain on genesis, each block `millis` after the one before. The transactions are in block number `at`, from 1, and
-/// the receipt is for the one at `position`.
-fn receipt(
-    network: &'static str,
-    millis: &[u64],
-    at: usize,
-    transactions: impl Fn(&CaseChain) -> Vec<SignedTransaction>,
+/// A chain with transactions in one block, from which receipts are made.
+pub(crate) struct Story {
+    chain: CaseChain,
+    blocks: Vec<Block>,
+    at: u64,
     position: usize,
-) -> Receipt {
-    let mut chain = CaseChain::new(network);
-    let (mut headers, mut leaves, mut context) = (vec![chain.tip], Vec::new(), None);
-    let transactions = transactions(&chain);
-    for (height, millis) in (1..).zip(millis) {
-        let block = chain.draft(*millis, if height == at { transactions.clone() } else { vec![] });
-        if height == at {
-            context = Some(block.body.context.leaf());
-            leaves.push(block.body.reward.leaf());
-            leaves.extend(transactions.iter().map(SignedTransaction::leaf));
+}
+
+impl Story {
+    /// A chain on genesis, each block `millis` after the one before. The transactions are in block number `at`, and the receipts
+    /// are for the one at `position`.
+    fn new(
+        network: &'static str,
+        millis: impl IntoIterator<Item = u64>,
+        at: u64,
+        transactions: impl Fn(&CaseChain) -> Vec<SignedTransaction>,
+        position: usize,
+    ) -> Self {
+        let mut chain = CaseChain::new(network);
+        let transactions = transactions(&chain);
+        for (height, millis) in (1..).zip(millis) {
+            chain.good(millis, if height == at { transactions.clone() } else { vec![] });
         }
-        chain.push(block);
-        headers.push(chain.tip);
+        let blocks = std::iter::once(chain.network.genesis().clone()).chain(chain.decoded()).collect();
+        Self { chain, blocks, at, position }
     }
-    let mut path = merkle::path(&leaves, 1 + position);
-    path.extend(context.map(Step::Left));
-    Receipt::new(&chain.network, &transactions[position], path, headers.split_off(at - 1))
+
+    fn tip(&self) -> u64 {
+        self.blocks.len() as u64 - 1
+    }
+
+    fn node(&self, range: std::ops::Range<u64>) -> HistoryNode {
+        if range.end - range.start == 1 {
+            return HistoryNode::of(&self.blocks[range.start as usize].header);
+        }
+        let (left, right) = halves(&range);
+        HistoryNode::above(&self.node(left), &self.node(right))
+    }
+
+    fn below(&self, height: u64) -> Work {
+        self.blocks[..height as usize].iter().map(|block| HistoryNode::of(&block.header).work).sum()
+    }
+
+    /// The receipt that shows these blocks.
+    fn shaped(&self, shape: Shape) -> Receipt {
+        let block = &self.blocks[self.at as usize];
+        let leaves: Vec<_> = block.body.leaves().collect();
+        let shown = shape.gather(|height| self.blocks[height as usize].header, |range| self.node(range));
+        let content = |height: &Height| {
+            let body = &self.blocks[height.0 as usize].body;
+            BlockContent { outcome: body.context.outcome, root: merkle::root(body.leaves()) }
+        };
+        let contents = shown.missing().iter().map(content).collect();
+        let proof = shown.proof(&block.body.context, contents);
+        let inclusion = AuditPath::of(&leaves, 1 + self.position);
+        Receipt::new(&self.chain.network, &block.body.transactions[self.position], inclusion, proof)
+    }
+
+    fn full(&self) -> Receipt {
+        self.shaped(Shape::Full { block: Height(self.at), tip: Height(self.tip()) })
+    }
+
+    fn witnessed(&self, tip: u64) -> Receipt {
+        self.shaped(Shape::Witnessed { block: Height(self.at), tip: Height(tip) })
+    }
+
+    fn opening(&self, tail: u64) -> Opening {
+        let tip = (Height(self.tip()), &self.blocks[self.tip() as usize].header.id());
+        Opening::with_tail(Height(self.at), Height(tail), tip, |height| self.below(height))
+    }
+
+    fn sampled(&self, tail: u64) -> Receipt {
+        self.shaped(Shape::Sampled(self.opening(tail)))
+    }
 }
 
 /// A text in the first of four blocks of `dev`.
-pub(crate) fn fixed() -> Receipt {
+fn plain() -> Story {
     let text = Record::text("shipment 17 arrived");
-    receipt("dev", &[1000; 4], 1, |chain| vec![sign(&chain.network, MINER, 0, 0, record(&text))], 0)
+    Story::new("dev", [1000; 4], 1, |chain| vec![sign(&chain.network, MINER, 0, 0, record(&text))], 0)
 }
 
 /// A file's fingerprint: the second of three transactions in the third of six blocks of a network that retargets.
-pub(crate) fn retargeted() -> Receipt {
+fn busy() -> Story {
     let transactions = |chain: &CaseChain| {
         let sign = |nonce, action| sign(&chain.network, MINER, nonce, 1000, action);
         vec![sign(0, transfer(2, 5)), sign(1, record(&report())), sign(2, transfer(3, 7))]
     };
-    receipt("knots", &[20_000, 9_000, 4_000, 31_000, 2_500, 0], 3, transactions, 1)
+    Story::new("knots", [20_000, 9_000, 4_000, 31_000, 2_500, 0], 3, transactions, 1)
 }
 
-fn moved() -> Receipt {
-    receipt("knots", &[20_000, 12_000], 2, |chain| vec![chain.sign(MINER, 0, 1000, 2, 17)], 0)
+/// A transfer in the last block.
+fn moved() -> Story {
+    Story::new("knots", [20_000, 12_000], 2, |chain| vec![chain.sign(MINER, 0, 1000, 2, 17)], 0)
+}
+
+/// A hundred blocks of a network that retargets, with the transactions in this one.
+fn long(at: u64) -> Story {
+    let millis = (0..100_u64).map(|number| number * number * 7919 % 20_000 + 90_000 * u64::from(number % 31 == 30));
+    let transactions = |chain: &CaseChain| vec![sign(&chain.network, MINER, 0, 1000, record(&report()))];
+    Story::new("knots", millis, at, transactions, 0)
+}
+
+pub(crate) fn fixed() -> Receipt {
+    plain().full()
+}
+
+pub(crate) fn retargeted() -> Receipt {
+    busy().full()
+}
+
+pub(crate) fn witnessed() -> Receipt {
+    busy().witnessed(5)
+}
+
+pub(crate) fn sampled() -> Receipt {
+    long(7).sampled(92)
+}
+
+/// The headers of a proof that has several.
+pub(crate) fn headers(receipt: &mut Receipt) -> &mut Vec<Header> {
+    match &mut receipt.proof {
+        ChainProof::Full { headers, .. } | ChainProof::Sampled { headers, .. } => headers,
+        other => panic!("{other:?} has no list of headers"),
+    }
 }
 
 /// The same receipt with another last header, whose id it names as its tip.
-fn with_last(mut receipt: Receipt, meets: bool, edit: impl FnOnce(&mut Header, &Header)) -> Receipt {
-    let [.., parent, last] = receipt.headers.as_mut_slice() else { unreachable!("at least two headers") };
+pub(crate) fn with_last(mut receipt: Receipt, meets: bool, edit: impl FnOnce(&mut Header, &Header)) -> Receipt {
+    let [.., parent, last] = headers(&mut receipt).as_mut_slice() else { unreachable!("at least two headers") };
     edit(last, parent);
     while last.target.is_met_by(&last.id()) != meets {
         last.nonce += 1;
@@ -84,17 +167,62 @@ fn edited(mut receipt: Receipt, edit: impl FnOnce(&mut Receipt)) -> Receipt {
     receipt
 }
 
+/// The receipt with another proof in its text.
+pub(crate) fn with_bytes(receipt: &Receipt, edit: impl FnOnce(&mut Vec<u8>)) -> String {
+    let text = receipt.to_json();
+    let (before, rest) = text.split_once("\"proof\": \"").expect("a receipt has a proof");
+    let (proof, after) = rest.split_once('"').expect("it ends");
+    let mut bytes = BASE64.decode(proof.as_bytes()).expect("Base64");
+    edit(&mut bytes);
+    format!("{before}\"proof\": \"{}\"{after}", BASE64.encode(&bytes))
+}
+
+/// A block of the chain with the same height, parent and body as the one at a height, but dated differently: so it has work,
+/// and commits to what is below it, but nothing stands on it.
+fn sibling(story: &Story, height: u64) -> Header {
+    let mut header = story.blocks[height as usize].header;
+    header.timestamp = UnixMillis(header.timestamp.0 + 1);
+    while !header.target.is_met_by(&header.id()) {
+        header.nonce += 1;
+    }
+    header
+}
+
+/// A forged chain that holds another transaction in the block at a height, and goes on with real blocks where no header is
+/// shown: all that is shown has work.
+fn spliced() -> Receipt {
+    let (mut story, real) = (long(7), long(8));
+    let forged = std::mem::replace(&mut story.blocks, real.blocks);
+    let opening = story.opening(92);
+    // The first run of headers ends here.
+    let end = opening.parts().headers[0].end as usize;
+    story.blocks[..end].clone_from_slice(&forged[..end]);
+    story.shaped(Shape::Sampled(opening))
+}
+
+/// A sampled receipt that leaves out a block which a sample hits.
+fn evasive(story: &Story) -> Receipt {
+    let opening = story.opening(92);
+    let without = |left_out: &Height| {
+        let others = opening.others.iter().copied().filter(|height| height != left_out).collect();
+        story.shaped(Shape::Sampled(Opening { others, ..opening.clone() }))
+    };
+    let refused = |receipt: &Receipt| matches!(receipt.verify(), Err(ReceiptError::Samples { .. }));
+    opening.others.iter().rev().map(without).find(refused).expect("a sample hits a block")
+}
+
 /// Readable receipts with an untrue claim.
 fn refuted() -> Vec<(&'static str, &'static str, Receipt)> {
     let signed_as = |fee, action: &dyn Fn() -> Action| {
-        receipt("knots", &[20_000], 1, |chain| vec![sign(&chain.network, MINER, 0, fee, action())], 0)
+        Story::new("knots", [20_000], 1, |chain| vec![sign(&chain.network, MINER, 0, fee, action())], 0).full()
     };
-    vec![
+    let other_genesis = moved().full().genesis;
+    let mut cases = vec![
         ("parameters that make no network", "parameters", {
             edited(fixed(), |receipt| receipt.parameters.block_bytes_max = 1)
         }),
         ("another subsidy", "genesis", edited(fixed(), |receipt| receipt.parameters.subsidy = Default::default())),
-        ("another genesis block", "genesis", edited(fixed(), |receipt| receipt.genesis = moved().genesis)),
+        ("another genesis block", "genesis", edited(fixed(), |receipt| receipt.genesis = other_genesis)),
         ("the transaction is cut off", "transaction", edited(fixed(), |receipt| receipt.transaction.truncate(100))),
         ("no transaction", "transaction", edited(fixed(), |receipt| receipt.transaction.clear())),
         ("a fee below the least", "transaction_rule", signed_as(999, &|| transfer(2, 5))),
@@ -105,58 +233,120 @@ fn refuted() -> Vec<(&'static str, &'static str, Receipt)> {
             let signed = sign(&other, MINER, 0, 0, record(&Record::text("x")));
             edited(fixed(), |receipt| receipt.transaction = quipu_protocol::encode::encode(&signed))
         }),
-        ("a step of the path is missing", "path", {
-            edited(retargeted(), |receipt| {
-                receipt.path.pop();
-            })
-        }),
-        ("a step from the other side", "path", {
+        ("another position", "path", edited(retargeted(), |receipt| receipt.inclusion.position = 3)),
+        ("another context", "path", {
             edited(fixed(), |receipt| {
-                let [Step::Left(sibling), context] = receipt.path[..] else { unreachable!("the reward, the context") };
-                receipt.path = vec![Step::Right(sibling), context];
+                let ChainProof::Full { context, .. } = &mut receipt.proof else { unreachable!("it is full") };
+                context.0[0] ^= 1;
             })
-        }),
-        ("the block of another transaction", "path", {
-            edited(fixed(), |receipt| {
-                receipt.headers.remove(0);
-            })
-        }),
-        ("a header is missing", "link", {
-            edited(fixed(), |receipt| {
-                receipt.headers.remove(3);
-            })
-        }),
-        ("a parent at height 0 that is not genesis", "not_genesis", {
-            edited(fixed(), |receipt| receipt.headers[0].nonce = 7)
-        }),
-        ("a height is left out", "height", with_last(retargeted(), true, |last, _| last.height.0 += 1)),
-        ("time goes back", "time", {
-            with_last(retargeted(), true, |last, parent| last.timestamp.0 = parent.timestamp.0 - 1)
         }),
         (
-            "a target of an easier time",
-            "target",
-            with_last(retargeted(), true, |last, _| last.target = Target(0x2007_ffff)),
+            "the block of another transaction",
+            "path",
+            edited(retargeted(), |receipt| {
+                let ChainProof::Full { height, .. } = &mut receipt.proof else { unreachable!("it is full") };
+                *height = Height(4);
+                headers(receipt).remove(0);
+            }),
         ),
-        ("a target that is none", "target", edited(moved(), |receipt| receipt.headers[0].target = Target(0))),
-        ("another version", "header_version", with_last(retargeted(), true, |last, _| last.version = 3)),
-        ("no work in the last header", "work", with_last(retargeted(), false, |last, _| last.nonce += 1)),
-        ("no work in the parent", "work", {
-            edited(moved(), |receipt| {
-                while receipt.headers[0].target.is_met_by(&receipt.headers[0].id()) {
-                    receipt.headers[0].nonce += 1;
-                }
-            })
+        ("a block at height 0 that is not genesis", "not_genesis", {
+            edited(fixed(), |receipt| headers(receipt)[0].nonce = 7)
         }),
-        ("the last header is missing", "tip", {
-            edited(fixed(), |receipt| {
-                receipt.headers.pop();
+        ("a target of an easier time", "target", {
+            with_last(retargeted(), true, |last, _| last.target = Target(0x2007_ffff))
+        }),
+        ("a first target that is none", "target", {
+            edited(retargeted(), |receipt| headers(receipt)[0].target = Target(0))
+        }),
+        ("no work in the last header", "work", with_last(retargeted(), false, |last, _| last.nonce += 1)),
+        ("no work in an ancestor", "work", {
+            edited(retargeted(), |receipt| {
+                let first = &mut headers(receipt)[0];
+                while first.target.is_met_by(&first.id()) {
+                    first.nonce += 1;
+                }
             })
         }),
         ("another last header, with work", "tip", {
             let tip = fixed().tip;
             edited(with_last(fixed(), true, |last, _| last.nonce += 1), |receipt| receipt.tip = tip)
         }),
+        ("a witness of another block", "tip", edited(busy().witnessed(3), |receipt| receipt.tip = fixed().tip)),
+    ];
+    cases.extend(refuted_with_history());
+    cases
+}
+
+/// Changes headers, contents or nodes of a sampled proof.
+type EditParts<'a> = &'a dyn Fn(&mut Vec<Header>, &mut Vec<BlockContent>, &mut Vec<HistoryNode>);
+
+/// Readable receipts with an untrue claim about what is below blocks.
+fn refuted_with_history() -> Vec<(&'static str, &'static str, Receipt)> {
+    let story = long(7);
+    let with_parts = |edit: EditParts<'_>| {
+        edited(story.sampled(92), |receipt| {
+            let ChainProof::Sampled { headers, contents, nodes, .. } = &mut receipt.proof else {
+                unreachable!("it is sampled")
+            };
+            edit(headers, contents, nodes);
+        })
+    };
+    let with_witness = |edit: &dyn Fn(&mut OutcomeHash, &mut BlockContent, &mut Vec<HistoryNode>)| {
+        edited(busy().witnessed(5), |receipt| {
+            let ChainProof::Witnessed { outcome, content, nodes, .. } = &mut receipt.proof else {
+                unreachable!("it is witnessed")
+            };
+            edit(outcome, content, nodes);
+        })
+    };
+    vec![
+        ("witnessed: another outcome of the block", "path", {
+            with_witness(&|outcome, _, _| *outcome = OutcomeHash([1; 32]))
+        }),
+        ("witnessed: another outcome of the tip", "history", {
+            with_witness(&|_, content, _| content.outcome = OutcomeHash([1; 32]))
+        }),
+        ("witnessed: another root of the tip", "history", with_witness(&|_, content, _| content.root.0[5] ^= 1)),
+        ("witnessed: another chain below the block", "path", with_witness(&|_, _, nodes| nodes[0].hash.0[0] ^= 1)),
+        ("witnessed: more work above the block", "history", {
+            with_witness(&|_, _, nodes| nodes.last_mut().expect("a node").work.0 += 1)
+        }),
+        ("sampled: more work below the block", "path", with_parts(&|_, _, nodes| nodes[0].work.0 += 1)),
+        ("sampled: more work above the block", "history", {
+            with_parts(&|_, _, nodes| nodes.last_mut().expect("a node").work.0 += 1)
+        }),
+        ("sampled: another root of a block", "history", with_parts(&|_, contents, _| contents[3].root.0[0] ^= 1)),
+        ("sampled: another root of the tail's first block", "history", {
+            with_parts(&|_, contents, _| {
+                let tail = contents.len() - 2;
+                contents[tail].root.0[0] ^= 1;
+            })
+        }),
+        ("sampled: another root of the tip", "history", {
+            with_parts(&|_, contents, _| contents.last_mut().expect("that of the tip").root.0[0] ^= 1)
+        }),
+        ("sampled: a sibling with work in place of a block", "history", {
+            let opening = story.opening(92);
+            let alone = opening.others.windows(2).find(|pair| pair[1].0 > pair[0].0 + 3).expect("blocks apart")[0];
+            with_parts(&|headers, _, _| {
+                let place = headers.iter_mut().find(|header| header.height == alone);
+                *place.expect("its header is there") = sibling(&story, alone.0);
+            })
+        }),
+        ("sampled: blocks of another chain above the block", "history", spliced()),
+        ("sampled: a block is left out that a sample hits", "samples", evasive(&story)),
+        ("sampled: a block of the tail has another target", "target", {
+            with_last(story.sampled(92), true, |last, _| last.target = Target(0x2007_ffff))
+        }),
+        ("sampled: no work in a sampled block", "work", {
+            with_parts(&|headers, _, _| {
+                let last = headers.iter_mut().rev().find(|header| header.height.0 < 90).expect("a sampled block");
+                while last.target.is_met_by(&last.id()) {
+                    last.nonce += 1;
+                }
+            })
+        }),
+        ("sampled: another tip", "tip", edited(story.sampled(92), |receipt| receipt.tip.0[31] ^= 1)),
     ]
 }
 
@@ -168,26 +358,77 @@ fn unreadable() -> Vec<(&'static str, &'static str, String)> {
         text.replace(from, to)
     };
     let tip = format!("\"{}\"", fixed().tip);
-    let steps = |count: usize| edited(fixed(), |receipt| receipt.path = vec![Step::Left(LeafHash([0; 32])); count]);
+    let bytes = |edit: &dyn Fn(&mut Vec<u8>)| with_bytes(&fixed(), edit);
+    // The fixed receipt's proof: position 1 of 2, one hash, height 1, 4 confirmations, a context, headers.
+    let (height, confirmations) = (34, 35);
+    let sampled = sampled();
+    let ChainProof::Sampled { opening, .. } = &sampled.proof else { unreachable!("it is sampled") };
+    assert_eq!((opening.block, opening.tip, opening.tail), (Height(7), Height(100), Height(92)));
+    let of_sampled = |at: usize, byte: u8| with_bytes(&sampled, |bytes| bytes[at] = byte);
     vec![
         ("nothing", "form", String::new()),
         ("an empty object", "form", "{}".to_owned()),
         ("cut off", "form", text[..text.len() / 2].to_owned()),
         ("something behind it", "form", format!("{text}{{}}")),
-        ("version 2", "version", replaced("\"quipu_receipt\": 1", "\"quipu_receipt\": 2")),
-        ("version 2 with other fields", "version", "{\"more\": [1], \"quipu_receipt\": 2}".to_owned()),
+        ("version 1", "version", replaced("\"quipu_receipt\": 2", "\"quipu_receipt\": 1")),
+        ("version 3 with other fields", "version", "{\"more\": [1], \"quipu_receipt\": 3}".to_owned()),
         ("an unknown field", "form", replaced("  \"tip\"", "  \"note\": 1,\n  \"tip\"")),
         ("a missing field", "form", replaced(&format!(",\n  \"tip\": {tip}"), "")),
         ("a repeated field", "form", replaced("  \"tip\"", &format!("  \"tip\": {tip},\n  \"tip\""))),
         ("an unknown parameter", "form", replaced("\"fee_min\": \"0\"", "\"fee_min\": \"0\", \"fee_max\": \"0\"")),
         ("a number as text", "form", replaced("1793491200000", "\"1793491200000\"")),
-        ("a header of 95 bytes", "form", text.replacen("    \"02", "    \"", 1)),
-        ("no digits", "form", text.replacen("    \"02", "    \"0x", 1)),
-        ("33 steps", "form", steps(33).to_json()),
-        ("a step to no side", "form", text.replacen("\"left\"", "\"up\"", 1)),
-        ("one header", "form", edited(fixed(), |receipt| receipt.headers.truncate(1)).to_json()),
+        ("an unknown form", "form", replaced("\"full\"", "\"short\"")),
+        ("another form than the proof's", "form", replaced("\"full\"", "\"sampled\"")),
+        ("no padding", "form", text.replace('=', "")),
+        ("a blank in a proof", "form", text.replacen("\"proof\": \"", "\"proof\": \" ", 1)),
+        ("Base64 for URLs", "form", text.replace(['+', '/'], "_")),
+        ("a proof that is cut off", "form", bytes(&|bytes| bytes.truncate(bytes.len() - 1))),
+        ("a proof with something behind it", "form", bytes(&|bytes| bytes.push(0))),
+        ("a number with a needless byte", "form", bytes(&|bytes| drop(bytes.splice(0..1, [0x81, 0])))),
+        ("the position of the reward", "form", bytes(&|bytes| bytes[0] = 0)),
+        ("a position beyond the leaves", "form", bytes(&|bytes| bytes[0] = 2)),
+        ("more leaves than a block can have", "form", {
+            bytes(&|bytes| drop(bytes.splice(1..2, [0x81, 0x80, 0x80, 0x80, 0x10])))
+        }),
+        ("genesis", "form", bytes(&|bytes| bytes[height] = 0)),
+        ("a height beyond 2^32", "form", {
+            bytes(&|bytes| drop(bytes.splice(height..height + 1, [0x80, 0x80, 0x80, 0x80, 0x10])))
+        }),
+        ("no confirmation", "form", bytes(&|bytes| bytes[confirmations] = 0)),
+        ("a header is missing", "form", bytes(&|bytes| bytes[confirmations] = 5)),
+        ("more headers than a receipt may have", "form", {
+            bytes(&|bytes| drop(bytes.splice(confirmations..confirmations + 1, [0x80, 0x80, 0x04])))
+        }),
+        ("a time beyond 2^64", "form", {
+            bytes(&|bytes| {
+                // The end of genesis' time.
+                let time = confirmations + 1 + 32 + 64;
+                bytes[time..time + 8].fill(0xff);
+            })
+        }),
+        ("no tail", "form", of_sampled(36, 0)),
+        ("a tail beyond the tip", "form", of_sampled(36, 94)),
+        ("an opened block in the tail", "form", of_sampled(38, 84)),
+        ("an outcome of no kind", "form", {
+            with_bytes(&witnessed(), |bytes| {
+                // Behind position, leaves, two hashes, height and distance.
+                assert_eq!(bytes[68], 0);
+                bytes[68] = 2;
+            })
+        }),
+        ("no outcome in 33 bytes", "form", {
+            with_bytes(&witnessed(), |bytes| drop(bytes.splice(68..69, [vec![1], vec![0; 32]].concat())))
+        }),
+        ("a node with more work than its blocks can have", "form", {
+            let changed = edited(witnessed(), |receipt| {
+                let ChainProof::Witnessed { nodes, .. } = &mut receipt.proof else { unreachable!("it is witnessed") };
+                // One block's node: it is beside that of the block.
+                nodes.last_mut().expect("a node").work = Work(1 << 99);
+            });
+            changed.to_json()
+        }),
         ("fields in another order", "not_canonical", {
-            replaced("  \"quipu_receipt\": 1,\n", "").replacen("\n}", ",\n  \"quipu_receipt\": 1\n}", 1)
+            replaced("  \"quipu_receipt\": 2,\n", "").replacen("\n}", ",\n  \"quipu_receipt\": 2\n}", 1)
         }),
         ("hex digits in upper case", "not_canonical", text.replace(&tip, &tip.to_uppercase())),
         ("an amount with needless zeros", "not_canonical", replaced("\"subsidy\": \"1\"", "\"subsidy\": \"1.0\"")),
@@ -196,18 +437,22 @@ fn unreadable() -> Vec<(&'static str, &'static str, String)> {
 }
 
 pub(crate) fn receipts() -> Receipts {
-    let alone = edited(fixed(), |receipt| {
-        receipt.headers.truncate(2);
-        receipt.tip = receipt.headers[1].id();
-    });
-    let compact: String = fixed().to_json().split_whitespace().collect();
+    let compact = fixed().to_compact_json();
     let accepted = [
         ("a text on genesis, at a fixed difficulty", fixed().to_json()),
         ("a file among other transactions, with retargeting", retargeted().to_json()),
-        ("a transfer, in the last block", moved().to_json()),
-        ("the block alone", alone.to_json()),
+        ("a transfer, in the last block", moved().full().to_json()),
         ("no blanks", compact),
         ("other blanks", fixed().to_json().replace('\n', "\r\n\t ")),
+        ("witnessed by the block itself", busy().witnessed(3).to_json()),
+        ("witnessed by the next block", busy().witnessed(4).to_json()),
+        ("witnessed by a later block", witnessed().to_json()),
+        ("witnessed, on genesis", plain().witnessed(4).to_json()),
+        ("sampled, with a tail", sampled().to_json()),
+        ("sampled, with the tip as its tail", long(1).sampled(100).to_json()),
+        ("sampled, half of it in the tail", long(2).sampled(51).to_json()),
+        ("sampled, of a block far from genesis", long(77).sampled(97).to_json()),
+        ("sampled, of the block below the tail", long(50).sampled(51).to_json()),
     ];
     let accepted = accepted.map(|(name, receipt)| {
         let accept = judge(receipt.as_bytes()).unwrap_or_else(|rejected| panic!("{name}: {rejected:?}"));
@@ -243,10 +488,11 @@ fn facts(proof: &Proof) -> ReceiptAccepted {
         id: proof.id().to_string(),
         sender: proof.sender().to_string(),
         record: proof.record().map(records::facts),
+        form: proof.form().word().to_owned(),
         height: block.height.to_string(),
         block: block.id.to_string(),
         timestamp: block.timestamp.0.to_string(),
-        parent_timestamp: proof.parent_timestamp().0.to_string(),
+        parent_timestamp: proof.parent_timestamp().map(|timestamp| timestamp.0.to_string()),
         earliest: proof.earliest().0.to_string(),
         latest: proof.latest().map(|latest| latest.0.to_string()),
         confirmations: proof.confirmations().to_string(),

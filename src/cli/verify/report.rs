@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::Verified;
-use crate::protocol::receipt::{Proof, ProvenBlock};
+use crate::protocol::receipt::{Form, Proof, ProvenBlock};
 use crate::protocol::record::{Content, Record, Tag};
 use crate::protocol::transaction::RECORD_BYTES_MAX;
 use crate::protocol::{Action, Transaction};
@@ -53,7 +53,7 @@ impl Report {
         ]);
         lines.extend(witnessed.map(|place| labelled("witnessed", &format!("block {}, {}", place.height, place.id))));
         lines.extend(node.map(|height| labelled("best chain", &format!("yes, its height is {height}"))));
-        lines.push("Blocks and times are worth their work: a faster machine can redo it, unless the tip's id is known elsewhere.".to_owned());
+        lines.push(worth(proof.form()).to_owned());
         lines.join("\n")
     }
 
@@ -110,6 +110,7 @@ impl Report {
             "transaction": transaction(proof),
             "record": proof.record().map(record),
             "block": block(proof.block()),
+            "form": proof.form(),
             "parent_time": proof.parent_timestamp(),
             "earliest": proof.earliest(),
             "latest": proof.latest(),
@@ -123,6 +124,23 @@ impl Report {
             "node": node.map(|height| json!({ "height": height })),
         });
         format!(r#"{{"ok":true,"command":"verify","result":{result}}}"#)
+    }
+}
+
+/// What the proof says of blocks is worth, in words.
+fn worth(form: Form) -> &'static str {
+    match form {
+        Form::Full => {
+            "All of the work is shown. Blocks and times are worth it: a faster machine can redo it, unless the tip's id is \
+             known elsewhere."
+        }
+        Form::Sampled => {
+            "Samples of the work are shown: who did less than half of it is caught but once in 2^48. Blocks and times are worth \
+             that work: a faster machine can redo it, unless the tip's id is known elsewhere."
+        }
+        Form::Witnessed => {
+            "No work is shown. Blocks and times are worth the word of whoever said that the tip is on the chain."
+        }
     }
 }
 

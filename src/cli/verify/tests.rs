@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::engine::event::Notice;
 use crate::node::Node;
-use crate::node::api::receipt::{Extent, make};
+use crate::node::api::receipt::{Extent, MakeError, ReceiptOptions, make};
 use crate::node::event::UserEvent;
 use crate::node::fixture::{Chain, batch};
 use crate::node::store::{FolderLock, Store};
@@ -51,8 +51,13 @@ impl World {
         store.write(&[batch(1, world.chain.writes_above(0))]).expect("written");
         let snapshot = store.reader().snapshot().expect("readable");
         for (position, name) in ["file.receipt", "text.receipt", "transfer.receipt"].iter().enumerate() {
-            let receipt = make(&snapshot, &world.chain.network, Height(2), position, Extent::All).expect("it is there");
-            fs::write(world.path(name), receipt.to_json()).expect("writable");
+            for (form, name) in [(None, (*name).to_owned()), (Some(Form::Witnessed), format!("witnessed.{name}"))] {
+                let wanted = ReceiptOptions { extent: Extent::All, form };
+                let show = |tip| Ok::<_, MakeError>(world.chain.show(Height(2), tip, form));
+                let receipt = make(&snapshot, &world.chain.network, (Height(2), position), wanted, show);
+                let receipt = receipt.expect("it is there").expect("nothing has changed");
+                fs::write(world.path(&name), receipt.to_json()).expect("writable");
+            }
         }
         world
     }
@@ -121,6 +126,10 @@ fn what_is_proven_is_said_in_words_and_in_json() {
 
     let text = with("text.receipt", Some("text"), Some(id(2))).to_text();
     assert!(text.contains("\"shipment 17 \u{fffd}[2J arrived\""), "nothing steers the terminal: {text}");
+    for height in [2, 4] {
+        let text = with("witnessed.file.receipt", None, Some(id(height))).to_text();
+        assert!(text.contains("No work is shown"), "{text}");
+    }
     let text = with("transfer.receipt", None, None).to_text();
     assert!(text.contains("a transfer of 1 to 0x"), "{text}");
 }
@@ -129,7 +138,8 @@ fn what_is_proven_is_said_in_words_and_in_json() {
 fn what_is_asked_for_must_hold() {
     let world = World::new();
     let given = |receipt, file: &str| VerifyArguments { file: Some(world.path(file)), ..world.arguments(receipt) };
-    let witnessed = |id| VerifyArguments { witness: Some(id), ..world.arguments("file.receipt") };
+    let witness_of = |receipt, id| VerifyArguments { witness: Some(id), ..world.arguments(receipt) };
+    let witnessed = |id| witness_of("file.receipt", id);
     let id = |height: usize| world.chain.blocks[height - 1].0.id();
     let cases = [
         (given("file.receipt", "text"), false, "other_file"),
@@ -139,6 +149,8 @@ fn what_is_asked_for_must_hold() {
         (given("file.receipt", "data"), true, "io_error"),
         (witnessed(BlockId([7; 32])), false, "not_witnessed"),
         (witnessed(id(1)), false, "not_witnessed"), // the parent
+        (world.arguments("witnessed.file.receipt"), true, "needs_witness"),
+        (witness_of("witnessed.file.receipt", id(3)), false, "not_witnessed"), // between the block and the tip
         (world.arguments("none"), true, "io_error"),
         (world.arguments("text"), true, "form"),
     ];
@@ -217,7 +229,13 @@ fn recorded(node: &Node, folder: &Path) -> PathBuf {
     send(node, Action::Record { data });
     let height = mine(node, 1);
     let snapshot = node.handle().reader().snapshot().expect("readable");
-    let receipt = make(&snapshot, node.handle().network(), height, 0, Extent::All).expect("it is there");
+    let options = ReceiptOptions { extent: Extent::All, form: None };
+    let show = |tip| {
+        let shown = node.handle().shown_chain(height, tip, None).wait().expect("a running node");
+        Ok::<_, MakeError>(shown.map(|shown| *shown))
+    };
+    let receipt = make(&snapshot, node.handle().network(), (height, 0), options, show);
+    let receipt = receipt.expect("it is there").expect("nothing has changed");
     let path = folder.join("x.receipt");
     fs::write(&path, receipt.to_json()).expect("writable");
     path

@@ -3,6 +3,9 @@
 //! The chain needs the peaks of the tree, which grow with each block. To take blocks away, the chain keeps the complete nodes
 //! of level 6 and above, 1.5 bytes for each block, and computes those below again from the headers.
 
+use std::ops::Range;
+
+use quipu_protocol::history::halves;
 use quipu_protocol::{HistoryNode, Peaks};
 
 /// The lowest level whose nodes are kept: each is over 64 blocks.
@@ -28,6 +31,23 @@ impl ChainHistory {
     /// The peaks over all blocks, once those that were taken away are [cut off](Self::cut_to).
     pub(super) fn peaks(&self) -> &Peaks {
         &self.peaks
+    }
+
+    /// The node over a range that the tree over these blocks, or over fewer of them, splits off. `leaf` gives the leaf of the
+    /// block at a height.
+    pub(super) fn node(&self, range: Range<u64>, leaf: &impl Fn(u64) -> HistoryNode) -> HistoryNode {
+        let blocks = range.end - range.start;
+        let level = blocks.ilog2();
+        let kept = level.checked_sub(LEVEL_MIN).filter(|_| blocks.is_power_of_two());
+        let kept = kept.and_then(|kept| self.levels.get(kept as usize)?.get((range.start >> level) as usize));
+        if let Some(node) = kept {
+            return *node;
+        }
+        if blocks == 1 {
+            return leaf(range.start);
+        }
+        let (left, right) = halves(&range);
+        HistoryNode::above(&self.node(left, leaf), &self.node(right, leaf))
     }
 
     /// Adds the next block.
@@ -74,6 +94,17 @@ mod tests {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&height.to_le_bytes());
         HistoryNode::leaf(&BlockId(id), Work(u128::from(height)))
+    }
+
+    #[test]
+    fn every_node_of_every_chain_below_is_known() {
+        let history = ChainHistory::of((0..300).map(leaf));
+        for blocks in [1_u64, 2, 63, 64, 65, 128, 200, 299, 300] {
+            let expected: Peaks = (0..blocks).map(leaf).collect();
+            assert_eq!(history.node(0..blocks, &leaf).hash, expected.root(), "{blocks}");
+        }
+        let range: Peaks = (64..128).map(leaf).collect();
+        assert_eq!(history.node(64..128, &leaf), range.nodes()[0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quipu_protocol::receipt::{Form, ShownChain};
 use quipu_protocol::{
     Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, Millis, SecretKey, TransactionId,
     UnixMillis, Violation, Wei,
@@ -83,6 +84,15 @@ pub enum Command {
         /// The transaction's id.
         id: TransactionId,
     },
+    /// Gather what a receipt shows of the best chain. Answered by [`Answer::Shown`].
+    Show {
+        /// The height of the transaction's block.
+        block: Height,
+        /// The last block of the receipt.
+        tip: Place,
+        /// The form of the receipt; `None`: the smallest that shows work.
+        form: Option<Form>,
+    },
     /// Ask every peer now. Answered by [`Answer::Resolved`] when all have answered or timed out.
     Resolve,
     /// Make this the node's own account: its balance is shown, and it gets the rewards by default, also of the running
@@ -131,6 +141,8 @@ pub enum Answer {
     },
     /// The transaction, if it is pending.
     Transaction(Option<CheckedTransaction>),
+    /// What the receipt shows, unless its last block is not on the best chain at the moment.
+    Shown(Option<Box<ShownChain>>),
     /// The present checkpoint.
     Checkpoint(Option<Place>),
     /// The outcome of asking every peer.

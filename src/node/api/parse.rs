@@ -10,6 +10,7 @@ use super::query::{BlockName, Since, TransactionName, Who};
 use crate::engine::event::MiningMode;
 use crate::node::aliases;
 use crate::node::index::Cursor;
+use crate::protocol::receipt::Form;
 use crate::protocol::record::{Tag, TagError};
 use crate::protocol::{Address, Amount, Height, Millis};
 use crate::text::{date_time_of, excerpt, grouped, one_form};
@@ -56,6 +57,11 @@ pub(in crate::node) fn height(word: &str) -> Result<Height, Failure> {
 pub(in crate::node) fn count(word: &str, what: &str) -> Result<u64, Failure> {
     let problem = format!("{what} is a whole number, at least 1");
     whole(word).filter(|count| *count > 0).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+}
+
+/// The form of a receipt.
+pub(in crate::node) fn receipt_form(word: &str) -> Result<Form, Failure> {
+    Form::of_word(word).ok_or_else(|| bad(Code::Usage, word, "a receipt is full, sampled or witnessed"))
 }
 
 pub(in crate::node) fn limit(word: &str) -> Result<usize, Failure> {

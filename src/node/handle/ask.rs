@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Handle;
 use crate::engine::event::{Answer, Command, CommandError, MiningMode, Place};
+use crate::protocol::receipt::{Form, ShownChain};
 use crate::protocol::{
     Account, Action, Address, Amount, CheckedBlock, CheckedTransaction, Height, SecretKey, TransactionId, UnixMillis,
 };
@@ -112,6 +113,14 @@ impl Handle {
     pub fn submit_block(&self, block: CheckedBlock) -> Asked<bool> {
         self.ask(Command::SubmitBlock { block: Box::new(block) }, |answer| match answer {
             Answer::Added { is_best, .. } => Some(is_best),
+            _ => None,
+        })
+    }
+
+    /// What a receipt shows of the best chain up to a block; `None` if that block is not on it at the moment.
+    pub fn shown_chain(&self, block: Height, tip: Place, form: Option<Form>) -> Asked<Option<Box<ShownChain>>> {
+        self.ask(Command::Show { block, tip, form }, |answer| match answer {
+            Answer::Shown(shown) => Some(shown),
             _ => None,
         })
     }

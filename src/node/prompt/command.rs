@@ -19,6 +19,7 @@ use crate::engine::event::MiningMode;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::parse;
 use crate::node::api::query::{BlockName, Range, RecordFilter, TransactionName, Who};
+use crate::protocol::receipt::Form;
 use crate::protocol::{Address, Amount, Height};
 use crate::text::one_form;
 
@@ -73,6 +74,8 @@ pub enum PromptCommand {
         of: TransactionName,
         /// Blocks from its own on; `None`: up to the best one.
         confirmations: Option<u64>,
+        /// `None`: the smallest that shows work.
+        form: Option<Form>,
         file: PathBuf,
     },
     /// Shows the best block, to be published.
@@ -183,7 +186,7 @@ fn parse_arguments(entry: &'static CommandEntry, rest: &str) -> Result<PromptCom
         "history" => &["--limit", "--before"],
         _ => &[],
     };
-    let own: &[&str] = if entry.name == "receipt" { &["--tip", "--confirmations"] } else { options };
+    let own: &[&str] = if entry.name == "receipt" { &["--tip", "--confirmations", "--form"] } else { options };
     if let Some((word, option)) = rest.split_whitespace().find_map(|word| Some((word, dashes::slip(word, own)?))) {
         let problem = format!("write {option}, with two plain hyphens");
         return Err(parse::bad(Code::Usage, word, &problem));
@@ -269,20 +272,22 @@ fn parse_range(words: &Words<'_>) -> Result<Range, Failure> {
     Ok(Range { before: words.option("--before", parse::cursor)?, limit: words.option("--limit", parse::limit)? })
 }
 
-/// `TXID FILE`, where the file's name may contain blanks, with the option first or last.
+/// `TXID FILE`, where the file's name may contain blanks, with the options first or last.
 fn parse_receipt(entry: &CommandEntry, rest: &str) -> Result<PromptCommand, Failure> {
-    const OPTION: &str = "--confirmations";
-    let mut confirmations = None;
     let mut rest = rest.trim().to_owned();
-    if let Some((before, after)) = rest.split_once(OPTION) {
+    let mut take = |option: &str| {
+        let (before, after) = rest.split_once(option)?;
         let value = after.trim_start_matches('=').trim_start();
         let (value, behind) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
-        confirmations = Some(parse::count(value, "N")?);
+        let value = value.to_owned();
         rest = format!("{} {}", before.trim(), behind.trim());
-    }
+        Some(value)
+    };
+    let confirmations = take("--confirmations").map(|count| parse::count(&count, "N")).transpose()?;
+    let form = take("--form").map(|form| parse::receipt_form(&form)).transpose()?;
     let (of, file) = rest.trim().split_once(char::is_whitespace).ok_or_else(|| wrong_usage(entry))?;
     let (of, file) = (parse::transaction_name(of)?, PathBuf::from(file.trim()));
-    Ok(PromptCommand::Receipt { of, confirmations, file })
+    Ok(PromptCommand::Receipt { of, confirmations, form, file })
 }
 
 fn parse_wallet(entry: &CommandEntry, words: &[&str]) -> Result<WalletCommand, Failure> {

@@ -230,6 +230,8 @@ fn words(before: &str, word: &str, known: &Known) -> Vec<String> {
         ["watch" | "unwatch" | "again"] => ids(&known.lists().transactions, word),
         ["receipt"] if word.starts_with('-') => matching(&["--tip"]),
         ["receipt"] => ids(&known.lists().transactions, word),
+        ["receipt", .., "--form"] => matching(&["full", "sampled", "witnessed"]),
+        ["receipt", _, ..] if word.starts_with('-') => matching(&["--confirmations", "--form"]),
         ["records", ..] if word.starts_with("--") => {
             matching(&["--before", "--find", "--from", "--limit", "--since", "--tag"])
         }

@@ -11,6 +11,7 @@ use super::outcome::{CommandOutcome, HelpRow};
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::queries::BlockRange;
 use crate::node::api::query::{Order, Who};
+use crate::node::api::receipt::{Extent, ReceiptOptions};
 use crate::node::api::rows::{FileRow, Identity, Mining, Sent, TransactionRow};
 use crate::node::api::{again, backup, export, lookup, queries};
 use crate::node::handle::Handle;
@@ -90,7 +91,10 @@ impl CommandRunner<'_> {
             PromptCommand::Watching => self.watching(),
             PromptCommand::Unwatch(name) => self.unwatch(name)?,
             PromptCommand::Again(name) => CommandOutcome::Sent(again::again(handle, name)?),
-            PromptCommand::Receipt { of, confirmations, file } => self.receipt(of, *confirmations, file)?,
+            PromptCommand::Receipt { of, confirmations, form, file } => {
+                let extent = confirmations.map_or(Extent::All, Extent::Exactly);
+                self.receipt(of, ReceiptOptions { extent, form: *form }, file)?
+            }
             PromptCommand::ReceiptTip => self.tip()?,
             PromptCommand::Checkpoint => {
                 CommandOutcome::Checkpoint { checkpoint: handle.view().checkpoint.map(Into::into) }

@@ -26,7 +26,7 @@
 //! | `watch ID` | a life; without ID: `[life]` of the watched ones |
 //! | `unwatch` | `{id}` |
 //! | `again` | `{id, fee}` of the new transaction |
-//! | `receipt` | `{file, id, height, confirmations, bytes}` |
+//! | `receipt` | `{file, id, height, form, confirmations, bytes}` |
 //! | `receipt --tip` | `{height, id, timestamp}` of the best block |
 //! | `checkpoint` | `{checkpoint}`: null or `{height, id}` |
 //! | `chain` | `{length, blocks: [block], next}`; `length` counts genesis, `next` is null or the FROM of the next page.

@@ -10,6 +10,7 @@ use crate::node::api::rows::{
     AccountRow, AliasRow, BackedUp, BlockPage, HistoryPage, LifeRow, Mined, Mining, NodeStatus, Peer, PlaceRow,
     RecordPage, Resolved, Saved, Sent, StandingBlock, TransactionRow, WalletMade, WalletRow,
 };
+use crate::protocol::receipt::Form;
 use crate::protocol::{Address, BlockId, Height, TransactionId, UnixMillis};
 
 /// The answer to a command that worked. [`super::json`] documents each shape.
@@ -42,6 +43,7 @@ pub enum CommandOutcome {
         file: String,
         id: TransactionId,
         height: Height,
+        form: Form,
         confirmations: u64,
         bytes: u64,
     },

@@ -106,8 +106,8 @@ impl Renderer<'_> {
             CommandOutcome::Watched(row) => self.line(&life(row)),
             CommandOutcome::Watching(lives) => self.watching(lives),
             CommandOutcome::Unwatched { id } => format!("{} is not watched any longer", id.short()),
-            CommandOutcome::Receipt { file, height, confirmations, bytes, .. } => {
-                self.receipt(file, *height, *confirmations, *bytes)
+            CommandOutcome::Receipt { file, height, form, confirmations, bytes, .. } => {
+                self.receipt(file, *height, *form, *confirmations, *bytes)
             }
             CommandOutcome::Tip { height, id, timestamp } => self.tip(*height, id, *timestamp),
             CommandOutcome::Checkpoint { checkpoint } => self.checkpoint(checkpoint.as_ref()),

@@ -9,25 +9,24 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::network::ParametersRow;
 use crate::node::api::parse;
-use crate::node::api::receipt::{self, Extent};
+use crate::node::api::receipt::{self, Extent, ReceiptOptions};
 use crate::node::api::rows::IdText;
 use crate::node::http::extract::{Path, Query, parsed};
 use crate::node::http::fresh;
 use crate::node::http::problem::Problem;
 
-/// The confirmations of a receipt, unless more are asked for.
-const CONFIRMATIONS_DEFAULT: u64 = 1000;
-/// The most confirmations that a receipt has over HTTP: 20 MB of it. The prompt writes longer ones.
-const CONFIRMATIONS_MAX: u64 = 100_000;
-
-/// The extent of the proof.
+/// The extent of the proof, and its form.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ReceiptQuery {
-    /// Blocks from its own on; by default up to the best one, but at most 1000.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 100000)]
+    /// Blocks from its own on; by default up to the best one.
+    #[param(value_type = Option<u64>, minimum = 1)]
     confirmations: Option<String>,
+    /// All headers, samples of them, or none, for readers who know the last block from elsewhere; by default the smaller
+    /// one of the first two.
+    #[param(value_type = Option<FormWord>)]
+    form: Option<String>,
 }
 
 /// The receipt of a transaction: a file that proves, without a node, who signed it and how much work confirms it.
@@ -43,18 +42,12 @@ pub(super) async fn receipt(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = parse::transaction_name(&id)?;
-    let extent = match parsed(query.confirmations.as_deref(), |word| parse::count(word, "confirmations"))? {
-        None => Extent::UpTo(CONFIRMATIONS_DEFAULT),
-        Some(wanted) if wanted <= CONFIRMATIONS_MAX => Extent::Exactly(wanted),
-        Some(_) => {
-            let problem =
-                "over HTTP a receipt has at most 100000 confirmations: `receipt` at the prompt writes longer ones";
-            return Err(Problem::bad("bad_number", problem));
-        }
-    };
+    let confirmations = parsed(query.confirmations.as_deref(), |word| parse::count(word, "confirmations"))?;
+    let form = parsed(query.form.as_deref(), parse::receipt_form)?;
+    let wanted = ReceiptOptions { extent: confirmations.map_or(Extent::All, Extent::Exactly), form };
     fresh::of_tip(&app, &headers, async {
         let made = app.make(move |app| {
-            let (id, _, receipt) = receipt::of(app.handle(), &name, extent)?;
+            let (id, _, receipt) = receipt::of(app.handle(), &name, wanted)?;
             Ok((id, receipt.to_json()))
         });
         let (id, text) = made.await?;
@@ -72,39 +65,42 @@ pub(super) async fn receipt(
 #[schema(as = Receipt)]
 pub(super) struct ReceiptFile {
     /// The version of the form.
-    #[schema(example = 1)]
+    #[schema(example = 2)]
     quipu_receipt: u32,
     /// The network's parameters.
     network: ParametersRow,
     /// The network's genesis block.
     #[schema(value_type = IdText)]
     genesis: String,
-    /// The encoded transaction and its signature, in hex.
+    /// The encoded transaction and its signature, in Base64.
     transaction: String,
-    /// From the transaction's leaf to the root of its block.
-    path: Vec<PathStep>,
-    /// The encoded header of the block below, that of the transaction's block, and those on top of it, in hex.
-    headers: Vec<String>,
-    /// The id of the last header's block.
+    /// What the proof shows.
+    form: FormWord,
+    /// The path to the transaction's block, and what stands on it, in Base64.
+    proof: String,
+    /// The id of the last block.
     #[schema(value_type = IdText)]
     tip: String,
 }
 
-/// The hash beside a node of the Merkle tree, and its side.
+/// What a receipt shows of the work on its block.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum PathStep {
-    /// Beside it on the left.
-    Left(String),
-    /// On the right.
-    Right(String),
+#[schema(as = ReceiptForm)]
+pub(super) enum FormWord {
+    /// All headers.
+    Full,
+    /// The last headers, and samples of the others.
+    Sampled,
+    /// None: the last block must be known from elsewhere.
+    Witnessed,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::merkle::Step;
-    use crate::protocol::receipt::Receipt;
+    use crate::protocol::merkle::AuditPath;
+    use crate::protocol::receipt::{ChainProof, Receipt};
     use crate::protocol::{LeafHash, Network, Parameters};
 
     /// A receipt that is read and written by its description differs in blanks alone.
@@ -112,13 +108,13 @@ mod tests {
     fn a_receipt_has_the_form_that_is_described() {
         let network = Network::new(Parameters::dev()).expect("a preset is valid");
         let header = network.genesis().header;
-        let path = vec![Step::Left(LeafHash([1; 32])), Step::Right(LeafHash([2; 32]))];
+        let inclusion = AuditPath { position: 1, leaves: 2, beside: vec![LeafHash([1; 32])] };
         let text = Receipt {
             parameters: network.parameters().clone(),
             genesis: network.genesis_id(),
             transaction: vec![1, 2, 3],
-            path,
-            headers: vec![header, header],
+            inclusion,
+            proof: ChainProof::WitnessedBlock { context: LeafHash([2; 32]), header },
             tip: header.id(),
         }
         .to_json();

@@ -98,8 +98,10 @@ pub const COMMANDS: &[CommandEntry] = &[
         "receipt",
         "TXID FILE|--tip",
         "write a proof of it, for `quipu verify FILE`",
-        "The file holds the transaction, its path to its block's root, and the headers of\n\
-         the blocks up to the best one; with --confirmations N, of N of them.\n\
+        "The file proves the transaction, its block and the work up to the best block; with\n\
+         --confirmations N, of N blocks. It stays small: of many headers it holds samples.\n\
+         --form full holds all headers, --form witnessed none: such a receipt fits a QR\n\
+         code, for readers who know the id of the best block from elsewhere.\n\
          `receipt --tip` shows the id of the best block: published elsewhere (a newspaper,\n\
          a mail), it proves later that everything below it was there.",
     ),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::node::api::query::Since;
+use crate::protocol::receipt::Form;
 use crate::protocol::record::Tag;
 use crate::protocol::{BlockId, Millis, TransactionId, UnixMillis};
 
@@ -16,9 +17,9 @@ fn record(what: Recorded, tags: &[&str], fee: Option<&str>) -> PromptCommand {
     PromptCommand::Record(Recording { what, tags: tags.iter().map(|word| tag(word)).collect(), fee })
 }
 
-fn receipt(confirmations: Option<u64>) -> PromptCommand {
+fn receipt(confirmations: Option<u64>, form: Option<Form>) -> PromptCommand {
     let (of, file) = (TransactionName::Short("85f9535d".to_owned()), PathBuf::from("a b.json"));
-    PromptCommand::Receipt { of, confirmations, file }
+    PromptCommand::Receipt { of, confirmations, form, file }
 }
 
 fn tag(word: &str) -> Tag {
@@ -89,9 +90,12 @@ fn every_command() {
         (&format!("watch {id}"), PromptCommand::Watch(TransactionName::Id(TransactionId([0xab; 32])))),
         (&format!("again {id}"), PromptCommand::Again(TransactionName::Id(TransactionId([0xab; 32])))),
         (&format!("unwatch {id}"), PromptCommand::Unwatch(TransactionName::Id(TransactionId([0xab; 32])))),
-        ("receipt 85f9535d a b.json", receipt(None)),
-        ("receipt --confirmations 6 85f9535d a b.json", receipt(Some(6))),
-        ("receipt 85f9535d a b.json --confirmations=6", receipt(Some(6))),
+        ("receipt 85f9535d a b.json", receipt(None, None)),
+        ("receipt --confirmations 6 85f9535d a b.json", receipt(Some(6), None)),
+        ("receipt 85f9535d a b.json --confirmations=6", receipt(Some(6), None)),
+        ("receipt --form witnessed 85f9535d a b.json", receipt(None, Some(Form::Witnessed))),
+        ("receipt 85f9535d a b.json --confirmations 6 --form full", receipt(Some(6), Some(Form::Full))),
+        ("receipt 85f9535d --form=sampled a b.json", receipt(None, Some(Form::Sampled))),
         ("receipt --tip", PromptCommand::ReceiptTip),
         ("checkpoint", PromptCommand::Checkpoint),
         ("checkpoint 20,000", PromptCommand::SetCheckpoint(Some(Height(20_000)))),
@@ -234,6 +238,7 @@ fn what_is_wrong_is_told_with_a_stable_code() {
         ("watch xyz".to_owned(), "bad_id", "64 hex digits"),
         ("receipt 85f9535d".to_owned(), "usage", "usage: receipt"),
         ("receipt 85f9535d a --confirmations 0".to_owned(), "bad_number", "at least 1"),
+        ("receipt 85f9535d a --form short".to_owned(), "usage", "full, sampled or witnessed"),
         ("checkpoint x".to_owned(), "bad_number", "height"),
         (format!("alias 0xab {ADDRESS}"), "bad_name", "begins with a letter"),
         ("alias lab 0xab".to_owned(), "bad_address", "40 hex digits"),

@@ -8,7 +8,7 @@ use super::{CommandRunner, Sending};
 use crate::files;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::query::{Range, RecordFilter, TransactionName};
-use crate::node::api::receipt::{self, Extent};
+use crate::node::api::receipt::{self, ReceiptOptions};
 use crate::node::api::rows::{FileRow, LifeRow, RecordPage};
 use crate::node::api::{lookup, queries};
 use crate::node::index::RecordQuery;
@@ -100,16 +100,16 @@ impl CommandRunner<'_> {
     pub(super) fn receipt(
         &self,
         name: &TransactionName,
-        confirmations: Option<u64>,
+        wanted: ReceiptOptions,
         file: &Path,
     ) -> Result<CommandOutcome, Failure> {
-        let (id, height, receipt) = receipt::of(self.handle, name, confirmations.map_or(Extent::All, Extent::Exactly))?;
+        let (id, height, receipt) = receipt::of(self.handle, name, wanted)?;
         let text = receipt.to_json();
         write_new(&self.file(file), text.as_bytes())?;
-        // The first header is that of the parent.
-        let confirmations = receipt.headers.len() as u64 - 1;
+        let confirmations = receipt.proof.tip().height.saturating_since(height) + 1;
+        let form = receipt.proof.form();
         let file = file.display().to_string();
-        Ok(CommandOutcome::Receipt { file, id, height, confirmations, bytes: text.len() as u64 })
+        Ok(CommandOutcome::Receipt { file, id, height, form, confirmations, bytes: text.len() as u64 })
     }
 
     pub(super) fn tip(&self) -> Result<CommandOutcome, Failure> {

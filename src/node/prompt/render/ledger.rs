@@ -6,6 +6,7 @@ use super::{RECORD_CHARACTERS_MAX, Renderer};
 use crate::node::api::rows::{FileRow, HistoryRow, Kind, LifeRow, PlaceRow, RecordRow, Sent};
 use crate::node::prompt::command::{Recorded, Recording};
 use crate::node::prompt::notice::NoticeLine;
+use crate::protocol::receipt::Form;
 use crate::protocol::record::{Content, Record, TAG_BYTES_MAX, Tag};
 use crate::protocol::transaction::RECORD_BYTES_MAX;
 use crate::protocol::{Action, Address, Amount, BlockId, Height, UnixMillis};
@@ -86,10 +87,17 @@ impl Renderer<'_> {
         lives.iter().map(|life| self.line(&super::life(life)) + "\n").collect()
     }
 
-    pub(super) fn receipt(&self, file: &str, height: Height, confirmations: u64, bytes: u64) -> String {
+    pub(super) fn receipt(&self, file: &str, height: Height, form: Form, confirmations: u64, bytes: u64) -> String {
         let confirmations = counted(confirmations, "confirmation");
+        let how = match form {
+            Form::Full | Form::Sampled => format!("`quipu verify {file}` checks it anywhere."),
+            Form::Witnessed => format!(
+                "`quipu verify {file} --witness ID` checks it anywhere, where ID is published elsewhere: `receipt --tip`."
+            ),
+        };
         format!(
-            "wrote the receipt {file}: block {}, {confirmations} ({} bytes)\n`quipu verify {file}` checks it anywhere.",
+            "wrote the {} receipt {file}: block {}, {confirmations} ({} bytes)\n{how}",
+            form.word(),
             grouped(height.0),
             grouped(bytes)
         )
