@@ -1,5 +1,5 @@
 //! The sizes of receipts on long chains. The chains of the network `lan` have no proof of work, which is out of reach: their
-//! receipts are measured alone. Those of `dev` are verified.
+//! receipts are measured alone. Easier ones are verified.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use quipu_protocol::history::halves;
 use quipu_protocol::merkle::{self, AuditPath};
 use quipu_protocol::receipt::{Content, Form, Receipt, Shape};
 use quipu_protocol::{
-    Action, Address, Amount, Body, Context, Header, Height, HistoryNode, Network, OutcomeHash, Parameters, Peaks,
-    Record, Reward, SecretKey, Transaction, UnixMillis, Work,
+    Action, Address, Body, Context, Header, Height, HistoryNode, Network, OutcomeHash, Parameters, Peaks, Record,
+    Reward, SecretKey, Target, Transaction, UnixMillis, Work,
 };
 
 /// A chain of empty blocks on a first one that holds a record.
@@ -26,7 +26,8 @@ struct LongChain {
 }
 
 impl LongChain {
-    fn new(parameters: Parameters, blocks: u64, is_mined: bool) -> Self {
+    /// Blocks from height `mined` on have proof of work.
+    fn new(parameters: Parameters, blocks: u64, mined: u64) -> Self {
         let network = Network::new(parameters).expect("a preset is valid");
         let genesis = network.genesis().header;
         let reward = Reward { to: Address([7; 20]), amount: network.parameters().subsidy };
@@ -66,7 +67,7 @@ impl LongChain {
                 target: place.target_after(timestamp, &chain.network),
                 ..genesis
             };
-            while is_mined && !header.target.is_met_by(&header.id()) {
+            while header.height.0 >= mined && !header.target.is_met_by(&header.id()) {
                 header.nonce += 1;
             }
             place = place.child(&header);
@@ -110,9 +111,14 @@ impl LongChain {
     }
 }
 
+/// A network whose blocks take 32 hashes.
+fn easy() -> Parameters {
+    Parameters { name: "easy".to_owned(), easiest_target: Target(0x2007_ffff), ..Parameters::dev() }
+}
+
 #[test]
 fn receipts_stay_small() {
-    let chain = LongChain::new(Parameters::lan(), 1_000_000, false);
+    let chain = LongChain::new(Parameters::lan(), 1_000_000, u64::MAX);
     let bytes = |confirmations, form| chain.receipt(confirmations, form).to_json().len();
     for (confirmations, form, most) in [
         (13, Form::Full, 4_200),
@@ -139,7 +145,7 @@ fn receipts_stay_small() {
 
 #[test]
 fn receipts_of_long_chains_hold() {
-    let chain = LongChain::new(Parameters::dev(), 20_000, true);
+    let chain = LongChain::new(easy(), 20_000, 0);
     let work = |confirmations| chain.below[confirmations as usize + 1];
     for confirmations in [1, 2, 3, 50, 700, 5_000, 20_000] {
         for form in [None, Some(Form::Full), Some(Form::Sampled), Some(Form::Witnessed)] {
@@ -154,5 +160,24 @@ fn receipts_of_long_chains_hold() {
             assert_eq!(proof.work(), if is_all { work(confirmations) } else { chain.headers[1].target.work() });
         }
     }
-    assert_eq!(Amount::ZERO, chain.network.parameters().fee_min);
+}
+
+/// A forger has done this share of the work, at the end of the chain where samples are densest, and names one tip after the
+/// other, each with proof of work. What is left out is not covered up by another tail, nor by other samples.
+#[test]
+fn who_has_done_less_than_half_of_the_work_is_refused() {
+    const BLOCKS: u64 = 2_000;
+    const TRIALS: usize = 100;
+    for percent in [10, 30, 49] {
+        let mut forged = LongChain::new(easy(), BLOCKS, BLOCKS - BLOCKS * percent / 100);
+        for trial in 0..TRIALS {
+            let tip = forged.headers.last_mut().expect("a tip");
+            tip.nonce += 1;
+            while !tip.target.is_met_by(&tip.id()) {
+                tip.nonce += 1;
+            }
+            let verdict = forged.receipt(BLOCKS, Some(Form::Sampled)).verify().map_err(|error| error.code()).err();
+            assert_eq!(verdict, Some("work"), "{percent} %, trial {trial}");
+        }
+    }
 }
