@@ -33,8 +33,9 @@ pub(super) const FILE: &str = "chain.redb";
 pub(super) const JOURNAL_FILE: &str = "chain.journal";
 /// A database that is being made. One that is found was never finished, and holds nothing.
 const FILE_NEW: &str = "chain.redb.new";
-/// The database's page cache, in bytes. Blocks are read rarely and in order; the rest is in the engine.
-const CACHE_BYTES: usize = 64 << 20;
+/// The database's page cache, in bytes. Blocks are read rarely and in order, and the rest is in the engine: a larger one would
+/// only keep what a synchronisation has written.
+const CACHE_BYTES: usize = 8 << 20;
 
 /// No memory is reserved for more rows than this, whatever a table claims.
 const ROWS_EXPECTED_MAX: usize = 1 << 22;
