@@ -12,6 +12,8 @@ import { DEADLINE_MILLIS, folder, openssl, picture, says, tipIs, world } from '.
 const OPTIONS = { timeout: 4 * DEADLINE_MILLIS };
 /** A record that would like to be markup. */
 const MARKUP = '<img src=x onerror="document.title=1"> & <b>bold</b>';
+/** What receipts of each form prove. */
+const RECEIPTS = new URL('../../protocol/vectors/receipts.json', import.meta.url);
 const PASSWORD = 'eight knots on a string';
 
 const { start, visit } = world();
@@ -139,9 +141,37 @@ test('a record is put with a wallet of OpenSSL, found again, and its receipt ver
   await says(page, '.good-news', 'is what was recorded');
   await picture(page, 'verified');
   const forged = join(place, 'forged.json');
-  writeFileSync(forged, readFileSync(receipt, 'utf8').replace('"transaction": "0000000', '"transaction": "0000001'));
+  writeFileSync(forged, readFileSync(receipt, 'utf8').replace('"transaction": "AAAAA', '"transaction": "AQAAA'));
   await page.locator('#main input[type=file]').first().setInputFiles(forged);
   await says(page, 'section', 'Refuted');
+  assert.deepEqual(faults, []);
+});
+
+test('a receipt without work holds for readers alone who know its tip', OPTIONS, async () => {
+  const { page, faults } = await visit(await start(), 'verify');
+  const { receipt, accept } = JSON.parse(readFileSync(RECEIPTS, 'utf8')).cases.find(
+    (one) => one.accept?.form === 'witnessed' && one.accept.confirmations !== '1',
+  );
+  const file = join(folder(), 'receipt.json');
+  writeFileSync(file, receipt);
+  const drop = () => page.locator('#main input[type=file]').first().setInputFiles(file);
+  await drop();
+  await says(page, 'strong', 'The receipt proves the signature.');
+  await says(page, '#main code', accept.tip);
+  assert.equal(await page.getByText('The receipt holds').count(), 0);
+  await page.getByLabel('Witness (optional)').fill('0'.repeat(64));
+  await drop();
+  await says(page, '.problem', 'it witnesses nothing');
+  assert.equal(await page.getByText('The receipt holds').count(), 0);
+  for (const id of [accept.tip, accept.block]) {
+    await page.getByLabel('Witness (optional)').fill(id);
+    await drop();
+    await says(page, '.good-news', 'The receipt holds');
+    await says(page, '#main', 'the word of whoever published the id');
+    await page.getByLabel('Witness (optional)').fill('');
+    await drop();
+    await says(page, 'strong', 'The receipt proves the signature.');
+  }
   assert.deepEqual(faults, []);
 });
 

@@ -1,11 +1,11 @@
-// Verifies receipts beside the page: one with a million headers takes a while, and the page must not stand still.
+// Verifies receipts beside the page: one with tens of thousands of headers takes a while, and the page must not stand still.
 
 import { Refuted, hasBlock, verifyReceipt } from './receipt.js';
 
 addEventListener('message', ({ data: { text, witness } }) => {
   try {
     const proven = verifyReceipt(text);
-    postMessage({ proven, isWitnessed: witness ? hasBlock(text, witness) : null });
+    postMessage({ proven, isWitnessed: witness ? hasBlock(proven, witness) : null });
   } catch (error) {
     const known = error instanceof Refuted;
     postMessage({ reason: known ? error.reason : 'form', unreadable: known ? error.unreadable : true });

@@ -1,111 +1,50 @@
 // Receipts: section 17 of the specification. A text in, what it proves out; or the reason why it proves nothing.
 
-import { addressOf, addressText, amountText, parseAddress, parseAmount } from './address.js';
-import { bigEndian, hex, unhex } from './bytes.js';
-import { decodeHeader } from './encode.js';
-import { readJson } from './json.js';
-import { AMOUNTS, LIMITS, PARAMETERS, isNetwork, makeNetwork, parametersOf } from './network.js';
+import { addressOf } from './address.js';
+import { bigEndian, concat, hex, unhex } from './bytes.js';
+import { OpenedHistory, historyLeaf } from './history.js';
+import { isNetwork, makeNetwork, parametersOf } from './network.js';
+import { Refuted, readReceipt } from './receipt-text.js';
 import { readRecord } from './record.js';
-import { leaf, node, sha256 } from './sha256.js';
+import { samplePoints } from './samples.js';
+import { leaf, node } from './sha256.js';
 import { expand, targetAfter, work } from './target.js';
 import { brokenForm, decodeSigned, isSigned, transactionId } from './transaction.js';
 
-/** In bytes. */
-export const RECEIPT_BYTES_MAX = 268_435_456;
-const STEPS_MAX = 32;
-const HEADERS_MAX = 1_048_576;
-const TRANSACTION_DIGITS_MAX = 2 * 4228;
-const FIELDS = ['quipu_receipt', 'network', 'genesis', 'transaction', 'path', 'headers', 'tip'];
-const NARROW = ['easiest_target', 'block_bytes_max'];
+export { RECEIPT_BYTES_MAX, Refuted } from './receipt-text.js';
 
-/** A receipt that proves nothing. `reason` is a word of the specification; `unreadable` if the text is no receipt. */
-export class Refuted extends Error {
-  constructor(reason, unreadable = false) {
-    super(reason);
-    this.reason = reason;
-    this.unreadable = unreadable;
-  }
-}
-
-/** The proof in a receipt. Throws `Refuted`. */
+/**
+ * What a receipt proves, with its `form` and, as `shown`, the ids of blocks that are its own or stand on that one. Throws
+ * `Refuted`.
+ *
+ * A `witnessed` one shows no work: it proves what is in its block, and that its tip stands on that. Only the id of one of the
+ * two, from elsewhere, puts them on the chain: see `hasBlock`.
+ */
 export function verifyReceipt(text) {
-  const receipt = read(text);
+  const receipt = readReceipt(text);
   const network = networkOf(receipt);
   const signed = transactionOf(receipt, network);
-  const headers = headersOf(receipt, network, leaf(unhex(receipt.transaction)));
-  return proven(receipt, network, signed, headers);
+  const { proof } = receipt;
+  const headers = new Map(proof.runs.flat().map((header) => [header.height, header]));
+  const body = proof.path.reduce(
+    (below, { isLeft, hash }) => (isLeft ? node(hash, below) : node(below, hash)),
+    leaf(receipt.transaction),
+  );
+  const block = headers.get(proof.height);
+  if (!proof.nodes) demand(hex(node(proof.context, body)) === hex(block.root), 'path');
+  for (const run of proof.runs) checkRun(network, run, receipt.form !== 'witnessed');
+  const confirming = proof.nodes ? checkHistory(receipt, headers, body) : workFrom(block, headers);
+  demand(headers.get(proof.tipHeight).id === receipt.tip, 'tip');
+  return proven(receipt, network, signed, headers, confirming);
 }
 
-/** Whether a receipt that holds has this block (hex): the transaction's own, or one on top of it. */
-export function hasBlock(text, id) {
-  const { headers } = JSON.parse(text);
-  return headers.slice(1).some((header) => hex(sha256(unhex(header))) === id);
+/** Whether a block (hex) is the transaction's own, or shown to be on top of it. */
+export function hasBlock(proven, id) {
+  return proven.shown.includes(id);
 }
 
 function demand(condition, reason) {
   if (!condition) throw new Refuted(reason);
-}
-
-function form(condition) {
-  if (!condition) throw new Refuted('form', true);
-}
-
-/** The fields, if the text is a receipt and written as the one text for them. */
-function read(text) {
-  if (new Blob([text]).size > RECEIPT_BYTES_MAX) throw new Refuted('too_long', true);
-  let value;
-  try {
-    value = readJson(text);
-  } catch {
-    form(false);
-  }
-  form(isObject(value));
-  const version = value.quipu_receipt;
-  form(isWhole(version, 64));
-  if (version !== 1n) throw new Refuted('version', true);
-  form(hasExactly(value, FIELDS) && isObject(value.network) && hasExactly(value.network, PARAMETERS));
-  readParameters(value.network);
-  const { path, headers } = value;
-  form([value.genesis, value.tip].every((id) => isHex(id, 64)));
-  form(isHex(value.transaction) && value.transaction.length <= TRANSACTION_DIGITS_MAX);
-  form(Array.isArray(path) && path.length <= STEPS_MAX && path.every(isStep));
-  form(Array.isArray(headers) && headers.length >= 2 && headers.length <= HEADERS_MAX);
-  form(headers.every((header) => isHex(header, 192)));
-  const isCanonical = text.replace(/[ \t\r\n]/g, '') === written(value);
-  if (!isCanonical) throw new Refuted('not_canonical', true);
-  return value;
-}
-
-function readParameters(network) {
-  for (const name of PARAMETERS) {
-    if (name === 'name') form(typeof network.name === 'string');
-    else if (name === 'opening_balances') form(Array.isArray(network[name]) && network[name].every(isOpening));
-    else if (name === 'contracts') form(network[name] === null || isContracts(network[name]));
-    else if (AMOUNTS.includes(name)) form(isAmount(network[name]));
-    else form(isWhole(network[name], NARROW.includes(name) ? 32 : 64));
-  }
-}
-
-/** The one text for these fields, without white space. */
-function written(value) {
-  const { network, path, headers } = value;
-  const parameter = (name) => {
-    if (name === 'name') return JSON.stringify(network.name);
-    if (name === 'opening_balances') return `[${network[name].map(opening).join(',')}]`;
-    if (name === 'contracts' && network[name] === null) return 'null';
-    if (name === 'contracts') return `{${LIMITS.map((limit) => `"${limit}":${network[name][limit]}`).join(',')}}`;
-    return AMOUNTS.includes(name) ? `"${amountText(parseAmount(network[name]))}"` : network[name].toString();
-  };
-  const opening = ({ address, amount }) =>
-    `{"address":"${addressText(parseAddress(address))}","amount":"${amountText(parseAmount(amount))}"}`;
-  const digits = (text) => `"${text.toLowerCase()}"`;
-  const parameters = PARAMETERS.map((name) => `"${name}":${parameter(name)}`).join(',');
-  const steps = path.map((step) => Object.entries(step).map(([side, sibling]) => `{"${side}":${digits(sibling)}}`));
-  return (
-    `{"quipu_receipt":1,"network":{${parameters}},"genesis":${digits(value.genesis)},` +
-    `"transaction":${digits(value.transaction)},"path":[${steps.join(',')}],` +
-    `"headers":[${headers.map(digits).join(',')}],"tip":${digits(value.tip)}}`
-  );
 }
 
 function networkOf({ network: given, genesis }) {
@@ -119,7 +58,7 @@ function networkOf({ network: given, genesis }) {
 function transactionOf({ transaction }, network) {
   let signed;
   try {
-    signed = decodeSigned(unhex(transaction));
+    signed = decodeSigned(transaction);
   } catch {
     throw new Refuted('transaction');
   }
@@ -128,123 +67,97 @@ function transactionOf({ transaction }, network) {
   return signed;
 }
 
-/** The headers, each with its id, after all rules on them. */
-function headersOf({ path, headers, tip }, network, start) {
-  const root = path.reduce((hash, step) => {
-    const [[side, sibling]] = Object.entries(step);
-    return side === 'left' ? node(unhex(sibling), hash) : node(hash, unhex(sibling));
-  }, start);
-  const decoded = headers.map((digits) => withId(unhex(digits)));
-  demand(hex(root) === decoded[1].root, 'path');
-  decoded.forEach((header, at) => checkHeader(network, header, decoded[at - 1]));
-  demand(decoded.at(-1).id === tip.toLowerCase(), 'tip');
-  return decoded;
+/** The rules on headers that follow one another. */
+function checkRun(network, run, retargets) {
+  run.forEach((header, at) => {
+    const [parent, grandparent] = [run[at - 1], run[at - 2]];
+    if (retargets && parent && (grandparent || parent.height === 0)) {
+      const before = grandparent ? parent.timestamp - grandparent.timestamp : network.target_spacing;
+      const due = targetAfter(network, parent.target, before, header.timestamp - parent.timestamp);
+      demand(header.target === due, 'target');
+    }
+    if (header.height === 0) demand(header.id === network.genesis_id, 'not_genesis');
+    else checkWork(network, header);
+  });
 }
 
-function withId(bytes) {
-  return { ...decodeHeader(bytes), id: hex(sha256(bytes)) };
-}
-
-/**
- * The rules on one header; those with the one before it first. `before` is missing for the first. The time between both
- * goes into the header: the next target depends on it. That of the first is not known, if it is not genesis.
- */
-function checkHeader(network, header, before) {
-  const [height, timestamp] = [BigInt(header.height), BigInt(header.timestamp)];
-  header.interval = height === 0n ? network.target_spacing : null;
-  if (before) {
-    demand(header.parent === before.id, 'link');
-    demand(height === BigInt(before.height) + 1n, 'height');
-    demand(timestamp >= BigInt(before.timestamp), 'time');
-    header.interval = timestamp - BigInt(before.timestamp);
-    const due = () => targetAfter(network, before.target, before.interval, header.interval);
-    demand(before.interval === null || header.target === due(), 'target');
-  }
-  if (height === 0n) {
-    demand(header.id === network.genesis_id, 'not_genesis');
-    return;
-  }
-  demand(header.version === 2, 'header_version');
-  const bound = expand(header.target);
+function checkWork(network, { target, hash }) {
+  const bound = expand(target);
   demand(bound !== null && bound <= expand(network.easiest_target), 'target');
-  demand(bigEndian(unhex(header.id)) <= bound, 'work');
+  demand(bigEndian(hash) <= bound, 'work');
 }
 
-function proven(receipt, network, signed, [parent, block, ...later]) {
-  const tip = later.at(-1) ?? block;
+/** The work from a block on, of which all headers are there. */
+function workFrom(block, headers) {
+  let sum = 0n;
+  for (const { height, target } of headers.values()) if (height >= block.height) sum += work(target);
+  return sum;
+}
+
+/** The work from the block on, if all that is shown stands on the blocks of one tree, and samples are met. */
+function checkHistory({ form, proof }, headers, body) {
+  const { height, tipHeight, tail, opened, outcomes, bodies } = proof;
+  const workOf = (at) => work(headers.get(at).target);
+  const history = new OpenedHistory(proof.nodes, (at) => historyLeaf(headers.get(at).id, workOf(at)));
+  for (const [at, outcome] of outcomes) {
+    const context = leaf(concat(history.below(at).hash, outcome));
+    const root = node(context, bodies.get(at) ?? body);
+    demand(hex(root) === hex(headers.get(at).root), at === height ? 'path' : 'history');
+  }
+  const below = (at) => history.below(at).work;
+  const total = below(tipHeight) + workOf(tipHeight);
+  if (form === 'sampled') {
+    const spans = opened.map((at) => ({ from: below(at), to: below(at) + workOf(at) }));
+    spans.push({ from: below(tail), to: total });
+    for (const point of samplePoints(headers.get(tipHeight).hash, total, total - below(tail))) {
+      demand(isMet(spans, point), 'samples');
+    }
+  }
+  return total - below(height);
+}
+
+/** Whether a point lies below all of these spans of work, which ascend, or in one of them. */
+function isMet(spans, point) {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (spans[middle].from <= point) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 || point < spans[low - 1].to;
+}
+
+/** The block and those that stand on it. Ancestors whose headers are there for a target alone are not proven to. */
+function blocksShown({ height, tail, opened }, headers) {
+  const above = [...headers.values()].filter((header) => header.height > Math.max(height, (tail ?? 0) - 1));
+  return [...opened.map((at) => headers.get(at)), ...above];
+}
+
+function proven(receipt, network, signed, headers, confirming) {
+  const { form, proof } = receipt;
+  const [block, tip] = [headers.get(proof.height), headers.get(proof.tipHeight)];
   const { record } = signed.action;
-  const earliest = BigInt(block.timestamp) - network.future_time_max;
+  const earliest = block.timestamp - network.future_time_max;
+  const shown = blocksShown(proof, headers);
   return {
     network: network.name,
     genesis: receipt.genesis,
     id: transactionId(network.genesis_id, signed),
     sender: addressOf(signed.sender.ed25519),
     record: record ? readRecord(unhex(record.data)) : null,
-    height: block.height,
+    form,
+    height: block.height.toString(),
     block: block.id,
-    timestamp: block.timestamp,
-    parent_timestamp: parent.timestamp,
+    timestamp: block.timestamp.toString(),
+    parent_timestamp: form === 'witnessed' ? null : headers.get(proof.height - 1).timestamp.toString(),
     earliest: (earliest < 0n ? 0n : earliest).toString(),
-    latest: later[0]?.timestamp ?? null,
-    confirmations: (1 + later.length).toString(),
-    work: [block, ...later].reduce((sum, header) => sum + work(header.target), 0n).toString(),
+    latest: shown[1]?.timestamp.toString() ?? null,
+    confirmations: (tip.height - block.height + 1).toString(),
+    work: confirming.toString(),
     tip: tip.id,
-    tip_height: tip.height,
-    tip_timestamp: tip.timestamp,
+    tip_height: tip.height.toString(),
+    tip_timestamp: tip.timestamp.toString(),
     action: signed.action,
+    shown: shown.map(({ id }) => id),
   };
-}
-
-function isObject(value) {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function hasExactly(value, names) {
-  const keys = Object.keys(value);
-  return keys.length === names.length && names.every((name) => Object.hasOwn(value, name));
-}
-
-function isOpening(value) {
-  const isText = isObject(value) && hasExactly(value, ['address', 'amount']) && typeof value.address === 'string';
-  return isText && isAddress(value.address) && isAmount(value.amount);
-}
-
-function isContracts(value) {
-  return isObject(value) && hasExactly(value, LIMITS) && LIMITS.every((limit) => isWhole(value[limit], 64));
-}
-
-function isAddress(text) {
-  try {
-    return parseAddress(text) !== null;
-  } catch {
-    return false;
-  }
-}
-
-function isWhole(value, bits) {
-  return typeof value === 'bigint' && value >= 0n && value < 1n << BigInt(bits);
-}
-
-function isHex(value, length) {
-  return (
-    typeof value === 'string' &&
-    /^[0-9a-fA-F]*$/.test(value) &&
-    value.length % 2 === 0 &&
-    (length === undefined || value.length === length)
-  );
-}
-
-function isStep(step) {
-  return (
-    isObject(step) && (hasExactly(step, ['left']) || hasExactly(step, ['right'])) && isHex(Object.values(step)[0], 64)
-  );
-}
-
-function isAmount(value) {
-  try {
-    parseAmount(value);
-    return typeof value === 'string';
-  } catch {
-    return false;
-  }
 }

@@ -5,7 +5,17 @@ import { el, fill, foreign } from '../app/dom.js';
 import { count, counted, time } from '../app/format.js';
 import { hashFile } from '../app/file.js';
 import { live } from '../app/live.js';
-import { accountLink, blockLink, coins, facts, field, problem, section, transactionLink } from '../app/parts.js';
+import {
+  accountLink,
+  blockLink,
+  coins,
+  copyable,
+  facts,
+  field,
+  problem,
+  section,
+  transactionLink,
+} from '../app/parts.js';
 import { addressText, amountText } from '../protocol/address.js';
 import { unhex } from '../protocol/bytes.js';
 import { RECEIPT_BYTES_MAX } from '../protocol/receipt.js';
@@ -24,14 +34,12 @@ const REASONS = {
   transaction_rule: 'Its transaction breaks a rule.',
   signature: 'Its signature is not the sender’s: somebody has changed the transaction.',
   path: 'The transaction is not in the block that it names.',
-  link: 'A header does not follow the one before it.',
-  height: 'A header has a wrong height.',
-  time: 'A header is older than the one before it.',
   target: 'A header has a wrong target.',
   not_genesis: 'Its first block is not the network’s.',
-  header_version: 'A header has an unknown version.',
   work: 'A header lacks the work that it claims.',
-  tip: 'Its last header is not the one that it names.',
+  history: 'A block that it shows does not stand on the chain of the others.',
+  samples: 'It lacks work that it must show: its chain may be forged.',
+  tip: 'Its last block is not the one that it names.',
 };
 
 /** The view. */
@@ -59,7 +67,7 @@ export async function verify() {
       {},
       'A receipt proves who signed what, and how much work confirms it. It is checked on this page; you need not trust anybody.',
     ),
-    field('Witness (optional)', witness, 'A block id that somebody published: the receipt must contain it'),
+    field('Witness (optional)', witness, 'The id of a block that somebody published: the receipt must show that block'),
     drop,
     outcome,
   );
@@ -96,16 +104,45 @@ function refuted({ reason, unreadable }) {
 
 async function provenCards({ proven, isWitnessed }) {
   const { record, action } = proven;
+  // Without work, the word of a witness is all that puts the block on the chain.
+  const stands = proven.form !== 'witnessed' || isWitnessed === true;
   return [
-    el('p', { class: 'good-news' }, 'The receipt holds.'),
+    stands ? verdict(proven) : signatureAlone(proven),
     witnessed(isWitnessed),
     section(
       'What was signed',
       record ? recordContent(record) : transferred(action.transfer),
       record ? fileCheck(record) : null,
     ),
-    section('Proven', provenFacts(proven)),
+    section(stands ? 'Proven' : 'Proven, if the last block is on the chain', provenFacts(proven)),
     section('What this node says', await nodesWord(proven)),
+  ];
+}
+
+/** What a receipt that holds is worth, by its form. */
+const WORTH = {
+  full: ({ work }) => `It shows all work on the block: ${expectedHashes(work)}.`,
+  sampled: ({ work }) =>
+    `It shows samples of the work on the block, ${expectedHashes(work)} in all: ` +
+    'a forger who did less than half of it is caught but with a chance of 2^-48.',
+  witnessed: () => 'It shows no work: that the block is on the chain is the word of whoever published the id.',
+};
+
+function verdict(proven) {
+  return [el('p', { class: 'good-news' }, 'The receipt holds.'), el('p', {}, WORTH[proven.form](proven))];
+}
+
+/** A receipt that shows no work, whose tip nobody has vouched for. */
+function signatureAlone({ tip }) {
+  return [
+    el('p', {}, el('strong', {}, 'The receipt proves the signature.')),
+    el(
+      'p',
+      {},
+      'Whether the block is on the chain depends on the id of the last block: you must have that from elsewhere. ',
+      'Compare it, and give it above as the witness: ',
+      copyable(tip, 'id of the last block'),
+    ),
   ];
 }
 
@@ -114,6 +151,10 @@ function witnessed(isWitnessed) {
   if (isWitnessed === null) return null;
   if (!isWitnessed) return problem(new Error('The published block is not in the receipt: it witnesses nothing.'));
   return el('p', { class: 'good-news' }, 'The published block is in the receipt: its publisher is a witness.');
+}
+
+function expectedHashes(work) {
+  return counted(work, 'expected hash', 'expected hashes');
 }
 
 function transferred({ to, amount }) {
@@ -128,12 +169,12 @@ function provenFacts(proven) {
       'In block',
       el('span', {}, blockLink(proven.block, count(proven.height)), ' of the network ', el('code', {}, proven.network)),
     ],
-    ['Under', `${counted(proven.confirmations, 'block')}, ${counted(proven.work, 'expected hash', 'expected hashes')}`],
+    ['Under', `${counted(proven.confirmations, 'block')}, ${expectedHashes(proven.work)}`],
     ['Not before', el('span', {}, time(Number(proven.earliest)), ', if nodes’ clocks were right')],
     [
       'Not after',
       proven.latest
-        ? el('span', {}, time(Number(proven.latest)), ', if the next miner’s clock was right')
+        ? el('span', {}, time(Number(proven.latest)), ', if the clock of a later block’s miner was right')
         : 'no later block is in the receipt',
     ],
     ['Newest block in the receipt', el('code', {}, proven.tip)],
