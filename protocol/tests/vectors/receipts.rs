@@ -221,6 +221,9 @@ fn refuted() -> Vec<(&'static str, &'static str, Receipt)> {
         ("parameters that make no network", "parameters", {
             edited(fixed(), |receipt| receipt.parameters.block_bytes_max = 1)
         }),
+        ("a blank in the network's name", "parameters", {
+            edited(fixed(), |receipt| receipt.parameters.name = "d ev".to_owned())
+        }),
         ("another subsidy", "genesis", edited(fixed(), |receipt| receipt.parameters.subsidy = Default::default())),
         ("another genesis block", "genesis", edited(fixed(), |receipt| receipt.genesis = other_genesis)),
         ("the transaction is cut off", "transaction", edited(fixed(), |receipt| receipt.transaction.truncate(100))),
@@ -377,6 +380,7 @@ fn unreadable() -> Vec<(&'static str, &'static str, String)> {
         ("a repeated field", "form", replaced("  \"tip\"", &format!("  \"tip\": {tip},\n  \"tip\""))),
         ("an unknown parameter", "form", replaced("\"fee_min\": \"0\"", "\"fee_min\": \"0\", \"fee_max\": \"0\"")),
         ("a number as text", "form", replaced("1793491200000", "\"1793491200000\"")),
+        ("a name that is no text", "form", replaced("\"dev\"", "\"\\ud800\"")),
         ("an unknown form", "form", replaced("\"full\"", "\"short\"")),
         ("another form than the proof's", "form", replaced("\"full\"", "\"sampled\"")),
         ("no padding", "form", text.replace('=', "")),
