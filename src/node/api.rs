@@ -31,6 +31,7 @@ pub(super) mod mined;
 pub mod names;
 pub mod parse;
 pub mod peer_address;
+pub mod proven;
 pub(super) mod queries;
 pub mod query;
 pub mod receipt;

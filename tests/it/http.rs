@@ -16,6 +16,7 @@ mod rude;
 mod search;
 mod secrets;
 mod slow;
+mod verify;
 mod watched;
 
 use serde_json::{Value, json};
@@ -55,6 +56,7 @@ pub(crate) use self::slow::{
     connections_beyond_the_limit_are_closed, long_answers_that_nobody_reads_take_bounded_memory,
     requests_that_trickle_are_given_up, slow_readers_of_the_chain_are_evicted,
 };
+pub(crate) use self::verify::receipts_are_verified;
 pub(crate) use self::watched::{health_is_reported, metrics_count_events, the_dashboard_matches_the_metrics};
 
 /// SHA-256 of `hello`.

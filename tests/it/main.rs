@@ -84,6 +84,7 @@ fn main() -> ExitCode {
         http::many_records_go_in_one_call,
         http::a_repeated_request_records_nothing_again,
         http::a_part_is_recorded_when_room_runs_out,
+        http::receipts_are_verified,
         http::a_lost_record_is_signed_again,
         http::a_locked_wallet_signs_nothing,
         http::json_is_recorded_and_shown_as_it_was_sent,

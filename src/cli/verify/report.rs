@@ -2,13 +2,14 @@
 //!
 //! All text from the receipt is made harmless: its author is unknown.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::Verified;
-use crate::protocol::receipt::{Form, Proof, ProvenBlock};
-use crate::protocol::record::{Content, Record, Tag};
+use crate::node::api::proven::{ProvenRow, worth};
+use crate::node::api::rows::PlaceRow;
+use crate::protocol::record::Content;
 use crate::protocol::transaction::RECORD_BYTES_MAX;
-use crate::protocol::{Action, Transaction};
+use crate::protocol::{Action, Height, Transaction};
 use crate::text::{counted, date_time, grouped, harmless, hash_rate, span};
 
 /// The column where values begin.
@@ -101,78 +102,38 @@ impl Report {
 
     /// One line for a script; see [the module](super).
     pub(super) fn to_json(&self) -> String {
-        let Verified { proof, is_built_in, file, witnessed, node } = &self.verified;
-        let network = proof.network();
-        let result = json!({
-            "network": {
-                "name": network.parameters().name, "genesis": network.genesis_id(), "built_in": is_built_in,
-            },
-            "transaction": transaction(proof),
-            "record": proof.record().map(record),
-            "block": block(proof.block()),
-            "form": proof.form(),
-            "parent_time": proof.parent_timestamp(),
-            "earliest": proof.earliest(),
-            "latest": proof.latest(),
-            "confirmations": proof.confirmations(),
-            "work": proof.work().to_string(),
-            "tip": block(proof.tip()),
-            "hash_rate": self.hash_rate,
-            "seconds": self.seconds(),
-            "file": file.as_ref().map(|_| true),
-            "witness": witnessed.map(|place| json!({ "height": place.height, "id": place.id })),
-            "node": node.map(|height| json!({ "height": height })),
-        });
+        let Verified { proof, file, witnessed, node, .. } = &self.verified;
+        let result = VerifiedJson {
+            proven: proof.into(),
+            hash_rate: self.hash_rate,
+            seconds: self.seconds(),
+            file: file.as_ref().map(|_| true),
+            witness: witnessed.map(PlaceRow::from),
+            node: node.map(|height| NodeJson { height }),
+        };
+        let result = serde_json::to_string(&result).expect("strings and numbers always serialise");
         format!(r#"{{"ok":true,"command":"verify","result":{result}}}"#)
     }
 }
 
-/// What the proof says of blocks is worth, in words.
-fn worth(form: Form) -> &'static str {
-    match form {
-        Form::Full => {
-            "All of the work is shown. Blocks and times are worth it: a faster machine can redo it, unless the tip's id is \
-             known elsewhere."
-        }
-        Form::Sampled => {
-            "Samples of the work are shown: who did less than half of it is caught but once in 2^48. Blocks and times are worth \
-             that work: a faster machine can redo it, unless the tip's id is known elsewhere."
-        }
-        Form::Witnessed => {
-            "No work is shown. Blocks and times are worth the word of whoever said that the tip is on the chain."
-        }
-    }
+/// The line for a script.
+#[derive(Serialize)]
+struct VerifiedJson {
+    #[serde(flatten)]
+    proven: ProvenRow,
+    hash_rate: u64,
+    seconds: f64,
+    file: Option<bool>,
+    witness: Option<PlaceRow>,
+    node: Option<NodeJson>,
+}
+
+/// The node that was asked.
+#[derive(Serialize)]
+struct NodeJson {
+    height: Height,
 }
 
 fn labelled(label: &str, what: &str) -> String {
     format!("{label:COLUMN$}{what}")
-}
-
-fn block(block: ProvenBlock) -> Value {
-    json!({ "height": block.height, "id": block.id, "time": block.timestamp })
-}
-
-fn transaction(proof: &Proof) -> Value {
-    let Transaction { nonce, fee, action, .. } = &proof.transaction().signed().transaction;
-    let (kind, to, amount) = match action {
-        Action::Transfer { to, amount } => ("transfer", Some(to), Some(amount)),
-        Action::Record { .. } => ("record", None, None),
-    };
-    json!({
-        "id": proof.id(), "sender": proof.sender(), "nonce": nonce, "fee": fee, "type": kind, "to": to,
-        "amount": amount,
-    })
-}
-
-fn record(record: &Record) -> Value {
-    let (kind, content) = match &record.content {
-        Content::Text(text) => ("text", json!(text)),
-        Content::File { sha256, name, size } => {
-            ("file", json!({ "sha256": hex::encode(sha256), "name": name, "size": size }))
-        }
-        Content::Json(json) => ("json", json!(json)),
-        Content::Bytes(bytes) => ("hex", json!(hex::encode(bytes))),
-    };
-    let tags: Vec<_> = record.tags.iter().map(Tag::as_str).collect();
-    json!({ "tags": tags, "content_hash": hex::encode(record.content_hash()), kind: content })
 }

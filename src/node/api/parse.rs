@@ -12,7 +12,7 @@ use crate::node::aliases;
 use crate::node::index::Cursor;
 use crate::protocol::receipt::Form;
 use crate::protocol::record::{Tag, TagError};
-use crate::protocol::{Address, Amount, Height, Millis};
+use crate::protocol::{Address, Amount, BlockId, Height, Millis};
 use crate::text::{date_time_of, excerpt, grouped, one_form};
 
 /// How many digits of an id are shown.
@@ -57,6 +57,11 @@ pub(in crate::node) fn height(word: &str) -> Result<Height, Failure> {
 pub(in crate::node) fn count(word: &str, what: &str) -> Result<u64, Failure> {
     let problem = format!("{what} is a whole number, at least 1");
     whole(word).filter(|count| *count > 0).ok_or_else(|| bad(Code::BadNumber, word, &problem))
+}
+
+/// The whole id of a block.
+pub(in crate::node) fn block_id(word: &str) -> Result<BlockId, Failure> {
+    word.parse().map_err(|_| bad(Code::BadId, word, "an id is 64 hex digits"))
 }
 
 /// The form of a receipt.

@@ -16,6 +16,7 @@ mod recording;
 mod records;
 mod search;
 mod transactions;
+mod verify;
 mod wallet_files;
 
 use axum::Router;
@@ -124,6 +125,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(transactions::mined))
         .routes(routes!(transactions::one))
         .routes(routes!(receipt::receipt))
+        .routes(routes!(verify::verify).layer(DefaultBodyLimit::max(verify::BODY_BYTES_MAX)))
         .routes(routes!(lost::list))
         .routes(routes!(lost::again))
         .routes(routes!(plain::encoded_transaction))

@@ -63,6 +63,17 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
+/// A body of JSON as it came.
+pub(super) struct JsonBytes(pub(super) Bytes);
+
+impl FromRequest<App> for JsonBytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        json_body(request, app).await.map(Self)
+    }
+}
+
 /// As [`Json`], with the SHA-256 of the body as it came.
 pub(super) struct Hashed<T> {
     pub(super) value: T,
