@@ -1,7 +1,7 @@
 // A place to drop a file on, or to choose one with the keyboard.
 
 import { el, fill } from '../app/dom.js';
-import { problem } from '../app/parts.js';
+import { problem } from '../app/pieces.js';
 
 /** `take(file, say)` gets the chosen file; its messages are shown, and its errors. */
 export function fileDrop(text, take, { accept } = {}) {

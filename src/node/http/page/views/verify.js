@@ -1,9 +1,8 @@
 // The proof of a receipt: verified on this page, without the node; only at the end the node is asked whether it agrees.
 
 import { find } from '../app/api.js';
-import { el, fill, foreign } from '../app/dom.js';
+import { el, fill } from '../app/dom.js';
 import { count, counted, time } from '../app/format.js';
-import { hashFile } from '../app/file.js';
 import { live } from '../app/live.js';
 import {
   accountLink,
@@ -20,27 +19,9 @@ import { addressText, amountText } from '../protocol/address.js';
 import { unhex } from '../protocol/bytes.js';
 import { RECEIPT_BYTES_MAX } from '../protocol/receipt.js';
 import { fileDrop } from './drop.js';
+import { fileCheck } from './file-check.js';
+import { reasonText, refutation } from './reasons.js';
 import { recordContent } from './record.js';
-
-/** The reasons of the specification, in words. */
-const REASONS = {
-  too_long: 'It is too long for a receipt.',
-  version: 'It is a receipt of another version: a newer quipu may read it.',
-  not_canonical: 'Another program has rewritten it: use the file as the node gave it.',
-  form: 'It is not a receipt.',
-  parameters: 'Its parameters make no network.',
-  genesis: 'Its network is not the one that it names.',
-  transaction: 'Its transaction is damaged.',
-  transaction_rule: 'Its transaction breaks a rule.',
-  signature: 'Its signature is not the sender’s: somebody has changed the transaction.',
-  path: 'The transaction is not in the block that it names.',
-  target: 'A header has a wrong target.',
-  not_genesis: 'Its first block is not the network’s.',
-  work: 'A header lacks the work that it claims.',
-  history: 'A block that it shows does not stand on the chain of the others.',
-  samples: 'It lacks work that it must show: its chain may be forged.',
-  tip: 'Its last block is not the one that it names.',
-};
 
 /** The view. */
 export async function verify() {
@@ -49,11 +30,11 @@ export async function verify() {
   const drop = fileDrop(
     'Drop a receipt here',
     async (file, say) => {
-      if (file.size > RECEIPT_BYTES_MAX) throw new Error(REASONS.too_long);
+      if (file.size > RECEIPT_BYTES_MAX) throw new Error(reasonText('too_long'));
       say('Verifying …');
       const result = await verified(await file.text(), witness.value.trim().toLowerCase());
       say('');
-      if (result.reason) fill(outcome, refuted(result));
+      if (result.reason) fill(outcome, refutation(result));
       else fill(outcome, await provenCards(result));
     },
     { accept: '.json,application/json' },
@@ -87,19 +68,6 @@ function verified(text, witness) {
     };
     worker.postMessage({ text, witness });
   });
-}
-
-function refuted({ reason, unreadable }) {
-  return section(
-    unreadable ? 'Unreadable' : 'Refuted: it proves nothing',
-    el(
-      'p',
-      { class: 'problem', role: 'alert' },
-      REASONS[reason] ?? reason,
-      ' ',
-      el('span', { class: 'faint' }, `(${reason})`),
-    ),
-  );
 }
 
 async function provenCards({ proven, isWitnessed }) {
@@ -196,16 +164,4 @@ async function nodesWord({ genesis, block, height }) {
     { class: 'badge good' },
     `Block ${count(height)} is on the best chain, with ${counted(found.confirmations, 'confirmation')}.`,
   );
-}
-
-/** Whether a file is the recorded one. */
-function fileCheck({ content_hash: hash }) {
-  const answer = el('div', { role: 'status' });
-  const drop = fileDrop('Drop the file to see whether it is the recorded one', async (file, say) => {
-    const sha256 = await hashFile(file, (percent) => say(`Hashing: ${percent} %`));
-    say('');
-    if (sha256 === hash) fill(answer, el('p', { class: 'good-news' }, '“', foreign(file.name), '” is what was recorded.'));
-    else fill(answer, problem(new Error(`“${file.name}” is something else: its SHA-256 is ${sha256}`)));
-  });
-  return [drop, answer];
 }
