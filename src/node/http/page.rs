@@ -10,6 +10,7 @@
 //! | `views` | one view for each address |
 //! | `picture` | the chain as a cord, charts, the graph of peers |
 //! | `protocol` | the specification in JavaScript: encoding, hashes, signatures, records, receipts, wallets' files |
+//! | `vendor` | a library of others as it is published, see THIRD-PARTY.md |
 //!
 //! Not here: the content of the page, for which it asks the [API](super::api) like any other client.
 
@@ -84,6 +85,9 @@ const ASSETS: &[Asset] = assets![
     "protocol/target.js",
     "protocol/transaction.js",
     "protocol/wallet.js",
+    "vendor/qr/LICENSE.txt",
+    "vendor/qr/decode.js",
+    "vendor/qr/index.js",
     "views/account.js",
     "views/api.js",
     "views/block.js",
@@ -118,6 +122,13 @@ const ASSETS: &[Asset] = assets![
 static TAGS: LazyLock<Vec<String>> =
     LazyLock::new(|| ASSETS.iter().map(|asset| hex::encode(Sha256::digest(asset.content))).collect());
 
+/// A file of the page as text.
+#[cfg(test)]
+fn text(name: &str) -> Option<&'static str> {
+    let asset = ASSETS.iter().find(|asset| asset.name == name)?;
+    Some(std::str::from_utf8(asset.content).expect("all files are text"))
+}
+
 /// `/` and the files that it needs.
 pub(super) fn router() -> Router<App> {
     let index = |headers: HeaderMap| async move { serve(INDEX, &headers).expect("the index is in the table") };
@@ -144,6 +155,7 @@ fn media_type(name: &str) -> HeaderValue {
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     })
 }
@@ -155,8 +167,13 @@ mod tests {
 
     use super::*;
 
-    fn text(asset: &Asset) -> &'static str {
-        std::str::from_utf8(asset.content).expect("all files are text")
+    fn content(asset: &Asset) -> &'static str {
+        text(asset.name).expect("it is served")
+    }
+
+    /// Those that we have written.
+    fn our_own() -> impl Iterator<Item = &'static Asset> {
+        ASSETS.iter().filter(|asset| !asset.name.starts_with("vendor/"))
     }
 
     fn files_below(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) {
@@ -187,7 +204,7 @@ mod tests {
         let forbidden = ["style=", " onclick=", " onload=", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("];
         for asset in ASSETS {
             for word in forbidden {
-                assert!(!text(asset).contains(word), "{} has {word}", asset.name);
+                assert!(!content(asset).contains(word), "{} has {word}", asset.name);
             }
         }
     }
@@ -195,19 +212,25 @@ mod tests {
     /// A page that asks elsewhere would fail on an isolated network, and would reveal who reads what.
     #[test]
     fn nothing_is_asked_of_other_servers() {
-        for asset in ASSETS {
-            let elsewhere: Vec<&str> = (text(asset).split("http").skip(1))
+        for asset in our_own() {
+            let elsewhere: Vec<&str> = (content(asset).split("http").skip(1))
                 .filter(|rest| rest.starts_with("://") || rest.starts_with("s://"))
                 .filter(|rest| !rest.starts_with("://www.w3.org/2000/svg") && !rest.starts_with("://127.0.0.1"))
                 .collect();
             assert!(elsewhere.is_empty(), "{}: {elsewhere:?}", asset.name);
+        }
+        // The library has addresses in its comments.
+        for asset in ASSETS.iter().filter(|asset| asset.name.starts_with("vendor/")) {
+            for word in ["fetch(", "XMLHttpRequest", "WebSocket", "EventSource", "sendBeacon", "import(", "Worker("] {
+                assert!(!content(asset).contains(word), "{} has {word}", asset.name);
+            }
         }
     }
 
     /// The prompt and the page make foreign text harmless by one rule.
     #[test]
     fn the_page_has_the_prompt_s_table_of_confusing_characters() {
-        let table = ASSETS.iter().find(|asset| asset.name == "app/harmless.js").map(text).expect("it is served");
+        let table = text("app/harmless.js").expect("it is served");
         let row = |line: &str| {
             let (first, last) = line.trim().strip_prefix("[0x")?.strip_suffix("],")?.split_once(", 0x")?;
             Some((u32::from_str_radix(first, 16).ok()?, u32::from_str_radix(last, 16).ok()?))
@@ -218,8 +241,8 @@ mod tests {
 
     #[test]
     fn files_stay_short_enough_to_read() {
-        for asset in ASSETS {
-            assert!(text(asset).lines().count() < 500, "{}", asset.name);
+        for asset in our_own() {
+            assert!(content(asset).lines().count() < 500, "{}", asset.name);
         }
     }
 }
