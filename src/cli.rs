@@ -9,6 +9,7 @@
 //! | `reset` | `quipu reset` |
 //! | [`wallet`] | `quipu wallet …` |
 //! | [`verify`] | `quipu verify` |
+//! | `verify_page` | `quipu verify-page` |
 //!
 //! `quipu simulate` is a module of its own, `simulate`. Only `main` imports this one.
 
@@ -19,6 +20,7 @@ mod network_file;
 mod node;
 mod reset;
 pub mod verify;
+mod verify_page;
 pub mod wallet;
 
 use std::io::{self, Write};
@@ -64,6 +66,9 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
             };
             ExitCode::from(verify::run(&arguments, place, json))
         }
+        Ok(Invocation::VerifyPage { file, json }) => report("verify-page", verify_page::run(&file), json, |done| {
+            format!("wrote {} ({} bytes): a browser verifies receipts in it", done.file, grouped(done.bytes))
+        }),
         Ok(Invocation::Simulate { arguments, json }) => run_simulation(&arguments, json),
         Err(ConfigError::Usage(error)) => usage(&error),
         Err(error) => fail("start", error.code(), &error.to_string(), wants_json()),

@@ -146,6 +146,11 @@ pub(super) enum Program {
     },
     /// Say what a receipt proves, without a node and without a network
     Verify(verify::VerifyArguments),
+    /// Write a page that does the same in a browser, without a node and without a network
+    VerifyPage {
+        /// An HTML file that is not there yet
+        file: PathBuf,
+    },
     /// Run a virtual network of many nodes in virtual time, and report the result
     Simulate(simulate::SimulateArguments),
 }

@@ -85,6 +85,8 @@ pub enum Invocation {
         network: Option<Arc<Network>>,
         json: bool,
     },
+    /// `quipu verify-page FILE`.
+    VerifyPage { file: PathBuf, json: bool },
     /// `quipu simulate …`.
     Simulate { arguments: simulate::SimulateArguments, json: bool },
 }
@@ -103,6 +105,9 @@ impl Invocation {
         // A virtual network has its own parameters.
         if let Some(Program::Simulate(simulate)) = arguments.program {
             return Ok(Self::Simulate { arguments: simulate, json: arguments.json });
+        }
+        if let Some(Program::VerifyPage { file }) = arguments.program {
+            return Ok(Self::VerifyPage { file, json: arguments.json });
         }
         let room = arguments.room.take().map(|name| Parameters::room(&name).name);
         let named = room.or(arguments.network.take());
@@ -129,7 +134,9 @@ impl Invocation {
             }
             Some(Program::Backup { folder }) => Ok(Self::Backup { data_dir, to: folder, json: arguments.json }),
             Some(Program::Reset { yes }) => Ok(Self::Reset { data_dir, is_sure: yes, json: arguments.json }),
-            Some(Program::Verify(_) | Program::Simulate(_)) => unreachable!("they were taken before"),
+            Some(Program::Verify(_) | Program::VerifyPage { .. } | Program::Simulate(_)) => {
+                unreachable!("they were taken before")
+            }
         }
     }
 }

@@ -24,6 +24,7 @@
 //! | `feed` | server-sent events |
 //! | `classic` | the routes that tutorials teach |
 //! | `page` | `/` and `/page`: the node in a browser |
+//! | `standalone` | `/verify.html`: the verifier of receipts as one file |
 //! | `metrics`, `health` | for monitoring |
 //!
 //! Always true: no request holds up the node. The server has a runtime of its own; it reads snapshots, and asks with
@@ -53,6 +54,7 @@ mod page;
 mod problem;
 mod room;
 mod serve;
+mod standalone;
 mod streamed;
 mod table;
 mod token;
@@ -79,6 +81,7 @@ use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Problem;
 use self::room::Room;
+pub use self::standalone::verify_page;
 use self::token::Token;
 use super::api::rows::{Identity, url};
 use super::config::HttpConfig;

@@ -342,6 +342,16 @@ pub(crate) fn the_page_is_served() {
         let head = api.send("HEAD", name, &[], b"");
         assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, Some(&*tag)), "{name}");
     }
+    // One file of its own, under its own policy, whether it is sent or known already.
+    let verifier = api.get("/verify.html");
+    let tag = verifier.header("etag").expect("a tag").to_owned();
+    let known = api.send("GET", "/verify.html", &[("if-none-match", &tag)], b"");
+    assert_eq!((verifier.status, known.status, known.body.len()), (200, 304, 0));
+    for answer in [&verifier, &known] {
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+        assert!(!policy.contains("'self'") && !policy.contains("unsafe"), "{policy}");
+    }
     for path in ["/page/", "/page/app", "/page/app/", "/page/app/main.js/", "/page/APP/MAIN.JS", "/index.html"] {
         assert_eq!(api.get(path).problem(404), "no_such_route", "{path}");
     }

@@ -25,10 +25,10 @@ use super::form::Form;
 use super::limits::Client;
 use super::problem::Problem;
 use super::token::Token;
-use super::{App, ask_first, cors};
+use super::{App, ask_first, cors, standalone};
 
 /// Paths that are open to everybody: they hold nothing that the node does not send to its peers.
-const OPEN_PATHS: [&str; 4] = ["/", "/healthz", "/readyz", NODE_PATH];
+const OPEN_PATHS: [&str; 5] = ["/", "/healthz", "/readyz", NODE_PATH, standalone::PATH];
 /// Everything in this folder is open as well.
 const OPEN_FOLDER: &str = "/page/";
 const METRICS_PATH: &str = "/metrics";
@@ -50,7 +50,7 @@ const PROXY_PREFIXES: [&str; 5] = ["x-forwarded", "x-original-", "x-envoy-", "x-
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
-/// Headers of every answer.
+/// Headers of every answer. One that has brought its own policy keeps it.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -290,7 +290,7 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
 fn marked(app: &App, shared: Option<HeaderValue>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(name, value);
+        headers.entry(name).or_insert(value);
     }
     if !app.0.guard.origins.is_empty() {
         headers.append(header::VARY, HeaderValue::from_static("origin"));

@@ -10,6 +10,7 @@
 //! | `views` | one view for each address |
 //! | `picture` | the chain as a cord, charts, the graph of peers |
 //! | `protocol` | the specification in JavaScript: encoding, hashes, signatures, records, receipts, wallets' files |
+//! | `offline` | the verifier of receipts without a node, which [`standalone`] makes one file of |
 //! | `vendor` | a library of others as it is published, see THIRD-PARTY.md |
 //!
 //! Not here: the content of the page, for which it asks the [API](super::api) like any other client.
@@ -23,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use sha2::{Digest, Sha256};
 
-use super::{App, fresh, problem};
+use super::{App, fresh, problem, standalone};
 
 /// A file of the page.
 struct Asset {
@@ -60,6 +61,13 @@ const ASSETS: &[Asset] = assets![
     "app/pieces.js",
     "app/router.js",
     "app/search.js",
+    "offline/camera.js",
+    "offline/main.js",
+    "offline/networks.js",
+    "offline/offline.css",
+    "offline/picture.js",
+    "offline/published.js",
+    "offline/verdict.js",
     "picture/chart.js",
     "picture/cord.js",
     "picture/graph.js",
@@ -105,6 +113,7 @@ const ASSETS: &[Asset] = assets![
     "views/mining.js",
     "views/node-wallet.js",
     "views/now.js",
+    "views/offline-link.js",
     "views/peers.js",
     "views/put.js",
     "views/reasons.js",
@@ -123,16 +132,16 @@ static TAGS: LazyLock<Vec<String>> =
     LazyLock::new(|| ASSETS.iter().map(|asset| hex::encode(Sha256::digest(asset.content))).collect());
 
 /// A file of the page as text.
-#[cfg(test)]
-fn text(name: &str) -> Option<&'static str> {
+pub(super) fn text(name: &str) -> Option<&'static str> {
     let asset = ASSETS.iter().find(|asset| asset.name == name)?;
     Some(std::str::from_utf8(asset.content).expect("all files are text"))
 }
 
-/// `/` and the files that it needs.
+/// `/`, the files that it needs, and the file that needs no node.
 pub(super) fn router() -> Router<App> {
     let index = |headers: HeaderMap| async move { serve(INDEX, &headers).expect("the index is in the table") };
-    Router::new().route("/", get(index)).route("/page/{*name}", get(asset))
+    let verifier = |headers: HeaderMap| async move { standalone::serve(&headers) };
+    Router::new().route("/", get(index)).route("/page/{*name}", get(asset)).route(standalone::PATH, get(verifier))
 }
 
 async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {

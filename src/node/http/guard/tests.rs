@@ -69,6 +69,7 @@ fn who_is_elsewhere_needs_the_token() {
     assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, ("authorization", "Bearer x")]), "no_token");
     assert_eq!(judge(&guard, Method::GET, "/api/v1/status", &[host, BEARER]), "let in");
     assert_eq!(judge(&guard, Method::GET, "/page/style.css", &[host]), "let in");
+    assert_eq!(judge(&guard, Method::GET, "/verify.html", &[host]), "let in");
     assert_eq!(judge(&guard, Method::GET, "/healthz", &[host]), "let in");
 }
 

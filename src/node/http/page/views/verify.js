@@ -20,6 +20,7 @@ import { unhex } from '../protocol/bytes.js';
 import { RECEIPT_BYTES_MAX } from '../protocol/receipt.js';
 import { fileDrop } from './drop.js';
 import { fileCheck } from './file-check.js';
+import { offlineLink } from './offline-link.js';
 import { reasonText, refutation } from './reasons.js';
 import { recordContent } from './record.js';
 
@@ -48,6 +49,7 @@ export async function verify() {
       {},
       'A receipt proves who signed what, and how much work confirms it. It is checked on this page; you need not trust anybody.',
     ),
+    offlineLink(),
     field('Witness (optional)', witness, 'The id of a block that somebody published: the receipt must show that block'),
     drop,
     outcome,
