@@ -11,6 +11,7 @@ import { blocks } from '../views/blocks.js';
 import { lessons } from '../views/lessons.js';
 import { now } from '../views/now.js';
 import { peers } from '../views/peers.js';
+import { print } from '../views/print.js';
 import { put } from '../views/put.js';
 import { records } from '../views/records.js';
 import { search } from '../views/search.js';
@@ -20,7 +21,7 @@ import { verify } from '../views/verify.js';
 import { waiting } from '../views/waiting.js';
 
 /** Views by the first word of their address: `(arguments, { query, signal, again }) => { title, element }`. */
-const VIEWS = { '': now, account, api, block, blocks, lessons, peers, put, records, search, send, transaction, verify, waiting };
+const VIEWS = { '': now, account, api, block, blocks, lessons, peers, print, put, records, search, send, transaction, verify, waiting };
 
 let visit = new AbortController();
 

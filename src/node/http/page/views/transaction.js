@@ -120,6 +120,7 @@ function receiptSection({ id }) {
       { class: 'buttons' },
       button('Download the receipt', download, { kind: 'main' }),
       copyButton(receipt, 'receipt', { kind: '', text: 'Copy the receipt' }),
+      el('a', { class: 'button', href: `#/print/${id}` }, 'Print'),
     ),
     answer,
   );
