@@ -1,5 +1,6 @@
 // Real nodes and a real browser for the tests of the page.
 
+import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { after, before } from 'node:test';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -103,9 +105,10 @@ function program(name) {
   throw new Error(`${name} is not installed`);
 }
 
-/** A browser. `CHROMIUM` names its program. */
-export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? program('chromium'), args: BROWSER_ARGUMENTS });
+/** A browser. `CHROMIUM` names its program; `more` are further arguments. */
+export function launch(more = []) {
+  const executablePath = process.env.CHROMIUM ?? program('chromium');
+  return chromium.launch({ executablePath, args: [...BROWSER_ARGUMENTS, ...more] });
 }
 
 /** A page at a node, and everything that went wrong in it. */
@@ -152,7 +155,7 @@ export async function tipIs(page, height) {
   );
 }
 
-/** What a file of tests needs, gone after them: `start` makes a node, `visit` opens a page at one. */
+/** What a file of tests needs, gone after them: `start` makes a node, `visit` opens a page at one, in `browser()`. */
 export function world() {
   const nodes = [];
   let browser;
@@ -168,7 +171,7 @@ export function world() {
     nodes.push(node);
     return node;
   };
-  return { start, visit: (...given) => open(browser, ...given) };
+  return { start, visit: (...given) => open(browser, ...given), browser: () => browser };
 }
 
 /** Keeps a picture, if somebody wants them. */
@@ -176,6 +179,29 @@ export async function picture(page, name) {
   if (!SCREENSHOTS) return;
   mkdirSync(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
+}
+
+/** No fault that keeps somebody from reading or using the page, as axe finds them. */
+export async function noSeriousFault(page, where) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  const told = serious.map(
+    ({ id, nodes: places }) =>
+      `${id}: ${places.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
+  );
+  assert.deepEqual(told, [], where);
+}
+
+/** Nothing reaches beyond the right edge. */
+export async function noOverflow(page, where) {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(overflow <= 0, `${where}: ${overflow} pixels too wide`);
+}
+
+/** The output of `quipu` with these arguments. */
+export function quipu(...parameters) {
+  return execFileSync(BINARY, parameters, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } }).toString();
 }
 
 /** OpenSSL's output. */

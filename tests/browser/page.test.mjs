@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import axe from 'axe-core';
 
-import { DEADLINE_MILLIS, folder, openssl, picture, says, tipIs, world } from './harness.mjs';
+import { DEADLINE_MILLIS, folder, noOverflow, noSeriousFault, openssl, picture, says, tipIs, world } from './harness.mjs';
 
 /** No time of the test runner's own: everything that waits has its deadline. */
 const OPTIONS = { timeout: 4 * DEADLINE_MILLIS };
@@ -496,8 +495,7 @@ test(
           await noSeriousFault(page, where);
           for (const least of name === 'phone' && colorScheme === 'light' ? [width, 320] : [width]) {
             if (least !== width) await page.setViewportSize({ width: least, height: 850 });
-            const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-            assert.ok(overflow <= 0, `${where}, ${least}: ${overflow} pixels too wide`);
+            await noOverflow(page, `${where}, ${least}`);
             if (least !== width) await page.setViewportSize({ width, height: 850 });
           }
         }
@@ -516,15 +514,4 @@ async function settled(page, view, place) {
   await page.locator(`#main[data-place="#/${place}"] h1`).waitFor();
   if (view === 'now') await page.locator('.block.best').first().waitFor();
   if (view === 'lesson-fork') await page.locator('.block.best').first().waitFor();
-}
-
-async function noSeriousFault(page, where) {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  const told = serious.map(
-    ({ id, nodes: places }) =>
-      `${id}: ${places.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
-  );
-  assert.deepEqual(told, [], where);
 }
