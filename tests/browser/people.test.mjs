@@ -97,7 +97,7 @@ test('on a phone a row of a table is a card with its headings', OPTIONS, async (
   const { page } = await visit(node, 'waiting', { viewport: { width: 360, height: 740 } });
   for (const view of ['waiting', 'blocks', '']) {
     await page.goto(`${node.url}/#/${view}`);
-    await page.locator('td').first().waitFor();
+    await page.locator(`#main[data-place="#/${view}"] td`).first().waitFor();
     const seen = await page.locator('td').evaluateAll((cells) =>
       cells.map((cell) => ({ right: cell.getBoundingClientRect().right, says: getComputedStyle(cell, '::before').content })),
     );

@@ -13,7 +13,10 @@ const POLL_MILLIS = 2_000;
 /** With the pause between two polls, a node that hangs is told of within five seconds. */
 const STATUS_MILLIS_MAX = 2_500;
 
-/** Its events: `status`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `watch`, `warning`. */
+/**
+ * Its events: `status`, `connection`, `tip`, `transaction`, `peers`, `rolled_back`, `watch`, `warning`. Views add `again`:
+ * something lost was sent again.
+ */
 class Live extends EventTarget {
   /** The answer of `/status`, once there is one. */
   status = null;

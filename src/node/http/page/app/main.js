@@ -62,7 +62,7 @@ function showConnection() {
 /** Says on every view that something of this node's user is lost. */
 function showLost() {
   const show = calmly(async () => fill(part('lost-transactions'), lostLine(await lostTransactions())));
-  live.on('watch transaction', show);
+  live.on('watch transaction again', show);
   live.on('connection', ({ isConnected }) => isConnected && show());
 }
 

@@ -3,6 +3,7 @@
 import { find, post } from '../app/api.js';
 import { el, fill, foreign } from '../app/dom.js';
 import { counted, short } from '../app/format.js';
+import { live } from '../app/live.js';
 import { button, copyable, facts, problem, section, transactionLink } from '../app/parts.js';
 import { rowSummary } from './transaction.js';
 
@@ -38,6 +39,7 @@ export function lostRow(row, changed) {
       const { id } = await post(`/lost/${row.id}/again`, {}, { patient: true });
       fill(answer, 'Sent again as ', transactionLink(id), '.');
       changed(id);
+      live.dispatchEvent(new Event('again'));
     } catch (error) {
       event.target.disabled = false;
       fill(answer, problem(error));
