@@ -127,6 +127,20 @@ fn long(at: u64) -> Story {
     Story::new("knots", millis, at, transactions, 0)
 }
 
+/// Receipts in every form, on chains of two to a dozen blocks: another one for each number.
+pub(crate) fn varied(number: u64) -> Receipt {
+    let blocks = 2 + number % 11;
+    let at = 1 + number / 11 % blocks;
+    let millis = (0..blocks).map(|block| (number + 1) * (block + 3) * 7919 % 30_000);
+    let text = Record::text(format!("receipt number {number}"));
+    let story = Story::new("knots", millis, at, |chain| vec![sign(&chain.network, MINER, 0, 1000, record(&text))], 0);
+    match number % 3 {
+        0 => story.full(),
+        1 if at < blocks => story.sampled(at + 1 + number / 3 % (blocks - at)),
+        _ => story.witnessed(at + number / 3 % (blocks - at + 1)),
+    }
+}
+
 pub(crate) fn fixed() -> Receipt {
     plain().full()
 }

@@ -4,7 +4,7 @@ use quipu_protocol::receipt::ReceiptError;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::receipts::{Receipt, fixed, retargeted, sampled, with_bytes, with_last, witnessed};
+use crate::receipts::{Receipt, fixed, retargeted, sampled, varied, with_bytes, with_last, witnessed};
 
 /// The number of random corruptions.
 const CORRUPTIONS: usize = 10_000;
@@ -59,6 +59,28 @@ fn each_single_bit_of_the_text_is_guarded_and_the_reason_fits() {
         }
         for reason in ["form", "version", "not_canonical", "genesis", "transaction", "signature", "path", "tip"] {
             assert!(reasons.contains(reason), "no bit is refused as {reason}: {reasons:?}");
+        }
+    }
+}
+
+/// All bits of the proofs, and of the ids, of some receipts; `QUIPU_RECEIPTS` says of how many.
+#[test]
+fn every_bit_of_varied_receipts_is_guarded() {
+    let count = std::env::var("QUIPU_RECEIPTS").map_or(6, |count| count.parse().expect("a number of receipts"));
+    for number in 0..count {
+        let receipt = varied(number);
+        let form = receipt.proof.form();
+        assert_eq!(judge(receipt.to_json().as_bytes()), Ok(receipt.clone()), "{number}");
+        let mut length = 0;
+        with_bytes(&receipt, |bytes| length = bytes.len());
+        for bit in 0..8 * length {
+            let text = with_bytes(&receipt, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+            assert!(judge(text.as_bytes()).is_err(), "bit {bit} of receipt {number}, {form:?}");
+        }
+        for bit in 0..256 {
+            let mut changed = receipt.clone();
+            changed.tip.0[bit / 8] ^= 1 << (bit % 8);
+            assert!(changed.verify().is_err(), "bit {bit} of the tip of receipt {number}, {form:?}");
         }
     }
 }
