@@ -11,6 +11,7 @@
 //! | [`checker`] | a thread for each core | the rules that need no state |
 //! | [`miner`] | the configured number of threads | nonces |
 //! | [`http`] | a runtime of its own | the API, events |
+//! | [`page`] | | the files of the page, and the one that verifies receipts without a node |
 //! | [`handle`] | any | the node, as its user's front ends see it |
 //! | [`api`] | any | users' questions and answers as plain data, shared by all front ends |
 //! | [`front`] | any | the same over an engine that lives elsewhere |
@@ -45,6 +46,7 @@ pub mod loader;
 pub mod lost;
 mod memory;
 pub mod miner;
+pub mod page;
 pub(crate) mod private_file;
 pub mod prompt;
 pub mod store;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::files::write_new;
 use crate::node::api::error::{Code, Failure};
-use crate::node::http::verify_page;
+use crate::node::page::standalone::verify_page;
 
 /// What was written.
 #[derive(Debug, Serialize)]

@@ -23,8 +23,7 @@
 //! | `streamed` | answers that are made as they are read |
 //! | `feed` | server-sent events |
 //! | `classic` | the routes that tutorials teach |
-//! | `page` | `/` and `/page`: the node in a browser |
-//! | `standalone` | `/verify.html`: the verifier of receipts as one file |
+//! | `page` | `/` and `/page`: the node in a browser; `/verify.html` |
 //! | `metrics`, `health` | for monitoring |
 //!
 //! Always true: no request holds up the node. The server has a runtime of its own; it reads snapshots, and asks with
@@ -54,7 +53,6 @@ mod page;
 mod problem;
 mod room;
 mod serve;
-mod standalone;
 mod streamed;
 mod table;
 mod token;
@@ -81,7 +79,6 @@ use self::limits::Limits;
 use self::metrics::Metrics;
 use self::problem::Problem;
 use self::room::Room;
-pub use self::standalone::verify_page;
 use self::token::Token;
 use super::api::rows::{Identity, url};
 use super::config::HttpConfig;

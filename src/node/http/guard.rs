@@ -23,12 +23,13 @@ use super::api::{NODE_PATH, WALLET_FILES_PATH};
 use super::caller::Caller;
 use super::form::Form;
 use super::limits::Client;
+use super::page::VERIFIER_PATH;
 use super::problem::Problem;
 use super::token::Token;
-use super::{App, ask_first, cors, standalone};
+use super::{App, ask_first, cors};
 
 /// Paths that are open to everybody: they hold nothing that the node does not send to its peers.
-const OPEN_PATHS: [&str; 5] = ["/", "/healthz", "/readyz", NODE_PATH, standalone::PATH];
+const OPEN_PATHS: [&str; 5] = ["/", "/healthz", "/readyz", NODE_PATH, VERIFIER_PATH];
 /// Everything in this folder is open as well.
 const OPEN_FOLDER: &str = "/page/";
 const METRICS_PATH: &str = "/metrics";

@@ -1,17 +1,8 @@
-//! The page: plain HTML, CSS and JavaScript modules, carried in the binary as they are in `page/`.
+//! Serves the page: its files by their names, and the one file that verifies receipts without a node.
 //!
-//! Always true: only names of the table below are served, never a path of a file system; and each file is revalidated
-//! by its entity tag, so that a page and its scripts are always of one version, and an unchanged file is not sent
-//! again.
-//!
-//! | folder | what is in it |
-//! | --- | --- |
-//! | `app` | the frame: requests, events, which view is shown, elements from values |
-//! | `views` | one view for each address |
-//! | `picture` | the chain as a cord, charts, the graph of peers |
-//! | `protocol` | the specification in JavaScript: encoding, hashes, signatures, records, receipts, wallets' files |
-//! | `offline` | the verifier of receipts without a node, which [`standalone`] makes one file of |
-//! | `vendor` | a library of others as it is published, see THIRD-PARTY.md |
+//! Always true: only names of the [table](crate::node::page) are served, never a path of a file system; and each file is
+//! revalidated by its entity tag, so that a page and its scripts are always of one version, and an unchanged file is not
+//! sent again.
 //!
 //! Not here: the content of the page, for which it asks the [API](super::api) like any other client.
 
@@ -24,127 +15,26 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use sha2::{Digest, Sha256};
 
-use super::{App, fresh, problem, standalone};
-
-/// A file of the page.
-struct Asset {
-    /// The part of its address after `/page/`.
-    name: &'static str,
-    content: &'static [u8],
-}
+use super::{App, fresh, problem};
+use crate::node::page::ASSETS;
+use crate::node::page::standalone::{policy, verify_page};
 
 /// The page itself.
 const INDEX: &str = "index.html";
-
-macro_rules! assets {
-    ($($name:literal,)*) => {
-        &[$(Asset { name: $name, content: include_bytes!(concat!("page/", $name)) },)*]
-    };
-}
-
-const ASSETS: &[Asset] = assets![
-    "index.html",
-    "icon.svg",
-    "frame.css",
-    "pieces.css",
-    "pictures.css",
-    "print.css",
-    "app/api.js",
-    "app/copy.js",
-    "app/dom.js",
-    "app/events.js",
-    "app/file.js",
-    "app/format.js",
-    "app/harmless.js",
-    "app/live.js",
-    "app/main.js",
-    "app/parts.js",
-    "app/pieces.js",
-    "app/router.js",
-    "app/search.js",
-    "offline/camera.js",
-    "offline/main.js",
-    "offline/networks.js",
-    "offline/offline.css",
-    "offline/picture.js",
-    "offline/published.js",
-    "offline/verdict.js",
-    "picture/chart.js",
-    "picture/cord.js",
-    "picture/graph.js",
-    "picture/layout.js",
-    "picture/qr.js",
-    "protocol/address.js",
-    "protocol/base64.js",
-    "protocol/bytes.js",
-    "protocol/ed25519.js",
-    "protocol/encode.js",
-    "protocol/history.js",
-    "protocol/json.js",
-    "protocol/keccak.js",
-    "protocol/network.js",
-    "protocol/proof.js",
-    "protocol/receipt-text.js",
-    "protocol/receipt-worker.js",
-    "protocol/receipt.js",
-    "protocol/record.js",
-    "protocol/rules.js",
-    "protocol/samples.js",
-    "protocol/sha256.js",
-    "protocol/sha512.js",
-    "protocol/target.js",
-    "protocol/transaction.js",
-    "protocol/wallet.js",
-    "vendor/qr/LICENSE.txt",
-    "vendor/qr/decode.js",
-    "vendor/qr/index.js",
-    "views/account.js",
-    "views/api.js",
-    "views/block.js",
-    "views/blocks.js",
-    "views/content.js",
-    "views/drop.js",
-    "views/file-check.js",
-    "views/lessons.js",
-    "views/lessons/block.js",
-    "views/lessons/chain.js",
-    "views/lessons/fork.js",
-    "views/lessons/hash.js",
-    "views/lessons/sandbox.js",
-    "views/lost.js",
-    "views/mining.js",
-    "views/node-wallet.js",
-    "views/now.js",
-    "views/offline-link.js",
-    "views/peers.js",
-    "views/print.js",
-    "views/put.js",
-    "views/reasons.js",
-    "views/record.js",
-    "views/records.js",
-    "views/search.js",
-    "views/send.js",
-    "views/signing.js",
-    "views/transaction.js",
-    "views/verify.js",
-    "views/waiting.js",
-];
+/// The verifier of receipts.
+pub(super) const VERIFIER_PATH: &str = "/verify.html";
 
 /// The tag of each file: its hash.
-static TAGS: LazyLock<Vec<String>> =
-    LazyLock::new(|| ASSETS.iter().map(|asset| hex::encode(Sha256::digest(asset.content))).collect());
+static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| ASSETS.iter().map(|asset| tag(asset.content)).collect());
 
-/// A file of the page as text.
-pub(super) fn text(name: &str) -> Option<&'static str> {
-    let asset = ASSETS.iter().find(|asset| asset.name == name)?;
-    Some(std::str::from_utf8(asset.content).expect("all files are text"))
-}
+/// That of the verifier.
+static VERIFIER_TAG: LazyLock<String> = LazyLock::new(|| tag(verify_page().as_bytes()));
 
 /// `/`, the files that it needs, and the file that needs no node.
 pub(super) fn router() -> Router<App> {
     let index = |headers: HeaderMap| async move { serve(INDEX, &headers).expect("the index is in the table") };
-    let verifier = |headers: HeaderMap| async move { standalone::serve(&headers) };
-    Router::new().route("/", get(index)).route("/page/{*name}", get(asset)).route(standalone::PATH, get(verifier))
+    let verifier = |headers: HeaderMap| async move { serve_verifier(&headers) };
+    Router::new().route("/", get(index)).route("/page/{*name}", get(asset)).route(VERIFIER_PATH, get(verifier))
 }
 
 async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
@@ -161,6 +51,22 @@ fn serve(name: &str, headers: &HeaderMap) -> Option<Response> {
     Some(fresh::tagged(&TAGS[at], headers, || (media, ASSETS[at].content).into_response()))
 }
 
+/// The verifier, under its own policy.
+fn serve_verifier(headers: &HeaderMap) -> Response {
+    // Only a header can forbid frames.
+    let policy = format!("{}; frame-ancestors 'none'", policy());
+    let policy = HeaderValue::try_from(policy).expect("a policy is visible ASCII");
+    let media = [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
+    let mut response = fresh::tagged(&VERIFIER_TAG, headers, || (media, verify_page()).into_response());
+    // Also when nothing has changed: a browser takes over the headers of that answer, too.
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn tag(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
+}
+
 fn media_type(name: &str) -> HeaderValue {
     HeaderValue::from_static(match name.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
@@ -174,87 +80,12 @@ fn media_type(name: &str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
     use super::*;
 
-    fn content(asset: &Asset) -> &'static str {
-        text(asset.name).expect("it is served")
-    }
-
-    /// Those that we have written.
-    fn our_own() -> impl Iterator<Item = &'static Asset> {
-        ASSETS.iter().filter(|asset| !asset.name.starts_with("vendor/"))
-    }
-
-    fn files_below(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).expect("our own source") {
-            let entry = entry.expect("our own source");
-            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            match entry.path().is_dir() {
-                true => files_below(&entry.path(), &format!("{name}/"), names),
-                false => assert!(names.insert(name)),
-            }
-        }
-    }
-
     #[test]
-    fn every_file_of_the_folder_is_served_as_what_it_is() {
-        let mut files = BTreeSet::new();
-        files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node/http/page"), "", &mut files);
-        let served: BTreeSet<String> = ASSETS.iter().map(|asset| asset.name.to_owned()).collect();
-        assert_eq!(served, files);
-        for name in &files {
+    fn every_file_has_its_media_type() {
+        for name in ASSETS.iter().map(|asset| asset.name) {
             assert_ne!(media_type(name), "application/octet-stream", "{name}");
-        }
-    }
-
-    /// The policy in the guard would stop it in the browser; this stops it before.
-    #[test]
-    fn nothing_is_inline_and_text_never_becomes_markup() {
-        let forbidden = ["style=", " onclick=", " onload=", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("];
-        for asset in ASSETS {
-            for word in forbidden {
-                assert!(!content(asset).contains(word), "{} has {word}", asset.name);
-            }
-        }
-    }
-
-    /// A page that asks elsewhere would fail on an isolated network, and would reveal who reads what.
-    #[test]
-    fn nothing_is_asked_of_other_servers() {
-        for asset in our_own() {
-            let elsewhere: Vec<&str> = (content(asset).split("http").skip(1))
-                .filter(|rest| rest.starts_with("://") || rest.starts_with("s://"))
-                .filter(|rest| !rest.starts_with("://www.w3.org/2000/svg") && !rest.starts_with("://127.0.0.1"))
-                .collect();
-            assert!(elsewhere.is_empty(), "{}: {elsewhere:?}", asset.name);
-        }
-        // The library has addresses in its comments.
-        for asset in ASSETS.iter().filter(|asset| asset.name.starts_with("vendor/")) {
-            for word in ["fetch(", "XMLHttpRequest", "WebSocket", "EventSource", "sendBeacon", "import(", "Worker("] {
-                assert!(!content(asset).contains(word), "{} has {word}", asset.name);
-            }
-        }
-    }
-
-    /// The prompt and the page make foreign text harmless by one rule.
-    #[test]
-    fn the_page_has_the_prompt_s_table_of_confusing_characters() {
-        let table = text("app/harmless.js").expect("it is served");
-        let row = |line: &str| {
-            let (first, last) = line.trim().strip_prefix("[0x")?.strip_suffix("],")?.split_once(", 0x")?;
-            Some((u32::from_str_radix(first, 16).ok()?, u32::from_str_radix(last, 16).ok()?))
-        };
-        let rows: Vec<(u32, u32)> = table.lines().filter_map(row).collect();
-        assert_eq!(rows, crate::protocol::harmless::confusing());
-    }
-
-    #[test]
-    fn files_stay_short_enough_to_read() {
-        for asset in our_own() {
-            assert!(content(asset).lines().count() < 500, "{}", asset.name);
         }
     }
 }

@@ -10,15 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
-
-use super::{fresh, page};
-
-/// The path under which a node serves it.
-pub(super) const PATH: &str = "/verify.html";
 
 /// The module that imports all others.
 const MAIN: &str = "offline/main.js";
@@ -29,24 +22,16 @@ const NOTICE: &str = "vendor/qr/LICENSE.txt";
 /// Before each module's name. Browsers look up only bare names in an import map, wherever the importing module is from.
 const PREFIX: &str = "quipu/";
 
-static FILE: LazyLock<Standalone> = LazyLock::new(|| Standalone::of(page::text));
-static TAG: LazyLock<String> = LazyLock::new(|| hex::encode(Sha256::digest(&FILE.html)));
+static FILE: LazyLock<Standalone> = LazyLock::new(|| Standalone::of(super::text));
 
 /// The file's content.
 pub fn verify_page() -> &'static str {
     &FILE.html
 }
 
-/// Serves it, under its own policy.
-pub(super) fn serve(headers: &HeaderMap) -> Response {
-    // Only a header can forbid frames.
-    let policy = format!("{}; frame-ancestors 'none'", FILE.policy);
-    let policy = HeaderValue::try_from(policy).expect("a policy is visible ASCII");
-    let media = [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
-    let mut response = fresh::tagged(&TAG, headers, || (media, verify_page()).into_response());
-    // Also when nothing has changed: a browser takes over the headers of that answer, too.
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
+/// The policy in it, for a server to say as well.
+pub fn policy() -> &'static str {
+    &FILE.policy
 }
 
 #[derive(Debug)]
@@ -67,7 +52,7 @@ impl Standalone {
         let map = format!("{{\"imports\":{{\n{}\n}}}}", entries.join(",\n"));
         let start = format!("import '{PREFIX}{MAIN}';");
         let style = STYLES.map(text).concat();
-        let policy = policy(&[&map, &start], &style);
+        let policy = policy_of(&[&map, &start], &style);
         let icon = data_url("image/svg+xml", text(ICON));
         let version = env!("CARGO_PKG_VERSION");
         let notice = text(NOTICE);
@@ -161,7 +146,7 @@ fn data_url(media: &str, text: &str) -> String {
 }
 
 /// No request, no form, no markup from text; scripts and styles of these hashes, and the modules of the import map.
-fn policy(scripts: &[&str], style: &str) -> String {
+fn policy_of(scripts: &[&str], style: &str) -> String {
     let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(&Sha256::digest(text)));
     let scripts: Vec<String> = scripts.iter().map(|script| hash(script)).collect();
     format!(
@@ -174,6 +159,7 @@ fn policy(scripts: &[&str], style: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text;
     use super::*;
     use crate::protocol::{Network, Parameters};
 
@@ -196,7 +182,7 @@ mod tests {
     /// The policy forbids it in the browser; this forbids it before.
     #[test]
     fn the_file_has_no_module_that_speaks_to_a_node_or_loads_another() {
-        let modules = modules(&|name| page::text(name).expect("it is there"));
+        let modules = modules(&|name| text(name).expect("it is there"));
         assert!(modules.contains_key("protocol/receipt.js") && modules.contains_key("vendor/qr/decode.js"));
         for (name, source) in &modules {
             for word in ["fetch(", "Worker(", "import(", "import '", "from '.", "localStorage", "sessionStorage"] {
@@ -208,7 +194,7 @@ mod tests {
     /// It knows the networks that this program knows, and no others.
     #[test]
     fn built_in_networks_are_ours() {
-        let table = page::text("offline/networks.js").expect("it is there");
+        let table = text("offline/networks.js").expect("it is there");
         let rows: BTreeMap<&str, &str> =
             (table.lines()).filter_map(|line| line.trim().strip_suffix("',")?.split_once(": '")).collect();
         for (name, genesis) in &rows {
