@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use quipu::engine::event::{Batch, Place, Write};
 use quipu::node::store::{FolderLock, Store};
+use quipu::node::wallet::Wallets;
 use quipu::protocol::check::check_header;
 use quipu::protocol::hash::sha256;
 use quipu::protocol::{
@@ -80,7 +81,10 @@ impl StoredChain {
     pub(crate) fn store(&self, folder: &Path) -> Result<()> {
         let lock = FolderLock::acquire(folder, "bench")?;
         let (mut store, _) = Store::open(lock, &self.network)?;
-        self.write(&mut store)
+        self.write(&mut store)?;
+        // A node refuses a folder that has lost its wallet.
+        Wallets::make_first(folder)?;
+        Ok(())
     }
 
     /// Writes the blocks added since the last time, and forgets them, so that a long chain takes little memory.

@@ -5,7 +5,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use quipu::node::wallet::Wallets;
 use quipu::protocol::{Address, Amount, CheckedTransaction, Network, Parameters};
 
 use crate::Context;
@@ -140,12 +139,7 @@ impl FundedNodes {
         let gifts = on_all_cores(ACCOUNTS, fund);
         chain.add(rich.public_key().address(), gifts);
         let options = NodeProcessOptions { http: true, ..NodeProcessOptions::default() };
-        let nodes = nodes_in(NODES, &options, folder, |folder| {
-            chain.store(folder)?;
-            // A node refuses a folder that has lost its wallet.
-            Wallets::make_first(folder)?;
-            Ok(())
-        })?;
+        let nodes = nodes_in(NODES, &options, folder, |folder| chain.store(folder))?;
         Ok(Self { nodes, chain, height: 2, nonces: vec![0; ACCOUNTS] })
     }
 
