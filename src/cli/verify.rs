@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | 0 | proven, with everything that was asked for |
 //! | 1 | refuted: the receipt is wrong, or the file, the witness or the chain contradicts it |
-//! | 2 | unreadable: the receipt or the file can't be read, the node can't be asked, a witness is missing, or the result can't be written |
+//! | 2 | unreadable: the receipt or the file can't be read, the node can't be asked, or the result can't be written; undecided: a witness is missing |
 //!
 //! # JSON
 //!
@@ -16,7 +16,7 @@
 //! {"ok":false,"command":"verify","error":{"verdict":"refuted","code":"signature","message":"…"}}
 //! ```
 //!
-//! `verdict` is `refuted` or `unreadable`. Codes are the reasons of the protocol's README, section 17, and
+//! `verdict` is `refuted`, `unreadable` or `undecided`. Codes are the reasons of the protocol's README, section 17, and
 //! `not_built_in`, `other_network`, `no_record`, `other_file`, `needs_witness`, `not_witnessed`, `not_best`, `io_error`,
 //! `cannot_ask`.
 //! The result is
@@ -204,8 +204,11 @@ pub fn run(arguments: &VerifyArguments, place: VerifyContext<'_>, json: bool) ->
             (if json { report.to_json() } else { report.to_text() }, PROVEN)
         }
         Err(error) => {
-            let (verdict, status) =
-                if error.is_unreadable() { ("unreadable", UNREADABLE) } else { ("refuted", REFUTED) };
+            let (verdict, status) = match error {
+                VerifyError::NeedsWitness { .. } => ("undecided", UNREADABLE),
+                _ if error.is_unreadable() => ("unreadable", UNREADABLE),
+                _ => ("refuted", REFUTED),
+            };
             let text = if json {
                 let error = json!({ "verdict": verdict, "code": error.code(), "message": error.to_string() });
                 format!(r#"{{"ok":false,"command":"verify","error":{error}}}"#)

@@ -220,6 +220,8 @@ pub(crate) fn a_receipt_is_verified_in_an_empty_folder() {
     node.run("mine 4");
     node.run(&format!("receipt {id} {} --confirmations 3", receipt.display()));
     let tip = text(&node.run("receipt --tip"), "id");
+    let without_work = folder.path().join("without-work.json");
+    node.run(&format!("receipt {id} {} --form witnessed", without_work.display()));
     let address = node.address();
     drop(node);
 
@@ -233,6 +235,12 @@ pub(crate) fn a_receipt_is_verified_in_an_empty_folder() {
     assert_eq!(verify(&receipt, &["--file", &file.display().to_string()]).status.code(), Some(1));
     assert_eq!(verify(&receipt, &["--witness", &tip]).status.code(), Some(1), "it ends below that block");
     assert_eq!(verify(&receipt, &["--network", "lan"]).status.code(), Some(1));
+    // It is worth what its reader knows.
+    let undecided = verify(&without_work, &[]);
+    assert_eq!(undecided.status.code(), Some(2), "{undecided:?}");
+    assert!(String::from_utf8_lossy(&undecided.stderr).starts_with("undecided: the receipt holds"), "{undecided:?}");
+    assert_eq!(verify(&without_work, &["--witness", &tip]).status.code(), Some(0));
+    assert_eq!(verify(&without_work, &["--witness", &"0".repeat(64)]).status.code(), Some(1));
     assert_eq!(verify(&folder.path().join("no.json"), &[]).status.code(), Some(2));
 
     // One bit in each tenth byte of the file; the protocol's own tests try them all.
