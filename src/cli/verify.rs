@@ -51,11 +51,12 @@ use super::invocation::{ConfigError, default_folder};
 use crate::engine::event::Place as BlockPlace;
 use crate::files::{fingerprint, open_or_pipe, read_text};
 use crate::node::api::peer_address::peer_address;
+use crate::node::api::proven::is_built_in;
 use crate::node::miner::measure_rate;
 use crate::output;
 use crate::protocol::receipt::{Form, Proof, RECEIPT_BYTES_MAX, Receipt, ReceiptError};
 use crate::protocol::transaction::RECORD_BYTES_MAX;
-use crate::protocol::{BlockId, Content, Height, Network, Parameters};
+use crate::protocol::{BlockId, Content, Height, Network};
 use crate::text::bytes_without_mark;
 
 /// How long the hash rate is measured.
@@ -143,7 +144,10 @@ pub enum VerifyError {
         height: Height,
     },
     /// A witnessed block is not in the receipt.
-    #[error("no block of the receipt, from the transaction's on, has the witnessed id {id}")]
+    #[error(
+        "block {id} witnesses nothing here: it is none of the blocks that the receipt shows from the transaction's on, or, where \
+         no work is shown, not the last one"
+    )]
     NotWitnessed {
         /// The published id.
         id: BlockId,
@@ -267,7 +271,9 @@ fn verify(arguments: &VerifyArguments, place: VerifyContext<'_>) -> Result<Verif
                 None => default_folder(&proof.network().parameters().name, place.name)?,
             };
             let whom = node.as_ref().map_or(Whom::Folder(&folder), Whom::Node);
-            let block = BlockPlace { height: proof.block().height, id: proof.block().id };
+            // Where no work is shown, a node's word is needed for the last block: the transaction's is below it.
+            let asked = if proof.form() == Form::Witnessed { proof.tip() } else { proof.block() };
+            let block = BlockPlace { height: asked.height, id: asked.id };
             let standing = ask(whom, &Arc::new(proof.network().clone()), block)?;
             if !standing.is_best {
                 return Err(VerifyError::NotBest { height: block.height, tip: standing.height });
@@ -291,16 +297,13 @@ fn read(path: &Path) -> Result<Vec<u8>, VerifyError> {
 /// Whether the network is a built-in one, whose name no other may have.
 fn check_network(network: &Network, wanted: Option<&Arc<Network>>) -> Result<bool, VerifyError> {
     let name = &network.parameters().name;
-    let preset = Parameters::preset(name);
-    if preset.as_ref().is_some_and(|preset| preset != network.parameters()) {
-        return Err(VerifyError::NotBuiltIn { name: name.clone() });
-    }
+    let Ok(is_built_in) = is_built_in(network) else { return Err(VerifyError::NotBuiltIn { name: name.clone() }) };
     let title = |network: &Network| format!("{} ({})", network.parameters().name, network.tag());
     match wanted {
         Some(wanted) if wanted.genesis_id() != network.genesis_id() => {
             Err(VerifyError::OtherNetwork { found: title(network), wanted: title(wanted) })
         }
-        _ => Ok(preset.is_some()),
+        _ => Ok(is_built_in),
     }
 }
 

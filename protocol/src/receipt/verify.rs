@@ -123,9 +123,12 @@ impl Proof {
         *self.chain.blocks.last().expect("the transaction's block is shown")
     }
 
-    /// The block with this id, if the receipt proves that it is the transaction's or stands on it.
+    /// The block with this id, if the receipt proves that it is the transaction's or stands on it, and who knows it can rely
+    /// on all that the proof says. Of a receipt that shows no work that is the last block alone: those who know a lower one
+    /// learn nothing of the blocks above it.
     pub fn find(&self, id: &BlockId) -> Option<ProvenBlock> {
-        self.chain.blocks.iter().find(|block| block.id == *id).copied()
+        let block = self.chain.blocks.iter().find(|block| block.id == *id).copied();
+        block.filter(|block| self.form() != Form::Witnessed || *block == self.tip())
     }
 }
 

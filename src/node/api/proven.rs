@@ -6,7 +6,9 @@ use utoipa::ToSchema;
 use super::rows::{AddressText, AmountText, IdText, Kind, PlaceRow};
 use crate::protocol::receipt::{Form, Proof, ProvenBlock};
 use crate::protocol::record::{Content, Record, Tag};
-use crate::protocol::{Action, Address, Amount, BlockId, Height, Parameters, Transaction, TransactionId, UnixMillis};
+use crate::protocol::{
+    Action, Address, Amount, BlockId, Height, Network, Parameters, Transaction, TransactionId, UnixMillis,
+};
 
 /// The content of a receipt that holds. Times are Unix milliseconds.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -81,7 +83,7 @@ pub struct ProvenTransaction {
 pub struct ProvenRecord {
     /// Its tags.
     pub tags: Vec<String>,
-    /// What it is looked up by, in hex: the SHA-256 of the file, the text or the bytes.
+    /// The hash by which the record is looked up, in hex: the SHA-256 of the file, the text or the bytes.
     pub content_hash: String,
     /// A text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +124,19 @@ pub struct ProvenBlockRow {
     pub time: UnixMillis,
 }
 
-/// What a proof of this form says of blocks is worth, in words.
+/// A network has the name of a built-in one, and other parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Impostor;
+
+/// Whether a network is a built-in one.
+pub fn is_built_in(network: &Network) -> Result<bool, Impostor> {
+    match Parameters::preset(&network.parameters().name) {
+        Some(preset) if preset != *network.parameters() => Err(Impostor),
+        preset => Ok(preset.is_some()),
+    }
+}
+
+/// The worth of what a proof of this form says of blocks, in words.
 pub fn worth(form: Form) -> &'static str {
     match form {
         Form::Full => {
@@ -154,7 +168,7 @@ impl From<ProvenBlock> for PlaceRow {
 impl From<&Proof> for ProvenRow {
     fn from(proof: &Proof) -> Self {
         let parameters = proof.network().parameters();
-        let built_in = Parameters::preset(&parameters.name).is_some_and(|preset| preset == *parameters);
+        let built_in = is_built_in(proof.network()) == Ok(true);
         let Transaction { nonce, fee, action, .. } = &proof.transaction().signed().transaction;
         let (kind, to, amount) = match action {
             Action::Transfer { to, amount } => (Kind::Transfer, Some(*to), Some(*amount)),

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::receipt::ReceiptFile;
 use crate::node::api::parse;
-use crate::node::api::proven::{ProvenRow, worth};
+use crate::node::api::proven::{ProvenRow, is_built_in, worth};
 use crate::node::api::rows::{IdText, PlaceRow};
 use crate::node::http::extract::{JsonBytes, Query, parsed};
 use crate::node::http::problem::Problem;
@@ -19,7 +19,7 @@ use crate::text::bytes_without_mark;
 /// A byte more than a receipt has, so that a longer one is named as such.
 pub(super) const BODY_BYTES_MAX: usize = RECEIPT_BYTES_MAX + 1;
 
-/// What else is known.
+/// The reader's knowledge from elsewhere.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -34,7 +34,7 @@ pub(super) struct VerifyQuery {
 pub(super) struct Verified {
     #[serde(flatten)]
     proven: ProvenRow,
-    /// What that is worth, in a sentence for people. May change.
+    /// The worth of that, in a sentence for people. The sentence may change.
     worth: &'static str,
     /// The block with the given id.
     witness: Option<PlaceRow>,
@@ -60,6 +60,10 @@ pub(super) async fn verify(
     let witness = parsed(query.witness.as_deref(), parse::block_id)?;
     let verified = app.wait(move |app| {
         let proof = Receipt::read(bytes_without_mark(&text)).and_then(|receipt| receipt.verify()).map_err(problem)?;
+        if is_built_in(proof.network()).is_err() {
+            let detail = "the receipt is of a network that calls itself like a built-in one, and is another";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not_built_in", detail));
+        }
         let witness = witness.map(|id| proof.find(&id).ok_or_else(not_witnessed)).transpose()?;
         let best_chain = stands(app, &proof)?;
         if proof.form() == Form::Witnessed && witness.is_none() && best_chain != Some(true) {
@@ -90,7 +94,7 @@ fn problem(error: ReceiptError) -> Problem {
 }
 
 fn not_witnessed() -> Problem {
-    let detail = "the receipt does not show that block, from the transaction's on";
+    let detail = "the receipt does not show that block, from the transaction's on; where no work is shown, it must be the last one";
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not_witnessed", detail)
 }
 

@@ -16,7 +16,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 /// The size of the batches in a node's checker (`src/node/checker.rs`).
 const BATCH_SIGNATURES: usize = 256;
-/// What transactions are signed for: the specification, section 8.
+/// The namespace of signed transactions: the specification, section 8.
 const NAMESPACE: &[u8] = b"quipu transaction 2";
 
 /// Signatures to be verified.

@@ -86,7 +86,7 @@ async function judge(text) {
     if (isImpostor(proven)) throw new Refuted('not_built_in');
     show(proven);
   } catch (error) {
-    // Whatever else goes wrong in a foreign text, it is no proof.
+    // A foreign text that fails in another way is no proof either.
     fill(outcome, refutation(error instanceof Refuted ? error : { reason: 'form', unreadable: true }));
   }
   outcome.scrollIntoView({ block: 'start' });

@@ -5,7 +5,9 @@ import { Refuted, hasBlock, verifyReceipt } from './receipt.js';
 addEventListener('message', ({ data: { text, witness } }) => {
   try {
     const proven = verifyReceipt(text);
-    postMessage({ proven, isWitnessed: witness ? hasBlock(proven, witness) : null });
+    // Where no work is shown, those who know another block than the last one learn nothing of the blocks above it.
+    const counts = proven.form !== 'witnessed' || witness === proven.tip;
+    postMessage({ proven, isWitnessed: witness ? counts && hasBlock(proven, witness) : null });
   } catch (error) {
     const known = error instanceof Refuted;
     postMessage({ reason: known ? error.reason : 'form', unreadable: known ? error.unreadable : true });

@@ -119,7 +119,7 @@ function signatureAlone({ tip }) {
 /** Whether a published id is in the receipt; nothing if none was given. */
 function witnessed(isWitnessed) {
   if (isWitnessed === null) return null;
-  if (!isWitnessed) return problem(new Error('The published block is not in the receipt: it witnesses nothing.'));
+  if (!isWitnessed) return problem(new Error('The published block is not in the receipt, or not its last one where no work is shown: it witnesses nothing.'));
   return el('p', { class: 'good-news' }, 'The published block is in the receipt: its publisher is a witness.');
 }
 
