@@ -14,6 +14,7 @@ mod replay;
 mod rules;
 mod tampering;
 mod transactions;
+mod unreadable;
 mod values;
 mod world;
 
