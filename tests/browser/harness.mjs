@@ -85,6 +85,18 @@ export class Node {
     await this.run(`connect ${other.ready.listen[0]}`);
   }
 
+  /** Stops it without its knowledge, as a machine that hangs. A signal is only on its way when it was sent. */
+  async freeze() {
+    this.process.kill('SIGSTOP');
+    const threads = () => execFileSync('ps', ['-L', '-o', 'state=', '-p', String(this.process.pid)]).toString();
+    while (/[^T\s]/.test(threads())) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets it go on. */
+  thaw() {
+    this.process.kill('SIGCONT');
+  }
+
   /** Ends it as a power cut would. */
   async kill() {
     this.process.kill('SIGKILL');

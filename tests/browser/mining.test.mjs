@@ -58,12 +58,12 @@ test('a node that hangs is told of, and a view that waited for it comes when it 
   await node.run('mine 2');
   const { page } = await visit(node);
   await tipIs(page, 2);
-  node.process.kill('SIGSTOP');
+  await node.freeze();
   await page.evaluate(() => (location.hash = '#/peers'));
   await says(page, 'h1', 'The node is gone');
   await says(page, '#connection', 'does not answer');
   await picture(page, 'node-hangs');
-  node.process.kill('SIGCONT');
+  node.thaw();
   await says(page, 'h1', 'Peers');
   await page.waitForFunction(() => document.getElementById('connection').textContent === '');
 });

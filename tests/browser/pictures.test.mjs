@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { whole } from '../../src/node/http/page/app/api.js';
 import { EventParser } from '../../src/node/http/page/app/events.js';
 import { short, span } from '../../src/node/http/page/app/format.js';
 import { readJson } from '../../src/node/http/page/protocol/json.js';
@@ -86,6 +88,31 @@ test('events are read whole, however they are cut', () => {
     const events = [];
     for (let at = 0; at < stream.length; at += size) events.push(...parser.push(stream.slice(at, at + size)));
     assert.deepEqual(events, wanted, `pieces of ${size}`);
+  }
+});
+
+test('an answer that stops in the middle is a node that hangs, and a slow one is not', async () => {
+  let answer;
+  const server = createServer((_, response) => answer(response)).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const read = async (how, millis) => {
+    answer = how;
+    return (await whole(await fetch(`http://127.0.0.1:${server.address().port}/`), millis)).text();
+  };
+  try {
+    const slow = (response) => {
+      let left = 10;
+      const more = () => (left-- ? response.write('.', () => setTimeout(more, 100)) : response.end());
+      more();
+    };
+    assert.equal(await read(slow, 900), '..........');
+    assert.equal(await read((response) => response.writeHead(204).end(), 900), '');
+    await assert.rejects(read((response) => response.write('half'), 200), { code: 'unreachable', message: /for 0\.2 s/ });
+    const cut = (response) => response.write('half', () => response.destroy());
+    await assert.rejects(read(cut, 60_000), { code: 'unreachable', message: /see whether it still runs/ });
+  } finally {
+    server.closeAllConnections();
+    server.close();
   }
 });
 

@@ -7,7 +7,7 @@ const API = '/api/v1';
 /** Sends coins of one of the node's wallets. */
 export const TUTORIAL_SEND = '/transactions/new';
 const TOKEN_KEY = 'quipu-token';
-/** A node that has not begun to answer by then hangs. */
+/** A node that is silent for so long, before an answer or in the middle of it, hangs. */
 export const ANSWER_MILLIS_MAX = 5_000;
 /** The address on the node's terminal ends with this and the token. */
 const TOKEN_IN_ADDRESS = '#token=';
@@ -80,12 +80,45 @@ async function send(url, { method, body, headers, signal, token, wait }) {
       body,
     });
   } catch (error) {
-    if (late.signal.aborted) {
-      const words = `the node has not answered for ${wait / 1000} s: it hangs, or has too much to do`;
-      throw new Problem(0, 'unreachable', words);
-    }
+    if (late.signal.aborted) throw silent(wait);
     if (error.name === 'AbortError') throw error;
-    throw new Problem(0, 'unreachable', 'the node does not answer: see whether it still runs');
+    throw gone();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function silent(millis) {
+  return new Problem(0, 'unreachable', `the node has not answered for ${millis / 1000} s: it hangs, or has too much to do`);
+}
+
+function gone() {
+  return new Problem(0, 'unreachable', 'the node does not answer: see whether it still runs');
+}
+
+/** All of an answer. It may take long, but no pause in it may. */
+export async function whole(response, millis = ANSWER_MILLIS_MAX) {
+  const chunks = [];
+  const reader = response.body?.getReader();
+  while (reader) {
+    const { value, done } = await next(reader, millis);
+    if (done) break;
+    chunks.push(value);
+  }
+  return new Blob(chunks);
+}
+
+async function next(reader, millis) {
+  let timer;
+  const late = new Promise((_, refuse) => {
+    timer = setTimeout(() => refuse(silent(millis)), millis);
+  });
+  try {
+    return await Promise.race([reader.read(), late]);
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    if (error instanceof Problem || error.name === 'AbortError') throw error;
+    throw gone();
   } finally {
     clearTimeout(timer);
   }
@@ -113,17 +146,22 @@ async function renewToken(tried, problem) {
 
 /** The JSON at a path. */
 export async function get(path, options) {
-  return (await request(path, options)).json();
+  return json(await request(path, options), options);
+}
+
+/** The JSON that an answer is. */
+export async function json(response, { millis } = {}) {
+  return JSON.parse(await (await whole(response, millis)).text());
 }
 
 /** Sends JSON, gives the JSON that comes back. */
 export async function post(path, body, options) {
-  return (await request(path, { ...options, method: 'POST', body: JSON.stringify(body) })).json();
+  return json(await request(path, { ...options, method: 'POST', body: JSON.stringify(body) }), options);
 }
 
 /** The bytes at a path. */
 export async function getBytes(path) {
-  return new Uint8Array(await (await request(path)).arrayBuffer());
+  return new Uint8Array(await (await whole(await request(path))).arrayBuffer());
 }
 
 /** The JSON at a path, or null if there is no such thing. */

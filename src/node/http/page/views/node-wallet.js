@@ -1,6 +1,6 @@
 // The node's own wallets as signers, for a browser on its machine: the node signs, so no file has to be found.
 
-import { get, request } from '../app/api.js';
+import { get, json, request } from '../app/api.js';
 import { el, fill, foreign } from '../app/dom.js';
 import { accountLink, button, coins, copyable, facts, problem, section } from '../app/parts.js';
 
@@ -50,7 +50,7 @@ export async function nodeReview({ wallet, rows, fee, ask, sent }) {
     event.target.disabled = true;
     try {
       const { path, body } = ask;
-      sent((await (await request(path, { method: 'POST', body })).json()).id);
+      sent((await json(await request(path, { method: 'POST', body }))).id);
     } catch (error) {
       event.target.disabled = false;
       fill(trouble, problem(error));

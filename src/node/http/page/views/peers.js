@@ -1,6 +1,6 @@
 // The connected peers, and a way to reach more.
 
-import { get, post, request } from '../app/api.js';
+import { get, json, post, request } from '../app/api.js';
 import { el, fill, foreign, refill } from '../app/dom.js';
 import { count, shortPeer } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
@@ -84,7 +84,7 @@ function resolveForm() {
   const act = async () => {
     fill(answer, 'Asking …');
     try {
-      const { replaced, answered, asked, tip } = await (await request('/resolve', { method: 'POST', patient: true })).json();
+      const { replaced, answered, asked, tip } = await json(await request('/resolve', { method: 'POST', patient: true }));
       const words = replaced
         ? `Our chain was replaced; it now ends at ${count(tip.height)}.`
         : 'Our chain is the best one.';

@@ -1,6 +1,6 @@
 // A receipt on one sheet of paper: in words, and as a QR code.
 
-import { request } from '../app/api.js';
+import { request, whole } from '../app/api.js';
 import { el, foreign } from '../app/dom.js';
 import { bytes, count, short, time } from '../app/format.js';
 import { button, coins, facts } from '../app/pieces.js';
@@ -16,7 +16,7 @@ const SHOWN_LINES_MAX = 8;
 /** The view of the transaction with this id. It is shown as the receipt proves it, whatever else the node says. */
 export async function print([name]) {
   const path = `/transactions/${encodeURIComponent(name)}/receipt?form=witnessed`;
-  const text = (await (await request(path)).text()).replace(/\s/g, '');
+  const text = (await (await whole(await request(path))).text()).replace(/\s/g, '');
   const proven = verifyReceipt(text);
   const element = el(
     'div',

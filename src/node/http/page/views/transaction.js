@@ -1,6 +1,6 @@
 // One transaction: its signer, its effect, and its place.
 
-import { get, request } from '../app/api.js';
+import { get, request, whole } from '../app/api.js';
 import { el, fill, foreign, refill } from '../app/dom.js';
 import { count, counted, short, timeAndAge } from '../app/format.js';
 import { calmly, live } from '../app/live.js';
@@ -98,7 +98,7 @@ function transactionFacts(found) {
 
 function receiptSection({ id }) {
   const answer = el('div');
-  const receipt = async () => (await request(`/transactions/${id}/receipt`, { patient: true })).text();
+  const receipt = async () => (await whole(await request(`/transactions/${id}/receipt`, { patient: true }))).text();
   const download = async () => {
     try {
       save(`receipt-${short(id)}.json`, await receipt(), 'application/json');
