@@ -18,6 +18,7 @@ mod headers;
 mod journal;
 mod lock;
 mod open;
+mod pieces;
 mod progress;
 mod prune;
 mod read;
@@ -38,7 +39,7 @@ use fold::Folded;
 use journal::Journal;
 use progress::Progress;
 use rows::{Rows, write_startup_rows};
-use tables::{BEST, META, META_JOURNAL, META_SCHEMA, META_SETTLED, SCHEMA};
+use tables::{BEST, META, META_JOURNAL, META_SCHEMA, META_SETTLED, PIECES, SCHEMA};
 
 pub use error::StoreError;
 pub use lock::{FolderLock, LockNotes};
@@ -153,7 +154,7 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        if !self.journal.has_room_for(rows.as_bytes()) {
+        if !self.journal.takes(rows.as_bytes()) {
             return self.settle([rows], true);
         }
         self.journal.append(rows.as_bytes())?;
@@ -189,6 +190,8 @@ impl Store {
                 meta.remove(META_JOURNAL)?;
             }
         }
+        // A database of an older version has none.
+        transaction.open_table(PIECES)?;
         transaction.commit()?;
         self.journal.restart();
         self.unsettled.clear();

@@ -18,7 +18,7 @@ use super::prune::{SIDE_BYTES_MAX, prune};
 use super::rows::Rows;
 use super::tables::{
     ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, META_GENESIS, META_JOURNAL, META_NETWORK,
-    META_SCHEMA, META_SETTLED, PENDING, SCHEMA, UNDO, damaged, place_of,
+    META_SCHEMA, META_SETTLED, PENDING, PIECES, SCHEMA, SCHEMA_MIN, UNDO, damaged, place_of,
 };
 use super::{Files, FolderLock, Store, StoreError};
 use crate::engine::event::{Place, Stored, StoredHeader};
@@ -33,9 +33,9 @@ pub(super) const FILE: &str = "chain.redb";
 pub(super) const JOURNAL_FILE: &str = "chain.journal";
 /// A database that is being made. One that is found was never finished, and holds nothing.
 const FILE_NEW: &str = "chain.redb.new";
-/// The database's page cache, in bytes. Blocks are read rarely and in order, and the rest is in the engine: a larger one would
-/// only keep what a synchronisation has written.
-const CACHE_BYTES: usize = 8 << 20;
+/// The database's page cache, in bytes. Half of it may be pages of a commit, and a commit must fit. Blocks are read rarely and in
+/// order, and the rest is in the engine: a larger one would only keep what a synchronisation has written.
+const CACHE_BYTES: usize = 16 << 20;
 
 /// No memory is reserved for more rows than this, whatever a table claims.
 const ROWS_EXPECTED_MAX: usize = 1 << 22;
@@ -81,7 +81,7 @@ pub(super) fn adopt(
     if found.schema > SCHEMA {
         return Err(StoreError::TooNew { file: path, found: found.schema, known: SCHEMA });
     }
-    if found.schema < SCHEMA {
+    if found.schema < SCHEMA_MIN {
         return Err(StoreError::TooOld { file: path, found: found.schema, known: SCHEMA });
     }
     if found.genesis != network.genesis_id() {
@@ -151,6 +151,7 @@ pub(super) fn fill(database: &Database, network: &Network) -> Result<(), redb::E
         transaction.open_table(HEADERS)?;
         transaction.open_table(BODIES)?;
         transaction.open_table(UNDO)?;
+        transaction.open_table(PIECES)?;
         transaction.open_table(BEST)?;
         transaction.open_table(HEIGHTS)?;
         transaction.open_table(ACCOUNTS)?;

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 
-use super::tables::{BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, height_key, place_key};
+use super::pieces::{Long, LongTable, read_long};
+use super::tables::{BEST, BODIES, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, PIECES, height_key, place_key};
 use crate::engine::event::{Place, StoredHeader};
 use crate::protocol::{BlockId, Work};
 
@@ -65,7 +66,8 @@ pub(super) fn prune(
 
 /// All blocks beside the best chain, and the work of that.
 fn side_blocks(transaction: &ReadTransaction, headers: &[StoredHeader]) -> Result<(Vec<SideBlock>, Work), redb::Error> {
-    let bodies = transaction.open_table(BODIES)?;
+    let (bodies, pieces) = (transaction.open_table(BODIES)?, transaction.open_table(PIECES)?);
+    let mut body = Vec::new();
     let best_table = transaction.open_table(BEST)?;
     let mut best_ids = best_table.iter()?;
     let mut next_best = move || best_ids.next().transpose().map(|row| row.map(|(_, id)| BlockId(*id.value())));
@@ -90,7 +92,9 @@ fn side_blocks(transaction: &ReadTransaction, headers: &[StoredHeader]) -> Resul
             _ => places.get(&header.parent).map_or(Work::ZERO, |at| sides[*at].work),
         };
         let place = Place { height: header.height, id: *id };
-        let bytes = bodies.get(&place_key(&place))?.map_or(0, |body| body.value().len() as u64);
+        body.clear();
+        read_long(Long::Bodies, &bodies, &pieces, &place_key(&place), &mut body)?;
+        let bytes = body.len() as u64;
         let work = of_parent + header.target.work();
         places.insert(*id, sides.len());
         sides.push(SideBlock { place, parent: header.parent, work, branch_work: work, bytes });
@@ -107,7 +111,8 @@ fn remove(database: &Database, places: &[Place]) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     {
-        let (mut headers, mut bodies) = (transaction.open_table(HEADERS)?, transaction.open_table(BODIES)?);
+        let mut headers = transaction.open_table(HEADERS)?;
+        let mut bodies = LongTable::open(&transaction, Long::Bodies)?;
         let mut heights = transaction.open_table(HEIGHTS)?;
         for place in places {
             headers.remove(&place_key(place))?;

@@ -8,10 +8,11 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::error::guarded;
 use super::open::{JOURNAL_FILE, tip_of};
+use super::pieces::{Long, read_long};
 use super::progress::Progress;
 use super::tables::{
-    BEST, BODIES, EncodedHeader, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeightKey, PlaceKey, UNDO, damaged, height_key,
-    parse_header_row, place_key, place_of,
+    BEST, BODIES, EncodedHeader, HEADERS, HEIGHTS, HEIGHTS_SEGMENT, HeightKey, PIECES, PieceKey, PlaceKey, UNDO,
+    damaged, height_key, parse_header_row, place_key, place_of,
 };
 use super::{Files, StoreError};
 use crate::engine::event::{LoadedBlock, Place};
@@ -67,11 +68,10 @@ impl Reader {
                     {
                         return Err(damaged(place, &"its body is another one"));
                     }
-                    let delta = undo
-                        .get(&place_key(place))?
-                        .map(|delta| decode::<Delta>(delta.value(), DECODE_BYTES_MAX))
-                        .transpose()
-                        .map_err(|error| damaged(place, &error))?;
+                    let mut delta = Vec::new();
+                    let is_there = read_long(Long::Undo, &undo, &blocks.pieces, &place_key(place), &mut delta)?;
+                    let delta = is_there.then(|| decode::<Delta>(&delta, DECODE_BYTES_MAX)).transpose();
+                    let delta = delta.map_err(|error| damaged(place, &error))?;
                     Ok(LoadedBlock { block: Arc::new(block), delta: delta.map(Arc::new) })
                 })
                 .collect()
@@ -124,7 +124,8 @@ impl Reader {
         guarded(&self.path, || {
             let transaction = files.database().begin_read()?;
             let (headers, bodies) = (transaction.open_table(HEADERS)?, transaction.open_table(BODIES)?);
-            Ok(BlockTables { transaction, headers, bodies })
+            let pieces = transaction.open_table(PIECES)?;
+            Ok(BlockTables { transaction, headers, bodies, pieces })
         })
     }
 }
@@ -134,15 +135,22 @@ struct BlockTables {
     transaction: ReadTransaction,
     headers: ReadOnlyTable<&'static PlaceKey, &'static EncodedHeader>,
     bodies: ReadOnlyTable<&'static PlaceKey, &'static [u8]>,
+    pieces: ReadOnlyTable<&'static PieceKey, &'static [u8]>,
 }
 
 impl BlockTables {
     /// Header and body, one after the other.
     fn encoded(&self, place: &Place) -> Result<Option<Vec<u8>>, redb::Error> {
-        let key = place_key(place);
-        let Some(header) = self.headers.get(&key)? else { return Ok(None) };
-        let body = self.bodies.get(&key)?.ok_or_else(|| damaged(place, &"its body is missing"))?;
-        Ok(Some([&header.value()[..HEADER_BYTES], body.value()].concat()))
+        let Some(header) = self.headers.get(&place_key(place))? else { return Ok(None) };
+        let mut encoded = header.value()[..HEADER_BYTES].to_vec();
+        self.read_body(place, &mut encoded)?;
+        Ok(Some(encoded))
+    }
+
+    /// Appends the encoded body of a block that must be there.
+    fn read_body(&self, place: &Place, encoded: &mut Vec<u8>) -> Result<(), redb::Error> {
+        let is_there = read_long(Long::Bodies, &self.bodies, &self.pieces, &place_key(place), encoded)?;
+        if is_there { Ok(()) } else { Err(damaged(place, &"its body is missing")) }
     }
 
     /// The header of a block that must be there.
@@ -154,8 +162,9 @@ impl BlockTables {
     /// A block that must be there.
     fn block(&self, place: &Place) -> Result<Block, redb::Error> {
         let header = self.header(place)?;
-        let body = self.bodies.get(&place_key(place))?.ok_or_else(|| damaged(place, &"its body is missing"))?;
-        let body = decode(body.value(), DECODE_BYTES_MAX).map_err(|error| damaged(place, &error))?;
+        let mut body = Vec::new();
+        self.read_body(place, &mut body)?;
+        let body = decode(&body, DECODE_BYTES_MAX).map_err(|error| damaged(place, &error))?;
         Ok(Block { header, body })
     }
 }

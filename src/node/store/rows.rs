@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::tables::{
-    ACCOUNTS, BEST, BODIES, HEADERS, HEIGHTS, META, META_CHECKPOINT, PENDING, UNDO, damaged, header_row, place_of,
-};
+use super::pieces::{Long, LongTable};
+use super::tables::{ACCOUNTS, BEST, HEADERS, HEIGHTS, META, META_CHECKPOINT, PENDING, damaged, header_row, place_of};
 
 /// Stands for the length of a value where there is none.
 const REMOVED: u32 = u32::MAX;
@@ -184,10 +183,10 @@ fn write<'a>(
     let as_it_is = Ok::<&[u8], redb::Error>;
     match table {
         Table::Headers => write_to!(HEADERS, fixed::<40>, fixed),
-        Table::Bodies => write_to!(BODIES, fixed::<40>, as_it_is),
+        Table::Bodies => write_long(transaction, Long::Bodies, rows)?,
         Table::Heights => write_to!(HEIGHTS, fixed::<40>, number),
         Table::Best => write_to!(BEST, number, fixed::<32>, or remove),
-        Table::Undo => write_to!(UNDO, fixed::<40>, as_it_is, or remove),
+        Table::Undo => write_long(transaction, Long::Undo, rows)?,
         Table::Accounts => write_to!(ACCOUNTS, fixed::<20>, account, or remove),
         Table::Pending => write_to!(PENDING, fixed::<32>, pending, or remove),
         Table::Checkpoint => write_to!(META, |_| Ok::<_, redb::Error>(META_CHECKPOINT), as_it_is, or remove),
@@ -200,6 +199,22 @@ fn write<'a>(
                 let header = header.first_chunk().expect("a row begins with the header");
                 headers.insert(key, &header_row(header, true))?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Writes rows of a table with long values.
+fn write_long<'a>(
+    transaction: &WriteTransaction,
+    long: Long,
+    rows: impl Iterator<Item = TableRow<'a>>,
+) -> Result<(), redb::Error> {
+    let mut table = LongTable::open(transaction, long)?;
+    for row in rows {
+        match row.value {
+            Some(value) => table.put(fixed(row.key)?, value)?,
+            None => table.remove(fixed(row.key)?)?,
         }
     }
     Ok(())

@@ -12,7 +12,9 @@ use crate::protocol::encode::decode;
 use crate::protocol::{BlockId, Header, Height};
 
 /// The version of this format. A database of a higher one is refused.
-pub(super) const SCHEMA: u32 = 3;
+pub(super) const SCHEMA: u32 = 4;
+/// Databases from this version on are read, and become [`SCHEMA`] when they are opened: version 3 had no [`PIECES`].
+pub(super) const SCHEMA_MIN: u32 = 3;
 
 /// [`SCHEMA`], network, journal and checkpoint.
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -34,10 +36,12 @@ pub(super) const META_SETTLED: &str = "settled";
 
 /// All stored headers but genesis.
 pub(super) const HEADERS: TableDefinition<&PlaceKey, &EncodedHeader> = TableDefinition::new("headers");
-/// Their encoded bodies.
+/// Their encoded bodies, each the first piece of it.
 pub(super) const BODIES: TableDefinition<&PlaceKey, &[u8]> = TableDefinition::new("bodies");
-/// Encoded deltas of the blocks of the best chain.
+/// Encoded deltas of the blocks of the best chain, each the first piece of it.
 pub(super) const UNDO: TableDefinition<&PlaceKey, &[u8]> = TableDefinition::new("undo");
+/// The other pieces of long bodies and deltas, by the number of their table, the place, and their own number from 1 on.
+pub(super) const PIECES: TableDefinition<&PieceKey, &[u8]> = TableDefinition::new("pieces");
 /// The ids of the best chain by height, genesis left out. The last one is the tip.
 pub(super) const BEST: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("best");
 /// The height of every stored block by [`HeightKey`].
@@ -53,6 +57,8 @@ pub(super) const PENDING: TableDefinition<&[u8; 32], (u64, &[u8])> = TableDefini
 
 /// Height (big endian) and id.
 pub(super) type PlaceKey = [u8; 40];
+/// The number of a table, a [`PlaceKey`] and the number of a piece (big endian).
+pub(super) type PieceKey = [u8; 45];
 /// Number of the segment (big endian) and id.
 pub(super) type HeightKey = [u8; 40];
 /// An encoded header and a byte that is 1 if its block is condemned, else 0.

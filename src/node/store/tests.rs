@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+mod schema;
+
 fn open(folder: &Path, network: &Arc<Network>) -> Result<(Store, Stored), StoreError> {
     Store::open(FolderLock::acquire(folder, "test")?, network)
 }
@@ -288,29 +290,6 @@ fn another_network_is_refused_and_both_are_named() {
     let error = open(folder.path(), &lan).expect_err("another network");
     assert_eq!(error.code(), "other_network");
     assert!(error.to_string().contains("'dev'") && error.to_string().contains("'lan'"), "{error}");
-}
-
-#[test]
-fn a_newer_form_is_refused() {
-    let folder = folder();
-    let chain = filled(folder.path());
-    set_meta(folder.path(), META_SCHEMA, Some(&(SCHEMA + 1).to_le_bytes()));
-    let error = open(folder.path(), &chain.network).expect_err("newer");
-    assert_eq!(error.code(), "database_too_new");
-}
-
-#[test]
-fn an_older_form_is_named_and_left_alone() {
-    let folder = folder();
-    let chain = filled(folder.path());
-    set_meta(folder.path(), META_SCHEMA, Some(&(SCHEMA - 1).to_le_bytes()));
-    let error = open(folder.path(), &chain.network).expect_err("older");
-    assert_eq!(error.code(), "database_too_old");
-    assert!(error.to_string().contains("an older quipu") && error.to_string().contains("--data-dir"), "{error}");
-    assert_eq!(meta(folder.path(), META_SCHEMA), Some((SCHEMA - 1).to_le_bytes().to_vec()));
-    set_meta(folder.path(), META_SCHEMA, Some(&SCHEMA.to_le_bytes()));
-    let (_store, stored) = open(folder.path(), &chain.network).expect("a store");
-    assert_eq!(stored.tip, Some(chain.tip().id));
 }
 
 /// A store that was killed after some commits, in a folder of its own, and its chain.

@@ -11,18 +11,26 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 use super::progress::{CopyRequest, Progress};
 use super::{Store, StoreError};
 use crate::engine::Event;
-use crate::engine::event::{Batch, StoreEffect};
+use crate::engine::event::{Batch, StoreEffect, Write};
 use crate::node::inbox::EngineSender;
+use crate::protocol::encode::EncodedSize;
+use crate::protocol::ledger::AccountChange;
 
 /// Groups of batches that may wait. A driver that is further ahead waits for the disk, which waits for nobody.
 const GROUPS_MAX: usize = 256;
 /// A commit takes in no more groups once it has this many writes, so that none takes long.
 const COMMIT_WRITES_MAX: usize = 32_768;
+/// The same for bytes, so that a commit fits into the database's buffer: one that does not is written twice.
+const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// The time for which batches without a waiting caller are gathered: a full block has reached nodes on the same machine
 /// by then. A crash loses them, and peers give them again.
 const GATHER_TIME: Duration = Duration::from_millis(50);
 /// With this many writes gathered, they are sent at once: a sync is under way, and waits when too much is not written.
 const GATHERED_WRITES_MAX: usize = 128;
+/// The same for bytes: long enough to go into the database at once, and not by way of the journal.
+const GATHERED_BYTES_MAX: usize = 3 << 20;
+/// A write without a block or accounts, at most.
+const WRITE_BYTES: usize = 256;
 /// With nothing to write for this long, a checkpoint of the journal is due: the traffic of a new block is over, here and at the
 /// nodes that share the machine.
 const QUIET_TIME: Duration = Duration::from_millis(100);
@@ -32,8 +40,7 @@ const QUIET_TIME: Duration = Duration::from_millis(100);
 pub struct Writer {
     groups: Sender<Vec<Batch>>,
     gathered: Vec<Batch>,
-    /// The number of their writes.
-    writes: usize,
+    size: Size,
     /// When they are sent: `None` if there are none.
     due: Option<Instant>,
     progress: Arc<Progress>,
@@ -44,17 +51,17 @@ impl Writer {
     pub fn new(store: &Store) -> (Self, Receiver<Vec<Batch>>) {
         let (groups, queue) = bounded(GROUPS_MAX);
         let progress = Arc::clone(&store.progress);
-        (Self { groups, gathered: Vec::new(), writes: 0, due: None, progress }, queue)
+        (Self { groups, gathered: Vec::new(), size: Size::default(), due: None, progress }, queue)
     }
 
     /// Takes in what the engine asks for. It is sent by [`Self::flush`] when it is due.
     pub fn carry_out(&mut self, effect: StoreEffect) {
         match effect {
             StoreEffect::Persist(batch) => {
-                self.writes += batch.writes.len();
+                self.size.add(&batch);
                 self.gathered.push(batch);
                 self.due.get_or_insert_with(|| Instant::now() + GATHER_TIME);
-                if self.writes >= GATHERED_WRITES_MAX {
+                if self.size.writes >= GATHERED_WRITES_MAX || self.size.bytes >= GATHERED_BYTES_MAX {
                     self.hurry();
                 }
             }
@@ -70,7 +77,7 @@ impl Writer {
     /// Sends what has gathered. Blocks while too much waits.
     pub fn flush(&mut self) {
         self.due = None;
-        self.writes = 0;
+        self.size = Size::default();
         if !self.gathered.is_empty() {
             // A writer that has failed has told so, and the node shuts down.
             let _ = self.groups.send(std::mem::take(&mut self.gathered));
@@ -93,6 +100,32 @@ impl Writer {
     }
 }
 
+/// How much there is to write, about.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    writes: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn add(&mut self, batch: &Batch) {
+        self.writes += batch.writes.len();
+        self.bytes += batch.writes.iter().map(bytes_of).sum::<usize>();
+    }
+}
+
+fn bytes_of(write: &Write) -> usize {
+    WRITE_BYTES
+        + match write {
+            Write::Block(block) => block.length(),
+            Write::Connect { delta, .. } | Write::Disconnect { delta, .. } => {
+                delta.changes.len() * AccountChange::ENCODED_BYTES_MIN
+            }
+            Write::PutPending(transaction) => transaction.length(),
+            Write::Condemn { .. } | Write::DropPending(_) | Write::Checkpoint(_) => 0,
+        }
+}
+
 /// Works until all senders of `queue` are gone and everything is written, or until a commit fails. The store is closed
 /// on return. `committed` is called after each commit; it must not block.
 pub fn run(
@@ -102,12 +135,13 @@ pub fn run(
     committed: impl Fn(),
 ) -> Result<(), StoreError> {
     while let Some(mut batches) = next_group(&mut store, queue)? {
-        let count = |batches: &[Batch]| batches.iter().map(|batch| batch.writes.len()).sum::<usize>();
-        let mut writes = count(&batches);
-        while writes < COMMIT_WRITES_MAX
+        let mut size = Size::default();
+        batches.iter().for_each(|batch| size.add(batch));
+        while size.writes < COMMIT_WRITES_MAX
+            && size.bytes < COMMIT_BYTES_MAX
             && let Ok(group) = queue.try_recv()
         {
-            writes += count(&group);
+            group.iter().for_each(|batch| size.add(batch));
             batches.extend(group);
         }
         store.write(&batches)?;
@@ -186,7 +220,7 @@ mod tests {
         let reader = store.reader();
         let (engine, Queues { results, .. }) = EngineSender::new();
         let (mut writer, queue) = Writer::new(&store);
-        let missing = crate::engine::event::Write::Condemn { place: chain.tip() };
+        let missing = Write::Condemn { place: chain.tip() };
         writer.carry_out(StoreEffect::Persist(batch(1, vec![missing])));
         writer.carry_out(StoreEffect::Sync);
         assert!(writer.due().is_some_and(|due| due <= Instant::now()), "somebody waits");
