@@ -366,13 +366,34 @@ pub fn check_transactions(
     signed: Vec<SignedTransaction>,
     network: &Network,
 ) -> Vec<Result<CheckedTransaction, Violation>> {
-    let results: Vec<_> = signed
-        .into_iter()
-        .map(|signed| check_form(&signed, network).map(|()| CheckedTransaction::new(signed, network)))
-        .collect();
-    let well_formed: Vec<_> = results.iter().flatten().cloned().collect();
+    check_lists(vec![signed], network).pop().expect("one in, one out")
+}
+
+/// Applies [`check_transactions`] to each list, verifying the signatures of all of them in one batch: the longer it is, the less
+/// a signature costs. If one is bad, each list is verified alone, so that a bad list costs the others one batch more.
+pub fn check_lists(
+    lists: Vec<Vec<SignedTransaction>>,
+    network: &Network,
+) -> Vec<Vec<Result<CheckedTransaction, Violation>>> {
+    let form = |signed| check_form(&signed, network).map(|()| CheckedTransaction::new(signed, network));
+    let lists: Vec<Vec<_>> = lists.into_iter().map(|list| list.into_iter().map(form).collect()).collect();
+    let well_formed: Vec<_> = lists.iter().flatten().flatten().cloned().collect();
     if batch_is_valid(&well_formed, network) {
-        return results;
+        return lists;
+    }
+    let is_alone = lists.len() == 1;
+    lists.into_iter().map(|list| check_signatures(list, is_alone, network)).collect()
+}
+
+/// The verdicts on a list of which each well-formed transaction may have a bad signature; `has_bad` if one of them is known to.
+fn check_signatures(
+    list: Vec<Result<CheckedTransaction, Violation>>,
+    has_bad: bool,
+    network: &Network,
+) -> Vec<Result<CheckedTransaction, Violation>> {
+    let well_formed: Vec<_> = list.iter().flatten().cloned().collect();
+    if !has_bad && batch_is_valid(&well_formed, network) {
+        return list;
     }
     let judge = |transaction: CheckedTransaction| {
         if signature_is_valid(&transaction, network) {
@@ -381,7 +402,7 @@ pub fn check_transactions(
             Err(Violation::Signature { id: transaction.id() })
         }
     };
-    results.into_iter().map(|result| result.and_then(judge)).collect()
+    list.into_iter().map(|result| result.and_then(judge)).collect()
 }
 
 fn check_length(length: usize, network: &Network) -> Result<(), Violation> {

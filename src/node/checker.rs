@@ -4,6 +4,9 @@
 //! one event in the order of the list. Lists of one chunk (gossip) overtake the rest of longer
 //! lists.
 //!
+//! Signatures cost less the more of them are verified together. So a thread takes its share of the transactions that wait,
+//! and a lone one never waits for others.
+//!
 //! The queues are bounded by what the engine has in flight.
 
 use std::io;
@@ -18,14 +21,26 @@ use super::inbox::EngineSender;
 use super::thread;
 use crate::engine::Event;
 use crate::engine::event::{CheckEffect, Key};
-use crate::protocol::check::{check_block, check_transactions};
-use crate::protocol::{Block, Network, SignedTransaction};
+use crate::protocol::check::{check_block, check_lists, check_transactions};
+use crate::protocol::{Block, CheckedTransaction, Network, SignedTransaction, Violation};
 
 /// About this many signatures make a chunk: verified in one batch, they take some milliseconds. An empty block counts
-/// as one, and a block is never cut.
+/// as one, and a block is never cut. More in one batch save nothing where cores share their vector units.
 const CHUNK_SIGNATURES: usize = 256;
+/// What a thread does next.
+enum CheckTask {
+    /// Short lists of transactions may be checked together.
+    Transactions(WaitingTransactions),
+    Other(Box<dyn FnOnce(&Network) + Send>),
+}
 
-type CheckTask = Box<dyn FnOnce(&Network) + Send>;
+/// Transactions of one event, and the way to that.
+struct WaitingTransactions {
+    transactions: Vec<SignedTransaction>,
+    done: Box<dyn FnOnce(Vec<Checked>) + Send>,
+}
+
+type Checked = Result<CheckedTransaction, Violation>;
 
 /// The running threads. They end when it is dropped; tasks that have not begun are dropped.
 pub struct Checker {
@@ -52,9 +67,10 @@ impl Checker {
     ) -> io::Result<Self> {
         let ((short, short_tasks), (long, long_tasks)) = (unbounded(), unbounded());
         let tasks = CheckQueues { short: short_tasks, long: long_tasks };
-        let threads = (0..threads.max(1)).map(|_| {
+        let threads = threads.max(1);
+        let threads = (0..threads).map(|_| {
             let (tasks, network) = (tasks.clone(), Arc::clone(network));
-            thread::spawn("checker", failed.clone(), move || work(&tasks, &network))
+            thread::spawn("checker", failed.clone(), move || work(&tasks, threads, &network))
         });
         let threads = threads.collect::<io::Result<_>>()?;
         Ok(Self { engine, network: Arc::clone(network), queues: CheckQueues { short, long }, threads })
@@ -86,8 +102,15 @@ impl Checker {
 
     /// Checks transactions; the engine gets one [`Event::TransactionsChecked`].
     pub fn check_transactions(&self, key: Key, transactions: Vec<SignedTransaction>) {
-        let chunks = chunks(transactions, |_| 1);
-        self.submit(chunks, check_transactions, move |results| Event::TransactionsChecked { key, results });
+        let mut chunks = chunks(transactions, |_| 1);
+        let finish = move |results| Event::TransactionsChecked { key, results };
+        if chunks.len() > 1 || chunks.is_empty() {
+            return self.submit(chunks, check_transactions, finish);
+        }
+        let engine = self.engine.clone();
+        let done = Box::new(move |results| engine.deliver(finish(results)));
+        let transactions = chunks.pop().expect("one chunk");
+        send(&self.queues.short, CheckTask::Transactions(WaitingTransactions { transactions, done }));
     }
 
     fn submit<T: Send + 'static, R: Send + 'static>(
@@ -104,14 +127,18 @@ impl Checker {
         let finish = Arc::new(finish);
         for (at, chunk) in chunks.into_iter().enumerate() {
             let (results, finish, engine) = (Arc::clone(&results), Arc::clone(&finish), self.engine.clone());
-            let task: CheckTask = Box::new(move |network| {
+            let task = Box::new(move |network: &Network| {
                 if let Some(all) = results.put(at, check(chunk, network)) {
                     engine.deliver(finish(all));
                 }
             });
-            queue.send(task).expect("the threads have receivers for as long as there is a sender");
+            send(queue, CheckTask::Other(task));
         }
     }
+}
+
+fn send(queue: &Sender<CheckTask>, task: CheckTask) {
+    queue.send(task).expect("the threads have receivers for as long as there is a sender");
 }
 
 impl Drop for Checker {
@@ -126,7 +153,7 @@ impl Drop for Checker {
     }
 }
 
-fn work(tasks: &CheckQueues<Receiver<CheckTask>>, network: &Network) {
+fn work(tasks: &CheckQueues<Receiver<CheckTask>>, threads: usize, network: &Network) {
     loop {
         let next = tasks.short.try_recv().or_else(|_| {
             select! {
@@ -135,9 +162,46 @@ fn work(tasks: &CheckQueues<Receiver<CheckTask>>, network: &Network) {
             }
         });
         match next {
-            Ok(task) => task(network),
+            Ok(CheckTask::Other(task)) => task(network),
+            Ok(CheckTask::Transactions(first)) => {
+                let (together, other) = gather(first, &tasks.short, threads);
+                check_together(together, network);
+                if let Some(task) = other {
+                    task(network);
+                }
+            }
             Err(_) => return,
         }
+    }
+}
+
+/// This thread's share of the transactions that wait, and the task behind them that is none of that, if it was taken out.
+fn gather(
+    first: WaitingTransactions,
+    queue: &Receiver<CheckTask>,
+    threads: usize,
+) -> (Vec<WaitingTransactions>, Option<Box<dyn FnOnce(&Network) + Send>>) {
+    let (mut sum, mut together) = (first.transactions.len(), vec![first]);
+    for _ in 0..queue.len() / threads {
+        if sum >= CHUNK_SIGNATURES {
+            break;
+        }
+        match queue.try_recv() {
+            Ok(CheckTask::Transactions(waiting)) => {
+                sum += waiting.transactions.len();
+                together.push(waiting);
+            }
+            Ok(CheckTask::Other(task)) => return (together, Some(task)),
+            Err(_) => break,
+        }
+    }
+    (together, None)
+}
+
+fn check_together(waiting: Vec<WaitingTransactions>, network: &Network) {
+    let (lists, ways): (Vec<_>, Vec<_>) = waiting.into_iter().map(|one| (one.transactions, one.done)).unzip();
+    for (results, done) in check_lists(lists, network).into_iter().zip(ways) {
+        done(results);
     }
 }
 
@@ -183,7 +247,7 @@ mod tests {
     use super::*;
     use crate::node::fixture::Chain;
     use crate::node::inbox::Queues;
-    use crate::protocol::Violation;
+    use crate::protocol::Amount;
 
     fn checker(chain: &Chain) -> (Checker, Receiver<Event>) {
         let (engine, Queues { results, .. }) = EngineSender::new();
@@ -223,6 +287,55 @@ mod tests {
         assert_eq!(checked, transactions);
         checker.check_blocks(Key(2), vec![]);
         assert!(matches!(results.recv(), Ok(Event::BlocksChecked { key: Key(2), results }) if results.is_empty()));
+    }
+
+    #[test]
+    fn what_waits_is_checked_together_and_each_list_has_its_own_verdicts() {
+        let chain = Chain::new(1);
+        let transaction = |nonce| chain.transfer(nonce).signed().clone();
+        let (done, came) = unbounded();
+        let waiting = |lists: std::ops::Range<u64>, each: u64| {
+            let (sender, tasks) = unbounded();
+            for list in lists {
+                let transactions = (0..each).map(|at| transaction(list * each + at)).collect();
+                let done = done.clone();
+                let done = Box::new(move |results| done.send((list, results)).expect("received"));
+                send(&sender, CheckTask::Transactions(WaitingTransactions { transactions, done }));
+            }
+            (sender, tasks)
+        };
+        let first = |tasks: &Receiver<CheckTask>| match tasks.try_recv() {
+            Ok(CheckTask::Transactions(first)) => first,
+            _ => panic!("transactions"),
+        };
+        let lengths = |lists: &[WaitingTransactions]| lists.iter().map(|list| list.transactions.len()).sum::<usize>();
+
+        // A lone one goes at once, and others are shared among the threads.
+        for (lists, threads, want) in [(1, 2, 1), (9, 2, 5), (9, 1, 9), (3, 4, 1)] {
+            let (_sender, tasks) = waiting(0..lists, 1);
+            assert_eq!(gather(first(&tasks), &tasks, threads).0.len(), want, "{lists} lists, {threads} threads");
+        }
+        let (_sender, tasks) = waiting(0..20, 100);
+        assert_eq!(lengths(&gather(first(&tasks), &tasks, 1).0), 300, "a batch ends where it is full");
+
+        // Another task among them is neither lost nor overtaken by what came after it.
+        let (sender, tasks) = waiting(0..2, 1);
+        send(&sender, CheckTask::Other(Box::new(|_| ())));
+        let last = WaitingTransactions { transactions: vec![transaction(2)], done: Box::new(|_| ()) };
+        send(&sender, CheckTask::Transactions(last));
+        let (together, other) = gather(first(&tasks), &tasks, 1);
+        assert!(together.len() == 2 && other.is_some() && tasks.len() == 1);
+
+        // One bad signature is one verdict.
+        let (_sender, tasks) = waiting(0..3, 4);
+        let (mut together, _) = gather(first(&tasks), &tasks, 1);
+        together[1].transactions[2].transaction.fee = Amount::from_units(7);
+        check_together(together, &chain.network);
+        let verdicts: Vec<(u64, Vec<bool>)> = came
+            .try_iter()
+            .map(|(list, results): (_, Vec<Checked>)| (list, results.iter().map(Result::is_ok).collect()))
+            .collect();
+        assert_eq!(verdicts, [(0, vec![true; 4]), (1, vec![true, true, false, true]), (2, vec![true; 4])]);
     }
 
     #[test]

@@ -69,6 +69,24 @@ fn one_bad_signature_among_good_ones_is_named() {
 }
 
 #[test]
+fn lists_that_are_verified_together_have_the_verdicts_of_each_alone() {
+    let network = network();
+    let mut lists: Vec<Vec<_>> = [0..3, 3..3, 3..4, 4..9]
+        .map(|nonces: std::ops::Range<u64>| nonces.map(|nonce| transfer(2, nonce)).collect())
+        .into();
+    let alone = |lists: &[Vec<SignedTransaction>]| -> Vec<_> {
+        lists.iter().map(|list| check_transactions(list.clone(), &network)).collect()
+    };
+    assert_eq!(check_lists(lists.clone(), &network), alone(&lists));
+    lists[3][1].signature = lists[0][0].signature;
+    lists[2][0].transaction.action = Action::Transfer { to: Address([1; 20]), amount: Amount::ZERO };
+    let verdicts = check_lists(lists.clone(), &network);
+    assert_eq!(verdicts, alone(&lists));
+    assert_eq!(verdicts.iter().flatten().filter(|verdict| verdict.is_err()).count(), 2);
+    assert_eq!(check_lists(vec![], &network), Vec::<Vec<_>>::new());
+}
+
+#[test]
 fn a_signature_for_another_network_is_none_here() {
     let network = network();
     let key = SecretKey::from_seed([2; 32]);

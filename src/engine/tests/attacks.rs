@@ -152,6 +152,21 @@ fn headers_that_do_not_follow_are_a_wrong_answer() {
 }
 
 #[test]
+fn headers_that_are_known_have_to_follow_each_other_too() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 5, 1);
+    let honest = bench.connect();
+    for block in &chain[..3] {
+        bench.gossip_block(honest, block);
+    }
+    let peer = bench.connect_with(&chain[4].header, 5);
+    let headers: Vec<_> = [0, 2, 3, 4].map(|at: usize| chain[at].header).into();
+    bench.answer_headers(peer, &headers);
+    assert!(!bench.is_asked_for_blocks(peer));
+    assert_eq!(bench.occupancy("headers"), 4);
+}
+
+#[test]
 fn orphans_are_bounded_for_each_peer_and_in_all() {
     let mut bench = Bench::new();
     let genesis = bench.genesis();
