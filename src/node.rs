@@ -78,6 +78,7 @@ use handle::{Clock, Handle, Profile, Users};
 use http::HttpError;
 use inbox::EngineSender;
 use index::ChainIndex;
+use lost::Lost;
 use miner::Miner;
 use store::writer::{self, Writer};
 use store::{FolderLock, Reader, Store, StoreError};
@@ -187,6 +188,7 @@ pub fn start(config: Config, identity: Keypair, wallets: Wallets) -> Result<Node
         peer_id,
         wallets,
         aliases,
+        lost: Lost::open(&config.data_dir, &config.network),
         http,
         page: bound.as_ref().map(http::Bound::page),
         clock: Clock::Machine,

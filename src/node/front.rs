@@ -24,6 +24,7 @@ use super::event::{PeerRow, UserEvent};
 use super::handle::{Clock, Handle, Profile, Users};
 use super::inbox::{EngineSender, Queues};
 use super::index::ChainIndex;
+use super::lost::Lost;
 use super::store::{FolderLock, Store, StoreError};
 use super::swarm::SwarmHandle;
 use super::wallet::Wallets;
@@ -75,7 +76,8 @@ impl DetachedNode {
         let reader = store.reader();
         let index = start_index(folder, &reader, network, &users)?;
         let (network, set) = (Arc::clone(network), Clock::Set(Arc::clone(&clock)));
-        let profile = Profile { network, peer_id, wallets, aliases, http: None, page: None, clock: set };
+        let lost = Lost::open(folder, &network);
+        let profile = Profile { network, peer_id, wallets, aliases, lost, http: None, page: None, clock: set };
         let user_index = Some(index.0.clone());
         let handle = Handle::new(profile, engine, reader, user_index, Arc::clone(&swarm), view, Arc::clone(&users));
         users.ready(handle.listen(), None);

@@ -40,7 +40,6 @@ struct HandleInner {
     reader: Reader,
     index: Option<ChainIndex>,
     watched: Watched,
-    lost: Lost,
     swarm: Arc<SwarmHandle>,
     view: ArcSwap<View>,
     commands: Mutex<Commands>,
@@ -52,6 +51,7 @@ pub(super) struct Profile {
     pub(super) peer_id: PeerId,
     pub(super) wallets: Wallets,
     pub(super) aliases: Aliases,
+    pub(super) lost: Lost,
     pub(super) http: Option<SocketAddr>,
     /// The address of the page with the token in it.
     pub(super) page: Option<Zeroizing<String>>,
@@ -86,9 +86,8 @@ impl Handle {
         view: Arc<View>,
         users: Arc<Users>,
     ) -> Self {
-        let (view, commands, watched, lost) =
-            (ArcSwap::new(view), Mutex::default(), Watched::default(), Lost::default());
-        Self(Arc::new(HandleInner { profile, engine, reader, index, watched, lost, swarm, view, commands, users }))
+        let (view, commands, watched) = (ArcSwap::new(view), Mutex::default(), Watched::default());
+        Self(Arc::new(HandleInner { profile, engine, reader, index, watched, swarm, view, commands, users }))
     }
 
     /// The newest snapshot. Never blocks.
@@ -122,7 +121,7 @@ impl Handle {
 
     /// The lost transactions.
     pub fn lost(&self) -> &Lost {
-        &self.0.lost
+        &self.0.profile.lost
     }
 
     /// The watched transactions.

@@ -13,10 +13,12 @@ use crossbeam_channel::{Receiver, select};
 use super::event::{Life, UserEvent};
 use super::handle::Handle;
 use super::index::{ChainIndex, IndexError};
+use super::lost::{Again, LostTransaction};
 use super::thread::Stoppable;
 use super::watched::{Followed, WATCHED_MAX};
 use crate::engine::event::{Fate, GoneReason, Notice, RolledBack};
 use crate::protocol::{CheckedTransaction, TransactionId};
+use crate::text::counted;
 
 /// Confirmations that are reported one by one. Beyond them only a rollback is reported.
 pub const CONFIRMATIONS_TOLD_MAX: u64 = 6;
@@ -52,7 +54,29 @@ pub(super) fn start(handle: Handle, failed: impl FnOnce(String) + Send + 'static
         matches!(event, UserEvent::Indexed(_) | UserEvent::Notice(Notice::RolledBack { .. } | Notice::Lost { .. }))
     };
     let events = handle.subscribe_internal_only(hears);
+    remember_lost(&handle);
     Stoppable::spawn("watch", failed, move |stopped| run(&handle, &events, &stopped))
+}
+
+/// Watches what earlier runs have lost, and says so.
+fn remember_lost(handle: &Handle) {
+    let mut watched = handle.watched().lock();
+    let mut lost = 0;
+    for LostTransaction { transaction, reason, again } in handle.lost().all() {
+        if again == Again::No {
+            lost += 1;
+            watched.insert(transaction.id(), Followed { life: Life::Gone(Some(reason)), asked_for: true });
+        }
+    }
+    drop(watched);
+    if lost > 0 {
+        handle.publish(UserEvent::Warning(format!(
+            "{} of this node's wallets can no longer be mined and {} not signed again: `watch` shows why, `again ID` signs the \
+             same content once more",
+            counted(lost, "transaction"),
+            if lost == 1 { "was" } else { "were" }
+        )));
+    }
 }
 
 fn run(handle: &Handle, events: &Receiver<UserEvent>, stopped: &Receiver<()>) {

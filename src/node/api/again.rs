@@ -100,7 +100,7 @@ fn not_again(handle: &Handle, id: &TransactionId, again: Option<Again>) -> Failu
             Failure::new(Code::Busy, format!("{} is being sent again at this moment", id.short()))
         }
         None => whereabouts(handle, id).unwrap_or_else(Some).unwrap_or_else(|| {
-            let why = "this node has not lost it since it started, so there is nothing to sign again";
+            let why = "this node has not lost it, so there is nothing to sign again";
             Failure::new(Code::NotFound, format!("{}: {why}", id.short()))
         }),
     }

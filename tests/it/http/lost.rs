@@ -32,7 +32,7 @@ pub(crate) fn a_lost_record_is_signed_again() {
     node.run("record second");
     node.run("mine 1");
 
-    let old = Node::start_in(backup.path(), with_http());
+    let mut old = Node::start_in(backup.path(), with_http());
     let api = HttpClient::of(&old);
     let said = " two  blanks, \u{e9} and e\u{301} ";
     let typed = text(&old.run(&format!("record --tag lot {said}")), "id");
@@ -51,6 +51,16 @@ pub(crate) fn a_lost_record_is_signed_again() {
 
     // By the digits that are shown.
     let new = text(&old.run(&format!("again {}", &typed.trim_start_matches('0')[..8])), "id");
+    // A restart forgets neither what is lost nor what was sent again.
+    old.kill();
+    old.restart();
+    let api = HttpClient::of(&old);
+    let warned = old.wait_event("warning", |warning| text(warning, "message").contains("no longer be mined"));
+    assert!(text(&warned, "message").starts_with("1 transaction of"), "{warned}");
+    let again = api.get("/api/v1/lost").json();
+    assert_eq!((&again[0], text(&again[1], "again")), (&rows[0], new.clone()));
+    let lives = old.run("watch");
+    assert!(lives.as_array().is_some_and(|lives| lives.iter().any(|life| life["id"] == *posted)), "{lives}");
     let answer = api.post(&format!("/api/v1/lost/{posted}/again"), &json!({}));
     let other = text(&made(&answer), "id");
     let data = |id: &str| api.get(&format!("/api/v1/transactions/{id}")).json()["data"].clone();
