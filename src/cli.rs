@@ -53,6 +53,11 @@ pub fn run(invocation: Result<Invocation, ConfigError>) -> ExitCode {
         Ok(Invocation::Backup { data_dir, to, json }) => report("backup", backup::run(&data_dir, &to), json, |done| {
             format!("copied {} files to {} ({} bytes)", done.files, done.folder, grouped(done.bytes))
         }),
+        Ok(Invocation::Restore { from, data_dir, network, json }) => {
+            report("restore", backup::restore(&from, &data_dir, &network), json, |done| {
+                format!("restored {} files to {} ({} bytes)", done.files, done.folder, grouped(done.bytes))
+            })
+        }
         Ok(Invocation::Reset { data_dir, is_sure, json }) => {
             report("reset", reset::run(&data_dir, is_sure), json, |done| {
                 format!("removed the chain in {} ({} bytes)", done.folder, grouped(done.bytes))

@@ -138,6 +138,11 @@ pub(super) enum Program {
         /// A folder that is not there, or empty
         folder: PathBuf,
     },
+    /// Copy a backup to the place of a node that is not there yet
+    Restore {
+        /// What `quipu backup` has made
+        folder: PathBuf,
+    },
     /// Remove a node's chain, and keep its keys and names
     Reset {
         /// Do not ask
@@ -166,6 +171,7 @@ Examples:
   echo status | quipu --json                for scripts: every answer is one JSON object on a line
   quipu wallet passwd default               puts a password on the key of this machine's node
   quipu backup /media/usb/quipu             a copy of the node's folder, keys included, while the node runs
+  quipu restore /media/usb/quipu            brings it back, on this machine or on another
   quipu verify receipt.json --file a.pdf    what a receipt proves: who recorded that file, when, under how much work
   quipu simulate partition                  fifty nodes, of which two fifths cannot reach the others for a while
 

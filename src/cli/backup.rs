@@ -1,11 +1,11 @@
-//! `quipu backup DIR`: copies a node's data folder, whether the node runs or not.
+//! `quipu backup DIR`: copies a node's data folder, whether the node runs or not; and `quipu restore DIR`.
 //!
 //! A node that runs copies its chain itself, asked over HTTP; whoever may read its folder has the token for that.
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,7 +13,9 @@ use serde_json::Value;
 use crate::node::api::backup;
 use crate::node::api::error::{Code, Failure};
 use crate::node::api::rows::BackedUp;
-use crate::node::store::{FolderLock, StoreError};
+use crate::node::store::{FolderLock, Store, StoreError};
+
+pub(super) use crate::node::api::backup::restore;
 
 /// The name that the lock file has for it.
 const HOLDER: &str = "backup";
@@ -34,6 +36,12 @@ pub(super) fn run(data: &Path, to: &Path) -> Result<BackedUp, Failure> {
         Err(StoreError::Locked { .. }) => backup::of_staged(data, &have_staged(data)?, to),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The node's folder in a data folder that holds nothing of a node itself.
+pub(super) fn mistaken_folder(data: &Path) -> Option<PathBuf> {
+    let is_used = Store::is_in(data) || data.join("wallets").exists();
+    if is_used { None } else { backup::node_folder_in(data) }
 }
 
 /// Asks the node that holds the folder.

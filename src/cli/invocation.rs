@@ -72,6 +72,8 @@ pub enum Invocation {
     Wallet { request: WalletRequest, json: bool, log: String },
     /// `quipu backup DIR`.
     Backup { data_dir: PathBuf, to: PathBuf, json: bool },
+    /// `quipu restore DIR`.
+    Restore { from: PathBuf, data_dir: PathBuf, network: Arc<Network>, json: bool },
     /// `quipu reset`.
     Reset { data_dir: PathBuf, is_sure: bool, json: bool },
     /// `quipu verify …`.
@@ -133,6 +135,9 @@ impl Invocation {
                 Ok(Self::Wallet { request, json: arguments.json, log })
             }
             Some(Program::Backup { folder }) => Ok(Self::Backup { data_dir, to: folder, json: arguments.json }),
+            Some(Program::Restore { folder }) => {
+                Ok(Self::Restore { from: folder, data_dir, network, json: arguments.json })
+            }
             Some(Program::Reset { yes }) => Ok(Self::Reset { data_dir, is_sure: yes, json: arguments.json }),
             Some(Program::Verify(_) | Program::VerifyPage { .. } | Program::Simulate(_)) => {
                 unreachable!("they were taken before")

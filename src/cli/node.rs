@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::fail;
+use super::{backup, fail};
 use crate::node::config::Config;
 use crate::node::keys::load_or_create_identity;
 use crate::node::prompt::signal::Signals;
@@ -33,6 +33,14 @@ fn serve(config: Config, wallet: Option<&str>, new_wallet: bool, passwords: &Sou
     let options = PromptOptions::new(&config, passwords);
     let failed = |code, message| Failed::ToStart { code, message };
     let signals = Signals::take_over().map_err(|error| failed("signals", error.to_string()))?;
+    if !new_wallet && let Some(inside) = backup::mistaken_folder(&config.data_dir) {
+        let (folder, inside) = (config.data_dir.display(), inside.display());
+        let message = format!(
+            "{folder} holds no chain and no wallet, but {inside} does: choose that with --data-dir {inside}, or begin another \
+             account in {folder} with --new-wallet"
+        );
+        return Err(failed("node_folder_inside", message));
+    }
     let identity =
         load_or_create_identity(&config.data_dir).map_err(|error| failed(error.code(), error.to_string()))?;
     let first = if new_wallet { Wallets::make_first(&config.data_dir) } else { Ok(()) };

@@ -10,9 +10,18 @@ use crate::harness::{Node, NodeOptions, ids, number, quipu, text};
 
 /// `quipu backup`, and the JSON that it wrote.
 fn back_up(data: &Path, to: &Path) -> Result<Value, Value> {
+    copy("backup", data, to, "dev")
+}
+
+fn restore(data: &Path, from: &Path, network: &str) -> Result<Value, Value> {
+    copy("restore", data, from, network)
+}
+
+fn copy(program: &str, data: &Path, other: &Path, network: &str) -> Result<Value, Value> {
     let mut command = quipu(None);
+    let arguments = ["--json", "--network", network, program];
     let Output { status, stdout, stderr } =
-        command.args(["--json", "backup"]).arg(to).arg("--data-dir").arg(data).output().expect("it runs");
+        command.args(arguments).arg(other).arg("--data-dir").arg(data).output().expect("it runs");
     let mut answer: Value =
         serde_json::from_slice(&stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&stderr)));
     assert_eq!(status.success(), answer["ok"] == true, "{answer}");
@@ -79,6 +88,56 @@ pub(crate) fn a_node_is_backed_up_while_it_mines() {
         copy.run("record from the copy");
         copy.run("mine 1");
     }
+}
+
+/// A backup comes back whole, to an empty place alone, and only if it is what it should be.
+pub(crate) fn a_backup_is_restored() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let [stick, copied, data] = ["stick", "stick/copy", "data"].map(|name| place.path().join(name));
+    let mut node = Node::new();
+    node.run("mine 3");
+    let sent = text(&node.run("record kept"), "id");
+    node.stop();
+    fs::create_dir(&stick).expect("made");
+    back_up(node.folder(), &copied).expect("nobody uses it");
+    let refused = |data: &Path, from: &Path, network: &str, code: &str, says: &str| {
+        let error = restore(data, from, network).expect_err(code);
+        assert_eq!(text(&error, "code"), code, "{error}");
+        assert!(text(&error, "message").contains(says), "{error}");
+    };
+    refused(&data, &stick, "dev", "not_found", &format!("but {} does", copied.display()));
+    refused(&data, &place.path().join("none"), "dev", "not_found", "no copy of a node's folder");
+    refused(&data, &copied, "lan", "other_network", &copied.display().to_string());
+    refused(node.folder(), &copied, "dev", "file_exists", "move it away");
+    let broken = place.path().join("broken");
+    back_up(node.folder(), &broken).expect("nobody uses it");
+    fs::write(broken.join("chain.redb"), b"x").expect("written");
+    let error = restore(&data, &broken, "dev").expect_err("no database");
+    assert!(text(&error, "message").contains("broken/chain.redb"), "{error}");
+    assert!(!data.exists() && !data.with_extension("partial").exists(), "nothing is left of all that");
+
+    restore(&data, &copied, "dev").expect("the place is free");
+    assert_whole(&data);
+    let restored = Node::start_in(&data, NodeOptions::default());
+    assert_eq!((restored.height(), restored.address()), (3, node.address()));
+    assert_eq!(ids(&restored.run("pending")), [sent]);
+    refused(&place.path().join("other"), &data, "dev", "data_dir_in_use", "in use by");
+}
+
+/// One folder too high, there would be an empty chain and another account. The right one is named.
+pub(crate) fn a_folder_one_too_high_is_named() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let mut node = Node::start_in(&place.path().join("node"), NodeOptions::default());
+    node.run("mine 1");
+    node.stop();
+    let failure = Node::try_start_in(place.path(), NodeOptions::default()).expect_err("nothing is there");
+    assert!(failure.stdout[0].contains("node_folder_inside"), "{failure:?}");
+    assert!(failure.stderr[0].contains(&format!("--data-dir {}", place.path().join("node").display())), "{failure:?}");
+    let left: Vec<_> =
+        fs::read_dir(place.path()).expect("there").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(left, ["node"], "nothing was made");
+    let options = NodeOptions { arguments: vec!["--new-wallet".to_owned()], ..NodeOptions::default() };
+    assert_eq!(Node::start_in(place.path(), options).height(), 0);
 }
 
 /// Without a running node the program copies by itself; with one that does not help it says what to do.

@@ -136,6 +136,8 @@ fn main() -> ExitCode {
         crash::kill_9_while_a_wallet_is_written,
         backup::a_node_is_backed_up_while_it_mines,
         backup::a_node_that_rests_is_backed_up,
+        backup::a_backup_is_restored,
+        backup::a_folder_one_too_high_is_named,
         restart::a_long_chain_is_read_back,
         restart::a_record_after_an_old_backup_is_told_to_be_lost,
         simulate::a_seed_gives_the_same_run,

@@ -1,4 +1,4 @@
-//! `backup`: a copy of a node's data folder from which a node can start.
+//! `backup`: a copy of a node's data folder from which a node can start; and `restore`, its way back.
 //!
 //! Always true: the copy of the chain is one that a power cut could have left, so a start from it loses nothing that was
 //! acknowledged before; wallets are copied after the chain, so none is missing that earned something on it; and the
@@ -9,12 +9,14 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{Code, Failure};
 use super::rows::BackedUp;
 use crate::files::{folder_of, make_folder, sync_folder};
 use crate::node::handle::Handle;
-use crate::node::store::{self, FolderLock};
+use crate::node::store::{self, FolderLock, StoreError};
+use crate::protocol::Network;
 
 /// The folder in the data folder where a running node leaves a copy of its chain for `quipu backup`.
 const STAGE: &str = "backup";
@@ -25,7 +27,11 @@ const PARTIAL: &str = "partial";
 /// Files of the data folder that are of no use elsewhere, or copied in another way.
 const LEFT_OUT: [&str; 6] = ["lock", "http-token", "history", "index.redb", "chain.redb", "chain.journal"];
 /// Its folders that are copied.
-const FOLDERS: [&str; 2] = ["wallets", "idempotency"];
+const FOLDERS: [&str; 3] = ["wallets", "idempotency", "lost"];
+/// The name that lock files have for who restores.
+const RESTORER: &str = "restore";
+/// Entries of a folder among which a node's folder is looked for.
+const ENTRIES_MAX: usize = 1000;
 
 /// Copies the folder of a running node.
 pub(in crate::node) fn of_running(handle: &Handle, to: &Path) -> Result<BackedUp, Failure> {
@@ -75,6 +81,45 @@ pub fn of_staged(data: &Path, id: &str, to: &Path) -> Result<BackedUp, Failure> 
     copied
 }
 
+/// Copies a backup to the place of a node that is not there yet. The chain is read first, as a start reads it.
+pub fn restore(from: &Path, to: &Path, network: &Arc<Network>) -> Result<BackedUp, Failure> {
+    if !store::Store::is_in(from) {
+        let more = node_folder_in(from)
+            .map(|inside| format!(", but {} does: restore that one", inside.display()))
+            .unwrap_or_else(|| ", so it is no copy of a node's folder".to_owned());
+        return Err(Failure::new(Code::NotFound, format!("{} holds no chain{more}", from.display())));
+    }
+    // A backup has no lock: this is the folder itself, and its node must not run.
+    let in_use = |error: StoreError| Failure::new(Code::Of(error.code()), error.to_string());
+    let lock = from.join("lock").exists().then(|| FolderLock::acquire(from, RESTORER)).transpose().map_err(in_use)?;
+    if to.is_dir() && refuse_taken(to).is_err() {
+        let message = format!(
+            "{} holds something already: restore to another place with --name or --data-dir, or move it away",
+            to.display()
+        );
+        return Err(Failure::new(Code::FileExists, message));
+    }
+    let done = copy(from, to, |folder| {
+        store::copy_files(from, folder)?;
+        let opened = FolderLock::acquire(folder, RESTORER).and_then(|lock| store::Store::open(lock, network));
+        let named = |error: StoreError| {
+            // What is wrong is wrong with the backup.
+            let message = error.to_string().replace(&*folder.to_string_lossy(), &from.to_string_lossy());
+            Failure::new(Code::Of(error.code()), message)
+        };
+        drop(opened.map_err(named)?);
+        fs::remove_file(folder.join("lock")).map_err(|error| unwritten(to, &error))
+    });
+    drop(lock);
+    done
+}
+
+/// A node's folder in this folder, which is none itself: people copy and choose folders one too high.
+pub fn node_folder_in(folder: &Path) -> Option<PathBuf> {
+    let inside = fs::read_dir(folder).ok()?.take(ENTRIES_MAX).flatten().map(|entry| entry.path());
+    inside.filter(|path| store::Store::is_in(path)).min()
+}
+
 fn copy(from: &Path, to: &Path, chain: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<BackedUp, Failure> {
     let failed = |error: io::Error| unwritten(to, &error);
     let to = std::path::absolute(to).map_err(failed)?;
@@ -109,7 +154,7 @@ fn refuse_taken(to: &Path) -> Result<(), Failure> {
 }
 
 fn unwritten(to: &Path, error: &io::Error) -> Failure {
-    let what = format!("cannot make the backup {}: {error}; nothing is left of it", to.display());
+    let what = format!("cannot make the copy {}: {error}; nothing is left of it", to.display());
     Failure::new(Code::WriteFailed, what)
 }
 
@@ -171,7 +216,7 @@ impl Partial {
         name.push(format!(".{PARTIAL}"));
         let path = PathBuf::from(name);
         if path.exists() {
-            let message = format!("{} is left of a backup that was broken off: remove it", path.display());
+            let message = format!("{} is left of a copy that was broken off: remove it", path.display());
             return Err(Failure::new(Code::FileExists, message));
         }
         make_folder(&path, true).map_err(|error| unwritten(to, &error))?;
