@@ -3,7 +3,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::block::{Block, Header, Height};
+use crate::block::{Block, HEADER_BYTES, Header, Height};
 use crate::bundle::BUNDLE_BYTES_MAX;
 use crate::compact::BLOCK_TRANSACTIONS_MAX;
 use crate::encode::List;
@@ -36,6 +36,21 @@ const ANNOUNCEMENT_TAG_BYTES: usize = 4;
 pub const NICKNAME_BYTES_MAX: usize = 32;
 /// The most characters that are shown of a problem with a file.
 pub const PROBLEM_CHARACTERS_MAX: usize = 300;
+
+/// The longest encoded status, in bytes, with room to spare.
+const STATUS_BYTES_MAX: usize = 512;
+/// The tag and the count before a list, in bytes.
+const LIST_HEAD_BYTES: usize = 4 + 8;
+
+/// The longest encoded answer to a request, in bytes. A longer one breaks the protocol before it is read.
+pub fn response_bytes_max(request: &Request) -> usize {
+    match request {
+        Request::Status(_) => STATUS_BYTES_MAX,
+        Request::Headers { .. } => LIST_HEAD_BYTES + RESPONSE_HEADERS_MAX * HEADER_BYTES,
+        Request::Pending => LIST_HEAD_BYTES + RESPONSE_IDS_MAX * 32,
+        Request::Blocks { .. } | Request::Transactions { .. } | Request::BlockTransactions { .. } => RESPONSE_BYTES_MAX,
+    }
+}
 
 /// A question of one node to another.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

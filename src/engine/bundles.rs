@@ -21,7 +21,7 @@ use super::{Check, Engine};
 /// The most transactions waiting to be checked, and their encoded bytes. Further ones are ignored; they can be pulled
 /// later.
 pub(crate) const UNCHECKED_MAX: usize = 65_536;
-pub(crate) const UNCHECKED_BYTES_MAX: usize = 32 << 20;
+pub(crate) const UNCHECKED_BYTES_MAX: usize = 12 << 20;
 /// The share of one peer in them: three quarters of each, so that a single flood leaves room for others.
 const UNCHECKED_PER_PEER_MAX: usize = UNCHECKED_MAX / 4 * 3;
 const UNCHECKED_BYTES_PER_PEER_MAX: usize = UNCHECKED_BYTES_MAX / 4 * 3;

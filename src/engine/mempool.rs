@@ -27,7 +27,7 @@ use queue::{PendingTransaction, Queue, Rank, Standing, bytes, fee_above};
 
 /// All transactions but the node's own, in bytes of memory. The worst are evicted for better ones: those that pay least,
 /// then those of accounts without coins, then those of accounts with the most of the pool, then the youngest.
-pub const POOL_BYTES_MAX: usize = 64 << 20;
+pub const POOL_BYTES_MAX: usize = 48 << 20;
 /// Room for transactions of the node's own user, in bytes of memory, which no others can take. Further own ones compete
 /// with others.
 pub const OWN_BYTES_MAX: usize = 8 << 20;

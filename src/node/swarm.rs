@@ -17,6 +17,7 @@
 //! | `closing` | connections that end soon after they are closed |
 //! | `scores` | which peers gossipsub prefers |
 //! | `codec` | requests and responses on a stream |
+//! | `frames` | memory for those that have not arrived whole |
 //! | `handshakes` | limits on inbound connections before their peer is known |
 //! | `admission` | strangers from addresses of offenders; who goes when the house is full |
 //! | `address`, `failure` | judging addresses, describing failed dials |
@@ -50,6 +51,7 @@ mod codec;
 mod connect;
 mod dial;
 mod failure;
+mod frames;
 mod handshakes;
 mod listen;
 mod names;

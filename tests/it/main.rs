@@ -181,6 +181,7 @@ fn main() -> ExitCode {
         floods::of_each_gossip,
         floods::of_control_messages,
         floods::of_gossip_before_the_greeting,
+        floods::of_requests_without_their_ends,
     ));
     #[cfg(target_os = "linux")]
     trials.extend(trials!(plain:

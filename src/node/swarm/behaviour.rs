@@ -54,13 +54,23 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 pub(super) const SILENCE_TIMEOUT: Duration = PING_INTERVAL.saturating_add(DEAD_CONNECTION_TIMEOUT);
 /// A request without a response by then has failed. Longer than any timeout of the engine.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
-/// Requests at once on one connection, both directions together. More are refused.
-const STREAMS_PER_CONNECTION_MAX: usize = 32;
+/// Requests at once on one connection, both directions together. More are refused. Honest peers have three or four.
+const STREAMS_PER_CONNECTION_MAX: usize = 16;
+/// Streams of a connection whose protocol is not agreed on yet. More are refused.
+const NEGOTIATING_STREAMS_MAX: usize = 16;
+/// All streams of a connection: requests, gossip, ping, identify, and those that are being closed. Each may hold the 256 KiB that
+/// yamux buffers.
+const MUXED_STREAMS_MAX: usize = 64;
 /// Room in a gossip frame around our largest message. A frame that is too long would silence the link.
 const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
 /// From this length on, in bytes, the receiver of a message tells its mesh not to send it again (IDONTWANT of gossipsub
 /// v1.2), so that an announcement seldom crosses a link in both directions.
 const IDONTWANT_BYTES_MIN: usize = 1_000;
+/// Messages that may wait for one peer that reads slowly. Each is a copy. More are dropped for it, and it pulls them.
+const GOSSIP_QUEUE_MAX: usize = 24;
+/// For how long messages are kept for peers that ask for them by id (IHAVE, IWANT), in heartbeats. It pulls what it lacks later from
+/// blocks and memory pools.
+const GOSSIP_HISTORY_HEARTBEATS: usize = 2;
 /// How long a message is remembered, so that it is not relayed twice.
 const DUPLICATE_CACHE_TIME: Duration = Duration::from_secs(120);
 /// How often peers are looked for on the LAN, and how long their answers hold.
@@ -150,7 +160,9 @@ pub(super) fn build(
         mdns: mdns.into(),
         mdns_v6: mdns_v6.flatten().into(),
     };
-    let swarm_config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
+    let swarm_config = libp2p::swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(IDLE_TIMEOUT)
+        .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX);
     let transport = BoundedHandshakes::new(transport(&config.keypair, metrics)?).boxed();
     Ok((Swarm::new(transport, behaviour, local_peer, swarm_config), warning))
 }
@@ -165,6 +177,9 @@ fn gossipsub(names: &ProtocolNames, network: &Network, metrics: Option<&mut Regi
         .idontwant_message_size_threshold(IDONTWANT_BYTES_MIN)
         .heartbeat_interval(Duration::from_secs(1))
         .duplicate_cache_time(DUPLICATE_CACHE_TIME)
+        .connection_handler_queue_len(GOSSIP_QUEUE_MAX)
+        .history_length(GOSSIP_HISTORY_HEARTBEATS)
+        .history_gossip(GOSSIP_HISTORY_HEARTBEATS - 1)
         .build()?;
     let topics = [&names.blocks, &names.transactions];
     let filter =
@@ -191,6 +206,8 @@ fn transport(
     keypair: &libp2p::identity::Keypair,
     metrics: Option<&mut Registry>,
 ) -> anyhow::Result<libp2p::core::transport::Boxed<(libp2p::PeerId, StreamMuxerBox)>> {
+    let mut muxer = yamux::Config::default();
+    muxer.set_max_num_streams(MUXED_STREAMS_MAX);
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .map(|stream, _| {
             fail_fast(&stream.0);
@@ -198,7 +215,7 @@ fn transport(
         })
         .upgrade(upgrade::Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
-        .multiplex(yamux::Config::default())
+        .multiplex(muxer)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
     let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));

@@ -1,20 +1,20 @@
 //! Requests and responses on a stream: a little-endian `u32` length, then the encoding of the protocol crate.
 //!
 //! It runs on the tasks of the connections, so a long response is decoded off the swarm's loop. Memory follows the
-//! bytes that arrived, never the length that was claimed.
+//! bytes that arrived, never the length that was claimed, and [`frames`](super::frames) bounds it.
 
 use std::io;
+use std::sync::Arc;
 
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{StreamProtocol, request_response};
 
 use super::Reply;
+use super::frames::{Answers, Requests};
 use crate::protocol::encode::{decode, encode};
-use crate::protocol::message::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
+use crate::protocol::message::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, response_bytes_max};
 use crate::protocol::{Request, Response};
 
-/// Memory taken before the first byte of a frame has arrived, in bytes.
-const FIRST_ALLOCATION_BYTES: usize = 16 << 10;
 /// The tag of [`Response::Blocks`] in its encoding.
 const BLOCKS_TAG: u32 = 2;
 
@@ -26,8 +26,24 @@ pub(super) enum WireRequest {
 }
 
 /// Reads and writes the messages of the sync protocol.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SyncCodec;
+///
+/// libp2p's behaviour clones its codec for each connection, and a connection clones that for each stream: what belongs to a
+/// connection is made by the first of both.
+#[derive(Debug, Default)]
+pub(super) struct SyncCodec {
+    answers: Arc<Answers>,
+    /// `None` in the behaviour.
+    requests: Option<Arc<Requests>>,
+    /// The longest answer to the request of this stream, in bytes.
+    answer_bytes_max: usize,
+}
+
+impl Clone for SyncCodec {
+    fn clone(&self) -> Self {
+        let requests = Some(self.requests.clone().unwrap_or_default());
+        Self { answers: Arc::clone(&self.answers), requests, answer_bytes_max: self.answer_bytes_max }
+    }
+}
 
 impl request_response::Codec for SyncCodec {
     type Protocol = StreamProtocol;
@@ -38,7 +54,12 @@ impl request_response::Codec for SyncCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        match read_frame(io, REQUEST_BYTES_MAX).await {
+        let requests = self.requests.get_or_insert_default();
+        let frame = match read_length(io, REQUEST_BYTES_MAX).await {
+            Ok(length) => requests.read(io, length).await,
+            Err(error) => Err(error),
+        };
+        match frame {
             Ok(frame) => Ok(decode(&frame, REQUEST_BYTES_MAX).map_or(WireRequest::Malformed, WireRequest::Request)),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(WireRequest::Malformed),
             Err(error) => Err(error),
@@ -49,7 +70,8 @@ impl request_response::Codec for SyncCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let frame = read_frame(io, RESPONSE_BYTES_MAX).await?;
+        let length = read_length(io, self.answer_bytes_max).await?;
+        let frame = self.answers.read(io, length).await?;
         decode(&frame, RESPONSE_BYTES_MAX).map(Reply::Response).map_err(malformed)
     }
 
@@ -58,7 +80,10 @@ impl request_response::Codec for SyncCodec {
         T: AsyncWrite + Unpin + Send,
     {
         match request {
-            WireRequest::Request(request) => write_frame(io, &[encode(&request)], REQUEST_BYTES_MAX).await,
+            WireRequest::Request(request) => {
+                self.answer_bytes_max = response_bytes_max(&request);
+                write_frame(io, &[encode(&request)], REQUEST_BYTES_MAX).await
+            }
             WireRequest::Malformed => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -83,16 +108,14 @@ fn reply_pieces(reply: Reply) -> Vec<Vec<u8>> {
     }
 }
 
-async fn read_frame<T: AsyncRead + Unpin>(io: &mut T, bytes_max: usize) -> io::Result<Vec<u8>> {
+async fn read_length<T: AsyncRead + Unpin>(io: &mut T, bytes_max: usize) -> io::Result<usize> {
     let mut length = [0; 4];
     io.read_exact(&mut length).await?;
     let length = u32::from_le_bytes(length) as usize;
     if length > bytes_max {
         return Err(malformed(format!("a frame of {length} bytes, {bytes_max} are allowed")));
     }
-    let mut frame = Vec::with_capacity(length.min(FIRST_ALLOCATION_BYTES));
-    let read = io.take(length as u64).read_to_end(&mut frame).await?;
-    if read < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(frame) }
+    Ok(length)
 }
 
 async fn write_frame<T: AsyncWrite + Unpin>(io: &mut T, pieces: &[Vec<u8>], bytes_max: usize) -> io::Result<()> {
@@ -120,18 +143,60 @@ mod tests {
 
     use super::*;
     use crate::protocol::message::REQUEST_IDS_MAX;
-    use crate::protocol::{BlockId, Network, Parameters};
+    use crate::protocol::message::Status;
+    use crate::protocol::{BlockId, Height, Network, Parameters, UnixMillis, Work};
 
     const PROTOCOL: StreamProtocol = StreamProtocol::new("/test");
 
     fn written(reply: Reply) -> io::Result<Vec<u8>> {
         let mut io = Cursor::new(Vec::new());
-        block_on(SyncCodec.write_response(&PROTOCOL, &mut io, reply))?;
+        block_on(SyncCodec::default().write_response(&PROTOCOL, &mut io, reply))?;
         Ok(io.into_inner())
     }
 
     fn read_request(bytes: &[u8]) -> io::Result<WireRequest> {
-        block_on(SyncCodec.read_request(&PROTOCOL, &mut Cursor::new(bytes)))
+        block_on(SyncCodec::default().read_request(&PROTOCOL, &mut Cursor::new(bytes)))
+    }
+
+    fn blocks_of(count: usize) -> Request {
+        Request::Blocks { ids: vec![BlockId([7; 32]); count].into() }
+    }
+
+    /// The answer to a request on its stream.
+    fn read_response(request: &Request, bytes: &[u8]) -> io::Result<Reply> {
+        let mut codec = SyncCodec::default().clone();
+        let request = WireRequest::Request(request.clone());
+        block_on(codec.write_request(&PROTOCOL, &mut Cursor::new(Vec::new()), request))?;
+        block_on(codec.read_response(&PROTOCOL, &mut Cursor::new(bytes)))
+    }
+
+    #[test]
+    fn an_answer_is_no_longer_than_its_question_allows() {
+        let claim = |bytes: usize| u32::try_from(bytes).expect("far below 4 GiB").to_le_bytes();
+        let status = Request::Status(Status {
+            tip: BlockId([7; 32]),
+            height: Height(1),
+            work: Work::ZERO,
+            clock: UnixMillis(1),
+            pending: 0,
+            nickname: Vec::new().into(),
+        });
+        for request in [status, Request::Headers { locator: Vec::new().into() }, Request::Pending, blocks_of(1)] {
+            let longest = response_bytes_max(&request);
+            let kind = |bytes: usize| read_response(&request, &claim(bytes)).expect_err("no more comes").kind();
+            assert_eq!(kind(longest), io::ErrorKind::UnexpectedEof, "{request:?}");
+            assert_eq!(kind(longest + 1), io::ErrorKind::InvalidData, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn streams_share_the_room_of_their_connection_and_no_others() {
+        let behaviour = SyncCodec::default();
+        let [one, other] = [(), ()].map(|()| behaviour.clone());
+        let room = |codec: &SyncCodec| Arc::as_ptr(codec.requests.as_ref().expect("a connection's"));
+        assert_eq!(room(&one.clone()), room(&one.clone()));
+        assert_ne!(room(&one), room(&other));
+        assert!(Arc::ptr_eq(&one.answers, &other.answers));
     }
 
     #[test]
@@ -140,7 +205,7 @@ mod tests {
         for request in [Request::Pending, largest] {
             let mut io = Cursor::new(Vec::new());
             let request = WireRequest::Request(request);
-            block_on(SyncCodec.write_request(&PROTOCOL, &mut io, request.clone())).expect("memory takes it");
+            block_on(SyncCodec::default().write_request(&PROTOCOL, &mut io, request.clone())).expect("memory takes it");
             assert_eq!(read_request(&io.into_inner()).expect("it was just written"), request);
         }
     }
@@ -154,7 +219,7 @@ mod tests {
             let frame = written(Reply::Blocks(vec![encode(&block); count])).expect("small");
             assert_eq!(frame[4..], encode(&response), "{count} blocks");
             assert_eq!(frame, written(Reply::Response(response.clone())).expect("small"));
-            let read = block_on(SyncCodec.read_response(&PROTOCOL, &mut Cursor::new(frame))).expect("well-formed");
+            let read = read_response(&blocks_of(3), &frame).expect("well-formed");
             assert!(matches!(read, Reply::Response(read) if read == response));
         }
     }
@@ -164,7 +229,7 @@ mod tests {
         let claimed = u32::try_from(REQUEST_BYTES_MAX + 1).expect("far below 4 GiB");
         assert_eq!(read_request(&claimed.to_le_bytes()).expect("nothing more is read"), WireRequest::Malformed);
         let claimed = u32::try_from(RESPONSE_BYTES_MAX + 1).expect("far below 4 GiB").to_le_bytes();
-        let error = block_on(SyncCodec.read_response(&PROTOCOL, &mut Cursor::new(claimed))).expect_err("oversize");
+        let error = read_response(&blocks_of(1), &claimed).expect_err("oversize");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
@@ -179,7 +244,7 @@ mod tests {
     fn bytes_that_are_no_message_are_malformed() {
         for bytes in [&[4, 0, 0, 0, 9, 0, 0, 0][..], &[5, 0, 0, 0, 3, 0, 0, 0, 0], &[0, 0, 0, 0]] {
             assert_eq!(read_request(bytes).expect("read"), WireRequest::Malformed, "{bytes:?}");
-            let read = block_on(SyncCodec.read_response(&PROTOCOL, &mut Cursor::new(bytes)));
+            let read = read_response(&blocks_of(1), bytes);
             assert_eq!(read.expect_err("garbage").kind(), io::ErrorKind::InvalidData, "{bytes:?}");
         }
     }

@@ -25,7 +25,7 @@ use super::codec::WireRequest;
 use super::connect::Waiters;
 use super::dial::DialBook;
 use super::remembered::{self, Remembered, Tie};
-use super::serving::{Asker, Serving, bytes_of};
+use super::serving::{Asker, Room, Serving, bytes_of};
 use super::sessions::{Phase, Sessions};
 use super::strangers::Strangers;
 use super::translate::{Tickets, acceptance, encode_gossip};
@@ -57,7 +57,7 @@ const LISTEN_SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
 /// Gossip messages and requests that may wait for the engine: what its queue holds, and what it may be busy with.
 const WAITING_MAX: usize = 2 * OFFERED_EVENTS_MAX;
 /// The bytes of the gossip among them; gossipsub keeps a copy of each as long. More is ignored.
-const GOSSIP_WAITING_BYTES_MAX: usize = 64 << 20;
+const GOSSIP_WAITING_BYTES_MAX: usize = 8 << 20;
 /// The bytes of the requests among them. More are refused.
 const REQUESTS_WAITING_BYTES_MAX: usize = 32 << 20;
 /// The ban of a peer that was at fault before it was ready: as long as the engine's.
@@ -269,8 +269,13 @@ impl SwarmTask {
         }
         let bytes = bytes_of(&reply);
         tracing::trace!(parent: self.span(&peer), bytes, "reply");
-        if !self.serving.add(request, peer, bytes) {
+        let room = self.serving.add(request, peer, bytes, Instant::now());
+        if room != Room::Granted {
             tracing::debug!(parent: self.span(&peer), bytes, why = "too many replies on their way", "request refused");
+            if let Room::RefusedUntilGone(slow) = room {
+                tracing::debug!(parent: self.span(&slow), why = "it reads replies too slowly", "closed");
+                self.hang_up(slow);
+            }
         } else if self.swarm.behaviour_mut().sync.send_response(channel, reply).is_err() {
             self.serving.done(&request);
         }

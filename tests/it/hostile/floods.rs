@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::{Either, select as first_of};
 use futures::io::AsyncWriteExt;
 use quipu::protocol::encode::encode;
-use quipu::protocol::message::{REQUEST_IDS_MAX, REQUEST_PLACES_MAX, topic};
+use quipu::protocol::message::{REQUEST_BYTES_MAX, REQUEST_IDS_MAX, REQUEST_PLACES_MAX, topic};
 use quipu::protocol::{Amount, Announcement, BlockId, Bundle, Request, Status, TransactionId};
 
 use super::attacker::{Attacker, network};
@@ -168,6 +168,11 @@ fn flood(siege: &Siege, kind: &str, protocol: &str, message: impl Fn(usize) -> V
     });
 }
 
+/// Streams with an unfinished request, of each connection.
+const UNFINISHED_REQUESTS: usize = 30;
+/// 60 connections have two unfinished requests each, 16 MB in all. Without a bound the requests alone have 236 MB.
+const UNFINISHED_MEMORY_BYTES_MAX: u64 = 120 << 20;
+
 /// Blocks without a parent, of nearly the longest length, from peers that never say who they are. Each sends less than
 /// what is called a flood.
 pub(crate) fn of_gossip_before_the_greeting() {
@@ -209,6 +214,48 @@ pub(crate) fn of_gossip_before_the_greeting() {
         // A slow machine sends fewer before the node hangs up.
         assert!(sent >= usize::from(EARLY_PEERS), "only {sent} blocks were sent");
     });
+}
+
+/// Requests of the longest length without their last byte, on as many streams as the node takes.
+pub(crate) fn of_requests_without_their_ends() {
+    let siege = Siege::begin();
+    let address = siege.address();
+    let sync = topic(&network(), "sync");
+    let claimed = u32::try_from(REQUEST_BYTES_MAX).expect("far below 4 GiB").to_le_bytes();
+    let all_but_one = [&claimed[..], &vec![7; REQUEST_BYTES_MAX - 1]].concat();
+    siege.during("a flood of requests without their ends", || {
+        let sent = AtomicUsize::new(0);
+        let peer = || async {
+            let (opened, connection) = streams(address, UNFINISHED_REQUESTS).await?;
+            let requests = opened.into_iter().map(|mut stream| {
+                let (sync, all_but_one, sent) = (&sync, &all_but_one, &sent);
+                async move {
+                    select(&mut stream, sync).await?;
+                    stream.write_all(all_but_one).await?;
+                    stream.flush().await?;
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    std::future::pending::<std::io::Result<()>>().await
+                }
+            });
+            // Streams that the node closes are no end of the connection.
+            let speak = Box::pin(async {
+                futures::future::join_all(requests).await;
+                Ok(())
+            });
+            match first_of(speak, Box::pin(connection)).await {
+                Either::Left((result, _)) | Either::Right((result, _)) => result,
+            }
+        };
+        let _ = run_for(CONTROL_SPAN_MAX, async {
+            futures::future::join_all((0..EARLY_PEERS).map(|_| peer())).await;
+            Ok(())
+        });
+        let sent = sent.into_inner();
+        assert!(sent >= usize::from(EARLY_PEERS), "only {sent} requests were sent");
+        eprintln!("siege: {sent} requests lack their last byte");
+    });
+    let memory = siege.node.memory_peak_bytes();
+    assert!(memory < UNFINISHED_MEMORY_BYTES_MAX, "{memory} bytes were resident");
 }
 
 /// A field of a protobuf message that holds bytes.

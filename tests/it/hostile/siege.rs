@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Node, agree, number};
 
 /// The most resident memory of a node under any of these attacks, in bytes. It has 30 MiB at rest. On top come redb's
-/// cache (64 MiB), the cached bodies (32 MiB), one attacker's share of the memory pool (a quarter of 128 MiB) and of
+/// cache (16 MiB), the cached bodies (32 MiB), one attacker's share of the memory pool (half of 48 MiB) and of
 /// the orphans (8 MiB), and data under way on its connections: requests, gossip that waits for its check, and unread
 /// responses, which are bounded for each peer.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
