@@ -61,6 +61,9 @@ const NEGOTIATING_STREAMS_MAX: usize = 16;
 /// All streams of a connection: requests, gossip, ping, identify, and those that are being closed. Each may hold the 256 KiB that
 /// yamux buffers.
 const MUXED_STREAMS_MAX: usize = 64;
+/// Bytes of a QUIC stream that may have arrived and not been read, twice as many of a connection. They are no bound on the
+/// speed up to 500 MB/s at a round trip of a millisecond.
+const QUIC_STREAM_BYTES_MAX: u32 = 512 << 10;
 /// Room in a gossip frame around our largest message. A frame that is too long would silence the link.
 const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
 /// From this length on, in bytes, the receiver of a message tells its mesh not to send it again (IDONTWANT of gossipsub
@@ -217,8 +220,11 @@ fn transport(
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(muxer)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
-    let quic = quic::tokio::Transport::new(quic::Config::new(keypair))
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
+    let mut quic = quic::Config::new(keypair);
+    quic.max_concurrent_stream_limit = MUXED_STREAMS_MAX as u32;
+    (quic.max_stream_data, quic.max_connection_data) = (QUIC_STREAM_BYTES_MAX, 2 * QUIC_STREAM_BYTES_MAX);
+    let quic =
+        quic::tokio::Transport::new(quic).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
     let both = quic.or_transport(tcp).map(|either, _| either.into_inner());
     let transport = TransportTimeout::new(NamesByTheSystem::new(both.boxed()), CONNECTION_TIMEOUT).boxed();
     Ok(match metrics {
