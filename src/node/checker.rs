@@ -31,8 +31,10 @@ const CHUNK_SIGNATURES: usize = 256;
 enum CheckTask {
     /// Short lists of transactions may be checked together.
     Transactions(WaitingTransactions),
-    Other(Box<dyn FnOnce(&Network) + Send>),
+    Other(OtherTask),
 }
+
+type OtherTask = Box<dyn FnOnce(&Network) + Send>;
 
 /// Transactions of one event, and the way to that.
 struct WaitingTransactions {
@@ -180,7 +182,7 @@ fn gather(
     first: WaitingTransactions,
     queue: &Receiver<CheckTask>,
     threads: usize,
-) -> (Vec<WaitingTransactions>, Option<Box<dyn FnOnce(&Network) + Send>>) {
+) -> (Vec<WaitingTransactions>, Option<OtherTask>) {
     let (mut sum, mut together) = (first.transactions.len(), vec![first]);
     for _ in 0..queue.len() / threads {
         if sum >= CHUNK_SIGNATURES {

@@ -164,7 +164,7 @@ mod tests {
 
     /// The answer to a request on its stream.
     fn read_response(request: &Request, bytes: &[u8]) -> io::Result<Reply> {
-        let mut codec = SyncCodec::default().clone();
+        let mut codec = SyncCodec::default();
         let request = WireRequest::Request(request.clone());
         block_on(codec.write_request(&PROTOCOL, &mut Cursor::new(Vec::new()), request))?;
         block_on(codec.read_response(&PROTOCOL, &mut Cursor::new(bytes)))
@@ -194,7 +194,8 @@ mod tests {
         let behaviour = SyncCodec::default();
         let [one, other] = [(), ()].map(|()| behaviour.clone());
         let room = |codec: &SyncCodec| Arc::as_ptr(codec.requests.as_ref().expect("a connection's"));
-        assert_eq!(room(&one.clone()), room(&one.clone()));
+        let streams = vec![one.clone(); 2];
+        assert_eq!(room(&streams[0]), room(&streams[1]));
         assert_ne!(room(&one), room(&other));
         assert!(Arc::ptr_eq(&one.answers, &other.answers));
     }
