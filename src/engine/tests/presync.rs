@@ -265,6 +265,27 @@ fn a_few_peers_at_a_time_send_long_branches_and_all_have_their_turn() {
 }
 
 #[test]
+fn a_peer_whose_turn_is_over_waits_behind_those_that_had_none() {
+    let mut bench = Bench::with_work(13_000);
+    let count = bench.engine.view().work.0 as usize + 1;
+    let branch = Branch::easy(&bench, &bench.genesis(), count, 2);
+    let peers: Vec<PeerKey> = (0..8).map(|_| bench.connect_to(&branch)).collect();
+    for peer in &peers {
+        bench.serve_once(*peer, &branch);
+    }
+    bench.wait(Millis::from_secs(3));
+    for peer in &peers[..4] {
+        bench.serve_once(*peer, &branch);
+    }
+    let asked = |bench: &Bench| peers.iter().map(|peer| bench.is_asked_for_headers(*peer)).collect::<Vec<bool>>();
+    assert_eq!(asked(&bench), [true, true, true, true, false, false, false, false]);
+    // Its answer is the first event after the end of the turns.
+    bench.now = bench.now + Millis::from_secs(3);
+    bench.serve_once(peers[0], &branch);
+    assert_eq!(asked(&bench), [false, true, true, true, true, true, true, true]);
+}
+
+#[test]
 fn a_checkpoint_ends_the_download_of_a_branch_that_leaves_it_out() {
     let mut bench = Bench::with_work(5_000);
     let own_headers = bench.occupancy("headers");

@@ -3,10 +3,10 @@
 use quipu_protocol::{Block, Header, Millis, Request, Response};
 
 use super::super::catch_up::REST_MAX;
-use super::super::event::{Event, PeerKey, RequestFailure};
+use super::super::event::{Command, Event, PeerKey, RequestFailure, Ticket};
 use super::super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX};
 use super::super::peers::LATE_PER_PEER_MAX;
-use super::super::sync::STATUS_INTERVAL;
+use super::super::sync::{BLOCKS_PER_REQUEST_MAX, STATUS_INTERVAL};
 use super::{Bench, headers};
 
 fn is_status(request: &Request) -> bool {
@@ -114,11 +114,15 @@ fn a_deliberately_slow_peer_delays_nobody_with_a_faster_one() {
     // A late delivery does no harm.
     bench.give_blocks(slow, &chain);
     assert_eq!((bench.height(), bench.occupancy("requested_blocks")), (20, 0));
-    // With a quick peer at hand it is not even asked any more.
-    let more = bench.chain(&tip, 5, 1);
+    // The quick peer stays quick.
+    bench.tell_if_asked(honest, &tip, 20);
+    // With a quick peer at hand it is not even asked for the blocks that are left over from the first request.
+    let count = BLOCKS_PER_REQUEST_MAX + 20;
+    let more = bench.chain(&tip, count as u64, 1);
+    let (more_tip, work) = (more[count - 1].header, 20 + count as u128);
     bench.wait(STATUS_INTERVAL);
-    bench.tell_if_asked(slow, &more[4].header, 25);
-    bench.tell_if_asked(honest, &more[4].header, 25);
+    bench.tell_if_asked(slow, &more_tip, work);
+    bench.tell_if_asked(honest, &more_tip, work);
     for peer in [honest, slow] {
         if bench.is_asked(peer, is_headers) {
             bench.answer_headers(peer, &headers(&more));
@@ -155,6 +159,22 @@ fn a_slow_claim_stops_the_miner_no_longer_than_a_silent_one() {
     assert!(bench.template.is_none() && bench.is_asked(slow, is_headers));
     bench.wait(REST_MAX);
     assert!(bench.template.is_some());
+}
+
+/// Its long timeout must not become the user's.
+#[test]
+fn a_resolve_waits_no_longer_for_the_claim_of_a_slow_peer() {
+    let mut bench = Bench::new();
+    let genesis = bench.genesis();
+    let slow = bench.connect_slow(20, &genesis, 0);
+    bench.wait(STATUS_INTERVAL);
+    let ticket = Ticket(1_000_000);
+    bench.event(Event::Command { ticket, command: Command::Resolve });
+    let claimed = bench.chain(&genesis, 30, 1);
+    bench.tell(slow, &claimed[29].header, 1_000);
+    assert!(bench.is_asked(slow, is_headers) && bench.seen.answers.is_empty());
+    bench.wait(ANSWER_TIMEOUT);
+    assert_eq!(bench.seen.answers.len(), 1);
 }
 
 #[test]
