@@ -189,6 +189,20 @@ fn blocks_that_trickle_let_a_starting_node_mine() {
 }
 
 #[test]
+fn many_blocks_at_once_are_no_reason_to_rest_for_long_when_the_others_are_withheld() {
+    let mut bench = Bench::new();
+    bench.mine_always();
+    let chain = bench.chain(&bench.genesis(), 100, 1);
+    let peer = bench.connect_with(&chain[99].header, 100);
+    bench.answer_headers(peer, &headers(&chain));
+    bench.answer_blocks(peer, &chain[..60]);
+    bench.wait(STEP);
+    assert_eq!((bench.height(), bench.template.is_none()), (60, true));
+    bench.wait(REST_MAX);
+    assert!(bench.template.is_some());
+}
+
+#[test]
 fn blocks_that_trickle_stop_no_node_that_has_caught_up() {
     let (bench, _) = Bench::caught_up();
     trickle(bench, 10, REST_MAX);
@@ -229,11 +243,11 @@ fn a_withheld_branch_stays_withheld_whoever_shows_it() {
     assert_eq!(bench.height(), 21);
     // A block that is built on it is withheld as well, until its first block comes.
     let longer = bench.chain(&withheld[29].header, 1, 7);
-    let third = bench.connect_with(&longer[0].header, 32);
-    bench.answer_headers(third, &headers(&longer));
     let better = bench.chain(&there[19].header, 1, 2);
     bench.tell_if_asked(second, &withheld[29].header, 31);
     bench.wait(STATUS_INTERVAL);
+    let third = bench.connect_with(&longer[0].header, 32);
+    bench.answer_headers(third, &headers(&longer));
     bench.tell(honest, &better[0].header, 22);
     bench.answer_headers(honest, &headers(&better));
     bench.answer_blocks(honest, &better);

@@ -152,6 +152,27 @@ fn a_peer_that_trickles_blocks_leaves_the_rest_to_others() {
     }
 }
 
+/// A request cannot be for less, and the chain may not be there at all.
+#[test]
+fn a_tip_of_which_no_block_comes_is_given_up_for_a_while() {
+    let mut bench = Bench::new();
+    let chain = bench.chain(&bench.genesis(), 1, 1);
+    let tip = chain[0].header;
+    let liar = bench.connect_with(&tip, 1);
+    bench.answer_headers(liar, &headers(&chain));
+    let (key, _) = bench.take_asked(liar, |request| matches!(request, Request::Blocks { .. }));
+    bench.fail(liar, key);
+    for _ in 0..2 {
+        bench.wait(STATUS_INTERVAL);
+        bench.tell(liar, &tip, 1);
+        assert!(!bench.is_asked_for_blocks(liar));
+        assert_eq!(bench.engine.view().syncing, None);
+    }
+    bench.wait(Millis::from_secs(30));
+    bench.tell(liar, &tip, 1);
+    assert!(bench.is_asked_for_blocks(liar));
+}
+
 /// Headers that are too early now are requested again when their time has come.
 #[test]
 fn early_headers_are_fetched_when_their_time_has_come() {
