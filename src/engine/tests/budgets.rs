@@ -129,6 +129,26 @@ fn a_request_that_waits_costs_nothing_before_it_is_answered() {
 }
 
 #[test]
+fn a_request_that_waits_for_its_bytes_takes_no_requests_from_the_budget() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let blocks = BLOCK_BYTES.burst / bench.network.block_bytes_max() as u64;
+    let id = bench.genesis().id();
+    for number in 0..=blocks {
+        bench.request(peer, number, Request::Blocks { ids: vec![id].into() });
+    }
+    assert_eq!((bench.seen.served.len() as u64, bench.occupancy("delayed_requests")), (blocks, 1));
+    (0..REQUESTS.burst).for_each(|_| bench.event(Event::Tick));
+    bench.wait(Millis(1_000 * bench.network.block_bytes_max() as u64 / BLOCK_BYTES.per_second + 1));
+    assert_eq!((bench.seen.served.len() as u64, bench.occupancy("delayed_requests")), (blocks + 1, 0));
+    let rest = REQUESTS.burst - blocks - 1;
+    for number in 0..rest {
+        bench.request(peer, 1_000 + number, Request::Headers { locator: vec![].into() });
+    }
+    assert_eq!(bench.answered() as u64, rest);
+}
+
+#[test]
 fn a_list_of_pending_transactions_costs_as_much_as_it_is_long() {
     let mut bench = Bench::new();
     let peer = bench.connect();

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use quipu_protocol::message::{REQUEST_IDS_MAX, RESPONSE_IDS_MAX};
-use quipu_protocol::{Block, BlockId, Parameters, Request, Response, SignedTransaction, TransactionId};
+use quipu_protocol::{Block, BlockId, Millis, Parameters, Request, Response, SignedTransaction, TransactionId};
 
 use super::super::bundles::UNCHECKED_MAX;
 use super::super::event::{Event, Gossip, Ticket};
 use super::super::gossip::{OFFERED_MAX, OFFERED_PER_PEER_MAX, REFUSED_MAX};
+use super::super::pace::ANSWER_TIMEOUT_MAX;
 use super::super::serve::DEFERRED_PER_PEER_MAX;
 use super::super::sync::STATUS_INTERVAL;
 use super::{Bench, headers};
@@ -154,6 +155,51 @@ fn transactions_that_were_pulled_and_wait_for_their_check_are_bounded() {
         }
     }
     assert_eq!(bench.occupancy("unchecked_transactions"), UNCHECKED_MAX);
+}
+
+/// Each late answer says that the rest of its question is still wanted.
+#[test]
+fn transactions_to_pull_are_bounded() {
+    let mut bench = Bench::new();
+    let peer = bench.connect();
+    let genesis = bench.genesis();
+    let mut status = bench.status_of(&genesis, 0);
+    status.pending = RESPONSE_IDS_MAX as u64;
+    let (tell, _) = bench.take_asked(peer, |request| matches!(request, Request::Status(_)));
+    bench.answer(peer, tell, Response::Status(status.clone()));
+    let is_transactions = |request: &Request| matches!(request, Request::Transactions { .. });
+    // Each question begins with a transaction that is there.
+    let records = [1, 2].map(|number| bench.record(number, 1));
+    let mut ids: Vec<TransactionId> = (0..2 * REQUEST_IDS_MAX).map(unknown).collect();
+    for (at, record) in records.iter().enumerate() {
+        ids[at * REQUEST_IDS_MAX] = record.transaction.id(&bench.network.genesis_id());
+    }
+    let (key, _) = bench.take_asked(peer, |request| *request == Request::Pending);
+    bench.answer(peer, key, Response::Pending(ids.into()));
+    let mut late = Vec::new();
+    for _ in 0..2 {
+        late.push(bench.take_asked(peer, is_transactions).0);
+        let asked_at = bench.now;
+        while bench.now < asked_at + ANSWER_TIMEOUT_MAX {
+            bench.wait(Millis::from_secs(1));
+            if bench.is_asked(peer, |request| matches!(request, Request::Status(_))) {
+                let (key, _) = bench.take_asked(peer, |request| matches!(request, Request::Status(_)));
+                bench.answer(peer, key, Response::Status(status.clone()));
+            }
+        }
+    }
+    let (key, _) = bench.take_asked(peer, |request| *request == Request::Pending);
+    bench.answer(peer, key, Response::Pending((0..RESPONSE_IDS_MAX).map(|number| unknown(1 << 20 | number)).collect()));
+    for (key, record) in late.into_iter().zip(records) {
+        bench.answer(peer, key, Response::Transactions(vec![record].into()));
+    }
+    assert_eq!(bench.occupancy("wanted_transactions"), RESPONSE_IDS_MAX);
+}
+
+fn unknown(number: usize) -> TransactionId {
+    let mut id = [0; 32];
+    id[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    TransactionId(id)
 }
 
 /// One question with the same id a thousand times is one question.
