@@ -6,7 +6,8 @@
 use super::{Hands, announced, new_blocks, seal};
 use crate::engine::event::{Effect, Event, Gossip, PeerEffect, Wake};
 use crate::protocol::{
-    Action, Amount, Block, CheckedBlock, Height, SecretKey, Signature, SignedTransaction, Transaction,
+    Action, Amount, Block, CheckedBlock, Height, HistoryHash, OutcomeHash, SecretKey, Signature, SignedTransaction,
+    Transaction,
 };
 
 /// An hour in milliseconds.
@@ -35,11 +36,15 @@ pub enum Breaks {
     Balance,
     /// R17: the reward is a unit too high.
     Reward,
+    /// R20: the block commits to other blocks below it.
+    History,
+    /// R21: the block has an outcome.
+    Outcome,
 }
 
 impl Breaks {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Work,
         Self::BodyRoot,
         Self::Signature,
@@ -50,6 +55,8 @@ impl Breaks {
         Self::NonceRepeated,
         Self::Balance,
         Self::Reward,
+        Self::History,
+        Self::Outcome,
     ];
 
     /// The number of the rule in `protocol/README.md`.
@@ -64,6 +71,8 @@ impl Breaks {
             Self::NonceGap | Self::NonceRepeated => 15,
             Self::Balance => 16,
             Self::Reward => 17,
+            Self::History => 20,
+            Self::Outcome => 21,
         }
     }
 }
@@ -108,6 +117,8 @@ pub(super) fn forge(hands: &mut Hands<'_>, block: &CheckedBlock, breaks: Breaks)
         Breaks::TimeBack => header.timestamp.0 -= HOUR_MILLIS,
         Breaks::Target => header.target = hands.network.parameters().easiest_target,
         Breaks::Reward => block.body.reward.amount = Amount::from_units(block.body.reward.amount.units() + 1),
+        Breaks::History => block.body.context.history = HistoryHash(hands.random.bytes()),
+        Breaks::Outcome => block.body.context.outcome = OutcomeHash(hands.random.bytes()),
         Breaks::Signature | Breaks::NonceGap | Breaks::NonceRepeated | Breaks::Balance => {
             block.body.transactions = transactions(hands, breaks).into();
             block.body.reward.amount = hands.network.parameters().subsidy;
