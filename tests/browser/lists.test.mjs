@@ -64,6 +64,8 @@ test('all blocks can be reached, a page at a time or by their height', OPTIONS, 
   const { page, faults } = await visit(node);
   await tipIs(page, 45);
   await page.getByRole('link', { name: 'Older blocks' }).click();
+  // The view before has a table of the newest blocks as well.
+  await says(page, 'h1', 'Blocks');
   const heights = () => page.locator('#main tbody tr td:first-child').allTextContents();
   const begins = (height) => page.locator(`#main tbody tr:first-child td:first-child`).filter({ hasText: new RegExp(`^${height}$`) }).waitFor();
   const range = (from, count) => Array.from({ length: count }, (_, at) => String(from - at));
