@@ -69,8 +69,9 @@ const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
 /// From this length on, in bytes, the receiver of a message tells its mesh not to send it again (IDONTWANT of gossipsub
 /// v1.2), so that an announcement seldom crosses a link in both directions.
 const IDONTWANT_BYTES_MIN: usize = 1_000;
-/// Messages that may wait for one peer that reads slowly. Each is a copy. More are dropped for it, and it pulls them.
-const GOSSIP_QUEUE_MAX: usize = 24;
+/// Messages that may wait for one peer that reads slowly. Each is a copy. More are dropped for it, and it pulls them. Room for what one
+/// user sends at once: 500 records are some thirty messages.
+const GOSSIP_QUEUE_MAX: usize = 64;
 /// For how long messages are kept for peers that ask for them by id (IHAVE, IWANT), in heartbeats. It pulls what it lacks later from
 /// blocks and memory pools.
 const GOSSIP_HISTORY_HEARTBEATS: usize = 2;

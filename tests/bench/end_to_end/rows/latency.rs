@@ -41,7 +41,7 @@ pub(super) fn run(context: &mut Context) -> Result<Vec<FigureRow>> {
         row("it mines", mining),
         row("it synchronises near-empty blocks", empty),
         row("it synchronises full blocks", full),
-        row("50,000 transactions come from the network", taking_in),
+        row("40,000 transactions come from the network", taking_in),
         row("a block of 5,000 known transactions spreads among 9 nodes", propagating),
     ])
 }

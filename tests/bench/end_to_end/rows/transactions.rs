@@ -1,4 +1,4 @@
-//! Transactions from the network: four peers send 50,000 transfers by gossip, all signed beforehand; the figure is the
+//! Transactions from the network: four peers send 40,000 transfers by gossip, all signed beforehand; the figure is the
 //! rate from the first byte until the node reports all of them pending. Beside it stands the verification of the same
 //! signatures on all cores, without anything around it. The peers run on the same cores as the node.
 //!
@@ -21,7 +21,7 @@ use crate::statistics::spread;
 pub(super) const NAME: &str = "transactions";
 const PEERS: usize = 4;
 /// Transactions of each account.
-const EACH: usize = 10;
+const EACH: usize = 8;
 const RATIO_MIN: f64 = 0.6;
 /// Interval between two questions for their number.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
