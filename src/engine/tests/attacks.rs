@@ -156,12 +156,9 @@ fn headers_that_are_known_have_to_follow_each_other_too() {
     let mut bench = Bench::new();
     let chain = bench.chain(&bench.genesis(), 5, 1);
     let honest = bench.connect();
-    for block in &chain[..3] {
-        bench.gossip_block(honest, block);
-    }
+    chain[..3].iter().for_each(|block| assert_eq!(bench.gossip_block(honest, block), Verdict::Accept));
     let peer = bench.connect_with(&chain[4].header, 5);
-    let headers: Vec<_> = [0, 2, 3, 4].map(|at: usize| chain[at].header).into();
-    bench.answer_headers(peer, &headers);
+    bench.answer_headers(peer, &[0, 2, 3, 4].map(|at: usize| chain[at].header));
     assert!(!bench.is_asked_for_blocks(peer));
     assert_eq!(bench.occupancy("headers"), 4);
 }
