@@ -27,6 +27,7 @@ use crate::protocol::{Block, CheckedTransaction, Network, SignedTransaction, Vio
 /// About this many signatures make a chunk: verified in one batch, they take some milliseconds. An empty block counts
 /// as one, and a block is never cut. More in one batch save nothing where cores share their vector units.
 const CHUNK_SIGNATURES: usize = 256;
+
 /// What a thread does next.
 enum CheckTask {
     /// Short lists of transactions may be checked together.

@@ -103,7 +103,7 @@ pub fn restore(from: &Path, to: &Path, network: &Arc<Network>) -> Result<BackedU
         store::copy_files(from, folder)?;
         let opened = FolderLock::acquire(folder, RESTORER).and_then(|lock| store::Store::open(lock, network));
         let named = |error: StoreError| {
-            // What is wrong is wrong with the backup.
+            // The copy goes away again, so the message names the backup.
             let message = error.to_string().replace(&*folder.to_string_lossy(), &from.to_string_lossy());
             Failure::new(Code::Of(error.code()), message)
         };

@@ -142,8 +142,7 @@ mod tests {
     use libp2p::request_response::Codec;
 
     use super::*;
-    use crate::protocol::message::REQUEST_IDS_MAX;
-    use crate::protocol::message::Status;
+    use crate::protocol::message::{REQUEST_IDS_MAX, Status};
     use crate::protocol::{BlockId, Height, Network, Parameters, UnixMillis, Work};
 
     const PROTOCOL: StreamProtocol = StreamProtocol::new("/test");

@@ -15,7 +15,7 @@ use super::siege::Siege;
 use super::{genesis_status, honest_answers, orphan, promise, record_of};
 use crate::harness::{DEADLINE, Node, number};
 
-/// Requests at once: as many as a connection takes.
+/// Requests at once: twice as many as a connection takes.
 const REQUESTS_PER_WAVE: usize = 32;
 /// The interval between waves, until the node has had enough.
 const WAVE_INTERVAL: Duration = Duration::from_millis(20);
