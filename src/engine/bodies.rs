@@ -6,12 +6,15 @@ use std::sync::Arc;
 use quipu_protocol::{CheckedBlock, Delta};
 
 use super::header_tree::BlockRef;
+use super::sync::BLOCKS_AHEAD_MAX;
 
 /// Memory of the cached blocks, in bytes, unless the shell sets another. The oldest insertions are evicted first.
 pub(crate) const BODY_CACHE_BYTES_MAX: usize = 32 << 20;
 
-/// Cached blocks: of short ones fewer bytes do for every reorganisation that is met in practice.
-pub(crate) const BODY_CACHE_BLOCKS_MAX: usize = 4096;
+/// Cached blocks: of short ones fewer bytes do for every reorganisation that is met in practice. Until a block that was
+/// fetched ahead is connected, all those before it come, and as many behind it: no fewer may be cached, or it would
+/// have to be loaded again.
+pub(crate) const BODY_CACHE_BLOCKS_MAX: usize = 2 * BLOCKS_AHEAD_MAX;
 
 /// What a block takes in memory beside its encoded length, in bytes, in a container with its delta.
 const BLOCK_ENTRY_BYTES: usize = 800;

@@ -1,12 +1,14 @@
 //! Peers that are slow without being to blame, and peers that are slow on purpose.
 
-use quipu_protocol::{Block, Header, Millis, Request, Response};
+use quipu_protocol::message::RESPONSE_HEADERS_MAX;
+use quipu_protocol::{Block, BlockId, Header, Millis, Request, Response};
 
+use super::super::budget::QUESTION_GAP;
 use super::super::catch_up::REST_MAX;
 use super::super::event::{Command, Event, PeerKey, RequestFailure, Ticket};
 use super::super::pace::{ANSWER_TIMEOUT, ANSWER_TIMEOUT_MAX};
 use super::super::peers::LATE_PER_PEER_MAX;
-use super::super::sync::{BLOCKS_PER_REQUEST_MAX, STATUS_INTERVAL};
+use super::super::sync::{BLOCKS_AHEAD_MAX, BLOCKS_PER_REQUEST_MAX, STATUS_INTERVAL};
 use super::{Bench, headers};
 
 fn is_status(request: &Request) -> bool {
@@ -129,6 +131,39 @@ fn a_deliberately_slow_peer_delays_nobody_with_a_faster_one() {
         }
     }
     assert!(bench.is_asked_for_blocks(honest) && !bench.is_asked_for_blocks(slow));
+}
+
+/// The first blocks come last of all. None of those that waited for them has to be loaded from the store again.
+#[test]
+fn blocks_that_are_fetched_ahead_are_in_memory_when_their_turn_comes() {
+    let mut bench = Bench::new();
+    let count = BLOCKS_AHEAD_MAX + 1_000;
+    let chain = bench.chain(&bench.genesis(), count as u64, 1);
+    let (tip, ids): (_, Vec<BlockId>) =
+        (chain[count - 1].header, chain.iter().map(|block| block.header.id()).collect());
+    let peers: Vec<PeerKey> = (0..6).map(|_| bench.connect_with(&tip, count as u128)).collect();
+    bench.hold_loads = true;
+    let is_for_first = |request: &Request| matches!(request, Request::Blocks { ids: asked } if asked.contains(&ids[0]));
+    loop {
+        if let Some(peer) = peers.iter().find(|peer| bench.is_asked(**peer, is_headers)) {
+            let (key, request) = bench.take_asked(*peer, is_headers);
+            let Request::Headers { locator } = request else { unreachable!("asked for headers") };
+            let known = locator.iter().find_map(|id| ids.iter().position(|other| other == id)).map_or(0, |at| at + 1);
+            let more = headers(&chain[known..count.min(known + RESPONSE_HEADERS_MAX)]);
+            bench.answer(*peer, key, Response::Headers(more.into()));
+            bench.wait(QUESTION_GAP);
+            continue;
+        }
+        let is_other = |peer: &&PeerKey| bench.is_asked_for_blocks(**peer) && !bench.is_asked(**peer, is_for_first);
+        let Some(peer) = peers.iter().find(is_other).copied() else { break };
+        bench.give_blocks(peer, &chain);
+    }
+    let ahead = bench.engine.chain.cached_blocks();
+    assert!(ahead >= BLOCKS_AHEAD_MAX / 2 && bench.height() == 0, "{ahead} blocks wait for the first");
+    while let Some(peer) = peers.iter().find(|peer| bench.is_asked_for_blocks(**peer)).copied() {
+        bench.give_blocks(peer, &chain);
+    }
+    assert_eq!(bench.height(), count as u64);
 }
 
 /// The better chain is promised by a peer that does not deliver; the other one is there.
