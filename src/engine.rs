@@ -55,6 +55,7 @@ mod orphans;
 pub mod pace;
 pub mod peers;
 mod release;
+mod rivals;
 mod rollback;
 mod serve;
 mod submit;
@@ -162,6 +163,8 @@ pub struct Engine {
     /// Blocks that were mined here and are not connected yet. The oldest are forgotten first.
     mined_here: VecDeque<BlockId>,
     loading: Option<Key>,
+    /// The time at which the tip became the tip. `None` if it was stored.
+    tip_came_at: Option<Millis>,
     last_key: u64,
     writes: Vec<Write>,
     /// The effects that wait for the disk.
@@ -225,6 +228,7 @@ impl Engine {
             submitted: Submitted::default(),
             refusals: Refusals::default(),
             mined_here: VecDeque::new(),
+            tip_came_at: None,
             loading: None,
             last_key: 0,
             writes: Vec::new(),
@@ -269,6 +273,7 @@ impl Engine {
         self.revisit_orphans(now, effects);
         self.expire_pulls(now, effects);
         self.check_transactions(effects);
+        self.plan_rivals(now);
         self.plan(is_quiet, now, effects);
         let unfinished = self.advance(now, effects);
         // Before deferred events are routed, since their blocks have not had their chance yet.
@@ -370,6 +375,7 @@ impl Engine {
         self.follow(progress, effects);
         let tip = self.chain.tip();
         if tip != tip_before {
+            self.tip_came_at = Some(now.elapsed);
             self.refused.clear();
             // The next blocks may have to be requested.
             self.choose_goal();
@@ -456,7 +462,8 @@ impl Engine {
     fn next_wake(&self) -> Millis {
         let announced = [self.announcer.due(), self.outbox.due()];
         let asked = [self.resolve_deadline(), self.reconstructions.deadline(), self.delayed_due()];
-        let deadlines = [Some(self.plan_due()), self.mining.deadline(), self.pool_due, self.catch_up.deadline()];
+        let planned = [Some(self.plan_due()), self.mining.deadline(), self.pool_due, self.catch_up.deadline()];
+        let deadlines = planned.into_iter().chain([self.rival_deadline()]);
         deadlines.into_iter().chain(announced).chain(asked).flatten().min().expect("one of them is always there")
     }
 

@@ -16,6 +16,7 @@ mod outcome;
 mod path;
 mod recent;
 mod reorganisation;
+mod rival;
 mod rolled_back;
 mod shown;
 mod withheld;
@@ -66,6 +67,8 @@ pub(crate) struct Chain {
     /// The block that the chain never leaves.
     checkpoint: Option<BlockRef>,
     reorganisation: Option<Reorganisation>,
+    /// Whether the tip is kept against rivals.
+    keeps_tip: bool,
     writes: Vec<Write>,
     /// The writes of the present reorganisation; they join the others when it is done.
     held_writes: Vec<Write>,
@@ -127,6 +130,7 @@ impl Chain {
             withheld: BTreeSet::new(),
             checkpoint: None,
             reorganisation: None,
+            keeps_tip: false,
             writes: Vec::new(),
             held_writes: Vec::new(),
         };
@@ -291,7 +295,7 @@ impl Chain {
             let ready = self.path.ready.checked_sub(1).map(|last| self.path.blocks[last]);
             ready.is_none_or(|ready| self.tree.work(ready) < self.tree.work(*stored)) || self.goal() == *stored
         };
-        self.stored_better.filter(further)
+        self.stored_better.filter(further).filter(|stored| !self.waits(*stored))
     }
 
     /// Chooses a goal among blocks with more work than the tip. Ties go to the present goal. Does nothing during a
@@ -365,10 +369,10 @@ impl Chain {
         progress
     }
 
-    /// Whether the bodies at the front of the path lead to more work than the tip has.
+    /// Whether the bodies at the front of the path lead to more work than the tip has, by enough.
     fn path_is_worth_it(&self) -> bool {
         let last = self.path.ready.checked_sub(1).map(|last| self.path.blocks[last]);
-        last.is_some_and(|last| self.tree.work(last) > self.tree.work(self.tip()))
+        last.is_some_and(|last| self.tree.work(last) > self.tree.work(self.tip()) && !self.waits(last))
     }
 
     fn disconnect(&mut self, top: BlockRef, progress: &mut ChainAdvance, units: &mut usize) -> Result<(), Missing> {

@@ -19,6 +19,7 @@ mod pool;
 mod presync;
 mod promises;
 mod refused;
+mod rivals;
 mod rollbacks;
 mod slow;
 

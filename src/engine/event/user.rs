@@ -280,6 +280,9 @@ pub enum NotFollowed {
     /// One of its blocks does not come, whoever is asked.
     #[error("a block of it was asked for and does not come")]
     Withheld,
+    /// It is no longer than ours, and ours came first (see `engine::rivals`).
+    #[error("it is as long as ours, and ours came first")]
+    Rival,
     /// Its blocks are dated ahead of this machine's clock. They are kept back for so long.
     #[error("its blocks are dated ahead of this machine's clock: they are kept back for {0}")]
     Early(Millis),

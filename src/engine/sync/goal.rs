@@ -61,7 +61,8 @@ impl Engine {
     /// `newest` do not count, so that they cannot go on for ever.
     pub(in super::super) fn is_syncing(&self, newest: Option<PeerKey>) -> bool {
         let goal = self.chain.goal();
-        let is_fetching = goal != self.chain.tip() && !self.chain.tree().is_withheld(goal);
+        let is_there = goal == self.chain.tip() || self.chain.waiting_rival().is_some();
+        let is_fetching = !is_there && !self.chain.tree().is_withheld(goal);
         is_fetching || self.claims().any(|(peer, _)| Some(peer) <= newest)
     }
 
@@ -75,7 +76,8 @@ impl Engine {
         let tree = self.chain.tree();
         let claims = self.catch_up.is_first().then(|| self.claims()).into_iter().flatten();
         let told = claims.filter_map(|(_, session)| session.status.as_ref().map(|status| status.height));
-        let goal = Some(self.chain.goal()).filter(|goal| *goal != self.chain.tip()).map(|goal| tree.height(goal));
+        let is_fetched = |goal: &BlockRef| *goal == self.chain.tip() || self.chain.waiting_rival().is_some();
+        let goal = Some(self.chain.goal()).filter(|goal| !is_fetched(goal)).map(|goal| tree.height(goal));
         let target = told.chain(goal).max()?;
         Some(SyncView { height: tree.height(self.chain.tip()), target })
     }

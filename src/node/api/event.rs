@@ -253,6 +253,12 @@ pub fn chain_not_followed(peer: &str, height: Height, why: NotFollowed) -> Strin
              ahead of this machine's clock, so they are kept back for {wait}"
         );
     }
+    if matches!(why, NotFollowed::Rival) {
+        return format!(
+            "peer {peer} has another chain of height {height} with hardly more work: the one that came first is kept until \
+             the next block decides, or for a while (`resolve` moves to it now)"
+        );
+    }
     format!("a chain with more work than ours, up to height {height}, is not followed: {why} (peer {peer})")
 }
 

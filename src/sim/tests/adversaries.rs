@@ -102,7 +102,7 @@ fn a_double_spender_with_a_majority_takes_back_what_was_confirmed() {
     assert!(world.notices(NodeId(1)).iter().filter(taken_back).count() > 0, "the payee is told");
 }
 
-/// `protocol/README.md`, section 6: a miner of 30 % that dates 60 s ahead gets under 33 % of the blocks.
+/// `protocol/README.md`, section 6: a miner of 30 % that dates 60 s ahead gets under 32 % of the blocks.
 #[test]
 fn a_miner_that_dates_ahead_gains_little() {
     let (mut own, mut all) = (0, 0);
