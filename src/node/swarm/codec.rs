@@ -242,11 +242,19 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_message_are_malformed() {
+        // An unknown tag, a longer frame than its message, and one without any.
         for bytes in [&[4, 0, 0, 0, 9, 0, 0, 0][..], &[5, 0, 0, 0, 3, 0, 0, 0, 0], &[0, 0, 0, 0]] {
             assert_eq!(read_request(bytes).expect("read"), WireRequest::Malformed, "{bytes:?}");
             let read = read_response(&blocks_of(1), bytes);
             assert_eq!(read.expect_err("garbage").kind(), io::ErrorKind::InvalidData, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn nothing_may_follow_a_request() {
+        let request = [&4_u32.to_le_bytes()[..], &3_u32.to_le_bytes()].concat();
+        assert_eq!(read_request(&request).expect("read"), WireRequest::Request(Request::Pending));
+        assert_eq!(read_request(&[&request[..], &[0]].concat()).expect("read"), WireRequest::Malformed);
     }
 
     #[test]

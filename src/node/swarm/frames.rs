@@ -1,6 +1,7 @@
 //! Memory for frames that have not arrived whole. A peer may send any part of one and then nothing more, on many streams.
 //!
-//! Requests of one connection have a bound by the lengths that they claim: an honest peer has one or two at a time. Answers
+//! Requests of one connection have a bound by the lengths that they claim: an honest peer has one or two at a time. Nothing
+//! may follow a request on its stream, since nobody would read it while the answer is made and sent. Answers
 //! are asked for by us, and each may be long, so all of them together have a bound by the bytes that are there. Beyond it,
 //! those that arrive for longest make way: an honest answer is there before them.
 
@@ -65,7 +66,7 @@ impl Drop for AnswerRoom<'_> {
 }
 
 impl Requests {
-    /// Reads a frame of this length, if the connection has room for it.
+    /// Reads a frame of this length and the end of its stream, if the connection has room for it.
     pub(super) async fn read<T: AsyncRead + Unpin>(&self, io: &mut T, length: usize) -> io::Result<Vec<u8>> {
         if length > FREE_BYTES_MAX
             && self.0.fetch_add(length, Ordering::AcqRel) + length > REQUESTS_OF_CONNECTION_BYTES_MAX
@@ -74,7 +75,11 @@ impl Requests {
             return Err(io::Error::other("too many unfinished requests"));
         }
         let _room = RequestRoom(self, if length > FREE_BYTES_MAX { length } else { 0 });
-        read(io, length, |_| Ok(())).await
+        let frame = read(io, length, |_| Ok(())).await?;
+        match io.read(&mut [0]).await? {
+            0 => Ok(frame),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "more than a request on its stream")),
+        }
     }
 }
 
