@@ -30,8 +30,10 @@ pub const RESPONSE_IDS_MAX: usize = 32_768;
 pub const RESPONSE_BYTES_SOFT_MAX: usize = 2 << 20;
 /// The longest encoded response, in bytes.
 pub const RESPONSE_BYTES_MAX: usize = RESPONSE_BYTES_SOFT_MAX + BLOCK_BYTES_LIMIT + 64;
-/// The tag before a block in its announcement, in bytes.
-const ANNOUNCEMENT_TAG_BYTES: usize = 4;
+/// A transaction takes at least 132 bytes of a block, and at most 4 of its announcement.
+const BLOCK_BYTES_PER_GOSSIPED_BYTE: usize = 32;
+/// Bytes of an announcement for everything but the short ids. Twice the hints that a block is likely to need fit.
+const ANNOUNCEMENT_SPARE_BYTES: usize = 8 << 10;
 /// The longest nickname of a node, in bytes.
 pub const NICKNAME_BYTES_MAX: usize = 32;
 /// The most characters that are shown of a problem with a file.
@@ -143,9 +145,11 @@ pub fn printable_problem(text: &str) -> String {
     shown
 }
 
-/// The longest gossip message of a network, in bytes. It is the same on every node, since a longer one silences a link.
+/// The longest gossip message of a network, in bytes: a bundle, or the longest block in compact form. It is the same on
+/// every node, since a longer one silences a link. Every connection can hold an unfinished one, so it is no longer than
+/// it has to be.
 pub fn gossip_bytes_max(network: &Network) -> usize {
-    (ANNOUNCEMENT_TAG_BYTES + network.block_bytes_max()).max(BUNDLE_BYTES_MAX)
+    (network.block_bytes_max() / BLOCK_BYTES_PER_GOSSIPED_BYTE + ANNOUNCEMENT_SPARE_BYTES).max(BUNDLE_BYTES_MAX)
 }
 
 /// The gossip topic of a network's blocks or transactions.
@@ -156,7 +160,22 @@ pub fn topic(network: &Network, kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::{decode, encode};
+    use crate::block::CONTEXT_BYTES;
+    use crate::compact::WHOLE_BYTES_MAX;
+    use crate::encode::{EncodedSize, decode, encode};
+    use crate::network::Parameters;
+
+    #[test]
+    fn the_longest_announcement_fits() {
+        for block_bytes_max in [64 << 10, 1 << 20, BLOCK_BYTES_LIMIT as u32] {
+            let network = Network::new(Parameters { block_bytes_max, ..Parameters::dev() }).expect("valid");
+            let count = (network.block_bytes_max() - Block::ENCODED_BYTES_MIN) / SignedTransaction::ENCODED_BYTES_MIN;
+            let likely_hints = count / 64;
+            let fixed = 4 + HEADER_BYTES + CONTEXT_BYTES + 28 + 1 + 8 + 8;
+            assert!(fixed + 4 * count + 2 * 8 * likely_hints <= gossip_bytes_max(&network), "{block_bytes_max}");
+            assert!(WHOLE_BYTES_MAX + 4 <= gossip_bytes_max(&network));
+        }
+    }
 
     #[test]
     fn the_largest_request_fits() {

@@ -71,10 +71,14 @@ const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
 const IDONTWANT_BYTES_MIN: usize = 1_000;
 /// Messages that may wait for one peer that reads slowly. Each is a copy. More are dropped for it, and it pulls them. Room for what one
 /// user sends at once: 500 records are some thirty messages.
-const GOSSIP_QUEUE_MAX: usize = 64;
+const GOSSIP_QUEUE_MAX: usize = 40;
+/// Peers that each message is relayed to at most: each of them has a queue. gossipsub goes back to six of them.
+const MESH_PEERS_MAX: usize = 8;
 /// For how long messages are kept for peers that ask for them by id (IHAVE, IWANT), in heartbeats. It pulls what it lacks later from
 /// blocks and memory pools.
 const GOSSIP_HISTORY_HEARTBEATS: usize = 2;
+/// Ids of messages that one frame offers, or asks for: a frame with more than 16 KiB of them is refused.
+const IHAVE_IDS_MAX: usize = 450;
 /// How long a message is remembered, so that it is not relayed twice.
 const DUPLICATE_CACHE_TIME: Duration = Duration::from_secs(120);
 /// How often peers are looked for on the LAN, and how long their answers hold.
@@ -181,9 +185,11 @@ fn gossipsub(names: &ProtocolNames, network: &Network, metrics: Option<&mut Regi
         .idontwant_message_size_threshold(IDONTWANT_BYTES_MIN)
         .heartbeat_interval(Duration::from_secs(1))
         .duplicate_cache_time(DUPLICATE_CACHE_TIME)
+        .mesh_n_high(MESH_PEERS_MAX)
         .connection_handler_queue_len(GOSSIP_QUEUE_MAX)
         .history_length(GOSSIP_HISTORY_HEARTBEATS)
         .history_gossip(GOSSIP_HISTORY_HEARTBEATS - 1)
+        .max_control_messages_sent(IHAVE_IDS_MAX)
         .build()?;
     let topics = [&names.blocks, &names.transactions];
     let filter =
