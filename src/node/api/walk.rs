@@ -9,7 +9,7 @@ use crate::protocol::encode::encode;
 use crate::protocol::{Address, Block, Height};
 
 /// A list ends early once the blocks that it left out are longer than this together.
-pub(super) const LEFT_OUT_BYTES_MAX: usize = 16 << 20;
+pub(super) const LEFT_OUT_BYTES_MAX: usize = if cfg!(test) { 16 << 10 } else { 16 << 20 };
 /// A block that is left out counts as at least so many bytes, since each has to be looked for.
 pub(super) const LEFT_OUT_BYTES_MIN: usize = 1 << 10;
 
@@ -105,5 +105,47 @@ impl Walk {
 
     fn within(&self, height: Option<u64>) -> Option<u64> {
         height.filter(|height| (self.heights.0..self.heights.1).contains(height))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::api::mined::{MinedFilter, mined};
+    use crate::node::api::query::Range;
+    use crate::node::tests::{folder, mine, node};
+
+    const STRANGER: Address = Address([9; 20]);
+
+    #[test]
+    fn a_walk_that_leaves_much_out_pauses_and_goes_on() {
+        let folder = folder();
+        let node = node(folder.path());
+        mine(&node, 40);
+        let filter = BlockFilter { miner: Some(STRANGER), ..BlockFilter::default() };
+        let snapshot = node.handle().reader().snapshot().expect("readable");
+        let mut walk = Walk::start(snapshot, None, Order::Newest, &filter).expect("a height of the chain");
+        let mut left = Vec::new();
+        while let Step::Tired = walk.step().expect("readable") {
+            left.push(walk.next());
+        }
+        assert_eq!(left, [Some(23), Some(6)], "17 blocks of a kilobyte are beyond the bound");
+    }
+
+    #[test]
+    fn a_page_that_leaves_much_out_says_where_to_go_on() {
+        let folder = folder();
+        let node = node(folder.path());
+        mine(&node, 40);
+        let filter = MinedFilter { sender: Some(STRANGER), ..MinedFilter::default() };
+        let (mut pages, mut before) = (0, None);
+        loop {
+            let page = mined(&node.handle(), &filter, &Range { before, limit: None }).expect("readable");
+            assert!(page.transactions.is_empty());
+            pages += 1;
+            let Some(next) = page.next else { break };
+            before = Some(next.parse().expect("a place in the list"));
+        }
+        assert_eq!(pages, 3);
     }
 }
