@@ -7,7 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::given::{fingerprint, open, open_or_pipe, read_text};
+pub(crate) use self::given::{fingerprint, in_folder, open, open_or_pipe, read_text};
 
 mod given;
 

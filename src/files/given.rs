@@ -3,6 +3,7 @@
 //! Where a file is meant, nothing else is taken: a device may never end, a pipe may never begin, and what the system
 //! makes up while it is read (`/proc`) is no file that anyone could show again.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
@@ -74,6 +75,33 @@ pub(crate) fn fingerprint(file: &Path, cancelled: impl Fn() -> bool) -> io::Resu
     Ok(None)
 }
 
+/// What is directly in a folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct InFolder {
+    /// The names of its regular files, in order.
+    pub(crate) files: Vec<OsString>,
+    /// The names of all else: folders, hidden files, pipes, links that lead nowhere.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Lists a folder's files, without those in its folders.
+pub(crate) fn in_folder(folder: &Path) -> io::Result<InFolder> {
+    let mut found = InFolder::default();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let shown = name.to_string_lossy();
+        let is_file = std::fs::metadata(folder.join(&name)).is_ok_and(|found| found.is_file());
+        if is_file && !shown.starts_with('.') {
+            found.files.push(name);
+        } else {
+            found.left_out.push(shown.into_owned());
+        }
+    }
+    found.files.sort();
+    found.left_out.sort();
+    Ok(found)
+}
+
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
@@ -130,6 +158,23 @@ mod tests {
 
     fn refusal<T>(result: io::Result<T>) -> String {
         result.map(drop).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn a_folder_is_its_regular_files_in_order() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        for name in ["b", "a b", ".hidden", "ä"] {
+            fs::write(path(name), name).expect("a file");
+        }
+        fs::create_dir(path("inner")).expect("a folder");
+        fs::write(path("inner/c"), "c").expect("a file");
+        std::os::unix::fs::symlink(path("b"), path("link")).expect("a link");
+        std::os::unix::fs::symlink(path("nowhere"), path("broken")).expect("a link");
+        let found = in_folder(folder.path()).expect("readable");
+        assert_eq!(found.files, ["a b", "b", "link", "ä"]);
+        assert_eq!(found.left_out, [".hidden", "broken", "inner"]);
+        assert!(in_folder(&path("b")).is_err());
     }
 
     /// Each at once: this test would hang on a pipe that nobody writes to.

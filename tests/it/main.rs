@@ -119,6 +119,7 @@ fn main() -> ExitCode {
         partition::ties_go_to_the_chain_seen_first,
         partition::resolve_finds_the_better_chain,
         records::records_are_found_again,
+        records::a_folder_is_recorded_with_one_command,
         records::names_and_tags_are_the_same_in_both_forms_of_their_letters,
         records::a_history_has_everything,
         records::names_work_where_addresses_do,

@@ -61,6 +61,35 @@ pub(crate) fn records_are_found_again() {
     assert_eq!(refusal(a, &format!("record --tag t {}", "x".repeat(4090))), "invalid_transaction");
 }
 
+/// Each file of a folder is a record of its own.
+pub(crate) fn a_folder_is_recorded_with_one_command() {
+    let node = Node::new();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (papers, many) = (folder.path().join("the papers"), folder.path().join("many"));
+    std::fs::create_dir_all(papers.join("older")).expect("made");
+    std::fs::create_dir(&many).expect("made");
+    assert_eq!(refusal(&node, &format!("record @{}", many.display())), "file_unreadable");
+    for number in 0..501 {
+        std::fs::write(many.join(number.to_string()), "").expect("written");
+    }
+    assert_eq!(refusal(&node, &format!("record @{}", many.display())), "too_many");
+    let names: Vec<String> = (10..30).map(|number| format!("paper {number}.pdf")).collect();
+    for name in &names {
+        std::fs::write(papers.join(name), name).expect("written");
+    }
+    std::fs::write(papers.join("older/paper.pdf"), "older").expect("written");
+    std::fs::write(papers.join(".DS_Store"), "").expect("written");
+
+    let answer = node.run(&format!("record @{}/ --tag papers", papers.display()));
+    assert_eq!(answer["left_out"], serde_json::json!([".DS_Store", "older"]));
+    let recorded = answer["records"].as_array().expect("a list");
+    assert_eq!(recorded.iter().map(|row| text(&row["file"], "name")).collect::<Vec<_>>(), names);
+    node.run("mine 1");
+    assert_eq!(sorted(found(&node, "records --tag papers --limit 100")), sorted(ids(&answer["records"])));
+    let one = papers.join(&names[7]);
+    assert_eq!(found(&node, &format!("records --find \"{}\"", one.display())), [text(&recorded[7], "id")]);
+}
+
 /// An accent is a part of its letter on one system, and follows it on another.
 pub(crate) fn names_and_tags_are_the_same_in_both_forms_of_their_letters() {
     let node = Node::new();

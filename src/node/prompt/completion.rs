@@ -107,6 +107,9 @@ impl Known {
             CommandOutcome::Chain(page) => page.blocks.iter().for_each(|block| self.learn_block(&block.id)),
             CommandOutcome::Block(found) => self.learn_whole_block(&found.block),
             CommandOutcome::Sent(sent) => self.learn_transaction(&sent.id),
+            CommandOutcome::RecordedFolder { records, .. } => {
+                records.iter().for_each(|sent| self.learn_transaction(&sent.id));
+            }
             CommandOutcome::Pending(rows) => self.learn_rows(rows),
             CommandOutcome::Records(page) => {
                 page.records.iter().rev().for_each(|row| self.learn_transaction(&row.id));

@@ -53,8 +53,13 @@ pub(super) struct Sending {
 impl Sending {
     /// Blocks until it is durable.
     pub(super) fn wait(self) -> Result<CommandOutcome, Failure> {
+        self.sent().map(CommandOutcome::Sent)
+    }
+
+    /// The same, for one of several.
+    fn sent(self) -> Result<Sent, Failure> {
         let (id, fee) = self.answer?.wait()?;
-        Ok(CommandOutcome::Sent(Sent { id, fee, file: self.file, signed: self.action }))
+        Ok(Sent { id, fee, file: self.file, signed: self.action })
     }
 }
 
@@ -81,7 +86,10 @@ impl CommandRunner<'_> {
                 let action = Action::Transfer { to: lookup::address(handle, to)?, amount: *amount };
                 self.send(action, *fee, None).wait()?
             }
-            PromptCommand::Record(recording) => self.record(recording).wait()?,
+            PromptCommand::Record(recording) => match &recording.what {
+                Recorded::File(path) if self.file(path).is_dir() => self.record_folder(path, recording)?,
+                _ => self.record(recording).wait()?,
+            },
             PromptCommand::Records { filter, range } => self.records(filter, range)?,
             PromptCommand::History { of, range } => {
                 let address = self.maybe(of.as_ref())?.unwrap_or_else(|| handle.address());

@@ -20,7 +20,7 @@
 //! | `mine`, `mine N` | `{blocks: [{height, id}]}`, oldest first; fewer than N if it was stopped |
 //! | `mine on`, `off`, `pending` | `{mode, hash_rate, waits_for, job}`, as in `status` |
 //! | `tx` | `{id, fee}` |
-//! | `record` | `{id, fee}`; of a file also `file: {sha256, name, size}` |
+//! | `record` | `{id, fee}`; of a file also `file: {sha256, name, size}`; of a folder `{records: [of a file], left_out: [name]}` |
 //! | `records` | `{records: [record], next}`, the newest first; `next` is null or the `--before` of the next page |
 //! | `history` | `{address, entries: [{height, block, timestamp, roles, transaction}], next}`; roles are `sent`, `received`, `mined`, `recorded` |
 //! | `watch ID` | a life; without ID: `[life]` of the watched ones |

@@ -25,6 +25,10 @@ pub enum CommandOutcome {
     },
     MiningSet(Mining),
     Sent(Sent),
+    RecordedFolder {
+        records: Vec<Sent>,
+        left_out: Vec<String>,
+    },
     Chain(BlockPage),
     Block(Box<StandingBlock>),
     Pending(Vec<TransactionRow>),

@@ -99,6 +99,7 @@ impl Renderer<'_> {
                 MiningMode::Pending => "mining whenever transactions wait, until `mine off`".to_owned(),
             },
             CommandOutcome::Sent(sent) => self.sent(sent),
+            CommandOutcome::RecordedFolder { records, left_out } => self.recorded_folder(records, left_out),
             CommandOutcome::Records(RecordPage { records, next }) => self.records(records, next.as_deref()),
             CommandOutcome::History(HistoryPage { address, entries, next }) => {
                 self.history(address, entries, next.as_deref())

@@ -52,10 +52,11 @@ pub const COMMANDS: &[CommandEntry] = &[
     ),
     entry(
         "record",
-        "TEXT|@FILE",
+        "TEXT|@FILE|@FOLDER",
         "put a text or a file's fingerprint on the chain",
         "Everything after `record` and one blank is the text, as it is (quotes too), up to\n\
          4096 bytes. @FILE puts the file's SHA-256, name and size there, never the file;\n\
+         @FOLDER those of each file in it (up to 500, without its folders);\n\
          `record --json JSON` puts a JSON value there, such as {\"pallet\": 7}.\n\
          Options stand before or behind: --tag WORD (up to 8 times), --fee F.\n\
          A text that looks like an option is asked about, and refused in a script; behind\n\
@@ -67,7 +68,8 @@ pub const COMMANDS: &[CommandEntry] = &[
         "[--tag WORD] [--from WHO] [--since WHEN] [--find WHAT]",
         "find records, the newest first",
         "WHEN is a date (2026-11-21 or 2026-11-21T14:30, UTC) or a span back from now (30m,\n\
-         12h, 7d). WHAT is a file, or the SHA-256 of its content, or a transaction's id.\n\
+         12h, 7d). WHAT is a file (\"in quotes\", if its name has blanks), the SHA-256 of its\n\
+         content, or a transaction's id.\n\
          --limit N shows up to N (20); --before PLACE goes on where a list ended.",
     ),
     entry(

@@ -18,25 +18,77 @@ use crate::node::watch;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::{Action, TransactionId};
 
+/// Files of a folder that one command records.
+const FOLDER_FILES_MAX: usize = 500;
+
 impl CommandRunner<'_> {
     /// Begins to write a record. Blocks only while a file is read.
     pub(super) fn record(&self, recording: &Recording) -> Sending {
         let (content, file) = match &recording.what {
             Recorded::Text(text) => (Content::Text(text.clone()), None),
             Recorded::Json(json) => (Content::Json(json.clone()), None),
-            Recorded::File(path) => match self.fingerprint(path) {
-                Ok((sha256, size)) => {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    let row = FileRow { sha256: hex::encode(sha256), name: name.clone(), size };
-                    (Content::File { sha256, name, size }, Some(row))
-                }
+            Recorded::File(path) => match self.content_of_file(path) {
+                Ok((content, row)) => (content, Some(row)),
                 Err(failure) => return failure.into(),
             },
         };
+        self.send_record(content, file, recording)
+    }
+
+    /// Records each file of a folder, if all of them can be read.
+    pub(super) fn record_folder(&self, folder: &Path, recording: &Recording) -> Result<CommandOutcome, Failure> {
+        let shown = folder.display();
+        let found = files::in_folder(&self.file(folder))
+            .map_err(|error| Failure::new(Code::FileUnreadable, format!("cannot read {shown}: {error}")))?;
+        let count = found.files.len();
+        if count == 0 {
+            let message = format!("nothing was recorded: no file is directly in {shown}");
+            return Err(Failure::new(Code::FileUnreadable, message));
+        }
+        if count > FOLDER_FILES_MAX {
+            let message = format!(
+                "nothing was recorded: {shown} has {count} files, and {FOLDER_FILES_MAX} can be recorded at once; \
+                 divide them, or record one archive of them"
+            );
+            return Err(Failure::new(Code::TooMany, message));
+        }
+        let contents = found.files.iter().map(|name| self.content_of_file(&folder.join(name)));
+        let contents = contents.collect::<Result<Vec<_>, _>>()?;
+        // All are begun before the first is waited for: the disk writes them together.
+        let begun: Vec<(String, Sending)> = contents
+            .into_iter()
+            .map(|(content, row)| (row.name.clone(), self.send_record(content, Some(row), recording)))
+            .collect();
+        let mut records = Vec::new();
+        let mut refused = Vec::new();
+        for (name, sending) in begun {
+            match sending.sent() {
+                Ok(sent) => records.push(sent),
+                Err(failure) => refused.push((name, failure)),
+            }
+        }
+        let left_out = found.left_out;
+        let Some((first, failure)) = refused.first() else {
+            return Ok(CommandOutcome::RecordedFolder { records, left_out });
+        };
+        let others = if refused.len() > 1 { format!(" and {} more", refused.len() - 1) } else { String::new() };
+        let done = records.len();
+        let message = format!("{done} of {count} files were recorded; not {first}{others}: {}", failure.message);
+        Err(Failure::new(failure.code, message))
+    }
+
+    fn send_record(&self, content: Content, file: Option<FileRow>, recording: &Recording) -> Sending {
         match (Record { tags: recording.tags.clone(), content }).to_data() {
             Ok(data) => self.send(Action::Record { data: data.into() }, recording.fee, file),
             Err(error) => Failure::from(error).into(),
         }
+    }
+
+    fn content_of_file(&self, path: &Path) -> Result<(Content, FileRow), Failure> {
+        let (sha256, size) = self.fingerprint(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let row = FileRow { sha256: hex::encode(sha256), name: name.clone(), size };
+        Ok((Content::File { sha256, name, size }, row))
     }
 
     /// The SHA-256 and the length of a file.

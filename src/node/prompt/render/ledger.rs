@@ -32,6 +32,24 @@ impl Renderer<'_> {
         format!("{what}sent {id}\n{waits}")
     }
 
+    /// A line for each file, and what was left out.
+    pub(super) fn recorded_folder(&self, records: &[Sent], left_out: &[String]) -> String {
+        let mut text = String::new();
+        for Sent { signed, file, .. } in records {
+            if let Some(Action::Record { data }) = signed {
+                writeln!(text, "recorded {}", signed_record(&Record::read(data), file.as_ref())).expect("a string");
+            }
+        }
+        if let Some(first) = left_out.first() {
+            let first = harmless(first, 80);
+            let others = if left_out.len() > 1 { format!(" and {} more", left_out.len() - 1) } else { String::new() };
+            writeln!(text, "left out {first}{others}: only regular files that are not hidden are recorded")
+                .expect("a string");
+        }
+        let count = counted(records.len() as u64, "transaction");
+        text + &format!("sent {count}: they wait for a block (`pending` shows them, `mine` makes one).")
+    }
+
     pub(super) fn records(&self, rows: &[RecordRow], next: Option<&str>) -> String {
         if rows.is_empty() && next.is_none() {
             return "there are no such records on the best chain (`pending` shows those that wait)".to_owned();
