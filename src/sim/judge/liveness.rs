@@ -22,7 +22,10 @@ impl Judge {
         while world.now() < end {
             let left = end.saturating_sub(world.now());
             world.run_for(left.min(WATCH_INTERVAL));
-            for node in running_honest(world) {
+            let running = running_honest(world);
+            // A node that was off did not rest.
+            self.resting.retain(|node, _| running.contains(node));
+            for node in running {
                 self.watch_node(world, node)?;
             }
         }

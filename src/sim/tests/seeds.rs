@@ -76,6 +76,12 @@ fn seed_2082_a_block_that_only_a_liar_shows_is_no_second_chain() {
     Story::new(2082).run().unwrap_or_else(|finding| panic!("{finding}"));
 }
 
+/// Node 2 rests, is off for 46 s, and rests again.
+#[test]
+fn seed_8884_a_node_that_is_off_does_not_rest() {
+    Story::new(8884).run().unwrap_or_else(|finding| panic!("{finding}"));
+}
+
 /// Two halves, so that two processors have something to do.
 fn run_every_second_seed(offset: u64) {
     let (first, count) = (from_environment(FIRST_SEED, 1), from_environment(SEEDS, SEEDS_DEFAULT));
