@@ -1,7 +1,8 @@
 //! Transactions of this node's wallets that can no longer be mined, so that their content can be signed once more.
 //!
-//! Each is a file in the folder `lost/`, so that a restart forgets none. Each is sent again once: a claim is taken before, and
-//! its outcome noted behind. A crash in between forgets the claim.
+//! Each is a file in the folder `lost/`, so that a restart forgets none. Each is sent again once: a claim is taken before, the
+//! new transaction is noted before it is sent, and the outcome behind. After a crash in between, the note tells which
+//! one to look for.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -22,8 +23,8 @@ use crate::protocol::{CheckedTransaction, Network, TransactionId};
 pub const LOST_MAX: usize = if cfg!(test) { 20 } else { 500 };
 /// Their folder, in the data folder.
 const FOLDER: &str = "lost";
-/// The longest file, in bytes: hex digits, and far more than what is beside them.
-const FILE_BYTES_MAX: u64 = 2 * TRANSACTION_BYTES_MAX as u64 + 1024;
+/// The longest file, in bytes: hex digits of two transactions, and far more than what is beside them.
+const FILE_BYTES_MAX: u64 = 2 * 2 * TRANSACTION_BYTES_MAX as u64 + 1024;
 
 /// The lost transactions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,6 +57,9 @@ struct KeptFile {
     /// The encoded transaction, in hex.
     transaction: String,
     reason: String,
+    /// The encoded transaction that was about to be sent in its place, in hex.
+    #[serde(default)]
+    begun: Option<String>,
     again: Option<TransactionId>,
 }
 
@@ -66,6 +70,8 @@ pub struct LostTransaction {
     pub transaction: CheckedTransaction,
     /// The reason why it can't be mined.
     pub reason: GoneReason,
+    /// The transaction with its content that was about to be sent last. It may have been.
+    pub begun: Option<CheckedTransaction>,
     /// Whether its content was signed again.
     pub again: Again,
 }
@@ -116,7 +122,7 @@ impl Lost {
         }
         let number = list.next;
         list.next += 1;
-        let kept = Kept { number, one: LostTransaction { transaction, reason, again: Again::No } };
+        let kept = Kept { number, one: LostTransaction { transaction, reason, begun: None, again: Again::No } };
         self.write(&kept);
         list.kept.push_back(kept);
         if list.kept.len() > LOST_MAX
@@ -164,11 +170,12 @@ impl Lost {
 
     /// Durable, if the disk takes it. It is in memory in any case.
     fn write(&self, kept: &Kept) {
-        let LostTransaction { transaction, reason, again } = &kept.one;
+        let LostTransaction { transaction, reason, begun, again } = &kept.one;
         let content = KeptFile {
             number: kept.number,
             transaction: hex::encode(encode(transaction.signed())),
             reason: word(*reason).to_owned(),
+            begun: begun.as_ref().map(|begun| hex::encode(encode(begun.signed()))),
             again: if let Again::As(id) = again { Some(*id) } else { None },
         };
         let id = transaction.id();
@@ -191,6 +198,15 @@ impl Lost {
 }
 
 impl Claim {
+    /// This transaction is about to be sent. Blocks.
+    pub fn begins(&self, anew: &CheckedTransaction) {
+        let mut list = self.lost.0.list.lock();
+        if let Some(kept) = list.kept.iter_mut().find(|kept| kept.one.transaction.id() == self.id) {
+            kept.one.begun = Some(anew.clone());
+            self.lost.write(kept);
+        }
+    }
+
     /// It was sent again.
     pub fn used(self, id: TransactionId) {
         let mut list = self.lost.0.list.lock();
@@ -214,13 +230,17 @@ impl Drop for Claim {
 fn read(file: &Path, network: &Network) -> io::Result<Kept> {
     let text = files::read_text(file, FILE_BYTES_MAX)?;
     let found: KeptFile = serde_json::from_str(&text)?;
-    let bytes = hex::decode(&found.transaction).map_err(io::Error::other)?;
-    let signed = decode(&bytes, TRANSACTION_BYTES_MAX).map_err(io::Error::other)?;
-    let transaction = check_transaction(signed, network).map_err(io::Error::other)?;
+    let checked = |encoded: &str| {
+        let bytes = hex::decode(encoded).map_err(io::Error::other)?;
+        let signed = decode(&bytes, TRANSACTION_BYTES_MAX).map_err(io::Error::other)?;
+        check_transaction(signed, network).map_err(io::Error::other)
+    };
+    let transaction = checked(&found.transaction)?;
+    let begun = found.begun.as_deref().map(checked).transpose()?;
     let reason = REASONS.into_iter().find(|reason| word(*reason) == found.reason);
     let reason = reason.ok_or_else(|| io::Error::other(format!("no reason: {}", found.reason.escape_debug())))?;
     let again = found.again.map_or(Again::No, Again::As);
-    Ok(Kept { number: found.number, one: LostTransaction { transaction, reason, again } })
+    Ok(Kept { number: found.number, one: LostTransaction { transaction, reason, begun, again } })
 }
 
 const REASONS: [GoneReason; 4] = [GoneReason::NonceUsed, GoneReason::NoCoins, GoneReason::NonceGap, GoneReason::NoRoom];
@@ -265,8 +285,13 @@ mod tests {
         assert_eq!(lost.claim(&id).err(), Some(Some(Again::UnderWay)));
         assert!(!lost.offers(&id));
         assert!(open().offers(&id), "nothing came of it before the restart");
+        claim.begins(&transaction(5));
         drop(claim);
         assert!(lost.offers(&id), "it failed, and may be tried again");
+        for lost in [&lost, &open()] {
+            let (found, _claim) = lost.claim(&id).expect("nobody has it");
+            assert_eq!(found.begun.map(|begun| begun.id()), Some(transaction(5).id()), "that one may have been sent");
+        }
         lost.claim(&id).expect("nobody has it").1.used(new);
         for lost in [&lost, &open()] {
             assert_eq!(lost.claim(&id).err(), Some(Some(Again::As(new))));

@@ -62,7 +62,7 @@ pub(super) fn start(handle: Handle, failed: impl FnOnce(String) + Send + 'static
 fn remember_lost(handle: &Handle) {
     let mut watched = handle.watched().lock();
     let mut lost = 0;
-    for LostTransaction { transaction, reason, again } in handle.lost().all() {
+    for LostTransaction { transaction, reason, again, .. } in handle.lost().all() {
         if again == Again::No {
             lost += 1;
             watched.insert(transaction.id(), Followed { life: Life::Gone(Some(reason)), asked_for: true });

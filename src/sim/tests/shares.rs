@@ -66,7 +66,8 @@ fn no_miner_gets_more_than_the_literature_says() {
             eprintln!("{percent} % of the hash rate, {miner:?}: {mean:.4} +- {error:.4} of the blocks, {said:.4} said");
             assert!(error < 0.08, "too few blocks to tell: {error}");
             assert!(mean < said + ERRORS_MAX * error, "{percent} %, {miner:?}: {mean} is more than {said}");
-            let is_exact = matches!(miner, Miner::Honest | Miner::Selfish);
+            // Long secret branches follow their own, smaller hash rate, and get less work than as many blocks of the others.
+            let is_exact = miner == Miner::Honest || miner == Miner::Selfish && percent < 40;
             assert!(
                 !is_exact || mean > said - ERRORS_MAX * error,
                 "{percent} %, {miner:?}: {mean} is less than {said}"
