@@ -1,6 +1,6 @@
 //! Branches of the same length, one of them dated back for a little more work.
 
-use quipu_protocol::check::Parent;
+use quipu_protocol::check::{Parent, check_block};
 use quipu_protocol::{Block, BlockId, Body, Header, Millis, Parameters, Reward, Target};
 
 use super::super::event::{Answer, Command, Event, NotFollowed, Notice, PeerKey, Ticket, Verdict};
@@ -131,10 +131,18 @@ fn a_waiting_rival_does_not_hold_up_resolve() {
     assert!(matches!(answer, Some((_, Ok(Answer::Resolved { replaced: true, .. })))), "{answer:?}");
 }
 
-/// A rival that is stored must not keep a better chain from being fetched.
+/// A rival that the user has stored must not keep a better chain from being fetched.
 #[test]
 fn a_better_chain_is_fetched_beside_a_waiting_rival() {
-    let (mut bench, _, _, _) = with_rival();
+    let mut bench = Bench::with(parameters());
+    let peer = bench.connect();
+    let (ours, rival) = (bench.paced(&[10, 10], 1), bench.paced(&[0, 10], 2));
+    bench.accept(peer, &ours);
+    for block in rival {
+        let block = check_block(block, &bench.network).expect("valid");
+        let added = bench.command(Command::SubmitBlock { block: Box::new(block) });
+        assert!(matches!(added, Ok(Answer::Added { is_best: false, .. })), "{added:?}");
+    }
     let better = bench.paced(&[10, 9, 10, 10], 3);
     let other = bench.connect_with(&better[3].header, work(&better));
     bench.answer_headers(other, &headers(&better));
@@ -158,6 +166,20 @@ fn half_a_block_more_is_enough() {
         bench.gossip_block(peer, block);
     }
     assert_eq!(bench.tip(), tip_of(&fast));
+}
+
+/// After a long pause a block may take a fraction of the work of the one below it.
+#[test]
+fn an_easy_block_on_our_own_tip_is_no_rival() {
+    let mut bench = Bench::with(parameters());
+    let peer = bench.connect();
+    let blocks = bench.paced(&[&[0; 30][..], &[3_600]].concat(), 1);
+    let [below, last] = [&blocks[29], &blocks[30]].map(|block| block.header.target.work().0);
+    assert!(2 * last < below, "{last} {below}");
+    bench.accept(peer, &blocks[..30]);
+    let block = check_block(blocks[30].clone(), &bench.network).expect("valid");
+    let added = bench.command(Command::SubmitBlock { block: Box::new(block) });
+    assert!(matches!(added, Ok(Answer::Added { is_best: true, .. })), "{added:?}");
 }
 
 /// The user hears of it once a block should have come, and only once.
