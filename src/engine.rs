@@ -148,6 +148,8 @@ pub struct Engine {
     dated_tips: checkpoint::RefusedTips,
     /// Peers' requests that wait for their budgets.
     delayed: usize,
+    /// Requests whose blocks are being read.
+    serving: usize,
     /// The checks under way, by the key of the effect.
     checks: BTreeMap<Key, Check>,
     unchecked: Unchecked,
@@ -220,6 +222,7 @@ impl Engine {
             not_followed: checkpoint::RefusedTips::default(),
             dated_tips: checkpoint::RefusedTips::default(),
             delayed: 0,
+            serving: 0,
             checks: BTreeMap::new(),
             unchecked: Unchecked::default(),
             judged: BTreeMap::new(),
@@ -330,11 +333,7 @@ impl Engine {
                     self.chain.insert_loaded(blocks);
                 }
             }
-            Event::Served { peer, unused_bytes } => {
-                if let Some(session) = self.peers.get_quietly(peer) {
-                    session.block_bytes.give_back(unused_bytes as u64);
-                }
-            }
+            Event::Served { peer, unused_bytes } => self.on_served(peer, unused_bytes),
             Event::Persisted { sequence } => self.gate.on_persisted(sequence, effects),
             Event::Mined { key, nonce } => self.on_mined(key, nonce),
             Event::Command { ticket, command } => self.on_command(ticket, command, now),

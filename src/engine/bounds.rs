@@ -26,6 +26,7 @@
 //! | blocks requested or being checked | `BLOCKS_AHEAD_MAX`, and the blocks of the questions above | no request |
 //! | checks under way | the sum of the three above | |
 //! | requests that wait for a budget, in all and per peer | `DELAYED_MAX`, `DELAYED_PER_PEER_MAX` | the newest |
+//! | requests whose blocks are being read, in all and per peer | `SERVING_MAX`, `SERVING_PER_PEER_MAX` | none: further ones wait |
 //! | deferred requests of a peer | `DEFERRED_PER_PEER_MAX` | the newest |
 //! | effects that wait for the disk | the commands, requests and announcements behind them | |
 //! | waiting commands | the shell's limit; `RESOLVING_MAX` | the newest |
@@ -49,7 +50,7 @@ use super::gossip::{OFFERED_MAX, REFUSED_MAX};
 use super::lag::LAG_ACCOUNTS_MAX;
 use super::orphans::{EARLY_BYTES_MAX, EARLY_PER_PEER_MAX, ORPHAN_BYTES_MAX, ORPHANS_PER_PEER_MAX};
 use super::peers::LATE_PER_PEER_MAX;
-use super::serve::{DEFERRED_PER_PEER_MAX, DELAYED_MAX, DELAYED_PER_PEER_MAX};
+use super::serve::{DEFERRED_PER_PEER_MAX, DELAYED_MAX, DELAYED_PER_PEER_MAX, SERVING_MAX};
 use super::submit::{REFUSALS_MAX, SUBMITTED_MAX};
 use super::sync::{BLOCKS_AHEAD_MAX, BLOCKS_PER_REQUEST_MAX, MARK_SPACING, MARKS_MAX};
 use super::{Engine, bodies, mempool, mining};
@@ -91,6 +92,7 @@ impl Engine {
             ("refused_transactions", REFUSED_MAX),
             ("deferred_requests", peers * DEFERRED_PER_PEER_MAX),
             ("delayed_requests", DELAYED_MAX.min(peers * DELAYED_PER_PEER_MAX)),
+            ("serving_requests", SERVING_MAX),
             ("submitted_blocks", SUBMITTED_MAX),
             ("refusals", REFUSALS_MAX),
             ("mined_here", mining::MINED_HERE_MAX),
@@ -131,6 +133,7 @@ impl Engine {
             ("checks", self.checks.len()),
             ("refused_transactions", self.refused.len()),
             ("delayed_requests", self.delayed()),
+            ("serving_requests", self.serving()),
             ("submitted_blocks", self.submitted.len()),
             ("deferred_requests", self.deferred.iter().filter(is_request).count()),
             ("refusals", self.refusals.len()),

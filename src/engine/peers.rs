@@ -135,6 +135,8 @@ pub(crate) struct PeerState {
     pub(crate) block_bytes: Bucket,
     /// Its requests that wait for that budget.
     pub(crate) delayed: VecDeque<(Ticket, Request)>,
+    /// Its requests whose blocks are being read.
+    pub(crate) serving: usize,
     /// The refusals that it may still cause before it is cut off.
     refused: Bucket,
     gossip_transactions: Bucket,
@@ -175,6 +177,7 @@ impl PeerState {
             requests: Bucket::new(REQUESTS, now),
             block_bytes: Bucket::new(BLOCK_BYTES, now),
             delayed: VecDeque::new(),
+            serving: 0,
             refused: Bucket::new(REFUSALS, now),
             gossip_transactions: Bucket::new(TRANSACTIONS, now),
             gossip_bytes: Bucket::new(TRANSACTION_BYTES, now),

@@ -25,6 +25,11 @@ pub(super) const DEFERRED_PER_PEER_MAX: usize = 4;
 pub(super) const DELAYED_PER_PEER_MAX: usize = 4;
 pub(super) const DELAYED_MAX: usize = 256;
 
+/// Requests for blocks of one peer, and of all peers, whose blocks are being read. Further ones wait: they would queue up
+/// with all the places that they name, even if their peer is long gone.
+pub(super) const SERVING_PER_PEER_MAX: usize = 4;
+pub(super) const SERVING_MAX: usize = 256;
+
 impl Engine {
     pub(super) fn on_request(
         &mut self,
@@ -65,11 +70,35 @@ impl Engine {
         if self.peers.is_cut_off(peer) {
             return false;
         }
+        let waits_for_reader = self.waits_for_reader(peer, request);
         let Some(session) = self.peers.get_quietly(peer).filter(|session| session.delayed.is_empty()) else {
             return false;
         };
+        if waits_for_reader {
+            return false;
+        }
         // Both or none: a request that waits is looked at again and again.
         session.block_bytes.has(bytes, now) && session.requests.take(cost, now) && session.block_bytes.take(bytes, now)
+    }
+
+    /// Whether a request is for blocks, while others that are being read must be served first.
+    fn waits_for_reader(&self, peer: PeerKey, request: &Request) -> bool {
+        let of_peer = || self.peers.get(peer).map_or(0, |session| session.serving);
+        matches!(request, Request::Blocks { .. }) && (self.serving >= SERVING_MAX || of_peer() >= SERVING_PER_PEER_MAX)
+    }
+
+    /// Records that the blocks of a request were read.
+    pub(super) fn on_served(&mut self, peer: PeerKey, unused_bytes: usize) {
+        self.serving -= 1;
+        if let Some(session) = self.peers.get_quietly(peer) {
+            session.serving -= 1;
+            session.block_bytes.give_back(unused_bytes as u64);
+        }
+    }
+
+    /// The number of requests whose blocks are being read.
+    pub(super) fn serving(&self) -> usize {
+        self.serving
     }
 
     /// Answers the requests whose time has come.
@@ -99,13 +128,17 @@ impl Engine {
         if self.delayed == 0 || self.chain.is_reorganising() {
             return None;
         }
-        let due = |session: &PeerState| {
+        let due = |peer: PeerKey, session: &PeerState| {
             let (_, request) = session.delayed.front()?;
+            // The next read ends with an event.
+            if self.waits_for_reader(peer, request) {
+                return None;
+            }
             let bytes = self.block_bytes_of(request) as u64;
             Some(session.requests.ready_at(self.cost_of(request)).max(session.block_bytes.ready_at(bytes)))
         };
         let waiting = self.peers.iter().filter(|(peer, _)| !self.peers.is_cut_off(*peer));
-        waiting.filter_map(|(_, session)| due(session)).min()
+        waiting.filter_map(|(peer, session)| due(peer, session)).min()
     }
 
     /// Refuses the requests of a session that has ended.
@@ -147,6 +180,10 @@ impl Engine {
                 Response::Headers(self.chain.headers_after(&locator, RESPONSE_HEADERS_MAX).into())
             }
             Request::Blocks { ids } => {
+                self.serving += 1;
+                if let Some(session) = self.peers.get_quietly(peer) {
+                    session.serving += 1;
+                }
                 let serve = LoadEffect::Serve { peer, ticket, places: self.stored_places(&ids), bytes_max };
                 return self.gate.emit_after(self.gate.emitted(), serve, effects);
             }

@@ -11,8 +11,8 @@ use crate::protocol::message::RESPONSE_BYTES_SOFT_MAX;
 
 /// Works until all senders of `loads` are gone, or until the store can't be read.
 ///
-/// The queue is bounded by its senders: the engine loads one list at a time, and each peer's request stays open until
-/// its reply, which the swarm limits.
+/// The queue is bounded by the engine, which loads one list at a time, and counts the peers' requests that it sends here until
+/// they are served (`SERVING_MAX`).
 pub fn run(
     reader: &Reader,
     loads: &Receiver<LoadEffect>,

@@ -5,7 +5,7 @@ use quipu_protocol::{Block, CheckedBlock, CompactBlock, Header, Millis, Paramete
 use super::super::budget::{BLOCK_BYTES, Bucket, FAILED_ANNOUNCEMENT_COST, QUESTION_GAP, REQUESTS};
 use super::super::compact::{TRIES_COUNT_FOR, TRIES_PER_BLOCK_MAX};
 use super::super::event::{Event, Gossip, Now, PeerKey, RequestFailure, Ticket, Verdict};
-use super::super::serve::{DELAYED_MAX, DELAYED_PER_PEER_MAX, pending_cost};
+use super::super::serve::{DELAYED_MAX, DELAYED_PER_PEER_MAX, SERVING_MAX, SERVING_PER_PEER_MAX, pending_cost};
 use super::super::sync::STATUS_INTERVAL;
 use super::{Bench, headers};
 
@@ -112,6 +112,40 @@ fn blocks_cost_their_bytes() {
     }
 }
 
+/// Each names thousands of places, and is read even if its peer is long gone.
+#[test]
+fn requests_for_blocks_that_are_being_read_are_bounded() {
+    let mut bench = Bench::new();
+    let ids = vec![bench.genesis().id()];
+    let ask =
+        |bench: &mut Bench, peer, number| bench.request(peer, number, Request::Blocks { ids: ids.clone().into() });
+    let sizes = |bench: &Bench| (bench.occupancy("serving_requests"), bench.occupancy("delayed_requests"));
+    let first = bench.connect();
+    for number in 0..=SERVING_PER_PEER_MAX as u64 {
+        ask(&mut bench, first, number);
+    }
+    assert_eq!(sizes(&bench), (SERVING_PER_PEER_MAX, 1));
+    let waits_long = bench.engine.next_wake() > bench.now;
+    assert!(waits_long, "only the end of a read wakes it");
+    bench.event(Event::Served { peer: first, unused_bytes: 0 });
+    assert_eq!(sizes(&bench), (SERVING_PER_PEER_MAX, 0), "the next one's turn");
+    // Sessions come and go, and leave their requests behind.
+    let mut gone = Vec::new();
+    for number in SERVING_PER_PEER_MAX..SERVING_MAX {
+        let peer = bench.connect();
+        ask(&mut bench, peer, 1_000 + number as u64);
+        bench.event(Event::PeerDisconnected { peer });
+        gone.push(peer);
+    }
+    assert_eq!(sizes(&bench), (SERVING_MAX, 0));
+    let honest = bench.connect();
+    ask(&mut bench, honest, 9_000);
+    assert_eq!(sizes(&bench), (SERVING_MAX, 1));
+    let served = bench.seen.served.len();
+    bench.event(Event::Served { peer: gone[0], unused_bytes: 0 });
+    assert_eq!((sizes(&bench), bench.seen.served.len()), ((SERVING_MAX, 0), served + 1));
+}
+
 #[test]
 fn a_request_that_waits_costs_nothing_before_it_is_answered() {
     let mut bench = Bench::new();
@@ -136,6 +170,9 @@ fn a_request_that_waits_for_its_bytes_takes_no_requests_from_the_budget() {
     let id = bench.genesis().id();
     for number in 0..=blocks {
         bench.request(peer, number, Request::Blocks { ids: vec![id].into() });
+        if number < blocks {
+            bench.event(Event::Served { peer, unused_bytes: 0 });
+        }
     }
     assert_eq!((bench.seen.served.len() as u64, bench.occupancy("delayed_requests")), (blocks, 1));
     (0..REQUESTS.burst).for_each(|_| bench.event(Event::Tick));
