@@ -54,6 +54,7 @@ mod failure;
 mod frames;
 mod handshakes;
 mod listen;
+mod muxer;
 mod names;
 mod remembered;
 mod scores;

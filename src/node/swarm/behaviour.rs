@@ -27,6 +27,7 @@ use super::admission::Admission;
 use super::closing::ClosesSoon;
 use super::codec::SyncCodec;
 use super::handshakes::BoundedHandshakes;
+use super::muxer::{BoundedYamux, ShedsStreams};
 use super::names::NamesByTheSystem;
 use super::{SwarmConfig, scores};
 use crate::protocol::Network;
@@ -62,8 +63,8 @@ const NEGOTIATING_STREAMS_MAX: usize = 16;
 /// yamux buffers.
 const MUXED_STREAMS_MAX: usize = 64;
 /// Bytes of a QUIC stream that may have arrived and not been read, twice as many of a connection. They are no bound on the
-/// speed up to 500 MB/s at a round trip of a millisecond.
-const QUIC_STREAM_BYTES_MAX: u32 = 512 << 10;
+/// speed up to 250 MB/s at a round trip of a millisecond.
+const QUIC_STREAM_BYTES_MAX: u32 = 256 << 10;
 /// Room in a gossip frame around our largest message. A frame that is too long would silence the link.
 const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
 /// From this length on, in bytes, the receiver of a message tells its mesh not to send it again (IDONTWANT of gossipsub
@@ -225,13 +226,13 @@ fn transport(
         })
         .upgrade(upgrade::Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
-        .multiplex(muxer)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
+        .multiplex(BoundedYamux(muxer))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(ShedsStreams::new(muxer)))));
     let mut quic = quic::Config::new(keypair);
     quic.max_concurrent_stream_limit = MUXED_STREAMS_MAX as u32;
     (quic.max_stream_data, quic.max_connection_data) = (QUIC_STREAM_BYTES_MAX, 2 * QUIC_STREAM_BYTES_MAX);
-    let quic =
-        quic::tokio::Transport::new(quic).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(muxer))));
+    let quic = quic::tokio::Transport::new(quic)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(ClosesSoon::new(ShedsStreams::new(muxer)))));
     let both = quic.or_transport(tcp).map(|either, _| either.into_inner());
     let transport = TransportTimeout::new(NamesByTheSystem::new(both.boxed()), CONNECTION_TIMEOUT).boxed();
     Ok(match metrics {
