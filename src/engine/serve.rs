@@ -54,10 +54,14 @@ impl Engine {
             return self.answer_request(peer, ticket, request, now, effects);
         }
         let is_full = self.delayed >= DELAYED_MAX;
+        let waits_for_reader = self.waits_for_reader(peer, &request);
         let session = self.peers.get_quietly(peer).expect("a session that is not cut off");
         if is_full || session.delayed.len() >= DELAYED_PER_PEER_MAX {
             tracing::debug!(%peer, why = "more requests than its share", "request refused");
-            self.peers.note_flood(peer, now, effects);
+            // A slow disk is nobody's fault.
+            if !waits_for_reader {
+                self.peers.note_flood(peer, now, effects);
+            }
             return refuse(effects);
         }
         session.delayed.push_back((ticket, request));

@@ -4,7 +4,7 @@ use crossbeam_channel::Receiver;
 
 use super::inbox::EngineSender;
 use super::store::{Reader, StoreError};
-use super::swarm::SwarmCommand;
+use super::swarm::{ResponsePlaces, SwarmCommand};
 use crate::engine::Event;
 use crate::engine::event::LoadEffect;
 use crate::protocol::message::RESPONSE_BYTES_SOFT_MAX;
@@ -19,6 +19,7 @@ pub fn run(
     engine: &EngineSender,
     reply: impl Fn(SwarmCommand),
 ) -> Result<(), StoreError> {
+    let places_ahead = ResponsePlaces::new();
     for load in loads {
         match load {
             LoadEffect::Blocks { key, places } => {
@@ -26,9 +27,10 @@ pub fn run(
                 engine.deliver(Event::Loaded { key, blocks });
             }
             LoadEffect::Serve { peer, ticket, places, bytes_max } => {
+                let place = places_ahead.take();
                 let blocks = reader.encoded_blocks(&places, RESPONSE_BYTES_SOFT_MAX)?;
                 let unused_bytes = bytes_max.saturating_sub(blocks.iter().map(Vec::len).sum());
-                reply(SwarmCommand::Serve { ticket, blocks });
+                reply(SwarmCommand::Serve { ticket, blocks, place: Some(place) });
                 engine.deliver(Event::Served { peer, unused_bytes });
             }
         }

@@ -36,6 +36,7 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+pub use self::ahead::{ResponsePlace, ResponsePlaces};
 pub(in crate::node) use self::listen::DEFAULT_PORT;
 use super::event::{ConnectError, PeerRow, UserEvent};
 use super::inbox::EngineSender;
@@ -44,6 +45,7 @@ use crate::protocol::{Network, Response};
 
 mod address;
 mod admission;
+mod ahead;
 mod behaviour;
 mod clones;
 mod closing;
@@ -105,6 +107,8 @@ pub enum SwarmCommand {
         ticket: Ticket,
         /// The encoded blocks.
         blocks: Vec<Vec<u8>>,
+        /// Lets the loader go on when this was taken up.
+        place: Option<ResponsePlace>,
     },
     /// By the user.
     Connect {

@@ -222,7 +222,7 @@ impl SwarmTask {
     fn command(&mut self, command: SwarmCommand) {
         match command {
             SwarmCommand::Engine(effect) => self.carry_out(effect),
-            SwarmCommand::Serve { ticket, blocks } => self.reply(ticket, Some(Reply::Blocks(blocks))),
+            SwarmCommand::Serve { ticket, blocks, place: _place } => self.reply(ticket, Some(Reply::Blocks(blocks))),
             SwarmCommand::Connect { address, done } => self.connect(address, done),
             SwarmCommand::ShutDown => {} // the loop has ended before
         }
@@ -287,9 +287,9 @@ impl SwarmTask {
         match self.swarm.behaviour_mut().gossipsub.publish(topic, bytes) {
             // Peers that join later pull, and the peer that sent it to us has it already.
             Ok(_) | Err(gossipsub::PublishError::NoPeersSubscribedToTopic | gossipsub::PublishError::Duplicate) => {}
-            // gossipsub has kept the message and offers it with its next heartbeats, so it must not be given again.
+            // They pull it, as all that gossip loses.
             Err(gossipsub::PublishError::AllQueuesFull(peers)) => {
-                tracing::debug!(peers, why = "all queues are full", "gossip delayed");
+                tracing::debug!(peers, why = "all queues are full", "gossip lost");
             }
             Err(error) => tracing::warn!(%error, "a message could not be published"),
         }

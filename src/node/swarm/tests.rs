@@ -255,7 +255,7 @@ fn requests_are_answered_or_refused() {
         let (peer, ticket, request) = b.request();
         assert_eq!((peer, request), (from_a, Request::Pending));
         b.handle.command(match reply {
-            Some(Reply::Blocks(blocks)) => SwarmCommand::Serve { ticket, blocks },
+            Some(Reply::Blocks(blocks)) => SwarmCommand::Serve { ticket, blocks, place: None },
             Some(Reply::Response(response)) => {
                 SwarmCommand::Engine(PeerEffect::Reply { ticket, response: Some(response) })
             }
