@@ -2,14 +2,14 @@
 //! node's library.
 //!
 //! Modelled: each node forwards accepted messages to the sessions in its mesh, except their sources; its own messages
-//! go to all sessions (flood publishing); once a second the mesh is filled up or cut down, both ends agree by GRAFT and
-//! PRUNE with a backoff after a refusal, and some sessions outside the mesh are sent the ids of recent messages
-//! (IHAVE), of which they fetch the missing ones (IWANT). Message ids are remembered for two minutes.
+//! go to all sessions (flood publishing); once a second the mesh is filled up or cut down, and both ends agree by GRAFT
+//! and PRUNE with a backoff after a refusal. Message ids are remembered for two minutes. As in the real node, no message
+//! is offered by its id (IHAVE, IWANT).
 //!
 //! Deliberately absent: one mesh for each topic (blocks and transactions share one), scores of peers, exchange of peers
 //! in PRUNE, opportunistic grafting, IDONTWANT, and splitting of large messages.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -26,22 +26,16 @@ use crate::protocol::{Announcement, Millis};
 /// Mesh sizes: below the low mark a mesh is filled up to the wanted size, above the high mark it is cut down to that.
 const MESH_WANTED: usize = 6;
 const MESH_LOW: usize = 5;
-const MESH_HIGH: usize = 12;
-/// Sessions outside the mesh that are sent IHAVE.
-const LAZY: usize = 6;
+const MESH_HIGH: usize = 8;
 /// Interval between two repairs of the mesh.
 pub(crate) const BEAT_MILLIS: u64 = 1_000;
-/// Heartbeats during which a message can be fetched, and during which IHAVE names it.
-const KEPT_BEATS: usize = 5;
-const TOLD_BEATS: usize = 3;
 /// Time that a session stays out of the mesh after a refusal by either side.
 const BACKOFF: Millis = Millis::from_secs(60);
 /// Minimum time that message ids are remembered. The maximum is twice as long.
 const SEEN_SPAN_MIN: Millis = Millis::from_secs(120);
 
-/// The overhead of a frame, and the length of one message id, in bytes.
+/// The overhead of a frame, in bytes.
 const FRAME_BYTES: u64 = 64;
-const ID_BYTES: u64 = 34;
 
 /// A message, shared by all its receivers.
 #[derive(Debug)]
@@ -101,8 +95,6 @@ pub(crate) struct GossipState {
     seen_before: Ids,
     turned_at: Millis,
     judged: Vec<PendingMessage>,
-    /// Messages that can be fetched, the newest heartbeat last.
-    recent: VecDeque<Vec<Arc<Published>>>,
     pub(crate) next_beat: Millis,
 }
 
@@ -110,11 +102,7 @@ impl GossipState {
     /// An empty state, with a heartbeat at a random phase.
     pub(crate) fn new(now: Millis, random: &mut Random) -> Self {
         let next_beat = now + Millis(random.between(1, BEAT_MILLIS));
-        Self { turned_at: now, next_beat, recent: VecDeque::from([Vec::new()]), ..Self::default() }
-    }
-
-    fn has_seen(&self, id: u64) -> bool {
-        self.seen.contains(&id) || self.seen_before.contains(&id)
+        Self { turned_at: now, next_beat, ..Self::default() }
     }
 
     /// Remembers an id, and returns whether it is new.
@@ -122,18 +110,10 @@ impl GossipState {
         !self.seen_before.contains(&id) && self.seen.insert(id)
     }
 
-    fn keep(&mut self, published: Arc<Published>) {
-        self.recent.back_mut().expect("there is always a newest beat").push(published);
-    }
-
     fn turn(&mut self, now: Millis) {
         if now >= self.turned_at + SEEN_SPAN_MIN {
             self.seen_before = std::mem::take(&mut self.seen);
             self.turned_at = now;
-        }
-        self.recent.push_back(Vec::new());
-        if self.recent.len() > KEPT_BEATS {
-            self.recent.pop_front();
         }
     }
 
@@ -148,7 +128,6 @@ impl VirtualNode {
     pub(crate) fn publish(&mut self, gossip: Gossip, around: &mut Surroundings<'_>) {
         let published = Arc::new(Published::new(gossip));
         if self.gossip.note(published.id) {
-            self.gossip.keep(published.clone());
             for at in 0..self.links.len() {
                 let shown = self.version_for(self.links[at].session, &published);
                 let bytes = shown.bytes;
@@ -185,7 +164,6 @@ impl VirtualNode {
         if !is_good {
             return;
         }
-        self.gossip.keep(published.clone());
         for at in 0..self.links.len() {
             let link = &self.links[at];
             if link.in_mesh && !from.contains(&link.session) {
@@ -194,21 +172,11 @@ impl VirtualNode {
         }
     }
 
-    /// Repairs the mesh and sends IHAVE for recent messages.
+    /// Repairs the mesh.
     pub(crate) fn beat(&mut self, around: &mut Surroundings<'_>) {
         self.gossip.next_beat = around.now + Millis(BEAT_MILLIS);
         self.repair_mesh(around);
-        let told = self.gossip.recent.iter().rev().take(TOLD_BEATS).flatten();
-        let ids: Arc<[u64]> = told.map(|published| published.id).collect();
         self.gossip.turn(around.now);
-        if ids.is_empty() {
-            return;
-        }
-        let mut outside = self.links_where(|link| !link.in_mesh);
-        self.random.choose(&mut outside, LAZY);
-        for at in outside.into_iter().take(LAZY) {
-            self.send(at, Message::Have(ids.clone()), FRAME_BYTES + ID_BYTES * ids.len() as u64, around);
-        }
     }
 
     fn links_where(&self, is_wanted: impl Fn(&Link) -> bool) -> Vec<usize> {
@@ -268,22 +236,5 @@ impl VirtualNode {
     pub(crate) fn on_prune(&mut self, at: usize, now: Millis) {
         self.links[at].in_mesh = false;
         self.links[at].backoff_until = now + BACKOFF;
-    }
-
-    pub(crate) fn on_have(&mut self, at: usize, ids: &[u64], around: &mut Surroundings<'_>) {
-        let lacking: Box<[u64]> = ids.iter().copied().filter(|id| !self.gossip.has_seen(*id)).collect();
-        if !lacking.is_empty() {
-            let bytes = FRAME_BYTES + ID_BYTES * lacking.len() as u64;
-            self.send(at, Message::Want(lacking), bytes, around);
-        }
-    }
-
-    pub(crate) fn on_want(&mut self, at: usize, ids: &[u64], around: &mut Surroundings<'_>) {
-        let recent = self.gossip.recent.iter().flatten();
-        let wanted: Vec<_> = recent.filter(|published| ids.contains(&published.id)).cloned().collect();
-        for published in wanted {
-            let bytes = published.bytes;
-            self.send(at, Message::Gossip(published), bytes, around);
-        }
     }
 }

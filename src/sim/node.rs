@@ -264,8 +264,6 @@ impl VirtualNode {
     fn on_message(&mut self, at: usize, session: PeerKey, message: Message, around: &mut Surroundings<'_>) {
         match message {
             Message::Gossip(published) => self.on_gossip(session, published, around),
-            Message::Have(ids) => self.on_have(at, &ids, around),
-            Message::Want(ids) => self.on_want(at, &ids, around),
             Message::Graft => self.on_graft(at, around),
             Message::Prune => self.on_prune(at, around.now),
             Message::Request { key, request } => {

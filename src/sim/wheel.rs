@@ -35,10 +35,6 @@ pub(crate) enum DeliveryKind {
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
     Gossip(Arc<Published>),
-    /// Ids of messages that can be fetched.
-    Have(Arc<[u64]>),
-    /// Ids of messages to be sent.
-    Want(Box<[u64]>),
     Graft,
     Prune,
     Request {

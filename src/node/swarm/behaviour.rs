@@ -75,11 +75,8 @@ const IDONTWANT_BYTES_MIN: usize = 1_000;
 const GOSSIP_QUEUE_MAX: usize = 40;
 /// Peers that each message is relayed to at most: each of them has a queue. gossipsub goes back to six of them.
 const MESH_PEERS_MAX: usize = 8;
-/// For how long messages are kept for peers that ask for them by id (IHAVE, IWANT), in heartbeats. It pulls what it lacks later from
-/// blocks and memory pools.
+/// For how long a message is kept until its verdict, in heartbeats.
 const GOSSIP_HISTORY_HEARTBEATS: usize = 2;
-/// Ids of messages that one frame offers, or asks for: a frame with more than 16 KiB of them is refused.
-const IHAVE_IDS_MAX: usize = 450;
 /// How long a message is remembered, so that it is not relayed twice.
 const DUPLICATE_CACHE_TIME: Duration = Duration::from_secs(120);
 /// How often peers are looked for on the LAN, and how long their answers hold.
@@ -189,8 +186,10 @@ fn gossipsub(names: &ProtocolNames, network: &Network, metrics: Option<&mut Regi
         .mesh_n_high(MESH_PEERS_MAX)
         .connection_handler_queue_len(GOSSIP_QUEUE_MAX)
         .history_length(GOSSIP_HISTORY_HEARTBEATS)
-        .history_gossip(GOSSIP_HISTORY_HEARTBEATS - 1)
-        .max_control_messages_sent(IHAVE_IDS_MAX)
+        // Messages are offered to nobody by their ids (IHAVE) and copied for nobody who asks for them (IWANT): any peer could
+        // have its queue filled by that. Peers' status tells what was lost.
+        .history_gossip(0)
+        .gossip_retransimission(0)
         .build()?;
     let topics = [&names.blocks, &names.transactions];
     let filter =
