@@ -19,7 +19,7 @@ pub fn run(
     engine: &EngineSender,
     reply: impl Fn(SwarmCommand),
 ) -> Result<(), StoreError> {
-    let places_ahead = ResponsePlaces::new();
+    let places_ahead = ResponsePlaces::default();
     for load in loads {
         match load {
             LoadEffect::Blocks { key, places } => {

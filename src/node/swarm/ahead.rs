@@ -24,12 +24,14 @@ pub struct ResponsePlaces {
     free: Receiver<()>,
 }
 
-impl ResponsePlaces {
-    pub fn new() -> Self {
+impl Default for ResponsePlaces {
+    fn default() -> Self {
         let (take, free) = bounded(RESPONSES_AHEAD_MAX);
         Self { take, free }
     }
+}
 
+impl ResponsePlaces {
     /// Blocks until there is one.
     pub fn take(&self) -> ResponsePlace {
         self.take.send(()).expect("the other end is here");
@@ -43,7 +45,7 @@ mod tests {
 
     #[test]
     fn responses_that_nobody_takes_up_are_few() {
-        let places = ResponsePlaces::new();
+        let places = ResponsePlaces::default();
         let mut taken: Vec<ResponsePlace> = (0..RESPONSES_AHEAD_MAX).map(|_| places.take()).collect();
         assert!(places.take.is_full(), "the next one waits");
         taken.pop();
