@@ -147,6 +147,10 @@ pub(crate) fn only_regular_files_are_opened() {
     let node = Node::new();
     for other in [pipe.to_str().expect("a plain path"), "/dev/zero", "/dev/null", "/"] {
         for command in ["record @", "records --find "] {
+            // The files of a folder are recorded.
+            if (command, other) == ("record @", "/") {
+                continue;
+            }
             let refused = node.try_run(&format!("{command}{other}")).expect_err(other);
             assert_eq!(refused.code, "file_unreadable", "{command}{other}");
             assert!(refused.message.contains("not a regular file"), "{refused:?}");

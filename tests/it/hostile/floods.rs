@@ -22,11 +22,11 @@ const WAVE_INTERVAL: Duration = Duration::from_millis(20);
 const WAVES_MAX: usize = 2000;
 /// Transactions, of 4 KB each: more than one peer may have in the pool.
 const TRANSACTIONS: u64 = 8_000;
-/// Blocks without a parent, of 100 KB each: more than there is room for.
-const ORPHANS: u8 = 150;
-/// Peers that send before they have greeted, and the blocks of about a MB that each sends.
+/// Blocks without a parent, of 62 KB each: more than there is room for.
+const ORPHANS: u8 = 250;
+/// Peers that send before they have greeted, and the blocks of 62 KB that each sends.
 const EARLY_PEERS: u8 = 60;
-const EARLY_BLOCKS: u8 = 4;
+const EARLY_BLOCKS: u8 = 60;
 /// Where the id of a block's parent is in its announcement: after the tag, the version and the height.
 const PARENT_OFFSET: usize = 4 + 4 + 8;
 /// The longest flood of those. The node hangs up on peers that do not greet.
@@ -89,7 +89,7 @@ pub(crate) fn of_each_gossip() {
     siege.during("a flood of blocks without parents", || {
         let attacker = Attacker::connect(&siege.node, honest_answers());
         for seed in 0..ORPHANS {
-            let records = (0..24).map(|nonce| record_of(seed.into(), nonce, 4000)).collect();
+            let records = (0..15).map(|nonce| record_of(seed.into(), nonce, 4000)).collect();
             attacker.publish("blocks", encode(&Announcement::Whole(orphan(seed, Amount::COIN, records))));
         }
         attacker.wait_sent(&siege.node);
@@ -179,7 +179,7 @@ pub(crate) fn of_gossip_before_the_greeting() {
     let siege = Siege::begin();
     let address = siege.address();
     let blocks = topic(&network(), "blocks");
-    let records = (0..240).map(|nonce| record_of(0, nonce, 4000)).collect();
+    let records = (0..15).map(|nonce| record_of(0, nonce, 4000)).collect();
     let block = encode(&Announcement::Whole(orphan(0, Amount::COIN, records)));
     siege.during("a flood of gossip before the greeting", || {
         let sent = AtomicUsize::new(0);

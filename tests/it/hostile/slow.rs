@@ -72,7 +72,7 @@ pub(crate) fn slow_readers() {
     const ATTACKERS: usize = 8;
     const REQUESTS: usize = 32;
     let mut victim = Victim::start();
-    let large = victim.grow(3, |seed| (0..200).map(|nonce| record_of(seed, nonce, 4000)).collect());
+    let large = victim.grow(40, |seed| (0..15).map(|nonce| record_of(seed, nonce, 4000)).collect());
     let siege = Siege::around(victim.node);
     siege.during("slow readers", || {
         let request = encode(&Request::Blocks { ids: large.clone().into() });
