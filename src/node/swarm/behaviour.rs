@@ -72,7 +72,7 @@ const GOSSIP_FRAME_MARGIN_BYTES: usize = 64 << 10;
 const IDONTWANT_BYTES_MIN: usize = 1_000;
 /// Messages that may wait for one peer that reads slowly. Each is a copy. More are dropped for it, and it pulls them. Room for what one
 /// user sends at once: 500 records are some thirty messages.
-const GOSSIP_QUEUE_MAX: usize = 40;
+const GOSSIP_QUEUE_MAX: usize = 32;
 /// Peers that each message is relayed to at most: each of them has a queue. gossipsub goes back to six of them.
 const MESH_PEERS_MAX: usize = 8;
 /// For how long a message is kept until its verdict, in heartbeats.

@@ -57,7 +57,7 @@ const LISTEN_SETTLE_TIMEOUT: Duration = Duration::from_millis(20);
 /// Gossip messages and requests that may wait for the engine: what its queue holds, and what it may be busy with.
 const WAITING_MAX: usize = 2 * OFFERED_EVENTS_MAX;
 /// The bytes of the gossip among them; gossipsub keeps a copy of each as long. More is ignored.
-const GOSSIP_WAITING_BYTES_MAX: usize = 8 << 20;
+const GOSSIP_WAITING_BYTES_MAX: usize = 6 << 20;
 /// The bytes of the requests among them. More are refused.
 const REQUESTS_WAITING_BYTES_MAX: usize = 32 << 20;
 /// The ban of a peer that was at fault before it was ready: as long as the engine's.
